@@ -2,8 +2,16 @@
 //!
 //! This module knows the order of things and their time, and nothing of chips,
 //! axes or kernels: devices come in through the traits of [`ports`], the
-//! process image of [`image`] is all that passes between the stages.
+//! process image of [`image`] is all that passes between the stages. [`beat`]
+//! is one cycle, [`run`] the loop of them on the absolute [`schedule`], with the
+//! [`overrun`] ladder over it and [`timing`] beside it.
 
+pub mod beat;
+pub mod histogram;
 pub mod image;
+pub mod overrun;
 pub mod ports;
 pub mod record;
+pub mod run;
+pub mod schedule;
+pub mod timing;

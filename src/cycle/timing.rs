@@ -1,0 +1,57 @@
+//! What a run has measured of its own time.
+
+use super::histogram::Histogram;
+use crate::time::Duration;
+
+/// The three distributions of a run, and its count of overruns.
+///
+/// They are kept apart because they have different causes: lateness is the
+/// kernel's and the machine's, execution is the devices' and the control law's,
+/// and the response is what the plant sees.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// From the planned release to the beginning of the cycle.
+    pub release_lateness: Histogram,
+    /// From the beginning of the cycle until the outputs had left.
+    pub execution: Histogram,
+    /// From the planned release until the outputs had left.
+    pub response: Histogram,
+    /// Cycles whose outputs left after the deadline.
+    pub overruns: u64,
+}
+
+impl Timing {
+    /// Nothing measured yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            release_lateness: Histogram::new(),
+            execution: Histogram::new(),
+            response: Histogram::new(),
+            overruns: 0,
+        }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.release_lateness.clear();
+        self.execution.clear();
+        self.response.clear();
+        self.overruns = 0;
+    }
+
+    /// Adds one cycle.
+    #[inline]
+    pub fn add(&mut self, lateness: Duration, execution: Duration, missed: bool) {
+        self.release_lateness.add(lateness);
+        self.execution.add(execution);
+        self.response.add(lateness + execution);
+        self.overruns += u64::from(missed);
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self::new()
+    }
+}
