@@ -1,0 +1,292 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::{Arg, Parser, ValueExt};
+
+use crate::cycle::run::Limit;
+use crate::telemetry::report::Pace;
+use crate::time::Duration;
+
+/// The usage, as `--help` prints it.
+pub const HELP: &str = "\
+A real-time controller: senses, decides, acts and records every period.
+
+usage:
+  steadfast [run] [options]   run the controller; without --board, 10 s of the
+                              simulated board
+      --board FILE            the board file
+      --for TIME              run for this long: 10s, 500ms, 2m, 1h
+      --cycles N              run this many cycles
+      --pace real|free        real clock, or a virtual one that never waits
+                              (simulated boards only)
+      --json FILE             write the report as JSON
+      --quiet                 print nothing but errors
+  steadfast check FILE        check a board file, and that this machine has the
+                              devices that it names
+  steadfast doctor [--board FILE]
+                              what this machine grants, and how to get the rest;
+                              changes nothing
+  steadfast --version
+  steadfast --help
+
+exit codes: 0 done, 1 failed while running, 2 bad arguments or board file,
+            3 contract refused, 4 ended by a fault
+";
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// `run`.
+    Run(RunArgs),
+    /// `check FILE`.
+    Check(PathBuf),
+    /// `doctor`, for this board file if any.
+    Doctor(Option<PathBuf>),
+    /// `--version`.
+    Version,
+    /// `--help`.
+    Help,
+}
+
+/// The arguments of `run`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunArgs {
+    /// The board file; `None` is the simulated board.
+    pub board: Option<PathBuf>,
+    /// When to end; `None` is the board's own default.
+    pub limit: Option<RunLimit>,
+    /// Which clock paces the run.
+    pub pace: Pace,
+    /// Where the JSON report goes.
+    pub json: Option<PathBuf>,
+    /// Whether nothing but errors is printed.
+    pub quiet: bool,
+}
+
+/// When a run ends, as it was asked for.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum RunLimit {
+    /// After this time.
+    For(Duration),
+    /// After this many cycles.
+    Cycles(u64),
+}
+
+impl RunLimit {
+    /// The limit in slots of `period`, or cycles.
+    #[must_use]
+    pub fn in_slots(self, period: Duration) -> Limit {
+        match self {
+            Self::For(time) => Limit::Slots(time.as_nanos().div_ceil(period.as_nanos()).max(1)),
+            Self::Cycles(cycles) => Limit::Cycles(cycles),
+        }
+    }
+}
+
+impl Default for RunArgs {
+    fn default() -> Self {
+        Self {
+            board: None,
+            limit: None,
+            pace: Pace::Real,
+            json: None,
+            quiet: false,
+        }
+    }
+}
+
+/// What is wrong with the arguments, in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageError(pub String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}; see steadfast --help", self.0)
+    }
+}
+
+impl From<lexopt::Error> for UsageError {
+    fn from(error: lexopt::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Understands the arguments after the program's name.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
+    let mut parser = Parser::from_args(args);
+    let mut word: Option<String> = None;
+    let mut file = None;
+    let mut run = RunArgs::default();
+    let mut given: Vec<String> = Vec::new();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help),
+            Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
+            Arg::Value(value) if word.is_none() => word = Some(value.string()?),
+            Arg::Value(value) if file.is_none() => file = Some(PathBuf::from(value)),
+            Arg::Long(name) => {
+                let name = name.to_owned();
+                if given.contains(&name) {
+                    return Err(UsageError(format!("--{name} is given twice")));
+                }
+                option(&name, &mut run, &mut parser)?;
+                given.push(name);
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let word = word.as_deref();
+    let allowed: &[&str] = match word {
+        None | Some("run") => &["board", "for", "cycles", "pace", "json", "quiet"],
+        Some("doctor") => &["board"],
+        Some(_) => &[],
+    };
+    if let Some(name) = given.iter().find(|name| !allowed.contains(&name.as_str())) {
+        return Err(UsageError(format!("{} takes no --{name}", word.unwrap_or("run"))));
+    }
+    match (word, file) {
+        (None | Some("run"), None) => Ok(Command::Run(run)),
+        (Some("check"), Some(file)) => Ok(Command::Check(file)),
+        (Some("check"), None) => Err(UsageError("check needs a FILE".to_owned())),
+        (Some("doctor"), None) => Ok(Command::Doctor(run.board)),
+        (Some("run" | "doctor"), Some(file)) => {
+            let shown = file.display();
+            Err(UsageError(format!("unexpected \"{shown}\"; did you mean --board {shown}?")))
+        }
+        (Some(other), _) => Err(UsageError(format!("there is no command \"{other}\""))),
+        (None, Some(_)) => unreachable!("a file is only taken after a word"),
+    }
+}
+
+fn option(name: &str, run: &mut RunArgs, parser: &mut Parser) -> Result<(), UsageError> {
+    match name {
+        "board" => run.board = Some(PathBuf::from(parser.value()?)),
+        "json" => run.json = Some(PathBuf::from(parser.value()?)),
+        "quiet" => run.quiet = true,
+        "for" => limit(run, RunLimit::For(time(&parser.value()?.string()?)?))?,
+        "cycles" => {
+            let text = parser.value()?.string()?;
+            let cycles = text
+                .parse()
+                .ok()
+                .filter(|cycles| *cycles > 0)
+                .ok_or_else(|| UsageError(format!("--cycles {text} is not a whole number above 0")))?;
+            limit(run, RunLimit::Cycles(cycles))?;
+        }
+        "pace" => {
+            run.pace = match parser.value()?.string()?.as_str() {
+                "real" => Pace::Real,
+                "free" => Pace::Free,
+                other => return Err(UsageError(format!("--pace {other} is neither real nor free"))),
+            }
+        }
+        other => return Err(UsageError(format!("there is no option --{other}"))),
+    }
+    Ok(())
+}
+
+fn limit(run: &mut RunArgs, limit: RunLimit) -> Result<(), UsageError> {
+    match run.limit.replace(limit) {
+        None => Ok(()),
+        Some(_) => Err(UsageError("--for and --cycles exclude each other".to_owned())),
+    }
+}
+
+/// A span of time such as `500ms`, `10s`, `2m`, `1h`: a whole number and a unit.
+fn time(text: &str) -> Result<Duration, UsageError> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let nanos = match unit {
+        "us" => Some(1_000),
+        "ms" => Some(1_000_000),
+        "s" => Some(1_000_000_000),
+        "m" => Some(60_000_000_000),
+        "h" => Some(3_600_000_000_000),
+        _ => None,
+    };
+    number
+        .parse::<u64>()
+        .ok()
+        .filter(|number| *number > 0)
+        .zip(nanos)
+        .and_then(|(number, nanos)| number.checked_mul(nanos))
+        .map(Duration::from_nanos)
+        .ok_or_else(|| UsageError(format!("--for {text} is not a time such as 500ms, 10s, 2m or 1h")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, UsageError> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn no_arguments_are_a_run_of_the_simulated_board() {
+        assert_eq!(parsed(""), Ok(Command::Run(RunArgs::default())));
+        assert_eq!(parsed("run"), parsed(""));
+    }
+
+    #[test]
+    fn every_option_of_run_is_understood() {
+        let expected = RunArgs {
+            board: Some("b.toml".into()),
+            limit: Some(RunLimit::For(Duration::from_millis(500))),
+            pace: Pace::Free,
+            json: Some("r.json".into()),
+            quiet: true,
+        };
+        assert_eq!(
+            parsed("run --board b.toml --for 500ms --pace free --json r.json --quiet"),
+            Ok(Command::Run(expected))
+        );
+    }
+
+    #[test]
+    fn the_other_commands_are_understood() {
+        assert_eq!(parsed("check x.toml"), Ok(Command::Check("x.toml".into())));
+        assert_eq!(parsed("doctor"), Ok(Command::Doctor(None)));
+        assert_eq!(parsed("doctor --board x"), Ok(Command::Doctor(Some("x".into()))));
+        assert_eq!(parsed("--version"), Ok(Command::Version));
+        assert_eq!(parsed("run --help"), Ok(Command::Help));
+    }
+
+    #[test]
+    fn each_mistake_is_named() {
+        for (line, word) in [
+            ("walk", "walk"),
+            ("check", "FILE"),
+            ("run x.toml", "--board x.toml"),
+            ("--for 10", "10"),
+            ("--for 0s", "0s"),
+            ("--for 99999999999h", "99999999999h"),
+            ("--cycles 0", "0"),
+            ("--cycles -3", "-3"),
+            ("--for 1s --cycles 5", "exclude"),
+            ("--for 1s --for 2s", "twice"),
+            ("--pace quick", "quick"),
+            ("--json", "json"),
+            ("--fast", "fast"),
+            ("doctor --json x", "--json"),
+            ("check x --quiet", "--quiet"),
+            ("check x y", "y"),
+        ] {
+            let error = parsed(line).expect_err(line).to_string();
+            assert!(error.contains(word), "{line}: {error}");
+            assert!(!error.contains('\n'), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_whole_slots_rounded_up() {
+        let ms = Duration::from_millis(1);
+        assert_eq!(RunLimit::For(Duration::from_micros(1_001)).in_slots(ms), Limit::Slots(2));
+        assert_eq!(RunLimit::Cycles(7).in_slots(ms), Limit::Cycles(7));
+    }
+}

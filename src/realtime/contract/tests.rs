@@ -1,0 +1,112 @@
+//! The contract against made-up facts: every row kept, and each one broken.
+
+use super::super::facts::{Facts, Policy, Rehearsal};
+use super::*;
+use crate::realtime::memory::LockError;
+use crate::sys::Errno;
+use crate::time::Duration;
+
+fn config() -> LoopConfig {
+    LoopConfig {
+        period: Duration::from_millis(1),
+        deadline: Duration::from_millis(1),
+        cpu: Cpu::Isolated,
+        scheduler: Scheduler::Fifo { priority: 80 },
+        stack_bytes: 65_536,
+        lock: Lock::All,
+        max_locked_kb: 2048,
+        warm_up_cycles: 100,
+        stop_time: Duration::from_secs(2),
+        output_failures: 3,
+    }
+}
+
+fn good() -> Facts {
+    Facts {
+        kernel_release: Text::of(format_args!("6.12.117-rt-arm64")),
+        preempt_rt: true,
+        locked: Ok(()),
+        vm_lck_kb: 1_700,
+        vm_rss_kb: 1_704,
+        policy: Ok(Policy::Fifo(80)),
+        rtprio_limit: 0,
+        cpu: Ok(Some(3)),
+        isolated_cpu: Some(3),
+        cpus_online: Text::of(format_args!("0-3")),
+        dma_latency: Ok(0),
+        timer_resolution_ns: 1,
+        rt_throttling: None,
+        rehearsal: Some(Rehearsal {
+            cycles: 90,
+            sealed: true,
+            stack_bytes: 65_536,
+            stack_used: 9_000,
+            ..Rehearsal::default()
+        }),
+    }
+}
+
+#[test]
+fn a_machine_that_grants_everything_keeps_the_contract() {
+    let contract = Contract::judge(&config(), &good());
+    assert!(contract.kept(), "{contract:#?}");
+    assert!(contract.rows().iter().all(|row| row.fix.as_str().is_empty()));
+}
+
+#[test]
+fn each_row_breaks_by_itself_and_says_how_to_fix_it() {
+    type Spoil = fn(&mut Facts);
+    fn rehearsal(facts: &mut Facts) -> &mut Rehearsal {
+        facts.rehearsal.as_mut().unwrap()
+    }
+    let cases: &[(&str, Spoil)] = &[
+        ("kernel", |f| f.preempt_rt = false),
+        ("memory lock", |f| f.locked = Err(LockError::for_test())),
+        ("locked memory", |f| f.vm_lck_kb = 0),
+        ("locked memory", |f| f.vm_lck_kb = 2_049),
+        ("stack", |f| rehearsal(f).stack_used = 60_000),
+        ("scheduler", |f| f.policy = Ok(Policy::Other)),
+        ("scheduler", |f| f.policy = Ok(Policy::Fifo(79))),
+        ("scheduler", |f| f.policy = Err(Errno(libc::EPERM))),
+        ("cpu", |f| f.cpu = Ok(Some(2))),
+        ("cpu", |f| f.cpu = Ok(None)),
+        ("cpu", |f| f.isolated_cpu = None),
+        ("cpu latency", |f| f.dma_latency = Err(Errno(libc::EACCES))),
+        ("timer", |f| f.timer_resolution_ns = 4_000_000),
+        ("throttling", |f| f.rt_throttling = Some((500_000, 1_000_000))),
+        ("allocator", |f| rehearsal(f).sealed = false),
+        ("allocator", |f| rehearsal(f).allocations = 1),
+        ("page faults", |f| rehearsal(f).minor_faults = 1),
+        ("page faults", |f| rehearsal(f).major_faults = 1),
+    ];
+    for (name, spoil) in cases {
+        let mut facts = good();
+        spoil(&mut facts);
+        let contract = Contract::judge(&config(), &facts);
+        let broken: std::vec::Vec<_> = contract.broken().collect();
+        assert_eq!(broken.len(), 1, "{name}: {broken:#?}");
+        assert_eq!(broken[0].name, *name);
+        assert!(!broken[0].fix.as_str().is_empty(), "{name}");
+    }
+    for row in Contract::judge(&config(), &good()).rows() {
+        assert!(cases.iter().any(|(name, _)| *name == row.name), "no case for {}", row.name);
+    }
+}
+
+#[test]
+fn a_contract_never_judged_is_not_kept() {
+    assert!(!Contract::default().kept());
+}
+
+#[test]
+fn the_default_throttling_leaves_enough() {
+    let mut facts = good();
+    facts.rt_throttling = Some((950_000, 1_000_000));
+    assert!(Contract::judge(&config(), &facts).kept());
+}
+
+#[test]
+fn a_text_that_does_not_fit_is_cut_at_a_character() {
+    let long = "µ".repeat(200);
+    assert_eq!(Text::of(format_args!("{long}")).as_str().chars().count(), 96);
+}

@@ -1,0 +1,10 @@
+//! What leaves the loop, and what people and programs see of it.
+//!
+//! The one way out of the loop is the [`ring`]; the [`reporter`] thread empties
+//! it. The [`report`] is what a run leaves behind, for programs as JSON, for
+//! people as [`text`].
+
+pub mod report;
+pub mod reporter;
+pub mod ring;
+pub mod text;
