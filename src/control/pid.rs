@@ -1,0 +1,338 @@
+//! A PID controller in parallel form at a fixed period.
+//!
+//! ```text
+//! u = kp (r - y) + I - D + feed-forward,   clamped to the output limits
+//! I' = ki (r - y) + (u_clamped - u) / Tt   while ki > 0
+//! D  = kd s / (1 + s / (2 pi f)) y
+//! ```
+//!
+//! What it promises:
+//! - The derivative acts on the measurement, so a step of the setpoint gives no
+//!   kick, through a first-order filter of cut-off `f`, so noise is not
+//!   amplified without bound (Åström and Murray, Feedback Systems, 2nd edition,
+//!   section 11.5). It is discretised by backward difference, which is stable
+//!   for every cut-off.
+//! - Anti-windup is back-calculation with the tracking time `Tt` (the same,
+//!   section 11.4): while the output is limited, the integrator is driven to
+//!   where the limit is just left. Clamping would stop it where it stood; with
+//!   back-calculation the time of recovery is a parameter.
+//! - Switching on is bumpless: [`Pid::track`] presets the integrator so that
+//!   the next output is the one given.
+//! - A non-finite setpoint, measurement or feed-forward gives no output
+//!   ([`None`]) and leaves the state as it was.
+//!
+//! Cost of a step: about 15 floating point operations, no division unless
+//! periods were skipped.
+
+use super::param::{self, ParameterError};
+use crate::time::Duration;
+
+/// Gains of a PID controller. Input and output units are the user's: for a
+/// servo radians in, volts out.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct Gains {
+    /// Proportional gain, output units per input unit, 0 or more.
+    pub kp: f64,
+    /// Integral gain, output units per input unit and second, 0 or more.
+    pub ki: f64,
+    /// Derivative gain, output units per input unit per second, 0 or more.
+    pub kd: f64,
+    /// Cut-off of the derivative's filter, Hz, greater than 0 and below half
+    /// the sample rate.
+    pub derivative_cutoff_hz: f64,
+    /// Time constant with which the integrator follows a limited output, s, at
+    /// least one period. A usual choice is between the derivative time kd/kp
+    /// and the integral time kp/ki.
+    pub tracking_time_s: f64,
+}
+
+/// What makes a [`Pid`].
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct PidConfig {
+    /// The gains.
+    pub gains: Gains,
+    /// Lower limit of the output.
+    pub output_min: f64,
+    /// Upper limit of the output, above the lower.
+    pub output_max: f64,
+}
+
+/// A validated PID controller: coefficients only, the memory is [`PidState`].
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct Pid {
+    kp: f64,
+    kd: f64,
+    /// ki times the period.
+    integral_gain: f64,
+    /// Period over tracking time; 0 without integral action, which would
+    /// otherwise be created by the limit.
+    tracking_gain: f64,
+    derivative_pole: f64,
+    change_gain: f64,
+    output_min: f64,
+    output_max: f64,
+}
+
+/// What a [`Pid`] remembers from one period to the next.
+#[derive(Copy, Clone, Debug, Default, PartialEq)]
+pub struct PidState {
+    integral: f64,
+    derivative: f64,
+    measurement: f64,
+}
+
+impl PidConfig {
+    /// Validates and precomputes for steps of `period`.
+    ///
+    /// # Errors
+    /// The first parameter that is not finite, negative, or out of the range
+    /// that its documentation states.
+    pub fn build(&self, period: Duration) -> Result<Pid, ParameterError> {
+        let h = param::positive("period", period.as_secs_f64())?;
+        let g = &self.gains;
+        for (name, gain) in [("kp", g.kp), ("ki", g.ki), ("kd", g.kd)] {
+            param::in_range(name, gain, 0.0, f64::MAX)?;
+        }
+        let cutoff = super::below_nyquist("derivative_cutoff_hz", g.derivative_cutoff_hz, 1.0 / h)?;
+        param::in_range("tracking_time_s", g.tracking_time_s, h, f64::MAX)?;
+        param::interval("output_max", self.output_min, self.output_max)?;
+        let filter_time = 1.0 / (core::f64::consts::TAU * cutoff);
+        Ok(Pid {
+            kp: g.kp,
+            kd: g.kd,
+            integral_gain: g.ki * h,
+            tracking_gain: if g.ki > 0.0 {
+                h / g.tracking_time_s
+            } else {
+                0.0
+            },
+            derivative_pole: filter_time / (filter_time + h),
+            change_gain: g.kd / (filter_time + h),
+            output_min: self.output_min,
+            output_max: self.output_max,
+        })
+    }
+}
+
+impl Pid {
+    /// One step: the output for `setpoint` and `measurement`, limited.
+    ///
+    /// `feed_forward` is added before the limit. `elapsed` is the number of
+    /// periods since the last step, 1 in an undisturbed loop: after skipped
+    /// periods the derivative is taken over the true time and the integrator
+    /// advances by one period only, because what the error was in between is
+    /// not known. 0 counts as 1.
+    ///
+    /// `None` if the output would not be finite; the state is then unchanged.
+    #[inline]
+    #[must_use]
+    pub fn step(
+        &self,
+        state: &mut PidState,
+        setpoint: f64,
+        measurement: f64,
+        feed_forward: f64,
+        elapsed: u32,
+    ) -> Option<f64> {
+        let error = setpoint - measurement;
+        let mut change = measurement - state.measurement;
+        if elapsed > 1 {
+            change /= f64::from(elapsed);
+        }
+        let derivative = self.derivative_pole * state.derivative + self.change_gain * change;
+        let free = self.kp * error + state.integral - derivative + feed_forward;
+        if !free.is_finite() {
+            return None;
+        }
+        let limited = free.clamp(self.output_min, self.output_max);
+        state.integral += self.integral_gain * error + self.tracking_gain * (limited - free);
+        state.derivative = derivative;
+        state.measurement = measurement;
+        Some(limited)
+    }
+
+    /// Presets the integrator so that a step at rest with the same arguments
+    /// gives `output`, and forgets past motion.
+    ///
+    /// A controller without integral action has nothing to preset: it starts
+    /// with what its proportional part and the feed-forward give, which is no
+    /// jump only where those equal `output`.
+    pub fn track(
+        &self,
+        state: &mut PidState,
+        output: f64,
+        setpoint: f64,
+        measurement: f64,
+        feed_forward: f64,
+    ) {
+        *state = PidState {
+            integral: if self.integral_gain > 0.0 {
+                output - self.kp * (setpoint - measurement) - feed_forward
+            } else {
+                0.0
+            },
+            derivative: 0.0,
+            measurement,
+        };
+    }
+
+    /// The derivative gain. Where the setpoint is a smooth profile, its speed
+    /// times this gain as feed-forward cancels the drag that a derivative on
+    /// the measurement puts on motion.
+    pub const fn derivative_gain(&self) -> f64 {
+        self.kd
+    }
+
+    /// The limits of the output, lower and upper.
+    pub const fn output_limits(&self) -> (f64, f64) {
+        (self.output_min, self.output_max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::param::ParameterErrorKind;
+    use super::*;
+
+    const PERIOD: Duration = Duration::from_millis(1);
+
+    fn config() -> PidConfig {
+        PidConfig {
+            gains: Gains {
+                kp: 2.0,
+                ki: 5.0,
+                kd: 0.1,
+                derivative_cutoff_hz: 100.0,
+                tracking_time_s: 0.1,
+            },
+            output_min: -10.0,
+            output_max: 10.0,
+        }
+    }
+
+    #[test]
+    fn each_bad_parameter_is_refused_by_its_name() {
+        type Spoil = fn(&mut PidConfig);
+        let cases: [(&str, Spoil); 10] = [
+            ("kp", |c| c.gains.kp = f64::NAN),
+            ("kp", |c| c.gains.kp = -1.0),
+            ("ki", |c| c.gains.ki = f64::INFINITY),
+            ("kd", |c| c.gains.kd = -0.1),
+            ("derivative_cutoff_hz", |c| {
+                c.gains.derivative_cutoff_hz = 0.0
+            }),
+            ("derivative_cutoff_hz", |c| {
+                c.gains.derivative_cutoff_hz = 500.0
+            }),
+            ("tracking_time_s", |c| c.gains.tracking_time_s = 0.0),
+            ("output_max", |c| c.output_max = -10.0),
+            ("output_max", |c| c.output_min = f64::NAN),
+            ("output_max", |c| c.output_max = f64::NAN),
+        ];
+        assert!(config().build(PERIOD).is_ok());
+        for (name, spoil) in cases {
+            let mut spoilt = config();
+            spoil(&mut spoilt);
+            assert_eq!(spoilt.build(PERIOD).unwrap_err().name, name);
+        }
+        let error = config().build(Duration::ZERO).unwrap_err();
+        assert_eq!(error.name, "period");
+        assert_eq!(error.kind, ParameterErrorKind::NotPositive { value: 0.0 });
+    }
+
+    #[test]
+    fn a_setpoint_step_gives_no_derivative_kick() {
+        let pid = config().build(PERIOD).unwrap();
+        let mut state = PidState::default();
+        let first = pid.step(&mut state, 1.0, 0.0, 0.0, 1).unwrap();
+        assert_eq!(first, 2.0);
+    }
+
+    #[test]
+    fn the_derivative_of_a_ramp_settles_at_kd_times_its_slope() {
+        let mut c = config();
+        (c.gains.kp, c.gains.ki) = (0.0, 0.0);
+        let pid = c.build(PERIOD).unwrap();
+        let mut state = PidState::default();
+        let mut output = 0.0;
+        for k in 0..200 {
+            output = pid
+                .step(&mut state, 0.0, 3.0 * f64::from(k) * 1e-3, 0.0, 1)
+                .unwrap();
+        }
+        assert!((output + 0.3).abs() < 1e-9, "{output}");
+    }
+
+    #[test]
+    fn skipped_periods_make_no_derivative_spike() {
+        let mut c = config();
+        (c.gains.kp, c.gains.ki) = (0.0, 0.0);
+        let pid = c.build(PERIOD).unwrap();
+        let mut state = PidState::default();
+        for k in 0..200 {
+            let _ = pid.step(&mut state, 0.0, 3.0 * f64::from(k) * 1e-3, 0.0, 1);
+        }
+        let after = pid
+            .step(&mut state, 0.0, 3.0 * 249.0 * 1e-3, 0.0, 50)
+            .unwrap();
+        assert!((after + 0.3).abs() < 1e-9, "{after}");
+    }
+
+    #[test]
+    fn the_output_never_leaves_its_limits_and_recovers_within_the_tracking_time() {
+        let pid = config().build(PERIOD).unwrap();
+        let mut state = PidState::default();
+        for _ in 0..20_000 {
+            let output = pid.step(&mut state, 100.0, 0.0, 0.0, 1).unwrap();
+            assert_eq!(output, 10.0);
+        }
+        // Twenty seconds at an error of 100 would have wound up 10,000 volts.
+        let recovered = (1..=500).any(|_| pid.step(&mut state, -1.0, 0.0, 0.0, 1).unwrap() < 0.0);
+        assert!(recovered, "the output does not follow the reversed error");
+    }
+
+    #[test]
+    fn a_limit_makes_no_integral_action_where_there_is_none() {
+        let mut c = config();
+        (c.gains.ki, c.gains.kd) = (0.0, 0.0);
+        let pid = c.build(PERIOD).unwrap();
+        let mut state = PidState::default();
+        for _ in 0..100 {
+            let _ = pid.step(&mut state, 100.0, 0.0, 0.0, 1);
+        }
+        assert_eq!(pid.step(&mut state, 1.0, 0.0, 0.0, 1), Some(2.0));
+    }
+
+    #[test]
+    fn switching_on_gives_the_output_that_was_tracked() {
+        let pid = config().build(PERIOD).unwrap();
+        let mut state = PidState::default();
+        pid.track(&mut state, -3.25, 0.5, 0.75, 1.0);
+        assert_eq!(pid.step(&mut state, 0.5, 0.75, 1.0, 1), Some(-3.25));
+    }
+
+    #[test]
+    fn a_non_finite_argument_gives_no_output_and_changes_nothing() {
+        let pid = config().build(PERIOD).unwrap();
+        let mut state = PidState::default();
+        let _ = pid.step(&mut state, 1.0, 0.3, 0.0, 1);
+        let before = state;
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(pid.step(&mut state, bad, 0.0, 0.0, 1), None);
+            assert_eq!(pid.step(&mut state, 0.0, bad, 0.0, 1), None);
+            assert_eq!(pid.step(&mut state, 0.0, 0.0, bad, 1), None);
+            assert_eq!(state, before);
+        }
+    }
+
+    #[test]
+    fn integral_action_removes_a_constant_load() {
+        let pid = config().build(PERIOD).unwrap();
+        let (mut state, mut y) = (PidState::default(), 0.0);
+        for _ in 0..20_000 {
+            let u = pid.step(&mut state, 1.0, y, 0.0, 1).unwrap();
+            y += 1e-3 * (u - 4.0 - y);
+        }
+        assert!((y - 1.0).abs() < 1e-6, "{y}");
+    }
+}

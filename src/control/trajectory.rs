@@ -1,0 +1,413 @@
+//! Jerk-limited motion from rest to rest, and a jerk-limited stop.
+//!
+//! A move is planned once, as at most seven segments of constant jerk (the
+//! S-curve of L. Biagiotti and C. Melchiorri, Trajectory Planning for Automatic
+//! Machines and Robots, section 3.4), and then sampled: one cubic polynomial
+//! per period. Short moves that do not reach the limits of velocity or
+//! acceleration are solved in closed form, not by scaling, so each move takes
+//! the least time that its limits allow.
+//!
+//! What it promises:
+//! - No sample exceeds the limits; the position of a move never turns back.
+//! - The last sample is the target, to the last bit, with velocity and
+//!   acceleration 0. The decelerating half is anchored at the target, so no
+//!   rounding error is carried into it.
+//! - [`Trajectory::stop`] starts where the motion stands, at any moment, with
+//!   position, velocity and acceleration continuous, and ends at rest.
+//!
+//! What it costs: planning is three roots and some thirty multiplications, at
+//! the start of a move; a sample is ten multiplications and one comparison.
+//! Time is counted in periods, so it does not drift.
+//!
+//! Not offered: a new target while moving. Stop first; the stop ends at rest.
+
+use super::param::{self, ParameterError};
+use crate::time::Duration;
+
+/// Limits of motion. Units are radians and seconds; a linear axis may read
+/// metres for radians.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct TrajectoryConfig {
+    /// Greatest velocity of a move, rad/s, greater than 0 (CiA 402 object
+    /// 6081h, profile velocity).
+    pub velocity_rad_s: f64,
+    /// Greatest acceleration and deceleration of a move, rad/s^2, greater than
+    /// 0 (6083h, profile acceleration).
+    pub acceleration_rad_s2: f64,
+    /// Greatest jerk of a move, rad/s^3, greater than 0 (60A4h, profile jerk).
+    pub jerk_rad_s3: f64,
+    /// Greatest deceleration of a stop, rad/s^2, at least the acceleration of
+    /// a move (6085h, quick stop deceleration).
+    pub stop_deceleration_rad_s2: f64,
+    /// Greatest jerk of a stop, rad/s^3, at least the jerk of a move. With less,
+    /// a stop during the end of a move would have to turn back.
+    pub stop_jerk_rad_s3: f64,
+}
+
+/// Validated limits and the period: what plans and samples.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct Trajectory {
+    config: TrajectoryConfig,
+    period_s: f64,
+}
+
+/// Where a motion is at one moment.
+#[derive(Copy, Clone, Debug, Default, PartialEq)]
+pub struct Sample {
+    /// Position, rad.
+    pub position_rad: f64,
+    /// Velocity, rad/s.
+    pub velocity_rad_s: f64,
+    /// Acceleration, rad/s^2.
+    pub acceleration_rad_s2: f64,
+}
+
+/// A stretch of constant jerk: a cubic about the anchor's moment.
+#[derive(Copy, Clone, Debug, Default, PartialEq)]
+struct Segment {
+    /// Seconds since the start of the motion at which the segment ends.
+    end_s: f64,
+    /// Seconds since the start of the motion at which `anchor` is passed.
+    anchor_s: f64,
+    anchor: Sample,
+    jerk: f64,
+}
+
+/// Most segments of a motion.
+const SEGMENTS: usize = 7;
+
+/// A motion in progress, or rest.
+#[derive(Copy, Clone, Debug, Default, PartialEq)]
+pub struct TrajectoryState {
+    segments: [Segment; SEGMENTS],
+    count: u8,
+    /// The segment that the next sample is looked for in.
+    current: u8,
+    /// Periods since the start of the motion.
+    periods: u64,
+    /// What was sampled last.
+    last: Sample,
+    /// Where the motion ends, rad.
+    target_rad: f64,
+}
+
+impl Sample {
+    /// Rest at `position_rad`.
+    pub const fn at_rest(position_rad: f64) -> Self {
+        Self {
+            position_rad,
+            velocity_rad_s: 0.0,
+            acceleration_rad_s2: 0.0,
+        }
+    }
+
+    /// Where `self` is `t` seconds later (earlier, if negative) under `jerk`.
+    #[inline]
+    fn after(&self, t: f64, jerk: f64) -> Self {
+        let (v, a) = (self.velocity_rad_s, self.acceleration_rad_s2);
+        Self {
+            position_rad: self.position_rad + t * (v + t * (0.5 * a + t * ((1.0 / 6.0) * jerk))),
+            velocity_rad_s: v + t * (a + t * (0.5 * jerk)),
+            acceleration_rad_s2: a + t * jerk,
+        }
+    }
+}
+
+impl TrajectoryConfig {
+    /// Validates the limits for samples every `period`.
+    ///
+    /// # Errors
+    /// The first parameter that is not finite, not positive, or below what its
+    /// documentation requires.
+    pub fn build(&self, period: Duration) -> Result<Trajectory, ParameterError> {
+        let period_s = param::positive("period", period.as_secs_f64())?;
+        for (name, value) in [
+            ("velocity_rad_s", self.velocity_rad_s),
+            ("acceleration_rad_s2", self.acceleration_rad_s2),
+            ("jerk_rad_s3", self.jerk_rad_s3),
+        ] {
+            param::positive(name, value)?;
+        }
+        for (name, value, least) in [
+            (
+                "stop_deceleration_rad_s2",
+                self.stop_deceleration_rad_s2,
+                self.acceleration_rad_s2,
+            ),
+            ("stop_jerk_rad_s3", self.stop_jerk_rad_s3, self.jerk_rad_s3),
+        ] {
+            param::in_range(name, value, least, f64::MAX)?;
+        }
+        Ok(Trajectory {
+            config: *self,
+            period_s,
+        })
+    }
+}
+
+impl Trajectory {
+    /// The limits.
+    pub const fn config(&self) -> &TrajectoryConfig {
+        &self.config
+    }
+
+    /// Plans a move from the resting position of `state` to `target_rad`.
+    /// Returns whether it did: not while a motion is in progress, and not to a
+    /// target that is not finite.
+    pub fn move_to(&self, state: &mut TrajectoryState, target_rad: f64) -> bool {
+        if !state.is_at_rest() || !target_rad.is_finite() {
+            return false;
+        }
+        let start = state.last.position_rad;
+        let travel = target_rad - start;
+        let distance = travel.abs();
+        *state = TrajectoryState::at_rest(start);
+        if distance == 0.0 {
+            return true;
+        }
+        let plan = Plan::new(&self.config, distance);
+        let jerk = self.config.jerk_rad_s3.copysign(travel);
+        state.target_rad = target_rad;
+        let mut forward = Builder::new(state, start);
+        forward.push(plan.ramp_s, jerk);
+        forward.push(plan.hold_s, 0.0);
+        forward.push(plan.ramp_s, -jerk);
+        forward.push(plan.cruise_s, 0.0);
+        let middle_s = forward.time_s;
+        // The decelerating half is the accelerating one in reverse, seen from
+        // the target.
+        let end_s = middle_s + 2.0 * plan.ramp_s + plan.hold_s;
+        let mut backward = [Segment::default(); 3];
+        let (mut anchor, mut anchor_s) = (Sample::at_rest(target_rad), end_s);
+        for (slot, (length, jerk)) in backward.iter_mut().rev().zip([
+            (plan.ramp_s, jerk),
+            (plan.hold_s, 0.0),
+            (plan.ramp_s, -jerk),
+        ]) {
+            *slot = Segment {
+                end_s: anchor_s,
+                anchor_s,
+                anchor,
+                jerk,
+            };
+            anchor = anchor.after(-length, jerk);
+            anchor_s -= length;
+        }
+        for segment in backward {
+            if segment.end_s > middle_s {
+                state.append(segment);
+            }
+        }
+        true
+    }
+
+    /// Replaces the motion in progress by the quickest stop that the stop's
+    /// limits allow. At rest it does nothing.
+    pub fn stop(&self, state: &mut TrajectoryState) {
+        if !state.is_at_rest() {
+            self.stop_from(state, state.last);
+        }
+    }
+
+    /// Begins a stop at `from` instead of at the last sample: for a motion that
+    /// the machine did not follow.
+    ///
+    /// A deceleration above the stop's limit is kept, not reduced. A `from`
+    /// that is not finite gives rest at the last sample.
+    pub fn stop_from(&self, state: &mut TrajectoryState, from: Sample) {
+        let (v, a) = (from.velocity_rad_s, from.acceleration_rad_s2);
+        if !(from.position_rad + v + a).is_finite() {
+            *state = TrajectoryState::at_rest(state.last.position_rad);
+            return;
+        }
+        let jerk = self.config.stop_jerk_rad_s3;
+        // The velocity that would be left if the acceleration were taken back
+        // at once: its sign is the direction to brake against.
+        let direction = 1.0_f64.copysign(v + 0.5 * a * a.abs() / jerk);
+        let (speed, growth) = (v * direction, a * direction);
+        let surplus = speed + 0.5 * growth * growth / jerk;
+        let limit = self.config.stop_deceleration_rad_s2.max(-growth);
+        let free_peak = libm::sqrt((jerk * speed + 0.5 * growth * growth).max(0.0));
+        let (peak, hold_s) = if free_peak > limit {
+            (limit, (surplus / limit - limit / jerk).max(0.0))
+        } else {
+            (free_peak, 0.0)
+        };
+        *state = TrajectoryState::at_rest(from.position_rad);
+        state.last = from;
+        let mut forward = Builder::new(state, from.position_rad);
+        forward.at = from;
+        forward.push(((growth + peak) / jerk).max(0.0), -jerk * direction);
+        forward.push(hold_s, 0.0);
+        forward.push(peak / jerk, jerk * direction);
+        let end = forward.at.position_rad;
+        state.target_rad = end;
+    }
+
+    /// The sample `elapsed` periods after the last one. Once the motion is
+    /// over, and for ever after, this is rest at its target.
+    #[inline]
+    pub fn advance(&self, state: &mut TrajectoryState, elapsed: u32) -> Sample {
+        if state.is_at_rest() {
+            return state.last;
+        }
+        state.periods += u64::from(elapsed);
+        let t = state.periods as f64 * self.period_s;
+        while let Some(segment) =
+            state.segments[..usize::from(state.count)].get(usize::from(state.current))
+        {
+            if t < segment.end_s {
+                state.last = segment.anchor.after(t - segment.anchor_s, segment.jerk);
+                return state.last;
+            }
+            state.current += 1;
+        }
+        state.last = Sample::at_rest(state.target_rad);
+        state.last
+    }
+}
+
+impl TrajectoryState {
+    /// Rest at `position_rad`.
+    pub const fn at_rest(position_rad: f64) -> Self {
+        const NONE: Segment = Segment {
+            end_s: 0.0,
+            anchor_s: 0.0,
+            anchor: Sample::at_rest(0.0),
+            jerk: 0.0,
+        };
+        Self {
+            segments: [NONE; SEGMENTS],
+            count: 0,
+            current: 0,
+            periods: 0,
+            last: Sample::at_rest(position_rad),
+            target_rad: position_rad,
+        }
+    }
+
+    /// Whether no motion is in progress.
+    #[inline]
+    pub const fn is_at_rest(&self) -> bool {
+        self.current >= self.count
+    }
+
+    /// What was sampled last.
+    pub const fn last(&self) -> &Sample {
+        &self.last
+    }
+
+    /// Where the motion ends, rad; at rest, where it rests.
+    pub const fn target_rad(&self) -> f64 {
+        self.target_rad
+    }
+
+    /// Seconds that the motion takes from its start to its end.
+    pub fn duration_s(&self) -> f64 {
+        match self.count {
+            0 => 0.0,
+            n => self.segments[usize::from(n) - 1].end_s,
+        }
+    }
+
+    fn append(&mut self, segment: Segment) {
+        if let Some(slot) = self.segments.get_mut(usize::from(self.count)) {
+            *slot = segment;
+            self.count += 1;
+        }
+    }
+}
+
+/// Appends segments one after the other.
+struct Builder<'a> {
+    state: &'a mut TrajectoryState,
+    at: Sample,
+    time_s: f64,
+}
+
+impl<'a> Builder<'a> {
+    fn new(state: &'a mut TrajectoryState, position_rad: f64) -> Self {
+        Self {
+            state,
+            at: Sample::at_rest(position_rad),
+            time_s: 0.0,
+        }
+    }
+
+    fn push(&mut self, length_s: f64, jerk: f64) {
+        if length_s <= 0.0 {
+            return;
+        }
+        self.state.append(Segment {
+            end_s: self.time_s + length_s,
+            anchor_s: self.time_s,
+            anchor: self.at,
+            jerk,
+        });
+        self.at = self.at.after(length_s, jerk);
+        self.time_s += length_s;
+    }
+}
+
+/// Lengths of the phases of a move from rest to rest.
+struct Plan {
+    /// Each of the four phases in which the acceleration changes, s.
+    ramp_s: f64,
+    /// Each of the two phases of constant acceleration, s.
+    hold_s: f64,
+    /// The phase of constant velocity, s.
+    cruise_s: f64,
+}
+
+impl Plan {
+    /// The quickest move over `distance` (greater than 0).
+    ///
+    /// With ramps of length T, holds of H and cruise C the peak velocity is
+    /// j T (T + H) and the distance j T (T + H) (2 T + H + C). T is as long as
+    /// the tightest of three limits allows; what the others leave over decides
+    /// whether H and C exist.
+    fn new(config: &TrajectoryConfig, distance: f64) -> Self {
+        let (v, a, j) = (
+            config.velocity_rad_s,
+            config.acceleration_rad_s2,
+            config.jerk_rad_s3,
+        );
+        let by_acceleration = a / j;
+        let by_velocity = libm::sqrt(v / j);
+        let by_distance = libm::cbrt(0.5 * distance / j);
+        let ramp_s = by_acceleration.min(by_velocity).min(by_distance);
+        if by_distance <= ramp_s {
+            return Self {
+                ramp_s,
+                hold_s: 0.0,
+                cruise_s: 0.0,
+            };
+        }
+        if by_velocity <= ramp_s {
+            return Self {
+                ramp_s,
+                hold_s: 0.0,
+                cruise_s: (distance / v - 2.0 * ramp_s).max(0.0),
+            };
+        }
+        let full_hold_s = v / a - ramp_s;
+        let cruise_s = distance / v - (2.0 * ramp_s + full_hold_s);
+        if cruise_s >= 0.0 {
+            return Self {
+                ramp_s,
+                hold_s: full_hold_s,
+                cruise_s,
+            };
+        }
+        // The velocity is not reached: distance = a (T + H)(2 T + H).
+        let hold_s = 0.5 * (libm::sqrt(ramp_s * ramp_s + 4.0 * distance / a) - 3.0 * ramp_s);
+        Self {
+            ramp_s,
+            hold_s: hold_s.max(0.0),
+            cruise_s: 0.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,258 @@
+//! Frames and registers of the AS5047P.
+//!
+//! Source: ams AS5047P datasheet DS000324 (v1-01 and later), chapters "SPI
+//! Interface (slave)" and "Register Description". Figures are cited by their
+//! titles, because their numbers changed between editions.
+
+use core::fmt;
+
+/// Bit 14 of a command frame: 1 reads, 0 writes (figure "SPI Command Frame").
+const READ: u16 = 1 << 14;
+/// Bit 14 of a read frame: an error was detected in an earlier command frame
+/// (figure "SPI Read Data Frame").
+const EF: u16 = 1 << 14;
+/// Bits 13:0 of a frame: address or data.
+const PAYLOAD: u16 = 0x3FFF;
+
+/// Sets bit 15 so that the frame has an even number of ones (PARC in figure
+/// "SPI Command Frame", PARD in "SPI Write Data Frame").
+const fn with_even_parity(frame: u16) -> u16 {
+    let low = frame & 0x7FFF;
+    low | ((low.count_ones() as u16 & 1) << 15)
+}
+
+/// The registers that can be read (figures "Volatile Registers" and
+/// "Non-Volatile Registers").
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[repr(u16)]
+pub enum Register {
+    /// No operation; reads as zero.
+    Nop = 0x0000,
+    /// Error register, cleared by being read: see [`ErrorFlags`].
+    ErrFl = 0x0001,
+    /// Programming of the one-time memory. This driver never writes it.
+    Prog = 0x0003,
+    /// Zero position, its 8 most significant bits.
+    ZPosM = 0x0016,
+    /// Zero position, its 6 least significant bits, and two enable bits.
+    ZPosL = 0x0017,
+    /// Custom setting 1: see [`Settings1`].
+    Settings1 = 0x0018,
+    /// Custom setting 2: see [`Settings2`].
+    Settings2 = 0x0019,
+    /// Diagnostics and gain control: see [`Diagnosis`].
+    DiaAgc = 0x3FFC,
+    /// Magnitude of the field vector out of the CORDIC, 14 bits.
+    Mag = 0x3FFD,
+    /// Angle without dynamic angle error compensation, 14 bits.
+    AngleUnc = 0x3FFE,
+    /// Angle with dynamic angle error compensation, 14 bits.
+    AngleCom = 0x3FFF,
+}
+
+impl Register {
+    /// The command frame that asks for this register, most significant byte
+    /// first. Known at compile time wherever the register is.
+    #[must_use]
+    pub const fn read_command(self) -> [u8; 2] {
+        with_even_parity(READ | self as u16).to_be_bytes()
+    }
+}
+
+/// The registers that this driver writes (figure "Non-Volatile Registers").
+///
+/// What is written lasts until power is lost: burning it into the one-time
+/// memory is deliberately not offered.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Setting {
+    /// Zero position, its 8 most significant bits.
+    ZPosM,
+    /// Zero position, its 6 least significant bits, and two enable bits.
+    ZPosL,
+    /// Custom setting 1.
+    Settings1,
+    /// Custom setting 2.
+    Settings2,
+}
+
+impl Setting {
+    /// The register as one that can be read.
+    #[must_use]
+    pub const fn register(self) -> Register {
+        match self {
+            Self::ZPosM => Register::ZPosM,
+            Self::ZPosL => Register::ZPosL,
+            Self::Settings1 => Register::Settings1,
+            Self::Settings2 => Register::Settings2,
+        }
+    }
+
+    /// The command frame that announces a write to this register.
+    #[must_use]
+    pub const fn write_command(self) -> [u8; 2] {
+        with_even_parity(self.register() as u16).to_be_bytes()
+    }
+}
+
+/// The frame that carries `value` to the register announced before (figure
+/// "SPI Write Data Frame"; bit 14 is always low).
+#[must_use]
+pub const fn write_data(value: u8) -> [u8; 2] {
+    with_even_parity(value as u16).to_be_bytes()
+}
+
+/// A frame that came from the chip (figure "SPI Read Data Frame").
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Reply(pub u16);
+
+impl Reply {
+    /// Whether the number of ones is even, as PARD makes it.
+    #[must_use]
+    pub const fn parity_is_even(self) -> bool {
+        self.0.count_ones() & 1 == 0
+    }
+
+    /// EF: the chip reports an error, to be looked up in ERRFL.
+    #[must_use]
+    pub const fn error_flag(self) -> bool {
+        self.0 & EF != 0
+    }
+
+    /// The 14 bits of data.
+    #[must_use]
+    pub const fn data(self) -> u16 {
+        self.0 & PAYLOAD
+    }
+}
+
+/// What the chip found wrong with the frames it was sent (figure "ERRFL").
+#[derive(Copy, Clone, Default, PartialEq, Eq, Hash)]
+pub struct ErrorFlags(pub(super) u8);
+
+impl ErrorFlags {
+    const FRERR: u8 = 1 << 0;
+    const INVCOMM: u8 = 1 << 1;
+    const PARERR: u8 = 1 << 2;
+
+    /// FRERR: a frame did not have 16 clocks.
+    #[must_use]
+    pub const fn framing(self) -> bool {
+        self.0 & Self::FRERR != 0
+    }
+
+    /// INVCOMM: a register that does not exist was read or written.
+    #[must_use]
+    pub const fn invalid_command(self) -> bool {
+        self.0 & Self::INVCOMM != 0
+    }
+
+    /// PARERR: a frame arrived with wrong parity.
+    #[must_use]
+    pub const fn parity(self) -> bool {
+        self.0 & Self::PARERR != 0
+    }
+
+    /// Whether none of the three is set.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl fmt::Debug for ErrorFlags {
+    /// The flags by the names that the datasheet gives them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ErrorFlags")
+            .field("parerr", &self.parity())
+            .field("invcomm", &self.invalid_command())
+            .field("frerr", &self.framing())
+            .finish()
+    }
+}
+
+/// The state of the sensor and of its magnet (figure "DIAAGC").
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Diagnosis(pub u16);
+
+impl Diagnosis {
+    /// MAGL, bit 11: the field is too weak (AGC stands at 255).
+    #[must_use]
+    pub const fn field_weak(self) -> bool {
+        self.0 & (1 << 11) != 0
+    }
+
+    /// MAGH, bit 10: the field is too strong (AGC stands at 0).
+    #[must_use]
+    pub const fn field_strong(self) -> bool {
+        self.0 & (1 << 10) != 0
+    }
+
+    /// COF, bit 9: the CORDIC overflowed; the angle is wrong.
+    #[must_use]
+    pub const fn cordic_overflow(self) -> bool {
+        self.0 & (1 << 9) != 0
+    }
+
+    /// LF, bit 8: the internal offset loops have settled; the angle is valid.
+    #[must_use]
+    pub const fn ready(self) -> bool {
+        self.0 & (1 << 8) != 0
+    }
+
+    /// AGC, bits 7:0: the gain in use, 0 at a strong field to 255 at a weak one.
+    #[must_use]
+    pub const fn gain(self) -> u8 {
+        self.0 as u8
+    }
+}
+
+/// Custom setting 1 (figure "SETTINGS1").
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Settings1(pub u8);
+
+impl Settings1 {
+    /// What the factory sets: bit 0 is preset to 1 and stays.
+    pub const FACTORY: Self = Self(0x01);
+
+    /// DIR, bit 2: whether the angle grows in the other direction.
+    #[must_use]
+    pub const fn with_reversed(self, reversed: bool) -> Self {
+        Self(self.0 & !(1 << 2) | (reversed as u8) << 2)
+    }
+
+    /// DIR, bit 2.
+    #[must_use]
+    pub const fn reversed(self) -> bool {
+        self.0 & (1 << 2) != 0
+    }
+
+    /// DAECDIS, bit 4: dynamic angle error compensation switched off.
+    #[must_use]
+    pub const fn compensation_off(self) -> bool {
+        self.0 & (1 << 4) != 0
+    }
+}
+
+/// Custom setting 2 (figure "SETTINGS2").
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Settings2(pub u8);
+
+impl Settings2 {
+    /// UVWPP, bits 2:0: pole pairs on the UVW outputs, less one.
+    #[must_use]
+    pub const fn pole_pairs_code(self) -> u8 {
+        self.0 & 0b111
+    }
+
+    /// HYS, bits 4:3: hysteresis of the incremental outputs.
+    #[must_use]
+    pub const fn hysteresis_code(self) -> u8 {
+        (self.0 >> 3) & 0b11
+    }
+
+    /// ABIRES, bits 7:5: resolution of the incremental outputs.
+    #[must_use]
+    pub const fn resolution_code(self) -> u8 {
+        self.0 >> 5
+    }
+}

@@ -1,0 +1,192 @@
+//! MCP3208, a 12-bit analog-to-digital converter with eight inputs (Microchip
+//! datasheet DS21298E).
+//!
+//! One frame of three bytes asks for an input and carries its value (figure
+//! 6-1, "SPI Communication with the MCP3204/3208 using 8-bit segments"): five
+//! leading zeros, the start bit, SGL/DIFF, D2, D1, D0; the chip samples, then
+//! sends a null bit and 12 bits, the most significant first. The input is
+//! sampled within the frame, so a value is never older than its frame.
+//!
+//! The null bit is checked. That finds a line stuck high; a line stuck low or a
+//! chip without power gives code 0, which is a value like any other: an input
+//! whose signal never comes near 0 V should be range-checked by its user.
+//!
+//! Cost: one frame and 3 bytes of stack for each reading. The clock must not
+//! stop for more than about 1.2 ms within a frame, or the sampled charge is
+//! gone (section 6.2).
+
+use embedded_hal::spi::{Error as _, ErrorKind, MODE_0, Mode, SpiDevice};
+
+/// Mode 0,0; the chip also takes 1,1 (section 6.1).
+pub const SPI_MODE: Mode = MODE_0;
+/// Highest clock at a supply of 5 V (section 1, "Electrical Characteristics").
+pub const MAX_CLOCK_HZ_AT_5_V: u32 = 2_000_000;
+/// Highest clock at a supply of 2.7 V; in between it must be interpolated.
+pub const MAX_CLOCK_HZ_AT_2V7: u32 = 1_000_000;
+/// The highest code.
+pub const MAX_CODE: u16 = 4095;
+
+/// Why there is no reading.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Error {
+    /// The transfer itself failed.
+    Bus(ErrorKind),
+    /// The null bit was 1: the chip did not answer, or was out of step.
+    Framing,
+}
+
+impl From<Error> for crate::cycle::image::InputError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Bus(_) => Self::Bus,
+            Error::Framing => Self::Framing,
+        }
+    }
+}
+
+/// What is measured: the four configuration bits of table 5-2.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Input(u8);
+
+/// Which input of a pair is the positive one.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Polarity {
+    /// The even one is IN+, the odd one IN-.
+    EvenPositive,
+    /// The odd one is IN+, the even one IN-.
+    OddPositive,
+}
+
+impl Input {
+    /// Input `channel`, 0 to 7, against ground; `None` above.
+    #[must_use]
+    pub const fn single(channel: u8) -> Option<Self> {
+        if channel < 8 {
+            Some(Self(0b1000 | channel))
+        } else {
+            None
+        }
+    }
+
+    /// The difference of the inputs `2 * pair` and `2 * pair + 1`, `pair` from
+    /// 0 to 3; `None` above. Where IN- is above IN+ the chip gives 0.
+    #[must_use]
+    pub const fn differential(pair: u8, polarity: Polarity) -> Option<Self> {
+        if pair < 4 {
+            Some(Self(pair << 1 | polarity as u8))
+        } else {
+            None
+        }
+    }
+
+    /// The frame that asks for this input (figure 6-1). The last byte only
+    /// clocks the value out.
+    #[must_use]
+    pub const fn command(self) -> [u8; 3] {
+        let start = 1 << 4;
+        let bits = ((start | self.0) as u16) << 6;
+        let [high, low] = bits.to_be_bytes();
+        [high, low, 0]
+    }
+}
+
+/// The converter on its own chip select.
+#[derive(Debug)]
+pub struct Mcp3208<SPI> {
+    spi: SPI,
+    volts_per_code: f64,
+}
+
+impl<SPI: SpiDevice> Mcp3208<SPI> {
+    /// A driver for a converter whose reference is `reference_volts`. `None`
+    /// unless that is finite and above zero; the chip itself wants 0.25 V to
+    /// its supply (section 1).
+    pub fn new(spi: SPI, reference_volts: f64) -> Option<Self> {
+        if !reference_volts.is_finite() || reference_volts <= 0.0 {
+            return None;
+        }
+        Some(Self {
+            spi,
+            // Section 4.2: code = 4096 * V_in / V_ref. Exact: a power of two.
+            volts_per_code: reference_volts / 4096.0,
+        })
+    }
+
+    /// Gives the bus back.
+    pub fn release(self) -> SPI {
+        self.spi
+    }
+
+    /// The code of `input`, 0 to 4095. One frame.
+    ///
+    /// # Errors
+    /// `Bus`, `Framing`.
+    #[inline]
+    pub fn read(&mut self, input: Input) -> Result<u16, Error> {
+        let mut bytes = input.command();
+        self.spi
+            .transfer_in_place(&mut bytes)
+            .map_err(|error| Error::Bus(error.kind()))?;
+        let [_, high, low] = bytes;
+        if high & (1 << 4) != 0 {
+            return Err(Error::Framing);
+        }
+        Ok(u16::from_be_bytes([high & 0x0F, low]))
+    }
+
+    /// The voltage at `input`, from 0 to one code below the reference. One
+    /// frame. The highest code also stands for everything above it.
+    ///
+    /// # Errors
+    /// As [`Mcp3208::read`].
+    #[inline]
+    pub fn read_volts(&mut self, input: Input) -> Result<f64, Error> {
+        Ok(f64::from(self.read(input)?) * self.volts_per_code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::script::{Script, Step};
+
+    #[test]
+    fn commands_are_those_of_table_5_2_in_the_segments_of_figure_6_1() {
+        let single = |channel| Input::single(channel).unwrap().command();
+        assert_eq!(single(0), [0x06, 0x00, 0x00]);
+        assert_eq!(single(3), [0x06, 0xC0, 0x00]);
+        assert_eq!(single(4), [0x07, 0x00, 0x00]);
+        assert_eq!(single(7), [0x07, 0xC0, 0x00]);
+        let pair = |pair, polarity| Input::differential(pair, polarity).unwrap().command();
+        assert_eq!(pair(0, Polarity::EvenPositive), [0x04, 0x00, 0x00]);
+        assert_eq!(pair(0, Polarity::OddPositive), [0x04, 0x40, 0x00]);
+        assert_eq!(pair(3, Polarity::EvenPositive), [0x05, 0x80, 0x00]);
+        assert_eq!(pair(3, Polarity::OddPositive), [0x05, 0xC0, 0x00]);
+        assert_eq!(Input::single(8), None);
+        assert_eq!(Input::differential(4, Polarity::OddPositive), None);
+    }
+
+    #[test]
+    fn bits_before_the_null_bit_are_not_part_of_the_value() {
+        let steps: [Step; 4] = [
+            (&[0x06, 0x00, 0x00], Ok(&[0xFF, 0xEA, 0xBC])),
+            (&[0x06, 0x00, 0x00], Ok(&[0x00, 0x08, 0x00])),
+            (&[0x06, 0x00, 0x00], Ok(&[0xFF, 0xFF, 0xFF])),
+            (&[0x06, 0x00, 0x00], Err(ErrorKind::Other)),
+        ];
+        let mut adc = Mcp3208::new(Script::new(&steps), 4.096).unwrap();
+        let input = Input::single(0).unwrap();
+        assert_eq!(adc.read(input), Ok(0xABC));
+        assert_eq!(adc.read_volts(input), Ok(2.048));
+        assert_eq!(adc.read(input), Err(Error::Framing));
+        assert_eq!(adc.read(input), Err(Error::Bus(ErrorKind::Other)));
+        adc.release().finish();
+    }
+
+    #[test]
+    fn a_reference_that_cannot_be_is_refused() {
+        for volts in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(Mcp3208::new(Script::new(&[]), volts).is_none());
+        }
+    }
+}
