@@ -78,9 +78,9 @@ impl Source<'_> {
         }
     }
 
-    /// The line that `span` starts in.
-    pub(super) fn line(&self, span: &Range<usize>) -> usize {
-        Place::of(self.text, span.start).line
+    /// Where `span` starts.
+    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+        Place::of(self.text, span.start)
     }
 }
 

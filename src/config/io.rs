@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, Place};
 use super::reader::{At, Table};
 use crate::cycle::image::{MAX_ANALOG_INPUTS, MAX_ANALOG_OUTPUTS, MAX_DIGITAL, MAX_POSITIONS};
 use crate::driver::mcp4922;
@@ -25,6 +25,8 @@ pub struct GpioChip {
     pub name: String,
     /// Its label, kernel name (`gpiochip0`) or path.
     pub chip: String,
+    /// Where it stands in the file.
+    pub place: Place,
 }
 
 /// A line of a GPIO chip.
@@ -43,6 +45,8 @@ pub struct Pin {
     pub gpio: usize,
     /// The line on that chip.
     pub line: Line,
+    /// Where it stands in the file.
+    pub place: Place,
 }
 
 /// The electrical bias of an input line.
@@ -99,6 +103,8 @@ pub struct SpiDevice {
     pub speed_hz: u32,
     /// FIFO priority to give the controller's interrupt thread.
     pub irq_priority: Option<u8>,
+    /// Where it stands in the file.
+    pub place: Place,
 }
 
 /// An absolute encoder: an AS5047P.
@@ -233,6 +239,7 @@ impl Reader {
         Ok(GpioChip {
             name: name.to_owned(),
             chip: table.text("chip")?.value.to_owned(),
+            place: place(table),
         })
     }
 
@@ -243,6 +250,7 @@ impl Reader {
             path: table.text("device")?.value.to_owned(),
             speed_hz: table.integer_or("speed_hz", 1_000..=50_000_000, 1_000_000)? as u32,
             irq_priority: table.integer_if("irq_priority", 1..=98)?.map(|p| p as u8),
+            place: place(table),
         })
     }
 
@@ -262,7 +270,8 @@ impl Reader {
             Line::Name(name) => format!("line \"{name}\" of [gpio.{}]", chip.value),
         };
         only_once(&mut self.pins, (gpio, line.clone()), table, "line", &shown)?;
-        Ok(Some(Pin { gpio, line }))
+        let place = place(table);
+        Ok(Some(Pin { gpio, line, place }))
     }
 
     fn input(&mut self, name: &str, table: &mut Table<'_>) -> Result<DigitalInput> {
@@ -353,6 +362,10 @@ impl Reader {
     }
 }
 
+fn place(table: &Table<'_>) -> Place {
+    table.source().place(table.span())
+}
+
 fn active_low(table: &mut Table<'_>) -> Result<bool> {
     table.choice_or("active", &[("low", true), ("high", false)], false)
 }
@@ -397,7 +410,7 @@ fn only_once<K: std::hash::Hash + Eq>(
     let span: Range<usize> = table.span().clone();
     let used = Used {
         by: table.title(),
-        line: table.source().line(&span),
+        line: table.source().place(&span).line,
     };
     if let Some(first) = taken.insert(thing, used) {
         let what = format!("{shown} is already used by {} in line {}", first.by, first.line);

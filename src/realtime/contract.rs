@@ -10,7 +10,7 @@ use core::fmt::{self, Write as _};
 use serde::{Serialize, Serializer};
 
 use super::facts::{Facts, Policy};
-use crate::config::{Cpu, Lock, LoopConfig, Scheduler};
+use super::wanted::{Cpu, Lock, LoopConfig, Scheduler};
 
 /// A short text in fixed memory. What does not fit is cut off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,196 @@
+//! Board files: `board.toml` to [`Config`].
+//!
+//! A board file says everything that differs between two machines: which
+//! devices there are, what the safe values of the outputs are, how the axes are
+//! tuned, and what is wanted of the kernel. Reading one allocates and happens
+//! before anything is energised. Whatever is wrong with it is one
+//! [`ConfigError`]: file, line, column, what, and how to put it right. Unknown
+//! keys are refused: a misspelt limit must not become a default.
+
+mod axis;
+mod error;
+mod io;
+mod names;
+mod reader;
+mod simulation;
+mod timing;
+
+use std::path::Path;
+
+use toml::de::DeTable;
+
+pub use error::{ConfigError, Place};
+pub use io::{
+    AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, Io, Line,
+    MAX_DEVICES, Pin, SpiDevice,
+};
+pub use simulation::{SimulatedHeater, SimulatedMotor, SimulationConfig};
+
+use crate::axis::ServoConfig;
+use crate::cycle::overrun::LadderConfig;
+use crate::realtime::runner::Requirement;
+use crate::realtime::wanted::LoopConfig;
+use error::Source;
+use names::{Kind, channel_if};
+use reader::Table;
+
+/// Largest board file, bytes.
+pub const MAX_FILE: u64 = 256 * 1024;
+
+/// The simulated board, as the firmware carries it.
+pub const SIM_BOARD: &str = include_str!("../../board/sim/board.toml");
+
+/// A board file, read and checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file, as it was named by whoever asked for it.
+    pub file: String,
+    /// The board's name.
+    pub name: String,
+    /// Whether a broken contract is refused.
+    pub requirement: Requirement,
+    /// How the loop is to run.
+    pub run: LoopConfig,
+    /// What late cycles lead to.
+    pub ladder: LadderConfig,
+    /// Devices and channels.
+    pub io: Io,
+    /// The digital output that toggles in every cycle.
+    pub heartbeat: Option<u8>,
+    /// What stands behind the channels; `None` on a real board.
+    pub simulation: Option<SimulationConfig>,
+    /// The hardware watchdog, if one is to be fed.
+    pub watchdog: Option<WatchdogConfig>,
+    /// The axes, for boards that have some.
+    pub servo: Option<Servo>,
+}
+
+/// The axes of a board, with their names.
+#[derive(Clone, Debug)]
+pub struct Servo {
+    /// What the servo controller works with.
+    pub config: ServoConfig,
+    /// The axes' names, in order.
+    pub names: Vec<String>,
+}
+
+/// `[watchdog]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchdogConfig {
+    /// The device node.
+    pub device: String,
+    /// Where it stands in the file.
+    pub place: Place,
+    /// The board resets this long after the last cycle in time, s.
+    pub timeout_s: u32,
+}
+
+impl Config {
+    /// Reads the board file at `path`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        let whole = |what: String, fix: &str| ConfigError {
+            file: file.clone(),
+            place: None,
+            what,
+            fix: fix.to_owned(),
+        };
+        let unreadable = |error: std::io::Error| {
+            whole(format!("cannot be read: {error}"), "name a board file that exists and is readable")
+        };
+        let size = std::fs::metadata(path).map_err(unreadable)?.len();
+        if size > MAX_FILE {
+            let what = format!("is {size} bytes long");
+            return Err(whole(what, &format!("a board file has at most {MAX_FILE}")));
+        }
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| whole("is not UTF-8".to_owned(), "save it as UTF-8 text"))?;
+        Self::parse(&file, &text)
+    }
+
+    /// Reads a board file's `text`; `file` is what errors call it.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
+        let source = Source { file, text };
+        let document = DeTable::parse(text).map_err(|error| {
+            let message = error.message().replace('\n', ", ");
+            let span = error.span().unwrap_or(0..0);
+            source.error(&span, message, "see toml.io for the syntax")
+        })?;
+        let mut root = Table::root(source, &document);
+
+        let mut board = root.table("board")?;
+        let name = board.text("name")?.value.to_owned();
+        let requirements = [
+            ("required", Requirement::Required),
+            ("best-effort", Requirement::BestEffort),
+        ];
+        let requirement = board.choice_or("realtime", &requirements, Requirement::Required)?;
+        let simulated = board.choice("devices", &[("simulated", true), ("linux", false)])?;
+        board.finish()?;
+
+        let run = timing::read_loop(root.table("loop")?)?;
+        let ladder = timing::read_overrun(root.table_if("overrun")?)?;
+        let io = Io::read(&mut root, simulated)?;
+        let simulation = if simulated {
+            Some(SimulationConfig::read(root.table("simulation")?, &io)?)
+        } else {
+            None
+        };
+        let watchdog = root.table_if("watchdog")?.map(watchdog).transpose()?;
+        if let (Some(watchdog), true) = (&watchdog, simulated) {
+            let Place { line, column } = watchdog.place;
+            return Err(ConfigError {
+                file: file.to_owned(),
+                place: Some(Place { line, column }),
+                what: "a simulated board has no [watchdog]".to_owned(),
+                fix: "remove it, or set devices = \"linux\"".to_owned(),
+            });
+        }
+        let mut safety = root.table_if("safety")?;
+        let heartbeat = match &mut safety {
+            Some(table) => channel_if(table, "heartbeat", Kind::Output, &io)?,
+            None => None,
+        };
+        let servo = axis::read(&mut root, safety, &io, run.period)?;
+        root.finish()?;
+        Ok(Self {
+            file: file.to_owned(),
+            name,
+            requirement,
+            run,
+            ladder,
+            io,
+            heartbeat,
+            simulation,
+            watchdog,
+            servo,
+        })
+    }
+
+    /// The simulated board that the firmware carries.
+    ///
+    /// # Panics
+    /// Never: it is checked by a test.
+    #[must_use]
+    pub fn simulated() -> Self {
+        Self::parse("board/sim/board.toml", SIM_BOARD).expect("the embedded board file is checked")
+    }
+}
+
+fn watchdog(mut table: Table<'_>) -> Result<WatchdogConfig, ConfigError> {
+    let place = table.source().place(table.span());
+    let config = WatchdogConfig {
+        device: table.text_if("device")?.map_or("/dev/watchdog", |at| at.value).to_owned(),
+        place,
+        timeout_s: table.integer("timeout_s", 1..=3600)? as u32,
+    };
+    table.finish()?;
+    Ok(config)
+}

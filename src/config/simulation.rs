@@ -1,0 +1,202 @@
+//! `[simulation]`: what stands behind the channels of a simulated board.
+
+use super::error::ConfigError;
+use super::io::Io;
+use super::names::{Kind, channel, channel_if};
+use super::reader::Table;
+use crate::sim::{EndStops, LimitSwitch, MAX_AXES, MAX_HEATERS, MotorConfig, ThermalConfig};
+use crate::time::Duration;
+
+type Result<T> = std::result::Result<T, ConfigError>;
+
+/// A simulated motor with the channels that see and drive it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SimulatedMotor {
+    /// Its name in the board file.
+    pub name: String,
+    /// The encoder on its shaft.
+    pub encoder: u8,
+    /// The analog output that commands its amplifier.
+    pub analog_output: u8,
+    /// The digital output that enables its amplifier.
+    pub enable: Option<u8>,
+    /// The digital output that releases its brake.
+    pub brake_release: Option<u8>,
+    /// The switch at the lower end.
+    pub lower_switch: Option<LimitSwitch>,
+    /// The switch at the upper end.
+    pub upper_switch: Option<LimitSwitch>,
+    /// What it is made of.
+    pub motor: MotorConfig,
+    /// Largest error of an encoder reading, counts.
+    pub noise_counts: u16,
+}
+
+/// A simulated heater with the channels that see and drive it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SimulatedHeater {
+    /// Its name in the board file.
+    pub name: String,
+    /// The analog input that sees its temperature sensor.
+    pub analog_input: u8,
+    /// The digital output that switches it.
+    pub switch: u8,
+    /// What it is made of.
+    pub thermal: ThermalConfig,
+}
+
+/// `[simulation]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SimulationConfig {
+    /// The same seed gives the same run, to the last bit.
+    pub seed: u64,
+    /// Integration step of motors and heaters.
+    pub step: Duration,
+    /// What a cycle takes on the virtual clock.
+    pub cycle_cost: Duration,
+    /// The motors.
+    pub motors: Vec<SimulatedMotor>,
+    /// The heaters.
+    pub heaters: Vec<SimulatedHeater>,
+}
+
+impl SimulationConfig {
+    pub(super) fn read(mut table: Table<'_>, io: &Io) -> Result<Self> {
+        let seed = table.integer_or("seed", 0..=i64::MAX as u64, 1)?;
+        let step = Duration::from_micros(table.integer_or("step_us", 1..=10_000, 100)?);
+        let cycle_cost = Duration::from_micros(table.integer_or("cycle_cost_us", 0..=1_000_000, 20)?);
+        let mut motors = Vec::new();
+        for (name, table) in table.tables("motor", MAX_AXES)? {
+            motors.push(motor(name, table, io)?);
+        }
+        let mut heaters = Vec::new();
+        for (name, table) in table.tables("heater", MAX_HEATERS)? {
+            heaters.push(heater(name, table, io)?);
+        }
+        served(&table, "encoder", io.encoders.iter().map(|e| e.name.as_str()), |channel| {
+            motors.iter().filter(|m| m.encoder == channel).count()
+        })?;
+        served(&table, "analog_output", io.analog_outputs.iter().map(|o| o.name.as_str()), |channel| {
+            motors.iter().filter(|m| m.analog_output == channel).count()
+        })?;
+        served(&table, "analog_input", io.analog_inputs.iter().map(|i| i.name.as_str()), |channel| {
+            heaters.iter().filter(|h| h.analog_input == channel).count()
+        })?;
+        table.finish()?;
+        Ok(Self {
+            seed,
+            step,
+            cycle_cost,
+            motors,
+            heaters,
+        })
+    }
+}
+
+/// Refuses a channel behind which there is nothing, or more than one thing.
+fn served<'n>(
+    table: &Table<'_>,
+    kind: &str,
+    names: impl Iterator<Item = &'n str>,
+    users: impl Fn(u8) -> usize,
+) -> Result<()> {
+    for (channel, name) in names.enumerate() {
+        let count = users(channel as u8);
+        if count != 1 {
+            let what = format!("{count} motors or heaters use [{kind}.{name}]");
+            return Err(table.error(what, "let exactly one [simulation.motor.X] or [simulation.heater.X] use it"));
+        }
+    }
+    Ok(())
+}
+
+fn switch(
+    table: &mut Table<'_>,
+    input: &'static str,
+    at: &'static str,
+    io: &Io,
+) -> Result<Option<LimitSwitch>> {
+    let Some(input) = channel_if(table, input, Kind::Input, io)? else {
+        return Ok(None);
+    };
+    let at_rad = table.number(at, -1.0e6..=1.0e6)?;
+    Ok(Some(LimitSwitch { input, at_rad }))
+}
+
+fn motor(name: &str, mut table: Table<'_>, io: &Io) -> Result<SimulatedMotor> {
+    let default = MotorConfig::default();
+    let coulomb_nm = table.number_or("coulomb_nm", 0.0..=1000.0, default.coulomb_nm)?;
+    let end_stops = if table.has("lower_end_rad") || table.has("upper_end_rad") {
+        Some(EndStops {
+            lower_rad: table.number("lower_end_rad", -1.0e6..=0.0)?,
+            upper_rad: table.number("upper_end_rad", 0.0..=1.0e6)?,
+        })
+    } else {
+        None
+    };
+    let motor = SimulatedMotor {
+        name: name.to_owned(),
+        encoder: channel(&mut table, "encoder", Kind::Encoder, io)?,
+        analog_output: channel(&mut table, "analog_output", Kind::AnalogOutput, io)?,
+        enable: channel_if(&mut table, "enable", Kind::Output, io)?,
+        brake_release: channel_if(&mut table, "brake_release", Kind::Output, io)?,
+        lower_switch: switch(&mut table, "lower_switch", "lower_switch_rad", io)?,
+        upper_switch: switch(&mut table, "upper_switch", "upper_switch_rad", io)?,
+        motor: MotorConfig {
+            inertia_kg_m2: table.number_or("inertia_kg_m2", 1e-9..=1e3, default.inertia_kg_m2)?,
+            viscous_nm_s: table.number_or("viscous_nm_s", 0.0..=1e3, default.viscous_nm_s)?,
+            coulomb_nm,
+            stiction_nm: table.number_or(
+                "stiction_nm",
+                coulomb_nm..=1000.0,
+                default.stiction_nm.max(coulomb_nm),
+            )?,
+            torque_nm_per_volt: table.number_or(
+                "torque_nm_per_volt",
+                -1e3..=1e3,
+                default.torque_nm_per_volt,
+            )?,
+            load_nm: table.number_or("load_nm", -1e3..=1e3, default.load_nm)?,
+            disturbance_nm: table.number_or("disturbance_nm", 0.0..=1e3, default.disturbance_nm)?,
+            end_stops,
+        },
+        noise_counts: table.integer_or("noise_counts", 0..=1000, 0)? as u16,
+    };
+    table.finish()?;
+    Ok(motor)
+}
+
+fn heater(name: &str, mut table: Table<'_>, io: &Io) -> Result<SimulatedHeater> {
+    let default = ThermalConfig::default();
+    let heater = SimulatedHeater {
+        name: name.to_owned(),
+        analog_input: channel(&mut table, "analog_input", Kind::AnalogInput, io)?,
+        switch: channel(&mut table, "switch", Kind::Output, io)?,
+        thermal: ThermalConfig {
+            ambient_c: table.number_or("ambient_c", -100.0..=1000.0, default.ambient_c)?,
+            full_power_rise_k: table.number_or(
+                "full_power_rise_k",
+                0.001..=10_000.0,
+                default.full_power_rise_k,
+            )?,
+            time_constant_s: table.number_or(
+                "time_constant_s",
+                0.001..=1e6,
+                default.time_constant_s,
+            )?,
+            sensor_volts_at_0_c: table.number_or(
+                "sensor_volts_at_0_c",
+                -1000.0..=1000.0,
+                default.sensor_volts_at_0_c,
+            )?,
+            sensor_volts_per_k: table.number_or(
+                "sensor_volts_per_k",
+                -1000.0..=1000.0,
+                default.sensor_volts_per_k,
+            )?,
+            ..default
+        },
+    };
+    table.finish()?;
+    Ok(heater)
+}
