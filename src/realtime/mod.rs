@@ -1,1 +1,25 @@
-//! realtime
+//! This process made real-time, and the proof that it is.
+//!
+//! Each part does one thing the kernel offers and reads back what the kernel
+//! granted; none falls back silently. In the order of start-up:
+//!
+//! - [`memory`]: limits raised, pages locked, VmLck and VmRSS read
+//! - [`stack`]: the real-time thread's own static stack
+//! - [`allocator`]: allocations counted, and sealed off
+//! - [`helper`]: threads that must not disturb the loop
+//! - [`scheduler`]: policy, CPU, sleep states, the limit for a runaway
+//! - [`clock`]: monotonic time and absolute sleep
+//! - [`signals`]: what ends a run in order, and what is said when it dies
+//! - [`faults`]: page faults of the loop, read from outside
+//! - [`platform`]: what this machine is, for `doctor`
+
+pub mod allocator;
+pub mod clock;
+pub mod faults;
+pub mod helper;
+pub mod memory;
+pub mod platform;
+mod procfs;
+pub mod scheduler;
+pub mod signals;
+pub mod stack;

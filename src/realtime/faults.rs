@@ -1,0 +1,143 @@
+//! Page faults of a thread: the loop's proof that nothing was missing.
+//!
+//! A minor fault maps a page that is in memory already, a major one reads it
+//! from a device. Both are counted by the kernel per thread. [`own`] is a system
+//! call on the thread itself, for warm-up; [`FaultReader`] reads another
+//! thread's counts from outside, so that watching costs the loop nothing.
+
+use core::fmt::Write;
+use std::path::Path;
+
+use super::procfs::{ProcFile, word};
+use crate::sys::{self, Errno};
+
+/// Page faults since the thread started.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Faults {
+    /// Mapped without reading from a device.
+    pub minor: u64,
+    /// Read from a device.
+    pub major: u64,
+}
+
+impl Faults {
+    /// Those since `earlier`.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Self {
+        Self {
+            minor: self.minor.saturating_sub(earlier.minor),
+            major: self.major.saturating_sub(earlier.major),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_zero(self) -> bool {
+        self.minor == 0 && self.major == 0
+    }
+
+    /// From a line of proc_pid_stat(5): fields 10 and 12. The name in field 2 is
+    /// in parentheses and may hold anything, parentheses too.
+    fn parse(line: &[u8]) -> Option<Self> {
+        let name_end = line.iter().rposition(|&byte| byte == b')')?;
+        let rest = &line[name_end + 1..];
+        Some(Self {
+            minor: word(rest, 10 - 3)?,
+            major: word(rest, 12 - 3)?,
+        })
+    }
+}
+
+/// Those of the calling thread (getrusage(2), `RUSAGE_THREAD`).
+///
+/// # Errors
+/// Those of getrusage(2); none is expected.
+pub fn own() -> Result<Faults, Errno> {
+    let (minor, major) = sys::sched::thread_page_faults()?;
+    Ok(Faults { minor, major })
+}
+
+/// Reads the counts of one thread of this process from any other thread, at one
+/// system call each and without allocating.
+#[derive(Debug)]
+pub struct FaultReader(ProcFile<1024>);
+
+impl FaultReader {
+    /// For the thread `tid` of this process
+    /// ([`thread_id`](super::scheduler::thread_id)).
+    ///
+    /// # Errors
+    /// `ENOENT` when there is no such thread, or no `/proc`.
+    pub fn of_thread(tid: i32) -> Result<Self, Errno> {
+        let mut path = heapless::String::<48>::new();
+        // The longest number fits.
+        let _ = write!(path, "/proc/self/task/{tid}/stat");
+        ProcFile::open(Path::new(path.as_str()))
+            .map(Self)
+            .map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))
+    }
+
+    /// The counts now.
+    ///
+    /// # Errors
+    /// `ESRCH` when the thread has ended, `EIO` when the line is not what
+    /// proc_pid_stat(5) says.
+    pub fn read(&mut self) -> Result<Faults, Errno> {
+        let line = self
+            .0
+            .read()
+            .map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))?;
+        Faults::parse(line).ok_or(Errno(libc::EIO))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::realtime::memory::{Mapping, Sharing, page_size};
+
+    #[test]
+    fn a_name_with_parentheses_and_blanks_is_stepped_over() {
+        let line = b"7 (a) b (c) R 1 7 7 0 -1 4194560 151 11 4 12 0 0 0 0 20 0 1 0\n";
+        assert_eq!(
+            Faults::parse(line),
+            Some(Faults {
+                minor: 151,
+                major: 4
+            })
+        );
+        assert_eq!(Faults::parse(b"7 (a) R 1 2"), None);
+        assert_eq!(Faults::parse(b""), None);
+    }
+
+    #[test]
+    fn touching_new_pages_shows_from_inside_and_from_outside() {
+        let mut reader = FaultReader::of_thread(crate::sys::sched::thread_id()).unwrap();
+        let (inside, outside) = (own().unwrap(), reader.read().unwrap());
+        let mut pages: Vec<Mapping> = (0..32)
+            .map(|_| Mapping::anonymous(page_size(), Sharing::Shared).unwrap())
+            .collect();
+        pages.iter_mut().for_each(Mapping::touch);
+        assert!(own().unwrap().since(inside).minor >= 32);
+        assert!(reader.read().unwrap().since(outside).minor >= 32);
+    }
+
+    #[test]
+    fn a_thread_that_has_ended_is_an_error_and_not_a_number() {
+        let (send, receive) = std::sync::mpsc::channel();
+        let (done, wait) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            send.send(crate::sys::sched::thread_id()).unwrap();
+            let _ = wait.recv();
+        });
+        let mut reader = FaultReader::of_thread(receive.recv().unwrap()).unwrap();
+        assert!(reader.read().is_ok());
+        drop(done);
+        thread.join().unwrap();
+        // The kernel takes its time after join.
+        while reader.read().is_ok() {
+            std::thread::yield_now();
+        }
+        assert_eq!(reader.read(), Err(Errno(libc::ESRCH)));
+    }
+}

@@ -1,0 +1,92 @@
+//! What the kernel says is mapped, resident and locked.
+
+use std::path::Path;
+
+use super::errno_of;
+use crate::realtime::procfs::{ProcFile, field};
+use crate::sys::Errno;
+
+/// The memory figures of `/proc/PID/status` (proc_pid_status(5)), in kB.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Status {
+    /// `VmSize`: mapped. What mlockall(2) with `MCL_CURRENT` counts against the
+    /// limit.
+    pub vm_size_kb: u64,
+    /// `VmRSS`: resident. The kernel keeps it per CPU and sums it up loosely:
+    /// it may be off by some 64 pages per CPU.
+    pub vm_rss_kb: u64,
+    /// `VmLck`: locked, exact. Counts whole mappings, resident or not.
+    pub vm_lck_kb: u64,
+}
+
+impl Status {
+    /// Of this process, now. Allocates nothing.
+    ///
+    /// # Errors
+    /// Those of open(2) and read(2), `ENOENT` where `/proc` is not mounted;
+    /// `EIO` when a figure is missing.
+    pub fn now() -> Result<Self, Errno> {
+        StatusReader::open()?.read()
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
+        Some(Self {
+            vm_size_kb: field(text, "VmSize")?,
+            vm_rss_kb: field(text, "VmRSS")?,
+            vm_lck_kb: field(text, "VmLck")?,
+        })
+    }
+}
+
+/// Reads [`Status`] again and again through one open file, without allocating:
+/// one system call each, some tens of microseconds. Not for the loop.
+#[derive(Debug)]
+pub struct StatusReader(ProcFile<4096>);
+
+impl StatusReader {
+    /// Opens `/proc/self/status`. It stays that of this process, whichever
+    /// child inherits the descriptor.
+    ///
+    /// # Errors
+    /// Those of open(2); `ENOENT` where `/proc` is not mounted.
+    pub fn open() -> Result<Self, Errno> {
+        ProcFile::open(Path::new("/proc/self/status"))
+            .map(Self)
+            .map_err(|error| errno_of(&error))
+    }
+
+    /// The figures now.
+    ///
+    /// # Errors
+    /// Those of read(2); `EIO` when a figure is missing.
+    pub fn read(&mut self) -> Result<Status, Errno> {
+        let text = self.0.read().map_err(|error| errno_of(&error))?;
+        Status::parse(text).ok_or(Errno(libc::EIO))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_mapped_and_resident() {
+        let status = Status::now().unwrap();
+        assert!(status.vm_size_kb >= status.vm_rss_kb, "{status:?}");
+        assert!(status.vm_rss_kb > 100, "{status:?}");
+    }
+
+    #[test]
+    fn a_text_without_a_figure_is_refused() {
+        let whole = b"VmSize:\t 10 kB\nVmLck:\t 2 kB\nVmRSS:\t 7 kB\n";
+        assert_eq!(
+            Status::parse(whole),
+            Some(Status {
+                vm_size_kb: 10,
+                vm_rss_kb: 7,
+                vm_lck_kb: 2
+            })
+        );
+        assert_eq!(Status::parse(b"VmSize:\t 10 kB\nVmRSS:\t 7 kB\n"), None);
+    }
+}

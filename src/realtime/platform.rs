@@ -1,0 +1,293 @@
+//! What this machine is: the readings behind `doctor`, judged elsewhere.
+//!
+//! Every path is taken below a root directory, `/` in earnest and a made-up
+//! tree in tests. Reading changes nothing, needs no privilege beyond what the
+//! files themselves ask for, and allocates: never for the loop. What is not
+//! there is `None`: a kernel without frequency scaling has no governor, and that
+//! is no error.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::scheduler::{CpuSet, parse_cpu_list};
+
+/// The readings of one machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Platform {
+    /// Release and version of the kernel: `/proc/sys/kernel/{osrelease,version}`,
+    /// as `uname -r -v` prints them.
+    pub kernel: Option<String>,
+    /// Whether it is a PREEMPT_RT kernel: `/sys/kernel/realtime` reads 1, or
+    /// where that is missing (it is since 6.12) the version names it.
+    pub preempt_rt: bool,
+    /// CPUs that run: `/sys/devices/system/cpu/online`.
+    pub online: Option<CpuSet>,
+    /// CPUs kept free of other work: `isolated` there (kernel parameter
+    /// `isolcpus=`).
+    pub isolated: Option<CpuSet>,
+    /// CPUs without a tick while one task runs: `nohz_full` there (kernel
+    /// parameter of this name).
+    pub nohz_full: Option<CpuSet>,
+    /// `/proc/sys/kernel/sched_rt_runtime_us`.
+    pub throttling: Option<Throttling>,
+    /// Every online CPU's frequency governor and idle states.
+    pub cpus: Vec<Cpu>,
+    /// Interrupt threads and their real-time priorities.
+    pub irq_threads: Vec<IrqThread>,
+}
+
+/// How much of each second real-time threads may have (sched(7)).
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Throttling {
+    /// All of it: -1, or as much as the period.
+    Off,
+    /// This many microseconds of each period (1 s unless set otherwise). A loop
+    /// that needs more is stopped for the rest.
+    MicrosPerPeriod(u64),
+}
+
+/// One CPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cpu {
+    /// Its number.
+    pub number: usize,
+    /// `cpufreq/scaling_governor`; `performance` is the one without changes of
+    /// frequency.
+    pub governor: Option<String>,
+    /// `cpuidle/state*`, shallowest first.
+    pub idle_states: Vec<IdleState>,
+}
+
+/// One idle state of a CPU (Documentation/admin-guide/pm/cpuidle.rst).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdleState {
+    /// What the driver calls it.
+    pub name: String,
+    /// Microseconds to leave it.
+    pub latency_us: u64,
+    /// Whether it is disabled.
+    pub disabled: bool,
+}
+
+/// An interrupt's thread: on PREEMPT_RT a device is only as prompt as this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IrqThread {
+    /// Its process number, for chrt(1).
+    pub pid: i32,
+    /// `irq/NUMBER-DEVICE`, cut by the kernel to 15 bytes.
+    pub name: String,
+    /// Real-time priority, 1 to 99, 0 for none; the kernel starts with 50.
+    pub priority: u32,
+}
+
+impl Platform {
+    /// Reads the machine below `root`.
+    #[must_use]
+    pub fn read(root: &Path) -> Self {
+        let system = root.join("sys/devices/system/cpu");
+        let set = |name| parse_cpu_list(&line(&system.join(name))?).ok();
+        let online = set("online");
+        let release = line(&root.join("proc/sys/kernel/osrelease"));
+        let version = line(&root.join("proc/sys/kernel/version"));
+        let flag = line(&root.join("sys/kernel/realtime"));
+        let named = version
+            .as_deref()
+            .is_some_and(|text| text.split_whitespace().any(|word| word == "PREEMPT_RT"));
+        Self {
+            kernel: release.map(|release| match &version {
+                Some(version) => format!("{release} {version}"),
+                None => release,
+            }),
+            preempt_rt: flag.map_or(named, |flag| flag == "1"),
+            online,
+            isolated: set("isolated"),
+            nohz_full: set("nohz_full"),
+            throttling: throttling(root),
+            cpus: online
+                .iter()
+                .flat_map(CpuSet::iter)
+                .map(|number| Cpu::read(&system, number))
+                .collect(),
+            irq_threads: irq_threads(&root.join("proc")),
+        }
+    }
+}
+
+impl Cpu {
+    fn read(system: &Path, number: usize) -> Self {
+        let folder = system.join(format!("cpu{number}"));
+        Self {
+            number,
+            governor: line(&folder.join("cpufreq/scaling_governor")),
+            idle_states: (0..)
+                .map_while(|state| IdleState::read(&folder.join(format!("cpuidle/state{state}"))))
+                .collect(),
+        }
+    }
+}
+
+impl IdleState {
+    fn read(folder: &Path) -> Option<Self> {
+        Some(Self {
+            name: line(&folder.join("name"))?,
+            latency_us: line(&folder.join("latency"))?.parse().ok()?,
+            disabled: line(&folder.join("disable")).is_some_and(|flag| flag == "1"),
+        })
+    }
+}
+
+fn throttling(root: &Path) -> Option<Throttling> {
+    let number = |name| {
+        line(&root.join("proc/sys/kernel").join(name)).and_then(|text| text.parse::<i64>().ok())
+    };
+    let runtime = number("sched_rt_runtime_us")?;
+    let period = number("sched_rt_period_us").unwrap_or(1_000_000);
+    Some(match u64::try_from(runtime) {
+        Ok(micros) if runtime < period => Throttling::MicrosPerPeriod(micros),
+        _ => Throttling::Off,
+    })
+}
+
+/// The kernel threads that serve interrupts: those named `irq/`, with field 40
+/// of proc_pid_stat(5).
+fn irq_threads(proc: &Path) -> Vec<IrqThread> {
+    let mut found: Vec<IrqThread> = fs::read_dir(proc)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            irq_thread(pid, entry.path())
+        })
+        .collect();
+    found.sort_by_key(|thread| thread.pid);
+    found
+}
+
+fn irq_thread(pid: i32, folder: PathBuf) -> Option<IrqThread> {
+    let name = line(&folder.join("comm")).filter(|name| name.starts_with("irq/"))?;
+    let stat = line(&folder.join("stat"))?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    let priority = rest.split_whitespace().nth(40 - 3)?.parse().ok()?;
+    Some(IrqThread {
+        pid,
+        name,
+        priority,
+    })
+}
+
+/// The text of a file of one line, without its end.
+fn line(path: &Path) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    Some(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A made-up machine, removed when dropped.
+    struct Tree(PathBuf);
+
+    impl Tree {
+        fn new(name: &str, files: &[(&str, &str)]) -> Self {
+            let root = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+            for (path, text) in files {
+                let path = root.join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+            Self(root)
+        }
+    }
+
+    impl Drop for Tree {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    const CPU: &str = "sys/devices/system/cpu";
+
+    #[test]
+    fn a_tuned_board_is_read_whole() {
+        let path = |rest: &str| format!("{CPU}/{rest}");
+        let stat = format!("71 (irq/38-spi) x) S {}50 1 0 0\n", "0 ".repeat(36));
+        let tree = Tree::new(
+            "tuned",
+            &[
+                ("proc/sys/kernel/osrelease", "6.12.0-rt-arm64\n"),
+                ("proc/sys/kernel/version", "#1 SMP PREEMPT_RT Debian\n"),
+                ("proc/sys/kernel/sched_rt_runtime_us", "-1\n"),
+                ("proc/sys/kernel/sched_rt_period_us", "1000000\n"),
+                (&path("online"), "0-3\n"),
+                (&path("isolated"), "2-3\n"),
+                (&path("nohz_full"), "3\n"),
+                (&path("cpu3/cpufreq/scaling_governor"), "performance\n"),
+                (&path("cpu3/cpuidle/state0/name"), "WFI\n"),
+                (&path("cpu3/cpuidle/state0/latency"), "1\n"),
+                (&path("cpu3/cpuidle/state0/disable"), "0\n"),
+                (&path("cpu3/cpuidle/state1/name"), "cpu-sleep\n"),
+                (&path("cpu3/cpuidle/state1/latency"), "1500\n"),
+                (&path("cpu3/cpuidle/state1/disable"), "1\n"),
+                ("proc/71/comm", "irq/38-spi) x\n"),
+                ("proc/71/stat", &stat),
+                ("proc/72/comm", "sh\n"),
+                ("proc/72/stat", "72 (sh) S 0\n"),
+            ],
+        );
+        let platform = Platform::read(&tree.0);
+        assert_eq!(
+            platform.kernel.as_deref(),
+            Some("6.12.0-rt-arm64 #1 SMP PREEMPT_RT Debian")
+        );
+        assert!(platform.preempt_rt);
+        assert_eq!(platform.isolated, parse_cpu_list("2-3").ok());
+        assert_eq!(platform.nohz_full, parse_cpu_list("3").ok());
+        assert_eq!(platform.throttling, Some(Throttling::Off));
+        assert_eq!(platform.cpus.len(), 4);
+        assert_eq!(platform.cpus[0].governor, None);
+        let cpu = &platform.cpus[3];
+        assert_eq!(cpu.governor.as_deref(), Some("performance"));
+        let states: Vec<_> = cpu
+            .idle_states
+            .iter()
+            .map(|state| (state.name.as_str(), state.latency_us, state.disabled))
+            .collect();
+        assert_eq!(states, [("WFI", 1, false), ("cpu-sleep", 1500, true)]);
+        assert_eq!(
+            platform.irq_threads,
+            [IrqThread {
+                pid: 71,
+                name: "irq/38-spi) x".to_owned(),
+                priority: 50
+            }]
+        );
+    }
+
+    #[test]
+    fn preemptible_is_not_preempt_rt_and_the_flag_file_decides() {
+        let dynamic = ("proc/sys/kernel/version", "#1 SMP PREEMPT_DYNAMIC @0");
+        let tree = Tree::new("dynamic", &[dynamic]);
+        assert!(!Platform::read(&tree.0).preempt_rt);
+        let old = Tree::new("old", &[("sys/kernel/realtime", "1\n"), dynamic]);
+        assert!(Platform::read(&old.0).preempt_rt);
+    }
+
+    #[test]
+    fn throttling_is_told_from_its_absence() {
+        let runtime = "proc/sys/kernel/sched_rt_runtime_us";
+        let tree = Tree::new("throttled", &[(runtime, "950000\n")]);
+        let read = Platform::read(&tree.0).throttling;
+        assert_eq!(read, Some(Throttling::MicrosPerPeriod(950_000)));
+    }
+
+    #[test]
+    fn an_empty_machine_has_no_readings() {
+        let tree = Tree::new("empty", &[("proc/readme", "")]);
+        let platform = Platform::read(&tree.0);
+        assert_eq!(platform.kernel, None);
+        assert_eq!(platform.online, None);
+        assert!(platform.cpus.is_empty() && platform.irq_threads.is_empty());
+    }
+}

@@ -1,0 +1,99 @@
+//! Lists of CPUs as the kernel writes them, and the CPU to take.
+
+use core::fmt;
+
+use super::CpuSet;
+
+/// A list of CPUs that cannot be read.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BadCpuList {
+    /// Which of its parts, separated by commas, from 0.
+    pub part: usize,
+}
+
+impl fmt::Display for BadCpuList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "part {} of the CPU list is no CPU below 1024", self.part)
+    }
+}
+
+impl std::error::Error for BadCpuList {}
+
+/// Reads a list such as `2-3,5` (cpuset(7), "List format"), as in
+/// `/sys/devices/system/cpu/{online,isolated,nohz_full}`. Blanks around it and
+/// an empty list are read; `(null)`, which some kernels write for an unset
+/// nohz_full, is empty too. A stride (`0-6:2/4`) is never written by the kernel
+/// there and is refused.
+///
+/// # Errors
+/// [`BadCpuList`] with the part that cannot be read.
+pub fn parse_cpu_list(text: &str) -> Result<CpuSet, BadCpuList> {
+    let mut set = CpuSet::EMPTY;
+    let text = text.trim();
+    if text.is_empty() || text == "(null)" {
+        return Ok(set);
+    }
+    for (part, range) in text.split(',').enumerate() {
+        let bad = BadCpuList { part };
+        let number = |text: &str| text.trim().parse::<usize>().map_err(|_| bad);
+        let (first, last) = match range.split_once('-') {
+            Some((first, last)) => (number(first)?, number(last)?),
+            None => (number(range)?, number(range)?),
+        };
+        if first > last {
+            return Err(bad);
+        }
+        for cpu in first..=last {
+            if !set.insert(cpu) {
+                return Err(bad);
+            }
+        }
+    }
+    Ok(set)
+}
+
+/// The CPU a loop takes when its board file names none: the highest that is
+/// isolated and online. `None` where none is isolated: then a loop is not
+/// pinned, because on a shared CPU pinning only takes away the other ones.
+#[must_use]
+pub fn default_cpu(isolated: &CpuSet, online: &CpuSet) -> Option<usize> {
+    isolated.iter().rfind(|&cpu| online.contains(cpu))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(text: &str) -> Vec<usize> {
+        parse_cpu_list(text).unwrap().iter().collect()
+    }
+
+    #[test]
+    fn lists_are_read_as_the_kernel_writes_them() {
+        assert_eq!(listed("0-3\n"), [0, 1, 2, 3]);
+        assert_eq!(listed("2-3,5,63-65"), [2, 3, 5, 63, 64, 65]);
+        assert_eq!(listed("\n"), [0_usize; 0]);
+        assert_eq!(listed("(null)\n"), [0_usize; 0]);
+    }
+
+    #[test]
+    fn a_list_that_makes_no_sense_names_its_part() {
+        for (text, part) in [
+            ("1,x", 1),
+            ("3-2", 0),
+            ("0,1,1024", 2),
+            ("1,,2", 1),
+            ("-1", 0),
+        ] {
+            assert_eq!(parse_cpu_list(text), Err(BadCpuList { part }), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_highest_isolated_cpu_that_is_online_is_taken() {
+        let set = |text| parse_cpu_list(text).unwrap();
+        assert_eq!(default_cpu(&set("2-3"), &set("0-3")), Some(3));
+        assert_eq!(default_cpu(&set("2-3"), &set("0-2")), Some(2));
+        assert_eq!(default_cpu(&set(""), &set("0-3")), None);
+    }
+}

@@ -1,0 +1,325 @@
+//! When and where the loop runs: policy, CPU, sleep states, runaway limit.
+//!
+//! Everything set can be read back from the kernel; what was granted is what
+//! [`policy`] and [`affinity`] answer, not what a setting call answered.
+//! sched(7).
+//!
+//! Every real-time policy is set with `SCHED_FLAG_RESET_ON_FORK`: what the
+//! thread starts from then on runs under `SCHED_OTHER`. Threads that were
+//! started before are not touched, so helpers are started first
+//! ([`super::helper`]).
+
+mod cpus;
+mod latency;
+mod runaway;
+
+pub use crate::sys::sched::{CpuSet, MAX_CPUS, current_cpu, thread_id};
+pub use cpus::{BadCpuList, default_cpu, parse_cpu_list};
+pub use latency::{DEVICE as CPU_DMA_LATENCY, DmaLatency};
+pub use runaway::{RunawayLimit, limit_runaway};
+
+use core::fmt;
+
+use crate::sys::Errno;
+use crate::sys::limits::{self, Resource};
+use crate::sys::sched::{self as sys, FLAG_RESET_ON_FORK, SchedAttr};
+use crate::time::Duration;
+
+/// A scheduling policy with its parameters (sched(7)).
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Policy {
+    /// `SCHED_OTHER`: ordinary time sharing.
+    Other,
+    /// `SCHED_BATCH`.
+    Batch,
+    /// `SCHED_IDLE`.
+    Idle,
+    /// `SCHED_FIFO`: runs until it blocks.
+    Fifo {
+        /// 1, the lowest, to 99.
+        priority: u8,
+    },
+    /// `SCHED_RR`: as FIFO, with time slices among equals.
+    RoundRobin {
+        /// 1, the lowest, to 99.
+        priority: u8,
+    },
+    /// `SCHED_DEADLINE`: `runtime` in each `period`, by `deadline`;
+    /// 1,024 ns <= runtime <= deadline <= period. The thread must be allowed on
+    /// every CPU of its scheduling domain, so it goes with an exclusive cpuset
+    /// and not with [`pin_to`].
+    Deadline {
+        /// CPU time granted in each period.
+        runtime: Duration,
+        /// By when, from the start of the period.
+        deadline: Duration,
+        /// Length of the period.
+        period: Duration,
+    },
+    /// One this crate does not know, by the kernel's number.
+    Unknown(u32),
+}
+
+const SCHED_OTHER: u32 = 0;
+const SCHED_FIFO: u32 = 1;
+const SCHED_RR: u32 = 2;
+const SCHED_BATCH: u32 = 3;
+const SCHED_IDLE: u32 = 5;
+const SCHED_DEADLINE: u32 = 6;
+
+impl Policy {
+    fn attributes(self) -> SchedAttr {
+        let real_time = |policy, priority| SchedAttr {
+            policy,
+            priority: u32::from(priority),
+            flags: FLAG_RESET_ON_FORK,
+            ..SchedAttr::default()
+        };
+        let ordinary = |policy| SchedAttr {
+            policy,
+            ..SchedAttr::default()
+        };
+        match self {
+            Self::Other => ordinary(SCHED_OTHER),
+            Self::Batch => ordinary(SCHED_BATCH),
+            Self::Idle => ordinary(SCHED_IDLE),
+            Self::Unknown(policy) => ordinary(policy),
+            Self::Fifo { priority } => real_time(SCHED_FIFO, priority),
+            Self::RoundRobin { priority } => real_time(SCHED_RR, priority),
+            Self::Deadline {
+                runtime,
+                deadline,
+                period,
+            } => SchedAttr {
+                runtime: runtime.as_nanos(),
+                deadline: deadline.as_nanos(),
+                period: period.as_nanos(),
+                ..real_time(SCHED_DEADLINE, 0)
+            },
+        }
+    }
+
+    fn of(attr: SchedAttr) -> Self {
+        let priority = attr.priority as u8;
+        match attr.policy {
+            SCHED_OTHER => Self::Other,
+            SCHED_BATCH => Self::Batch,
+            SCHED_IDLE => Self::Idle,
+            SCHED_FIFO => Self::Fifo { priority },
+            SCHED_RR => Self::RoundRobin { priority },
+            SCHED_DEADLINE => Self::Deadline {
+                runtime: Duration::from_nanos(attr.runtime),
+                deadline: Duration::from_nanos(attr.deadline),
+                period: Duration::from_nanos(attr.period),
+            },
+            other => Self::Unknown(other),
+        }
+    }
+}
+
+impl fmt::Display for Policy {
+    /// As chrt(1) names it: `FIFO 80`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Other => f.write_str("OTHER"),
+            Self::Batch => f.write_str("BATCH"),
+            Self::Idle => f.write_str("IDLE"),
+            Self::Fifo { priority } => write!(f, "FIFO {priority}"),
+            Self::RoundRobin { priority } => write!(f, "RR {priority}"),
+            Self::Deadline {
+                runtime,
+                deadline,
+                period,
+            } => write!(f, "DEADLINE {runtime} in {period}, by {deadline}"),
+            Self::Unknown(number) => write!(f, "policy {number}"),
+        }
+    }
+}
+
+/// Why a policy or a CPU was refused.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ScheduleError {
+    /// The priority is above `RLIMIT_RTPRIO`, and `CAP_SYS_NICE` is not held.
+    PriorityTooHigh {
+        /// What was asked for.
+        priority: u8,
+        /// The soft limit.
+        limit: u64,
+    },
+    /// `EPERM` for another reason: the control group has no real-time budget
+    /// (`cpu.rt_runtime_us`); for deadline scheduling, no `CAP_SYS_NICE`, or the
+    /// thread is pinned.
+    NotPermitted,
+    /// `EBUSY`: deadline admission found no CPU time left.
+    NoBandwidth,
+    /// There is no such CPU, or this process may not use it.
+    NoSuchCpu {
+        /// What was asked for.
+        cpu: usize,
+    },
+    /// Any other number; `EINVAL` for parameters out of range.
+    Other(Errno),
+}
+
+impl fmt::Display for ScheduleError {
+    /// One line: what was short, and how to raise it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::PriorityTooHigh { priority, limit } => write!(
+                f,
+                "priority {priority} is above RLIMIT_RTPRIO, which is {limit}: \
+                 setcap cap_sys_nice=ep on the binary, or LimitRTPRIO={priority} in the unit, \
+                 or ulimit -r {priority}"
+            ),
+            Self::NotPermitted => f.write_str(
+                "not permitted: give the control group real-time time (cpu.rt_runtime_us), or \
+                 for deadline scheduling CAP_SYS_NICE and no pinning to a CPU",
+            ),
+            Self::NoBandwidth => f.write_str(
+                "no CPU time left for this deadline schedule: lower its runtime, or end another",
+            ),
+            Self::NoSuchCpu { cpu } => write!(
+                f,
+                "there is no CPU {cpu} for this process: see /sys/devices/system/cpu/online and \
+                 the unit's AllowedCPUs="
+            ),
+            Self::Other(errno) => write!(f, "the scheduler refused: {errno}"),
+        }
+    }
+}
+
+impl std::error::Error for ScheduleError {}
+
+/// Sets the calling thread's policy (sched_setattr(2)).
+///
+/// # Errors
+/// [`ScheduleError`].
+pub fn set_policy(policy: Policy) -> Result<(), ScheduleError> {
+    sys::set_attributes(policy.attributes()).map_err(|errno| match (errno.0, policy) {
+        (libc::EPERM, Policy::Fifo { priority } | Policy::RoundRobin { priority }) => {
+            match limits::get(Resource::RtPrio)
+                .ok()
+                .and_then(|limit| limit.soft)
+            {
+                Some(limit) if limit < u64::from(priority) => {
+                    ScheduleError::PriorityTooHigh { priority, limit }
+                }
+                _ => ScheduleError::NotPermitted,
+            }
+        }
+        (libc::EPERM, _) => ScheduleError::NotPermitted,
+        (libc::EBUSY, _) => ScheduleError::NoBandwidth,
+        _ => ScheduleError::Other(errno),
+    })
+}
+
+/// The calling thread's policy as the kernel has it (sched_getattr(2)).
+///
+/// # Errors
+/// Those of sched_getattr(2); none is expected.
+pub fn policy() -> Result<Policy, Errno> {
+    policy_of(0)
+}
+
+/// The policy of the thread `tid` of any process, 0 for the calling one.
+///
+/// # Errors
+/// `ESRCH` when there is no such thread.
+pub fn policy_of(tid: i32) -> Result<Policy, Errno> {
+    sys::attributes(tid).map(Policy::of)
+}
+
+/// Allows the calling thread on `cpu` alone (sched_setaffinity(2)).
+///
+/// # Errors
+/// [`ScheduleError::NoSuchCpu`].
+pub fn pin_to(cpu: usize) -> Result<(), ScheduleError> {
+    let mut set = CpuSet::EMPTY;
+    if !set.insert(cpu) {
+        return Err(ScheduleError::NoSuchCpu { cpu });
+    }
+    sys::set_affinity(&set).map_err(|errno| match errno.0 {
+        libc::EINVAL => ScheduleError::NoSuchCpu { cpu },
+        _ => ScheduleError::Other(errno),
+    })
+}
+
+/// The CPUs the calling thread may run on, as the kernel has it
+/// (sched_getaffinity(2)).
+///
+/// # Errors
+/// `EINVAL` when the kernel knows more than 1,024 CPUs.
+pub fn affinity() -> Result<CpuSet, Errno> {
+    sys::affinity()
+}
+
+/// The one CPU the calling thread may run on, `None` when there are more.
+///
+/// # Errors
+/// As [`affinity`].
+pub fn pinned_cpu() -> Result<Option<usize>, Errno> {
+    let set = affinity()?;
+    let first = set.iter().next();
+    Ok(first.filter(|_| set.len() == 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_survive_the_way_to_the_kernel_s_form_and_back() {
+        for policy in [
+            Policy::Other,
+            Policy::Idle,
+            Policy::Fifo { priority: 80 },
+            Policy::RoundRobin { priority: 99 },
+            Policy::Deadline {
+                runtime: Duration::from_micros(200),
+                deadline: Duration::from_micros(900),
+                period: Duration::from_millis(1),
+            },
+        ] {
+            assert_eq!(Policy::of(policy.attributes()), policy);
+        }
+    }
+
+    #[test]
+    fn what_was_granted_is_what_is_read_back() {
+        let thread = std::thread::spawn(|| {
+            let wanted = Policy::Fifo { priority: 2 };
+            let granted = set_policy(wanted);
+            (granted, policy().unwrap(), wanted)
+        });
+        match thread.join().unwrap() {
+            (Ok(()), read, wanted) => assert_eq!(read, wanted),
+            (Err(_), read, wanted) => assert_ne!(read, wanted),
+        }
+    }
+
+    #[test]
+    fn pinning_reads_back_and_an_absent_cpu_is_named() {
+        let thread = std::thread::spawn(|| {
+            let last = affinity().unwrap().iter().next_back().unwrap();
+            pin_to(last).unwrap();
+            (
+                last,
+                pinned_cpu(),
+                current_cpu(),
+                pin_to(MAX_CPUS - 1),
+                pin_to(MAX_CPUS),
+            )
+        });
+        let (last, pinned, current, absent, beyond) = thread.join().unwrap();
+        assert_eq!(pinned, Ok(Some(last)));
+        assert_eq!(current, Ok(last));
+        assert_eq!(absent, Err(ScheduleError::NoSuchCpu { cpu: MAX_CPUS - 1 }));
+        assert_eq!(beyond, Err(ScheduleError::NoSuchCpu { cpu: MAX_CPUS }));
+    }
+
+    #[test]
+    fn a_priority_out_of_range_is_refused() {
+        assert!(set_policy(Policy::Fifo { priority: 100 }).is_err());
+        assert!(set_policy(Policy::Fifo { priority: 0 }).is_err());
+    }
+}

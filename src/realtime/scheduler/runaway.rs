@@ -1,0 +1,98 @@
+//! The last resort against a loop that never blocks.
+
+use crate::sys::Errno;
+use crate::sys::limits::{Limit, Resource, get, set};
+use crate::time::Duration;
+
+/// The shortest limit: the kernel counts whole ticks, of 10 ms at `HZ=100`.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// The longest limit: below the 950 ms after which the kernel's throttling
+/// (`sched_rt_runtime_us`) would stop the loop without a word.
+const LONGEST: Duration = Duration::from_millis(900);
+
+/// Periods that a loop may compute without once waiting for the next.
+const PERIODS: u64 = 100;
+
+/// From the soft to the hard limit: time to say so and make the outputs safe.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// `RLIMIT_RTTIME` as granted: CPU time under a real-time policy without a
+/// system call that blocks (getrlimit(2)).
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RunawayLimit {
+    /// After this, `SIGXCPU`: a line, safe outputs, the end.
+    pub soft: Duration,
+    /// After this, `SIGKILL`, in case the handler does not get there.
+    pub hard: Duration,
+}
+
+impl RunawayLimit {
+    /// The limit for a loop with `period`: 100 periods, from 100 to 900 ms, and
+    /// half a second on top for the hard limit. A loop that only overruns is far
+    /// from it: it waits for a slot after every cycle, and each wait starts the
+    /// count anew.
+    #[must_use]
+    pub fn for_period(period: Duration) -> Self {
+        let wanted = period.as_nanos().saturating_mul(PERIODS);
+        let soft = wanted.clamp(SHORTEST.as_nanos(), LONGEST.as_nanos());
+        let soft = Duration::from_nanos(soft);
+        Self {
+            soft,
+            hard: soft + GRACE,
+        }
+    }
+}
+
+/// Sets `RLIMIT_RTTIME` for the whole process by the loop's period, soft below
+/// hard, and returns what the kernel has then. It binds threads under a
+/// real-time policy only. A hard limit that is lower already stays.
+///
+/// On a CPU in `nohz_full` the tick that counts is off while the loop is alone,
+/// and the limit acts late: there the stall guard acts first.
+///
+/// # Errors
+/// Those of setrlimit(2); none is expected, since nothing is raised.
+pub fn limit_runaway(period: Duration) -> Result<RunawayLimit, Errno> {
+    let wanted = RunawayLimit::for_period(period);
+    let ceiling = get(Resource::RtTime)?.hard.unwrap_or(u64::MAX);
+    let micros = |span: Duration| span.as_nanos() / 1_000;
+    let hard = micros(wanted.hard).min(ceiling);
+    let soft = micros(wanted.soft).min(hard.saturating_sub(micros(GRACE)).max(hard / 2));
+    set(
+        Resource::RtTime,
+        Limit {
+            soft: Some(soft),
+            hard: Some(hard),
+        },
+    )?;
+    let granted = get(Resource::RtTime)?;
+    let span = |limit: Option<u64>| Duration::from_micros(limit.unwrap_or(u64::MAX / 1_000));
+    Ok(RunawayLimit {
+        soft: span(granted.soft),
+        hard: span(granted.hard),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_soft_limit_follows_the_period_and_stays_below_the_hard_one() {
+        for (period_us, soft_ms) in [(125, 100), (1_000, 100), (4_000, 400), (50_000, 900)] {
+            let limit = RunawayLimit::for_period(Duration::from_micros(period_us));
+            assert_eq!(limit.soft, Duration::from_millis(soft_ms));
+            assert_eq!(limit.hard, Duration::from_millis(soft_ms + 500));
+        }
+    }
+
+    #[test]
+    fn what_was_granted_is_read_back_and_never_rises_again() {
+        let first = limit_runaway(Duration::from_millis(4)).unwrap();
+        assert!(first.soft < first.hard);
+        let again = limit_runaway(Duration::from_millis(8)).unwrap();
+        assert!(again.soft < again.hard);
+        assert_eq!(again.hard, first.hard);
+    }
+}

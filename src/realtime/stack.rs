@@ -1,0 +1,262 @@
+//! The real-time thread's own stack.
+//!
+//! The stack of an ordinary thread grows as it is used, so that a deeper call
+//! faults, and locking the whole of it locks megabytes; prefaulting 8 MiB of
+//! the main thread's kills it. So the loop runs on a static stack of a size the
+//! board file gives: resident and painted before the loop starts, measured when
+//! asked, with everything below it inaccessible.
+//!
+//! Promises: no page fault however deep it is used, down to the guard; running
+//! into the guard is reported as such with the size, and makes the outputs safe
+//! ([`crate::sys::fault`], once [`super::signals::install`] was called); the
+//! guard counts neither as locked nor as resident.
+//!
+//! Cost: the size given, and 32 KiB for the signal handlers of the thread.
+//!
+//! ```
+//! use steadfast::realtime::stack;
+//!
+//! let numbers = [1, 2, 3];
+//! let sum = stack::on_stack(64 * 1024, || numbers.iter().sum::<i32>());
+//! assert_eq!(sum, Ok(6));
+//! assert!(stack::high_water_bytes() < 32 * 1024);
+//! ```
+
+use core::fmt;
+
+use super::memory::{self, LockError, Range, page_size};
+use crate::sys::Errno;
+use crate::sys::stack as sys;
+
+/// Smallest size, in bytes: 16 KiB. Of it the C library takes about 3 KiB at
+/// the top for the thread's descriptor and thread-local storage. Handlers run
+/// elsewhere, but the frame of a signal that is not blocked while the alternate
+/// stack is being set up needs up to 5 KiB on arm64 with SVE (sigaltstack(2)).
+/// On a kernel with larger pages it is one page.
+pub const MIN_BYTES: usize = 16 * 1024;
+
+/// Largest size, in bytes: 1 MiB.
+pub const MAX_BYTES: usize = sys::MAX;
+
+/// Why there is no stack.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum StackError {
+    /// The size is not from [`MIN_BYTES`] to [`MAX_BYTES`], or not whole pages.
+    Size {
+        /// What was asked for, in bytes.
+        bytes: usize,
+        /// A page of this kernel, in bytes.
+        page_bytes: usize,
+    },
+    /// The stack is in use: there is one in a process.
+    Busy,
+    /// The kernel or the C library refused.
+    Refused(Errno),
+}
+
+impl fmt::Display for StackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Size { bytes, page_bytes } => write!(
+                f,
+                "a stack of {bytes} bytes is not from {MIN_BYTES} to {MAX_BYTES} in whole pages \
+                 of {page_bytes}: set [loop] stack_kb accordingly"
+            ),
+            Self::Busy => f.write_str("the real-time stack is in use, there is one in a process"),
+            Self::Refused(errno) => write!(f, "the real-time thread was refused: {errno}"),
+        }
+    }
+}
+
+impl std::error::Error for StackError {}
+
+/// The stack, reserved: resident, painted, guarded, and nobody else's until
+/// this is dropped.
+///
+/// Reserving before locking keeps the guard's pages from being made resident;
+/// locking before or after, the guard is taken out of the lock when the thread
+/// starts.
+#[derive(Debug)]
+pub struct Stack(sys::StaticStack);
+
+impl Stack {
+    /// Reserves `bytes`.
+    ///
+    /// # Errors
+    /// [`StackError`].
+    pub fn reserve(bytes: usize) -> Result<Self, StackError> {
+        let page_bytes = page_size();
+        if !(MIN_BYTES..=MAX_BYTES).contains(&bytes) || !bytes.is_multiple_of(page_bytes) {
+            return Err(StackError::Size { bytes, page_bytes });
+        }
+        match sys::StaticStack::claim(bytes) {
+            Ok(stack) => Ok(Self(stack)),
+            Err(Errno(libc::EBUSY)) => Err(StackError::Busy),
+            Err(errno) => Err(StackError::Refused(errno)),
+        }
+    }
+
+    /// Locks the stack and the one of its signal handlers: all that
+    /// `lock = "selective"` needs of it. Harmless after
+    /// [`lock_all`](memory::lock_all).
+    ///
+    /// # Errors
+    /// [`LockError`].
+    pub fn lock(&self) -> Result<(), LockError> {
+        memory::lock(sys::usable())?;
+        memory::lock(sys::signal_stack())
+    }
+
+    /// Takes the guard out of every lock, so that it counts as neither locked
+    /// nor resident. To be called after [`lock_all`](memory::lock_all) for
+    /// VmLck to be right before [`Stack::run`], which calls it too.
+    ///
+    /// # Errors
+    /// [`StackError::Refused`]; none is expected.
+    pub fn unlock_guard(&mut self) -> Result<(), StackError> {
+        self.0.drop_guard().map_err(StackError::Refused)
+    }
+
+    /// Runs `job` on a new thread on this stack and waits for it; `job` may
+    /// borrow from the caller.
+    ///
+    /// Every signal is blocked on the thread but those of faults, `SIGABRT` and
+    /// `SIGXCPU`. It inherits the caller's policy and affinity. It is not one of
+    /// the standard library's threads: `std::thread::current()` there allocates
+    /// once. A panic in `job` aborts the process.
+    ///
+    /// # Errors
+    /// [`StackError::Refused`]; `job` did not run.
+    pub fn run<T, F>(&mut self, job: F) -> Result<T, StackError>
+    where
+        T: Send,
+        F: FnOnce() -> T + Send,
+    {
+        self.0.run(job).map_err(StackError::Refused)
+    }
+}
+
+/// Reserves a stack of `bytes`, runs `job` on it, waits, and frees it.
+///
+/// # Errors
+/// [`StackError`]; `job` did not run.
+pub fn on_stack<T, F>(bytes: usize, job: F) -> Result<T, StackError>
+where
+    T: Send,
+    F: FnOnce() -> T + Send,
+{
+    Stack::reserve(bytes)?.run(job)
+}
+
+/// Usable bytes as last reserved, 0 before the first.
+#[must_use]
+pub fn size_bytes() -> usize {
+    sys::usable().length
+}
+
+/// Bytes used at the deepest since the thread started, from the top down,
+/// thread descriptor and thread-local storage included. From any thread, during
+/// a run or after it; costs one read per unused word and no fault.
+#[must_use]
+pub fn high_water_bytes() -> usize {
+    sys::high_water()
+}
+
+/// The usable bytes by address.
+#[must_use]
+pub fn range() -> Range {
+    sys::usable()
+}
+
+/// The inaccessible bytes below by address.
+#[must_use]
+pub fn guard_range() -> Range {
+    sys::guard()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::hint::black_box;
+
+    /// Tests of the one stack take turns.
+    fn reserve(bytes: usize) -> Stack {
+        loop {
+            match Stack::reserve(bytes) {
+                Err(StackError::Busy) => std::thread::yield_now(),
+                other => return other.unwrap(),
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn use_deep<const N: usize>() -> usize {
+        let block = black_box([1_u8; N]);
+        black_box(&block)
+            .iter()
+            .map(|&byte| usize::from(byte))
+            .sum()
+    }
+
+    #[test]
+    fn the_high_water_mark_follows_the_deepest_call() {
+        let mut stack = reserve(256 * 1024);
+        assert_eq!(stack.run(|| ()), Ok(()));
+        let shallow = high_water_bytes();
+        assert_eq!(stack.run(use_deep::<100_000>), Ok(100_000));
+        let deep = high_water_bytes();
+        assert!(shallow > 0 && shallow < MIN_BYTES, "{shallow}");
+        assert!((100_000..140_000).contains(&deep), "{deep}");
+        assert_eq!(stack.run(|| ()), Ok(()));
+        assert_eq!(high_water_bytes(), shallow, "a new run starts afresh");
+    }
+
+    #[test]
+    fn the_smallest_stack_carries_a_thread() {
+        let mut stack = reserve(MIN_BYTES.max(page_size()));
+        let here = [3_u8; 4];
+        let inside = stack.run(|| {
+            let local = 1_u8;
+            range().contains(Range::of(black_box(&local)).address) && here[0] == 3
+        });
+        assert_eq!(inside, Ok(true));
+    }
+
+    #[test]
+    fn there_is_one_stack_and_dropping_it_frees_it() {
+        let held = reserve(64 * 1024);
+        assert_eq!(on_stack(64 * 1024, || ()), Err(StackError::Busy));
+        drop(held);
+        drop(reserve(64 * 1024));
+        drop(reserve(32 * 1024));
+    }
+
+    #[test]
+    fn a_size_that_is_not_whole_pages_or_out_of_range_is_refused() {
+        for bytes in [0, MIN_BYTES - 4096, MIN_BYTES + 1, MAX_BYTES + page_size()] {
+            assert!(matches!(
+                Stack::reserve(bytes),
+                Err(StackError::Size { .. })
+            ));
+        }
+    }
+
+    #[test]
+    fn the_thread_takes_no_signal_but_those_of_faults() {
+        use crate::sys::signal;
+        let mut stack = reserve(64 * 1024);
+        let before = signal::mask().unwrap();
+        let inside = stack.run(|| signal::mask().unwrap()).unwrap();
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGALRM, libc::SIGUSR1] {
+            assert!(inside.contains(signal), "{signal}");
+        }
+        for signal in [libc::SIGSEGV, libc::SIGABRT, libc::SIGXCPU] {
+            assert!(!inside.contains(signal), "{signal}");
+        }
+        let after = signal::mask().unwrap();
+        assert_eq!(
+            before.contains(libc::SIGTERM),
+            after.contains(libc::SIGTERM)
+        );
+    }
+}

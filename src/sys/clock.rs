@@ -1,0 +1,66 @@
+//! The monotonic clock: clock_gettime(2), clock_getres(2), clock_nanosleep(2).
+
+use super::Errno;
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// `clock_gettime(CLOCK_MONOTONIC)`: nanoseconds since an arbitrary start,
+/// usually boot.
+///
+/// Answered by the vDSO without entering the kernel where the clock source
+/// allows it (vdso(7)). It cannot fail: the clock exists on every Linux and the
+/// pointer is valid, the only two reasons that clock_gettime(2) names.
+#[inline]
+#[must_use]
+pub fn monotonic_ns() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `now` is a live, writable timespec.
+    let _ = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    now.tv_sec as u64 * NANOS_PER_SECOND + now.tv_nsec as u64
+}
+
+/// `clock_getres(CLOCK_MONOTONIC)`: the resolution in nanoseconds; 1 where high
+/// resolution timers are active, a tick (1 to 10 ms) where they are not.
+///
+/// # Errors
+/// Those of clock_getres(2); none is expected on Linux.
+pub fn monotonic_resolution_ns() -> Result<u64, Errno> {
+    let mut resolution = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `resolution` is a live, writable timespec.
+    super::check(unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC, &raw mut resolution) })?;
+    Ok(resolution.tv_sec as u64 * NANOS_PER_SECOND + resolution.tv_nsec as u64)
+}
+
+/// `clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME)`: sleeps until the clock
+/// reads `until_ns`. Returns at once when that is past.
+///
+/// # Errors
+/// `EINTR` when a signal handler ran; clock_nanosleep(2) gives the number as
+/// its result, not in errno.
+#[inline]
+pub fn sleep_until_ns(until_ns: u64) -> Result<(), Errno> {
+    let until = libc::timespec {
+        tv_sec: (until_ns / NANOS_PER_SECOND) as libc::time_t,
+        tv_nsec: (until_ns % NANOS_PER_SECOND) as libc::c_long,
+    };
+    // SAFETY: `until` is a live timespec; the remaining time is not asked for.
+    let answer = unsafe {
+        libc::clock_nanosleep(
+            libc::CLOCK_MONOTONIC,
+            libc::TIMER_ABSTIME,
+            &raw const until,
+            core::ptr::null_mut(),
+        )
+    };
+    if answer == 0 {
+        Ok(())
+    } else {
+        Err(Errno(answer))
+    }
+}

@@ -1,0 +1,83 @@
+//! Resource limits: getrlimit(2), setrlimit(2).
+
+use super::Errno;
+
+/// The resources whose limits matter to a real-time process (getrlimit(2)).
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Resource {
+    /// `RLIMIT_MEMLOCK`: bytes that may be locked without `CAP_IPC_LOCK`.
+    MemLock,
+    /// `RLIMIT_RTPRIO`: highest real-time priority without `CAP_SYS_NICE`.
+    RtPrio,
+    /// `RLIMIT_RTTIME`: microseconds of CPU time under a real-time policy
+    /// without a blocking system call.
+    RtTime,
+    /// `RLIMIT_STACK`: bytes to which the main thread's stack may grow.
+    Stack,
+}
+
+/// A soft and a hard limit; `None` is no limit (`RLIM_INFINITY`).
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Limit {
+    /// What the kernel enforces.
+    pub soft: Option<u64>,
+    /// Up to which the soft limit may be raised without `CAP_SYS_RESOURCE`.
+    pub hard: Option<u64>,
+}
+
+impl Limit {
+    /// No limit at all.
+    pub const UNLIMITED: Self = Self {
+        soft: None,
+        hard: None,
+    };
+}
+
+/// The kernel's number of a resource, in glibc's type for it.
+const fn number(resource: Resource) -> libc::__rlimit_resource_t {
+    match resource {
+        Resource::MemLock => libc::RLIMIT_MEMLOCK,
+        Resource::RtPrio => libc::RLIMIT_RTPRIO,
+        Resource::RtTime => libc::RLIMIT_RTTIME,
+        Resource::Stack => libc::RLIMIT_STACK,
+    }
+}
+
+/// `getrlimit(resource)`.
+///
+/// # Errors
+/// Those of getrlimit(2); none is expected on Linux.
+pub fn get(resource: Resource) -> Result<Limit, Errno> {
+    let mut raw = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `raw` is a live, writable rlimit.
+    super::check(unsafe { libc::getrlimit(number(resource), &raw mut raw) })?;
+    Ok(Limit {
+        soft: decode(raw.rlim_cur),
+        hard: decode(raw.rlim_max),
+    })
+}
+
+/// `setrlimit(resource, limit)`.
+///
+/// # Errors
+/// `EPERM` when the hard limit would rise without `CAP_SYS_RESOURCE`, `EINVAL`
+/// when soft is above hard.
+pub fn set(resource: Resource, limit: Limit) -> Result<(), Errno> {
+    let raw = libc::rlimit {
+        rlim_cur: encode(limit.soft),
+        rlim_max: encode(limit.hard),
+    };
+    // SAFETY: `raw` is a live rlimit.
+    super::check(unsafe { libc::setrlimit(number(resource), &raw const raw) })
+}
+
+fn decode(raw: libc::rlim_t) -> Option<u64> {
+    (raw != libc::RLIM_INFINITY).then_some(raw)
+}
+
+fn encode(limit: Option<u64>) -> libc::rlim_t {
+    limit.unwrap_or(libc::RLIM_INFINITY)
+}

@@ -1,0 +1,170 @@
+//! Scheduling: sched_setattr(2), sched_getattr(2), sched_setaffinity(2),
+//! sched_getaffinity(2), getcpu(2), gettid(2), getrusage(2).
+
+use super::{Errno, check};
+
+/// `struct sched_attr` (sched_setattr(2)). Times in nanoseconds.
+#[repr(C)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct SchedAttr {
+    /// Bytes of this structure; filled in by [`set_attributes`].
+    pub size: u32,
+    /// `SCHED_OTHER` 0, `SCHED_FIFO` 1, `SCHED_RR` 2, `SCHED_DEADLINE` 6.
+    pub policy: u32,
+    /// Bits of [`FLAG_RESET_ON_FORK`].
+    pub flags: u64,
+    /// Nice value, -20 to 19, under `SCHED_OTHER`.
+    pub nice: i32,
+    /// Priority, 1 to 99, under `SCHED_FIFO` and `SCHED_RR`.
+    pub priority: u32,
+    /// CPU time granted in each period under `SCHED_DEADLINE`.
+    pub runtime: u64,
+    /// By when it is granted, counted from the start of the period.
+    pub deadline: u64,
+    /// Length of the period.
+    pub period: u64,
+}
+
+/// `SCHED_FLAG_RESET_ON_FORK`: children start under `SCHED_OTHER`.
+pub const FLAG_RESET_ON_FORK: u64 = 0x01;
+
+/// `sched_setattr(0, attr, 0)`: for the calling thread.
+///
+/// # Errors
+/// sched_setattr(2): `EPERM` without privilege and over `RLIMIT_RTPRIO`, or
+/// under `SCHED_DEADLINE` when the thread may not run on every CPU of its
+/// scheduling domain; `EBUSY` when deadline admission refuses; `EINVAL` for
+/// numbers out of range.
+pub fn set_attributes(attr: SchedAttr) -> Result<(), Errno> {
+    let attr = SchedAttr {
+        size: size_of::<SchedAttr>() as u32,
+        ..attr
+    };
+    // SAFETY: `attr` is live, and its size field says how long it is.
+    let answer = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
+    check(answer as libc::c_int)
+}
+
+/// `sched_getattr(tid)`: of the thread `tid`, 0 for the calling one.
+///
+/// # Errors
+/// sched_getattr(2): `ESRCH` when there is no such thread.
+pub fn attributes(tid: i32) -> Result<SchedAttr, Errno> {
+    let mut attr = SchedAttr::default();
+    // SAFETY: `attr` is live and writable for the size given.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_sched_getattr,
+            tid,
+            &raw mut attr,
+            size_of::<SchedAttr>(),
+            0,
+        )
+    };
+    check(answer as libc::c_int)?;
+    Ok(attr)
+}
+
+/// CPUs a [`CpuSet`] can name: 0 to 1023, as glibc's `cpu_set_t`.
+pub const MAX_CPUS: usize = 1024;
+
+/// A set of CPUs (CPU_SET(3)).
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CpuSet([u64; MAX_CPUS / 64]);
+
+impl CpuSet {
+    /// No CPU.
+    pub const EMPTY: Self = Self([0; MAX_CPUS / 64]);
+
+    /// Adds `cpu`; `false`, and nothing, when it is 1024 or above.
+    pub fn insert(&mut self, cpu: usize) -> bool {
+        match self.0.get_mut(cpu / 64) {
+            Some(word) => {
+                *word |= 1 << (cpu % 64);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Whether `cpu` is in the set.
+    #[must_use]
+    pub fn contains(&self, cpu: usize) -> bool {
+        self.0
+            .get(cpu / 64)
+            .is_some_and(|word| word & (1 << (cpu % 64)) != 0)
+    }
+
+    /// The CPUs in the set, ascending.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
+        (0..MAX_CPUS).filter(|&cpu| self.contains(cpu))
+    }
+
+    /// Number of CPUs in the set.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// `sched_setaffinity(0, set)`: for the calling thread.
+///
+/// # Errors
+/// sched_setaffinity(2): `EINVAL` when no CPU of the set is one this thread may
+/// use.
+pub fn set_affinity(set: &CpuSet) -> Result<(), Errno> {
+    // SAFETY: `cpu_set_t` is 1024 bits in words of `unsigned long`, which is
+    // what a `CpuSet` is on 64-bit Linux; the size given is that of the set.
+    check(unsafe {
+        libc::sched_setaffinity(0, size_of::<CpuSet>(), core::ptr::from_ref(set).cast())
+    })
+}
+
+/// `sched_getaffinity(0)`: of the calling thread.
+///
+/// # Errors
+/// sched_setaffinity(2): `EINVAL` when the kernel knows more than 1024 CPUs.
+pub fn affinity() -> Result<CpuSet, Errno> {
+    let mut set = CpuSet::EMPTY;
+    // SAFETY: as for `set_affinity`, and the set is writable.
+    check(unsafe {
+        libc::sched_getaffinity(0, size_of::<CpuSet>(), core::ptr::from_mut(&mut set).cast())
+    })?;
+    Ok(set)
+}
+
+/// `sched_getcpu()`: the CPU the calling thread is on at this moment.
+///
+/// # Errors
+/// getcpu(2): `ENOSYS` where the kernel has no such call.
+pub fn current_cpu() -> Result<usize, Errno> {
+    // SAFETY: takes no pointer.
+    let answer = unsafe { libc::sched_getcpu() };
+    usize::try_from(answer).map_err(|_| Errno::last())
+}
+
+/// `gettid()`: the kernel's number of the calling thread. Cannot fail.
+#[must_use]
+pub fn thread_id() -> i32 {
+    // SAFETY: takes no argument.
+    unsafe { libc::gettid() }
+}
+
+/// `getrusage(RUSAGE_THREAD)`: minor and major page faults of the calling
+/// thread since it started, in this order.
+///
+/// # Errors
+/// Those of getrusage(2); none is expected on Linux.
+pub fn thread_page_faults() -> Result<(u64, u64), Errno> {
+    // SAFETY: rusage is plain numbers, for which all zeros is a value.
+    let mut usage: libc::rusage = unsafe { core::mem::zeroed() };
+    // SAFETY: `usage` is live and writable.
+    check(unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) })?;
+    Ok((usage.ru_minflt as u64, usage.ru_majflt as u64))
+}
