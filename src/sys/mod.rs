@@ -6,5 +6,9 @@
 //! `device`.
 
 mod errno;
+pub mod gpio;
+mod ioctl;
+pub mod spi;
+pub mod watchdog;
 
 pub use errno::Errno;
