@@ -1,1 +1,15 @@
-//! device
+//! Kernel devices for the loop: SPI as `embedded_hal`, GPIO, the watchdog.
+//!
+//! Everything is opened, looked up and checked at start-up, where allocating
+//! and reading files is allowed. What is left for the loop is one system call
+//! for each bus transaction, one for all inputs of a GPIO chip and one for all
+//! its outputs, with fixed buffers and no allocation.
+//!
+//! Each device is split from the calls it makes by a small trait
+//! ([`spi::Message`], [`watchdog::Timer`]), so
+//! that the code that runs in the loop is tested, and simulated, with something
+//! other than a kernel behind it. The trait is a type parameter: with the
+//! kernel behind it nothing of the split is left in the machine code.
+
+pub mod spi;
+pub mod watchdog;

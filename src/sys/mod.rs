@@ -18,12 +18,16 @@ pub mod clock;
 pub mod emergency;
 mod errno;
 pub mod fault;
+pub mod gpio;
+mod ioctl;
 pub mod limits;
 pub mod memory;
 pub mod process;
 pub mod sched;
 pub mod signal;
+pub mod spi;
 pub mod stack;
+pub mod watchdog;
 
 pub use errno::Errno;
 

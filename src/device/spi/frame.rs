@@ -1,0 +1,124 @@
+//! From `embedded_hal` operations to the transfers of one message.
+
+use super::SpiError;
+use crate::sys::spi::{TooLong, Transfer};
+use embedded_hal::spi::Operation;
+
+/// Most operations of one transaction.
+pub const MAX_OPERATIONS: usize = 16;
+
+/// Most transfers of one message. An operation takes one; a `Transfer` of
+/// unequal lengths takes two; a pause takes none when it fits behind the
+/// transfer before it, else one for each 65,535 us. 16 operations without
+/// pauses always fit, and 1 s of pauses beside 16 transfers.
+pub const MAX_TRANSFERS: usize = 32;
+
+/// The longest pause one transfer can carry, in microseconds (`delay_usecs` of
+/// `struct spi_ioc_transfer` is a `__u16`).
+const MAX_PAUSE_US: u32 = u16::MAX as u32;
+
+/// The transfers of one message.
+pub(super) struct Frame<'a> {
+    transfers: [Transfer<'a>; MAX_TRANSFERS],
+    used: usize,
+    bytes: usize,
+}
+
+impl<'a> Frame<'a> {
+    #[inline]
+    pub(super) const fn new() -> Self {
+        Self {
+            transfers: [const { Transfer::EMPTY }; MAX_TRANSFERS],
+            used: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Bytes to be clocked, each counted once.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The transfers so far.
+    pub(super) fn transfers(&mut self) -> &mut [Transfer<'a>] {
+        &mut self.transfers[..self.used]
+    }
+
+    /// Adds all `operations` in their order.
+    pub(super) fn fill(&mut self, operations: &'a mut [Operation<'_, u8>]) -> Result<(), SpiError> {
+        if operations.len() > MAX_OPERATIONS {
+            return Err(SpiError::TooManyOperations {
+                operations: operations.len(),
+            });
+        }
+        for operation in operations {
+            match operation {
+                Operation::Read(rx) => self.clock(rx.len(), Transfer::read(rx))?,
+                Operation::Write(tx) => self.clock(tx.len(), Transfer::write(tx))?,
+                Operation::Transfer(rx, tx) => self.exchange(rx, tx)?,
+                Operation::TransferInPlace(words) => {
+                    self.clock(words.len(), Transfer::in_place(words))?;
+                }
+                Operation::DelayNs(ns) => self.pause(*ns)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Both ways for as long as both buffers last, then the rest of the longer
+    /// one (`SpiBus::transfer` of embedded-hal: it runs for the longer of both,
+    /// further incoming words are dropped, further outgoing ones are zeros).
+    fn exchange(&mut self, rx: &'a mut [u8], tx: &'a [u8]) -> Result<(), SpiError> {
+        let both = rx.len().min(tx.len());
+        let (rx, rx_rest) = rx.split_at_mut(both);
+        let (tx, tx_rest) = tx.split_at(both);
+        self.clock(both, Transfer::exchange(rx, tx))?;
+        self.clock(rx_rest.len(), Transfer::read(rx_rest))?;
+        self.clock(tx_rest.len(), Transfer::write(tx_rest))
+    }
+
+    /// At least `ns` nanoseconds with the chip selected. The kernel counts in
+    /// microseconds, so it is rounded up; it goes behind the transfer before
+    /// it, where the kernel waits after the last bit and before anything else.
+    fn pause(&mut self, ns: u32) -> Result<(), SpiError> {
+        let mut us = ns.div_ceil(1_000);
+        if let Some(last) = self.transfers().last_mut() {
+            let room = MAX_PAUSE_US - u32::from(last.delay_us());
+            let part = us.min(room);
+            last.set_delay_us(last.delay_us() + part as u16);
+            us -= part;
+        }
+        while us > 0 {
+            let part = us.min(MAX_PAUSE_US);
+            self.push(Transfer::pause(part as u16))?;
+            us -= part;
+        }
+        Ok(())
+    }
+
+    /// Adds a transfer of `bytes` bytes, unless there are none.
+    #[inline]
+    fn clock(
+        &mut self,
+        bytes: usize,
+        transfer: Result<Transfer<'a>, TooLong>,
+    ) -> Result<(), SpiError> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        let transfer = transfer.map_err(|TooLong| SpiError::MessageTooLong { bytes })?;
+        self.push(transfer)
+    }
+
+    #[inline]
+    fn push(&mut self, transfer: Transfer<'a>) -> Result<(), SpiError> {
+        let place = self
+            .transfers
+            .get_mut(self.used)
+            .ok_or(SpiError::TooManyTransfers)?;
+        *place = transfer;
+        self.used += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,204 @@
+//! The interrupt thread of an SPI controller.
+//!
+//! Why: on a PREEMPT_RT kernel a controller's interrupt is served by a thread,
+//! at FIFO 50 unless told otherwise (kernel/irq/manage.c, `irq_thread` calls
+//! `sched_set_fifo`). A control loop above that waits inside its transfer for a
+//! thread that anything between 50 and its own priority can hold up. So the
+//! thread wants a priority above the loop's, and `[spi.X] irq_priority` sets it.
+//!
+//! How it is found: `/dev/spidev2.0` is on bus 2, whose controller is the
+//! device of `/sys/class/spi_master/spi2`; the interrupt is the one that
+//! `/sys/kernel/irq/NN/actions` says the controller's driver has asked for in
+//! the device's name; its thread is called `irq/NN-` and as much of that name
+//! as fits.
+//!
+//! Every path is under a root directory, `/` on a running system. All of it
+//! allocates and reads files; for start-up.
+
+use crate::sys::{self, Errno};
+use core::fmt;
+use std::fs;
+use std::path::Path;
+
+/// The interrupt thread of an SPI controller.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct IrqThread {
+    /// Number of the interrupt.
+    pub irq: u32,
+    /// The thread.
+    pub pid: i32,
+    /// Its real-time priority (1 to 99), `None` when it is not scheduled
+    /// `SCHED_FIFO` or `SCHED_RR`.
+    pub priority: Option<u8>,
+}
+
+/// Why an interrupt thread was not found, or not set.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum IrqError {
+    /// The path does not end in `spidevB.C`, so the bus is not known.
+    NotSpidev,
+    /// There is no SPI bus with this number.
+    NoBus {
+        /// The bus.
+        bus: u32,
+    },
+    /// No interrupt is in the name of the bus's controller. Some drivers poll,
+    /// or name their interrupt otherwise.
+    NoInterrupt {
+        /// The bus.
+        bus: u32,
+    },
+    /// The interrupt has no thread: the kernel is not PREEMPT_RT and was not
+    /// started with `threadirqs`.
+    NoThread {
+        /// The interrupt.
+        irq: u32,
+    },
+    /// The kernel did not say, or not in the form of proc_pid_stat(5), how the
+    /// thread is scheduled.
+    Unreadable {
+        /// The thread.
+        pid: i32,
+    },
+    /// The priority could not be set.
+    Set {
+        /// The thread.
+        pid: i32,
+        /// `EPERM` without `CAP_SYS_NICE`.
+        errno: Errno,
+    },
+}
+
+impl fmt::Display for IrqError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSpidev => f.write_str("the SPI device is not named like /dev/spidev0.0"),
+            Self::NoBus { bus } => write!(f, "there is no SPI bus {bus}"),
+            Self::NoInterrupt { bus } => write!(
+                f,
+                "the controller of SPI bus {bus} has no interrupt in its name; leave \
+                 irq_priority out if its driver polls"
+            ),
+            Self::NoThread { irq } => write!(
+                f,
+                "interrupt {irq} has no thread: use a PREEMPT_RT kernel, or start this one \
+                 with threadirqs"
+            ),
+            Self::Unreadable { pid } => write!(f, "cannot read how thread {pid} is scheduled"),
+            Self::Set { pid, errno } => write!(
+                f,
+                "cannot set the priority of interrupt thread {pid} ({errno}): it takes \
+                 CAP_SYS_NICE (setcap cap_sys_nice+ep, or run as root)"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for IrqError {}
+
+/// Finds the interrupt thread behind the SPI device at `device`
+/// (`/dev/spidev0.0`) and reads its priority.
+///
+/// # Errors
+/// All of [`IrqError`] but `Set`.
+pub fn find(root: &Path, device: &Path) -> Result<IrqThread, IrqError> {
+    let bus = bus_number(device).ok_or(IrqError::NotSpidev)?;
+    let controller = controller(root, bus).ok_or(IrqError::NoBus { bus })?;
+    let mut interrupts = interrupts(root, &controller).peekable();
+    let first = *interrupts.peek().ok_or(IrqError::NoInterrupt { bus })?;
+    // A controller can have several interrupts; the first with a thread counts.
+    let (irq, pid) = interrupts
+        .find_map(|irq| thread(root, irq, &controller).map(|pid| (irq, pid)))
+        .ok_or(IrqError::NoThread { irq: first })?;
+    let priority = priority(root, pid).ok_or(IrqError::Unreadable { pid })?;
+    Ok(IrqThread { irq, pid, priority })
+}
+
+/// Gives the interrupt thread behind the SPI device at `device` the FIFO
+/// priority `priority` (1 to 99). Returns the thread as it reads back.
+///
+/// # Errors
+/// [`IrqError`].
+pub fn set_priority(root: &Path, device: &Path, priority: u8) -> Result<IrqThread, IrqError> {
+    set_priority_with(root, device, priority, sys::spi::set_thread_fifo)
+}
+
+/// [`set_priority`] with another call than `sched_setscheduler`: it is given
+/// the thread and the priority.
+///
+/// # Errors
+/// [`IrqError`].
+pub fn set_priority_with(
+    root: &Path,
+    device: &Path,
+    priority: u8,
+    set: impl FnOnce(i32, u8) -> Result<(), Errno>,
+) -> Result<IrqThread, IrqError> {
+    let pid = find(root, device)?.pid;
+    set(pid, priority).map_err(|errno| IrqError::Set { pid, errno })?;
+    find(root, device)
+}
+
+/// The bus of `spidevB.C`.
+fn bus_number(device: &Path) -> Option<u32> {
+    let name = device.file_name()?.to_str()?;
+    let (bus, chip) = name.strip_prefix("spidev")?.split_once('.')?;
+    chip.parse::<u32>().ok()?;
+    bus.parse().ok()
+}
+
+/// The name of the device that is the controller of `bus`: `30840000.spi`.
+fn controller(root: &Path, bus: u32) -> Option<String> {
+    let link = root.join(format!("sys/class/spi_master/spi{bus}/device"));
+    let device = fs::canonicalize(link).ok()?;
+    Some(device.file_name()?.to_str()?.to_owned())
+}
+
+/// The interrupts asked for in the name of `device`, in ascending order.
+/// `actions` is a list with commas, one entry for each driver that shares the
+/// interrupt (Documentation/ABI/testing/sysfs-kernel-irq).
+fn interrupts(root: &Path, device: &str) -> impl Iterator<Item = u32> {
+    let mut found: Vec<u32> = numbered(&root.join("sys/kernel/irq"))
+        .filter(|(_, directory)| {
+            fs::read_to_string(directory.join("actions"))
+                .is_ok_and(|actions| actions.trim().split(',').any(|name| name == device))
+        })
+        .map(|(irq, _)| irq)
+        .collect();
+    found.sort_unstable();
+    found.into_iter()
+}
+
+/// The thread that serves `irq` for `device`. Its name is `irq/NN-DEVICE`,
+/// which older kernels cut to 15 bytes (`TASK_COMM_LEN`).
+fn thread(root: &Path, irq: u32, device: &str) -> Option<i32> {
+    let prefix = format!("irq/{irq}-");
+    numbered(&root.join("proc")).find_map(|(pid, directory)| {
+        let comm = fs::read_to_string(directory.join("comm")).ok()?;
+        let rest = comm.trim_end().strip_prefix(&prefix)?;
+        let ours = !rest.is_empty() && device.starts_with(rest);
+        ours.then(|| i32::try_from(pid).ok()).flatten()
+    })
+}
+
+/// The real-time priority of `pid`: fields 40 (`rt_priority`) and 41
+/// (`policy`) of proc_pid_stat(5). `None` when that cannot be read.
+fn priority(root: &Path, pid: i32) -> Option<Option<u8>> {
+    let stat = fs::read_to_string(root.join(format!("proc/{pid}/stat"))).ok()?;
+    // The name, field 2, stands in parentheses and may hold any character.
+    let (_, after_name) = stat.rsplit_once(") ")?;
+    let mut fields = after_name.split_ascii_whitespace().skip(40 - 3);
+    let priority: u8 = fields.next()?.parse().ok()?;
+    let policy: i32 = fields.next()?.parse().ok()?;
+    let real_time = policy == libc::SCHED_FIFO || policy == libc::SCHED_RR;
+    Some(real_time.then_some(priority))
+}
+
+/// The entries of `directory` whose names are numbers.
+fn numbered(directory: &Path) -> impl Iterator<Item = (u32, std::path::PathBuf)> {
+    fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())))
+}

@@ -1,0 +1,452 @@
+//! `linux/gpio.h`: the GPIO character device, version 2 of its interface.
+//!
+//! See Documentation/userspace-api/gpio/chardev in the kernel's sources.
+
+use super::Errno;
+use super::ioctl::{Request, ioctl, ior, iowr};
+use core::fmt;
+use core::mem::offset_of;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// `GPIO_V2_LINES_MAX`: most lines of one request.
+pub const MAX_LINES: usize = 64;
+/// `GPIO_V2_LINE_NUM_ATTRS_MAX`: most attributes of one request.
+pub const MAX_ATTRIBUTES: usize = 10;
+
+const MAGIC: u8 = 0xB4;
+const GET_CHIP_INFO: Request = ior::<ChipInfo>(MAGIC, 0x01);
+const GET_LINE_INFO: Request = iowr::<LineInfo>(MAGIC, 0x05);
+const GET_LINE: Request = iowr::<LineRequest>(MAGIC, 0x07);
+const GET_VALUES: Request = iowr::<LineValues>(MAGIC, 0x0E);
+/// `GPIO_V2_LINE_SET_VALUES_IOCTL`, for whoever must make the call where
+/// nothing but a system call is allowed (signal-safety(7)). Its argument is
+/// one [`LineValues`].
+pub const SET_VALUES: Request = iowr::<LineValues>(MAGIC, 0x0F);
+
+/// Bits of [`LineInfo::flags`] and [`LineConfig::flags`]
+/// (`enum gpio_v2_line_flag`).
+pub mod flag {
+    /// The line has a user.
+    pub const USED: u64 = 1 << 0;
+    /// Active means physically low.
+    pub const ACTIVE_LOW: u64 = 1 << 1;
+    /// Input.
+    pub const INPUT: u64 = 1 << 2;
+    /// Output.
+    pub const OUTPUT: u64 = 1 << 3;
+    /// Report edges to active.
+    pub const EDGE_RISING: u64 = 1 << 4;
+    /// Report edges to inactive.
+    pub const EDGE_FALLING: u64 = 1 << 5;
+    /// Drive low only.
+    pub const OPEN_DRAIN: u64 = 1 << 6;
+    /// Drive high only.
+    pub const OPEN_SOURCE: u64 = 1 << 7;
+    /// Pull-up on.
+    pub const BIAS_PULL_UP: u64 = 1 << 8;
+    /// Pull-down on.
+    pub const BIAS_PULL_DOWN: u64 = 1 << 9;
+    /// No pull.
+    pub const BIAS_DISABLED: u64 = 1 << 10;
+}
+
+/// A name as the kernel keeps it: at most 31 bytes, padded with zeros
+/// (`GPIO_MAX_NAME_SIZE` is 32).
+#[repr(transparent)]
+#[derive(Copy, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Name([u8; 32]);
+
+impl Name {
+    /// The first 31 bytes of `text`.
+    #[must_use]
+    pub const fn new(text: &str) -> Self {
+        let mut bytes = [0; 32];
+        let mut i = 0;
+        while i < text.len() && i < bytes.len() - 1 {
+            bytes[i] = text.as_bytes()[i];
+            i += 1;
+        }
+        Self(bytes)
+    }
+
+    /// The name in a kernel's field of 32 bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The name without its padding; empty when it is not UTF-8.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let used = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
+        core::str::from_utf8(used).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// `struct gpiochip_info`.
+#[repr(C)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChipInfo {
+    /// The kernel's name, `gpiochip0`.
+    pub name: Name,
+    /// What the driver calls it, `30200000.gpio`; may be empty.
+    pub label: Name,
+    /// Number of lines.
+    pub lines: u32,
+}
+
+/// `struct gpio_v2_line_values`. Bit n belongs to the n-th requested line;
+/// values are logical, 1 for active.
+#[repr(C)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct LineValues {
+    /// The values.
+    pub bits: u64,
+    /// The lines meant.
+    pub mask: u64,
+}
+
+/// `struct gpio_v2_line_attribute`. The union of it is kept as its widest
+/// member.
+#[repr(C)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct LineAttribute {
+    id: u32,
+    padding: u32,
+    value: u64,
+}
+
+impl LineAttribute {
+    /// `GPIO_V2_LINE_ATTR_ID_FLAGS`: these flags instead of the default ones.
+    #[must_use]
+    pub const fn flags(flags: u64) -> Self {
+        Self {
+            id: 1,
+            padding: 0,
+            value: flags,
+        }
+    }
+
+    /// `GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES`: logical values to begin with, bit
+    /// n for the n-th requested line.
+    #[must_use]
+    pub const fn output_values(values: u64) -> Self {
+        Self {
+            id: 2,
+            padding: 0,
+            value: values,
+        }
+    }
+
+    /// `GPIO_V2_LINE_ATTR_ID_DEBOUNCE`: a level counts once it has been stable
+    /// for this many microseconds.
+    #[must_use]
+    pub const fn debounce_us(us: u32) -> Self {
+        // The union's 32-bit member lies at its start on either endianness.
+        let us = us.to_ne_bytes();
+        let value = u64::from_ne_bytes([us[0], us[1], us[2], us[3], 0, 0, 0, 0]);
+        Self {
+            id: 3,
+            padding: 0,
+            value,
+        }
+    }
+}
+
+/// `struct gpio_v2_line_config_attribute`.
+#[repr(C)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct LineConfigAttribute {
+    /// The attribute.
+    pub attribute: LineAttribute,
+    /// The lines it is for, bit n for the n-th requested line.
+    pub mask: u64,
+}
+
+/// `struct gpio_v2_line_config`.
+#[repr(C)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct LineConfig {
+    /// Flags of every line that no attribute gives others.
+    pub flags: u64,
+    /// How many of `attributes` count.
+    pub attribute_count: u32,
+    padding: [u32; 5],
+    /// Deviations from the default; where several set the same for a line,
+    /// the first wins.
+    pub attributes: [LineConfigAttribute; MAX_ATTRIBUTES],
+}
+
+/// `struct gpio_v2_line_request`.
+#[repr(C)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct LineRequest {
+    /// Which lines of the chip, in the order of the bits in [`LineValues`].
+    pub offsets: [u32; MAX_LINES],
+    /// Who uses them; what others are told when they ask for the line too.
+    pub consumer: Name,
+    /// What they shall be.
+    pub config: LineConfig,
+    /// How many of `offsets` count.
+    pub line_count: u32,
+    /// Edge events the kernel shall hold: 0 for 16 a line; at most 1,024.
+    pub event_buffer_size: u32,
+    padding: [u32; 5],
+    fd: i32,
+}
+
+impl Default for LineRequest {
+    fn default() -> Self {
+        Self {
+            offsets: [0; MAX_LINES],
+            consumer: Name::default(),
+            config: LineConfig::default(),
+            line_count: 0,
+            event_buffer_size: 0,
+            padding: [0; 5],
+            fd: 0,
+        }
+    }
+}
+
+/// `struct gpio_v2_line_info`.
+#[repr(C)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct LineInfo {
+    /// The line's name from the device tree (`gpio-line-names`); may be empty.
+    pub name: Name,
+    /// Who uses it; may be empty although it is used.
+    pub consumer: Name,
+    /// The line's number on its chip.
+    pub offset: u32,
+    attribute_count: u32,
+    /// What it is: bits of [`flag`].
+    pub flags: u64,
+    attributes: [LineAttribute; MAX_ATTRIBUTES],
+    padding: [u32; 4],
+}
+
+/// `struct gpio_v2_line_event`: one edge.
+#[repr(C)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct LineEvent {
+    /// When, on `CLOCK_MONOTONIC`, in nanoseconds.
+    pub timestamp_ns: u64,
+    /// [`LineEvent::RISING`] or [`LineEvent::FALLING`], in logical levels.
+    pub id: u32,
+    /// The line's number on its chip.
+    pub offset: u32,
+    /// Number of the event among all of its request, from 1; a gap means that
+    /// events were lost.
+    pub seqno: u32,
+    /// Number of the event on its line, from 1.
+    pub line_seqno: u32,
+    padding: [u32; 6],
+}
+
+impl LineEvent {
+    /// `GPIO_V2_LINE_EVENT_RISING_EDGE`: became active.
+    pub const RISING: u32 = 1;
+    /// `GPIO_V2_LINE_EVENT_FALLING_EDGE`: became inactive.
+    pub const FALLING: u32 = 2;
+}
+
+const _: () = {
+    assert!(size_of::<ChipInfo>() == 68);
+    assert!(offset_of!(ChipInfo, lines) == 64);
+    assert!(size_of::<LineValues>() == 16);
+    assert!(size_of::<LineAttribute>() == 16);
+    assert!(size_of::<LineConfigAttribute>() == 24);
+    assert!(size_of::<LineConfig>() == 272);
+    assert!(offset_of!(LineConfig, attributes) == 32);
+    assert!(size_of::<LineRequest>() == 592);
+    assert!(offset_of!(LineRequest, consumer) == 256);
+    assert!(offset_of!(LineRequest, config) == 288);
+    assert!(offset_of!(LineRequest, line_count) == 560);
+    assert!(offset_of!(LineRequest, fd) == 588);
+    assert!(size_of::<LineInfo>() == 256);
+    assert!(offset_of!(LineInfo, flags) == 72);
+    assert!(offset_of!(LineInfo, attributes) == 80);
+    assert!(size_of::<LineEvent>() == 48);
+    assert!(offset_of!(LineEvent, padding) == 24);
+};
+
+/// ioctl(`GPIO_GET_CHIPINFO_IOCTL`).
+///
+/// # Errors
+/// `ENOTTY` when this is no GPIO chip, `ENODEV` when it is gone.
+pub fn chip_info(chip: BorrowedFd<'_>) -> Result<ChipInfo, Errno> {
+    let mut info = ChipInfo::default();
+    // SAFETY: the kernel writes one `gpiochip_info`, whose layout is asserted.
+    unsafe { ioctl(chip, GET_CHIP_INFO, &raw mut info) }?;
+    Ok(info)
+}
+
+/// ioctl(`GPIO_V2_GET_LINEINFO_IOCTL`) for the line with number `offset`.
+///
+/// # Errors
+/// `EINVAL` when the chip has no such line.
+pub fn line_info(chip: BorrowedFd<'_>, offset: u32) -> Result<LineInfo, Errno> {
+    let mut info = LineInfo {
+        offset,
+        ..LineInfo::default()
+    };
+    // SAFETY: the kernel reads and writes one `gpio_v2_line_info`, whose layout
+    // is asserted.
+    unsafe { ioctl(chip, GET_LINE_INFO, &raw mut info) }?;
+    Ok(info)
+}
+
+/// ioctl(`GPIO_V2_GET_LINE_IOCTL`): takes the lines of `request` for this
+/// process. They are given back when the returned descriptor is closed.
+///
+/// # Errors
+/// `EBUSY` when a line has a user, `EINVAL` for a request that contradicts
+/// itself, `ENXIO` when edges are asked of a line without interrupt.
+pub fn request_lines(chip: BorrowedFd<'_>, request: &LineRequest) -> Result<OwnedFd, Errno> {
+    let mut request = *request;
+    // SAFETY: the kernel reads and writes one `gpio_v2_line_request`, whose
+    // layout is asserted.
+    unsafe { ioctl(chip, GET_LINE, &raw mut request) }?;
+    if request.fd <= 0 {
+        return Err(Errno(libc::EBADF));
+    }
+    // SAFETY: the kernel has just made this descriptor for us and nobody else
+    // knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(request.fd) })
+}
+
+/// ioctl(`GPIO_V2_LINE_GET_VALUES_IOCTL`): the logical values of the lines in
+/// `mask`.
+///
+/// # Errors
+/// `EINVAL` when `mask` names no requested line; else the chip driver's.
+pub fn get_values(lines: BorrowedFd<'_>, mask: u64) -> Result<u64, Errno> {
+    let mut values = LineValues { bits: 0, mask };
+    // SAFETY: the kernel reads and writes one `gpio_v2_line_values`.
+    unsafe { ioctl(lines, GET_VALUES, &raw mut values) }?;
+    Ok(values.bits)
+}
+
+/// ioctl(`GPIO_V2_LINE_SET_VALUES_IOCTL`).
+///
+/// # Errors
+/// `EPERM` for an input, `EINVAL` when the mask names no requested line; else
+/// the chip driver's.
+pub fn set_values(lines: BorrowedFd<'_>, mut values: LineValues) -> Result<(), Errno> {
+    // SAFETY: the kernel reads one `gpio_v2_line_values`.
+    unsafe { ioctl(lines, SET_VALUES, &raw mut values) }?;
+    Ok(())
+}
+
+/// poll(2): whether there is something to read within `timeout_ms`.
+///
+/// # Errors
+/// The kernel's: `EINTR` when a signal came first.
+pub fn wait_readable(fd: BorrowedFd<'_>, timeout_ms: u16) -> Result<bool, Errno> {
+    let mut poll = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one `pollfd`, and a count of one.
+    match unsafe { libc::poll(&raw mut poll, 1, i32::from(timeout_ms)) } {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Errno::last()),
+    }
+}
+
+/// read(2) of edge events: as many as there are and `events` has room for;
+/// blocks until there is one.
+///
+/// # Errors
+/// The kernel's: `EAGAIN` on a non-blocking descriptor, `ENODEV` when the chip
+/// is gone.
+pub fn read_events(fd: BorrowedFd<'_>, events: &mut [LineEvent]) -> Result<usize, Errno> {
+    let room = size_of_val(events);
+    // SAFETY: `room` bytes may be written to `events`, and any bytes make a
+    // valid `LineEvent`, which holds nothing but integers.
+    let read = unsafe { libc::read(fd.as_raw_fd(), events.as_mut_ptr().cast(), room) };
+    let bytes = usize::try_from(read).map_err(|_| Errno::last())?;
+    Ok(bytes / size_of::<LineEvent>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn request_numbers_are_those_of_the_kernel_header() {
+        assert_eq!(
+            [
+                GET_CHIP_INFO,
+                GET_LINE_INFO,
+                GET_LINE,
+                GET_VALUES,
+                SET_VALUES
+            ],
+            [
+                0x8044_b401,
+                0xc100_b405,
+                0xc250_b407,
+                0xc010_b40e,
+                0xc010_b40f
+            ]
+        );
+    }
+
+    #[test]
+    fn a_name_ends_at_its_first_zero_and_never_fills_the_last_byte() {
+        assert_eq!(Name::new("enable").as_str(), "enable");
+        assert_eq!(Name::new(&"x".repeat(40)).as_str().len(), 31);
+        assert_eq!(Name::default().as_str(), "");
+    }
+
+    #[test]
+    fn a_file_that_is_no_chip_answers_enotty() {
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let refused = Errno(libc::ENOTTY);
+        assert_eq!(chip_info(null.as_fd()), Err(refused));
+        assert_eq!(line_info(null.as_fd(), 3), Err(refused));
+        assert_eq!(get_values(null.as_fd(), 1), Err(refused));
+        assert_eq!(
+            set_values(null.as_fd(), LineValues::default()),
+            Err(refused)
+        );
+        let request = request_lines(null.as_fd(), &LineRequest::default());
+        assert_eq!(request.err(), Some(refused));
+    }
+
+    #[test]
+    fn events_are_read_whole_from_a_descriptor() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let mut bytes = [0; 96];
+        bytes[..8].copy_from_slice(&77_u64.to_ne_bytes());
+        bytes[8..12].copy_from_slice(&LineEvent::FALLING.to_ne_bytes());
+        bytes[48 + 12..48 + 16].copy_from_slice(&5_u32.to_ne_bytes());
+        assert_eq!(wait_readable(reader.as_fd(), 0), Ok(false));
+        std::io::Write::write_all(&mut writer, &bytes).unwrap();
+        assert_eq!(wait_readable(reader.as_fd(), 0), Ok(true));
+        let mut events = [LineEvent::default(); 4];
+        assert_eq!(read_events(reader.as_fd(), &mut events), Ok(2));
+        assert_eq!(
+            (events[0].timestamp_ns, events[0].id),
+            (77, LineEvent::FALLING)
+        );
+        assert_eq!(events[1].offset, 5);
+    }
+}

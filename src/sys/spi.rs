@@ -1,0 +1,273 @@
+//! `linux/spi/spidev.h`: one message of several transfers.
+//!
+//! Modes, speeds and word sizes are set through the `spidev` crate when a
+//! device is opened; only the transfer itself runs in the loop and stands here.
+
+use super::Errno;
+use super::ioctl::{MAX_SIZE, Request, ioctl, iow};
+use core::marker::PhantomData;
+use core::mem::offset_of;
+use std::os::fd::BorrowedFd;
+
+/// `SPI_IOC_MAGIC`.
+const MAGIC: u8 = b'k';
+
+/// Most transfers that the request number of one message can name.
+pub const MAX_TRANSFERS: usize = MAX_SIZE / size_of::<Transfer<'_>>();
+
+/// `SPI_IOC_MESSAGE(n)`. `n` is at most [`MAX_TRANSFERS`].
+const fn message_request(n: usize) -> Request {
+    iow(MAGIC, 0, n * size_of::<Transfer<'_>>())
+}
+
+/// `struct spi_ioc_transfer`: one stretch of clocks within a message, together
+/// with the loan of the buffers it points to.
+///
+/// Speed and word size are left at 0, which means the device's own;
+/// `cs_change` is left at 0, which keeps the chip selected until the message
+/// ends.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Transfer<'a> {
+    tx_buf: u64,
+    rx_buf: u64,
+    len: u32,
+    speed_hz: u32,
+    delay_usecs: u16,
+    bits_per_word: u8,
+    cs_change: u8,
+    tx_nbits: u8,
+    rx_nbits: u8,
+    word_delay_usecs: u8,
+    pad: u8,
+    buffers: PhantomData<&'a mut [u8]>,
+}
+
+const _: () = {
+    assert!(size_of::<Transfer<'_>>() == 32);
+    assert!(offset_of!(Transfer<'_>, rx_buf) == 8);
+    assert!(offset_of!(Transfer<'_>, len) == 16);
+    assert!(offset_of!(Transfer<'_>, speed_hz) == 20);
+    assert!(offset_of!(Transfer<'_>, delay_usecs) == 24);
+    assert!(offset_of!(Transfer<'_>, bits_per_word) == 26);
+    assert!(offset_of!(Transfer<'_>, cs_change) == 27);
+    assert!(offset_of!(Transfer<'_>, tx_nbits) == 28);
+    assert!(offset_of!(Transfer<'_>, word_delay_usecs) == 30);
+};
+
+/// A message longer than a transfer can name: 2^32 bytes or more.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct TooLong;
+
+/// The length as the kernel takes it.
+const fn length(bytes: usize) -> Result<u32, TooLong> {
+    if bytes > u32::MAX as usize {
+        return Err(TooLong);
+    }
+    Ok(bytes as u32)
+}
+
+impl<'a> Transfer<'a> {
+    /// No clocks and no pause.
+    pub const EMPTY: Self = Self {
+        tx_buf: 0,
+        rx_buf: 0,
+        len: 0,
+        speed_hz: 0,
+        delay_usecs: 0,
+        bits_per_word: 0,
+        cs_change: 0,
+        tx_nbits: 0,
+        rx_nbits: 0,
+        word_delay_usecs: 0,
+        pad: 0,
+        buffers: PhantomData,
+    };
+
+    /// Clocks `tx` out; what comes back is dropped.
+    ///
+    /// # Errors
+    /// [`TooLong`] from 2^32 bytes on.
+    pub fn write(tx: &'a [u8]) -> Result<Self, TooLong> {
+        Ok(Self {
+            tx_buf: tx.as_ptr().expose_provenance() as u64,
+            len: length(tx.len())?,
+            ..Self::EMPTY
+        })
+    }
+
+    /// Clocks `rx` in; zeros go out.
+    ///
+    /// # Errors
+    /// [`TooLong`] from 2^32 bytes on.
+    pub fn read(rx: &'a mut [u8]) -> Result<Self, TooLong> {
+        Ok(Self {
+            rx_buf: rx.as_mut_ptr().expose_provenance() as u64,
+            len: length(rx.len())?,
+            ..Self::EMPTY
+        })
+    }
+
+    /// Clocks `tx` out and `rx` in at once, for as long as the shorter of both.
+    ///
+    /// # Errors
+    /// [`TooLong`] from 2^32 bytes on.
+    pub fn exchange(rx: &'a mut [u8], tx: &'a [u8]) -> Result<Self, TooLong> {
+        Ok(Self {
+            tx_buf: tx.as_ptr().expose_provenance() as u64,
+            rx_buf: rx.as_mut_ptr().expose_provenance() as u64,
+            len: length(tx.len().min(rx.len()))?,
+            ..Self::EMPTY
+        })
+    }
+
+    /// Clocks `words` out and what comes back into the same place. The kernel
+    /// copies both ways through buffers of its own (Documentation/spi/spidev),
+    /// so that the two directions may share memory.
+    ///
+    /// # Errors
+    /// [`TooLong`] from 2^32 bytes on.
+    pub fn in_place(words: &'a mut [u8]) -> Result<Self, TooLong> {
+        let at = words.as_mut_ptr().expose_provenance() as u64;
+        Ok(Self {
+            tx_buf: at,
+            rx_buf: at,
+            len: length(words.len())?,
+            ..Self::EMPTY
+        })
+    }
+
+    /// No clocks, a pause of `us` microseconds with the chip still selected.
+    #[must_use]
+    pub const fn pause(us: u16) -> Self {
+        Self {
+            delay_usecs: us,
+            ..Self::EMPTY
+        }
+    }
+
+    /// Bytes of this transfer, each way.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.len as usize
+    }
+
+    /// The pause after the last bit, in microseconds.
+    #[must_use]
+    pub const fn delay_us(&self) -> u16 {
+        self.delay_usecs
+    }
+
+    /// Sets the pause after the last bit, in microseconds.
+    pub const fn set_delay_us(&mut self, us: u16) {
+        self.delay_usecs = us;
+    }
+
+    /// What goes out, for whoever stands in for the kernel.
+    #[must_use]
+    pub fn tx(&self) -> Option<&[u8]> {
+        if self.tx_buf == 0 {
+            return None;
+        }
+        let start = core::ptr::with_exposed_provenance(self.tx_buf as usize);
+        // SAFETY: `tx_buf` is set only from a slice of at least `len` bytes that
+        // is borrowed for 'a; while `self` is borrowed shared nobody can have
+        // the mutable view that `rx_mut` gives.
+        Some(unsafe { core::slice::from_raw_parts(start, self.bytes()) })
+    }
+
+    /// Where to put what comes in, for whoever stands in for the kernel.
+    pub fn rx_mut(&mut self) -> Option<&mut [u8]> {
+        if self.rx_buf == 0 {
+            return None;
+        }
+        let start = core::ptr::with_exposed_provenance_mut(self.rx_buf as usize);
+        // SAFETY: `rx_buf` is set only from a mutable slice of at least `len`
+        // bytes that is borrowed for 'a, and `self` is borrowed exclusively, so
+        // that no other view of it exists.
+        Some(unsafe { core::slice::from_raw_parts_mut(start, self.bytes()) })
+    }
+
+    /// The transfer as the kernel sees it.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        // SAFETY: `repr(C)` without padding (the sizes of the fields add up to
+        // 32), so every byte is initialised; the loan is that of `self`.
+        unsafe { &*core::ptr::from_ref(self).cast() }
+    }
+}
+
+/// ioctl(`SPI_IOC_MESSAGE(n)`): runs all `transfers` as one message, the chip
+/// selected throughout. Returns the bytes transferred, each counted once.
+/// (Documentation/spi/spidev, `spidev_message` in drivers/spi/spidev.c.)
+///
+/// # Errors
+/// `EINVAL` for more than [`MAX_TRANSFERS`]; else the kernel's: `EMSGSIZE` when
+/// a direction needs more than spidev's `bufsiz`, `ESHUTDOWN` when the device
+/// is gone, `ETIMEDOUT` and `EIO` from the controller's driver.
+pub fn message(fd: BorrowedFd<'_>, transfers: &mut [Transfer<'_>]) -> Result<usize, Errno> {
+    if transfers.len() > MAX_TRANSFERS {
+        return Err(Errno(libc::EINVAL));
+    }
+    let request = message_request(transfers.len());
+    // SAFETY: the request names exactly the size of the slice; every buffer in
+    // it is borrowed for as long as the slice lives, mutably where the kernel
+    // writes.
+    unsafe { ioctl(fd, request, transfers.as_mut_ptr()) }
+}
+
+/// `sched_setscheduler(2)` for another thread: `SCHED_FIFO` at `priority`
+/// (1 to 99). For the kernel's interrupt thread of an SPI controller.
+///
+/// # Errors
+/// `EPERM` without `CAP_SYS_NICE`, `ESRCH` when there is no such thread,
+/// `EINVAL` for a priority out of range.
+pub fn set_thread_fifo(pid: i32, priority: u8) -> Result<(), Errno> {
+    let parameters = libc::sched_param {
+        sched_priority: i32::from(priority),
+    };
+    // SAFETY: the call reads one `sched_param`, which outlives it.
+    match unsafe { libc::sched_setscheduler(pid, libc::SCHED_FIFO, &parameters) } {
+        0 => Ok(()),
+        _ => Err(Errno::last()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_numbers_are_those_of_the_kernel_header() {
+        let numbers = [1, 3, 32].map(message_request);
+        assert_eq!(numbers, [0x4020_6b00, 0x4060_6b00, 0x4400_6b00]);
+    }
+
+    #[test]
+    fn a_message_beyond_what_a_request_number_can_name_is_refused() {
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let mut transfers = [const { Transfer::EMPTY }; MAX_TRANSFERS + 1];
+        let refused = message(std::os::fd::AsFd::as_fd(&null), &mut transfers);
+        assert_eq!(refused, Err(Errno(libc::EINVAL)));
+    }
+
+    #[test]
+    fn a_file_that_is_no_spi_device_answers_enotty() {
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let refused = message(
+            std::os::fd::AsFd::as_fd(&null),
+            &mut [Transfer::write(&[1, 2]).unwrap()],
+        );
+        assert_eq!(refused, Err(Errno(libc::ENOTTY)));
+    }
+
+    #[test]
+    fn in_place_shares_one_buffer_and_both_views_see_it() {
+        let mut words = [1, 2, 3];
+        let mut transfer = Transfer::in_place(&mut words).unwrap();
+        assert_eq!(transfer.tx(), Some(&[1, 2, 3][..]));
+        transfer.rx_mut().unwrap()[1] = 9;
+        assert_eq!(transfer.tx(), Some(&[1, 9, 3][..]));
+        assert_eq!(words, [1, 9, 3]);
+    }
+}
