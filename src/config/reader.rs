@@ -350,6 +350,26 @@ impl<'t> Table<'t> {
         self.source.error(&span, what.to_string(), fix)
     }
 
+    /// Every key of this table and of those inside of it with the place of its
+    /// value, the table itself first.
+    pub(super) fn places(&self) -> Vec<(String, Range<usize>)> {
+        fn collect(entries: &DeTable<'_>, places: &mut Vec<(String, Range<usize>)>) {
+            for (key, value) in entries {
+                let span = match value.get_ref() {
+                    DeValue::Table(_) => key.span(),
+                    _ => value.span(),
+                };
+                places.push((key.get_ref().to_string(), span));
+                if let DeValue::Table(inner) = value.get_ref() {
+                    collect(inner, places);
+                }
+            }
+        }
+        let mut places = vec![(self.name.clone(), self.span.clone())];
+        collect(self.entries, &mut places);
+        places
+    }
+
     /// Refuses every key that nobody has asked for.
     pub(super) fn finish(self) -> Result<()> {
         let unknown = self

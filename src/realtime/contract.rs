@@ -9,12 +9,15 @@ use core::fmt::{self, Write as _};
 
 use serde::{Serialize, Serializer};
 
-use super::facts::{Facts, Policy};
+use super::facts::{Facts, Rehearsal};
+use super::platform::Throttling;
+use super::scheduler::{CPU_DMA_LATENCY, Policy};
+use crate::sys::Errno;
 use super::wanted::{Cpu, Lock, LoopConfig, Scheduler};
 
 /// A short text in fixed memory. What does not fit is cut off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Text(heapless::String<192>);
+pub struct Text(heapless::String<256>);
 
 impl Text {
     /// The formatted text, as far as it fits.
@@ -119,41 +122,17 @@ impl Contract {
         self.rows.iter().filter(|row| row.verdict == Verdict::Broken)
     }
 
-    /// Judges `facts` by what `config` wants.
-    #[must_use]
-    pub fn judge(config: &LoopConfig, facts: &Facts) -> Self {
-        let mut contract = Self::default();
-        kernel(&mut contract, facts);
-        memory(&mut contract, config, facts);
-        stack(&mut contract, config, facts);
-        scheduler(&mut contract, config, facts);
-        cpu(&mut contract, config, facts);
-        machine(&mut contract, config, facts);
-        if let Some(loop_facts) = &facts.rehearsal {
-            contract.row(
-                "allocator",
-                format_args!("sealed, 0 allocations"),
-                match (loop_facts.sealed, loop_facts.allocations) {
-                    (false, _) => Text::of(format_args!("not installed")),
-                    (true, n) => Text::of(format_args!("sealed, {n} allocations")),
-                },
-                loop_facts.sealed && loop_facts.allocations == 0,
-                format_args!(
-                    "make steadfast's SealedAllocator the #[global_allocator], and allocate nothing in the control law"
-                ),
-            );
-            contract.row(
-                "page faults",
-                format_args!("0 minor, 0 major in the rehearsal"),
-                Text::of(format_args!(
-                    "{} minor, {} major in {} cycles",
-                    loop_facts.minor_faults, loop_facts.major_faults, loop_facts.cycles
-                )),
-                loop_facts.minor_faults == 0 && loop_facts.major_faults == 0,
-                format_args!("lock all memory; touch in start-up what the control law touches"),
-            );
+    /// Judges `facts` by what `config` wants. In place: a contract is 13 kB.
+    pub fn judge(&mut self, config: &LoopConfig, facts: &Facts) {
+        self.rows.clear();
+        kernel(self, facts);
+        memory(self, config, facts);
+        scheduler(self, config, facts);
+        cpu(self, config, facts);
+        machine(self, facts);
+        if let Some(rehearsal) = &facts.rehearsal {
+            rehearsed(self, config, rehearsal);
         }
-        contract
     }
 
     fn row(
@@ -180,11 +159,7 @@ fn kernel(contract: &mut Contract, facts: &Facts) {
     contract.row(
         "kernel",
         format_args!("PREEMPT_RT"),
-        Text::of(format_args!(
-            "{}{}",
-            facts.kernel_release,
-            if facts.preempt_rt { " PREEMPT_RT" } else { ", not PREEMPT_RT" }
-        )),
+        facts.kernel.clone(),
         facts.preempt_rt,
         format_args!("boot a PREEMPT_RT kernel (Debian: linux-image-rt-arm64; Yocto: linux-yocto-rt)"),
     );
@@ -195,173 +170,182 @@ fn memory(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
         Lock::All => "MCL_CURRENT | MCL_FUTURE",
         Lock::Selective => "stack, statics and buffers",
     };
-    match &facts.locked {
-        Ok(()) => contract.row(
-            "memory lock",
-            format_args!("{wanted}"),
-            Text::of(format_args!("{wanted}")),
-            true,
-            format_args!(""),
-        ),
-        Err(error) => contract.row(
-            "memory lock",
-            format_args!("{wanted}"),
-            Text::of(format_args!("{}", error.refusal())),
-            false,
-            format_args!("{}", error.fix()),
-        ),
-    }
+    let granted = match &facts.locked {
+        Ok(()) => Text::of(format_args!("{wanted}")),
+        Err(_) => Text::of(format_args!("refused")),
+    };
+    contract.row(
+        "memory lock",
+        format_args!("{wanted}"),
+        granted,
+        facts.locked.is_ok(),
+        match &facts.locked {
+            Ok(()) => format_args!(""),
+            Err(error) => format_args!("{error}"),
+        },
+    );
     let covered = match config.lock {
         Lock::All => facts.vm_lck_kb + UNLOCKABLE_KB >= facts.vm_rss_kb,
         Lock::Selective => facts.vm_lck_kb > 0,
     };
-    let small_enough = facts.vm_lck_kb <= config.max_locked_kb;
     contract.row(
         "locked memory",
         match config.lock {
             Lock::All => format_args!("all that is resident, at most {} kB", config.max_locked_kb),
             Lock::Selective => format_args!("at most {} kB", config.max_locked_kb),
         },
-        Text::of(format_args!(
-            "VmLck {} kB of VmRSS {} kB",
-            facts.vm_lck_kb, facts.vm_rss_kb
-        )),
-        covered && small_enough,
+        Text::of(format_args!("VmLck {} kB of VmRSS {} kB", facts.vm_lck_kb, facts.vm_rss_kb)),
+        covered && facts.vm_lck_kb <= config.max_locked_kb,
         if covered {
             format_args!("raise [loop] max_locked_kb, or build with fewer and smaller parts")
         } else {
-            format_args!("see the row \"memory lock\"")
+            format_args!("lock it: see the row \"memory lock\"")
         },
     );
 }
 
-/// What may be resident and cannot be locked: the vDSO's data page and the
-/// counters' lag (the kernel batches VmRSS per CPU, up to 64 pages a task).
+/// What may be resident and cannot be locked: the vDSO with its data, and the
+/// lag of the kernel's counters (it batches a task's VmRSS, up to 64 pages).
 const UNLOCKABLE_KB: u64 = 64;
 
-fn stack(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
-    let wanted = config.stack_bytes / 1024;
-    let Some(loop_facts) = &facts.rehearsal else {
-        return;
+fn scheduler(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
+    let granted = match &facts.policy {
+        Ok(policy) => Text::of(format_args!("{policy}")),
+        Err(_) => Text::of(format_args!("refused")),
+    };
+    let kept = match (config.scheduler, &facts.policy) {
+        (Scheduler::Fifo { priority }, Ok(policy)) => *policy == Policy::Fifo { priority },
+        (Scheduler::Deadline { .. }, Ok(policy)) => matches!(policy, Policy::Deadline { .. }),
+        (_, Err(_)) => false,
     };
     contract.row(
-        "stack",
-        format_args!("{wanted} kB, guarded, prefaulted"),
-        Text::of(format_args!(
-            "{} kB, {} B used",
-            loop_facts.stack_bytes / 1024,
-            loop_facts.stack_used
-        )),
-        loop_facts.stack_bytes >= config.stack_bytes
-            && loop_facts.stack_used * 4 <= loop_facts.stack_bytes * 3,
-        format_args!("raise [loop] stack_kb: a quarter of the stack must stay free"),
+        "scheduler",
+        match config.scheduler {
+            Scheduler::Fifo { priority } => format_args!("FIFO {priority}"),
+            Scheduler::Deadline { runtime } => format_args!("DEADLINE {runtime} in {}", config.period),
+        },
+        granted,
+        kept,
+        match &facts.policy {
+            Ok(_) => format_args!("let nothing else change this thread's policy"),
+            Err(error) => format_args!("{error}"),
+        },
     );
-}
-
-fn scheduler(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
-    let granted = match facts.policy {
-        Ok(Policy::Other) => Text::of(format_args!("SCHED_OTHER")),
-        Ok(Policy::Fifo(priority)) => Text::of(format_args!("SCHED_FIFO {priority}")),
-        Ok(Policy::Deadline) => Text::of(format_args!("SCHED_DEADLINE")),
-        Err(errno) => Text::of(format_args!("refused: {errno}")),
-    };
-    match config.scheduler {
-        Scheduler::Fifo { priority } => contract.row(
-            "scheduler",
-            format_args!("SCHED_FIFO {priority}"),
-            granted,
-            facts.policy == Ok(Policy::Fifo(priority)),
-            format_args!(
-                "setcap cap_sys_nice=ep on the binary, or LimitRTPRIO={priority} in the unit, or ulimit -r {priority} (now {})",
-                facts.rtprio_limit
-            ),
-        ),
-        Scheduler::Deadline { runtime } => contract.row(
-            "scheduler",
-            format_args!("SCHED_DEADLINE {runtime} of {}", config.period),
-            granted,
-            facts.policy == Ok(Policy::Deadline),
-            format_args!(
-                "setcap cap_sys_nice=ep on the binary; EBUSY: the CPU's deadline bandwidth is taken; EPERM with an affinity: use a cpuset"
-            ),
-        ),
-    }
 }
 
 fn cpu(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
-    let granted = match facts.cpu {
+    let granted = match &facts.cpu {
         Ok(Some(cpu)) => Text::of(format_args!("CPU {cpu}")),
         Ok(None) => Text::of(format_args!("any CPU")),
-        Err(errno) => Text::of(format_args!("refused: {errno}")),
+        Err(_) => Text::of(format_args!("refused")),
     };
-    match config.cpu {
-        Cpu::Any => contract.row("cpu", format_args!("any"), granted, facts.cpu.is_ok(), format_args!("")),
-        Cpu::Number(wanted) => contract.row(
-            "cpu",
-            format_args!("CPU {wanted}"),
-            granted,
-            facts.cpu == Ok(Some(wanted)),
-            format_args!(
-                "set [loop] cpu to a CPU that this machine has and this process may use ({} online)",
-                facts.cpus_online
+    let wanted = match config.cpu {
+        Cpu::Any => None,
+        Cpu::Number(cpu) => Some(cpu as usize),
+        Cpu::Isolated => facts.isolated_cpu,
+    };
+    let kept = match config.cpu {
+        Cpu::Any => facts.cpu.is_ok(),
+        Cpu::Number(_) | Cpu::Isolated => wanted.is_some() && facts.cpu == Ok(wanted),
+    };
+    contract.row(
+        "cpu",
+        match (config.cpu, wanted) {
+            (Cpu::Any, _) => format_args!("any CPU"),
+            (_, Some(cpu)) => format_args!("CPU {cpu}"),
+            (_, None) => format_args!("an isolated CPU"),
+        },
+        granted,
+        kept,
+        match &facts.cpu {
+            Err(error) => format_args!("{error}"),
+            Ok(_) => format_args!(
+                "boot with isolcpus=managed_irq,domain,N, or set [loop] cpu to a number or \"any\""
             ),
-        ),
-        Cpu::Isolated => contract.row(
-            "cpu",
-            match facts.isolated_cpu {
-                Some(cpu) => format_args!("isolated CPU {cpu}"),
-                None => format_args!("an isolated CPU"),
-            },
-            granted,
-            facts.isolated_cpu.is_some() && facts.cpu == Ok(facts.isolated_cpu),
-            match facts.isolated_cpu {
-                Some(_) => format_args!("let the process use the isolated CPU (CPUAffinity= in the unit, cpusets)"),
-                None => format_args!(
-                    "boot with isolcpus=managed_irq,domain,N (see doctor), or set [loop] cpu to a number or \"any\""
-                ),
-            },
-        ),
-    }
+        },
+    );
 }
 
-fn machine(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
+fn machine(contract: &mut Contract, facts: &Facts) {
     contract.row(
         "cpu latency",
-        format_args!("/dev/cpu_dma_latency held at 0 us"),
-        match facts.dma_latency {
+        format_args!("{CPU_DMA_LATENCY} held at 0 us"),
+        match facts.dma_latency_us {
             Ok(us) => Text::of(format_args!("held at {us} us")),
             Err(errno) => Text::of(format_args!("refused: {errno}")),
         },
-        facts.dma_latency == Ok(0),
-        match facts.dma_latency {
-            Err(errno) if errno.0 == libc::ENOENT => {
-                format_args!("build the kernel with CONFIG_CPU_IDLE, or create the device node (mdev, udev)")
+        facts.dma_latency_us == Ok(0),
+        match facts.dma_latency_us {
+            Err(Errno(libc::ENOENT)) => {
+                format_args!("make the device node (devtmpfs, udev), or a kernel with CONFIG_CPU_IDLE")
             }
-            _ => format_args!("let the process open it: udev rule with GROUP= and MODE=\"0660\", or run as root"),
+            _ => format_args!(
+                "let the process write it: run as root, or a udev rule \
+                 KERNEL==\"cpu_dma_latency\", GROUP=\"realtime\", MODE=\"0660\""
+            ),
         },
     );
     contract.row(
         "timer",
-        format_args!("resolution of 1 ns"),
-        Text::of(format_args!("{} ns", facts.timer_resolution_ns)),
-        facts.timer_resolution_ns == 1,
-        format_args!("build the kernel with CONFIG_HIGH_RES_TIMERS=y, boot without highres=off"),
+        format_args!("resolution 1 ns"),
+        match facts.timer_resolution_ns {
+            Ok(ns) => Text::of(format_args!("resolution {ns} ns")),
+            Err(errno) => Text::of(format_args!("unknown: {errno}")),
+        },
+        facts.timer_resolution_ns == Ok(1),
+        format_args!("a kernel with CONFIG_HIGH_RES_TIMERS=y, booted without highres=off"),
     );
-    let period_us = config.period.as_nanos() / 1000;
-    let (granted, kept) = match facts.rt_throttling {
-        None => (Text::of(format_args!("off")), true),
-        Some((runtime, period)) => (
-            Text::of(format_args!("{runtime} of {period} us")),
-            // A loop that uses a whole period in each period is the most there can be.
-            runtime * 100 >= period * 90,
-        ),
-    };
     contract.row(
         "throttling",
-        format_args!("off, or at least 90 % for real-time"),
-        granted,
-        kept,
-        format_args!("sysctl kernel.sched_rt_runtime_us=-1 (the loop may use {period_us} us of each {period_us} us)"),
+        format_args!("off, or {LEAST_SHARE_US} us of each second"),
+        match facts.throttling {
+            None => Text::of(format_args!("not in this kernel")),
+            Some(Throttling::Off) => Text::of(format_args!("off")),
+            Some(Throttling::MicrosPerPeriod(us)) => Text::of(format_args!("{us} us of each second")),
+        },
+        match facts.throttling {
+            None | Some(Throttling::Off) => true,
+            Some(Throttling::MicrosPerPeriod(us)) => us >= LEAST_SHARE_US,
+        },
+        format_args!("sysctl kernel.sched_rt_runtime_us=-1, or 950000"),
+    );
+}
+
+/// The kernel's default leaves real-time threads 950 ms of each second.
+const LEAST_SHARE_US: u64 = 950_000;
+
+fn rehearsed(contract: &mut Contract, config: &LoopConfig, rehearsal: &Rehearsal) {
+    contract.row(
+        "stack",
+        format_args!("{} kB, a quarter of it unused", config.stack_bytes / 1024),
+        Text::of(format_args!("{} of {} B used", rehearsal.stack_used, rehearsal.stack_bytes)),
+        rehearsal.stack_bytes >= config.stack_bytes
+            && rehearsal.stack_used * 4 <= rehearsal.stack_bytes * 3,
+        format_args!("raise [loop] stack_kb"),
+    );
+    contract.row(
+        "allocator",
+        format_args!("sealed, 0 allocations"),
+        match (rehearsal.sealed, rehearsal.allocations) {
+            (false, _) => Text::of(format_args!("not installed")),
+            (true, count) => Text::of(format_args!("sealed, {count} allocations")),
+        },
+        rehearsal.sealed && rehearsal.allocations == 0,
+        if rehearsal.sealed {
+            format_args!("allocate nothing in the control law")
+        } else {
+            format_args!("make SealedAllocator the binary's #[global_allocator]")
+        },
+    );
+    contract.row(
+        "page faults",
+        format_args!("0 minor, 0 major"),
+        Text::of(format_args!(
+            "{} minor, {} major in {} cycles",
+            rehearsal.minor_faults, rehearsal.major_faults, rehearsal.cycles
+        )),
+        rehearsal.minor_faults == 0 && rehearsal.major_faults == 0,
+        format_args!("lock all memory, and touch at start-up what the control law touches"),
     );
 }
 

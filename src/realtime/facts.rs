@@ -1,19 +1,14 @@
-//! What was read back from the kernel about this process and this machine.
+//! What is read back from the kernel about this process and this machine, and
+//! how it is come by.
+
+use std::path::Path;
 
 use super::contract::Text;
-use super::memory::LockError;
+use super::memory::{self, LockError};
+use super::platform::{Platform, Throttling};
+use super::scheduler::{self, DmaLatency, Policy, ScheduleError};
+use super::wanted::{Cpu, LoopConfig, Scheduler};
 use crate::sys::Errno;
-
-/// A scheduling policy as read back (sched_getattr(2)).
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Policy {
-    /// Any of the ordinary ones.
-    Other,
-    /// SCHED_FIFO with its priority.
-    Fifo(u8),
-    /// SCHED_DEADLINE.
-    Deadline,
-}
 
 /// What the rehearsal showed of the real-time thread.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -37,8 +32,8 @@ pub struct Rehearsal {
 /// Everything that the contract judges.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// As in `uname -r`.
-    pub kernel_release: Text,
+    /// Release and version of the kernel.
+    pub kernel: Text,
     /// Whether the kernel is PREEMPT_RT.
     pub preempt_rt: bool,
     /// What locking answered.
@@ -48,22 +43,78 @@ pub struct Facts {
     /// Resident memory, kB.
     pub vm_rss_kb: u64,
     /// The policy read back, or why it was refused.
-    pub policy: Result<Policy, Errno>,
-    /// Soft RLIMIT_RTPRIO.
-    pub rtprio_limit: u64,
+    pub policy: Result<Policy, ScheduleError>,
     /// The one CPU that the affinity allows, `None` when it allows several, or
-    /// why setting it was refused.
-    pub cpu: Result<Option<u32>, Errno>,
-    /// The highest isolated CPU.
-    pub isolated_cpu: Option<u32>,
-    /// CPUs online, as the kernel lists them: `0-3`.
-    pub cpus_online: Text,
-    /// What `/dev/cpu_dma_latency` is held at, us.
-    pub dma_latency: Result<u32, Errno>,
+    /// why it was refused.
+    pub cpu: Result<Option<usize>, ScheduleError>,
+    /// The highest isolated CPU that is online.
+    pub isolated_cpu: Option<usize>,
+    /// What `/dev/cpu_dma_latency` reads back, us.
+    pub dma_latency_us: Result<i32, Errno>,
     /// Resolution of CLOCK_MONOTONIC, ns.
-    pub timer_resolution_ns: u64,
-    /// Runtime and period of real-time throttling, us; `None` when it is off.
-    pub rt_throttling: Option<(u64, u64)>,
+    pub timer_resolution_ns: Result<u64, Errno>,
+    /// Real-time throttling; `None` where the kernel does not say.
+    pub throttling: Option<Throttling>,
     /// What the rehearsal showed; `None` when there was none (`doctor`).
     pub rehearsal: Option<Rehearsal>,
+}
+
+impl Facts {
+    /// What can be known on the main thread: the machine, the lock, the CPU
+    /// latency. Reads files and allocates: before the seal.
+    #[must_use]
+    pub fn of_process(
+        root: &Path,
+        locked: Result<(), LockError>,
+        latency: &std::io::Result<DmaLatency>,
+    ) -> Self {
+        let platform = Platform::read(root);
+        let status = memory::Status::now().unwrap_or_default();
+        let isolated_cpu = match (&platform.isolated, &platform.online) {
+            (Some(isolated), Some(online)) => scheduler::default_cpu(isolated, online),
+            _ => None,
+        };
+        Self {
+            kernel: Text::of(format_args!("{}", platform.kernel.as_deref().unwrap_or("unknown"))),
+            preempt_rt: platform.preempt_rt,
+            locked,
+            vm_lck_kb: status.vm_lck_kb,
+            vm_rss_kb: status.vm_rss_kb,
+            policy: scheduler::policy().map_err(ScheduleError::Other),
+            cpu: scheduler::pinned_cpu().map_err(ScheduleError::Other),
+            isolated_cpu,
+            dma_latency_us: match latency {
+                Ok(held) => held.read_back().map_err(|error| errno(&error)),
+                Err(error) => Err(errno(error)),
+            },
+            timer_resolution_ns: crate::sys::clock::monotonic_resolution_ns(),
+            throttling: platform.throttling,
+            rehearsal: None,
+        }
+    }
+
+    /// Takes CPU and policy for the calling thread as `config` wants them, and
+    /// reads both back. Allocates nothing.
+    pub fn take_schedule(&mut self, config: &LoopConfig) {
+        let pinned = match (config.cpu, self.isolated_cpu) {
+            (Cpu::Number(cpu), _) => scheduler::pin_to(cpu as usize),
+            (Cpu::Isolated, Some(cpu)) => scheduler::pin_to(cpu),
+            (Cpu::Isolated, None) | (Cpu::Any, _) => Ok(()),
+        };
+        self.cpu = pinned.and_then(|()| scheduler::pinned_cpu().map_err(ScheduleError::Other));
+        let policy = match config.scheduler {
+            Scheduler::Fifo { priority } => Policy::Fifo { priority },
+            Scheduler::Deadline { runtime } => Policy::Deadline {
+                runtime,
+                deadline: config.deadline,
+                period: config.period,
+            },
+        };
+        self.policy = scheduler::set_policy(policy)
+            .and_then(|()| scheduler::policy().map_err(ScheduleError::Other));
+    }
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    Errno(error.raw_os_error().unwrap_or(libc::EIO))
 }

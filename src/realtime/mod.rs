@@ -12,14 +12,21 @@
 //! - [`signals`]: what ends a run in order, and what is said when it dies
 //! - [`faults`]: page faults of the loop, read from outside
 //! - [`platform`]: what this machine is, for `doctor`
+//! - [`wanted`], [`facts`], [`contract`]: what the board wants, what the kernel
+//!   granted, and the verdict
+//! - [`runner`]: all of this in its order, around the loop
 
 pub mod allocator;
 pub mod clock;
+pub mod contract;
+pub mod facts;
 pub mod faults;
 pub mod helper;
 pub mod memory;
 pub mod platform;
 mod procfs;
+pub mod runner;
 pub mod scheduler;
 pub mod signals;
 pub mod stack;
+pub mod wanted;

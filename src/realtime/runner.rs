@@ -8,25 +8,27 @@
 //! then the loop, if the contract allows it; then safe outputs, seal and locks
 //! lifted.
 
+use std::path::Path;
+
 use crate::cycle::beat::{Beat, Drive};
 use crate::cycle::overrun::LadderConfig;
 use crate::cycle::ports::{Act, Clock, Decide, Record, Sense, Tick};
 use crate::cycle::record::CycleRecord;
 use crate::cycle::run::{self, Demand, Limit, Plan, Supervise};
 use crate::cycle::timing::Timing;
-use crate::sys::sched;
-use crate::time::Duration;
+use crate::sys::Errno;
+use crate::time::{Duration, Instant};
 
 use super::allocator::{self, RealtimeThread, SEAL_OF_BUILD};
 use super::clock::Monotonic;
 use super::contract::Contract;
 use super::facts::{Facts, Rehearsal};
-use super::gather;
-use super::memory::{self, LockFlags, Status};
-use super::scheduler;
+use super::faults;
+use super::memory::{self, LockError, LockFlags, Range, Status};
+use super::scheduler::{self, DmaLatency};
 use super::signals;
 use super::stack::{self, Stack, StackError};
-use super::wanted::{Lock, LoopConfig, Scheduler};
+use super::wanted::{Lock, LoopConfig};
 
 /// Whether a broken contract is refused.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -89,9 +91,9 @@ pub enum StartError {
     /// The real-time thread's stack.
     Stack(StackError),
     /// The kernel's own files about this process could not be read.
-    Proc(crate::sys::Errno),
+    Proc(Errno),
     /// The signal handlers.
-    Signals(crate::sys::Errno),
+    Signals(Errno),
 }
 
 impl core::fmt::Display for StartError {
@@ -104,17 +106,25 @@ impl core::fmt::Display for StartError {
     }
 }
 
-/// Runs `beat` as `request` says. `deadline_met` is called on the real-time
-/// thread after every cycle that met its deadline.
+/// What a run works on.
+pub struct Parts<'p, 'l, P, D: Decide, R, F> {
+    /// The controller.
+    pub beat: &'p mut Beat<'l, P, D>,
+    /// Where its times go.
+    pub timing: &'p mut Timing,
+    /// Where its records go.
+    pub record: &'p mut R,
+    /// Called on the real-time thread after every cycle that met its deadline.
+    pub deadline_met: &'p mut F,
+}
+
+/// Runs the controller as `request` says.
 ///
 /// # Errors
 /// When there was not even a contract to judge; nothing was run.
 pub fn run<P, D, R, F>(
     request: &Request<'_>,
-    beat: &mut Beat<'_, P, D>,
-    timing: &mut Timing,
-    record: &mut R,
-    deadline_met: &mut F,
+    mut parts: Parts<'_, '_, P, D, R, F>,
 ) -> Result<Outcome, StartError>
 where
     P: Sense + Act + Send,
@@ -125,28 +135,28 @@ where
     F: FnMut(&Tick) + Send,
 {
     signals::install().map_err(StartError::Signals)?;
-    gather::raise_limits();
+    // What was granted is judged by what locking and scheduling answer.
+    let _ = memory::raise_locked_memory();
+    let _ = memory::raise_realtime_priority();
+    let _ = scheduler::limit_runaway(request.config.period);
     let installed = allocator::is_installed();
     // A heap that is not kept shows as page faults, which the contract judges.
     let _ = memory::keep_heap();
     let mut stack = Stack::reserve(request.config.stack_bytes).map_err(StartError::Stack)?;
     let locked = match request.config.lock {
         Lock::All => memory::lock_all(LockFlags::CurrentAndFuture),
-        Lock::Selective => stack
-            .lock()
-            .and_then(|()| memory::lock(memory::Range::of(timing)))
-            .and_then(|()| memory::lock(memory::Range::of(record)))
-            .and_then(|()| memory::lock(memory::Range::of(beat))),
+        Lock::Selective => parts.lock(&stack),
     };
     stack.unlock_guard().map_err(StartError::Stack)?;
-    let latency = scheduler::CpuLatency::hold(0);
-    let mut facts = gather::facts(request.config, locked, &latency);
+    let latency = DmaLatency::hold(Path::new(scheduler::CPU_DMA_LATENCY));
+    let mut facts = Facts::of_process(Path::new("/"), locked, &latency);
+    let mut contract = Contract::default();
 
-    let ran = stack.run(|| on_thread(request, installed, beat, timing, record, deadline_met, &mut facts));
+    let ran = stack.run(|| on_thread(request, installed, &mut parts, &mut facts, &mut contract));
     drop(latency);
     // Judged below by what is still locked.
     let _ = memory::unlock_all();
-    let (contract, ran, mut usage) = ran.map_err(StartError::Stack)?.map_err(StartError::Proc)?;
+    let (ran, mut usage) = ran.map_err(StartError::Stack)?.map_err(StartError::Proc)?;
     usage.vm_lck_after_kb = Status::now().map_err(StartError::Proc)?.vm_lck_kb;
     Ok(Outcome {
         contract,
@@ -155,17 +165,24 @@ where
     })
 }
 
-type Ran = (Contract, Option<run::Summary>, Usage);
+impl<P, D: Decide, R, F> Parts<'_, '_, P, D, R, F> {
+    /// Locks what the loop touches, for `lock = "selective"`.
+    fn lock(&self, stack: &Stack) -> Result<(), LockError> {
+        stack.lock()?;
+        memory::lock(Range::of(&*self.beat))?;
+        memory::lock(Range::of(self.beat.config))?;
+        memory::lock(Range::of(&*self.timing))?;
+        memory::lock(Range::of(&*self.record))
+    }
+}
 
 fn on_thread<P, D, R, F>(
     request: &Request<'_>,
     installed: bool,
-    beat: &mut Beat<'_, P, D>,
-    timing: &mut Timing,
-    record: &mut R,
-    deadline_met: &mut F,
+    parts: &mut Parts<'_, '_, P, D, R, F>,
     facts: &mut Facts,
-) -> Result<Ran, crate::sys::Errno>
+    contract: &mut Contract,
+) -> Result<(Option<run::Summary>, Usage), Errno>
 where
     P: Sense + Act,
     D: Decide,
@@ -175,110 +192,124 @@ where
 {
     let config = request.config;
     let _mark = RealtimeThread::mark();
-    facts.cpu = gather::take_cpu(config.cpu, facts.isolated_cpu);
-    facts.policy = gather::take_policy(config);
+    facts.take_schedule(config);
     allocator::seal(SEAL_OF_BUILD);
     let seal = Seal;
 
-    let mut plan = Plan {
-        period: config.period,
-        deadline: config.deadline,
-        limit: Limit::Cycles(SETTLING_CYCLES),
-        rest_slots: 0,
-        output_failures: u32::MAX,
-        ladder: LadderConfig {
-            armed: false,
-            ..request.ladder
-        },
-        drive: Drive::Safe,
-    };
-    // The rehearsal runs the real control law on a copy of its state: the same
-    // code and data are touched, and nothing of it remains.
-    let state = beat.state.clone();
     let mut clock = Monotonic;
-    rehearse(&plan, beat, timing, &mut clock);
-    let before = sched::thread_page_faults()?;
-    plan.limit = Limit::Cycles(config.warm_up_cycles);
-    rehearse(&plan, beat, timing, &mut clock);
-    let after = sched::thread_page_faults()?;
-    beat.state = state;
-
+    facts.rehearsal = Some(rehearse(request, installed, parts, &mut clock)?);
     let status = Status::now()?;
     facts.vm_lck_kb = status.vm_lck_kb;
     facts.vm_rss_kb = status.vm_rss_kb;
-    facts.rehearsal = Some(Rehearsal {
-        cycles: config.warm_up_cycles,
-        minor_faults: after.0 - before.0,
-        major_faults: after.1 - before.1,
-        sealed: installed && allocator::sealed().is_some(),
-        allocations: allocations(),
-        stack_bytes: stack::size_bytes(),
-        stack_used: stack::high_water_bytes(),
-    });
-    let contract = Contract::judge(config, facts);
-    let allowed = contract.kept() || request.requirement == Requirement::BestEffort;
+    contract.judge(config, facts);
 
-    timing.clear();
-    let before = sched::thread_page_faults()?;
+    parts.timing.clear();
+    let before = faults::own()?;
+    let allowed = contract.kept() || request.requirement == Requirement::BestEffort;
     let ran = allowed.then(|| {
-        plan.limit = request.limit;
-        plan.rest_slots = config.slots(config.stop_time);
-        plan.output_failures = config.output_failures;
-        plan.ladder = request.ladder;
-        plan.drive = Drive::Fresh;
-        let mut supervisor = Supervisor { deadline_met };
+        let plan = Plan {
+            period: config.period,
+            deadline: config.deadline,
+            limit: request.limit,
+            rest_slots: config.slots(config.stop_time),
+            output_failures: config.output_failures,
+            ladder: request.ladder,
+            drive: Drive::Fresh,
+        };
         let epoch = first_release(&clock, config.period);
-        run::run(beat, &plan, epoch, &mut clock, timing, record, &mut supervisor)
+        let mut supervisor = Supervisor(&mut *parts.deadline_met);
+        let (timing, record) = (&mut *parts.timing, &mut *parts.record);
+        run::run(parts.beat, &plan, epoch, &mut clock, timing, record, &mut supervisor)
     });
-    let after = sched::thread_page_faults()?;
+    let during = faults::own()?.since(before);
     let usage = Usage {
         vm_lck_kb: status.vm_lck_kb,
         vm_rss_kb: status.vm_rss_kb,
         vm_lck_after_kb: 0,
-        minor_faults: after.0 - before.0,
-        major_faults: after.1 - before.1,
+        minor_faults: during.minor,
+        major_faults: during.major,
         allocations: installed.then(allocations),
         stack_bytes: stack::size_bytes(),
         stack_used: stack::high_water_bytes(),
     };
     drop(seal);
-    Ok((contract, ran, usage))
+    Ok((ran, usage))
+}
+
+/// Runs the control law on a copy of its state with safe outputs: the same code
+/// and data are touched, and nothing of it remains.
+fn rehearse<P, D, R, F>(
+    request: &Request<'_>,
+    installed: bool,
+    parts: &mut Parts<'_, '_, P, D, R, F>,
+    clock: &mut Monotonic,
+) -> Result<Rehearsal, Errno>
+where
+    P: Sense + Act,
+    D: Decide,
+    D::State: Clone,
+{
+    let config = request.config;
+    let state = parts.beat.state.clone();
+    let mut cycles = |limit| {
+        let plan = Plan {
+            period: config.period,
+            deadline: config.deadline,
+            limit: Limit::Cycles(limit),
+            rest_slots: 0,
+            output_failures: u32::MAX,
+            ladder: LadderConfig {
+                armed: false,
+                ..request.ladder
+            },
+            drive: Drive::Safe,
+        };
+        let epoch = first_release(clock, config.period);
+        run::run(parts.beat, &plan, epoch, clock, parts.timing, &mut Nobody, &mut Nobody);
+        faults::own()
+    };
+    let before = cycles(SETTLING_CYCLES)?;
+    let during = cycles(config.warm_up_cycles)?.since(before);
+    parts.beat.state = state;
+    Ok(Rehearsal {
+        cycles: config.warm_up_cycles,
+        minor_faults: during.minor,
+        major_faults: during.major,
+        sealed: installed && allocator::sealed().is_some(),
+        allocations: allocations(),
+        stack_bytes: stack::size_bytes(),
+        stack_used: stack::high_water_bytes(),
+    })
 }
 
 /// Cycles before faults are counted: the first clock reads map the vDSO's data
 /// page, the first transfers the drivers' own.
 const SETTLING_CYCLES: u64 = 10;
 
-fn rehearse<P: Sense + Act, D: Decide>(
-    plan: &Plan,
-    beat: &mut Beat<'_, P, D>,
-    timing: &mut Timing,
-    clock: &mut Monotonic,
-) {
-    struct Nobody;
-    impl Supervise for Nobody {
-        fn demand(&self) -> Demand {
-            Demand::Continue
-        }
+/// Watches a rehearsal, and keeps nothing of it.
+struct Nobody;
+
+impl Supervise for Nobody {
+    fn demand(&self) -> Demand {
+        Demand::Continue
     }
-    impl Record for Nobody {
-        fn record(&mut self, _: &CycleRecord) {}
-    }
-    let epoch = first_release(clock, plan.period);
-    run::run(beat, plan, epoch, clock, timing, &mut Nobody, &mut Nobody);
+}
+
+impl Record for Nobody {
+    fn record(&mut self, _: &CycleRecord) {}
 }
 
 /// The first whole multiple of the period that is at least one period away, so
 /// that every run of a machine has the same phase.
-fn first_release(clock: &Monotonic, period: Duration) -> crate::time::Instant {
+fn first_release(clock: &Monotonic, period: Duration) -> Instant {
     let periods = clock.now().as_nanos() / period.as_nanos() + 2;
-    crate::time::Instant::from_nanos(periods * period.as_nanos())
+    Instant::from_nanos(periods * period.as_nanos())
 }
 
 /// Allocations on any thread since the seal.
 fn allocations() -> u64 {
     let counts = allocator::counts();
-    counts.realtime_since_seal + counts.others_since_seal
+    counts.realtime + counts.others
 }
 
 /// The seal, lifted when this goes.
@@ -290,14 +321,13 @@ impl Drop for Seal {
     }
 }
 
-struct Supervisor<'a, F> {
-    deadline_met: &'a mut F,
-}
+/// Watches the loop: the seal, the signals, and whoever feeds a watchdog.
+struct Supervisor<'a, F>(&'a mut F);
 
 impl<F: FnMut(&Tick)> Supervise for Supervisor<'_, F> {
     #[inline]
     fn demand(&self) -> Demand {
-        if allocator::counts().realtime_since_seal > 0 {
+        if allocator::counts().realtime > 0 {
             Demand::Allocated
         } else if signals::stop_requested().is_some() {
             Demand::Stop
@@ -308,6 +338,6 @@ impl<F: FnMut(&Tick)> Supervise for Supervisor<'_, F> {
 
     #[inline]
     fn deadline_met(&mut self, tick: &Tick) {
-        (self.deadline_met)(tick);
+        (self.0)(tick);
     }
 }

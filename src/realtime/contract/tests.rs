@@ -1,8 +1,9 @@
 //! The contract against made-up facts: every row kept, and each one broken.
 
-use super::super::facts::{Facts, Policy, Rehearsal};
+use super::super::facts::{Facts, Rehearsal};
 use super::*;
 use crate::realtime::memory::LockError;
+use crate::realtime::scheduler::ScheduleError;
 use crate::sys::Errno;
 use crate::time::Duration;
 
@@ -23,19 +24,17 @@ fn config() -> LoopConfig {
 
 fn good() -> Facts {
     Facts {
-        kernel_release: Text::of(format_args!("6.12.117-rt-arm64")),
+        kernel: Text::of(format_args!("6.12.117-rt-arm64 #1 SMP PREEMPT_RT")),
         preempt_rt: true,
         locked: Ok(()),
         vm_lck_kb: 1_700,
         vm_rss_kb: 1_704,
-        policy: Ok(Policy::Fifo(80)),
-        rtprio_limit: 0,
+        policy: Ok(Policy::Fifo { priority: 80 }),
         cpu: Ok(Some(3)),
         isolated_cpu: Some(3),
-        cpus_online: Text::of(format_args!("0-3")),
-        dma_latency: Ok(0),
-        timer_resolution_ns: 1,
-        rt_throttling: None,
+        dma_latency_us: Ok(0),
+        timer_resolution_ns: Ok(1),
+        throttling: Some(Throttling::Off),
         rehearsal: Some(Rehearsal {
             cycles: 90,
             sealed: true,
@@ -46,9 +45,15 @@ fn good() -> Facts {
     }
 }
 
+fn judged(facts: &Facts) -> Contract {
+    let mut contract = Contract::default();
+    contract.judge(&config(), facts);
+    contract
+}
+
 #[test]
 fn a_machine_that_grants_everything_keeps_the_contract() {
-    let contract = Contract::judge(&config(), &good());
+    let contract = judged(&good());
     assert!(contract.kept(), "{contract:#?}");
     assert!(contract.rows().iter().all(|row| row.fix.as_str().is_empty()));
 }
@@ -61,19 +66,21 @@ fn each_row_breaks_by_itself_and_says_how_to_fix_it() {
     }
     let cases: &[(&str, Spoil)] = &[
         ("kernel", |f| f.preempt_rt = false),
-        ("memory lock", |f| f.locked = Err(LockError::for_test())),
+        ("memory lock", |f| f.locked = Err(LockError::NotPermitted { needed_kb: 1_700 })),
         ("locked memory", |f| f.vm_lck_kb = 0),
         ("locked memory", |f| f.vm_lck_kb = 2_049),
         ("stack", |f| rehearsal(f).stack_used = 60_000),
         ("scheduler", |f| f.policy = Ok(Policy::Other)),
-        ("scheduler", |f| f.policy = Ok(Policy::Fifo(79))),
-        ("scheduler", |f| f.policy = Err(Errno(libc::EPERM))),
+        ("scheduler", |f| f.policy = Ok(Policy::Fifo { priority: 79 })),
+        ("scheduler", |f| f.policy = Err(ScheduleError::NotPermitted)),
         ("cpu", |f| f.cpu = Ok(Some(2))),
         ("cpu", |f| f.cpu = Ok(None)),
         ("cpu", |f| f.isolated_cpu = None),
-        ("cpu latency", |f| f.dma_latency = Err(Errno(libc::EACCES))),
-        ("timer", |f| f.timer_resolution_ns = 4_000_000),
-        ("throttling", |f| f.rt_throttling = Some((500_000, 1_000_000))),
+        ("cpu", |f| f.cpu = Err(ScheduleError::NoSuchCpu { cpu: 3 })),
+        ("cpu latency", |f| f.dma_latency_us = Err(Errno(libc::EACCES))),
+        ("cpu latency", |f| f.dma_latency_us = Ok(100)),
+        ("timer", |f| f.timer_resolution_ns = Ok(4_000_000)),
+        ("throttling", |f| f.throttling = Some(Throttling::MicrosPerPeriod(500_000))),
         ("allocator", |f| rehearsal(f).sealed = false),
         ("allocator", |f| rehearsal(f).allocations = 1),
         ("page faults", |f| rehearsal(f).minor_faults = 1),
@@ -82,13 +89,13 @@ fn each_row_breaks_by_itself_and_says_how_to_fix_it() {
     for (name, spoil) in cases {
         let mut facts = good();
         spoil(&mut facts);
-        let contract = Contract::judge(&config(), &facts);
+        let contract = judged(&facts);
         let broken: std::vec::Vec<_> = contract.broken().collect();
         assert_eq!(broken.len(), 1, "{name}: {broken:#?}");
         assert_eq!(broken[0].name, *name);
         assert!(!broken[0].fix.as_str().is_empty(), "{name}");
     }
-    for row in Contract::judge(&config(), &good()).rows() {
+    for row in judged(&good()).rows() {
         assert!(cases.iter().any(|(name, _)| *name == row.name), "no case for {}", row.name);
     }
 }
@@ -101,12 +108,12 @@ fn a_contract_never_judged_is_not_kept() {
 #[test]
 fn the_default_throttling_leaves_enough() {
     let mut facts = good();
-    facts.rt_throttling = Some((950_000, 1_000_000));
-    assert!(Contract::judge(&config(), &facts).kept());
+    facts.throttling = Some(Throttling::MicrosPerPeriod(950_000));
+    assert!(judged(&facts).kept());
 }
 
 #[test]
 fn a_text_that_does_not_fit_is_cut_at_a_character() {
-    let long = "µ".repeat(200);
-    assert_eq!(Text::of(format_args!("{long}")).as_str().chars().count(), 96);
+    let long = "µ".repeat(300);
+    assert_eq!(Text::of(format_args!("{long}")).as_str().chars().count(), 128);
 }
