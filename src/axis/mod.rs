@@ -1,1 +1,5 @@
-//! axis
+//! A servo axis.
+pub mod fault;
+pub mod feedback;
+pub mod limits;
+pub mod state;
