@@ -72,6 +72,11 @@ pub struct LimitsState {
     cycles_outside: u32,
 }
 
+impl LimitsState {
+    /// On the setpoint.
+    pub const NONE: Self = Self { cycles_outside: 0 };
+}
+
 /// Periods that cover `span`, rounded up, at most `u32::MAX`.
 pub(super) fn periods(span: Duration, period: Duration) -> u32 {
     let count = span.as_nanos().div_ceil(period.as_nanos().max(1));

@@ -17,7 +17,7 @@
 //!
 //! Transitions carry the numbers of the standard. The machine is a pure
 //! function of state and event; what a state means for the outputs is decided
-//! in [`axis`](super::axis). Cost: one table jump per event.
+//! in [`drive`](super::drive). Cost: one table jump per event.
 
 /// States of the automaton.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
