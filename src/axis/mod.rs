@@ -1,1 +1,40 @@
-//! axis
+//! A servo axis: CiA 402 states, limits, trusted feedback, safe outputs.
+//!
+//! ```text
+//! servo     all axes, emergency stop, reset, arming: the Decide of the firmware
+//!   drive     one axis, one cycle
+//!     memory    what it remembers, and what may be read of it
+//!     state     which state follows which event (CiA 402 / IEC 61800-7-201)
+//!     feedback  encoder readings -> position, velocity, or why not
+//!     limits    range, switches, speed, following error
+//!     motion    which position is next
+//!     config    what an axis is made from
+//!   fault     why an axis stopped, as number, code and words
+//! ```
+//!
+//! A cycle of an axis without power drives 0 V, no enable, no brake release:
+//! those are the values that outputs have before anything is decided, so a path
+//! that forgets to drive them is safe.
+
+pub mod config;
+pub mod drive;
+pub mod fault;
+pub mod feedback;
+pub mod limits;
+pub mod memory;
+pub mod motion;
+pub mod servo;
+pub mod state;
+
+pub use config::{AxisConfig, Timing};
+pub use drive::{Axis, Request};
+pub use fault::Fault;
+pub use feedback::{FeedbackConfig, Frozen};
+pub use limits::{LimitSwitch, LimitsConfig, PositionRange};
+pub use memory::AxisState;
+pub use motion::Motion;
+pub use servo::{Arm, Servo, ServoConfig, ServoError, ServoState};
+pub use state::State;
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,11 @@ pub struct BiquadState {
     s2: f64,
 }
 
+impl BiquadState {
+    /// After an input of zero for ever.
+    pub const REST: Self = Self { s1: 0.0, s2: 0.0 };
+}
+
 /// The quality of a Butterworth filter, 1/sqrt(2): no peak in the pass band.
 pub const BUTTERWORTH: f64 = core::f64::consts::FRAC_1_SQRT_2;
 

@@ -29,6 +29,13 @@ pub enum ParameterErrorKind {
         /// The value given.
         value: f64,
     },
+    /// It is below the least value allowed.
+    BelowMinimum {
+        /// The least value allowed.
+        min: f64,
+        /// The value given.
+        value: f64,
+    },
     /// It is outside of the closed interval from `min` to `max`.
     OutOfRange {
         /// The least value allowed.
@@ -76,6 +83,9 @@ impl fmt::Display for ParameterError {
             ParameterErrorKind::NonFinite => f.write_str("is not a finite number"),
             ParameterErrorKind::NotPositive { value } => {
                 write!(f, "is {value}, it must be greater than 0")
+            }
+            ParameterErrorKind::BelowMinimum { min, value } => {
+                write!(f, "is {value}, it must be at least {min}")
             }
             ParameterErrorKind::OutOfRange { min, max, value } => {
                 write!(f, "is {value}, it must be from {min} to {max}")
@@ -129,6 +139,21 @@ pub fn positive(name: &'static str, value: f64) -> Result<f64, ParameterError> {
         Err(ParameterError {
             name,
             kind: ParameterErrorKind::NotPositive { value },
+        })
+    }
+}
+
+/// `value`, if it is finite and not below `min`.
+///
+/// # Errors
+/// [`ParameterErrorKind::NonFinite`] or [`ParameterErrorKind::BelowMinimum`].
+pub fn at_least(name: &'static str, value: f64, min: f64) -> Result<f64, ParameterError> {
+    if finite(name, value)? >= min {
+        Ok(value)
+    } else {
+        Err(ParameterError {
+            name,
+            kind: ParameterErrorKind::BelowMinimum { min, value },
         })
     }
 }
@@ -193,6 +218,7 @@ mod tests {
             let kinds = [
                 finite("x", value).unwrap_err(),
                 positive("x", value).unwrap_err(),
+                at_least("x", value, f64::MIN).unwrap_err(),
                 in_range("x", value, -1.0, 1.0).unwrap_err(),
                 interval("x", 0.0, value).unwrap_err(),
                 interval("x", value, 0.0).unwrap_err(),
@@ -210,6 +236,8 @@ mod tests {
         assert_eq!(in_range("x", 1.0, -1.0, 1.0), Ok(1.0));
         assert!(in_range("x", 1.1, -1.0, 1.0).is_err());
         assert!(positive("x", 0.0).is_err());
+        assert_eq!(at_least("x", 0.0, 0.0), Ok(0.0));
+        assert!(at_least("x", -0.1, 0.0).is_err());
         assert!(interval("x", 1.0, 1.0).is_err());
         assert_eq!(channel("x", 7, 8), Ok(7));
         assert!(channel("x", 8, 8).is_err());

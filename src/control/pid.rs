@@ -81,6 +81,15 @@ pub struct PidState {
     measurement: f64,
 }
 
+impl PidState {
+    /// No history.
+    pub const REST: Self = Self {
+        integral: 0.0,
+        derivative: 0.0,
+        measurement: 0.0,
+    };
+}
+
 impl PidConfig {
     /// Validates and precomputes for steps of `period`.
     ///
@@ -91,10 +100,10 @@ impl PidConfig {
         let h = param::positive("period", period.as_secs_f64())?;
         let g = &self.gains;
         for (name, gain) in [("kp", g.kp), ("ki", g.ki), ("kd", g.kd)] {
-            param::in_range(name, gain, 0.0, f64::MAX)?;
+            param::at_least(name, gain, 0.0)?;
         }
         let cutoff = super::below_nyquist("derivative_cutoff_hz", g.derivative_cutoff_hz, 1.0 / h)?;
-        param::in_range("tracking_time_s", g.tracking_time_s, h, f64::MAX)?;
+        param::at_least("tracking_time_s", g.tracking_time_s, h)?;
         param::interval("output_max", self.output_min, self.output_max)?;
         let filter_time = 1.0 / (core::f64::consts::TAU * cutoff);
         Ok(Pid {

@@ -136,7 +136,7 @@ impl TrajectoryConfig {
             ),
             ("stop_jerk_rad_s3", self.stop_jerk_rad_s3, self.jerk_rad_s3),
         ] {
-            param::in_range(name, value, least, f64::MAX)?;
+            param::at_least(name, value, least)?;
         }
         Ok(Trajectory {
             config: *self,
@@ -284,6 +284,15 @@ impl TrajectoryState {
             last: Sample::at_rest(position_rad),
             target_rad: position_rad,
         }
+    }
+
+    /// Breaks the motion off at the last sample, as a machine without power
+    /// does.
+    pub const fn hold(&mut self) {
+        self.count = 0;
+        self.current = 0;
+        self.last = Sample::at_rest(self.last.position_rad);
+        self.target_rad = self.last.position_rad;
     }
 
     /// Whether no motion is in progress.

@@ -1,0 +1,375 @@
+//! One cycle of one axis.
+//!
+//! Outputs by state (CiA 402-2, section on the finite state automaton, with the
+//! brake handled as IEC 61800-7-201 leaves to the drive):
+//!
+//! | state | enable | brake release | command |
+//! |---|---|---|---|
+//! | Not ready, Switch on disabled, Ready to switch on | off | off | 0 V |
+//! | Switched on | on | on | holds the measured position |
+//! | Operation enabled | on | on | follows the trajectory |
+//! | Quick stop active, Fault reaction active | on | until at rest | follows the stop, then holds |
+//! | Fault | off | off | 0 V |
+//!
+//! Switched on lasts as long as the brake takes to let go. The loop holds the
+//! position already then, so that a hanging load does not drop while the brake
+//! opens; the setpoint does not move before Operation enabled.
+//!
+//! Promises: power comes only after a good reading in the same cycle, with the
+//! setpoint at that reading and 0 V; a command that is not finite is never
+//! written; the first fault is the one that is kept until it is reset. Cost:
+//! a few hundred instructions, planning of a move included once per move.
+
+use super::fault::Fault;
+use super::feedback::{Feedback, FeedbackState, Reading};
+use super::limits::{Limits, LimitsState};
+use super::memory::{AxisState, Power};
+use super::motion::{Program, ProgramState};
+use super::state::{Command, Event, State, status};
+use crate::control::{Pid, PidState, Sample, Trajectory, TrajectoryState};
+use crate::cycle::image::{DigitalInputs, Inputs, Outputs};
+use crate::cycle::ports::Tick;
+
+/// A validated axis. Made by [`AxisConfig::build`](super::AxisConfig::build).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Axis {
+    pub(super) feedback: Feedback,
+    pub(super) limits: Limits,
+    pub(super) profile: Trajectory,
+    pub(super) pid: Pid,
+    /// Volts per rad/s of the setpoint, the derivative gain included.
+    pub(super) velocity_gain: f64,
+    pub(super) acceleration_gain: f64,
+    pub(super) program: Program,
+    pub(super) command_channel: u8,
+    pub(super) command_sign: f64,
+    pub(super) enable_channel: u8,
+    pub(super) brake_channel: Option<u8>,
+    pub(super) start_slots: u32,
+    pub(super) brake_release_slots: u32,
+    pub(super) brake_engage_slots: u32,
+    pub(super) standstill_slots: u32,
+    pub(super) standstill_velocity_rad_s: f64,
+}
+
+/// What is asked of an axis in a cycle.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Come up, and follow the motion.
+    Operate,
+    /// Come to rest in order, and go without power.
+    Stop,
+    /// A fault that was detected outside of the axis.
+    Trip(Fault),
+}
+
+impl Axis {
+    /// The state of this axis before its first cycle.
+    pub const fn initial(&self) -> AxisState {
+        AxisState {
+            machine: State::NotReadyToSwitchOn,
+            power: Power::Off,
+            fault: None,
+            feedback: FeedbackState::UNKNOWN,
+            limits: LimitsState::NONE,
+            trajectory: TrajectoryState::at_rest(0.0),
+            pid: PidState::REST,
+            program: ProgramState::START,
+            command_volts: 0.0,
+            tracking_error_rad: 0.0,
+            slots_left: self.start_slots,
+            error_max_rad: 0.0,
+            error_squares: 0.0,
+            error_count: 0,
+        }
+    }
+
+    /// One cycle: takes the reading, moves the automaton, drives the outputs.
+    /// `outputs` must hold the safe values of this axis' channels (0) before.
+    #[inline]
+    pub fn step(
+        &self,
+        state: &mut AxisState,
+        request: Request,
+        inputs: &Inputs,
+        tick: &Tick,
+        outputs: &mut Outputs,
+    ) {
+        let elapsed = tick.elapsed_slots.max(1);
+        let reading = self.feedback.update(
+            &mut state.feedback,
+            inputs.positions[usize::from(self.feedback.channel())],
+            elapsed,
+            state.command_volts,
+        );
+        if let Request::Trip(fault) = request {
+            self.trip(state, fault);
+        }
+        if let Reading::Failed(fault) = reading
+            && state.machine != State::NotReadyToSwitchOn
+        {
+            self.trip(state, fault);
+        }
+        self.sequence(state, request, reading, elapsed);
+        if state.power != Power::Off {
+            self.control(state, reading, inputs.digital.as_ref().ok(), elapsed);
+        }
+        if state.power != Power::Off {
+            outputs.analogs[usize::from(self.command_channel)] =
+                self.command_sign * state.command_volts;
+            outputs.set(self.enable_channel, true);
+            if let Some(brake) = self.brake_channel {
+                outputs.set(
+                    brake,
+                    matches!(state.power, Power::Releasing(_) | Power::On),
+                );
+            }
+        }
+    }
+
+    /// Moves the automaton by what was asked and by what has come to pass.
+    fn sequence(&self, state: &mut AxisState, request: Request, reading: Reading, elapsed: u32) {
+        let operate = request == Request::Operate;
+        match state.machine {
+            State::NotReadyToSwitchOn => match reading {
+                Reading::Fresh(_) => state.event(Event::Initialised),
+                Reading::Held(fault) | Reading::Failed(fault) => {
+                    state.slots_left = state.slots_left.saturating_sub(elapsed);
+                    if state.slots_left == 0 {
+                        self.trip(state, fault);
+                    }
+                }
+            },
+            State::SwitchOnDisabled => {
+                if operate {
+                    state.event(Event::Command(Command::Shutdown));
+                }
+            }
+            State::ReadyToSwitchOn => {
+                if !operate {
+                    state.event(Event::Command(Command::QuickStop));
+                } else if matches!(reading, Reading::Fresh(_)) {
+                    state.event(Event::Command(Command::SwitchOn));
+                    self.switch_on(state);
+                }
+            }
+            State::SwitchedOn => match state.power {
+                Power::Releasing(_) | Power::On if !operate => {
+                    state.power = Power::Engaging(self.brake_engage_slots);
+                }
+                Power::Releasing(left) => match left.saturating_sub(elapsed) {
+                    0 => {
+                        state.power = Power::On;
+                        self.program.resume(&mut state.program);
+                        state.event(Event::Command(Command::EnableOperation));
+                    }
+                    left => state.power = Power::Releasing(left),
+                },
+                Power::Off | Power::On | Power::Engaging(_) => {
+                    if self.brake_taken_hold(state, elapsed) {
+                        state.event(Event::Command(Command::QuickStop));
+                    }
+                }
+            },
+            State::OperationEnabled => {
+                if !operate {
+                    self.profile.stop(&mut state.trajectory);
+                    state.slots_left = self.standstill_slots;
+                    state.event(Event::Command(Command::QuickStop));
+                } else if state.trajectory.is_at_rest()
+                    && let Some(target) = self.program.next(&mut state.program, elapsed)
+                {
+                    self.profile.move_to(&mut state.trajectory, target);
+                }
+            }
+            State::QuickStopActive => {
+                if self.brought_to_rest(state, elapsed) {
+                    state.event(Event::QuickStopDone);
+                }
+            }
+            State::FaultReactionActive => {
+                if self.brought_to_rest(state, elapsed) {
+                    state.event(Event::FaultReactionDone);
+                }
+            }
+            State::Fault => {}
+        }
+    }
+
+    /// Applies power with everything at rest where the axis stands.
+    fn switch_on(&self, state: &mut AxisState) {
+        let position = state.feedback.position_rad();
+        state.trajectory = TrajectoryState::at_rest(position);
+        self.pid.track(&mut state.pid, 0.0, position, position, 0.0);
+        state.limits = LimitsState::NONE;
+        state.command_volts = 0.0;
+        state.power = Power::Releasing(self.brake_release_slots);
+    }
+
+    /// One cycle of a stop: ramp, standstill, brake. True when power is off.
+    fn brought_to_rest(&self, state: &mut AxisState, elapsed: u32) -> bool {
+        match state.power {
+            Power::Releasing(_) | Power::On => {
+                if state.trajectory.is_at_rest() {
+                    let still =
+                        state.feedback.velocity_rad_s().abs() < self.standstill_velocity_rad_s;
+                    if still || state.slots_left == 0 {
+                        state.power = Power::Engaging(self.brake_engage_slots);
+                    }
+                    state.slots_left = state.slots_left.saturating_sub(elapsed);
+                }
+                false
+            }
+            Power::Off | Power::Engaging(_) => self.brake_taken_hold(state, elapsed),
+        }
+    }
+
+    /// One cycle of the brake's engagement. True when power is off.
+    fn brake_taken_hold(&self, state: &mut AxisState, elapsed: u32) -> bool {
+        if let Power::Engaging(left) = state.power {
+            match left.saturating_sub(elapsed) {
+                0 => state.cut_power(),
+                left => state.power = Power::Engaging(left),
+            }
+        }
+        state.power == Power::Off
+    }
+
+    /// The closed loop, under power.
+    #[inline]
+    fn control(
+        &self,
+        state: &mut AxisState,
+        reading: Reading,
+        digital: Option<&DigitalInputs>,
+        elapsed: u32,
+    ) {
+        let setpoint = self.profile.advance(&mut state.trajectory, elapsed);
+        let Reading::Fresh(since) = reading else {
+            // Without a new reading the command is held, like the position.
+            return;
+        };
+        let position = state.feedback.position_rad();
+        let velocity = state.feedback.velocity_rad_s();
+        let found = self
+            .limits
+            .check(&mut state.limits, position, velocity, &setpoint, digital);
+        let setpoint = match found {
+            Some(fault) => {
+                self.trip(state, fault);
+                if state.power == Power::Off {
+                    return;
+                }
+                *state.trajectory.last()
+            }
+            None => setpoint,
+        };
+        let error = setpoint.position_rad - position;
+        state.tracking_error_rad = error;
+        if state.machine == State::OperationEnabled {
+            state.error_max_rad = state.error_max_rad.max(error.abs());
+            state.error_squares += error * error;
+            state.error_count += 1;
+        }
+        let feed_forward = self.velocity_gain * setpoint.velocity_rad_s
+            + self.acceleration_gain * setpoint.acceleration_rad_s2;
+        let command = self.pid.step(
+            &mut state.pid,
+            setpoint.position_rad,
+            position,
+            feed_forward,
+            since,
+        );
+        match command {
+            Some(volts) => state.command_volts = volts,
+            None => self.trip(state, Fault::NonFiniteCommand),
+        }
+    }
+
+    /// Enters the fault reaction: a quick stop where the position can be
+    /// trusted and power is on, no power at once otherwise. A fault during the
+    /// reaction can make it harder, never softer.
+    fn trip(&self, state: &mut AxisState, fault: Fault) {
+        match state.machine {
+            State::Fault => return,
+            State::FaultReactionActive => {
+                if fault.stops_on_ramp() {
+                    return;
+                }
+            }
+            State::NotReadyToSwitchOn
+            | State::SwitchOnDisabled
+            | State::ReadyToSwitchOn
+            | State::SwitchedOn
+            | State::OperationEnabled
+            | State::QuickStopActive => {
+                state.fault = Some(fault);
+                state.event(Event::FaultDetected);
+            }
+        }
+        if fault.stops_on_ramp() && state.power != Power::Off {
+            self.begin_stop(state, fault);
+        } else {
+            state.cut_power();
+            state.event(Event::FaultReactionDone);
+        }
+    }
+
+    fn begin_stop(&self, state: &mut AxisState, fault: Fault) {
+        if fault == Fault::FollowingError {
+            // The axis is not where the profile is: to stop from there would be
+            // to go there first.
+            let from = Sample {
+                position_rad: state.feedback.position_rad(),
+                velocity_rad_s: state.feedback.velocity_rad_s(),
+                acceleration_rad_s2: 0.0,
+            };
+            self.profile.stop_from(&mut state.trajectory, from);
+        } else {
+            self.profile.stop(&mut state.trajectory);
+        }
+        state.slots_left = self.standstill_slots;
+    }
+
+    /// Whether the cause of a fault is still there, as far as the axis itself
+    /// can see: bad feedback or too much speed. Limits at an end of the range
+    /// are not: they are left by moving away.
+    pub fn cause_persists(&self, state: &AxisState) -> bool {
+        // Whatever the fault was, power may not come back to an axis that does
+        // not know where it is.
+        let runaway = state.fault == Some(Fault::Overspeed)
+            && self.limits.is_overspeed(state.feedback.velocity_rad_s());
+        runaway || !state.feedback.is_healthy()
+    }
+
+    /// Whether [`Axis::reset`] would leave the axis without fault and power.
+    pub fn can_reset(&self, state: &AxisState) -> bool {
+        state.power == Power::Off
+            && state.machine != State::FaultReactionActive
+            && !self.cause_persists(state)
+    }
+
+    /// Resets a fault whose cause is gone. Does nothing in any other state.
+    pub fn reset(&self, state: &mut AxisState) {
+        if state.machine == State::Fault && self.can_reset(state) {
+            state.fault = None;
+            state.event(Event::Command(Command::FaultReset));
+        }
+    }
+
+    /// The statusword (CiA 402 object 6041h).
+    pub fn statusword(&self, state: &AxisState) -> u16 {
+        let mut word = state.machine.statusword() | status::REMOTE;
+        if state.power != Power::Off {
+            word |= status::VOLTAGE_ENABLED;
+        }
+        if state.trajectory.is_at_rest() {
+            word |= status::TARGET_REACHED;
+        }
+        let (min, max) = self.pid.output_limits();
+        if state.command_volts <= min || state.command_volts >= max {
+            word |= status::INTERNAL_LIMIT;
+        }
+        word
+    }
+}

@@ -1,0 +1,296 @@
+//! Why an axis stopped by itself.
+//!
+//! Each fault is a small number for records, an error code of CiA 402
+//! (object 603Fh, table of error codes; codes from FF00h are left to the
+//! manufacturer) for those who speak it, and three lines of plain words for the
+//! person in front of the machine: what it is, why it may have come, what to do.
+
+/// A fault of an axis.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[repr(u16)]
+pub enum Fault {
+    /// The emergency stop was active.
+    EmergencyStop = 1,
+    /// The digital inputs could not be read, and one of them is needed.
+    DigitalInputs = 2,
+    /// The position was further from its setpoint than allowed, for too long.
+    FollowingError = 3,
+    /// The negative limit switch was hit by motion towards it.
+    NegativeLimitSwitch = 4,
+    /// The positive limit switch was hit by motion towards it.
+    PositiveLimitSwitch = 5,
+    /// The position left its range at the lower end.
+    NegativePositionLimit = 6,
+    /// The position left its range at the upper end.
+    PositivePositionLimit = 7,
+    /// The axis was faster than allowed.
+    Overspeed = 8,
+    /// The encoder could not be read: the transfer failed.
+    FeedbackBus = 9,
+    /// The encoder's answers came with wrong parity.
+    FeedbackParity = 10,
+    /// The encoder said that it was asked wrongly.
+    FeedbackFraming = 11,
+    /// The encoder was not read, or reported what it cannot truthfully measure.
+    FeedbackInvalid = 12,
+    /// The encoder was not ready to measure.
+    FeedbackNotReady = 13,
+    /// The magnet was too far from the encoder.
+    FieldWeak = 14,
+    /// The magnet was too close to the encoder.
+    FieldStrong = 15,
+    /// The position jumped further than the axis can move.
+    FeedbackJump = 16,
+    /// The position did not change at all while the motor was driven.
+    FeedbackFrozen = 17,
+    /// The control law computed a command that is no number.
+    NonFiniteCommand = 18,
+}
+
+/// A fault in words.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// What it is called.
+    pub name: &'static str,
+    /// What may have caused it.
+    pub cause: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+impl Fault {
+    /// Every fault, in the order of [`Fault::number`].
+    pub const ALL: [Self; 18] = [
+        Self::EmergencyStop,
+        Self::DigitalInputs,
+        Self::FollowingError,
+        Self::NegativeLimitSwitch,
+        Self::PositiveLimitSwitch,
+        Self::NegativePositionLimit,
+        Self::PositivePositionLimit,
+        Self::Overspeed,
+        Self::FeedbackBus,
+        Self::FeedbackParity,
+        Self::FeedbackFraming,
+        Self::FeedbackInvalid,
+        Self::FeedbackNotReady,
+        Self::FieldWeak,
+        Self::FieldStrong,
+        Self::FeedbackJump,
+        Self::FeedbackFrozen,
+        Self::NonFiniteCommand,
+    ];
+
+    /// The small number that stands for the fault in records, from 1.
+    pub const fn number(self) -> u16 {
+        self as u16
+    }
+
+    /// The fault with this number.
+    pub const fn from_number(number: u16) -> Option<Self> {
+        if number == 0 || number as usize > Self::ALL.len() {
+            None
+        } else {
+            Some(Self::ALL[number as usize - 1])
+        }
+    }
+
+    /// The error code of CiA 402, object 603Fh.
+    pub const fn code(self) -> u16 {
+        match self {
+            // Contacts.
+            Self::EmergencyStop => 0x5440,
+            // Control hardware, measurement circuit.
+            Self::DigitalInputs => 0x5210,
+            Self::FollowingError => 0x8611,
+            // Reference limit.
+            Self::NegativeLimitSwitch
+            | Self::PositiveLimitSwitch
+            | Self::NegativePositionLimit
+            | Self::PositivePositionLimit => 0x8612,
+            // Velocity controller.
+            Self::Overspeed => 0x8400,
+            // Communication of an additional module.
+            Self::FeedbackBus => 0x7500,
+            // Serial interface 1 of it.
+            Self::FeedbackParity | Self::FeedbackFraming => 0x7510,
+            // Sensor.
+            Self::FeedbackInvalid | Self::FeedbackNotReady => 0x7300,
+            // Incremental sensor 1.
+            Self::FieldWeak | Self::FieldStrong => 0x7305,
+            // Position sensor.
+            Self::FeedbackJump | Self::FeedbackFrozen => 0x7320,
+            // Manufacturer-specific: the standard has no code for arithmetic.
+            Self::NonFiniteCommand => 0xFF01,
+        }
+    }
+
+    /// Whether the measured position can be trusted under this fault, so that
+    /// the axis is brought to rest on the quick stop ramp. Otherwise power is
+    /// taken at once.
+    pub const fn stops_on_ramp(self) -> bool {
+        match self {
+            Self::FollowingError
+            | Self::NegativeLimitSwitch
+            | Self::PositiveLimitSwitch
+            | Self::NegativePositionLimit
+            | Self::PositivePositionLimit => true,
+            Self::EmergencyStop
+            | Self::DigitalInputs
+            | Self::Overspeed
+            | Self::FeedbackBus
+            | Self::FeedbackParity
+            | Self::FeedbackFraming
+            | Self::FeedbackInvalid
+            | Self::FeedbackNotReady
+            | Self::FieldWeak
+            | Self::FieldStrong
+            | Self::FeedbackJump
+            | Self::FeedbackFrozen
+            | Self::NonFiniteCommand => false,
+        }
+    }
+
+    /// The fault in words.
+    pub const fn words(self) -> Words {
+        let (name, cause, remedy) = match self {
+            Self::EmergencyStop => (
+                "emergency stop",
+                "the emergency stop was pressed, or its circuit is open",
+                "release it, see that nobody is in reach, then reset",
+            ),
+            Self::DigitalInputs => (
+                "digital inputs not readable",
+                "the kernel refused to read the input lines",
+                "check that the GPIO chip is there and the lines are not taken",
+            ),
+            Self::FollowingError => (
+                "following error",
+                "the shaft is blocked or overloaded, or the gains are too low",
+                "free the shaft; compare profile, gains and command limit",
+            ),
+            Self::NegativeLimitSwitch => (
+                "negative limit switch",
+                "the axis ran onto the switch, or a wire to it is broken",
+                "reset and move in positive direction; check the wiring",
+            ),
+            Self::PositiveLimitSwitch => (
+                "positive limit switch",
+                "the axis ran onto the switch, or a wire to it is broken",
+                "reset and move in negative direction; check the wiring",
+            ),
+            Self::NegativePositionLimit => (
+                "lower position limit",
+                "the axis went below its position range",
+                "reset and move in positive direction; check range and offset",
+            ),
+            Self::PositivePositionLimit => (
+                "upper position limit",
+                "the axis went above its position range",
+                "reset and move in negative direction; check range and offset",
+            ),
+            Self::Overspeed => (
+                "overspeed",
+                "the axis runs away (wrong sign of motor or encoder) or the limit is too low",
+                "check the signs at low command limit; compare the limits of velocity",
+            ),
+            Self::FeedbackBus => (
+                "encoder not readable",
+                "the transfer on the bus failed several times in a row",
+                "check cable, chip select and bus of the encoder",
+            ),
+            Self::FeedbackParity => (
+                "encoder parity",
+                "answers of the encoder were corrupted several times in a row",
+                "shorten or shield the cable, lower the bus clock",
+            ),
+            Self::FeedbackFraming => (
+                "encoder framing",
+                "the encoder received malformed requests several times in a row",
+                "check clock polarity and phase, lower the bus clock",
+            ),
+            Self::FeedbackInvalid => (
+                "encoder reading invalid",
+                "the encoder channel gave no reading that can be used",
+                "check the channel number in the board file and the encoder",
+            ),
+            Self::FeedbackNotReady => (
+                "encoder not ready",
+                "the encoder has not finished its start-up or is not powered",
+                "check the supply of the encoder",
+            ),
+            Self::FieldWeak => (
+                "magnet too weak",
+                "the magnet is too far from the encoder, or lost",
+                "check that the magnet is in place, reduce the air gap",
+            ),
+            Self::FieldStrong => (
+                "magnet too strong",
+                "the magnet is too close to the encoder",
+                "increase the air gap",
+            ),
+            Self::FeedbackJump => (
+                "encoder position jumped",
+                "a reading was further away than the axis can move in the time",
+                "check coupling, magnet and cable of the encoder",
+            ),
+            Self::FeedbackFrozen => (
+                "encoder position frozen",
+                "the encoder repeats one value while the motor is driven, or the shaft is blocked",
+                "check that shaft, coupling and brake are free, then the encoder",
+            ),
+            Self::NonFiniteCommand => (
+                "command is not a number",
+                "the control law was fed with, or computed, a value out of all bounds",
+                "report it with the record of the cycle",
+            ),
+        };
+        Words {
+            name,
+            cause,
+            remedy,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_count_from_one_and_lead_back_to_their_fault() {
+        assert_eq!(Fault::from_number(0), None);
+        for (at, fault) in Fault::ALL.into_iter().enumerate() {
+            assert_eq!(usize::from(fault.number()), at + 1);
+            assert_eq!(Fault::from_number(fault.number()), Some(fault));
+        }
+        assert_eq!(Fault::from_number(Fault::ALL.len() as u16 + 1), None);
+    }
+
+    #[test]
+    fn each_fault_has_words_of_its_own() {
+        for (at, fault) in Fault::ALL.into_iter().enumerate() {
+            let words = fault.words();
+            assert!(!words.cause.is_empty() && !words.remedy.is_empty());
+            for other in &Fault::ALL[..at] {
+                assert_ne!(other.words().name, words.name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_code_is_that_of_no_error() {
+        // 0000h is "no error", and 1000h is the generic one.
+        assert!(Fault::ALL.iter().all(|fault| fault.code() > 0x1000));
+    }
+
+    #[test]
+    fn no_fault_of_the_feedback_stops_on_a_ramp_that_needs_it() {
+        let feedback = Fault::FeedbackBus.number()..=Fault::FeedbackFrozen.number();
+        for fault in Fault::ALL {
+            if feedback.contains(&fault.number()) {
+                assert!(!fault.stops_on_ramp(), "{fault:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! What an axis must not do: leave its range, run into a switch, be too fast,
+//! be too far from its setpoint.
+//!
+//! A limit at an end of the range is a fault only for motion towards that end.
+//! So an axis that stands on a switch can be reset, held and moved away, and
+//! cannot be pushed further. A limit switch closed in rest makes a broken wire
+//! read as a hit.
+//!
+//! The following error is CiA 402's: faulted when it is outside of the window
+//! (6065h) for longer than the time-out (6066h). The time-out is counted in
+//! cycles that saw the error, so a single reading after a long gap is not taken
+//! for a long error. Cost of a check: some ten comparisons.
+
+use super::fault::Fault;
+use crate::control::param::{self, ParameterError};
+use crate::control::trajectory::Sample;
+use crate::cycle::image::{DigitalInputs, MAX_DIGITAL};
+use crate::time::Duration;
+
+/// A switch at an end of the range.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct LimitSwitch {
+    /// Digital input channel of the process image.
+    pub channel: u8,
+    /// Whether the input is active while the switch is NOT hit. This is the
+    /// wiring to choose: a broken wire then stops the axis.
+    pub normally_closed: bool,
+}
+
+/// The range of positions (CiA 402 object 607Dh, software position limit).
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct PositionRange {
+    /// Lower end, rad.
+    pub min_rad: f64,
+    /// Upper end, rad, above the lower.
+    pub max_rad: f64,
+}
+
+/// Limits of an axis.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct LimitsConfig {
+    /// Where the axis may be; `None` for an axis that turns endlessly.
+    pub position: Option<PositionRange>,
+    /// Measured velocity from which on the axis runs away, rad/s, greater
+    /// than 0.
+    pub max_velocity_rad_s: f64,
+    /// Greatest command in either direction, volts, greater than 0.
+    pub max_command_volts: f64,
+    /// The switch at the negative end.
+    pub negative_switch: Option<LimitSwitch>,
+    /// The switch at the positive end.
+    pub positive_switch: Option<LimitSwitch>,
+    /// Distance from the setpoint that is always allowed, rad, greater than 0.
+    pub following_error_window_rad: f64,
+    /// For how long it may be larger; zero for not at all.
+    pub following_error_timeout: Duration,
+}
+
+/// Validated limits.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct Limits {
+    config: LimitsConfig,
+    /// The range, infinite where there is none.
+    min_rad: f64,
+    max_rad: f64,
+    timeout_cycles: u32,
+}
+
+/// How long the following error has been outside of its window.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct LimitsState {
+    cycles_outside: u32,
+}
+
+impl LimitsState {
+    /// On the setpoint.
+    pub const NONE: Self = Self { cycles_outside: 0 };
+}
+
+/// Periods that cover `span`, rounded up, at most `u32::MAX`.
+pub(super) fn periods(span: Duration, period: Duration) -> u32 {
+    let count = span.as_nanos().div_ceil(period.as_nanos().max(1));
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+impl LimitSwitch {
+    /// Whether the switch is hit, or was for a moment since the last cycle.
+    #[inline]
+    pub const fn is_hit(self, digital: &DigitalInputs) -> bool {
+        if self.normally_closed {
+            let bit = 1_u32 << self.channel;
+            digital.levels & bit == 0 || digital.fell & bit != 0
+        } else {
+            digital.was_active(self.channel)
+        }
+    }
+}
+
+impl LimitsConfig {
+    /// Validates for cycles every `period`.
+    ///
+    /// # Errors
+    /// The first parameter outside of the range that its documentation states.
+    pub fn build(&self, period: Duration) -> Result<Limits, ParameterError> {
+        param::positive("period", period.as_secs_f64())?;
+        if let Some(range) = self.position {
+            param::interval("position.max_rad", range.min_rad, range.max_rad)?;
+        }
+        for (name, value) in [
+            ("max_velocity_rad_s", self.max_velocity_rad_s),
+            ("max_command_volts", self.max_command_volts),
+            (
+                "following_error_window_rad",
+                self.following_error_window_rad,
+            ),
+        ] {
+            param::positive(name, value)?;
+        }
+        for (name, switch) in [
+            ("negative_switch.channel", self.negative_switch),
+            ("positive_switch.channel", self.positive_switch),
+        ] {
+            if let Some(switch) = switch {
+                param::channel(name, switch.channel, MAX_DIGITAL)?;
+            }
+        }
+        Ok(Limits {
+            config: *self,
+            min_rad: self.position.map_or(f64::NEG_INFINITY, |r| r.min_rad),
+            max_rad: self.position.map_or(f64::INFINITY, |r| r.max_rad),
+            timeout_cycles: periods(self.following_error_timeout, period),
+        })
+    }
+}
+
+impl Limits {
+    /// What the limits were made from.
+    pub const fn config(&self) -> &LimitsConfig {
+        &self.config
+    }
+
+    /// Whether one of the limits needs the digital inputs.
+    pub const fn needs_digital(&self) -> bool {
+        self.config.negative_switch.is_some() || self.config.positive_switch.is_some()
+    }
+
+    /// Whether `position_rad` is within the range.
+    pub fn contains(&self, position_rad: f64) -> bool {
+        (self.min_rad..=self.max_rad).contains(&position_rad)
+    }
+
+    /// Whether the axis is faster than it may be.
+    #[inline]
+    pub fn is_overspeed(&self, velocity_rad_s: f64) -> bool {
+        velocity_rad_s.abs() > self.config.max_velocity_rad_s
+    }
+
+    /// Checks one cycle of an axis under power: where it is, how fast, and
+    /// where it should be. Without digital inputs the switches are not looked
+    /// at; that they could not be read is a fault of its own.
+    #[inline]
+    pub fn check(
+        &self,
+        state: &mut LimitsState,
+        position_rad: f64,
+        velocity_rad_s: f64,
+        setpoint: &Sample,
+        digital: Option<&DigitalInputs>,
+    ) -> Option<Fault> {
+        let error = setpoint.position_rad - position_rad;
+        if error.abs() > self.config.following_error_window_rad {
+            state.cycles_outside = state.cycles_outside.saturating_add(1);
+        } else {
+            state.cycles_outside = 0;
+        }
+        if self.is_overspeed(velocity_rad_s) {
+            return Some(Fault::Overspeed);
+        }
+        if let Some(fault) = self.blocks(position_rad, setpoint.velocity_rad_s, digital) {
+            return Some(fault);
+        }
+        (state.cycles_outside > self.timeout_cycles).then_some(Fault::FollowingError)
+    }
+
+    /// The limit that forbids motion in the direction of `velocity_rad_s` from
+    /// `position_rad`. Rest is forbidden nowhere.
+    #[inline]
+    pub fn blocks(
+        &self,
+        position_rad: f64,
+        velocity_rad_s: f64,
+        digital: Option<&DigitalInputs>,
+    ) -> Option<Fault> {
+        let hit = |switch: Option<LimitSwitch>| match (switch, digital) {
+            (Some(switch), Some(digital)) => switch.is_hit(digital),
+            (None, _) | (_, None) => false,
+        };
+        if velocity_rad_s > 0.0 {
+            if hit(self.config.positive_switch) {
+                return Some(Fault::PositiveLimitSwitch);
+            }
+            (position_rad > self.max_rad).then_some(Fault::PositivePositionLimit)
+        } else if velocity_rad_s < 0.0 {
+            if hit(self.config.negative_switch) {
+                return Some(Fault::NegativeLimitSwitch);
+            }
+            (position_rad < self.min_rad).then_some(Fault::NegativePositionLimit)
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERIOD: Duration = Duration::from_millis(1);
+    const CLOSED: LimitSwitch = LimitSwitch {
+        channel: 3,
+        normally_closed: true,
+    };
+    const OPEN: LimitSwitch = LimitSwitch {
+        channel: 4,
+        normally_closed: false,
+    };
+
+    fn config() -> LimitsConfig {
+        LimitsConfig {
+            position: Some(PositionRange {
+                min_rad: -1.0,
+                max_rad: 2.0,
+            }),
+            max_velocity_rad_s: 10.0,
+            max_command_volts: 5.0,
+            negative_switch: Some(CLOSED),
+            positive_switch: Some(OPEN),
+            following_error_window_rad: 0.1,
+            following_error_timeout: Duration::from_millis(3),
+        }
+    }
+
+    fn inputs(levels: u32) -> DigitalInputs {
+        DigitalInputs {
+            levels,
+            ..DigitalInputs::default()
+        }
+    }
+
+    #[test]
+    fn a_broken_wire_of_a_normally_closed_switch_reads_as_a_hit() {
+        assert!(CLOSED.is_hit(&inputs(0)));
+        assert!(!CLOSED.is_hit(&inputs(1 << 3)));
+        assert!(OPEN.is_hit(&inputs(1 << 4)));
+        assert!(!OPEN.is_hit(&inputs(0)));
+    }
+
+    #[test]
+    fn a_touch_shorter_than_a_period_is_a_hit() {
+        let mut bounced = inputs(1 << 3);
+        (bounced.fell, bounced.rose) = (1 << 3, 1 << 3);
+        assert!(CLOSED.is_hit(&bounced));
+        let mut bounced = inputs(0);
+        (bounced.fell, bounced.rose) = (1 << 4, 1 << 4);
+        assert!(OPEN.is_hit(&bounced));
+    }
+
+    #[test]
+    fn an_end_blocks_motion_towards_it_and_no_other() {
+        let limits = config().build(PERIOD).unwrap();
+        let (free, both) = (inputs(1 << 3), inputs(1 << 4));
+        assert_eq!(limits.blocks(0.0, 1.0, Some(&free)), None);
+        assert_eq!(limits.blocks(0.0, -1.0, Some(&free)), None);
+        let (p, n) = (Fault::PositiveLimitSwitch, Fault::NegativeLimitSwitch);
+        assert_eq!(limits.blocks(0.0, 1.0, Some(&both)), Some(p));
+        assert_eq!(limits.blocks(0.0, -1.0, Some(&both)), Some(n));
+        assert_eq!(limits.blocks(0.0, 0.0, Some(&both)), None);
+        let (p, n) = (Fault::PositivePositionLimit, Fault::NegativePositionLimit);
+        assert_eq!(limits.blocks(2.1, 1.0, Some(&free)), Some(p));
+        assert_eq!(limits.blocks(2.1, -1.0, Some(&free)), None);
+        assert_eq!(limits.blocks(-1.1, -1.0, Some(&free)), Some(n));
+        assert_eq!(limits.blocks(-1.1, 1.0, Some(&free)), None);
+    }
+
+    #[test]
+    fn a_following_error_is_a_fault_only_after_its_time_out_without_a_break() {
+        let limits = config().build(PERIOD).unwrap();
+        let mut state = LimitsState::default();
+        let setpoint = Sample::at_rest(0.0);
+        let mut check = |position| limits.check(&mut state, position, 0.0, &setpoint, None);
+        for _ in 0..5 {
+            for _ in 0..3 {
+                assert_eq!(check(0.11), None);
+            }
+            assert_eq!(check(0.09), None);
+        }
+        for _ in 0..3 {
+            assert_eq!(check(-0.11), None);
+        }
+        assert_eq!(check(-0.11), Some(Fault::FollowingError));
+    }
+
+    #[test]
+    fn overspeed_is_a_fault_in_both_directions() {
+        let limits = config().build(PERIOD).unwrap();
+        let rest = Sample::at_rest(0.0);
+        let check = |v| limits.check(&mut LimitsState::default(), 0.0, v, &rest, None);
+        assert_eq!(check(10.0), None);
+        assert_eq!(check(10.1), Some(Fault::Overspeed));
+        assert_eq!(check(-10.1), Some(Fault::Overspeed));
+    }
+
+    #[test]
+    fn spans_round_up_to_whole_periods() {
+        assert_eq!(periods(Duration::ZERO, PERIOD), 0);
+        assert_eq!(periods(Duration::from_nanos(1), PERIOD), 1);
+        assert_eq!(periods(Duration::from_micros(2_001), PERIOD), 3);
+        assert_eq!(periods(Duration::from_nanos(u64::MAX), PERIOD), u32::MAX);
+    }
+
+    #[test]
+    fn each_bad_parameter_is_refused_by_its_name() {
+        type Spoil = fn(&mut LimitsConfig);
+        let cases: [(&str, Spoil); 7] = [
+            ("position.max_rad", |c| {
+                c.position = Some(PositionRange {
+                    min_rad: 1.0,
+                    max_rad: -1.0,
+                });
+            }),
+            ("position.max_rad", |c| {
+                c.position = Some(PositionRange {
+                    min_rad: f64::NAN,
+                    max_rad: 1.0,
+                });
+            }),
+            ("max_velocity_rad_s", |c| c.max_velocity_rad_s = -1.0),
+            ("max_command_volts", |c| c.max_command_volts = f64::NAN),
+            ("following_error_window_rad", |c| {
+                c.following_error_window_rad = 0.0
+            }),
+            ("negative_switch.channel", |c| {
+                c.negative_switch = Some(LimitSwitch {
+                    channel: 32,
+                    ..CLOSED
+                });
+            }),
+            ("positive_switch.channel", |c| {
+                c.positive_switch = Some(LimitSwitch {
+                    channel: 255,
+                    ..CLOSED
+                });
+            }),
+        ];
+        for (name, spoil) in cases {
+            let mut spoilt = config();
+            spoil(&mut spoilt);
+            assert_eq!(spoilt.build(PERIOD).unwrap_err().name, name);
+        }
+        assert_eq!(config().build(Duration::ZERO).unwrap_err().name, "period");
+    }
+}

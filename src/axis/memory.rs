@@ -1,0 +1,110 @@
+//! What an axis remembers from one cycle to the next, and what may be read of it.
+
+use super::fault::Fault;
+use super::feedback::FeedbackState;
+use super::limits::LimitsState;
+use super::motion::ProgramState;
+use super::state::{Event, State};
+use crate::control::{PidState, TrajectoryState};
+
+/// Power and brake.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Power {
+    /// No power, brake engaged.
+    Off,
+    /// Power, brake letting go for this many slots more.
+    Releasing(u32),
+    /// Power, brake released.
+    On,
+    /// Power, brake taking hold for this many slots more.
+    Engaging(u32),
+}
+
+/// What an axis remembers.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct AxisState {
+    pub(super) machine: State,
+    pub(super) power: Power,
+    pub(super) fault: Option<Fault>,
+    pub(super) feedback: FeedbackState,
+    pub(super) limits: LimitsState,
+    pub(super) trajectory: TrajectoryState,
+    pub(super) pid: PidState,
+    pub(super) program: ProgramState,
+    pub(super) command_volts: f64,
+    pub(super) tracking_error_rad: f64,
+    /// Slots left of the start-up, later of the wait for standstill.
+    pub(super) slots_left: u32,
+    pub(super) error_max_rad: f64,
+    pub(super) error_squares: f64,
+    pub(super) error_count: u64,
+}
+
+impl AxisState {
+    pub(super) fn event(&mut self, event: Event) {
+        if let Some((_, next)) = self.machine.next(event) {
+            self.machine = next;
+        }
+    }
+
+    pub(super) fn cut_power(&mut self) {
+        self.power = Power::Off;
+        self.command_volts = 0.0;
+        self.tracking_error_rad = 0.0;
+        self.trajectory.hold();
+    }
+
+    /// State of the automaton.
+    pub const fn state(&self) -> State {
+        self.machine
+    }
+
+    /// The fault that stopped the axis, until it is reset.
+    pub const fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    /// Whether power is applied.
+    pub const fn is_powered(&self) -> bool {
+        !matches!(self.power, Power::Off)
+    }
+
+    /// Measured position, rad.
+    pub const fn position_rad(&self) -> f64 {
+        self.feedback.position_rad()
+    }
+
+    /// Measured velocity, filtered, rad/s.
+    pub const fn velocity_rad_s(&self) -> f64 {
+        self.feedback.velocity_rad_s()
+    }
+
+    /// Where the axis should be, rad. Without power, where it last should.
+    pub const fn setpoint_rad(&self) -> f64 {
+        self.trajectory.last().position_rad
+    }
+
+    /// The command, volts, in the axis' positive direction.
+    pub const fn command_volts(&self) -> f64 {
+        self.command_volts
+    }
+
+    /// Setpoint minus position, rad; 0 without power.
+    pub const fn tracking_error_rad(&self) -> f64 {
+        self.tracking_error_rad
+    }
+
+    /// The largest distance from the setpoint so far in Operation enabled, rad.
+    pub const fn tracking_error_max_rad(&self) -> f64 {
+        self.error_max_rad
+    }
+
+    /// Root mean square of the distance from the setpoint in Operation enabled,
+    /// rad; 0 before the first cycle of it.
+    pub fn tracking_error_rms_rad(&self) -> f64 {
+        match self.error_count {
+            0 => 0.0,
+            count => libm::sqrt(self.error_squares / count as f64),
+        }
+    }
+}

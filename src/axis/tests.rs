@@ -1,0 +1,8 @@
+//! A servo controller against a plant, scenario by scenario.
+
+mod plant;
+
+mod configuration;
+mod faults;
+mod operation;
+mod stops;

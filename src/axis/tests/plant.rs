@@ -1,0 +1,281 @@
+//! The machine that the scenarios run on: for each axis a double integrator
+//! with friction, a brake, and an encoder; a button and an emergency stop.
+
+use crate::axis::*;
+use crate::control::{Gains, TrajectoryConfig};
+use crate::cycle::image::{Angle, DigitalInputs, InputError, Inputs, Outputs, RADIANS_PER_UNIT};
+use crate::cycle::ports::{Decide, Directive, Tick};
+use crate::time::Duration;
+
+pub(super) const PERIOD: Duration = Duration::from_millis(1);
+pub(super) const ESTOP: u8 = 0;
+pub(super) const RESET: u8 = 1;
+pub(super) const NEGATIVE: u8 = 2;
+pub(super) const POSITIVE: u8 = 3;
+pub(super) const LAMP: u8 = 31;
+
+/// Axis `n` drives enable on output 2n, its brake on 2n + 1.
+pub(super) fn axis_config(number: u8) -> AxisConfig {
+    let switch = |channel| {
+        (number == 0).then_some(LimitSwitch {
+            channel,
+            normally_closed: true,
+        })
+    };
+    AxisConfig {
+        feedback: FeedbackConfig {
+            encoder_channel: number,
+            gear_ratio: 1.0,
+            encoder_inverted: false,
+            offset_rad: 0.0,
+            plausible_velocity_rad_s: 100.0,
+            velocity_cutoff_hz: 200.0,
+            tolerated_failures: 2,
+            frozen: Some(Frozen {
+                frozen_cycles: 50,
+                frozen_command_volts: 3.0,
+            }),
+        },
+        command_channel: number,
+        command_inverted: false,
+        enable_channel: 2 * number,
+        brake_channel: Some(2 * number + 1),
+        gains: Gains {
+            kp: 40.0,
+            ki: 200.0,
+            kd: 1.2,
+            derivative_cutoff_hz: 400.0,
+            tracking_time_s: 0.05,
+        },
+        velocity_feed_forward_v_s_rad: 0.02,
+        acceleration_feed_forward_v_s2_rad: 0.01,
+        profile: TrajectoryConfig {
+            velocity_rad_s: 20.0,
+            acceleration_rad_s2: 200.0,
+            jerk_rad_s3: 10_000.0,
+            stop_deceleration_rad_s2: 400.0,
+            stop_jerk_rad_s3: 40_000.0,
+        },
+        limits: LimitsConfig {
+            position: Some(PositionRange {
+                min_rad: -50.0,
+                max_rad: 50.0,
+            }),
+            max_velocity_rad_s: 40.0,
+            max_command_volts: 10.0,
+            negative_switch: switch(NEGATIVE),
+            positive_switch: switch(POSITIVE),
+            following_error_window_rad: 0.5,
+            following_error_timeout: Duration::from_millis(10),
+        },
+        timing: Timing {
+            start_timeout: Duration::from_millis(20),
+            brake_release: Duration::from_millis(30),
+            brake_engage: Duration::from_millis(25),
+            standstill_timeout: Duration::from_millis(200),
+            standstill_velocity_rad_s: 0.05,
+        },
+        motion: Motion {
+            positions_rad: heapless::Vec::from_slice(&[10.0, -10.0]).unwrap(),
+            dwell_s: 0.05,
+        },
+    }
+}
+
+pub(super) fn config(axes: u8, arm: Arm) -> ServoConfig {
+    ServoConfig {
+        axes: (0..axes).map(axis_config).collect(),
+        emergency_stop: Some(ESTOP),
+        reset: Some(RESET),
+        fault_lamp: Some(LAMP),
+        arm,
+    }
+}
+
+#[derive(Copy, Clone, Default)]
+pub(super) struct Body {
+    pub(super) position: f64,
+    pub(super) velocity: f64,
+    /// Held by someone's hand, or blocked.
+    pub(super) blocked: bool,
+    pub(super) reading: Option<InputError>,
+    /// The encoder repeats this.
+    pub(super) stuck: Option<Angle>,
+}
+
+/// The controller and its plant.
+pub(super) struct Bench {
+    pub(super) servo: Servo,
+    pub(super) state: ServoState,
+    pub(super) bodies: [Body; 8],
+    pub(super) levels: u32,
+    pub(super) pulse: u32,
+    pub(super) dip: u32,
+    pub(super) digital: Option<InputError>,
+    pub(super) directive: Directive,
+    pub(super) outputs: Outputs,
+    slot: u64,
+    before: u32,
+}
+
+impl Bench {
+    pub(super) fn new(config: &ServoConfig) -> Self {
+        let servo = config.build(PERIOD).unwrap();
+        let levels = 1 << NEGATIVE | 1 << POSITIVE;
+        Self {
+            state: servo.initial(),
+            servo,
+            bodies: [Body::default(); 8],
+            levels,
+            pulse: 0,
+            dip: 0,
+            digital: None,
+            directive: Directive::Run,
+            outputs: Outputs::default(),
+            slot: 0,
+            before: levels,
+        }
+    }
+
+    /// One axis, armed and in Operation enabled.
+    pub(super) fn operating() -> Self {
+        let mut bench = Self::new(&config(1, Arm::AtStart));
+        bench.run_until(100, |b| b.axis().state() == State::OperationEnabled);
+        bench
+    }
+
+    pub(super) fn axis(&self) -> &AxisState {
+        &self.state.axes()[0]
+    }
+
+    pub(super) fn set(&mut self, channel: u8, active: bool) {
+        self.levels = self.levels & !(1 << channel) | u32::from(active) << channel;
+    }
+
+    /// A short press of the reset button.
+    pub(super) fn press_reset(&mut self) {
+        self.set(RESET, true);
+        self.cycle();
+        self.set(RESET, false);
+        self.cycle();
+    }
+
+    pub(super) fn cycle(&mut self) {
+        self.cycle_after(1);
+    }
+
+    /// One cycle, `elapsed` slots after the last: the plant goes on meanwhile
+    /// with the outputs it has.
+    pub(super) fn cycle_after(&mut self, elapsed: u32) {
+        for _ in 0..elapsed {
+            self.move_plant();
+        }
+        self.slot += u64::from(elapsed);
+        let mut inputs = Inputs::NOT_READ;
+        inputs.digital = match self.digital {
+            Some(error) => Err(error),
+            None => Ok(DigitalInputs {
+                levels: self.levels,
+                rose: self.levels & !self.before | self.pulse | self.dip,
+                fell: self.before & !self.levels | self.pulse | self.dip,
+            }),
+        };
+        (self.pulse, self.dip) = (0, 0);
+        self.before = self.levels;
+        for (body, channel) in self.bodies.iter().zip(&mut inputs.positions) {
+            let units = (body.position / RADIANS_PER_UNIT) as i64 as u32;
+            // A 14-bit encoder.
+            let angle = body.stuck.unwrap_or(Angle(units & !0x3_FFFF));
+            *channel = body.reading.map_or(Ok(angle), Err);
+        }
+        let tick = Tick {
+            slot: self.slot,
+            elapsed_slots: elapsed,
+            directive: self.directive,
+            ..Tick::default()
+        };
+        self.outputs = Servo::decide(&self.servo, &mut self.state, &inputs, &tick);
+        self.check_outputs();
+    }
+
+    pub(super) fn run(&mut self, cycles: u32) {
+        for _ in 0..cycles {
+            self.cycle();
+        }
+    }
+
+    /// Runs until `done`, at most `bound` cycles; says how many it took.
+    pub(super) fn run_until(&mut self, bound: u32, done: impl Fn(&Self) -> bool) -> u32 {
+        for cycle in 0..=bound {
+            if done(self) {
+                return cycle;
+            }
+            self.cycle();
+        }
+        panic!(
+            "not within {bound} cycles: {:?}, {:?}",
+            self.axis().state(),
+            self.axis().fault()
+        );
+    }
+
+    pub(super) fn is_enabled(&self) -> bool {
+        self.outputs.is_active(0)
+    }
+
+    pub(super) fn is_brake_released(&self) -> bool {
+        self.outputs.is_active(1)
+    }
+
+    /// Everything of axis 0 is at its safe value.
+    pub(super) fn is_safe(&self) -> bool {
+        !self.is_enabled() && !self.is_brake_released() && self.outputs.analogs[0] == 0.0
+    }
+
+    /// What must hold in every cycle of every scenario.
+    fn check_outputs(&self) {
+        for (axis, number) in self.state.axes().iter().zip(0_u8..) {
+            let volts = self.outputs.analogs[usize::from(number)];
+            let enable = self.outputs.is_active(2 * number);
+            let released = self.outputs.is_active(2 * number + 1);
+            assert!(volts.abs() <= 10.0);
+            assert!(
+                enable || (!released && volts == 0.0),
+                "a command without power"
+            );
+            let may_be_on = match axis.state() {
+                State::NotReadyToSwitchOn
+                | State::SwitchOnDisabled
+                | State::ReadyToSwitchOn
+                | State::Fault => false,
+                State::SwitchedOn
+                | State::OperationEnabled
+                | State::QuickStopActive
+                | State::FaultReactionActive => true,
+            };
+            assert!(!enable || may_be_on, "power in {:?}", axis.state());
+            assert_eq!(axis.fault().is_some(), {
+                matches!(axis.state(), State::FaultReactionActive | State::Fault)
+            });
+        }
+        assert_eq!(self.outputs.is_active(LAMP), self.state.fault().is_some());
+    }
+
+    fn move_plant(&mut self) {
+        for (at, body) in self.bodies.iter_mut().enumerate() {
+            let (enable, release) = (1 << (2 * at), 2 << (2 * at));
+            if body.blocked || self.outputs.digital & release == 0 {
+                body.velocity = 0.0;
+                continue;
+            }
+            let powered = self.outputs.digital & enable != 0;
+            let volts = if powered {
+                self.outputs.analogs[at]
+            } else {
+                0.0
+            };
+            body.velocity += 1e-3 * (100.0 * volts - 2.0 * body.velocity);
+            body.position += 1e-3 * body.velocity;
+        }
+    }
+}

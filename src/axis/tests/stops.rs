@@ -1,0 +1,199 @@
+//! Emergency stop and quick stop, from every state.
+
+use super::plant::*;
+use crate::axis::*;
+use crate::cycle::image::InputError;
+use crate::cycle::ports::{Decide, Directive};
+
+/// A bench whose axis is in `state`, with the setpoint moving where that can be.
+fn bench_in(state: State) -> Bench {
+    let mut bench = Bench::new(&config(1, Arm::AtStart));
+    match state {
+        State::NotReadyToSwitchOn => {
+            bench.bodies[0].reading = Some(InputError::NotReady);
+            bench.run(3);
+        }
+        State::SwitchOnDisabled => bench.run(1),
+        State::ReadyToSwitchOn => bench.run(2),
+        State::SwitchedOn => bench.run(10),
+        State::OperationEnabled => bench.run(400),
+        State::QuickStopActive => {
+            bench.run(400);
+            bench.directive = Directive::QuickStop;
+            bench.run(3);
+        }
+        State::FaultReactionActive => {
+            bench.run(400);
+            bench.set(POSITIVE, false);
+            bench.run(3);
+        }
+        State::Fault => {
+            bench.run(400);
+            bench.set(POSITIVE, false);
+            bench.run(600);
+        }
+    }
+    assert_eq!(bench.axis().state(), state);
+    bench
+}
+
+#[test]
+fn the_emergency_stop_takes_power_in_the_same_cycle_in_every_state() {
+    for state in State::ALL {
+        let mut bench = bench_in(state);
+        bench.set(ESTOP, true);
+        bench.cycle();
+        assert!(bench.is_safe(), "{state:?}");
+        assert_eq!(bench.axis().state(), State::Fault, "{state:?}");
+        assert!(!bench.state.is_armed());
+    }
+}
+
+#[test]
+fn releasing_the_emergency_stop_does_not_re_arm() {
+    for state in State::ALL {
+        let mut bench = bench_in(state);
+        bench.set(ESTOP, true);
+        bench.run(5);
+        bench.set(ESTOP, false);
+        bench.directive = Directive::Run;
+        bench.bodies[0].reading = None;
+        for _ in 0..500 {
+            bench.cycle();
+            assert!(bench.is_safe(), "{state:?}");
+        }
+        bench.set(POSITIVE, true);
+        bench.press_reset();
+        bench.run_until(50, |b| b.axis().state() == State::OperationEnabled);
+    }
+}
+
+#[test]
+fn an_emergency_stop_shorter_than_a_period_counts() {
+    let mut bench = Bench::operating();
+    bench.pulse = 1 << ESTOP;
+    bench.cycle();
+    assert!(bench.is_safe());
+    assert_eq!(bench.axis().fault(), Some(Fault::EmergencyStop));
+    bench.run(100);
+    assert!(bench.is_safe());
+}
+
+#[test]
+fn reset_is_refused_while_the_emergency_stop_is_pressed_and_in_the_cycle_of_its_release() {
+    let mut bench = Bench::operating();
+    bench.set(ESTOP, true);
+    bench.cycle();
+    bench.press_reset();
+    assert_eq!(bench.axis().state(), State::Fault);
+    bench.set(ESTOP, false);
+    bench.set(RESET, true);
+    bench.run(100);
+    assert_eq!(bench.axis().state(), State::Fault);
+    bench.set(RESET, false);
+    bench.run(100);
+    assert!(bench.is_safe());
+    bench.press_reset();
+    bench.run_until(50, |b| b.axis().state() == State::OperationEnabled);
+}
+
+#[test]
+fn an_emergency_stop_that_is_pressed_at_the_start_prevents_arming() {
+    let mut bench = Bench::new(&config(1, Arm::AtStart));
+    bench.set(ESTOP, true);
+    bench.run(10);
+    bench.set(ESTOP, false);
+    bench.run(500);
+    assert!(bench.is_safe());
+    assert_eq!(bench.axis().fault(), Some(Fault::EmergencyStop));
+}
+
+#[test]
+fn digital_inputs_that_cannot_be_read_stop_like_the_emergency_stop() {
+    for state in State::ALL {
+        let mut bench = bench_in(state);
+        bench.digital = Some(InputError::Bus);
+        bench.cycle();
+        assert!(bench.is_safe(), "{state:?}");
+        bench.digital = None;
+        bench.run(100);
+        assert!(bench.is_safe(), "{state:?}");
+    }
+}
+
+#[test]
+fn digital_inputs_that_nothing_needs_may_fail() {
+    let mut c = config(1, Arm::AtStart);
+    (c.emergency_stop, c.reset) = (None, None);
+    c.axes[0].limits.negative_switch = None;
+    c.axes[0].limits.positive_switch = None;
+    let mut bench = Bench::new(&c);
+    bench.digital = Some(InputError::NotRead);
+    bench.run(200);
+    assert_eq!(bench.axis().state(), State::OperationEnabled);
+}
+
+#[test]
+fn a_quick_stop_in_every_state_ends_at_rest_and_does_not_re_arm() {
+    for state in State::ALL {
+        let mut bench = bench_in(state);
+        bench.directive = Directive::QuickStop;
+        let cycles = bench.run_until(500, |b| Servo::at_rest(&b.servo, &b.state) && b.is_safe());
+        assert!(cycles < 500, "{state:?}");
+        bench.run(2);
+        assert!(bench.bodies[0].velocity.abs() < 1e-9, "{state:?}");
+        bench.bodies[0].reading = None;
+        bench.directive = Directive::Run;
+        bench.run(500);
+        assert!(bench.is_safe(), "{state:?}");
+    }
+}
+
+#[test]
+fn a_quick_stop_is_a_ramp_then_the_brake_then_power_off() {
+    let mut bench = bench_in(State::OperationEnabled);
+    let speed = bench.bodies[0].velocity.abs();
+    assert!(speed > 5.0, "it moves at {speed} rad/s");
+    bench.directive = Directive::QuickStop;
+    let mut before = bench.bodies[0].velocity;
+    let mut held_by_both = 0;
+    for _ in 0..500 {
+        bench.cycle();
+        if bench.is_brake_released() {
+            let slowed = (bench.bodies[0].velocity - before).abs();
+            assert!(slowed < 0.6, "{slowed} rad/s in one period");
+            before = bench.bodies[0].velocity;
+        } else if bench.is_enabled() {
+            assert!(before.abs() < 0.3, "the brake took hold at {before} rad/s");
+            held_by_both += 1;
+        }
+    }
+    assert_eq!(held_by_both, 25, "cycles of brake engagement");
+    assert_eq!(bench.axis().state(), State::SwitchOnDisabled);
+    assert_eq!(bench.axis().fault(), None);
+}
+
+#[test]
+fn the_wait_for_standstill_is_bounded() {
+    let mut bench = bench_in(State::OperationEnabled);
+    bench.directive = Directive::QuickStop;
+    // The encoder shakes so much that the axis never seems to stand still.
+    let cycles = (0..2_000).find(|k| {
+        bench.bodies[0].position += if k % 2 == 0 { 0.005 } else { -0.005 };
+        bench.cycle();
+        Servo::at_rest(&bench.servo, &bench.state)
+    });
+    assert!(cycles.expect("it comes to rest") < 600);
+}
+
+#[test]
+fn a_reset_during_a_quick_stop_is_lost() {
+    let mut bench = bench_in(State::QuickStopActive);
+    bench.press_reset();
+    bench.directive = Directive::Run;
+    bench.press_reset();
+    bench.run(500);
+    assert_eq!(bench.axis().state(), State::SwitchOnDisabled);
+    bench.press_reset();
+    bench.run_until(50, |b| b.axis().state() == State::OperationEnabled);
+}
