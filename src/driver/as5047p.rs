@@ -139,10 +139,10 @@ impl Diagnosis {
     }
 }
 
-/// The encoder on its own chip select.
-#[derive(Debug)]
-pub struct As5047p<SPI> {
-    spi: SPI,
+/// What a driver remembers from one call to the next, for a bus that it can
+/// have only for a while: see [`As5047p::suspend`].
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct State {
     /// Whether the next frame brings an angle.
     angle_under_way: bool,
     /// Calls until DIAAGC is asked again.
@@ -150,6 +150,26 @@ pub struct As5047p<SPI> {
     diagnosis_every: NonZeroU16,
     /// What DIAAGC said last.
     verdict: Result<(), Error>,
+}
+
+impl State {
+    /// Nothing sent yet; `calls` as for [`As5047p::with_diagnosis_every`].
+    #[must_use]
+    pub const fn new(calls: NonZeroU16) -> Self {
+        Self {
+            angle_under_way: false,
+            until_diagnosis: 1,
+            diagnosis_every: calls,
+            verdict: Ok(()),
+        }
+    }
+}
+
+/// The encoder on its own chip select.
+#[derive(Debug)]
+pub struct As5047p<SPI> {
+    spi: SPI,
+    state: State,
 }
 
 impl<SPI: SpiDevice> As5047p<SPI> {
@@ -163,13 +183,25 @@ impl<SPI: SpiDevice> As5047p<SPI> {
     /// between two looks at DIAAGC: the longest time, in cycles, for which a
     /// lost magnet goes unseen.
     pub const fn with_diagnosis_every(spi: SPI, calls: NonZeroU16) -> Self {
-        Self {
-            spi,
-            angle_under_way: false,
-            until_diagnosis: 1,
-            diagnosis_every: calls,
-            verdict: Ok(()),
-        }
+        Self::resume(spi, State::new(calls))
+    }
+
+    /// Goes on where a driver of the same chip was suspended.
+    #[inline]
+    pub const fn resume(spi: SPI, state: State) -> Self {
+        Self { spi, state }
+    }
+
+    /// What [`As5047p::resume`] needs to go on; the bus is let go.
+    #[inline]
+    pub fn suspend(self) -> State {
+        self.state
+    }
+
+    /// The bus, to reach what is behind it. A frame sent past the driver
+    /// makes its next reading a wrong one.
+    pub const fn bus_mut(&mut self) -> &mut SPI {
+        &mut self.spi
     }
 
     /// Gives the bus back.
@@ -188,9 +220,9 @@ impl<SPI: SpiDevice> As5047p<SPI> {
     /// All of [`Error`] except `Refused`. Each is a matter of this call: the
     /// next one is made whatever this one gave.
     pub fn angle_pipelined(&mut self) -> Result<Angle, Error> {
-        self.until_diagnosis = self.until_diagnosis.saturating_sub(1);
-        let diagnose = self.until_diagnosis == 0 || self.verdict.is_err();
-        if !self.angle_under_way {
+        self.state.until_diagnosis = self.state.until_diagnosis.saturating_sub(1);
+        let diagnose = self.state.until_diagnosis == 0 || self.state.verdict.is_err();
+        if !self.state.angle_under_way {
             self.frame(Register::AngleCom.read_command())?;
         }
         let ask = if diagnose {
@@ -207,7 +239,7 @@ impl<SPI: SpiDevice> As5047p<SPI> {
             self.ask(Register::DiaAgc)?;
             self.finish_diagnosis()?;
         }
-        self.verdict?;
+        self.state.verdict?;
         Ok(Angle::from_counts(u32::from(data), ANGLE_BITS))
     }
 
@@ -270,7 +302,7 @@ impl<SPI: SpiDevice> As5047p<SPI> {
     /// As [`As5047p::read_register`], and `Refused`.
     pub fn write_setting(&mut self, setting: Setting, value: u8) -> Result<u8, Error> {
         self.frame(setting.write_command())?;
-        self.angle_under_way = false;
+        self.state.angle_under_way = false;
         let reply = self.frame(write_data(value))?;
         let before = self.checked(reply)?;
         let holds = self.read_register(setting.register())?;
@@ -300,7 +332,7 @@ impl<SPI: SpiDevice> As5047p<SPI> {
     #[inline]
     fn ask(&mut self, register: Register) -> Result<Reply, Error> {
         let reply = self.frame(register.read_command())?;
-        self.angle_under_way = matches!(register, Register::AngleCom);
+        self.state.angle_under_way = matches!(register, Register::AngleCom);
         Ok(reply)
     }
 
@@ -309,7 +341,7 @@ impl<SPI: SpiDevice> As5047p<SPI> {
         match self.spi.transfer_in_place(&mut bytes) {
             Ok(()) => Ok(Reply(u16::from_be_bytes(bytes))),
             Err(error) => {
-                self.angle_under_way = false;
+                self.state.angle_under_way = false;
                 Err(Error::Bus(error.kind()))
             }
         }
@@ -318,8 +350,8 @@ impl<SPI: SpiDevice> As5047p<SPI> {
     /// Takes the DIAAGC that is under way, and asks for the angle.
     fn finish_diagnosis(&mut self) -> Result<(), Error> {
         let reply = self.ask(Register::AngleCom)?;
-        self.verdict = Diagnosis(parity_checked(reply)?).verdict();
-        self.until_diagnosis = self.diagnosis_every.get();
+        self.state.verdict = Diagnosis(parity_checked(reply)?).verdict();
+        self.state.until_diagnosis = self.state.diagnosis_every.get();
         Ok(())
     }
 
@@ -350,7 +382,7 @@ impl<SPI: SpiDevice> As5047p<SPI> {
     fn look_at_magnet(&mut self) -> Result<(), Error> {
         self.ask(Register::DiaAgc)?;
         self.finish_diagnosis()?;
-        self.verdict
+        self.state.verdict
     }
 }
 

@@ -145,7 +145,7 @@ fn an_error_flag_is_looked_up_in_errfl() {
         steps[4..].copy_from_slice(&then_diaagc);
         let used = if errfl[0] == 0 { 6 } else { 4 };
         let result = run(&steps[..used], |encoder| {
-            encoder.until_diagnosis = 9;
+            encoder.state.until_diagnosis = 9;
             encoder.angle_pipelined()
         });
         let Err(Error::Framing(flags)) = result else {
@@ -165,7 +165,7 @@ fn a_line_stuck_high_is_not_taken_for_error_flags() {
         (ANGLECOM, Ok(HIGH)),
     ];
     let result = run(&steps, |encoder| {
-        encoder.until_diagnosis = 9;
+        encoder.state.until_diagnosis = 9;
         encoder.angle_pipelined()
     });
     assert_eq!(result, Err(Error::NotDriven));
@@ -179,7 +179,7 @@ fn wrong_parity_costs_one_value_and_no_further_frame() {
         (ANGLECOM, Ok(&[0x80, 0x01])),
     ];
     let results = run(&steps, |encoder| {
-        encoder.until_diagnosis = 9;
+        encoder.state.until_diagnosis = 9;
         [(); 2].map(|()| encoder.angle_pipelined())
     });
     assert_eq!(results, [Err(Error::Parity), Ok(Angle::from_counts(1, 14))]);
@@ -194,7 +194,7 @@ fn after_an_error_of_the_bus_no_stale_reply_is_taken_for_an_angle() {
         (ANGLECOM, Ok(&[0x80, 0x01])),
     ];
     let results = run(&steps, |encoder| {
-        encoder.until_diagnosis = 9;
+        encoder.state.until_diagnosis = 9;
         [(); 2].map(|()| encoder.angle_pipelined())
     });
     assert_eq!(

@@ -1,0 +1,369 @@
+//! Motors, heaters, chips and lines, wired to each other.
+//!
+//! A cycle is: [`SimBoard::advance`] to the release, then frames to the chips
+//! through [`SimBoard::device`], and the lines through [`SimBoard::gpio_mut`].
+//! Between two calls of `advance` nothing moves; what was written acts from the
+//! next one on, as with a sample-and-hold output.
+//!
+//! A device borrows the board only for as long as a driver talks to it, so no
+//! chip needs interior mutability. A driver with a state of its own keeps it by
+//! [`As5047p::suspend`](crate::driver::as5047p::As5047p::suspend).
+
+use embedded_hal::spi::{ErrorKind, ErrorType, Operation, SpiDevice};
+use heapless::Vec;
+
+use super::as5047p::As5047pChip;
+use super::fault::FaultPlan;
+use super::gpio::SimGpio;
+use super::mcp3208::Mcp3208Chip;
+use super::mcp4922::Mcp4922Chip;
+use super::motor::{Motor, MotorConfig};
+use super::plant::{Axis, Heater, Plant};
+use super::random::Random;
+use super::spi::{exchange, transact};
+use super::thermal::{Thermal, ThermalConfig};
+use super::wiring::{
+    AnalogSource, AxisWiring, Drive, EncoderConfig, HeaterWiring, Load, MAX_CHIPS, WiringError,
+    check_finite, check_lines, check_positive,
+};
+use crate::time::{Duration, Instant};
+
+enum Chip {
+    Encoder {
+        chip: As5047pChip,
+        axis: u8,
+        config: EncoderConfig,
+        random: Random,
+    },
+    Dac {
+        chip: Mcp4922Chip,
+        drives: [Option<Drive>; 2],
+    },
+    Adc {
+        chip: Mcp3208Chip,
+        sources: [AnalogSource; 8],
+    },
+}
+
+struct Slot {
+    chip: Chip,
+    faults: FaultPlan,
+    disturbed: bool,
+}
+
+/// A board with everything on it; see the module for how to use it.
+pub struct SimBoard {
+    plant: Plant,
+    chips: Vec<Slot, MAX_CHIPS>,
+    random: Random,
+    step: Duration,
+    origin: Option<Instant>,
+}
+
+impl SimBoard {
+    /// An empty board. `seed` is for all noise on it; plants are integrated in
+    /// steps of `step`, of which 250 us suits a period of 1 ms. A step of zero
+    /// is refused by the first motor or heater.
+    #[must_use]
+    pub const fn new(seed: u64, step: Duration) -> Self {
+        Self {
+            plant: Plant {
+                axes: Vec::new(),
+                heaters: Vec::new(),
+                gpio: SimGpio::new(),
+                steps: 0,
+            },
+            chips: Vec::new(),
+            random: Random::new(seed),
+            step,
+            origin: None,
+        }
+    }
+
+    /// Adds an axis; its number, from 0.
+    ///
+    /// # Errors
+    /// `Full`, `Motor`, `NoLine`, `Volts` for a switch position that is not
+    /// finite.
+    pub fn add_axis(&mut self, config: MotorConfig, wiring: AxisWiring) -> Result<u8, WiringError> {
+        let switches = [wiring.lower_switch, wiring.upper_switch];
+        let inputs = switches.map(|switch| switch.map(|switch| switch.input));
+        check_lines(&[wiring.enable, wiring.brake_release, inputs[0], inputs[1]])?;
+        let number = self.plant.axes.len();
+        let seed = self.random.fork(number as u64).bits();
+        let motor = Motor::new(config, self.step, seed).map_err(WiringError::Motor)?;
+        let axis = Axis {
+            motor,
+            wiring,
+            command_volts: 0.0,
+        };
+        self.plant.axes.push(axis).map_err(|_| WiringError::Full)?;
+        self.plant.report_switches();
+        Ok(number as u8)
+    }
+
+    /// Adds a heater; its number, from 0.
+    ///
+    /// # Errors
+    /// `Full`, `Thermal`, `NoLine`.
+    pub fn add_heater(
+        &mut self,
+        config: ThermalConfig,
+        wiring: HeaterWiring,
+    ) -> Result<u8, WiringError> {
+        check_lines(&[wiring.switch])?;
+        let number = self.plant.heaters.len();
+        let thermal = Thermal::new(config, self.step).map_err(WiringError::Thermal)?;
+        let heater = Heater {
+            thermal,
+            wiring,
+            command_volts: 0.0,
+        };
+        self.plant
+            .heaters
+            .push(heater)
+            .map_err(|_| WiringError::Full)?;
+        Ok(number as u8)
+    }
+
+    /// Adds an AS5047P on the shaft of `axis`; its number among the chips.
+    ///
+    /// # Errors
+    /// `Full`, `NoAxis`.
+    pub fn add_encoder(&mut self, axis: u8, config: EncoderConfig) -> Result<usize, WiringError> {
+        self.check_load(Load::Axis(axis))?;
+        let mut chip = As5047pChip::new();
+        chip.set_settled(config.power_on == Duration::ZERO);
+        let random = self.random.fork(!(self.chips.len() as u64));
+        self.add_chip(Chip::Encoder {
+            chip,
+            axis,
+            config,
+            random,
+        })
+    }
+
+    /// Adds an MCP4922 whose channels A and B drive `drives`; its number among
+    /// the chips.
+    ///
+    /// # Errors
+    /// `Full`, `NoAxis`, `NoHeater`, `Volts`.
+    pub fn add_dac(
+        &mut self,
+        reference_volts: f64,
+        supply_volts: f64,
+        drives: [Option<Drive>; 2],
+    ) -> Result<usize, WiringError> {
+        check_positive(reference_volts)?;
+        check_positive(supply_volts)?;
+        for drive in drives.iter().flatten() {
+            self.check_load(drive.load)?;
+            check_finite(drive.stage.offset_volts)?;
+            check_finite(drive.stage.gain)?;
+            check_finite(drive.stage.open_volts)?;
+        }
+        let chip = Mcp4922Chip::new(reference_volts, supply_volts);
+        self.plant.drive(&chip, &drives);
+        self.add_chip(Chip::Dac { chip, drives })
+    }
+
+    /// Adds an MCP3208 whose inputs see `sources`; its number among the chips.
+    ///
+    /// # Errors
+    /// `Full`, `NoAxis`, `NoHeater`, `Volts`.
+    pub fn add_adc(
+        &mut self,
+        reference_volts: f64,
+        sources: [AnalogSource; 8],
+    ) -> Result<usize, WiringError> {
+        check_positive(reference_volts)?;
+        for source in sources {
+            match source {
+                AnalogSource::Volts(volts) => check_finite(volts)?,
+                AnalogSource::Heater(heater) => self.check_load(Load::Heater(heater))?,
+                AnalogSource::Command {
+                    axis,
+                    offset_volts,
+                    gain,
+                } => {
+                    self.check_load(Load::Axis(axis))?;
+                    check_finite(offset_volts)?;
+                    check_finite(gain)?;
+                }
+            }
+        }
+        self.add_chip(Chip::Adc {
+            chip: Mcp3208Chip::new(reference_volts),
+            sources,
+        })
+    }
+
+    /// Moves the plant on to `now`: as many whole steps as have passed since
+    /// the first call, which is the start. Going back does nothing. With a
+    /// period that is a multiple of the step nothing is left over.
+    #[inline]
+    pub fn advance(&mut self, now: Instant) {
+        let origin = *self.origin.get_or_insert(now);
+        let elapsed = now.since(origin);
+        let steps = elapsed
+            .as_nanos()
+            .checked_div(self.step.as_nanos())
+            .unwrap_or(0);
+        let due = steps.saturating_sub(self.plant.steps);
+        self.plant.steps += due;
+        self.plant.run(due);
+        for slot in &mut self.chips {
+            if let Chip::Encoder { chip, config, .. } = &mut slot.chip {
+                chip.set_settled(elapsed >= config.power_on);
+            }
+        }
+    }
+
+    /// Chip `chip` as a device for its driver; `None` if there is no such chip.
+    #[inline]
+    pub fn device(&mut self, chip: usize) -> Option<BoardSpi<'_>> {
+        Some(BoardSpi {
+            slot: self.chips.get_mut(chip)?,
+            plant: &mut self.plant,
+        })
+    }
+
+    /// One chip-select assertion of chip `chip` in raw bytes, faults included:
+    /// for whoever stands at the other end of a real wire.
+    ///
+    /// # Errors
+    /// `ErrorKind::ChipSelectFault` if there is no such chip, `Overrun` for a
+    /// frame above [`MAX_FRAME`](super::MAX_FRAME) bytes or of unequal lengths,
+    /// `Other` for a transfer that fails by plan.
+    pub fn exchange(&mut self, chip: usize, tx: &[u8], rx: &mut [u8]) -> Result<(), ErrorKind> {
+        self.device(chip)
+            .ok_or(ErrorKind::ChipSelectFault)?
+            .exchange(tx, rx)
+    }
+
+    /// The faults of chip `chip`, to look at and to add to.
+    pub fn faults_mut(&mut self, chip: usize) -> Option<&mut FaultPlan> {
+        Some(&mut self.chips.get_mut(chip)?.faults)
+    }
+
+    /// The digital lines.
+    #[inline]
+    #[must_use]
+    pub const fn gpio(&self) -> &SimGpio {
+        &self.plant.gpio
+    }
+
+    /// The digital lines, to sample, to drive, and to press a button.
+    #[inline]
+    pub const fn gpio_mut(&mut self) -> &mut SimGpio {
+        &mut self.plant.gpio
+    }
+
+    /// The motor of `axis`, as it really turns.
+    #[must_use]
+    pub fn motor(&self, axis: u8) -> Option<&Motor> {
+        Some(&self.plant.axes.get(usize::from(axis))?.motor)
+    }
+
+    /// The motor of `axis`, to move its shaft or change its load.
+    pub fn motor_mut(&mut self, axis: u8) -> Option<&mut Motor> {
+        Some(&mut self.plant.axes.get_mut(usize::from(axis))?.motor)
+    }
+
+    /// What the amplifier of `axis` is commanded to, V, enabled or not.
+    #[must_use]
+    pub fn command_volts(&self, axis: u8) -> Option<f64> {
+        Some(self.plant.axes.get(usize::from(axis))?.command_volts)
+    }
+
+    /// The thermal mass on heater `heater`.
+    #[must_use]
+    pub fn thermal(&self, heater: u8) -> Option<&Thermal> {
+        Some(&self.plant.heaters.get(usize::from(heater))?.thermal)
+    }
+
+    fn add_chip(&mut self, chip: Chip) -> Result<usize, WiringError> {
+        let number = self.chips.len();
+        let slot = Slot {
+            chip,
+            faults: FaultPlan::new(),
+            disturbed: false,
+        };
+        self.chips.push(slot).map_err(|_| WiringError::Full)?;
+        Ok(number)
+    }
+
+    fn check_load(&self, load: Load) -> Result<(), WiringError> {
+        match load {
+            Load::Axis(axis) if usize::from(axis) >= self.plant.axes.len() => {
+                Err(WiringError::NoAxis(axis))
+            }
+            Load::Heater(heater) if usize::from(heater) >= self.plant.heaters.len() => {
+                Err(WiringError::NoHeater(heater))
+            }
+            Load::Axis(_) | Load::Heater(_) => Ok(()),
+        }
+    }
+}
+
+/// The error of one reading: the sum of two dice, cut to whole counts.
+#[inline]
+fn read_noise(largest: u16, random: &mut Random) -> i16 {
+    if largest == 0 {
+        return 0;
+    }
+    let spread = f64::from(largest) * 0.5;
+    let noise = (random.symmetric() + random.symmetric()) * spread;
+    libm::round(noise) as i16
+}
+
+/// A chip of a [`SimBoard`] as a driver sees it. Delays take no time.
+pub struct BoardSpi<'a> {
+    slot: &'a mut Slot,
+    plant: &'a mut Plant,
+}
+
+impl BoardSpi<'_> {
+    #[inline]
+    fn exchange(&mut self, tx: &[u8], rx: &mut [u8]) -> Result<(), ErrorKind> {
+        let Slot {
+            chip,
+            faults,
+            disturbed,
+        } = &mut *self.slot;
+        match chip {
+            Chip::Encoder {
+                chip,
+                axis,
+                config,
+                random,
+            } => {
+                let noise = read_noise(config.noise_counts, random);
+                chip.set_shaft(self.plant.shaft_counts(*axis).wrapping_add_signed(noise));
+                exchange(chip, faults, disturbed, tx, rx)
+            }
+            Chip::Dac { chip, drives } => {
+                let result = exchange(chip, faults, disturbed, tx, rx);
+                self.plant.drive(chip, drives);
+                result
+            }
+            Chip::Adc { chip, sources } => {
+                for (volts, source) in chip.volts.iter_mut().zip(sources) {
+                    *volts = self.plant.source_volts(source);
+                }
+                exchange(chip, faults, disturbed, tx, rx)
+            }
+        }
+    }
+}
+
+impl ErrorType for BoardSpi<'_> {
+    type Error = ErrorKind;
+}
+
+impl SpiDevice for BoardSpi<'_> {
+    #[inline]
+    fn transaction(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), ErrorKind> {
+        transact(operations, |tx, rx| self.exchange(tx, rx))
+    }
+}

@@ -1,0 +1,228 @@
+//! The wire between a driver and a simulated chip.
+//!
+//! A transaction of `embedded-hal` becomes one frame: all bytes between the
+//! falling and the rising edge of chip select, so that a chip sees when there
+//! were too few or too many. Operations of a transaction are joined; a single
+//! one, which is what the drivers here use, is passed on without copying more
+//! than the frame.
+
+use embedded_hal::spi::{ErrorKind, ErrorType, Operation, SpiDevice};
+
+use super::fault::{Active, Fault, FaultPlan};
+
+/// The longest frame, bytes.
+pub const MAX_FRAME: usize = 32;
+
+/// A chip as its pins see it.
+pub trait SimChip {
+    /// One assertion of chip select: `tx` is what was clocked in, `rx`, of the
+    /// same length, is what the chip put out meanwhile.
+    fn frame(&mut self, tx: &[u8], rx: &mut [u8]);
+
+    /// What goes wrong inside of the chip from now on, until told otherwise.
+    /// The wire's faults are not its concern.
+    fn disturb(&mut self, active: &Active) {
+        let _ = active;
+    }
+}
+
+/// One frame to `chip` with the faults of the wire.
+///
+/// # Errors
+/// `ErrorKind::Other` where the controller notices that the transfer failed,
+/// `ErrorKind::Overrun` for a frame above [`MAX_FRAME`] or of unequal lengths.
+#[inline]
+pub(super) fn exchange<C: SimChip>(
+    chip: &mut C,
+    plan: &mut FaultPlan,
+    disturbed: &mut bool,
+    tx: &[u8],
+    rx: &mut [u8],
+) -> Result<(), ErrorKind> {
+    if tx.len() > MAX_FRAME || tx.len() != rx.len() {
+        return Err(ErrorKind::Overrun);
+    }
+    let active = plan.next_transfer();
+    if active.is_empty() && !*disturbed {
+        chip.frame(tx, rx);
+        return Ok(());
+    }
+    *disturbed = !active.is_empty();
+    chip.disturb(&active);
+    faulty_exchange(chip, &active, tx, rx)
+}
+
+#[cold]
+fn faulty_exchange<C: SimChip>(
+    chip: &mut C,
+    active: &Active,
+    tx: &[u8],
+    rx: &mut [u8],
+) -> Result<(), ErrorKind> {
+    rx.fill(0);
+    if active.has(Fault::BusError) {
+        return Err(ErrorKind::Other);
+    }
+    if active.has(Fault::NoAnswer) {
+        return Ok(());
+    }
+    let mut seen = [0; MAX_FRAME];
+    let mut seen_len = tx.len();
+    seen[..seen_len].copy_from_slice(tx);
+    if let Some(bit) = active.command_bit() {
+        flip(&mut seen[..seen_len], bit);
+    }
+    let short = active.has(Fault::ShortTransfer);
+    if short || active.has(Fault::LostClocks) {
+        seen_len = seen_len.saturating_sub(1);
+    }
+    chip.frame(&seen[..seen_len], &mut rx[..seen_len]);
+    if short {
+        return Err(ErrorKind::Other);
+    }
+    if let Some(bit) = active.reply_bit() {
+        flip(rx, bit);
+    }
+    if active.has(Fault::MisoLow) {
+        rx.fill(0x00);
+    }
+    if active.has(Fault::MisoHigh) {
+        rx.fill(0xFF);
+    }
+    Ok(())
+}
+
+/// Inverts a bit, counted from the first on the wire; none beyond the end.
+fn flip(bytes: &mut [u8], bit: u8) {
+    if let Some(byte) = bytes.get_mut(usize::from(bit / 8)) {
+        *byte ^= 0x80 >> (bit % 8);
+    }
+}
+
+/// A transaction as one frame, carried out by `exchange(tx, rx)`.
+///
+/// # Errors
+/// What `exchange` gives, and `ErrorKind::Overrun` above [`MAX_FRAME`].
+#[inline]
+pub(super) fn transact(
+    operations: &mut [Operation<'_, u8>],
+    mut exchange: impl FnMut(&[u8], &mut [u8]) -> Result<(), ErrorKind>,
+) -> Result<(), ErrorKind> {
+    let mut buffer = [0; MAX_FRAME];
+    match operations {
+        [Operation::TransferInPlace(bytes)] => {
+            let tx = buffer.get_mut(..bytes.len()).ok_or(ErrorKind::Overrun)?;
+            tx.copy_from_slice(bytes);
+            exchange(tx, bytes)
+        }
+        [Operation::Write(tx)] => {
+            let rx = buffer.get_mut(..tx.len()).ok_or(ErrorKind::Overrun)?;
+            exchange(tx, rx)
+        }
+        many => join(many, exchange),
+    }
+}
+
+/// Joins the operations of a transaction into one frame and hands the reply
+/// out to them. Bytes that no operation gives are sent as zero.
+fn join(
+    operations: &mut [Operation<'_, u8>],
+    mut exchange: impl FnMut(&[u8], &mut [u8]) -> Result<(), ErrorKind>,
+) -> Result<(), ErrorKind> {
+    let (mut tx, mut rx) = ([0; MAX_FRAME], [0; MAX_FRAME]);
+    let mut length = 0;
+    for operation in &*operations {
+        let sent: &[u8] = match operation {
+            Operation::Write(bytes) => bytes,
+            Operation::Transfer(_, bytes) => bytes,
+            Operation::TransferInPlace(bytes) => bytes,
+            Operation::Read(_) | Operation::DelayNs(_) => &[],
+        };
+        let end = length + clocks(operation);
+        let place = tx.get_mut(length..end).ok_or(ErrorKind::Overrun)?;
+        place[..sent.len()].copy_from_slice(sent);
+        length = end;
+    }
+    exchange(&tx[..length], &mut rx[..length])?;
+    let mut start = 0;
+    for operation in operations {
+        let end = start + clocks(operation);
+        match operation {
+            Operation::Read(bytes) | Operation::TransferInPlace(bytes) => {
+                bytes.copy_from_slice(&rx[start..end]);
+            }
+            Operation::Transfer(bytes, _) => {
+                let wanted = bytes.len();
+                bytes.copy_from_slice(&rx[start..start + wanted]);
+            }
+            Operation::Write(_) | Operation::DelayNs(_) => {}
+        }
+        start = end;
+    }
+    Ok(())
+}
+
+/// Bytes that an operation clocks: of a transfer with two buffers, the longer
+/// one's (`embedded_hal::spi::SpiBus::transfer`).
+const fn clocks(operation: &Operation<'_, u8>) -> usize {
+    match operation {
+        Operation::Read(bytes) | Operation::TransferInPlace(bytes) => bytes.len(),
+        Operation::Write(bytes) => bytes.len(),
+        Operation::Transfer(read, write) => {
+            if read.len() > write.len() {
+                read.len()
+            } else {
+                write.len()
+            }
+        }
+        Operation::DelayNs(_) => 0,
+    }
+}
+
+/// One chip on a bus of its own, for a driver that needs no plant. Delays take
+/// no time.
+#[derive(Clone, Debug)]
+pub struct SimSpi<C> {
+    /// The chip, to set what it measures and to look at what it drives.
+    pub chip: C,
+    /// Its faults.
+    pub faults: FaultPlan,
+    disturbed: bool,
+}
+
+impl<C: SimChip> SimSpi<C> {
+    /// A bus with `chip` on it and no faults.
+    pub const fn new(chip: C) -> Self {
+        Self {
+            chip,
+            faults: FaultPlan::new(),
+            disturbed: false,
+        }
+    }
+
+    /// One chip-select assertion in raw bytes.
+    ///
+    /// # Errors
+    /// `ErrorKind::Other` for a transfer that failed by plan,
+    /// `ErrorKind::Overrun` for one above [`MAX_FRAME`] or of unequal lengths.
+    pub fn exchange(&mut self, tx: &[u8], rx: &mut [u8]) -> Result<(), ErrorKind> {
+        exchange(
+            &mut self.chip,
+            &mut self.faults,
+            &mut self.disturbed,
+            tx,
+            rx,
+        )
+    }
+}
+
+impl<C> ErrorType for SimSpi<C> {
+    type Error = ErrorKind;
+}
+
+impl<C: SimChip> SpiDevice for SimSpi<C> {
+    #[inline]
+    fn transaction(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), ErrorKind> {
+        transact(operations, |tx, rx| self.exchange(tx, rx))
+    }
+}

@@ -1,0 +1,318 @@
+use core::num::NonZeroU16;
+
+use embedded_hal::spi::ErrorKind;
+
+use crate::cycle::image::{Angle, InputError};
+use crate::driver::as5047p::{As5047p, Error, Register, Setting, Settings1};
+use crate::sim::{As5047pChip, FOREVER, Fault, SimSpi};
+
+type Encoder = As5047p<SimSpi<As5047pChip>>;
+
+/// An encoder that stands at `counts` and has been read a few times.
+fn running_at(counts: u16) -> Encoder {
+    let every = NonZeroU16::new(10).unwrap();
+    let mut encoder = As5047p::with_diagnosis_every(SimSpi::new(As5047pChip::new()), every);
+    encoder.bus_mut().chip.set_shaft(counts);
+    for _ in 0..3 {
+        assert_eq!(encoder.angle_pipelined(), angle(counts));
+    }
+    encoder
+}
+
+fn angle(counts: u16) -> Result<Angle, Error> {
+    Ok(Angle::from_counts(u32::from(counts), 14))
+}
+
+fn transfers(encoder: &mut Encoder) -> u64 {
+    encoder.bus_mut().faults.transfers()
+}
+
+fn inject(encoder: &mut Encoder, fault: Fault, count: u64) {
+    encoder.bus_mut().faults.add_now(fault, count).unwrap();
+}
+
+#[test]
+fn the_pipelined_angle_is_one_call_old_at_every_call() {
+    let mut encoder = running_at(1_000);
+    for counts in 1_001..1_100 {
+        encoder.bus_mut().chip.set_shaft(counts);
+        assert_eq!(encoder.angle_pipelined(), angle(counts - 1));
+    }
+}
+
+#[test]
+fn a_hundred_calls_cost_a_hundred_frames_and_one_for_each_diagnosis() {
+    let mut encoder = running_at(5);
+    let before = transfers(&mut encoder);
+    for _ in 0..100 {
+        encoder.angle_pipelined().unwrap();
+    }
+    assert_eq!(transfers(&mut encoder) - before, 110);
+}
+
+#[test]
+fn the_angle_in_two_frames_is_fresh_whatever_was_under_way() {
+    let mut encoder = running_at(5);
+    encoder.bus_mut().chip.set_shaft(0x3FFF);
+    assert_eq!(encoder.angle(), angle(0x3FFF));
+    encoder.bus_mut().chip.set_shaft(0);
+    assert_eq!(encoder.angle(), angle(0));
+    assert_eq!(encoder.angle_pipelined(), angle(0));
+}
+
+#[test]
+fn each_register_can_be_read() {
+    let mut encoder = running_at(0x123);
+    let contents = [
+        (Register::Nop, 0),
+        (Register::ErrFl, 0),
+        (Register::Prog, 0),
+        (Register::ZPosM, 0),
+        (Register::ZPosL, 0),
+        (Register::Settings1, 1),
+        (Register::Settings2, 0),
+        (Register::DiaAgc, 0x180),
+        (Register::Mag, 4_800),
+        (Register::AngleUnc, 0x123),
+        (Register::AngleCom, 0x123),
+    ];
+    for (register, content) in contents {
+        assert_eq!(encoder.read_register(register), Ok(content), "{register:?}");
+    }
+    assert_eq!(encoder.angle_pipelined(), angle(0x123));
+}
+
+#[test]
+fn each_setting_can_be_written_and_gives_its_old_content() {
+    let mut encoder = running_at(7);
+    let settings = [
+        (Setting::ZPosM, 0),
+        (Setting::ZPosL, 0),
+        (Setting::Settings1, 1),
+        (Setting::Settings2, 0),
+    ];
+    for (setting, before) in settings {
+        assert_eq!(encoder.write_setting(setting, 0x2D), Ok(before));
+        assert_eq!(encoder.write_setting(setting, before), Ok(0x2D));
+    }
+    assert_eq!(encoder.angle_pipelined(), angle(7));
+    assert_eq!(
+        encoder.write_setting(Setting::Settings1, 0),
+        Err(Error::Refused { wrote: 0, holds: 1 })
+    );
+}
+
+#[test]
+fn a_zero_position_and_a_direction_turn_the_angle() {
+    let mut encoder = running_at(5_000);
+    assert_eq!(encoder.set_zero(4_999), Ok(()));
+    assert_eq!(encoder.angle(), angle(1));
+    let reversed = Settings1::FACTORY.with_reversed(true);
+    encoder
+        .write_setting(Setting::Settings1, reversed.0)
+        .unwrap();
+    assert_eq!(encoder.angle(), angle(16_384 * 2 - 5_000 - 4_999));
+}
+
+#[test]
+fn an_error_of_the_bus_is_one_and_costs_one_frame_more_afterwards() {
+    for fault in [Fault::BusError, Fault::ShortTransfer] {
+        let mut encoder = running_at(9);
+        inject(&mut encoder, fault, 1);
+        assert_eq!(encoder.angle_pipelined(), Err(Error::Bus(ErrorKind::Other)));
+        if fault == Fault::ShortTransfer {
+            // What arrived of it was no frame of 16 clocks.
+            let framing = encoder.angle_pipelined();
+            assert!(matches!(framing, Err(Error::Framing(flags)) if flags.framing()));
+        }
+        let before = transfers(&mut encoder);
+        assert_eq!(encoder.angle_pipelined(), angle(9));
+        let more = u64::from(fault == Fault::BusError);
+        assert_eq!(transfers(&mut encoder) - before, 1 + more);
+    }
+}
+
+#[test]
+fn one_inverted_bit_of_a_reply_is_a_parity_error() {
+    for bit in 0..16 {
+        let mut encoder = running_at(9);
+        inject(&mut encoder, Fault::ReplyBitFlip(bit), 1);
+        assert_eq!(encoder.angle_pipelined(), Err(Error::Parity), "bit {bit}");
+        assert_eq!(encoder.angle_pipelined(), angle(9));
+    }
+}
+
+#[test]
+fn one_inverted_bit_of_a_command_is_reported_by_the_chip() {
+    for bit in 0..16 {
+        let mut encoder = running_at(9);
+        inject(&mut encoder, Fault::CommandBitFlip(bit), 1);
+        assert_eq!(encoder.angle_pipelined(), angle(9));
+        let result = encoder.angle_pipelined();
+        let Err(Error::Framing(flags)) = result else {
+            panic!("bit {bit}: {result:?}");
+        };
+        assert!(flags.parity() && !flags.framing() && !flags.invalid_command());
+        assert_eq!(encoder.angle_pipelined(), angle(9));
+    }
+}
+
+#[test]
+fn two_inverted_bits_make_an_invalid_command() {
+    let mut encoder = running_at(9);
+    inject(&mut encoder, Fault::CommandBitFlip(4), 1);
+    // A second window of one kind would replace the first, so the other bit is
+    // inverted by sending a command that differs in it: an unused address.
+    let mut rx = [0; 2];
+    encoder.bus_mut().exchange(&[0x7F, 0xFF], &mut rx).unwrap();
+    let result = encoder.angle_pipelined();
+    assert!(
+        matches!(result, Err(Error::Framing(flags)) if flags.invalid_command() && !flags.parity()),
+        "{result:?}"
+    );
+    assert_eq!(encoder.angle_pipelined(), angle(9));
+}
+
+#[test]
+fn clocks_that_get_lost_are_a_framing_error() {
+    let mut encoder = running_at(9);
+    inject(&mut encoder, Fault::LostClocks, 1);
+    let _unreliable = encoder.angle_pipelined();
+    let mut seen = false;
+    for _ in 0..2 {
+        if let Err(Error::Framing(flags)) = encoder.angle_pipelined() {
+            seen |= flags.framing();
+        }
+    }
+    assert!(seen);
+    assert_eq!(encoder.angle_pipelined(), angle(9));
+}
+
+#[test]
+fn a_line_stuck_low_is_found_in_the_same_call_and_a_real_zero_is_not_refused() {
+    for fault in [Fault::MisoLow, Fault::NoAnswer] {
+        let mut encoder = running_at(0);
+        inject(&mut encoder, fault, 20);
+        assert_eq!(encoder.angle_pipelined(), Err(Error::NotReady));
+        encoder.bus_mut().faults.clear();
+        let recovered = [(); 2].map(|()| encoder.angle_pipelined());
+        assert_eq!(recovered[1], angle(0), "{recovered:?}");
+    }
+}
+
+#[test]
+fn a_line_stuck_high_is_found_in_the_same_call() {
+    let mut encoder = running_at(0x3FFF);
+    inject(&mut encoder, Fault::MisoHigh, FOREVER);
+    for _ in 0..20 {
+        let result = encoder.angle_pipelined();
+        assert_eq!(result, Err(Error::NotDriven));
+    }
+    encoder.bus_mut().faults.clear();
+    encoder.angle_pipelined().ok();
+    assert_eq!(encoder.angle_pipelined(), angle(0x3FFF));
+}
+
+#[test]
+fn faults_of_the_magnet_are_found_within_one_diagnosis_and_go_away_with_it() {
+    let faults = [
+        (Fault::FieldWeak, Error::FieldWeak, InputError::FieldWeak),
+        (
+            Fault::FieldStrong,
+            Error::FieldStrong,
+            InputError::FieldStrong,
+        ),
+        (
+            Fault::CordicOverflow,
+            Error::CordicOverflow,
+            InputError::OutOfRange,
+        ),
+    ];
+    for (fault, error, input_error) in faults {
+        let mut encoder = running_at(9);
+        inject(&mut encoder, fault, FOREVER);
+        let calls = (1..).find(|_| encoder.angle_pipelined().is_err());
+        assert!(calls.unwrap() <= 10);
+        assert_eq!(encoder.angle_pipelined(), Err(error));
+        assert_eq!(InputError::from(error), input_error);
+        encoder.bus_mut().faults.clear();
+        let within_two = [(); 2].map(|()| encoder.angle_pipelined());
+        assert_eq!(within_two[1], angle(9));
+    }
+}
+
+#[test]
+fn the_field_sets_gain_and_flags_as_diaagc_and_mag_say() {
+    let mut encoder = running_at(9);
+    for (field, gain, weak, strong) in [
+        (1.0, 128, false, false),
+        (0.75, 191, false, false),
+        (0.4, 255, true, false),
+        (2.5, 0, false, true),
+    ] {
+        encoder.bus_mut().chip.set_field(field);
+        let diagnosis = encoder.diagnosis().unwrap();
+        assert_eq!(
+            (
+                diagnosis.gain(),
+                diagnosis.field_weak(),
+                diagnosis.field_strong()
+            ),
+            (gain, weak, strong)
+        );
+        let magnitude = encoder.read_register(Register::Mag).unwrap();
+        assert_eq!(magnitude < 4_800, weak);
+        assert_eq!(magnitude > 4_800, strong);
+    }
+}
+
+#[test]
+fn a_weak_magnet_that_may_set_the_error_flag_is_found_at_once() {
+    let mut encoder = running_at(9);
+    encoder.write_setting(Setting::ZPosL, 0x40).unwrap();
+    assert_eq!(encoder.angle_pipelined(), angle(9));
+    encoder.bus_mut().chip.set_field(0.1);
+    encoder.angle_pipelined().ok();
+    assert_eq!(encoder.angle_pipelined(), Err(Error::FieldWeak));
+}
+
+#[test]
+fn a_chip_that_has_not_settled_is_not_ready() {
+    let mut encoder = running_at(9);
+    encoder.bus_mut().chip.set_settled(false);
+    encoder.angle_pipelined().ok();
+    assert_eq!(encoder.angle_pipelined(), Err(Error::NotReady));
+    encoder.bus_mut().chip.set_settled(true);
+    encoder.angle_pipelined().ok();
+    assert_eq!(encoder.angle_pipelined(), angle(9));
+}
+
+#[test]
+fn a_stuck_and_a_jumping_position_look_like_positions() {
+    let mut encoder = running_at(9);
+    inject(&mut encoder, Fault::StuckPosition, 5);
+    encoder.angle_pipelined().unwrap();
+    encoder.bus_mut().chip.set_shaft(500);
+    encoder.angle_pipelined().unwrap();
+    assert_eq!(encoder.angle_pipelined(), angle(9));
+    encoder.bus_mut().faults.clear();
+    encoder.angle_pipelined().unwrap();
+    assert_eq!(encoder.angle_pipelined(), angle(500));
+    inject(&mut encoder, Fault::PositionJump(-600), 1);
+    encoder.angle_pipelined().unwrap();
+    assert_eq!(encoder.angle_pipelined(), angle(16_384 - 100));
+    assert_eq!(encoder.angle_pipelined(), angle(500));
+}
+
+#[test]
+fn a_suspended_driver_goes_on_where_it_was() {
+    let mut encoder = running_at(100);
+    encoder.bus_mut().chip.set_shaft(200);
+    encoder.angle_pipelined().unwrap();
+    let mut bus = encoder.bus_mut().clone();
+    let state = encoder.suspend();
+    let before = bus.faults.transfers();
+    let mut resumed = As5047p::resume(&mut bus, state);
+    assert_eq!(resumed.angle_pipelined(), angle(200));
+    assert_eq!(bus.faults.transfers() - before, 1);
+}
