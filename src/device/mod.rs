@@ -6,10 +6,11 @@
 //! its outputs, with fixed buffers and no allocation.
 //!
 //! Each device is split from the calls it makes by a small trait
-//! ([`spi::Message`], [`watchdog::Timer`]), so
+//! ([`spi::Message`], [`gpio::Chip`], [`gpio::Lines`], [`watchdog::Timer`]), so
 //! that the code that runs in the loop is tested, and simulated, with something
 //! other than a kernel behind it. The trait is a type parameter: with the
 //! kernel behind it nothing of the split is left in the machine code.
 
+pub mod gpio;
 pub mod spi;
 pub mod watchdog;

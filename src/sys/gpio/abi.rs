@@ -1,27 +1,13 @@
-//! `linux/gpio.h`: the GPIO character device, version 2 of its interface.
-//!
-//! See Documentation/userspace-api/gpio/chardev in the kernel's sources.
+//! The structures of `linux/gpio.h`, laid out as the kernel has them, which is
+//! asserted at compile time.
 
-use super::Errno;
-use super::ioctl::{Request, ioctl, ior, iowr};
 use core::fmt;
 use core::mem::offset_of;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// `GPIO_V2_LINES_MAX`: most lines of one request.
 pub const MAX_LINES: usize = 64;
 /// `GPIO_V2_LINE_NUM_ATTRS_MAX`: most attributes of one request.
 pub const MAX_ATTRIBUTES: usize = 10;
-
-const MAGIC: u8 = 0xB4;
-const GET_CHIP_INFO: Request = ior::<ChipInfo>(MAGIC, 0x01);
-const GET_LINE_INFO: Request = iowr::<LineInfo>(MAGIC, 0x05);
-const GET_LINE: Request = iowr::<LineRequest>(MAGIC, 0x07);
-const GET_VALUES: Request = iowr::<LineValues>(MAGIC, 0x0E);
-/// `GPIO_V2_LINE_SET_VALUES_IOCTL`, for whoever must make the call where
-/// nothing but a system call is allowed (signal-safety(7)). Its argument is
-/// one [`LineValues`].
-pub const SET_VALUES: Request = iowr::<LineValues>(MAGIC, 0x0F);
 
 /// Bits of [`LineInfo::flags`] and [`LineConfig::flags`]
 /// (`enum gpio_v2_line_flag`).
@@ -183,7 +169,8 @@ pub struct LineConfig {
     pub flags: u64,
     /// How many of `attributes` count.
     pub attribute_count: u32,
-    padding: [u32; 5],
+    /// Reserved, zero.
+    pub padding: [u32; 5],
     /// Deviations from the default; where several set the same for a line,
     /// the first wins.
     pub attributes: [LineConfigAttribute; MAX_ATTRIBUTES],
@@ -203,8 +190,10 @@ pub struct LineRequest {
     pub line_count: u32,
     /// Edge events the kernel shall hold: 0 for 16 a line; at most 1,024.
     pub event_buffer_size: u32,
-    padding: [u32; 5],
-    fd: i32,
+    /// Reserved, zero.
+    pub padding: [u32; 5],
+    /// The kernel's answer; see [`request_lines`].
+    pub fd: i32,
 }
 
 impl Default for LineRequest {
@@ -231,11 +220,14 @@ pub struct LineInfo {
     pub consumer: Name,
     /// The line's number on its chip.
     pub offset: u32,
-    attribute_count: u32,
+    /// How many of `attributes` count.
+    pub attribute_count: u32,
     /// What it is: bits of [`flag`].
     pub flags: u64,
-    attributes: [LineAttribute; MAX_ATTRIBUTES],
-    padding: [u32; 4],
+    /// What of the line's configuration the flags do not say.
+    pub attributes: [LineAttribute; MAX_ATTRIBUTES],
+    /// Reserved, zero.
+    pub padding: [u32; 4],
 }
 
 /// `struct gpio_v2_line_event`: one edge.
@@ -253,7 +245,8 @@ pub struct LineEvent {
     pub seqno: u32,
     /// Number of the event on its line, from 1.
     pub line_seqno: u32,
-    padding: [u32; 6],
+    /// Reserved, zero.
+    pub padding: [u32; 6],
 }
 
 impl LineEvent {
@@ -283,170 +276,14 @@ const _: () = {
     assert!(offset_of!(LineEvent, padding) == 24);
 };
 
-/// ioctl(`GPIO_GET_CHIPINFO_IOCTL`).
-///
-/// # Errors
-/// `ENOTTY` when this is no GPIO chip, `ENODEV` when it is gone.
-pub fn chip_info(chip: BorrowedFd<'_>) -> Result<ChipInfo, Errno> {
-    let mut info = ChipInfo::default();
-    // SAFETY: the kernel writes one `gpiochip_info`, whose layout is asserted.
-    unsafe { ioctl(chip, GET_CHIP_INFO, &raw mut info) }?;
-    Ok(info)
-}
-
-/// ioctl(`GPIO_V2_GET_LINEINFO_IOCTL`) for the line with number `offset`.
-///
-/// # Errors
-/// `EINVAL` when the chip has no such line.
-pub fn line_info(chip: BorrowedFd<'_>, offset: u32) -> Result<LineInfo, Errno> {
-    let mut info = LineInfo {
-        offset,
-        ..LineInfo::default()
-    };
-    // SAFETY: the kernel reads and writes one `gpio_v2_line_info`, whose layout
-    // is asserted.
-    unsafe { ioctl(chip, GET_LINE_INFO, &raw mut info) }?;
-    Ok(info)
-}
-
-/// ioctl(`GPIO_V2_GET_LINE_IOCTL`): takes the lines of `request` for this
-/// process. They are given back when the returned descriptor is closed.
-///
-/// # Errors
-/// `EBUSY` when a line has a user, `EINVAL` for a request that contradicts
-/// itself, `ENXIO` when edges are asked of a line without interrupt.
-pub fn request_lines(chip: BorrowedFd<'_>, request: &LineRequest) -> Result<OwnedFd, Errno> {
-    let mut request = *request;
-    // SAFETY: the kernel reads and writes one `gpio_v2_line_request`, whose
-    // layout is asserted.
-    unsafe { ioctl(chip, GET_LINE, &raw mut request) }?;
-    if request.fd <= 0 {
-        return Err(Errno(libc::EBADF));
-    }
-    // SAFETY: the kernel has just made this descriptor for us and nobody else
-    // knows of it.
-    Ok(unsafe { OwnedFd::from_raw_fd(request.fd) })
-}
-
-/// ioctl(`GPIO_V2_LINE_GET_VALUES_IOCTL`): the logical values of the lines in
-/// `mask`.
-///
-/// # Errors
-/// `EINVAL` when `mask` names no requested line; else the chip driver's.
-pub fn get_values(lines: BorrowedFd<'_>, mask: u64) -> Result<u64, Errno> {
-    let mut values = LineValues { bits: 0, mask };
-    // SAFETY: the kernel reads and writes one `gpio_v2_line_values`.
-    unsafe { ioctl(lines, GET_VALUES, &raw mut values) }?;
-    Ok(values.bits)
-}
-
-/// ioctl(`GPIO_V2_LINE_SET_VALUES_IOCTL`).
-///
-/// # Errors
-/// `EPERM` for an input, `EINVAL` when the mask names no requested line; else
-/// the chip driver's.
-pub fn set_values(lines: BorrowedFd<'_>, mut values: LineValues) -> Result<(), Errno> {
-    // SAFETY: the kernel reads one `gpio_v2_line_values`.
-    unsafe { ioctl(lines, SET_VALUES, &raw mut values) }?;
-    Ok(())
-}
-
-/// poll(2): whether there is something to read within `timeout_ms`.
-///
-/// # Errors
-/// The kernel's: `EINTR` when a signal came first.
-pub fn wait_readable(fd: BorrowedFd<'_>, timeout_ms: u16) -> Result<bool, Errno> {
-    let mut poll = libc::pollfd {
-        fd: fd.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
-    // SAFETY: one `pollfd`, and a count of one.
-    match unsafe { libc::poll(&raw mut poll, 1, i32::from(timeout_ms)) } {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(Errno::last()),
-    }
-}
-
-/// read(2) of edge events: as many as there are and `events` has room for;
-/// blocks until there is one.
-///
-/// # Errors
-/// The kernel's: `EAGAIN` on a non-blocking descriptor, `ENODEV` when the chip
-/// is gone.
-pub fn read_events(fd: BorrowedFd<'_>, events: &mut [LineEvent]) -> Result<usize, Errno> {
-    let room = size_of_val(events);
-    // SAFETY: `room` bytes may be written to `events`, and any bytes make a
-    // valid `LineEvent`, which holds nothing but integers.
-    let read = unsafe { libc::read(fd.as_raw_fd(), events.as_mut_ptr().cast(), room) };
-    let bytes = usize::try_from(read).map_err(|_| Errno::last())?;
-    Ok(bytes / size_of::<LineEvent>())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd;
-
-    #[test]
-    fn request_numbers_are_those_of_the_kernel_header() {
-        assert_eq!(
-            [
-                GET_CHIP_INFO,
-                GET_LINE_INFO,
-                GET_LINE,
-                GET_VALUES,
-                SET_VALUES
-            ],
-            [
-                0x8044_b401,
-                0xc100_b405,
-                0xc250_b407,
-                0xc010_b40e,
-                0xc010_b40f
-            ]
-        );
-    }
 
     #[test]
     fn a_name_ends_at_its_first_zero_and_never_fills_the_last_byte() {
         assert_eq!(Name::new("enable").as_str(), "enable");
         assert_eq!(Name::new(&"x".repeat(40)).as_str().len(), 31);
         assert_eq!(Name::default().as_str(), "");
-    }
-
-    #[test]
-    fn a_file_that_is_no_chip_answers_enotty() {
-        let null = std::fs::File::open("/dev/null").unwrap();
-        let refused = Errno(libc::ENOTTY);
-        assert_eq!(chip_info(null.as_fd()), Err(refused));
-        assert_eq!(line_info(null.as_fd(), 3), Err(refused));
-        assert_eq!(get_values(null.as_fd(), 1), Err(refused));
-        assert_eq!(
-            set_values(null.as_fd(), LineValues::default()),
-            Err(refused)
-        );
-        let request = request_lines(null.as_fd(), &LineRequest::default());
-        assert_eq!(request.err(), Some(refused));
-    }
-
-    #[test]
-    fn events_are_read_whole_from_a_descriptor() {
-        let (reader, mut writer) = std::io::pipe().unwrap();
-        let mut bytes = [0; 96];
-        bytes[..8].copy_from_slice(&77_u64.to_ne_bytes());
-        bytes[8..12].copy_from_slice(&LineEvent::FALLING.to_ne_bytes());
-        bytes[48 + 12..48 + 16].copy_from_slice(&5_u32.to_ne_bytes());
-        assert_eq!(wait_readable(reader.as_fd(), 0), Ok(false));
-        std::io::Write::write_all(&mut writer, &bytes).unwrap();
-        assert_eq!(wait_readable(reader.as_fd(), 0), Ok(true));
-        let mut events = [LineEvent::default(); 4];
-        assert_eq!(read_events(reader.as_fd(), &mut events), Ok(2));
-        assert_eq!(
-            (events[0].timestamp_ns, events[0].id),
-            (77, LineEvent::FALLING)
-        );
-        assert_eq!(events[1].offset, 5);
     }
 }

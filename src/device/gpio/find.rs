@@ -1,0 +1,128 @@
+//! Finding chips and lines. Allocates; for start-up.
+
+use super::{Chip, ChipInfo, Chips, GpioError};
+use crate::sys::Errno;
+
+/// How a line is named in a board file.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum LineId<'a> {
+    /// By its number on the chip, from 0.
+    Offset(u32),
+    /// By its name in the device tree (`gpio-line-names`).
+    Name(&'a str),
+}
+
+/// What all chips that can be opened are, in the order of their numbers.
+#[must_use]
+pub fn present_chips(chips: &impl Chips) -> Vec<ChipInfo> {
+    chips
+        .names()
+        .iter()
+        .filter_map(|name| chips.open(name).ok()?.info().ok())
+        .collect()
+}
+
+/// Opens the chip that is called `wanted`: its path, its name (`gpiochip0`) or
+/// its label (`30200000.gpio`). Labels stay the same from one boot to the next,
+/// names may not.
+///
+/// # Errors
+/// [`GpioError::NoChip`], [`GpioError::AmbiguousChip`], [`GpioError::Open`].
+pub fn find_chip<C: Chips>(chips: &C, wanted: &str) -> Result<(C::Chip, ChipInfo), GpioError> {
+    let names = chips.names();
+    if wanted.contains('/') || names.iter().any(|name| name == wanted) {
+        let chip = chips.open(wanted).map_err(GpioError::Open)?;
+        let info = chip.info().map_err(GpioError::Open)?;
+        return Ok((chip, info));
+    }
+    let (mut found, mut matches, mut present, mut unreadable) = (None, 0, 0, None);
+    for name in &names {
+        match open_with_info(chips, name) {
+            Ok((chip, info)) => {
+                present += 1;
+                if info.label.as_str() == wanted {
+                    matches += 1;
+                    found = Some((chip, info));
+                }
+            }
+            Err(errno) => unreadable = Some(errno),
+        }
+    }
+    match (found, matches) {
+        (Some(chip), 1) => Ok(chip),
+        (Some(_), _) => Err(GpioError::AmbiguousChip { matches }),
+        (None, _) => Err(GpioError::NoChip {
+            present,
+            unreadable,
+        }),
+    }
+}
+
+/// The number of `line` on `chip`, which is `info`.
+///
+/// # Errors
+/// [`GpioError::OffsetOutOfRange`], [`GpioError::NoLine`],
+/// [`GpioError::AmbiguousLine`], [`GpioError::Get`] when a line cannot be
+/// asked for its name.
+pub fn find_line(chip: &impl Chip, info: &ChipInfo, line: LineId<'_>) -> Result<u32, GpioError> {
+    let lines = info.lines;
+    match line {
+        LineId::Offset(offset) if offset < lines => Ok(offset),
+        LineId::Offset(offset) => Err(GpioError::OffsetOutOfRange { offset, lines }),
+        LineId::Name(name) => {
+            let named = lines_named(chip, lines, name).map_err(GpioError::Get)?;
+            the_only(named, lines)
+        }
+    }
+}
+
+/// The chip and number of the only line of the machine that is named `name`.
+///
+/// # Errors
+/// [`GpioError::NoLine`], [`GpioError::AmbiguousLine`]; chips that cannot be
+/// opened are passed over.
+pub fn find_named_line<C: Chips>(
+    chips: &C,
+    name: &str,
+) -> Result<(C::Chip, ChipInfo, u32), GpioError> {
+    let (mut found, mut lines) = (Vec::new(), 0);
+    for chip_name in chips.names() {
+        let Ok((chip, info)) = open_with_info(chips, &chip_name) else {
+            continue;
+        };
+        lines += info.lines;
+        let named = lines_named(&chip, info.lines, name).map_err(GpioError::Get)?;
+        found.extend(named.into_iter().map(|offset| (chip_name.clone(), offset)));
+    }
+    let (chip_name, offset) = the_only(found, lines)?;
+    let (chip, info) = open_with_info(chips, &chip_name).map_err(GpioError::Open)?;
+    Ok((chip, info, offset))
+}
+
+fn open_with_info<C: Chips>(chips: &C, name: &str) -> Result<(C::Chip, ChipInfo), Errno> {
+    let chip = chips.open(name)?;
+    let info = chip.info()?;
+    Ok((chip, info))
+}
+
+/// The numbers of all lines with this name. The kernel allows several.
+fn lines_named(chip: &impl Chip, lines: u32, name: &str) -> Result<Vec<u32>, Errno> {
+    let mut found = Vec::new();
+    for offset in 0..lines {
+        if chip.line_info(offset)?.name.as_str() == name {
+            found.push(offset);
+        }
+    }
+    Ok(found)
+}
+
+/// The one that was found among `lines` lines.
+fn the_only<T>(mut found: Vec<T>, lines: u32) -> Result<T, GpioError> {
+    match (found.pop(), found.len()) {
+        (None, _) => Err(GpioError::NoLine { lines }),
+        (Some(one), 0) => Ok(one),
+        (Some(_), others) => Err(GpioError::AmbiguousLine {
+            matches: others as u32 + 1,
+        }),
+    }
+}

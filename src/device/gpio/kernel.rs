@@ -1,0 +1,122 @@
+//! The GPIO traits, by the kernel.
+
+use super::{Chip, ChipInfo, Chips, Events, LineEvent, LineInfo, LineRequest, LineValues, Lines};
+use crate::sys::Errno;
+use crate::sys::gpio as calls;
+use std::fs::{self, File, OpenOptions};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+
+/// The chips in a directory of device nodes.
+#[derive(Clone, Debug)]
+pub struct KernelChips {
+    directory: PathBuf,
+}
+
+impl Default for KernelChips {
+    fn default() -> Self {
+        Self::new("/dev")
+    }
+}
+
+impl KernelChips {
+    /// The chips in `directory`, `/dev` on a running system.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+        }
+    }
+}
+
+impl Chips for KernelChips {
+    type Chip = KernelChip;
+
+    fn names(&self) -> Vec<String> {
+        let mut numbers: Vec<u32> = fs::read_dir(&self.directory)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name();
+                name.to_str()?.strip_prefix("gpiochip")?.parse().ok()
+            })
+            .collect();
+        numbers.sort_unstable();
+        numbers.iter().map(|n| format!("gpiochip{n}")).collect()
+    }
+
+    fn open(&self, name: &str) -> Result<KernelChip, Errno> {
+        // `join` takes an absolute path as it is.
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.directory.join(name))
+            .map(KernelChip)
+            .map_err(|error| Errno(error.raw_os_error().unwrap_or(0)))
+    }
+}
+
+/// An open chip.
+#[derive(Debug)]
+pub struct KernelChip(File);
+
+impl Chip for KernelChip {
+    type Lines = KernelLines;
+
+    fn info(&self) -> Result<ChipInfo, Errno> {
+        calls::chip_info(self.0.as_fd())
+    }
+
+    fn line_info(&self, offset: u32) -> Result<LineInfo, Errno> {
+        calls::line_info(self.0.as_fd(), offset)
+    }
+
+    fn request(&self, request: &LineRequest) -> Result<KernelLines, Errno> {
+        calls::request_lines(self.0.as_fd(), request).map(KernelLines)
+    }
+}
+
+/// Requested lines. Dropping them gives them back: outputs then do what the
+/// chip's driver likes, often keep their value.
+#[derive(Debug)]
+pub struct KernelLines(OwnedFd);
+
+impl Lines for KernelLines {
+    type Events = KernelEvents;
+
+    #[inline]
+    fn get(&self, mask: u64) -> Result<u64, Errno> {
+        calls::get_values(self.0.as_fd(), mask)
+    }
+
+    #[inline]
+    fn set(&self, values: LineValues) -> Result<(), Errno> {
+        calls::set_values(self.0.as_fd(), values)
+    }
+
+    fn events(&self) -> Result<KernelEvents, Errno> {
+        self.0
+            .try_clone()
+            .map(KernelEvents)
+            .map_err(|error| Errno(error.raw_os_error().unwrap_or(0)))
+    }
+}
+
+impl AsRawFd for KernelLines {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// The edge events of requested lines.
+#[derive(Debug)]
+pub struct KernelEvents(OwnedFd);
+
+impl Events for KernelEvents {
+    fn read(&mut self, events: &mut [LineEvent], timeout_ms: u16) -> Result<usize, Errno> {
+        if !calls::wait_readable(self.0.as_fd(), timeout_ms)? {
+            return Ok(0);
+        }
+        calls::read_events(self.0.as_fd(), events)
+    }
+}

@@ -1,0 +1,253 @@
+//! The inputs, and the outputs, of one chip.
+
+use super::map::ChannelMap;
+use super::request::{self, Line};
+use super::{
+    Chip, EdgeLatch, EdgeReader, GpioError, InputLine, LineValues, Lines, OutputLine, flag,
+};
+use crate::cycle::image::DigitalInputs;
+use crate::sys::{self, Errno};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+
+/// All inputs of one chip: one request, read by one ioctl.
+#[derive(Debug)]
+pub struct InputLines<L> {
+    lines: L,
+    map: ChannelMap,
+    line_mask: u64,
+    /// Channels whose edges come from the latch.
+    latched: u32,
+    latch: Arc<EdgeLatch>,
+    /// The levels of the last reading.
+    previous: Option<u32>,
+}
+
+/// Inputs, and the reader of their edges where some are latched.
+pub type RequestedInputs<L> = (InputLines<L>, Option<EdgeReader<<L as Lines>::Events>>);
+
+impl<L: Lines> InputLines<L> {
+    /// Requests `inputs` from `chip`. Allocates; for start-up.
+    ///
+    /// With latched inputs among them, the second result is to be run in a
+    /// thread of its own ([`EdgeReader::run`]). If it is dropped instead, those
+    /// inputs are treated as if they were not latched.
+    ///
+    /// # Errors
+    /// [`GpioError`].
+    pub fn request<C: Chip<Lines = L>>(
+        chip: &C,
+        inputs: &[InputLine],
+    ) -> Result<RequestedInputs<L>, GpioError> {
+        let (ordered, lines, map) = take(chip, inputs.iter().map(Line::from).collect())?;
+        let line_mask = map.line_mask();
+        let latched = map.image_of(request::mask_of(&ordered, Line::is_latched));
+        let latch = Arc::new(EdgeLatch::default());
+        let reader = if latched == 0 {
+            None
+        } else {
+            let events = lines.events().map_err(GpioError::Request)?;
+            let levels = map.image_of(lines.get(line_mask).map_err(GpioError::Get)?);
+            let latched_lines = ordered
+                .iter()
+                .filter(|line| line.is_latched())
+                .map(|line| (line.channel, line.offset));
+            Some(EdgeReader::new(
+                events,
+                Arc::clone(&latch),
+                latched_lines,
+                levels,
+            ))
+        };
+        let this = Self {
+            lines,
+            map,
+            line_mask,
+            latched,
+            latch,
+            previous: None,
+        };
+        Ok((this, reader))
+    }
+
+    /// Reads all inputs: one ioctl, no allocation. Channels that are not of
+    /// this chip are 0 throughout, so that the readings of several chips can
+    /// be combined with `|`.
+    ///
+    /// The edges of a latched input come from the latch alone, each once, but
+    /// perhaps a cycle later than the level; those of other inputs from the
+    /// difference to the last reading. The first reading has no edges.
+    ///
+    /// # Errors
+    /// [`GpioError::Get`]. Edges are kept for the next reading then.
+    pub fn read(&mut self) -> Result<DigitalInputs, GpioError> {
+        let bits = self.lines.get(self.line_mask).map_err(GpioError::Get)?;
+        let levels = self.map.image_of(bits);
+        let latched_edges = self.latch.take();
+        let Some(previous) = self.previous.replace(levels) else {
+            return Ok(DigitalInputs {
+                levels,
+                ..DigitalInputs::default()
+            });
+        };
+        let by_level = if self.latch.is_abandoned() {
+            u32::MAX
+        } else {
+            !self.latched
+        };
+        Ok(DigitalInputs {
+            levels,
+            rose: (levels & !previous & by_level) | latched_edges.rose,
+            fell: (previous & !levels & by_level) | latched_edges.fell,
+        })
+    }
+
+    /// The channels of these inputs, one bit each.
+    pub fn channels(&self) -> u32 {
+        self.map.image_mask()
+    }
+
+    /// The channels that are latched, unless their reader is gone.
+    pub fn latched(&self) -> u32 {
+        if self.latch.is_abandoned() {
+            0
+        } else {
+            self.latched
+        }
+    }
+}
+
+/// All outputs of one chip: one request, set by one ioctl.
+#[derive(Debug)]
+pub struct OutputLines<L> {
+    lines: L,
+    map: ChannelMap,
+    safe: LineValues,
+}
+
+impl<L: Lines> OutputLines<L> {
+    /// Requests `outputs` from `chip`, at their safe values. Allocates; for
+    /// start-up.
+    ///
+    /// # Errors
+    /// [`GpioError`].
+    pub fn request<C: Chip<Lines = L>>(
+        chip: &C,
+        outputs: &[OutputLine],
+    ) -> Result<Self, GpioError> {
+        let (_, lines, map) = take(chip, outputs.iter().map(Line::from).collect())?;
+        let safe_channels = outputs
+            .iter()
+            .filter(|line| line.safe)
+            .fold(0, |image, line| image | 1 << line.channel);
+        let safe = LineValues {
+            bits: map.lines_of(safe_channels),
+            mask: map.line_mask(),
+        };
+        Ok(Self { lines, map, safe })
+    }
+
+    /// Sets all outputs to their channels in `image`: one ioctl, no
+    /// allocation. Other channels are ignored.
+    ///
+    /// # Errors
+    /// [`GpioError::Set`].
+    #[inline]
+    pub fn write(&mut self, image: u32) -> Result<(), GpioError> {
+        let values = LineValues {
+            bits: self.map.lines_of(image),
+            mask: self.safe.mask,
+        };
+        self.lines.set(values).map_err(GpioError::Set)
+    }
+
+    /// Sets all outputs to their safe values: one ioctl, no allocation.
+    ///
+    /// # Errors
+    /// [`GpioError::Set`].
+    pub fn write_safe(&mut self) -> Result<(), GpioError> {
+        self.lines.set(self.safe).map_err(GpioError::Set)
+    }
+
+    /// Reads the outputs back: one ioctl, no allocation. Where the chip can
+    /// sense a pin that it drives this is the level on the pin, so that a short
+    /// circuit or an open drain held low from outside shows; where it cannot,
+    /// its driver answers what was written. Which one is the driver's matter.
+    ///
+    /// # Errors
+    /// [`GpioError::Get`].
+    pub fn read_back(&self) -> Result<u32, GpioError> {
+        let bits = self.lines.get(self.safe.mask).map_err(GpioError::Get)?;
+        Ok(self.map.image_of(bits))
+    }
+
+    /// The channels of these outputs, one bit each.
+    pub fn channels(&self) -> u32 {
+        self.map.image_mask()
+    }
+
+    /// The safe value of each channel.
+    pub fn safe_image(&self) -> u32 {
+        self.map.image_of(self.safe.bits)
+    }
+}
+
+impl<L: AsRawFd> OutputLines<L> {
+    /// What a signal handler, or a thread that watches the loop, needs to
+    /// drive these outputs safe without this object. Valid for as long as this
+    /// object lives: the descriptor is its own.
+    #[must_use]
+    pub fn safe_frame(&self) -> SafeFrame {
+        let mut argument = [0; 16];
+        argument[..8].copy_from_slice(&self.safe.bits.to_ne_bytes());
+        argument[8..].copy_from_slice(&self.safe.mask.to_ne_bytes());
+        SafeFrame {
+            fd: self.lines.as_raw_fd(),
+            request: sys::gpio::SET_VALUES,
+            argument,
+        }
+    }
+}
+
+/// An ioctl that drives the outputs of a chip safe: ioctl(`fd`, `request`, a
+/// pointer to `argument`).
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct SafeFrame {
+    /// The descriptor of the line request.
+    pub fd: RawFd,
+    /// `GPIO_V2_LINE_SET_VALUES_IOCTL`.
+    pub request: u32,
+    /// `struct gpio_v2_line_values`, byte for byte.
+    pub argument: [u8; 16],
+}
+
+/// Takes `lines` from `chip` as one request.
+fn take<C: Chip>(
+    chip: &C,
+    lines: Vec<Line>,
+) -> Result<(Vec<Line>, C::Lines, ChannelMap), GpioError> {
+    let lines = request::in_channel_order(lines)?;
+    let request = request::build(&lines)?;
+    let channels: Vec<u8> = lines.iter().map(|line| line.channel).collect();
+    match chip.request(&request) {
+        Ok(requested) => Ok((lines, requested, ChannelMap::new(&channels))),
+        Err(errno) => Err(why_refused(chip, &lines, errno)),
+    }
+}
+
+/// The reason behind what the kernel answered to a request for `lines`.
+fn why_refused(chip: &impl Chip, lines: &[Line], errno: Errno) -> GpioError {
+    let used = |line: &Line| {
+        let info = chip.line_info(line.offset).ok()?;
+        (info.flags & flag::USED != 0).then_some(GpioError::Busy {
+            offset: line.offset,
+            consumer: info.consumer,
+        })
+    };
+    match errno.0 {
+        libc::EBUSY => lines.iter().find_map(used),
+        libc::ENXIO if lines.iter().any(Line::is_latched) => Some(GpioError::NoInterrupt),
+        _ => None,
+    }
+    .unwrap_or(GpioError::Request(errno))
+}

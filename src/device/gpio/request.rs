@@ -1,0 +1,235 @@
+//! From the lines of a board file to one request of the kernel.
+
+use super::{GpioError, LineRequest, Name, flag};
+use crate::cycle::image::MAX_DIGITAL;
+use crate::sys::gpio::{LineAttribute, LineConfigAttribute, MAX_ATTRIBUTES};
+
+/// What others are told when they ask for one of our lines.
+pub const CONSUMER: Name = Name::new("steadfast");
+
+/// Edge events the kernel is asked to hold for a request with latched inputs:
+/// the most it allows (`GPIO_V2_LINES_MAX * 16` in gpiolib-cdev.c).
+const EVENT_BUFFER_SIZE: u32 = 1_024;
+
+/// The pull of a line.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum Bias {
+    /// As the device tree or the boot loader left it.
+    #[default]
+    AsIs,
+    /// None.
+    Disabled,
+    /// Up.
+    PullUp,
+    /// Down.
+    PullDown,
+}
+
+/// How an output drives its line.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum Drive {
+    /// Both ways.
+    #[default]
+    PushPull,
+    /// Low only.
+    OpenDrain,
+    /// High only.
+    OpenSource,
+}
+
+/// An input of the process image.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct InputLine {
+    /// Its bit in the process image, below 32.
+    pub channel: u8,
+    /// Its number on the chip.
+    pub offset: u32,
+    /// Active means physically low.
+    pub active_low: bool,
+    /// Its pull.
+    pub bias: Bias,
+    /// A level counts once it has been stable for so many microseconds; 0 for
+    /// at once. The kernel does it in software where the chip cannot, which
+    /// delays an edge by as much.
+    pub debounce_us: u32,
+    /// Pulses shorter than a period are to be seen.
+    pub latch: bool,
+}
+
+/// An output of the process image.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutputLine {
+    /// Its bit in the process image, below 32.
+    pub channel: u8,
+    /// Its number on the chip.
+    pub offset: u32,
+    /// Active means physically low.
+    pub active_low: bool,
+    /// How it drives.
+    pub drive: Drive,
+    /// Its pull.
+    pub bias: Bias,
+    /// Its safe value, logical.
+    pub safe: bool,
+}
+
+/// A line of either direction, as the kernel has it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) channel: u8,
+    pub(super) offset: u32,
+    flags: u64,
+    debounce_us: u32,
+    initial: bool,
+}
+
+const fn bias_flags(bias: Bias) -> u64 {
+    match bias {
+        Bias::AsIs => 0,
+        Bias::Disabled => flag::BIAS_DISABLED,
+        Bias::PullUp => flag::BIAS_PULL_UP,
+        Bias::PullDown => flag::BIAS_PULL_DOWN,
+    }
+}
+
+const fn when(condition: bool, flags: u64) -> u64 {
+    if condition { flags } else { 0 }
+}
+
+impl From<&InputLine> for Line {
+    fn from(line: &InputLine) -> Self {
+        Self {
+            channel: line.channel,
+            offset: line.offset,
+            flags: flag::INPUT
+                | when(line.active_low, flag::ACTIVE_LOW)
+                | bias_flags(line.bias)
+                | when(line.latch, flag::EDGE_RISING | flag::EDGE_FALLING),
+            debounce_us: line.debounce_us,
+            initial: false,
+        }
+    }
+}
+
+impl From<&OutputLine> for Line {
+    fn from(line: &OutputLine) -> Self {
+        let drive = match line.drive {
+            Drive::PushPull => 0,
+            Drive::OpenDrain => flag::OPEN_DRAIN,
+            Drive::OpenSource => flag::OPEN_SOURCE,
+        };
+        Self {
+            channel: line.channel,
+            offset: line.offset,
+            flags: flag::OUTPUT
+                | when(line.active_low, flag::ACTIVE_LOW)
+                | bias_flags(line.bias)
+                | drive,
+            debounce_us: 0,
+            initial: line.safe,
+        }
+    }
+}
+
+impl Line {
+    /// Whether its edges are reported.
+    pub(super) const fn is_latched(&self) -> bool {
+        self.flags & flag::EDGE_RISING != 0
+    }
+}
+
+/// `lines` in the order of their channels.
+///
+/// # Errors
+/// No line at all; a channel out of range; a channel or a line that stands
+/// twice.
+pub(super) fn in_channel_order(mut lines: Vec<Line>) -> Result<Vec<Line>, GpioError> {
+    lines.sort_unstable_by_key(|line| line.channel);
+    let last = lines.last().ok_or(GpioError::NoLines)?.channel;
+    if usize::from(last) >= MAX_DIGITAL {
+        return Err(GpioError::ChannelOutOfRange { channel: last });
+    }
+    for (i, line) in lines.iter().enumerate() {
+        for other in &lines[..i] {
+            if other.channel == line.channel {
+                let channel = line.channel;
+                return Err(GpioError::DuplicateChannel { channel });
+            }
+            if other.offset == line.offset {
+                let offset = line.offset;
+                return Err(GpioError::DuplicateLine { offset });
+            }
+        }
+    }
+    Ok(lines)
+}
+
+/// The request for `lines`, in their order. Outputs begin at their initial
+/// value.
+///
+/// The flags of the first line are the default; every other kind of line costs
+/// one of the request's 10 attributes, as does every debounce time, and the
+/// values of the outputs.
+///
+/// # Errors
+/// [`GpioError::TooManyKinds`].
+pub(super) fn build(lines: &[Line]) -> Result<LineRequest, GpioError> {
+    let mut request = LineRequest {
+        consumer: CONSUMER,
+        line_count: lines.len() as u32,
+        ..LineRequest::default()
+    };
+    for (offset, line) in request.offsets.iter_mut().zip(lines) {
+        *offset = line.offset;
+    }
+    if lines.iter().any(Line::is_latched) {
+        request.event_buffer_size = EVENT_BUFFER_SIZE;
+    }
+    let default = lines.first().ok_or(GpioError::NoLines)?.flags;
+    request.config.flags = default;
+    let mut attributes = Vec::new();
+    if default & flag::OUTPUT != 0 {
+        attributes.push(LineConfigAttribute {
+            attribute: LineAttribute::output_values(mask_of(lines, |line| line.initial)),
+            mask: mask_of(lines, |_| true),
+        });
+    }
+    for flags in distinct(lines, |line| line.flags, default) {
+        attributes.push(LineConfigAttribute {
+            attribute: LineAttribute::flags(flags),
+            mask: mask_of(lines, |line| line.flags == flags),
+        });
+    }
+    for us in distinct(lines, |line| line.debounce_us, 0) {
+        attributes.push(LineConfigAttribute {
+            attribute: LineAttribute::debounce_us(us),
+            mask: mask_of(lines, |line| line.debounce_us == us),
+        });
+    }
+    if attributes.len() > MAX_ATTRIBUTES {
+        return Err(GpioError::TooManyKinds);
+    }
+    request.config.attributes[..attributes.len()].copy_from_slice(&attributes);
+    request.config.attribute_count = attributes.len() as u32;
+    Ok(request)
+}
+
+/// A bit for each line that `is` so.
+pub(super) fn mask_of(lines: &[Line], is: impl Fn(&Line) -> bool) -> u64 {
+    lines
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| is(line))
+        .fold(0, |mask, (i, _)| mask | 1 << i)
+}
+
+/// The values that `of` takes on `lines`, each once, without `default`.
+fn distinct<T: PartialEq>(lines: &[Line], of: impl Fn(&Line) -> T, default: T) -> Vec<T> {
+    let mut found = Vec::new();
+    for value in lines.iter().map(of) {
+        if value != default && !found.contains(&value) {
+            found.push(value);
+        }
+    }
+    found
+}

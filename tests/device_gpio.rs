@@ -1,0 +1,314 @@
+//! GPIO against a stub in the place of the kernel's GPIO interface: what is
+//! requested, what one cycle costs, and what each refusal is told as.
+
+mod device_stub;
+
+use device_stub::{StubChip, chip, input};
+use steadfast::cycle::image::DigitalInputs;
+use steadfast::device::gpio::{
+    Bias, Chips, Drive, GpioError, InputLine, InputLines, KernelChips, LineId, LineValues, Name,
+    OutputLine, OutputLines, Wanted, find_chip, find_line, find_named_line, flag, present_chips,
+};
+use steadfast::sys::Errno;
+use steadfast::sys::gpio::{LineAttribute, LineConfigAttribute};
+
+struct StubChips(Vec<Result<StubChip, Errno>>);
+
+impl Chips for StubChips {
+    type Chip = StubChip;
+
+    fn names(&self) -> Vec<String> {
+        (0..self.0.len()).map(|n| format!("gpiochip{n}")).collect()
+    }
+
+    fn open(&self, name: &str) -> Result<StubChip, Errno> {
+        let number = name.trim_start_matches(|c: char| !c.is_ascii_digit());
+        let number: usize = number.parse().map_err(|_| Errno(2))?;
+        self.0[number].clone()
+    }
+}
+
+fn board() -> StubChips {
+    StubChips(vec![
+        Ok(chip("gpiochip0", "30200000.gpio", &["", "estop", "twice"])),
+        Ok(chip("gpiochip1", "30210000.gpio", &["brake", "twice"])),
+        Ok(chip("gpiochip2", "expander", &["same", "same"])),
+        Ok(chip("gpiochip3", "expander", &[])),
+    ])
+}
+
+fn output(channel: u8, offset: u32, safe: bool) -> OutputLine {
+    OutputLine {
+        channel,
+        offset,
+        safe,
+        ..OutputLine::default()
+    }
+}
+
+#[test]
+fn a_chip_is_found_by_label_name_and_path() {
+    let board = board();
+    for wanted in ["30210000.gpio", "gpiochip1", "/dev/gpiochip1"] {
+        let (_, info) = find_chip(&board, wanted).ok().unwrap();
+        assert_eq!(info.name.as_str(), "gpiochip1", "{wanted}");
+    }
+    let none = find_chip(&board, "nowhere").err();
+    let wanted = GpioError::NoChip {
+        present: 4,
+        unreadable: None,
+    };
+    assert_eq!(none, Some(wanted));
+    let both = find_chip(&board, "expander").err();
+    assert_eq!(both, Some(GpioError::AmbiguousChip { matches: 2 }));
+    let locked = StubChips(vec![Err(Errno(13))]);
+    let wanted = GpioError::NoChip {
+        present: 0,
+        unreadable: Some(Errno(13)),
+    };
+    assert_eq!(find_chip(&locked, "expander").err(), Some(wanted));
+    let opened = find_chip(&locked, "gpiochip0").err();
+    assert_eq!(opened, Some(GpioError::Open(Errno(13))));
+}
+
+#[test]
+fn a_missing_chip_is_told_with_a_list_of_what_there_is() {
+    let board = board();
+    let error = find_chip(&board, "30200000").err().unwrap();
+    let present = present_chips(&board);
+    let words = error
+        .explain(Wanted {
+            chip: "30200000",
+            line: "",
+            present: &present,
+        })
+        .to_string();
+    assert_eq!(
+        words,
+        "no GPIO chip has the name or label \"30200000\"; this machine has gpiochip0 \
+         (30200000.gpio, 3 lines), gpiochip1 (30210000.gpio, 2 lines), gpiochip2 (expander, \
+         2 lines), gpiochip3 (expander, 0 lines)"
+    );
+}
+
+#[test]
+fn a_line_is_found_by_number_and_by_name() {
+    let board = board();
+    let (chip, info) = find_chip(&board, "gpiochip0").ok().unwrap();
+    let find = |line| find_line(&chip, &info, line);
+    assert_eq!(find(LineId::Offset(2)), Ok(2));
+    assert_eq!(find(LineId::Name("estop")), Ok(1));
+    let beyond = GpioError::OffsetOutOfRange {
+        offset: 3,
+        lines: 3,
+    };
+    assert_eq!(find(LineId::Offset(3)), Err(beyond));
+    assert_eq!(
+        find(LineId::Name("lamp")),
+        Err(GpioError::NoLine { lines: 3 })
+    );
+    let (chip, info) = find_chip(&board, "gpiochip2").ok().unwrap();
+    assert_eq!(
+        find_line(&chip, &info, LineId::Name("same")),
+        Err(GpioError::AmbiguousLine { matches: 2 })
+    );
+}
+
+#[test]
+fn a_line_name_alone_finds_its_chip() {
+    let board = board();
+    let (_, info, offset) = find_named_line(&board, "brake").ok().unwrap();
+    assert_eq!((info.name.as_str(), offset), ("gpiochip1", 0));
+    let twice = find_named_line(&board, "twice").err();
+    assert_eq!(twice, Some(GpioError::AmbiguousLine { matches: 2 }));
+    let none = find_named_line(&board, "lamp").err();
+    assert_eq!(none, Some(GpioError::NoLine { lines: 7 }));
+}
+
+#[test]
+fn outputs_are_requested_at_their_safe_values_in_one_request() {
+    let chip = chip("gpiochip0", "", &[]);
+    let lines = [
+        output(5, 20, true),
+        OutputLine {
+            active_low: true,
+            ..output(3, 11, false)
+        },
+        OutputLine {
+            drive: Drive::OpenDrain,
+            bias: Bias::PullUp,
+            ..output(4, 12, true)
+        },
+    ];
+    let outputs = OutputLines::request(&chip, &lines).unwrap();
+    let requests = chip.wires.requests.borrow();
+    let [request] = requests.as_slice() else {
+        panic!("{} requests instead of one", requests.len());
+    };
+    assert_eq!(request.offsets[..4], [11, 12, 20, 0]);
+    assert_eq!(request.line_count, 3);
+    assert_eq!(request.consumer.as_str(), "steadfast");
+    assert_eq!(request.config.flags, flag::OUTPUT | flag::ACTIVE_LOW);
+    assert_eq!(request.config.attribute_count, 3);
+    let drain = flag::OUTPUT | flag::OPEN_DRAIN | flag::BIAS_PULL_UP;
+    let attribute = |attribute, mask| LineConfigAttribute { attribute, mask };
+    assert_eq!(
+        request.config.attributes[..3],
+        [
+            attribute(LineAttribute::output_values(0b110), 0b111),
+            attribute(LineAttribute::flags(drain), 0b010),
+            attribute(LineAttribute::flags(flag::OUTPUT), 0b100),
+        ]
+    );
+    assert_eq!(outputs.channels(), 0b11_1000);
+    assert_eq!(outputs.safe_image(), 0b11_0000);
+    assert!(chip.wires.sets.borrow().is_empty(), "no second call needed");
+}
+
+#[test]
+fn all_outputs_are_set_by_one_call_and_other_channels_are_ignored() {
+    let chip = chip("gpiochip0", "", &[]);
+    let lines = [output(1, 7, true), output(2, 9, false), output(8, 4, true)];
+    let mut outputs = OutputLines::request(&chip, &lines).unwrap();
+    outputs.write(0xFFFF_FFFB).unwrap();
+    outputs.write_safe().unwrap();
+    let mask = 0b111;
+    assert_eq!(
+        *chip.wires.sets.borrow(),
+        [
+            LineValues { bits: 0b101, mask },
+            LineValues { bits: 0b101, mask },
+        ]
+    );
+    outputs.write(0b100).unwrap();
+    let last = chip.wires.sets.borrow()[2];
+    assert_eq!(last, LineValues { bits: 0b010, mask });
+    chip.wires.levels.set(0b110);
+    assert_eq!(outputs.read_back(), Ok(1 << 2 | 1 << 8));
+    chip.wires.refuse.set(Some(Errno(5)));
+    assert_eq!(outputs.write(0), Err(GpioError::Set(Errno(5))));
+    assert_eq!(outputs.read_back(), Err(GpioError::Get(Errno(5))));
+}
+
+#[test]
+fn the_safe_frame_is_the_set_ioctl_byte_for_byte() {
+    let chip = chip("gpiochip0", "", &[]);
+    let lines = [output(0, 7, false), output(1, 9, true)];
+    let frame = OutputLines::request(&chip, &lines).unwrap().safe_frame();
+    assert_eq!((frame.fd, frame.request), (42, 0xc010_b40f));
+    let (bits, mask) = frame.argument.split_at(8);
+    assert_eq!(bits, 0b10_u64.to_ne_bytes());
+    assert_eq!(mask, 0b11_u64.to_ne_bytes());
+}
+
+#[test]
+fn inputs_are_read_by_one_call_and_edges_are_the_difference() {
+    let chip = chip("gpiochip0", "", &[]);
+    let lines = [input(9, 3), input(8, 2), input(10, 30)];
+    let (mut inputs, reader) = InputLines::request(&chip, &lines).unwrap();
+    assert!(reader.is_none());
+    assert_eq!(inputs.channels(), 0b111 << 8);
+    assert_eq!(chip.wires.requests.borrow()[0].offsets[..3], [2, 3, 30]);
+    assert_eq!(chip.wires.requests.borrow()[0].event_buffer_size, 0);
+    let mut read = |levels| {
+        chip.wires.levels.set(levels);
+        inputs.read().unwrap()
+    };
+    let digital = |levels: u32, rose: u32, fell: u32| DigitalInputs {
+        levels: levels << 8,
+        rose: rose << 8,
+        fell: fell << 8,
+    };
+    assert_eq!(read(0b001), digital(0b001, 0, 0), "the first has no edges");
+    assert_eq!(read(0b110), digital(0b110, 0b110, 0b001));
+    assert_eq!(read(0b110), digital(0b110, 0, 0));
+    assert_eq!(chip.wires.gets.get(), 3);
+}
+
+#[test]
+fn a_reading_that_failed_is_an_error_and_loses_no_edge() {
+    let chip = chip("gpiochip0", "", &[]);
+    let (mut inputs, _) = InputLines::request(&chip, &[input(0, 3)]).unwrap();
+    inputs.read().unwrap();
+    chip.wires.levels.set(1);
+    chip.wires.refuse.set(Some(Errno(121)));
+    assert_eq!(inputs.read(), Err(GpioError::Get(Errno(121))));
+    chip.wires.refuse.set(None);
+    assert_eq!(inputs.read().unwrap().rose, 1);
+}
+
+#[test]
+fn a_line_in_use_is_told_with_its_user() {
+    let mut chip = chip("gpiochip0", "", &["", "", ""]);
+    chip.lines[2].flags = flag::USED;
+    chip.lines[2].consumer = Name::new("regulator-vmmc");
+    chip.wires.refuse.set(Some(Errno(16)));
+    let refused = OutputLines::request(&chip, &[output(0, 1, false), output(1, 2, false)]);
+    let wanted = GpioError::Busy {
+        offset: 2,
+        consumer: Name::new("regulator-vmmc"),
+    };
+    let error = refused.err().unwrap();
+    assert_eq!(error, wanted);
+    let words = error.explain(Wanted {
+        chip: "gpiochip0",
+        line: "lamp",
+        present: &[],
+    });
+    assert!(words.to_string().contains("in use by regulator-vmmc"));
+}
+
+#[test]
+fn what_the_kernel_refuses_for_another_reason_is_told_apart() {
+    let latched = InputLine {
+        latch: true,
+        ..input(0, 3)
+    };
+    let chip = chip("gpiochip0", "", &[]);
+    chip.wires.refuse.set(Some(Errno(6)));
+    let refused = |lines: &[InputLine]| InputLines::request(&chip, lines).err();
+    assert_eq!(refused(&[latched]), Some(GpioError::NoInterrupt));
+    let plain = Some(GpioError::Request(Errno(6)));
+    assert_eq!(refused(&[input(6, 5)]), plain);
+}
+
+#[test]
+fn a_contradictory_list_of_lines_is_refused_before_the_kernel_is_asked() {
+    let chip = chip("gpiochip0", "", &[]);
+    let refused = |lines: &[InputLine]| InputLines::request(&chip, lines).err();
+    assert_eq!(refused(&[]), Some(GpioError::NoLines));
+    assert_eq!(
+        refused(&[input(32, 1)]),
+        Some(GpioError::ChannelOutOfRange { channel: 32 })
+    );
+    assert_eq!(
+        refused(&[input(3, 1), input(3, 2)]),
+        Some(GpioError::DuplicateChannel { channel: 3 })
+    );
+    assert_eq!(
+        refused(&[input(3, 1), input(4, 1)]),
+        Some(GpioError::DuplicateLine { offset: 1 })
+    );
+    let all_different: Vec<_> = (0..12)
+        .map(|n| InputLine {
+            debounce_us: 100 + u32::from(n),
+            ..input(n, u32::from(n))
+        })
+        .collect();
+    assert_eq!(refused(&all_different), Some(GpioError::TooManyKinds));
+    assert!(chip.wires.requests.borrow().is_empty());
+}
+
+#[test]
+fn chips_of_a_directory_are_listed_by_number_and_a_file_that_is_none_is_refused() {
+    let directory = std::env::temp_dir().join(format!("steadfast-{}-chips", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    for name in ["gpiochip10", "gpiochip2", "gpiochipx", "gpio"] {
+        std::fs::write(directory.join(name), "").unwrap();
+    }
+    let chips = KernelChips::new(&directory);
+    let (names, opened) = (chips.names(), find_chip(&chips, "gpiochip2").err());
+    std::fs::remove_dir_all(&directory).unwrap();
+    assert_eq!(names, ["gpiochip2", "gpiochip10"]);
+    assert_eq!(opened, Some(GpioError::Open(Errno(25))), "ENOTTY");
+}
