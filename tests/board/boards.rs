@@ -152,6 +152,9 @@ pub(crate) const RASPBERRYPI4_64: Board = Board {
             name: "spi-bcm2835",
             parameters: "polling_limit_us=10000",
         },
+        // What restarts the board. As a watchdog it is of no use here: the
+        // emulator resets as soon as it is started, with no timeout.
+        Module::plain("bcm2835_wdt"),
         Module::plain("cuse"),
     ],
     gpio: "/machine/soc/peripherals/gpio",

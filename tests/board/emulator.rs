@@ -57,7 +57,7 @@ impl<'a> Boot<'a> {
             board,
             files: Vec::new(),
             time: Time::Instructions,
-            cpus: 1,
+            cpus: board.cpus,
         }
     }
 
