@@ -68,6 +68,17 @@ fn root(host: &Host, board: &Board, files: &[GuestFile], script: &str) -> Result
     root.directory("/usr/sbin");
     // init's own standard streams, before devtmpfs is mounted.
     root.character_device("/dev/console", 5, 1);
+    // util-linux's chrt, which busybox lacks, and its C library.
+    root.directory("/lib");
+    for library in ["ld-linux-aarch64.so.1", "libc.so.6"] {
+        let content = host.read_kernel_file(&format!("libc/{library}"))?;
+        root.file(&format!("/lib/{library}"), 0o755, &content);
+    }
+    root.file(
+        "/usr/bin/chrt",
+        0o755,
+        &host.read_kernel_file("usr/bin/chrt")?,
+    );
     root.file(
         "/bin/busybox",
         0o755,
@@ -104,7 +115,8 @@ fn init(board: &Board) -> String {
     script += &format!(
         "echo; echo '{BOOTED}'\n\
          sh /test\n\
-         echo; echo \"{ENDED} $?\"\n\
+         status=$?\n\
+         echo; echo \"{ENDED} $status\"\n\
          reboot -f\n"
     );
     script
