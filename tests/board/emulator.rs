@@ -1,0 +1,460 @@
+//! A running emulator: its process, the board's console and its pins.
+//!
+//! Nothing here waits for time to pass: every wait is for a line, an edge or
+//! the end of the process, and every wait has a limit after which it fails.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::boards::Board;
+use crate::image::{BOOTED, ENDED, GuestFile, Image};
+use crate::pins::Pins;
+use crate::{Context, Failure};
+
+/// How a guest's time passes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Time {
+    /// One executed instruction is one nanosecond, idle stretches are skipped,
+    /// as few CPUs as the board allows. Two runs agree to the last bit, whatever the host does.
+    Instructions,
+    /// The host's clock, four CPUs: for what needs several CPUs.
+    Host,
+}
+
+/// The limit for a board to boot, in wall time: about 15 times what it takes
+/// on two cores.
+const BOOT: Duration = Duration::from_secs(180);
+
+/// Everything a board shows, kept for the report of a failure.
+#[derive(Debug, Default)]
+pub(crate) struct Transcript {
+    pub(crate) console: Mutex<Vec<String>>,
+    pub(crate) messages: Mutex<Vec<String>>,
+}
+
+/// A boot, to be described before it is started.
+pub(crate) struct Boot<'a> {
+    context: &'a Context<'a>,
+    board: &'static Board,
+    files: Vec<GuestFile>,
+    time: Time,
+    cpus: u32,
+}
+
+impl<'a> Boot<'a> {
+    pub(crate) fn new(context: &'a Context<'a>, board: &'static Board) -> Self {
+        Self {
+            context,
+            board,
+            files: Vec::new(),
+            time: Time::Instructions,
+            cpus: board.cpus,
+        }
+    }
+
+    /// Puts a file into the guest.
+    pub(crate) fn file(mut self, path: &str, permissions: u32, content: &[u8]) -> Self {
+        self.files.push(GuestFile {
+            path: path.to_owned(),
+            permissions,
+            content: content.to_vec(),
+        });
+        self
+    }
+
+    /// Puts a program built for the guest into its root folder.
+    ///
+    /// # Errors
+    /// It has not been built.
+    pub(crate) fn program(self, name: &str) -> Result<Self, Failure> {
+        let file = name.rsplit('/').next().unwrap_or(name);
+        let content = self.context.host.read_guest_program(name)?;
+        Ok(self.file(&format!("/{file}"), 0o755, &content))
+    }
+
+    /// Lets the guest follow the host's clock, on `cpus` CPUs (the board's
+    /// fewest, if that is more).
+    pub(crate) fn host_time(mut self, cpus: u32) -> Self {
+        self.time = Time::Host;
+        self.cpus = cpus.max(self.board.cpus);
+        self
+    }
+
+    /// Boots, and gives the machine as soon as `script` is about to run. Input
+    /// lines have the given levels from before the first instruction on.
+    ///
+    /// # Errors
+    /// The image cannot be built, or the board does not boot.
+    pub(crate) fn start(self, inputs: &[(u8, bool)], script: &str) -> Result<Machine, Failure> {
+        let work = WorkFolder::new()?;
+        let image = Image::build(
+            self.context.host,
+            self.board,
+            &self.files,
+            script,
+            &work.path,
+        )?;
+        let pin_socket = work.listen("pins")?;
+        let control_socket = work.listen("control")?;
+
+        let mut command = Command::new("qemu-system-aarch64");
+        command
+            .args(self.board.machine)
+            .args(["-display", "none", "-no-reboot", "-S"])
+            .args(["-smp", &self.cpus.to_string()])
+            .args(["-rtc", "base=2026-01-01,clock=vm", "-seed", "1"])
+            .arg("-kernel")
+            .arg(&image.kernel)
+            .arg("-initrd")
+            .arg(&image.initramfs)
+            .args([
+                "-append",
+                &format!("console={} loglevel=3 panic=-1", self.board.console),
+            ])
+            .args([
+                "-qtest",
+                &format!("unix:{}", work.path.join("pins").display()),
+            ])
+            .args(["-qtest-log", "none"])
+            .args([
+                "-qmp",
+                &format!("unix:{}", work.path.join("control").display()),
+            ]);
+        if let Some(tree) = &image.device_tree {
+            command.arg("-dtb").arg(tree);
+        }
+        if self.time == Time::Instructions {
+            command.args(["-icount", "shift=0,sleep=off"]);
+        }
+        for _ in 0..self.board.unused_serial_ports {
+            command.args(["-serial", "null"]);
+        }
+        command.args(["-serial", "stdio"]);
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| Failure::new(format!("qemu-system-aarch64: {error}")))?;
+
+        let transcript = self.context.new_transcript();
+        let (line_sender, lines) = channel();
+        let copy = Arc::clone(&transcript);
+        follow(child.stdout.take(), move |line| {
+            lock(&copy.console).push(line.clone());
+            // Nobody waits any more: the transcript still wants the rest.
+            let _ = line_sender.send(line);
+        });
+        let copy = Arc::clone(&transcript);
+        follow(child.stderr.take(), move |line| {
+            lock(&copy.messages).push(line)
+        });
+
+        let mut guard = Guard { child };
+        let deadline = Instant::now() + BOOT;
+        let control = accept(&control_socket, &mut guard, deadline)?;
+        let pins_stream = accept(&pin_socket, &mut guard, deadline)?;
+        let mut control = Control::new(control)?;
+        let gpio = control.resolve(self.board.gpio)?;
+        let mut machine = Machine {
+            pins: Pins::new(pins_stream, &gpio)?,
+            control,
+            guard,
+            lines,
+            _work: work,
+        };
+        for (line, level) in inputs {
+            machine.pins.drive(*line, *level)?;
+        }
+        machine.control.command(r#"{"execute":"cont"}"#)?;
+        machine.wait_for_line(BOOTED, BOOT)?;
+        Ok(machine)
+    }
+}
+
+/// A booted board.
+pub(crate) struct Machine {
+    pub(crate) pins: Pins,
+    control: Control,
+    guard: Guard,
+    lines: Receiver<String>,
+    _work: WorkFolder,
+}
+
+impl Machine {
+    /// Waits for a console line that contains `text`, and gives that line.
+    ///
+    /// # Errors
+    /// None came within `limit`, or the emulator ended before.
+    pub(crate) fn wait_for_line(&mut self, text: &str, limit: Duration) -> Result<String, Failure> {
+        let mut lines = self.collect_until(text, limit)?;
+        lines.pop().ok_or_else(|| Failure::new("no line"))
+    }
+
+    /// Gives every console line from here to the one that contains `text`,
+    /// that one included.
+    ///
+    /// # Errors
+    /// None came within `limit`, or the emulator ended before.
+    pub(crate) fn collect_until(
+        &mut self,
+        text: &str,
+        limit: Duration,
+    ) -> Result<Vec<String>, Failure> {
+        let deadline = Instant::now() + limit;
+        let mut lines = Vec::new();
+        loop {
+            match self
+                .lines
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
+                Ok(line) => {
+                    let found = line.contains(text);
+                    lines.push(line);
+                    if found {
+                        return Ok(lines);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(Failure::new(format!(
+                        "waited too long for the line '{text}'"
+                    )));
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Failure::new(format!(
+                        "the emulator ended before the line '{text}'"
+                    )));
+                }
+            }
+        }
+    }
+
+    /// Waits for the end of the test's script, gives all console lines up to
+    /// it. The script must end with status 0.
+    ///
+    /// # Errors
+    /// It did not end within `limit`, or with another status.
+    pub(crate) fn finish(mut self, limit: Duration) -> Result<Finished, Failure> {
+        let lines = self.collect_until(ENDED, limit)?;
+        let last = lines.last().map_or("", String::as_str);
+        let status = last.split_whitespace().next_back().unwrap_or("");
+        if status != "0" {
+            return Err(Failure::new(format!(
+                "the script in the guest ended with {status}"
+            )));
+        }
+        self.wait_for_end(Duration::from_secs(60))?;
+        self.pins.drain();
+        Ok(Finished {
+            lines,
+            pins: self.pins,
+        })
+    }
+
+    /// Waits until the emulator ends by itself: the board was reset.
+    ///
+    /// # Errors
+    /// It did not within `limit`.
+    pub(crate) fn wait_for_end(&mut self, limit: Duration) -> Result<(), Failure> {
+        let deadline = Instant::now() + limit;
+        loop {
+            match self
+                .lines
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(Failure::new("the board did not reset in time"));
+                }
+            }
+        }
+        self.guard.child.wait()?;
+        Ok(())
+    }
+}
+
+/// What is left of a machine whose script has ended.
+pub(crate) struct Finished {
+    /// The console, from where it had been read to.
+    pub(crate) lines: Vec<String>,
+    pub(crate) pins: Pins,
+}
+
+/// The emulator's control socket (QMP), of which three commands are used.
+struct Control {
+    writer: UnixStream,
+    reader: BufReader<UnixStream>,
+}
+
+impl Control {
+    fn new(socket: UnixStream) -> Result<Self, Failure> {
+        socket.set_read_timeout(Some(Duration::from_secs(20)))?;
+        let mut control = Self {
+            writer: socket.try_clone()?,
+            reader: BufReader::new(socket),
+        };
+        let mut greeting = String::new();
+        control.reader.read_line(&mut greeting)?;
+        control.command(r#"{"execute":"qmp_capabilities"}"#)?;
+        Ok(control)
+    }
+
+    fn command(&mut self, command: &str) -> Result<serde_json::Value, Failure> {
+        self.writer.write_all(command.as_bytes())?;
+        loop {
+            let mut line = String::new();
+            if self.reader.read_line(&mut line)? == 0 {
+                return Err(Failure::new(format!("no answer to {command}")));
+            }
+            let mut answer: serde_json::Value = serde_json::from_str(&line)
+                .map_err(|error| Failure::new(format!("'{line}': {error}")))?;
+            if answer.get("error").is_some() {
+                return Err(Failure::new(format!("{command}: {line}")));
+            }
+            if let Some(value) = answer.get_mut("return") {
+                return Ok(value.take());
+            }
+        }
+    }
+
+    /// A device's path in the object tree: `device` itself where it is a path,
+    /// else the first device of that type that has no name of its own.
+    fn resolve(&mut self, device: &str) -> Result<String, Failure> {
+        if device.starts_with('/') {
+            return Ok(device.to_owned());
+        }
+        let folder = "/machine/unattached";
+        let listed = self.command(&format!(
+            r#"{{"execute":"qom-list","arguments":{{"path":"{folder}"}}}}"#
+        ))?;
+        let wanted = format!("child<{device}>");
+        listed
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|entry| entry["type"] == wanted.as_str())
+            .and_then(|entry| entry["name"].as_str())
+            .map(|name| format!("{folder}/{name}"))
+            .ok_or_else(|| Failure::new(format!("the emulator has no {device}")))
+    }
+}
+
+/// Ends the emulator, whatever became of the test.
+struct Guard {
+    child: Child,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A folder for one boot, gone when that is over.
+struct WorkFolder {
+    path: PathBuf,
+}
+
+impl WorkFolder {
+    fn new() -> Result<Self, Failure> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        // Not below the target folder: a socket's path has 107 bytes at most.
+        let path = std::env::temp_dir().join(format!(
+            "steadfast-board-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        ));
+        fs::create_dir_all(&path)?;
+        Ok(Self { path })
+    }
+
+    fn listen(&self, name: &str) -> Result<UnixListener, Failure> {
+        Ok(UnixListener::bind(self.path.join(name))?)
+    }
+}
+
+impl Drop for WorkFolder {
+    fn drop(&mut self) {
+        // Best effort: it is in the temporary folder.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Takes the emulator's connection. A thread waits in `accept`; should the
+/// emulator end instead, that thread is woken by a connection of our own.
+fn accept(
+    listener: &UnixListener,
+    guard: &mut Guard,
+    deadline: Instant,
+) -> Result<UnixStream, Failure> {
+    let (sender, accepted) = channel();
+    let waiting = listener.try_clone()?;
+    thread::spawn(move || {
+        if let Ok((stream, _)) = waiting.accept() {
+            let _ = sender.send(stream);
+        }
+    });
+    loop {
+        match accepted.recv_timeout(Duration::from_millis(200)) {
+            Ok(stream) => return Ok(stream),
+            Err(_) => {
+                let ended = guard.child.try_wait()?;
+                if ended.is_some() || Instant::now() > deadline {
+                    if let Some(path) = listener.local_addr()?.as_pathname() {
+                        wake(path);
+                    }
+                    return Err(Failure::new(match ended {
+                        Some(status) => format!("the emulator ended at once: {status}"),
+                        None => "the emulator did not connect".to_owned(),
+                    }));
+                }
+            }
+        }
+    }
+}
+
+fn wake(path: &Path) {
+    if let Ok(stream) = UnixStream::connect(path) {
+        // The connection itself was the message.
+        let _ = stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// Gives each line of `stream` to `take`, without its line ending.
+fn follow<S, F>(stream: Option<S>, mut take: F)
+where
+    S: Read + Send + 'static,
+    F: FnMut(String) + Send + 'static,
+{
+    let Some(stream) = stream else { return };
+    thread::spawn(move || {
+        let mut reader = BufReader::new(stream);
+        let mut bytes = Vec::new();
+        while matches!(reader.read_until(b'\n', &mut bytes), Ok(count) if count > 0) {
+            take(
+                String::from_utf8_lossy(&bytes)
+                    .trim_end_matches(['\r', '\n'])
+                    .to_owned(),
+            );
+            bytes.clear();
+        }
+    });
+}
+
+/// The content of a mutex, also after a panic elsewhere: a transcript is worth
+/// most then.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,282 @@
+//! The board tier: the shipped binary on emulated boards, with a real
+//! PREEMPT_RT kernel and its real drivers.
+//!
+//! ```text
+//! tests/run board                         sets everything up, runs all
+//! cargo test --test board -- [FILTER]...  runs what is named like a FILTER
+//!     --list        names the tests
+//!     --jobs N      boards at a time (default: the number of CPUs, at most 4)
+//!     --show        prints each board's console, not only a failed one's
+//! ```
+//!
+//! It is no part of a plain `cargo test`, because it needs the emulator, the
+//! kernel package and binaries for the guest. Environment:
+//!
+//! - `STEADFAST_KERNEL`: folder that `tests/setup/kernel rt` printed. Without
+//!   it that script is asked.
+//! - `STEADFAST_GUEST`: folder of static aarch64 binaries. Without it, where
+//!   `tests/run` puts them.
+
+mod boards;
+mod cpio;
+mod emulator;
+mod firmware;
+mod image;
+mod pins;
+mod servo;
+mod smoke;
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Instant;
+
+use emulator::{Transcript, lock};
+
+/// Why a test failed, for a person to read.
+#[derive(Debug)]
+pub(crate) struct Failure(String);
+
+impl Failure {
+    pub(crate) fn new(words: impl Into<String>) -> Self {
+        Self(words.into())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Fails with the given words unless `condition` holds.
+pub(crate) fn require(condition: bool, words: impl FnOnce() -> String) -> Result<(), Failure> {
+    if condition {
+        Ok(())
+    } else {
+        Err(Failure(words()))
+    }
+}
+
+/// What the tests find on this machine.
+#[derive(Debug)]
+pub(crate) struct Host {
+    /// The package's root folder.
+    pub(crate) source: PathBuf,
+    /// The unpacked kernel package.
+    pub(crate) kernel: PathBuf,
+    /// Static aarch64 binaries.
+    guest: PathBuf,
+}
+
+impl Host {
+    fn find() -> Result<Self, Failure> {
+        let source = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let kernel = match std::env::var_os("STEADFAST_KERNEL") {
+            Some(folder) => PathBuf::from(folder),
+            None => ask_for_kernel(&source)?,
+        };
+        let guest = match std::env::var_os("STEADFAST_GUEST") {
+            Some(folder) => PathBuf::from(folder),
+            None => source.join("target/aarch64-unknown-linux-gnu/release"),
+        };
+        Ok(Self {
+            source,
+            kernel,
+            guest,
+        })
+    }
+
+    pub(crate) fn read_kernel_file(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        read(&self.kernel.join(path), "run tests/setup/kernel")
+    }
+
+    pub(crate) fn read_guest_program(&self, name: &str) -> Result<Vec<u8>, Failure> {
+        read(
+            &self.guest.join(name),
+            "run tests/run board, which builds it",
+        )
+    }
+
+    pub(crate) fn read_source(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        read(&self.source.join(path), "it is part of the repository")
+    }
+}
+
+fn read(path: &Path, fix: &str) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| Failure(format!("{}: {error} ({fix})", path.display())))
+}
+
+fn ask_for_kernel(source: &Path) -> Result<PathBuf, Failure> {
+    let output = Command::new(source.join("tests/setup/kernel"))
+        .arg("rt")
+        .stderr(Stdio::inherit())
+        .output()?;
+    require(output.status.success(), || {
+        "tests/setup/kernel failed".to_owned()
+    })?;
+    Ok(PathBuf::from(
+        String::from_utf8_lossy(&output.stdout).trim(),
+    ))
+}
+
+/// What a test is given.
+pub(crate) struct Context<'a> {
+    pub(crate) host: &'a Host,
+    transcripts: Mutex<Vec<Arc<Transcript>>>,
+}
+
+impl Context<'_> {
+    /// A transcript that is reported should the test fail.
+    pub(crate) fn new_transcript(&self) -> Arc<Transcript> {
+        let transcript = Arc::new(Transcript::default());
+        lock(&self.transcripts).push(Arc::clone(&transcript));
+        transcript
+    }
+}
+
+/// One test: its name says what must hold.
+pub(crate) struct Test {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(&Context<'_>) -> Result<(), Failure>,
+}
+
+struct Arguments {
+    filters: Vec<String>,
+    list: bool,
+    show: bool,
+    jobs: usize,
+}
+
+fn arguments() -> Result<Arguments, Failure> {
+    let processors = thread::available_parallelism().map_or(1, |count| count.get());
+    let mut found = Arguments {
+        filters: Vec::new(),
+        list: false,
+        show: false,
+        jobs: processors.min(4),
+    };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--list" => found.list = true,
+            "--show" | "--nocapture" => found.show = true,
+            "--jobs" => {
+                found.jobs = words
+                    .next()
+                    .and_then(|number| number.parse().ok())
+                    .filter(|jobs| *jobs > 0)
+                    .ok_or_else(|| Failure::new("--jobs wants a number from 1 up"))?;
+            }
+            option if option.starts_with('-') => {
+                return Err(Failure(format!("unknown option {option}")));
+            }
+            filter => found.filters.push(filter.to_owned()),
+        }
+    }
+    Ok(found)
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            eprintln!("board tier: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<bool, Failure> {
+    let arguments = arguments()?;
+    let chosen: Vec<&Test> = [smoke::TESTS, servo::TESTS, firmware::TESTS]
+        .into_iter()
+        .flatten()
+        .filter(|test| {
+            arguments.filters.is_empty()
+                || arguments
+                    .filters
+                    .iter()
+                    .any(|filter| test.name.contains(filter))
+        })
+        .collect();
+    require(!chosen.is_empty(), || {
+        "no test is named like that".to_owned()
+    })?;
+    if arguments.list {
+        chosen.iter().for_each(|test| println!("{}", test.name));
+        return Ok(true);
+    }
+    let host = Host::find()?;
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..arguments.jobs.min(chosen.len()) {
+            scope.spawn(|| {
+                while let Some(test) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if !run_one(&host, test, arguments.show) {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner();
+    println!("board: {} passed, {failed} failed", chosen.len() - failed);
+    Ok(failed == 0)
+}
+
+fn run_one(host: &Host, test: &Test, show: bool) -> bool {
+    let context = Context {
+        host,
+        transcripts: Mutex::default(),
+    };
+    let start = Instant::now();
+    let outcome = (test.run)(&context);
+    let seconds = start.elapsed().as_secs_f64();
+    let transcripts = lock(&context.transcripts);
+    let mut report = match &outcome {
+        Ok(()) => format!("pass  {} ({seconds:.1} s)\n", test.name),
+        Err(failure) => format!("FAIL  {} ({seconds:.1} s)\n      {failure}\n", test.name),
+    };
+    if outcome.is_err() || show {
+        for (index, transcript) in transcripts.iter().enumerate() {
+            report += &describe(test.name, index, transcript);
+        }
+    }
+    // In one piece, because boards run side by side.
+    print!("{report}");
+    outcome.is_ok()
+}
+
+/// The end of the console and all of the emulator's messages; the whole console
+/// goes into a file that is named.
+fn describe(name: &str, boot: usize, transcript: &Transcript) -> String {
+    const LAST: usize = 60;
+    let console = lock(&transcript.console);
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{boot}.console"));
+    let mut text = match fs::write(&file, console.join("\n") + "\n") {
+        Ok(()) => format!(
+            "      console of boot {boot}, all of it in {}:\n",
+            file.display()
+        ),
+        Err(error) => format!("      console of boot {boot} (not kept: {error}):\n"),
+    };
+    for line in &console[console.len().saturating_sub(LAST)..] {
+        text += &format!("      | {line}\n");
+    }
+    for line in lock(&transcript.messages).iter() {
+        text += &format!("      emulator: {line}\n");
+    }
+    text
+}

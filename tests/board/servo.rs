@@ -1,0 +1,212 @@
+//! That SPI is what the firmware will meet: the kernel's own bus with a chip on
+//! it, and the virtual servo's nodes with every fault they can have, seen by a
+//! published client that knows of neither.
+
+use std::time::Duration;
+
+use crate::boards::{Board, IMX8MP_EVK, RASPBERRYPI4_64};
+use crate::emulator::Boot;
+use crate::{Context, Failure, Test, require};
+
+pub(crate) const TESTS: &[Test] = &[
+    Test {
+        name: "spi_imx8mp_reads_the_flash_on_its_bus",
+        run: imx8mp_flash,
+    },
+    Test {
+        name: "spi_raspberrypi4_reads_the_flash_on_its_bus",
+        run: raspberrypi4_flash,
+    },
+    Test {
+        name: "servo_nodes_answer_a_client_that_knows_nothing_of_them",
+        run: answers,
+    },
+    Test {
+        name: "servo_faults_reach_the_client_as_what_they_are",
+        run: faults,
+    },
+    Test {
+        name: "servo_plant_follows_guest_time_and_can_stick_or_jump",
+        run: plant,
+    },
+    Test {
+        name: "servo_takes_the_place_of_a_kernel_node",
+        run: replaces,
+    },
+];
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Shell lines that serve `nodes` and go on once they exist.
+pub(crate) fn serve(nodes: &str) -> String {
+    format!(
+        "mkfifo /tmp/servo-ready
+chrt -f 80 /virtual_servo {nodes} >/tmp/servo-ready &
+read ready </tmp/servo-ready
+[ \"$ready\" = 'virtual servo: ready' ] || exit 1
+"
+    )
+}
+
+/// What the client printed, in order.
+fn replies(lines: &[String]) -> Vec<&str> {
+    lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("@@spi "))
+        .collect()
+}
+
+fn expect(lines: &[String], wanted: &[&str]) -> Result<(), Failure> {
+    let found = replies(lines);
+    require(found == wanted, || {
+        format!("the client got {found:?}, not {wanted:?}")
+    })
+}
+
+fn flash(context: &Context<'_>, board: &'static Board) -> Result<(), Failure> {
+    let node = board
+        .flash
+        .ok_or_else(|| Failure::new("no flash on this board"))?;
+    // Read JEDEC ID (w25q80 datasheet, instruction 9Fh): manufacturer EFh,
+    // then the device's two bytes. Twice the same: the bus is left clean.
+    let finished = Boot::new(context, board)
+        .program("examples/spi_client")?
+        .start(&[], &format!("/spi_client {node} 9f,3 9f,3\n"))?
+        .finish(LIMIT)?;
+    let found = replies(&finished.lines);
+    require(found.first() == Some(&"ef5014"), || {
+        format!("the flash answered {found:?}")
+    })
+}
+
+fn imx8mp_flash(context: &Context<'_>) -> Result<(), Failure> {
+    flash(context, &IMX8MP_EVK)
+}
+
+fn raspberrypi4_flash(context: &Context<'_>) -> Result<(), Failure> {
+    flash(context, &RASPBERRYPI4_64)
+}
+
+/// Runs `script` with the nodes spidev9.0 (echo) and spidev9.1 (stopwatch).
+fn with_servo(context: &Context<'_>, script: &str) -> Result<Vec<String>, Failure> {
+    let script = serve("spidev9.0=echo spidev9.1=stopwatch") + script;
+    let finished = Boot::new(context, &IMX8MP_EVK)
+        .program("examples/virtual_servo")?
+        .program("examples/spi_client")?
+        .start(&[], &script)?
+        .finish(LIMIT)?;
+    Ok(finished.lines)
+}
+
+fn answers(context: &Context<'_>) -> Result<(), Failure> {
+    // Each frame brings the one before; `5566,3` is one frame of five bytes.
+    let lines = with_servo(
+        context,
+        "/spi_client /dev/spidev9.0 1234 5678 5566,3 0000000000\n",
+    )?;
+    expect(&lines, &["0000", "1234", "000000", "5566000000"])
+}
+
+fn faults(context: &Context<'_>) -> Result<(), Failure> {
+    let lines = with_servo(
+        context,
+        "ask() { /spi_client /dev/spidev9.0 \"$@\"; }
+order() { echo \"spidev9.0 $*\" >/dev/servo-control || echo '@@spi refused'; }
+order eio x2; ask 01 02 03
+order etimedout x1; ask 04
+order eproto; ask 05 06
+order clear; ask a1a2a3a4
+order short 1 x1; ask b1b2b3b4
+ask 0102
+order parity x1; ask 0304
+ask 0000
+order nonsense
+order short
+echo 'spidev7.0 eio' >/dev/servo-control || echo '@@spi refused'
+",
+    )?;
+    expect(
+        &lines,
+        &[
+            // Two fail, and the chip has seen neither.
+            "errno 5",
+            "errno 5",
+            "00",        // EIO
+            "errno 110", // ETIMEDOUT
+            "errno 71",
+            "errno 71", // EPROTO, until it is cleared
+            "03000000", // what came before the failures
+            "a1b2b3b4", // one byte received, the others untouched
+            "b1b2",     // the chip has had the whole frame
+            "8102",     // the top bit turned over
+            "0304",     // and well again
+            "refused",
+            "refused",
+            "refused",
+        ],
+    )
+}
+
+fn plant(context: &Context<'_>) -> Result<(), Failure> {
+    let lines = with_servo(
+        context,
+        "ask() { /spi_client /dev/spidev9.1 \"$@\"; }
+order() { echo \"spidev9.1 $*\" >/dev/servo-control; }
+ask 0000
+order delay 500000 x1; ask 0000
+sleep 1
+ask 0000
+order stuck; ask 0000 0000
+sleep 1
+ask 0000
+order jump 4096; ask 0000
+order clear; ask 0000
+",
+    )?;
+    let shown: Vec<u16> = replies(&lines)
+        .iter()
+        .filter_map(|text| u16::from_str_radix(text, 16).ok())
+        .collect();
+    let [
+        start,
+        delayed,
+        later,
+        stuck_a,
+        stuck_b,
+        stuck_c,
+        jumped,
+        clear,
+    ] = shown[..]
+    else {
+        return Err(Failure::new(format!("eight readings expected: {shown:?}")));
+    };
+    // A few ms are what the shell takes to start a program, in guest time.
+    let within = |from: u16, to: u16, least: u16| (least..least + 100).contains(&(to - from));
+    require(within(start, delayed, 500), || {
+        format!("a delay of 500 ms: {start} to {delayed}")
+    })?;
+    require(within(delayed, later, 1000), || {
+        format!("a second: {delayed} to {later}")
+    })?;
+    require([stuck_a, stuck_b, stuck_c] == [later; 3], || {
+        format!("stuck, yet moves: {shown:?}")
+    })?;
+    require(within(later, clear, 1000), || {
+        format!("time goes on meanwhile: {shown:?}")
+    })?;
+    require(jumped > clear + 4000, || format!("no jump: {shown:?}"))
+}
+
+fn replaces(context: &Context<'_>) -> Result<(), Failure> {
+    let node = "spidev3.0";
+    let script = format!(
+        "echo spi3.0 >/sys/bus/spi/drivers/spidev/unbind\n{}/spi_client /dev/{node} 1234 0000\n",
+        serve(&format!("{node}=echo"))
+    );
+    let finished = Boot::new(context, &IMX8MP_EVK)
+        .program("examples/virtual_servo")?
+        .program("examples/spi_client")?
+        .start(&[], &script)?
+        .finish(LIMIT)?;
+    expect(&finished.lines, &["0000", "1234"])
+}

@@ -1,0 +1,203 @@
+# Sourced by tests/run and by the other scripts of this folder: finds what a
+# tier needs, installs what is missing where it may, and says what it did.
+#
+# A function that cannot provide something sets `missing` to the reason, in
+# words, and returns 1; it never ends the run.
+# shellcheck shell=bash
+
+guest_target=aarch64-unknown-linux-gnu
+bare_target=thumbv7em-none-eabihf
+missing=''
+
+say() {
+    printf 'setup: %s\n' "$*" >&2
+}
+
+have() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+# install PACKAGE...: through apt, as root, on Debian alone.
+install() {
+    if ! have apt-get; then
+        missing="needs the Debian packages $*, and this machine has no apt"
+        return 1
+    fi
+    if [ "$(id -u)" != 0 ]; then
+        missing="needs packages: sudo apt-get install $*"
+        return 1
+    fi
+    say "installing $*"
+    update_once
+    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >&2 || {
+        missing="apt-get install $* failed"
+        return 1
+    }
+}
+
+updated=no
+update_once() {
+    [ "$updated" = no ] || return 0
+    # A list that cannot be read fails the installation after it, with a reason.
+    apt-get -qq update >&2 || say "apt-get update reported errors"
+    updated=yes
+}
+
+# need COMMAND PACKAGE
+need() {
+    have "$1" || install "$2"
+}
+
+# The emulator, from 10.0 on: older ones have neither imx8mp-evk nor raspi4b.
+need_emulator() {
+    local program=$1 package=$2
+    if have "$program" && emulator_is_new "$program"; then
+        return
+    fi
+    add_backports || return 1
+    local release=()
+    [ -z "$backports" ] || release=(-t "$backports")
+    install "${release[@]}" "$package" || return 1
+    if ! emulator_is_new "$program"; then
+        missing="needs $program 10.0 or newer, found $("$program" --version | sed -n 1p)"
+        return 1
+    fi
+}
+
+emulator_is_new() {
+    local version
+    version=$("$1" --version | sed -n '1s/.*version \([0-9]*\)\..*/\1/p')
+    [ "${version:-0}" -ge 10 ]
+}
+
+# Debian 12 has a new enough emulator in its backports only. Their address is
+# that of the mirror which this machine's own apt uses.
+backports=''
+add_backports() {
+    local codename site
+    # shellcheck disable=SC1091 # a file of the machine's
+    codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
+    [ "$codename" = bookworm ] && have apt-get || return 0
+    backports=bookworm-backports
+    # shellcheck disable=SC2016 # $(SITE) is apt's own
+    if [ -n "$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' "Codename: $backports")" ]; then
+        return 0
+    fi
+    if [ "$(id -u)" != 0 ]; then
+        missing="needs $backports among the apt sources, for an emulator from 10.0 on"
+        return 1
+    fi
+    # shellcheck disable=SC2016
+    site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' \
+        "Codename: $codename" 'Component: main' | sed -n 1p)
+    if [ -z "$site" ]; then
+        missing="apt names no mirror for $codename"
+        return 1
+    fi
+    say "adding $backports to the apt sources (steadfast-backports.list)"
+    printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' \
+        "$site" "$backports" >/etc/apt/sources.list.d/steadfast-backports.list
+    updated=no
+}
+
+# has_std RUSTC TARGET: whether that compiler has the target's libraries.
+has_std() {
+    local sysroot
+    sysroot=$("$1" --print sysroot 2>/dev/null) || return 1
+    compgen -G "$sysroot/lib/rustlib/$2/lib/lib*core-*.rlib" >/dev/null
+}
+
+debian_rustc=/usr/bin/rustc
+
+# has_debian_rust TARGET: Debian's own compiler, new enough, with the target.
+has_debian_rust() {
+    [ -x "$debian_rustc" ] && new_enough "$debian_rustc" && has_std "$debian_rustc" "$1"
+}
+
+new_enough() {
+    local version
+    version=$("$1" --version | sed -n 's/^rustc 1\.\([0-9]*\)\..*/\1/p')
+    [ "${version:-0}" -ge 88 ]
+}
+
+# Sets `guest_rustc` to a compiler that has the guest's target: the one in use,
+# if it has it or rustup can give it to it, else Debian's `rustc-web`.
+guest_rustc=''
+need_guest_compiler() {
+    need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu || return 1
+    need_libc || return 1
+    if has_std rustc "$guest_target"; then
+        guest_rustc=$(command -v rustc)
+    elif has_debian_rust "$guest_target"; then
+        guest_rustc=$debian_rustc
+    elif rustup_add "$guest_target"; then
+        guest_rustc=$(command -v rustc)
+    else
+        if have dpkg && [ "$(id -u)" = 0 ] && [ "$(dpkg --print-architecture)" != arm64 ] \
+            && ! dpkg --print-foreign-architectures | grep -qx arm64; then
+            say "adding the architecture arm64 to dpkg, for $guest_target's standard library"
+            dpkg --add-architecture arm64
+            updated=no
+        fi
+        install rustc-web libstd-rust-web-dev libstd-rust-web-dev:arm64 || return 1
+        if ! has_debian_rust "$guest_target"; then
+            missing="needs a Rust compiler for $guest_target: rustup target add $guest_target"
+            return 1
+        fi
+        guest_rustc=$debian_rustc
+    fi
+}
+
+# The static C library to link against.
+need_libc() {
+    local archive
+    archive=$(aarch64-linux-gnu-gcc -print-file-name=libc.a)
+    [ -e "$archive" ] || install libc6-dev-arm64-cross
+}
+
+rustup_add() {
+    have rustup || return 1
+    say "asking rustup for $1"
+    timeout 60 rustup target add "$1" >/dev/null 2>&1
+}
+
+# Sets `bare_command` to the cargo invocation that builds for bare metal.
+bare_command=()
+need_bare_compiler() {
+    if has_std rustc "$bare_target" || rustup_add "$bare_target"; then
+        bare_command=(cargo build)
+        return
+    fi
+    if ! [ -x "$debian_rustc" ] || ! new_enough "$debian_rustc"; then
+        install rustc-web libstd-rust-web-dev || return 1
+    fi
+    if ! [ -e "$("$debian_rustc" --print sysroot)/lib/rustlib/src/rust/library/core" ]; then
+        install rust-web-src || return 1
+    fi
+    # `core` is built from Debian's source by Debian's compiler.
+    bare_command=(env RUSTC="$debian_rustc" RUSTC_BOOTSTRAP=1 cargo build -Zbuild-std=core)
+}
+
+# guest_cargo ARGUMENT...: cargo for the guest, statically linked, with
+# qemu-user to run what it builds. Static, because a dynamic program would be
+# looking for its loader on this machine.
+guest_cargo() {
+    local prefix=CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU
+    env RUSTC="$guest_rustc" \
+        "${prefix}_LINKER=aarch64-linux-gnu-gcc" \
+        "${prefix}_RUSTFLAGS=-C target-feature=+crt-static" \
+        "${prefix}_RUNNER=qemu-aarch64" \
+        cargo "$@" --target "$guest_target"
+}
+
+# container_engine: prints the container engine that works here.
+container_engine() {
+    local engine
+    for engine in docker podman; do
+        if have "$engine" && timeout 20 "$engine" info >/dev/null 2>&1; then
+            printf '%s\n' "$engine"
+            return 0
+        fi
+    done
+    return 1
+}
