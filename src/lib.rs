@@ -10,8 +10,16 @@ pub mod sim;
 pub mod time;
 
 #[cfg(feature = "linux")]
+pub mod board;
+#[cfg(feature = "linux")]
+pub mod command;
+#[cfg(feature = "linux")]
+pub mod config;
+#[cfg(feature = "linux")]
 pub mod device;
 #[cfg(feature = "linux")]
 pub mod realtime;
 #[cfg(feature = "linux")]
 pub mod sys;
+#[cfg(feature = "linux")]
+pub mod telemetry;

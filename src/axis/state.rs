@@ -120,6 +120,22 @@ impl Command {
     }
 }
 
+impl core::fmt::Display for State {
+    /// As CiA 402 names it.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::NotReadyToSwitchOn => "Not ready to switch on",
+            Self::SwitchOnDisabled => "Switch on disabled",
+            Self::ReadyToSwitchOn => "Ready to switch on",
+            Self::SwitchedOn => "Switched on",
+            Self::OperationEnabled => "Operation enabled",
+            Self::QuickStopActive => "Quick stop active",
+            Self::FaultReactionActive => "Fault reaction active",
+            Self::Fault => "Fault",
+        })
+    }
+}
+
 impl State {
     /// Every state, in the order of [`State::number`].
     pub const ALL: [Self; 8] = [

@@ -43,7 +43,7 @@ pub trait Devices {
 
 struct Encoder {
     spi: usize,
-    driver: as5047p::Suspended,
+    driver: as5047p::State,
 }
 
 struct AnalogOutput {
@@ -99,7 +99,7 @@ impl<D: Devices> Ports<D> {
     pub fn new(devices: D, io: &Io, map: &SpiMap) -> Self {
         let encoders = map.encoders.iter().map(|&spi| Encoder {
             spi,
-            driver: as5047p::Suspended::new(as5047p::DIAGNOSIS_EVERY),
+            driver: as5047p::State::new(as5047p::DIAGNOSIS_EVERY),
         });
         let analog_inputs = io.analog_inputs.iter().zip(&map.analog_inputs).map(|(input, &spi)| AnalogInput {
             spi,
@@ -137,7 +137,8 @@ impl<D: Devices> Sense for Ports<D> {
         self.devices.advance(tick.release);
         inputs.digital = self.devices.digital_inputs();
         for (encoder, position) in self.encoders.iter_mut().zip(&mut inputs.positions) {
-            let mut driver = encoder.driver.resume(self.devices.spi(encoder.spi));
+            let spi = self.devices.spi(encoder.spi);
+            let mut driver = as5047p::As5047p::resume(spi, encoder.driver);
             *position = driver.angle_pipelined().map_err(InputError::from);
             encoder.driver = driver.suspend();
         }

@@ -9,9 +9,10 @@ use super::io::Io;
 use super::names::{Kind, channel, channel_if};
 use super::reader::Table;
 use crate::axis::{
-    Arm, AxisConfig, FeedbackConfig, Frozen, LimitSwitch, LimitsConfig, MAX_AXES, Motion,
+    Arm, AxisConfig, FeedbackConfig, Frozen, LimitSwitch, LimitsConfig, Motion,
     PositionRange, ServoConfig, ServoError, Timing,
 };
+use crate::axis::servo::MAX_AXES;
 use crate::control::{Gains, ParameterErrorKind, TrajectoryConfig};
 use crate::time::Duration;
 

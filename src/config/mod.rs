@@ -174,6 +174,18 @@ impl Config {
         })
     }
 
+    /// The error that a device named at `place` cannot be had on this machine:
+    /// `what` is wrong, with what to do about it.
+    pub(crate) fn device_error(&self, place: Place, what: &str) -> ConfigError {
+        let (what, fix) = what.split_once("; ").unwrap_or((what, "see steadfast check"));
+        ConfigError {
+            file: self.file.clone(),
+            place: Some(place),
+            what: what.to_owned(),
+            fix: fix.to_owned(),
+        }
+    }
+
     /// The simulated board that the firmware carries.
     ///
     /// # Panics

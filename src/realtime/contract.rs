@@ -138,17 +138,17 @@ impl Contract {
     fn row(
         &mut self,
         name: &'static str,
-        wanted: fmt::Arguments<'_>,
+        wanted: Text,
         granted: Text,
         kept: bool,
-        fix: fmt::Arguments<'_>,
+        fix: Text,
     ) {
         let row = Row {
             name,
-            wanted: Text::of(wanted),
+            wanted,
             granted,
             verdict: if kept { Verdict::Kept } else { Verdict::Broken },
-            fix: if kept { Text::default() } else { Text::of(fix) },
+            fix: if kept { Text::default() } else { fix },
         };
         let full = self.rows.push(row).is_err();
         debug_assert!(!full, "a contract has at most {MAX_ROWS} rows");
@@ -158,10 +158,10 @@ impl Contract {
 fn kernel(contract: &mut Contract, facts: &Facts) {
     contract.row(
         "kernel",
-        format_args!("PREEMPT_RT"),
+        Text::of(format_args!("PREEMPT_RT")),
         facts.kernel.clone(),
         facts.preempt_rt,
-        format_args!("boot a PREEMPT_RT kernel (Debian: linux-image-rt-arm64; Yocto: linux-yocto-rt)"),
+        Text::of(format_args!("boot a PREEMPT_RT kernel (Debian: linux-image-rt-arm64; Yocto: linux-yocto-rt)")),
     );
 }
 
@@ -176,12 +176,12 @@ fn memory(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
     };
     contract.row(
         "memory lock",
-        format_args!("{wanted}"),
+        Text::of(format_args!("{wanted}")),
         granted,
         facts.locked.is_ok(),
         match &facts.locked {
-            Ok(()) => format_args!(""),
-            Err(error) => format_args!("{error}"),
+            Ok(()) => Text::default(),
+            Err(error) => Text::of(format_args!("{error}")),
         },
     );
     let covered = match config.lock {
@@ -191,15 +191,15 @@ fn memory(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
     contract.row(
         "locked memory",
         match config.lock {
-            Lock::All => format_args!("all that is resident, at most {} kB", config.max_locked_kb),
-            Lock::Selective => format_args!("at most {} kB", config.max_locked_kb),
+            Lock::All => Text::of(format_args!("all that is resident, at most {} kB", config.max_locked_kb)),
+            Lock::Selective => Text::of(format_args!("at most {} kB", config.max_locked_kb)),
         },
         Text::of(format_args!("VmLck {} kB of VmRSS {} kB", facts.vm_lck_kb, facts.vm_rss_kb)),
         covered && facts.vm_lck_kb <= config.max_locked_kb,
         if covered {
-            format_args!("raise [loop] max_locked_kb, or build with fewer and smaller parts")
+            Text::of(format_args!("raise [loop] max_locked_kb, or build with fewer and smaller parts"))
         } else {
-            format_args!("lock it: see the row \"memory lock\"")
+            Text::of(format_args!("lock it: see the row \"memory lock\""))
         },
     );
 }
@@ -221,14 +221,14 @@ fn scheduler(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
     contract.row(
         "scheduler",
         match config.scheduler {
-            Scheduler::Fifo { priority } => format_args!("FIFO {priority}"),
-            Scheduler::Deadline { runtime } => format_args!("DEADLINE {runtime} in {}", config.period),
+            Scheduler::Fifo { priority } => Text::of(format_args!("FIFO {priority}")),
+            Scheduler::Deadline { runtime } => Text::of(format_args!("DEADLINE {runtime} in {}", config.period)),
         },
         granted,
         kept,
         match &facts.policy {
-            Ok(_) => format_args!("let nothing else change this thread's policy"),
-            Err(error) => format_args!("{error}"),
+            Ok(_) => Text::of(format_args!("let nothing else change this thread's policy")),
+            Err(error) => Text::of(format_args!("{error}")),
         },
     );
 }
@@ -251,17 +251,17 @@ fn cpu(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
     contract.row(
         "cpu",
         match (config.cpu, wanted) {
-            (Cpu::Any, _) => format_args!("any CPU"),
-            (_, Some(cpu)) => format_args!("CPU {cpu}"),
-            (_, None) => format_args!("an isolated CPU"),
+            (Cpu::Any, _) => Text::of(format_args!("any CPU")),
+            (_, Some(cpu)) => Text::of(format_args!("CPU {cpu}")),
+            (_, None) => Text::of(format_args!("an isolated CPU")),
         },
         granted,
         kept,
         match &facts.cpu {
-            Err(error) => format_args!("{error}"),
-            Ok(_) => format_args!(
+            Err(error) => Text::of(format_args!("{error}")),
+            Ok(_) => Text::of(format_args!(
                 "boot with isolcpus=managed_irq,domain,N, or set [loop] cpu to a number or \"any\""
-            ),
+            )),
         },
     );
 }
@@ -269,7 +269,7 @@ fn cpu(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
 fn machine(contract: &mut Contract, facts: &Facts) {
     contract.row(
         "cpu latency",
-        format_args!("{CPU_DMA_LATENCY} held at 0 us"),
+        Text::of(format_args!("{CPU_DMA_LATENCY} held at 0 us")),
         match facts.dma_latency_us {
             Ok(us) => Text::of(format_args!("held at {us} us")),
             Err(errno) => Text::of(format_args!("refused: {errno}")),
@@ -277,27 +277,27 @@ fn machine(contract: &mut Contract, facts: &Facts) {
         facts.dma_latency_us == Ok(0),
         match facts.dma_latency_us {
             Err(Errno(libc::ENOENT)) => {
-                format_args!("make the device node (devtmpfs, udev), or a kernel with CONFIG_CPU_IDLE")
+                Text::of(format_args!("make the device node (devtmpfs, udev), or a kernel with CONFIG_CPU_IDLE"))
             }
-            _ => format_args!(
+            _ => Text::of(format_args!(
                 "let the process write it: run as root, or a udev rule \
                  KERNEL==\"cpu_dma_latency\", GROUP=\"realtime\", MODE=\"0660\""
-            ),
+            )),
         },
     );
     contract.row(
         "timer",
-        format_args!("resolution 1 ns"),
+        Text::of(format_args!("resolution 1 ns")),
         match facts.timer_resolution_ns {
             Ok(ns) => Text::of(format_args!("resolution {ns} ns")),
             Err(errno) => Text::of(format_args!("unknown: {errno}")),
         },
         facts.timer_resolution_ns == Ok(1),
-        format_args!("a kernel with CONFIG_HIGH_RES_TIMERS=y, booted without highres=off"),
+        Text::of(format_args!("a kernel with CONFIG_HIGH_RES_TIMERS=y, booted without highres=off")),
     );
     contract.row(
         "throttling",
-        format_args!("off, or {LEAST_SHARE_US} us of each second"),
+        Text::of(format_args!("off, or {LEAST_SHARE_US} us of each second")),
         match facts.throttling {
             None => Text::of(format_args!("not in this kernel")),
             Some(Throttling::Off) => Text::of(format_args!("off")),
@@ -307,7 +307,7 @@ fn machine(contract: &mut Contract, facts: &Facts) {
             None | Some(Throttling::Off) => true,
             Some(Throttling::MicrosPerPeriod(us)) => us >= LEAST_SHARE_US,
         },
-        format_args!("sysctl kernel.sched_rt_runtime_us=-1, or 950000"),
+        Text::of(format_args!("sysctl kernel.sched_rt_runtime_us=-1, or 950000")),
     );
 }
 
@@ -317,35 +317,35 @@ const LEAST_SHARE_US: u64 = 950_000;
 fn rehearsed(contract: &mut Contract, config: &LoopConfig, rehearsal: &Rehearsal) {
     contract.row(
         "stack",
-        format_args!("{} kB, a quarter of it unused", config.stack_bytes / 1024),
+        Text::of(format_args!("{} kB, a quarter of it unused", config.stack_bytes / 1024)),
         Text::of(format_args!("{} of {} B used", rehearsal.stack_used, rehearsal.stack_bytes)),
         rehearsal.stack_bytes >= config.stack_bytes
             && rehearsal.stack_used * 4 <= rehearsal.stack_bytes * 3,
-        format_args!("raise [loop] stack_kb"),
+        Text::of(format_args!("raise [loop] stack_kb")),
     );
     contract.row(
         "allocator",
-        format_args!("sealed, 0 allocations"),
+        Text::of(format_args!("sealed, 0 allocations")),
         match (rehearsal.sealed, rehearsal.allocations) {
             (false, _) => Text::of(format_args!("not installed")),
             (true, count) => Text::of(format_args!("sealed, {count} allocations")),
         },
         rehearsal.sealed && rehearsal.allocations == 0,
         if rehearsal.sealed {
-            format_args!("allocate nothing in the control law")
+            Text::of(format_args!("allocate nothing in the control law"))
         } else {
-            format_args!("make SealedAllocator the binary's #[global_allocator]")
+            Text::of(format_args!("make SealedAllocator the binary's #[global_allocator]"))
         },
     );
     contract.row(
         "page faults",
-        format_args!("0 minor, 0 major"),
+        Text::of(format_args!("0 minor, 0 major")),
         Text::of(format_args!(
             "{} minor, {} major in {} cycles",
             rehearsal.minor_faults, rehearsal.major_faults, rehearsal.cycles
         )),
         rehearsal.minor_faults == 0 && rehearsal.major_faults == 0,
-        format_args!("lock all memory, and touch at start-up what the control law touches"),
+        Text::of(format_args!("lock all memory, and touch at start-up what the control law touches")),
     );
 }
 

@@ -6,7 +6,7 @@
 //! `RLIMIT_MEMLOCK` is small), and take no signals.
 
 use std::io;
-use std::thread::{Builder, JoinHandle};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use super::scheduler::{self, Policy};
 use crate::sys::signal::{SignalSet, set_mask};
@@ -15,8 +15,8 @@ use crate::sys::signal::{SignalSet, set_mask};
 /// and 128 KiB on arm64 (`PTHREAD_STACK_MIN`), and rounds up by itself.
 pub const MIN_STACK_BYTES: usize = 64 * 1024;
 
-/// Starts `job` on a thread named `name` (its first 15 bytes show in the
-/// kernel) with a stack of `stack_bytes`, at least [`MIN_STACK_BYTES`].
+/// Starts `job` on a thread of `scope` named `name` (its first 15 bytes show in
+/// the kernel) with a stack of `stack_bytes`, at least [`MIN_STACK_BYTES`].
 ///
 /// It blocks every signal but those of faults, and it runs under `SCHED_OTHER`
 /// even if the caller does not: a helper that inherits FIFO starves the loop.
@@ -25,16 +25,21 @@ pub const MIN_STACK_BYTES: usize = 64 * 1024;
 /// # Errors
 /// pthread_create(3): `EAGAIN` when there may be no more threads, or when
 /// `MCL_FUTURE` is set and the stack would go over `RLIMIT_MEMLOCK`.
-pub fn spawn<T, F>(name: &str, stack_bytes: usize, job: F) -> io::Result<JoinHandle<T>>
+pub fn spawn<'scope, T, F>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    stack_bytes: usize,
+    job: F,
+) -> io::Result<ScopedJoinHandle<'scope, T>>
 where
-    T: Send + 'static,
-    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'scope,
+    F: FnOnce() -> T + Send + 'scope,
 {
     let before = set_mask(&SignalSet::all_but_synchronous())?;
     let spawned = Builder::new()
         .name(name.to_owned())
         .stack_size(stack_bytes.max(MIN_STACK_BYTES))
-        .spawn(move || {
+        .spawn_scoped(scope, move || {
             if !matches!(scheduler::policy(), Ok(Policy::Other)) {
                 // Giving up a real-time policy is always allowed (sched(7)).
                 let _ = scheduler::set_policy(Policy::Other);
@@ -49,11 +54,14 @@ where
 mod tests {
     use super::*;
     use crate::sys::signal::mask;
+    use std::thread::scope;
 
     #[test]
     fn a_helper_takes_no_signals_and_is_ordinary() {
-        let helper = spawn("helper", 0, || (mask().unwrap(), scheduler::policy()));
-        let (blocked, policy) = helper.unwrap().join().unwrap();
+        let (blocked, policy) = scope(|scope| {
+            let helper = spawn(scope, "helper", 0, || (mask().unwrap(), scheduler::policy()));
+            helper.unwrap().join().unwrap()
+        });
         assert!(blocked.contains(libc::SIGTERM) && blocked.contains(libc::SIGINT));
         assert!(!blocked.contains(libc::SIGSEGV));
         assert_eq!(policy, Ok(Policy::Other));
@@ -63,12 +71,11 @@ mod tests {
     #[test]
     fn a_helper_does_not_inherit_fifo() {
         let policy = std::thread::spawn(|| {
-            // Without the privilege the helper has nothing to inherit.
-            let _ = scheduler::set_policy(Policy::Fifo { priority: 1 });
-            spawn("helper", 0, scheduler::policy)
-                .unwrap()
-                .join()
-                .unwrap()
+            if scheduler::set_policy(Policy::Fifo { priority: 1 }).is_err() {
+                // Without the privilege there is nothing to inherit.
+                return Ok(Policy::Other);
+            }
+            scope(|scope| spawn(scope, "helper", 0, scheduler::policy).unwrap().join().unwrap())
         });
         assert_eq!(policy.join().unwrap(), Ok(Policy::Other));
     }

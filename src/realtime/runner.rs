@@ -165,7 +165,71 @@ where
     })
 }
 
-impl<P, D: Decide, R, F> Parts<'_, '_, P, D, R, F> {
+/// Runs the same loop on the calling thread and a clock that is not the
+/// machine's: nothing is promised, so there is no contract, but the allocator is
+/// sealed all the same.
+///
+/// # Errors
+/// When the signal handlers were refused; nothing was run.
+pub fn run_virtual<P, D, R, F, C>(
+    request: &Request<'_>,
+    parts: Parts<'_, '_, P, D, R, F>,
+    clock: &mut C,
+) -> Result<Outcome, StartError>
+where
+    P: Sense + Act,
+    D: Decide,
+    R: Record,
+    F: FnMut(&Tick),
+    C: Clock,
+{
+    signals::install().map_err(StartError::Signals)?;
+    let installed = allocator::is_installed();
+    let mark = RealtimeThread::mark();
+    allocator::seal(SEAL_OF_BUILD);
+    let seal = Seal;
+    let epoch = Instant::from_nanos(request.config.period.as_nanos());
+    let ran = parts.run(request, epoch, clock);
+    let usage = Usage {
+        allocations: installed.then(allocations),
+        ..Usage::default()
+    };
+    drop((seal, mark));
+    Ok(Outcome {
+        contract: Contract::default(),
+        ran: Some(ran),
+        usage,
+    })
+}
+
+impl<P: Sense + Act, D: Decide, R: Record, F: FnMut(&Tick)> Parts<'_, '_, P, D, R, F> {
+    /// The loop in earnest.
+    fn run<C: Clock>(self, request: &Request<'_>, epoch: Instant, clock: &mut C) -> run::Summary {
+        let config = request.config;
+        let plan = Plan {
+            period: config.period,
+            deadline: config.deadline,
+            limit: request.limit,
+            rest_slots: config.slots(config.stop_time),
+            output_failures: config.output_failures,
+            ladder: request.ladder,
+            drive: Drive::Fresh,
+        };
+        let mut supervisor = Supervisor(self.deadline_met);
+        run::run(self.beat, &plan, epoch, clock, self.timing, self.record, &mut supervisor)
+    }
+}
+
+impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
+    fn reborrow(&mut self) -> Parts<'_, 'l, P, D, R, F> {
+        Parts {
+            beat: &mut *self.beat,
+            timing: &mut *self.timing,
+            record: &mut *self.record,
+            deadline_met: &mut *self.deadline_met,
+        }
+    }
+
     /// Locks what the loop touches, for `lock = "selective"`.
     fn lock(&self, stack: &Stack) -> Result<(), LockError> {
         stack.lock()?;
@@ -207,19 +271,8 @@ where
     let before = faults::own()?;
     let allowed = contract.kept() || request.requirement == Requirement::BestEffort;
     let ran = allowed.then(|| {
-        let plan = Plan {
-            period: config.period,
-            deadline: config.deadline,
-            limit: request.limit,
-            rest_slots: config.slots(config.stop_time),
-            output_failures: config.output_failures,
-            ladder: request.ladder,
-            drive: Drive::Fresh,
-        };
         let epoch = first_release(&clock, config.period);
-        let mut supervisor = Supervisor(&mut *parts.deadline_met);
-        let (timing, record) = (&mut *parts.timing, &mut *parts.record);
-        run::run(parts.beat, &plan, epoch, &mut clock, timing, record, &mut supervisor)
+        parts.reborrow().run(request, epoch, &mut clock)
     });
     let during = faults::own()?.since(before);
     let usage = Usage {
@@ -285,6 +338,31 @@ where
 /// Cycles before faults are counted: the first clock reads map the vDSO's data
 /// page, the first transfers the drivers' own.
 const SETTLING_CYCLES: u64 = 10;
+
+/// Judges what this machine grants to a loop as `config` wants it, without
+/// running one. What it takes to find out is given back: nothing is changed.
+///
+/// # Errors
+/// When the real-time stack cannot be had.
+pub fn examine(config: &LoopConfig) -> Result<Contract, StartError> {
+    let _ = memory::raise_locked_memory();
+    let _ = memory::raise_realtime_priority();
+    let mut stack = Stack::reserve(config.stack_bytes).map_err(StartError::Stack)?;
+    let locked = match config.lock {
+        Lock::All => memory::lock_all(LockFlags::CurrentAndFuture),
+        Lock::Selective => stack.lock(),
+    };
+    stack.unlock_guard().map_err(StartError::Stack)?;
+    let latency = DmaLatency::hold(Path::new(scheduler::CPU_DMA_LATENCY));
+    let mut facts = Facts::of_process(Path::new("/"), locked, &latency);
+    let taken = stack.run(|| facts.take_schedule(config));
+    drop(latency);
+    let _ = memory::unlock_all();
+    taken.map_err(StartError::Stack)?;
+    let mut contract = Contract::default();
+    contract.judge(config, &facts);
+    Ok(contract)
+}
 
 /// Watches a rehearsal, and keeps nothing of it.
 struct Nobody;

@@ -65,6 +65,24 @@ pub struct LoopConfig {
     pub output_failures: u32,
 }
 
+impl Default for LoopConfig {
+    /// 1 kHz on the highest isolated CPU at FIFO 80, everything locked.
+    fn default() -> Self {
+        Self {
+            period: Duration::from_millis(1),
+            deadline: Duration::from_millis(1),
+            cpu: Cpu::Isolated,
+            scheduler: Scheduler::Fifo { priority: 80 },
+            stack_bytes: 64 * 1024,
+            lock: Lock::All,
+            max_locked_kb: 2048,
+            warm_up_cycles: 100,
+            stop_time: Duration::from_secs(2),
+            output_failures: 3,
+        }
+    }
+}
+
 impl LoopConfig {
     /// Whole periods in `time`, at least one.
     #[must_use]

@@ -4,7 +4,7 @@ use super::{Chip, ChipInfo, Chips, Events, LineEvent, LineInfo, LineRequest, Lin
 use crate::sys::Errno;
 use crate::sys::gpio as calls;
 use std::fs::{self, File, OpenOptions};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 
 /// The chips in a directory of device nodes.
@@ -99,6 +99,12 @@ impl Lines for KernelLines {
             .try_clone()
             .map(KernelEvents)
             .map_err(|error| Errno(error.raw_os_error().unwrap_or(0)))
+    }
+}
+
+impl AsFd for KernelLines {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

@@ -6,8 +6,8 @@ use super::{
     Chip, EdgeLatch, EdgeReader, GpioError, InputLine, LineValues, Lines, OutputLine, flag,
 };
 use crate::cycle::image::DigitalInputs;
-use crate::sys::{self, Errno};
-use std::os::fd::{AsRawFd, RawFd};
+use crate::sys::{self, Errno, emergency};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 
 /// All inputs of one chip: one request, read by one ioctl.
@@ -189,6 +189,17 @@ impl<L: Lines> OutputLines<L> {
     /// The safe value of each channel.
     pub fn safe_image(&self) -> u32 {
         self.map.image_of(self.safe.bits)
+    }
+}
+
+impl<L: AsFd> OutputLines<L> {
+    /// Puts the setting of these outputs to their safe values where a signal
+    /// handler finds it. To be cleared before these lines are given back.
+    ///
+    /// # Errors
+    /// `EBUSY` when there is no room: [`emergency::CAPACITY`] chips have some.
+    pub fn register_emergency(&self) -> Result<emergency::Slot, Errno> {
+        emergency::register_line_values(self.lines.as_fd(), self.safe.bits, self.safe.mask)
     }
 }
 

@@ -5,21 +5,9 @@ use super::*;
 use crate::realtime::memory::LockError;
 use crate::realtime::scheduler::ScheduleError;
 use crate::sys::Errno;
-use crate::time::Duration;
 
 fn config() -> LoopConfig {
-    LoopConfig {
-        period: Duration::from_millis(1),
-        deadline: Duration::from_millis(1),
-        cpu: Cpu::Isolated,
-        scheduler: Scheduler::Fifo { priority: 80 },
-        stack_bytes: 65_536,
-        lock: Lock::All,
-        max_locked_kb: 2048,
-        warm_up_cycles: 100,
-        stop_time: Duration::from_secs(2),
-        output_failures: 3,
-    }
+    LoopConfig::default()
 }
 
 fn good() -> Facts {

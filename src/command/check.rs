@@ -1,0 +1,29 @@
+//! `steadfast check FILE`: is this board file right, and does this machine have
+//! what it names?
+
+use std::path::Path;
+
+use super::{BAD_INPUT, FAILED, Failure, print};
+use crate::board::Linux;
+use crate::config::Config;
+
+pub(super) fn main(file: &Path) -> Result<u8, Failure> {
+    let config = Config::load(file).map_err(|error| Failure::new(BAD_INPUT, &error))?;
+    if config.simulation.is_none() {
+        Linux::probe(&config).map_err(|error| Failure::new(FAILED, &error))?;
+    }
+    let io = &config.io;
+    let axes = config.servo.as_ref().map_or(0, |servo| servo.names.len());
+    print(&format!(
+        "{}: ok, board \"{}\": {axes} axes, {} digital inputs, {} digital outputs, {} encoders, \
+         {} analog outputs, {} analog inputs, a period of {}\n",
+        config.file,
+        config.name,
+        io.inputs.len(),
+        io.outputs.len(),
+        io.encoders.len(),
+        io.analog_outputs.len(),
+        io.analog_inputs.len(),
+        config.run.period,
+    ))
+}
