@@ -1,5 +1,6 @@
 //! Latched inputs: a pulse shorter than a period is seen, once, whatever the
 //! kernel makes of it.
+#![cfg(feature = "linux")]
 
 mod device_stub;
 
