@@ -100,6 +100,7 @@ impl steadfast::device::gpio::Events for Quiet {
         for event in events.iter_mut() {
             self.0 += 1;
             event.seqno = self.0 as u32;
+            event.line_seqno = event.seqno;
             event.offset = 3;
             event.id = 1 + (self.0 % 2) as u32;
         }
