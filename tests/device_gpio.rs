@@ -1,5 +1,6 @@
 //! GPIO against a stub in the place of the kernel's GPIO interface: what is
 //! requested, what one cycle costs, and what each refusal is told as.
+#![cfg(feature = "linux")]
 
 mod device_stub;
 

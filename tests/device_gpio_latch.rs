@@ -1,5 +1,6 @@
 //! Latched inputs: a pulse shorter than a period is seen, once, whatever the
 //! kernel makes of it.
+#![cfg(feature = "linux")]
 
 mod device_stub;
 
@@ -8,11 +9,13 @@ use steadfast::device::gpio::{InputLine, InputLines, LineEvent, flag};
 use steadfast::sys::Errno;
 use steadfast::sys::gpio::{LineAttribute, LineConfigAttribute};
 
-fn event(seqno: u32, offset: u32, id: u32) -> Result<LineEvent, Errno> {
+/// Event `seqno` of the request, `line_seqno` of line `offset`.
+fn event(seqno: u32, (offset, line_seqno): (u32, u32), id: u32) -> Result<LineEvent, Errno> {
     Ok(LineEvent {
         id,
         offset,
         seqno,
+        line_seqno,
         ..LineEvent::default()
     })
 }
@@ -54,7 +57,7 @@ fn a_pulse_between_two_readings_is_seen_once() {
     let (mut inputs, reader) = InputLines::request(&chip, &lines).unwrap();
     let mut reader = reader.unwrap();
     inputs.read().unwrap();
-    let pulse = [event(1, 4, RISING), event(2, 4, FALLING)];
+    let pulse = [event(1, (4, 1), RISING), event(2, (4, 2), FALLING)];
     chip.wires.events.borrow_mut().extend(pulse);
     assert_eq!(reader.drain(0), Ok(2));
     let seen = inputs.read().unwrap();
@@ -74,7 +77,10 @@ fn the_edge_of_a_latched_line_is_counted_once_although_its_level_is_seen_first()
     let first = inputs.read().unwrap();
     let plain = 1 << 6;
     assert_eq!((first.levels, first.rose), (1 | plain, plain));
-    chip.wires.events.borrow_mut().push(event(1, 3, RISING));
+    chip.wires
+        .events
+        .borrow_mut()
+        .push(event(1, (3, 1), RISING));
     reader.drain(0).unwrap();
     assert_eq!(inputs.read().unwrap().rose, 1);
     assert_eq!(inputs.read().unwrap().rose, 0);
@@ -86,24 +92,78 @@ fn an_event_to_the_level_that_was_there_already_stands_for_a_whole_pulse() {
     let (mut inputs, reader) = InputLines::request(&chip, &lines).unwrap();
     let mut reader = reader.unwrap();
     inputs.read().unwrap();
-    chip.wires.events.borrow_mut().push(event(1, 3, FALLING));
+    chip.wires
+        .events
+        .borrow_mut()
+        .push(event(1, (3, 1), FALLING));
     reader.drain(0).unwrap();
     let seen = inputs.read().unwrap();
     assert_eq!((seen.rose, seen.fell), (1, 1));
 }
 
-#[test]
-fn a_gap_in_the_sequence_counts_as_both_edges_on_every_latched_line() {
+/// Lets `events` be drained, then once more without any, and returns the edges
+/// that the loop sees after the first and after the second.
+fn edges_after(events: Vec<Result<LineEvent, Errno>>) -> [(u32, u32); 2] {
     let (chip, lines) = latched();
     let (mut inputs, reader) = InputLines::request(&chip, &lines).unwrap();
     let mut reader = reader.unwrap();
     inputs.read().unwrap();
-    let overflow = [event(1, 3, RISING), event(9, 3, FALLING)];
-    chip.wires.events.borrow_mut().extend(overflow);
-    reader.drain(0).unwrap();
-    let seen = inputs.read().unwrap();
-    let both = 1 | 1 << 5;
-    assert_eq!((seen.rose, seen.fell), (both, both));
+    chip.wires.events.borrow_mut().extend(events);
+    [(); 2].map(|()| {
+        reader.drain(0).unwrap();
+        let seen = inputs.read().unwrap();
+        (seen.rose, seen.fell)
+    })
+}
+
+const NONE: (u32, u32) = (0, 0);
+const EVERY: u32 = 1 | 1 << 5;
+
+#[test]
+fn a_gap_in_the_numbers_of_a_line_counts_as_both_edges_of_it_alone() {
+    let overflow = vec![
+        event(1, (3, 1), RISING),
+        event(2, (4, 1), RISING),
+        event(9, (3, 8), FALLING),
+    ];
+    assert_eq!(edges_after(overflow), [(EVERY, 1), NONE]);
+    // The level alone would say that nothing but a fall has happened.
+    let overflow = vec![event(5, (4, 5), RISING)];
+    assert_eq!(edges_after(overflow), [(1 << 5, 1 << 5), NONE]);
+}
+
+#[test]
+fn lost_events_of_a_line_that_stays_silent_count_as_both_edges_of_every_line() {
+    // Two events of the other line are missing; it is certain once no more wait.
+    let overflow = vec![event(1, (3, 1), RISING), event(4, (3, 2), FALLING)];
+    assert_eq!(edges_after(overflow), [(1, 1), (EVERY, EVERY)]);
+    // Three are more than can be on their way.
+    let overflow = vec![event(1, (3, 1), RISING), event(5, (3, 2), FALLING)];
+    assert_eq!(edges_after(overflow), [(EVERY, EVERY), NONE]);
+}
+
+#[test]
+fn a_loss_is_told_once_although_the_numbers_of_its_line_show_it_again() {
+    let (chip, lines) = latched();
+    let (mut inputs, reader) = InputLines::request(&chip, &lines).unwrap();
+    let mut reader = reader.unwrap();
+    inputs.read().unwrap();
+    let mut edges_of = |event| {
+        chip.wires.events.borrow_mut().push(event);
+        reader.drain(0).unwrap();
+        reader.drain(0).unwrap();
+        let seen = inputs.read().unwrap();
+        (seen.rose, seen.fell)
+    };
+    assert_eq!(edges_of(event(3, (3, 1), RISING)), (EVERY, EVERY));
+    assert_eq!(edges_of(event(4, (4, 3), RISING)), (1 << 5, 0));
+    assert_eq!(edges_of(event(6, (4, 4), FALLING)), (EVERY, EVERY));
+}
+
+#[test]
+fn events_that_overtake_each_other_are_no_loss() {
+    let overtaken = vec![event(2, (4, 1), RISING), event(1, (3, 1), RISING)];
+    assert_eq!(edges_after(overtaken), [(EVERY, 0), NONE]);
 }
 
 #[test]
@@ -112,7 +172,7 @@ fn a_burst_is_drained_in_bounded_parts_and_stays_latched_until_taken() {
     let (mut inputs, reader) = InputLines::request(&chip, &lines).unwrap();
     let mut reader = reader.unwrap();
     inputs.read().unwrap();
-    let burst = (1..=40).map(|n| event(n, 3, if n % 2 == 1 { RISING } else { FALLING }));
+    let burst = (1..=40).map(|n| event(n, (3, n), if n % 2 == 1 { RISING } else { FALLING }));
     chip.wires.events.borrow_mut().extend(burst);
     let drained = [(); 4].map(|()| reader.drain(0));
     assert_eq!(drained, [Ok(16), Ok(16), Ok(8), Ok(0)]);

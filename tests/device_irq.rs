@@ -1,5 +1,6 @@
 //! Finding and setting the interrupt thread of an SPI controller, in a copy of
 //! the files that a PREEMPT_RT kernel shows on an i.MX8MP.
+#![cfg(feature = "linux")]
 
 use std::fs;
 use std::os::unix::fs::symlink;

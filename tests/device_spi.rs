@@ -1,5 +1,6 @@
 //! The SPI device against a stub in the place of the ioctl: what each
 //! transaction asks of the kernel, byte by byte, and what its answers become.
+#![cfg(feature = "linux")]
 
 use embedded_hal::spi::{Operation, SpiDevice};
 use steadfast::device::spi::{MAX_OPERATIONS, MAX_TRANSFERS, Message, SpiError, Spidev, Transfer};

@@ -1,4 +1,5 @@
 //! The watchdog against a stub in the place of its ioctls.
+#![cfg(feature = "linux")]
 
 use std::cell::{Cell, RefCell};
 use std::path::Path;

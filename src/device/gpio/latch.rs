@@ -11,8 +11,16 @@
 //!
 //! The price is that an edge reaches the loop when the helper thread has run,
 //! usually a cycle after the level did, later when the CPU is busy. It is never
-//! lost: a full kernel buffer leaves a gap in the events' sequence numbers, and
-//! a gap counts as both edges on all latched lines.
+//! lost. When the kernel's buffer is full the oldest events are dropped, which
+//! shows in their numbers: a gap in the numbers of a line counts as both edges
+//! of that line; events that are missing from the numbers of the request, and
+//! that no line accounts for, count as both edges of every latched line.
+//!
+//! Numbers of the request may come out of order by one event a line: they are
+//! given in the interrupt handler, and the events are queued by one thread for
+//! each line (`edge_irq_handler` and `edge_irq_thread` in gpiolib-cdev.c). So
+//! what is missing counts as lost only when it is more than that, or when
+//! nothing more is waiting.
 
 use super::{Events, LineEvent};
 use crate::cycle::image::MAX_DIGITAL;
@@ -75,7 +83,13 @@ pub struct EdgeReader<E> {
     latched: u32,
     /// The level each channel had after its last event.
     levels: u32,
-    next_seqno: u32,
+    /// Number of the next event of each channel; `None` after a loss that may
+    /// have been its.
+    next_line_seqno: [Option<u32>; MAX_DIGITAL],
+    /// Highest number of an event of the request.
+    highest_seqno: u32,
+    /// Events of the request that are accounted for.
+    accounted: u32,
     buffer: [LineEvent; 16],
 }
 
@@ -99,13 +113,16 @@ impl<E: Events> EdgeReader<E> {
             offsets,
             latched,
             levels,
-            next_seqno: 1,
+            next_line_seqno: [Some(1); MAX_DIGITAL],
+            highest_seqno: 0,
+            accounted: 0,
             buffer: [LineEvent::default(); 16],
         }
     }
 
     /// Waits up to `timeout_ms` milliseconds for events and latches at most 16.
-    /// Returns how many. Does not allocate.
+    /// Returns how many. Does not allocate. Some milliseconds at least keep
+    /// events that are just being queued from being taken for lost ones.
     ///
     /// # Errors
     /// As poll(2) and read(2) give them, but for `EINTR`, which is no events.
@@ -120,7 +137,11 @@ impl<E: Events> EdgeReader<E> {
             edges.rose |= these.rose;
             edges.fell |= these.fell;
         }
-        if count > 0 {
+        if self.lost_unseen(count == 0) {
+            edges.rose = self.latched;
+            edges.fell = self.latched;
+        }
+        if edges != Edges::default() {
             self.latch.add(edges);
         }
         Ok(count)
@@ -138,38 +159,60 @@ impl<E: Events> EdgeReader<E> {
         Ok(())
     }
 
-    /// What `event` says has happened.
+    /// Whether events were lost that no line accounts for; asked once, it
+    /// starts anew. `idle` says that no event is waiting.
+    fn lost_unseen(&mut self, idle: bool) -> bool {
+        let missing = self.highest_seqno.wrapping_sub(self.accounted);
+        let in_flight = if idle { 0 } else { self.latched.count_ones() };
+        // More accounted for than numbered cannot be, but for numbers that are
+        // late: not a loss.
+        let lost = missing.cast_signed() > in_flight.cast_signed();
+        if lost {
+            self.accounted = self.highest_seqno;
+            self.next_line_seqno = [None; MAX_DIGITAL];
+        }
+        lost
+    }
+
+    /// What `event` says has happened on its line.
     ///
     /// The kernel tells the direction of an edge by the level it finds when its
     /// interrupt thread runs (`edge_irq_thread` in gpiolib-cdev.c), so a short
     /// pulse can come as a single event to the level that was there already.
     /// Such an event stands for both edges.
     fn edges_of(&mut self, event: &LineEvent) -> Edges {
-        let gap = event.seqno != self.next_seqno;
-        self.next_seqno = event.seqno.wrapping_add(1);
-        let mut edges = Edges::default();
-        if gap {
-            edges.rose = self.latched;
-            edges.fell = self.latched;
+        let newer = event.seqno.wrapping_sub(self.highest_seqno).cast_signed() > 0;
+        if newer {
+            self.highest_seqno = event.seqno;
         }
+        self.accounted = self.accounted.wrapping_add(1);
         let channel = self
             .offsets
             .iter()
             .position(|offset| *offset == Some(event.offset));
-        let bit = channel.map_or(0, |channel| 1 << channel);
-        let rising = event.id == LineEvent::RISING;
-        if rising || self.levels & bit == 0 {
-            edges.rose |= bit;
-        }
-        if !rising || self.levels & bit != 0 {
-            edges.fell |= bit;
-        }
-        if rising {
+        let Some(channel) = channel else {
+            return Edges::default();
+        };
+        let next = self.next_line_seqno[channel].replace(event.line_seqno.wrapping_add(1));
+        let lost = next.map_or(0, |next| {
+            let gap = event.line_seqno.wrapping_sub(next).cast_signed();
+            gap.max(0).cast_unsigned()
+        });
+        self.accounted = self.accounted.wrapping_add(lost);
+
+        let bit = 1 << channel;
+        let was_active = self.levels & bit != 0;
+        let is_active = event.id == LineEvent::RISING;
+        if is_active {
             self.levels |= bit;
         } else {
             self.levels &= !bit;
         }
-        edges
+        let both = lost > 0 || was_active == is_active;
+        Edges {
+            rose: if both || is_active { bit } else { 0 },
+            fell: if both || !is_active { bit } else { 0 },
+        }
     }
 }
 

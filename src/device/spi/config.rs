@@ -12,6 +12,7 @@ use embedded_hal::spi::{Mode, Phase, Polarity};
 use linux_embedded_hal::SpidevDevice;
 use linux_embedded_hal::spidev::{SpiModeFlags, SpidevOptions};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// What spidev's buffers hold unless the module is told otherwise (`bufsiz` in
@@ -261,7 +262,7 @@ impl Spidev {
             .map_err(|error| OpenError::Query(errno(&error)))?;
         check_readback(config, &after)?;
         Ok(Self::with(
-            Kernel(device.0.into_inner().into()),
+            Kernel::from(OwnedFd::from(device.0.into_inner())),
             buffer_bytes(Path::new("/")),
         ))
     }

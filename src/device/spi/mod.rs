@@ -52,6 +52,14 @@ impl Message for Kernel {
     }
 }
 
+impl From<OwnedFd> for Kernel {
+    /// Takes over an open spidev device. Whether it is one, and how it is
+    /// configured, is not looked at: [`Spidev::open`] does that.
+    fn from(device: OwnedFd) -> Self {
+        Self(device)
+    }
+}
+
 impl AsRawFd for Kernel {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()

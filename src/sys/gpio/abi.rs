@@ -192,7 +192,7 @@ pub struct LineRequest {
     pub event_buffer_size: u32,
     /// Reserved, zero.
     pub padding: [u32; 5],
-    /// The kernel's answer; see [`request_lines`].
+    /// The kernel's answer; see [`request_lines`](super::request_lines).
     pub fd: i32,
 }
 
