@@ -9,8 +9,11 @@
 //! passed. Exit code 0 when nothing failed, 1 otherwise.
 //!
 //! ```text
-//! memory_rules [FILTER]... [--list]
+//! memory_rules [--user ID] [FILTER]... [--list]
 //! ```
+//!
+//! With `--user`, root becomes this user first: for a board that has no other
+//! way to do so.
 
 mod fork;
 mod kernel;

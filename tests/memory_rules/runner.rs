@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 
+use steadfast::sys::process;
+
 /// Why a rule could not be judged here.
 pub(crate) struct NotRun(String);
 
@@ -47,6 +49,7 @@ pub(crate) const fn code_rule(name: &'static str, run: fn() -> Verdict) -> Rule 
 pub(crate) type Helper = (&'static str, fn());
 
 const RULE: &str = "--rule";
+const USER: &str = "--user";
 const HELPER: &str = "--helper";
 const NOT_RUN: u8 = 77;
 const NOT_RUN_MARK: &str = "not run: ";
@@ -98,6 +101,13 @@ pub(crate) fn main(rules: &[Rule], helpers: &[Helper]) -> ExitCode {
             }
             ExitCode::SUCCESS
         }
+        [USER, id, ..] => match id.parse().map(process::become_user) {
+            Ok(Ok(())) => run_all(rules, &filters(&arguments[2..])),
+            refused => {
+                eprintln!("cannot become user {id}: {refused:?}");
+                ExitCode::from(2)
+            }
+        },
         _ => run_all(rules, &filters(&arguments)),
     }
 }
