@@ -8,6 +8,7 @@ use std::process::{Output, Stdio};
 
 use steadfast::realtime::allocator::{self, RealtimeThread, Seal, counts};
 use steadfast::realtime::faults::{self, FaultReader};
+use steadfast::realtime::helper as threads;
 use steadfast::realtime::memory::{LockFlags, Status, StatusReader, keep_heap, page_size};
 use steadfast::realtime::scheduler::{self, Policy};
 use steadfast::realtime::signals::{self, StopSignal};
@@ -36,6 +37,10 @@ pub(crate) const RULES: &[Rule] = &[
     code_rule("an_abort_makes_the_outputs_safe", abort_handled),
     code_rule("a_sigsegv_from_outside_makes_the_outputs_safe", sent_fault),
     code_rule(
+        "the_overflow_of_another_thread_s_stack_is_still_named",
+        other_overflow,
+    ),
+    code_rule(
         "a_request_to_stop_is_noted_and_the_terminal_cannot_freeze",
         requests,
     ),
@@ -59,6 +64,7 @@ pub(crate) const HELPERS: &[Helper] = &[
     }),
     ("abort", || die_with_witness(|| std::process::abort())),
     ("send_fault", || die_with_witness(|| send(libc::SIGSEGV))),
+    ("overflow_elsewhere", overflow_elsewhere),
     ("interrupt_twice", interrupt_twice),
     ("run_away", run_away),
 ];
@@ -268,6 +274,26 @@ fn sent_fault() -> Verdict {
 
 fn send(signal: i32) {
     process::signal_self(signal).expect("a signal can be sent");
+}
+
+fn other_overflow() -> Verdict {
+    let output = died(
+        "overflow_elsewhere",
+        libc::SIGABRT,
+        "has overflowed its stack",
+    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("SIGSEGV") && !said.contains("real-time stack"),
+        "{said}"
+    );
+    Ok(())
+}
+
+fn overflow_elsewhere() {
+    prepare_to_die();
+    let thread = threads::spawn("elsewhere", 64 * 1024, overrun_the_stack);
+    let _ = thread.expect("a thread can be started").join();
 }
 
 fn requests() -> Verdict {
