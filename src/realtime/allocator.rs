@@ -1,7 +1,19 @@
 //! The allocator's seal: proof that the loop does not allocate.
 //!
-//! A binary installs [`SealedAllocator`]; the library never does. From the seal
-//! on, what each kind of thread does counts apart:
+//! A binary installs [`SealedAllocator`]; the library never does:
+//!
+//! ```
+//! use steadfast::realtime::allocator::{self, SealedAllocator};
+//!
+//! #[global_allocator]
+//! static ALLOCATOR: SealedAllocator = SealedAllocator;
+//!
+//! fn main() {
+//!     assert!(allocator::is_installed());
+//! }
+//! ```
+//!
+//! From the seal on, what each kind of thread does counts apart:
 //!
 //! | after the seal | real-time thread | other threads |
 //! |---|---|---|

@@ -5,8 +5,19 @@
 //! through the vDSO (vdso(7)), a sleep one system call.
 
 use crate::cycle::ports::Clock;
+use crate::sys::Errno;
 use crate::sys::clock as sys;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
+
+/// The resolution of the clock and of sleeps on it (clock_getres(2)): 1 ns with
+/// high resolution timers, a tick of 1 to 10 ms without, which no fast loop can
+/// live with.
+///
+/// # Errors
+/// Those of clock_getres(2); none is expected.
+pub fn resolution() -> Result<Duration, Errno> {
+    sys::monotonic_resolution_ns().map(Duration::from_nanos)
+}
 
 /// The kernel's `CLOCK_MONOTONIC` (clock_gettime(2)).
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -36,7 +47,6 @@ impl Clock for Monotonic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Duration;
 
     #[test]
     fn it_never_wakes_early_and_never_goes_back() {
@@ -49,6 +59,12 @@ mod tests {
             assert!(clock.now() >= woken);
             last = woken;
         }
+    }
+
+    #[test]
+    fn the_resolution_is_at_most_a_tick() {
+        let resolution = resolution().unwrap();
+        assert!(resolution > Duration::ZERO && resolution <= Duration::from_millis(10));
     }
 
     #[test]

@@ -11,8 +11,9 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 use super::scheduler::{self, Policy};
 use crate::sys::signal::{SignalSet, set_mask};
 
-/// Smallest stack of a helper, in bytes: 64 KiB. glibc asks for 16 KiB on x86
-/// and 128 KiB on arm64 (`PTHREAD_STACK_MIN`), and rounds up by itself.
+/// Smallest stack of a helper, in bytes: 64 KiB. The standard library raises it
+/// to what glibc asks for, `PTHREAD_STACK_MIN`: 16 KiB on x86-64, 128 KiB on
+/// arm64.
 pub const MIN_STACK_BYTES: usize = 64 * 1024;
 
 /// Starts `job` on a thread of `scope` named `name` (its first 15 bytes show in

@@ -283,6 +283,14 @@ mod tests {
     }
 
     #[test]
+    fn this_machine_has_a_kernel_and_the_cpu_this_runs_on() {
+        let platform = Platform::read(Path::new("/"));
+        assert!(platform.kernel.is_some());
+        let current = crate::realtime::scheduler::current_cpu().unwrap();
+        assert!(platform.cpus.iter().any(|cpu| cpu.number == current));
+    }
+
+    #[test]
     fn an_empty_machine_has_no_readings() {
         let tree = Tree::new("empty", &[("proc/readme", "")]);
         let platform = Platform::read(&tree.0);

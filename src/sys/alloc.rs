@@ -25,20 +25,8 @@ std::thread_local! {
     static REALTIME: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The allocator of a steadfast binary:
-///
-/// ```
-/// use steadfast::realtime::allocator::SealedAllocator;
-///
-/// #[global_allocator]
-/// static ALLOCATOR: SealedAllocator = SealedAllocator;
-/// # fn main() {
-/// assert!(steadfast::realtime::allocator::is_installed());
-/// # }
-/// ```
-///
-/// What it counts and when it aborts is in
-/// [`realtime::allocator`](crate::realtime::allocator).
+/// The system's allocator, counted and sealable; a unit type to be named in a
+/// binary's `#[global_allocator]`.
 #[derive(Copy, Clone, Debug, Default)]
 pub struct SealedAllocator;
 

@@ -109,6 +109,18 @@ pub fn register_line_values(lines: BorrowedFd<'_>, bits: u64, mask: u64) -> Resu
     unsafe { register(lines, LINE_SET_VALUES, &values) }
 }
 
+/// Registers an action that can be seen from outside of a dead process without
+/// any hardware: `fd`'s open file becomes non-blocking (`FIONBIO`,
+/// ioctl_tty(2)), which whoever shares it sees in `/proc/PID/fdinfo`. For tests
+/// of the way here.
+///
+/// # Errors
+/// `EBUSY` when all [`CAPACITY`] slots are taken.
+pub fn register_witness(fd: BorrowedFd<'_>) -> Result<Slot, Errno> {
+    // SAFETY: the request reads one int.
+    unsafe { register(fd, libc::FIONBIO, &1_i32.to_ne_bytes()) }
+}
+
 /// How [`run`] went.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -142,4 +154,48 @@ pub fn run() -> Outcome {
         }
     }
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{ErrorKind, Read};
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn actions_run_in_order_until_cleared_and_a_refusal_stops_none() {
+        let (mut socket, _peer) = UnixStream::pair().unwrap();
+        let refused = register_line_values(socket.as_fd(), 0b01, 0b11).unwrap();
+        let witness = register_witness(socket.as_fd()).unwrap();
+        let expected = Outcome {
+            done: 1,
+            refused: 1,
+        };
+        assert_eq!(run(), expected, "a socket has no lines");
+        let read = socket.read(&mut [0]);
+        assert_eq!(read.unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(run(), expected, "twice is as good as once");
+
+        let more: Vec<Slot> = (2..CAPACITY)
+            .map(|_| register_witness(socket.as_fd()).unwrap())
+            .collect();
+        assert_eq!(
+            register_witness(socket.as_fd()),
+            Err(Errno(libc::EBUSY)),
+            "the table is full"
+        );
+        for slot in more.into_iter().chain([refused, witness]) {
+            slot.clear();
+        }
+        assert_eq!(run(), Outcome::default());
+    }
+
+    #[test]
+    fn an_argument_that_is_too_long_is_refused() {
+        let (socket, _peer) = UnixStream::pair().unwrap();
+        // SAFETY: it is refused before anything is registered.
+        let slot = unsafe { register(socket.as_fd(), 0, &[0; ARGUMENT_MAX + 1]) };
+        assert_eq!(slot, Err(Errno(libc::EMSGSIZE)));
+    }
 }

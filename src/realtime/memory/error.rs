@@ -38,7 +38,8 @@ pub enum LockError {
         /// What was asked for.
         needed_kb: u64,
     },
-    /// `ENOMEM` of mlock(2): part of the range is not mapped.
+    /// `ENOMEM` of mlock(2): part of the range is not mapped, or not accessible
+    /// (a guard).
     NotMapped {
         /// The range.
         range: Range,
@@ -164,7 +165,7 @@ impl fmt::Display for LockError {
             ),
             Self::NotMapped { range } => write!(
                 f,
-                "{} bytes at {:#x} are not all mapped and cannot be locked",
+                "{} bytes at {:#x} are not all mapped and accessible, and cannot be locked",
                 range.length, range.address
             ),
             Self::Other(errno) => write!(f, "memory could not be locked: {errno}"),
@@ -201,6 +202,20 @@ mod tests {
                 assert!(line.contains(part), "{line}");
             }
         }
+    }
+
+    #[test]
+    fn eagain_is_a_shortage_of_memory_and_not_of_the_limit() {
+        let value = [0_u8; 2000];
+        let range = Range::of(&value);
+        assert!(matches!(
+            LockError::of_lock(Errno(libc::EAGAIN), range),
+            LockError::NotResident { needed_kb: 2, resident_kb } if resident_kb > 0
+        ));
+        assert!(matches!(
+            LockError::of_lock_all(Errno(libc::EAGAIN), LockFlags::Current),
+            LockError::NotResident { needed_kb, resident_kb } if needed_kb > resident_kb
+        ));
     }
 
     #[test]

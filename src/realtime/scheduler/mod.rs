@@ -286,14 +286,17 @@ mod tests {
 
     #[test]
     fn what_was_granted_is_what_is_read_back() {
-        let thread = std::thread::spawn(|| {
-            let wanted = Policy::Fifo { priority: 2 };
-            let granted = set_policy(wanted);
-            (granted, policy().unwrap(), wanted)
-        });
-        match thread.join().unwrap() {
-            (Ok(()), read, wanted) => assert_eq!(read, wanted),
-            (Err(_), read, wanted) => assert_ne!(read, wanted),
+        let deadline = Policy::Deadline {
+            runtime: Duration::from_micros(100),
+            deadline: Duration::from_micros(900),
+            period: Duration::from_millis(1),
+        };
+        for wanted in [Policy::Fifo { priority: 2 }, deadline, Policy::Batch] {
+            let thread = std::thread::spawn(move || (set_policy(wanted), policy().unwrap()));
+            match thread.join().unwrap() {
+                (Ok(()), read) => assert_eq!(read, wanted),
+                (Err(_), read) => assert_ne!(read, wanted),
+            }
         }
     }
 
