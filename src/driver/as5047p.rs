@@ -47,19 +47,21 @@
 //! 2 bytes on the stack, about 16 bytes of state. No call of the loop uses more
 //! than eight frames, and that many only when everything fails at once.
 
+mod error;
 mod registers;
 #[cfg(test)]
 mod tests;
 
 use core::num::NonZeroU16;
 
-use embedded_hal::spi::{Error as _, ErrorKind, MODE_1, Mode, SpiDevice};
+use embedded_hal::spi::{Error as _, MODE_1, Mode, SpiDevice};
 
+pub use error::Error;
 pub use registers::{
     Diagnosis, ErrorFlags, Register, Reply, Setting, Settings1, Settings2, write_data,
 };
 
-use crate::cycle::image::{Angle, InputError};
+use crate::cycle::image::Angle;
 
 /// CPOL = 0, CPHA = 1 (chapter "SPI Interface (slave)").
 pub const SPI_MODE: Mode = MODE_1;
@@ -75,73 +77,6 @@ pub const POWER_ON_MS: u32 = 10;
 pub const ANGLE_BITS: u32 = 14;
 /// Calls of [`As5047p::angle_pipelined`] between two looks at DIAAGC.
 pub const DIAGNOSIS_EVERY: NonZeroU16 = NonZeroU16::new(100).unwrap();
-
-/// Why there is no angle or no register value.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Error {
-    /// The transfer itself failed.
-    Bus(ErrorKind),
-    /// The reply had wrong parity: it was disturbed on its way to us.
-    Parity,
-    /// The chip objects to an earlier frame: it was disturbed on its way there.
-    Framing(ErrorFlags),
-    /// LF is 0: offset loops not settled, no power, or a line stuck low.
-    NotReady,
-    /// A reply has bits set that the chip always leaves at zero: nothing drives
-    /// the line, or it is stuck high.
-    NotDriven,
-    /// MAGL: the magnet is too far away, or lost.
-    FieldWeak,
-    /// MAGH: the magnet is too close.
-    FieldStrong,
-    /// COF: the CORDIC overflowed.
-    CordicOverflow,
-    /// A setting does not read back as it was written.
-    Refused {
-        /// What was written.
-        wrote: u8,
-        /// What the register holds.
-        holds: u16,
-    },
-}
-
-impl From<Error> for InputError {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Bus(_) => Self::Bus,
-            Error::Parity => Self::Parity,
-            Error::Framing(_) => Self::Framing,
-            Error::NotReady | Error::NotDriven => Self::NotReady,
-            Error::FieldWeak => Self::FieldWeak,
-            Error::FieldStrong => Self::FieldStrong,
-            Error::CordicOverflow | Error::Refused { .. } => Self::OutOfRange,
-        }
-    }
-}
-
-impl Diagnosis {
-    /// Whether the angle can be believed.
-    ///
-    /// # Errors
-    /// The gravest of what the register says: [`Error::NotReady`],
-    /// [`Error::CordicOverflow`], [`Error::FieldWeak`], [`Error::FieldStrong`];
-    /// or [`Error::NotDriven`] if bits 13:12 are set, which no chip does.
-    pub const fn verdict(self) -> Result<(), Error> {
-        if self.0 >> 12 != 0 {
-            Err(Error::NotDriven)
-        } else if !self.ready() {
-            Err(Error::NotReady)
-        } else if self.cordic_overflow() {
-            Err(Error::CordicOverflow)
-        } else if self.field_weak() {
-            Err(Error::FieldWeak)
-        } else if self.field_strong() {
-            Err(Error::FieldStrong)
-        } else {
-            Ok(())
-        }
-    }
-}
 
 /// What a driver remembers from one call to the next, for a bus that it can
 /// have only for a while: see [`As5047p::suspend`].

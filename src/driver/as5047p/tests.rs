@@ -1,6 +1,8 @@
 //! The driver frame by frame, against bytes worked out by hand from the
 //! datasheet's figures.
 
+use embedded_hal::spi::ErrorKind;
+
 use super::*;
 use crate::driver::script::{Script, Step};
 

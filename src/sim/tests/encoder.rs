@@ -265,13 +265,39 @@ fn the_field_sets_gain_and_flags_as_diaagc_and_mag_say() {
 }
 
 #[test]
-fn a_weak_magnet_that_may_set_the_error_flag_is_found_at_once() {
+fn a_magnet_that_may_set_the_error_flag_is_found_at_once() {
+    for (enable, field, error) in [
+        (0x40, 0.1, Error::FieldWeak),
+        (0x80, 3.0, Error::FieldStrong),
+    ] {
+        let mut encoder = running_at(9);
+        encoder.write_setting(Setting::ZPosL, enable).unwrap();
+        assert_eq!(encoder.angle_pipelined(), angle(9));
+        encoder.bus_mut().chip.set_field(field);
+        encoder.angle_pipelined().ok();
+        assert_eq!(encoder.angle_pipelined(), Err(error));
+    }
+}
+
+#[test]
+fn a_new_zero_leaves_the_two_enable_bits_beside_it_alone() {
     let mut encoder = running_at(9);
-    encoder.write_setting(Setting::ZPosL, 0x40).unwrap();
-    assert_eq!(encoder.angle_pipelined(), angle(9));
-    encoder.bus_mut().chip.set_field(0.1);
-    encoder.angle_pipelined().ok();
-    assert_eq!(encoder.angle_pipelined(), Err(Error::FieldWeak));
+    encoder.write_setting(Setting::ZPosL, 0xC0).unwrap();
+    encoder.set_zero(0x1FFF).unwrap();
+    assert_eq!(encoder.read_register(Register::ZPosM), Ok(0x7F));
+    assert_eq!(encoder.read_register(Register::ZPosL), Ok(0xC0 | 0x3F));
+}
+
+#[test]
+fn the_zero_of_a_line_that_was_dead_for_a_moment_is_not_kept() {
+    for frames in 1..=3 {
+        let mut encoder = running_at(500);
+        inject(&mut encoder, Fault::MisoLow, frames);
+        assert_eq!(encoder.angle(), angle(500), "{frames}");
+    }
+    let mut encoder = running_at(500);
+    inject(&mut encoder, Fault::MisoLow, 4);
+    assert_eq!(encoder.angle(), Err(Error::NotReady));
 }
 
 #[test]
