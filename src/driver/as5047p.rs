@@ -30,10 +30,14 @@
 //! A frame of all zeros is a valid reply: angle 0, even parity, no error flag.
 //! It is also what a line gives that is stuck low or a chip that has no power.
 //! DIAAGC tells them apart, because its LF bit is 1 in a living, settled chip.
-//! So a reply of all zeros is never believed: DIAAGC is asked in the same call,
-//! at the cost of one frame more while the shaft stands exactly at zero. A line
-//! stuck high (0xFFFF) has even parity too, but the error flag set; it is told
-//! from a real error by ERRFL, whose upper bits are always zero in a chip.
+//! So a reply of all zeros is never believed: in the same call DIAAGC is asked,
+//! and after it the angle again, so that a line that was dead for some frames
+//! and lives again does not leave its zero behind. That is three frames more
+//! in each cycle in which the shaft stands at exactly zero; where the bus has
+//! no time for that, [`As5047p::set_zero`] moves the zero to where the shaft
+//! does not rest. A line stuck high (0xFFFF) has even parity too, but the error
+//! flag set; it is told from a real error by ERRFL, whose upper bits are always
+//! zero in a chip.
 //!
 //! A value that is frozen inside of the sensor cannot be told from a shaft at
 //! rest here; that is what a following-error limit is for.
@@ -41,21 +45,23 @@
 //! # Cost
 //!
 //! 2 bytes on the stack, about 16 bytes of state. No call of the loop uses more
-//! than seven frames, and that many only when everything fails at once.
+//! than eight frames, and that many only when everything fails at once.
 
+mod error;
 mod registers;
 #[cfg(test)]
 mod tests;
 
 use core::num::NonZeroU16;
 
-use embedded_hal::spi::{Error as _, ErrorKind, MODE_1, Mode, SpiDevice};
+use embedded_hal::spi::{Error as _, MODE_1, Mode, SpiDevice};
 
+pub use error::Error;
 pub use registers::{
     Diagnosis, ErrorFlags, Register, Reply, Setting, Settings1, Settings2, write_data,
 };
 
-use crate::cycle::image::{Angle, InputError};
+use crate::cycle::image::Angle;
 
 /// CPOL = 0, CPHA = 1 (chapter "SPI Interface (slave)").
 pub const SPI_MODE: Mode = MODE_1;
@@ -71,73 +77,6 @@ pub const POWER_ON_MS: u32 = 10;
 pub const ANGLE_BITS: u32 = 14;
 /// Calls of [`As5047p::angle_pipelined`] between two looks at DIAAGC.
 pub const DIAGNOSIS_EVERY: NonZeroU16 = NonZeroU16::new(100).unwrap();
-
-/// Why there is no angle or no register value.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Error {
-    /// The transfer itself failed.
-    Bus(ErrorKind),
-    /// The reply had wrong parity: it was disturbed on its way to us.
-    Parity,
-    /// The chip objects to an earlier frame: it was disturbed on its way there.
-    Framing(ErrorFlags),
-    /// LF is 0: offset loops not settled, no power, or a line stuck low.
-    NotReady,
-    /// A reply has bits set that the chip always leaves at zero: nothing drives
-    /// the line, or it is stuck high.
-    NotDriven,
-    /// MAGL: the magnet is too far away, or lost.
-    FieldWeak,
-    /// MAGH: the magnet is too close.
-    FieldStrong,
-    /// COF: the CORDIC overflowed.
-    CordicOverflow,
-    /// A setting does not read back as it was written.
-    Refused {
-        /// What was written.
-        wrote: u8,
-        /// What the register holds.
-        holds: u16,
-    },
-}
-
-impl From<Error> for InputError {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Bus(_) => Self::Bus,
-            Error::Parity => Self::Parity,
-            Error::Framing(_) => Self::Framing,
-            Error::NotReady | Error::NotDriven => Self::NotReady,
-            Error::FieldWeak => Self::FieldWeak,
-            Error::FieldStrong => Self::FieldStrong,
-            Error::CordicOverflow | Error::Refused { .. } => Self::OutOfRange,
-        }
-    }
-}
-
-impl Diagnosis {
-    /// Whether the angle can be believed.
-    ///
-    /// # Errors
-    /// The gravest of what the register says: [`Error::NotReady`],
-    /// [`Error::CordicOverflow`], [`Error::FieldWeak`], [`Error::FieldStrong`];
-    /// or [`Error::NotDriven`] if bits 13:12 are set, which no chip does.
-    pub const fn verdict(self) -> Result<(), Error> {
-        if self.0 >> 12 != 0 {
-            Err(Error::NotDriven)
-        } else if !self.ready() {
-            Err(Error::NotReady)
-        } else if self.cordic_overflow() {
-            Err(Error::CordicOverflow)
-        } else if self.field_weak() {
-            Err(Error::FieldWeak)
-        } else if self.field_strong() {
-            Err(Error::FieldStrong)
-        } else {
-            Ok(())
-        }
-    }
-}
 
 /// What a driver remembers from one call to the next, for a bus that it can
 /// have only for a while: see [`As5047p::suspend`].
@@ -212,8 +151,8 @@ impl<SPI: SpiDevice> As5047p<SPI> {
     /// The angle asked for by the previous call, one period old; asks for the
     /// next one.
     ///
-    /// One frame; two in every Nth call, while a fault holds and when the reply
-    /// is all zeros; one more after an error of the bus; three or four
+    /// One frame; two in every Nth call and while a fault holds; four when the
+    /// reply is all zeros; one more after an error of the bus, two to four more
     /// when the chip reports an error.
     ///
     /// # Errors
@@ -221,37 +160,34 @@ impl<SPI: SpiDevice> As5047p<SPI> {
     /// next one is made whatever this one gave.
     pub fn angle_pipelined(&mut self) -> Result<Angle, Error> {
         self.state.until_diagnosis = self.state.until_diagnosis.saturating_sub(1);
-        let diagnose = self.state.until_diagnosis == 0 || self.state.verdict.is_err();
+        let due = self.state.until_diagnosis == 0 || self.state.verdict.is_err();
         if !self.state.angle_under_way {
             self.frame(Register::AngleCom.read_command())?;
         }
-        let ask = if diagnose {
+        let mut reply = self.ask(if due {
             Register::DiaAgc
         } else {
             Register::AngleCom
-        };
-        let reply = self.ask(ask)?;
-        if diagnose {
-            self.finish_diagnosis()?;
+        })?;
+        if due || reply.0 == 0 {
+            reply = self.with_diagnosis(reply, due)?;
         }
         let data = self.checked(reply)?;
-        if reply.0 == 0 && !diagnose {
-            self.ask(Register::DiaAgc)?;
-            self.finish_diagnosis()?;
-        }
         self.state.verdict?;
         Ok(Angle::from_counts(u32::from(data), ANGLE_BITS))
     }
 
-    /// The angle as old as one frame. Two frames, four if it is all zeros.
+    /// The angle as old as one frame. Two frames, five if it is all zeros.
     ///
     /// # Errors
     /// As [`As5047p::angle_pipelined`], but the magnet is looked at only if the
     /// reply is all zeros.
     pub fn angle(&mut self) -> Result<Angle, Error> {
-        let data = self.read_register(Register::AngleCom)?;
+        let mut data = self.read_register(Register::AngleCom)?;
         if data == 0 {
             self.diagnosis()?.verdict()?;
+            let again = self.ask(Register::AngleCom)?;
+            data = self.checked(again)?;
         }
         Ok(Angle::from_counts(u32::from(data), ANGLE_BITS))
     }
@@ -299,7 +235,9 @@ impl<SPI: SpiDevice> As5047p<SPI> {
     /// The setting lasts until power is lost. Not for the loop.
     ///
     /// # Errors
-    /// As [`As5047p::read_register`], and `Refused`.
+    /// As [`As5047p::read_register`], and `Refused`. After `Bus` the chip may
+    /// still wait for the data and take the next frame for it: write again
+    /// before anything is believed.
     pub fn write_setting(&mut self, setting: Setting, value: u8) -> Result<u8, Error> {
         self.frame(setting.write_command())?;
         self.state.angle_under_way = false;
@@ -347,10 +285,35 @@ impl<SPI: SpiDevice> As5047p<SPI> {
         }
     }
 
+    /// Looks at DIAAGC, for which the frame that brought `reply` has `asked` or
+    /// not, and gives a reply that can be believed: `reply` itself, or if that
+    /// is all zeros, one that came after the chip has shown that it lives.
+    fn with_diagnosis(&mut self, reply: Reply, asked: bool) -> Result<Reply, Error> {
+        if !asked {
+            self.ask(Register::DiaAgc)?;
+        }
+        self.finish_diagnosis()?;
+        match reply.0 {
+            0 => {
+                self.state.verdict?;
+                self.ask(Register::AngleCom)
+            }
+            _ => Ok(reply),
+        }
+    }
+
     /// Takes the DIAAGC that is under way, and asks for the angle.
     fn finish_diagnosis(&mut self) -> Result<(), Error> {
         let reply = self.ask(Register::AngleCom)?;
-        self.state.verdict = Diagnosis(parity_checked(reply)?).verdict();
+        let content = parity_checked(reply)?;
+        if reply.error_flag() && content == 0 {
+            // The answer to a command that was disturbed on its way there.
+            return Err(match self.error_flags() {
+                Ok(flags) => Error::Framing(flags),
+                Err(error) => error,
+            });
+        }
+        self.state.verdict = Diagnosis(content).verdict();
         self.state.until_diagnosis = self.state.diagnosis_every.get();
         Ok(())
     }

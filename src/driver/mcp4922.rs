@@ -138,10 +138,11 @@ impl Scale {
             return Err(Error::NonFinite);
         }
         let within = volts.clamp(self.min_volts, self.max_volts);
-        // A cast of a float truncates and saturates; both ends are in range.
+        // The cast truncates. The largest product is 4095 up to rounding, so the
+        // half added to it does not reach the next code.
         let code = ((within - self.min_volts) * self.codes_per_volt + 0.5) as u16;
         Ok(Converted {
-            code: code.min(MAX_CODE),
+            code,
             clamped: within != volts,
         })
     }
@@ -296,6 +297,15 @@ mod tests {
             Err(Error::Bus(ErrorKind::ChipSelectFault))
         );
         dac.release().finish();
+    }
+
+    #[test]
+    fn no_scale_has_a_code_above_the_highest() {
+        for (min, max) in [(0.0, 4.096), (-10.0, 10.0), (-1e-9, 3e9), (0.1, 0.3)] {
+            let scale = Scale::new(min, max).unwrap();
+            assert_eq!(scale.code(max).unwrap().code, MAX_CODE);
+            assert_eq!(scale.code(min).unwrap().code, 0);
+        }
     }
 
     #[test]

@@ -98,6 +98,7 @@ mod tests {
         gpio.set_input(31, true);
         gpio.sample();
         gpio.set_input(31, true);
+        gpio.set_input(30, false);
         gpio.set_input(32, true);
         let sampled = gpio.sample();
         assert_eq!(

@@ -129,7 +129,7 @@ pub struct EncoderConfig {
     /// Largest error of a reading in counts of 16384 in a turn; readings are
     /// spread as the sum of two dice, with the true one in the middle.
     pub noise_counts: u16,
-    /// Time after the first [`SimBoard::advance`] until the chip has an angle
+    /// Time after the first [`SimBoard::advance`](super::SimBoard::advance) until the chip has an angle
     /// (t_pon, 10 ms in the datasheet).
     pub power_on: Duration,
 }

@@ -1,6 +1,8 @@
 //! The driver frame by frame, against bytes worked out by hand from the
 //! datasheet's figures.
 
+use embedded_hal::spi::ErrorKind;
+
 use super::*;
 use crate::driver::script::{Script, Step};
 
@@ -97,29 +99,66 @@ fn a_fault_of_the_magnet_holds_until_diaagc_is_well_again() {
 }
 
 #[test]
-fn a_reply_of_zeros_is_believed_only_when_diaagc_answers() {
-    let at_zero: [Step; 5] = [
+fn a_reply_of_zeros_is_believed_only_after_diaagc_and_a_second_look() {
+    const ZERO: &[u8] = &[0x00, 0x00];
+    let angle = |counts| Ok(Angle::from_counts(counts, 14));
+    let after_zero: [(&[Step], Result<Angle, Error>); 3] = [
+        (&[(ANGLECOM, Ok(ZERO))], Err(Error::NotReady)),
+        (&[(ANGLECOM, Ok(HEALTHY)), (ANGLECOM, Ok(ZERO))], angle(0)),
+        (
+            &[(ANGLECOM, Ok(HEALTHY)), (ANGLECOM, Ok(&[0x00, 0x05]))],
+            angle(5),
+        ),
+    ];
+    for (last, expected) in after_zero {
+        let unplanned: [Step; 3] = [
+            (ANGLECOM, Ok(&[0x00, 0x03])),
+            (ANGLECOM, Ok(ZERO)),
+            (DIAAGC, Ok(ZERO)),
+        ];
+        let planned: [Step; 2] = [(ANGLECOM, Ok(&[0x00, 0x03])), (DIAAGC, Ok(ZERO))];
+        for (first, until) in [(&unplanned as &[Step], 9), (&planned, 1)] {
+            let steps: heapless::Vec<Step, 5> = first.iter().chain(last).copied().collect();
+            let result = run(&steps, |encoder| {
+                encoder.state.until_diagnosis = until;
+                encoder.angle_pipelined()
+            });
+            assert_eq!(result, expected);
+        }
+    }
+}
+
+#[test]
+fn a_disturbed_question_for_diaagc_is_a_framing_error_and_no_verdict() {
+    let steps: [Step; 5] = [
         (ANGLECOM, Ok(&[0x00, 0x03])),
         (DIAAGC, Ok(&[0x00, 0x03])),
-        (ANGLECOM, Ok(HEALTHY)),
-        (ANGLECOM, Ok(&[0x00, 0x00])),
-        (DIAAGC, Ok(&[0x00, 0x03])),
+        (ANGLECOM, Ok(&[0xC0, 0x00])),
+        (ERRFL, Ok(&[0x00, 0x03])),
+        (ANGLECOM, Ok(&[0x40, 0x04])),
     ];
-    let dead: &[Step] = &[(ANGLECOM, Ok(&[0x00, 0x00]))];
-    let alive: &[Step] = &[(ANGLECOM, Ok(HEALTHY))];
-    for (last, expected) in [
-        (dead, Err(Error::NotReady)),
-        (alive, Ok(Angle::from_counts(0, 14))),
-    ] {
-        let mut steps = [at_zero[0]; 6];
-        steps[..5].copy_from_slice(&at_zero);
-        steps[5] = last[0];
-        let result = run(&steps, |encoder| {
-            encoder.angle_pipelined().unwrap();
-            encoder.angle_pipelined()
-        });
-        assert_eq!(result, expected);
-    }
+    let (result, verdict) = run(&steps, |encoder| {
+        (encoder.angle_pipelined(), encoder.state.verdict)
+    });
+    assert!(matches!(result, Err(Error::Framing(flags)) if flags.parity()));
+    assert_eq!(verdict, Ok(()));
+}
+
+#[test]
+fn the_reply_to_a_write_is_never_taken_for_an_angle() {
+    let steps: [Step; 4] = [
+        (&[0x00, 0x18], Ok(&[0x00, 0x03])),
+        (&[0x00, 0x05], Ok(&[0x00, 0x01])),
+        (ANGLECOM, Ok(&[0x00, 0x05])),
+        (ANGLECOM, Ok(&[0x80, 0x07])),
+    ];
+    let results = run(&steps, |encoder| {
+        encoder.state.until_diagnosis = 9;
+        encoder.state.angle_under_way = true;
+        let write = encoder.write_setting(Setting::Settings1, 5);
+        (write, encoder.angle_pipelined())
+    });
+    assert_eq!(results, (Err(Error::Parity), Ok(Angle::from_counts(7, 14))));
 }
 
 #[test]

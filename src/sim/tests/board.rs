@@ -2,7 +2,7 @@ use core::f64::consts::TAU;
 
 use embedded_hal::spi::ErrorKind;
 
-use crate::cycle::image::Angle;
+use crate::cycle::image::{Angle, RADIANS_PER_UNIT};
 use crate::driver::as5047p::{self, As5047p, Error};
 use crate::driver::mcp3208::{Input, Mcp3208};
 use crate::driver::mcp4922::{Channel, Mcp4922, Scale};
@@ -126,21 +126,23 @@ fn a_board_can_be_moved_to_another_thread() {
 fn a_proportional_loop_over_the_chips_closes_to_within_the_encoder() {
     let mut rig = rig(3, 1);
     rig.energise();
-    let (mut position, mut last) = (0.0, None);
+    let (mut position, mut last) = (0.0, Angle(0));
     for _ in 0..3_000 {
         let before = position;
         if let Ok(angle) = rig.cycle(0.0) {
-            let moved = last.map_or(0, |last| angle.wrapping_difference(last));
-            position += f64::from(moved) * TAU / 4_294_967_296.0;
-            last = Some(angle);
+            // The first difference is from zero, where the motor starts.
+            let moved = angle.wrapping_difference(last);
+            position += f64::from(moved) * RADIANS_PER_UNIT;
+            last = angle;
         }
         let velocity = (position - before) * 1_000.0;
         let volts = 8.0 * (5.0 - position) - 0.4 * velocity;
         rig.drive(volts.clamp(-10.0, 10.0));
     }
     assert!((rig.position() - 5.0).abs() < 0.1, "{}", rig.position());
-    // One period of age at rest, one count of noise, one of quantisation.
-    assert!((rig.position() - position).abs() < 3.0 * TAU / 16_384.0);
+    // One count of noise and one of rounding down; the shaft is at rest.
+    let off_counts = (rig.position() - position) * 16_384.0 / TAU;
+    assert!(off_counts.abs() < 2.0, "{off_counts}");
 }
 
 #[test]
@@ -162,16 +164,20 @@ fn two_runs_of_one_seed_agree_to_the_last_bit() {
 }
 
 #[test]
-fn the_encoder_is_not_ready_until_its_time_after_power_on() {
+fn the_encoder_is_not_ready_until_its_time_after_power_on_and_then_right() {
     let mut rig = rig(1, 0);
-    for cycle in 1..=11 {
-        let angle = rig.cycle(0.0);
-        if cycle < 10 {
-            assert_eq!(angle, Err(Error::NotReady), "cycle {cycle}");
-        }
+    let counts = 2_607.5;
+    let shaft = counts * TAU / 16_384.0;
+    rig.board.motor_mut(0).unwrap().set_state(shaft, 0.0);
+    for cycle in 1..=12 {
+        // In cycle 10 the reply is still the zero of the chip that was not
+        // settled in cycle 9.
+        let expected = match cycle {
+            ..10 => Err(Error::NotReady),
+            10.. => Ok(Angle::from_counts(2_607, 14)),
+        };
+        assert_eq!(rig.cycle(0.0), expected, "cycle {cycle}");
     }
-    // The reply asked for in cycle 10 came in cycle 11.
-    assert!(rig.cycle(0.0).is_ok());
 }
 
 #[test]
@@ -183,6 +189,21 @@ fn no_torque_without_enable_and_no_motion_with_the_brake() {
             let _ = rig.cycle(8.0);
         }
         assert_eq!(rig.position(), 0.0, "{lines:#b}");
+    }
+}
+
+#[test]
+fn counts_are_rounded_down_on_both_sides_of_zero() {
+    for (counts, seen) in [(0.5, 0), (1.5, 1), (-0.5, 0x3FFF), (-1.5, 0x3FFE)] {
+        let mut board = SimBoard::new(0, STEP);
+        let axis = board
+            .add_axis(MotorConfig::default(), AxisWiring::default())
+            .unwrap();
+        let encoder = board.add_encoder(axis, EncoderConfig::default()).unwrap();
+        let motor = board.motor_mut(axis).unwrap();
+        motor.set_state(counts * TAU / 16_384.0 - 3.0 * TAU, 0.0);
+        let mut driver = As5047p::new(board.device(encoder).unwrap());
+        assert_eq!(driver.angle(), Ok(Angle::from_counts(seen, 14)));
     }
 }
 

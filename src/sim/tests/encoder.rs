@@ -4,7 +4,7 @@ use embedded_hal::spi::ErrorKind;
 
 use crate::cycle::image::{Angle, InputError};
 use crate::driver::as5047p::{As5047p, Error, Register, Setting, Settings1};
-use crate::sim::{As5047pChip, FOREVER, Fault, SimSpi};
+use crate::sim::{As5047pChip, FOREVER, Fault, Random, SimSpi};
 
 type Encoder = As5047p<SimSpi<As5047pChip>>;
 
@@ -174,18 +174,16 @@ fn two_inverted_bits_make_an_invalid_command() {
 }
 
 #[test]
-fn clocks_that_get_lost_are_a_framing_error() {
-    let mut encoder = running_at(9);
-    inject(&mut encoder, Fault::LostClocks, 1);
-    let _unreliable = encoder.angle_pipelined();
-    let mut seen = false;
-    for _ in 0..2 {
-        if let Err(Error::Framing(flags)) = encoder.angle_pipelined() {
-            seen |= flags.framing();
-        }
+fn clocks_that_get_lost_are_a_framing_error_by_the_next_call() {
+    for counts in [9, 0x1234] {
+        let mut encoder = running_at(counts);
+        inject(&mut encoder, Fault::LostClocks, 1);
+        let results = [(); 2].map(|()| encoder.angle_pipelined());
+        let framing = |result: &Result<Angle, Error>| matches!(result, Err(Error::Framing(flags)) if flags.framing());
+        assert!(results.iter().any(framing), "{results:?}");
+        encoder.angle_pipelined().ok();
+        assert_eq!(encoder.angle_pipelined(), angle(counts));
     }
-    assert!(seen);
-    assert_eq!(encoder.angle_pipelined(), angle(9));
 }
 
 #[test]
@@ -267,13 +265,39 @@ fn the_field_sets_gain_and_flags_as_diaagc_and_mag_say() {
 }
 
 #[test]
-fn a_weak_magnet_that_may_set_the_error_flag_is_found_at_once() {
+fn a_magnet_that_may_set_the_error_flag_is_found_at_once() {
+    for (enable, field, error) in [
+        (0x40, 0.1, Error::FieldWeak),
+        (0x80, 3.0, Error::FieldStrong),
+    ] {
+        let mut encoder = running_at(9);
+        encoder.write_setting(Setting::ZPosL, enable).unwrap();
+        assert_eq!(encoder.angle_pipelined(), angle(9));
+        encoder.bus_mut().chip.set_field(field);
+        encoder.angle_pipelined().ok();
+        assert_eq!(encoder.angle_pipelined(), Err(error));
+    }
+}
+
+#[test]
+fn a_new_zero_leaves_the_two_enable_bits_beside_it_alone() {
     let mut encoder = running_at(9);
-    encoder.write_setting(Setting::ZPosL, 0x40).unwrap();
-    assert_eq!(encoder.angle_pipelined(), angle(9));
-    encoder.bus_mut().chip.set_field(0.1);
-    encoder.angle_pipelined().ok();
-    assert_eq!(encoder.angle_pipelined(), Err(Error::FieldWeak));
+    encoder.write_setting(Setting::ZPosL, 0xC0).unwrap();
+    encoder.set_zero(0x1FFF).unwrap();
+    assert_eq!(encoder.read_register(Register::ZPosM), Ok(0x7F));
+    assert_eq!(encoder.read_register(Register::ZPosL), Ok(0xC0 | 0x3F));
+}
+
+#[test]
+fn the_zero_of_a_line_that_was_dead_for_a_moment_is_not_kept() {
+    for frames in 1..=3 {
+        let mut encoder = running_at(500);
+        inject(&mut encoder, Fault::MisoLow, frames);
+        assert_eq!(encoder.angle(), angle(500), "{frames}");
+    }
+    let mut encoder = running_at(500);
+    inject(&mut encoder, Fault::MisoLow, 4);
+    assert_eq!(encoder.angle(), Err(Error::NotReady));
 }
 
 #[test]
@@ -315,4 +339,63 @@ fn a_suspended_driver_goes_on_where_it_was() {
     let mut resumed = As5047p::resume(&mut bus, state);
     assert_eq!(resumed.angle_pipelined(), angle(200));
     assert_eq!(bus.faults.transfers() - before, 1);
+}
+
+#[test]
+fn whatever_disturbs_the_line_an_angle_that_is_given_is_right() {
+    let mut random = Random::new(11);
+    let mut encoder = running_at(0);
+    let mut asked_for = 0;
+    let (mut given, mut refused) = (0, 0);
+    for _ in 0..50_000 {
+        // Near zero every other time, where a dead line could hide.
+        let shaft = match random.bits() % 4 {
+            0 | 1 => 0,
+            _ => (random.bits() % 16_384) as u16,
+        };
+        encoder.bus_mut().chip.set_shaft(shaft);
+        if random.bits().is_multiple_of(8) {
+            let bit = (random.bits() % 16) as u8;
+            let fault = match random.bits() % 6 {
+                0 => Fault::BusError,
+                1 => Fault::ShortTransfer,
+                2 => Fault::ReplyBitFlip(bit),
+                3 => Fault::CommandBitFlip(bit),
+                4 => Fault::MisoLow,
+                _ => Fault::MisoHigh,
+            };
+            let faults = &mut encoder.bus_mut().faults;
+            faults.clear();
+            faults.add_now(fault, 1 + random.bits() % 6).unwrap();
+        }
+        match encoder.angle_pipelined() {
+            Ok(reading) => {
+                // Read in the call before, or again in this one.
+                let right = [angle(asked_for), angle(shaft)];
+                assert!(right.contains(&Ok(reading)), "{reading:?} at {shaft}");
+                given += 1;
+            }
+            Err(_) => refused += 1,
+        }
+        asked_for = shaft;
+    }
+    assert!(given > 25_000 && refused > 5_000, "{given} {refused}");
+}
+
+#[test]
+fn a_frame_of_any_length_and_content_leaves_a_chip_that_can_be_read() {
+    let mut random = Random::new(12);
+    for _ in 0..2_000 {
+        let mut encoder = running_at(9);
+        let frame = random.bits().to_be_bytes();
+        let length = (random.bits() % 9) as usize;
+        let mut rx = [0; 8];
+        let bus = encoder.bus_mut();
+        bus.exchange(&frame[..length], &mut rx[..length]).unwrap();
+        // A write may have begun; its data, then ERRFL is read away.
+        bus.exchange(&[0x00, 0x00], &mut [0; 2]).unwrap();
+        encoder.error_flags().unwrap();
+        encoder.angle_pipelined().ok();
+        assert!(encoder.angle_pipelined().is_ok());
+    }
 }
