@@ -141,7 +141,7 @@ impl<'a> Boot<'a> {
         let mut control = Control::new(control)?;
         let gpio = control.resolve(self.board.gpio)?;
         let mut machine = Machine {
-            pins: Pins::new(pins_stream, &gpio)?,
+            pins: Pins::new(pins_stream, &gpio, self.board.drive)?,
             control,
             guard,
             lines,
