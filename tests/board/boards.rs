@@ -19,6 +19,18 @@ pub(crate) struct Lines {
     pub(crate) fault_lamp: u8,
 }
 
+/// How the emulator lets an input be driven from outside.
+#[derive(Copy, Clone, Debug)]
+pub(crate) enum Drive {
+    /// The chip has input lines.
+    Lines,
+    /// It has none, but its level register takes on what is written to its
+    /// "output set" and "output clear" registers, for inputs too. (Hardware
+    /// does that for outputs alone.) Physical addresses of the two, each for
+    /// lines 0 to 31.
+    Registers { set: u64, clear: u64 },
+}
+
 /// A kernel module and its parameters.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Module {
@@ -62,6 +74,8 @@ pub(crate) struct Board {
     pub(crate) modules: &'static [Module],
     /// The GPIO chip's path in the emulator's object tree, for [`Lines`].
     pub(crate) gpio: &'static str,
+    /// How its inputs are driven.
+    pub(crate) drive: Drive,
     /// The GPIO chip's label in the kernel.
     pub(crate) gpio_label: &'static str,
     /// What is wired to it.
@@ -99,6 +113,7 @@ pub(crate) const IMX8MP_EVK: Board = Board {
         Module::plain("cuse"),
     ],
     gpio: "/machine/soc/gpio1",
+    drive: Drive::Lines,
     gpio_label: "30200000.gpio",
     lines: Lines {
         emergency_stop: 5,
@@ -158,6 +173,11 @@ pub(crate) const RASPBERRYPI4_64: Board = Board {
         Module::plain("cuse"),
     ],
     gpio: "/machine/soc/peripherals/gpio",
+    // GPSET0 and GPCLR0 (BCM2711 ARM Peripherals, section 5.2).
+    drive: Drive::Registers {
+        set: 0xfe20_001c,
+        clear: 0xfe20_0028,
+    },
     gpio_label: "pinctrl-bcm2711",
     lines: Lines {
         emergency_stop: 17,
@@ -195,6 +215,7 @@ pub(crate) const QEMUARM64: Board = Board {
     unused_serial_ports: 0,
     modules: &[Module::plain("cuse")],
     gpio: "pl061",
+    drive: Drive::Lines,
     gpio_label: "9030000.pl061",
     // The PL061 has eight lines, and line 3 is the machine's power key: of the
     // limit switches there is room for none.

@@ -3,32 +3,19 @@
 //! Nothing here waits for time to pass: every wait is for a line, an edge or
 //! the end of the process, and every wait has a limit after which it fails.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::Shutdown;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::boards::Board;
+use crate::control::Control;
 use crate::image::{BOOTED, ENDED, GuestFile, Image};
 use crate::pins::Pins;
+use crate::work::WorkFolder;
 use crate::{Context, Failure};
-
-/// How a guest's time passes.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Time {
-    /// One executed instruction is one nanosecond, idle stretches are skipped,
-    /// as few CPUs as the board allows. Two runs agree to the last bit, whatever the host does.
-    Instructions,
-    /// The host's clock, four CPUs: for what needs several CPUs.
-    Host,
-}
 
 /// The limit for a board to boot, in wall time: about 15 times what it takes
 /// on two cores.
@@ -46,8 +33,6 @@ pub(crate) struct Boot<'a> {
     context: &'a Context<'a>,
     board: &'static Board,
     files: Vec<GuestFile>,
-    time: Time,
-    cpus: u32,
 }
 
 impl<'a> Boot<'a> {
@@ -56,8 +41,6 @@ impl<'a> Boot<'a> {
             context,
             board,
             files: Vec::new(),
-            time: Time::Instructions,
-            cpus: board.cpus,
         }
     }
 
@@ -81,14 +64,6 @@ impl<'a> Boot<'a> {
         Ok(self.file(&format!("/{file}"), 0o755, &content))
     }
 
-    /// Lets the guest follow the host's clock, on `cpus` CPUs (the board's
-    /// fewest, if that is more).
-    pub(crate) fn host_time(mut self, cpus: u32) -> Self {
-        self.time = Time::Host;
-        self.cpus = cpus.max(self.board.cpus);
-        self
-    }
-
     /// Boots, and gives the machine as soon as `script` is about to run. Input
     /// lines have the given levels from before the first instruction on.
     ///
@@ -110,8 +85,11 @@ impl<'a> Boot<'a> {
         command
             .args(self.board.machine)
             .args(["-display", "none", "-no-reboot", "-S"])
-            .args(["-smp", &self.cpus.to_string()])
+            .args(["-smp", &self.board.cpus.to_string()])
             .args(["-rtc", "base=2026-01-01,clock=vm", "-seed", "1"])
+            // One executed instruction is one nanosecond, idle stretches are
+            // skipped: whatever the host does, two runs agree to the last bit.
+            .args(["-icount", "shift=0,sleep=off"])
             .arg("-kernel")
             .arg(&image.kernel)
             .arg("-initrd")
@@ -132,15 +110,12 @@ impl<'a> Boot<'a> {
         if let Some(tree) = &image.device_tree {
             command.arg("-dtb").arg(tree);
         }
-        if self.time == Time::Instructions {
-            command.args(["-icount", "shift=0,sleep=off"]);
-        }
         for _ in 0..self.board.unused_serial_ports {
             command.args(["-serial", "null"]);
         }
         command.args(["-serial", "stdio"]);
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -161,12 +136,12 @@ impl<'a> Boot<'a> {
 
         let mut guard = Guard { child };
         let deadline = Instant::now() + BOOT;
-        let control = accept(&control_socket, &mut guard, deadline)?;
-        let pins_stream = accept(&pin_socket, &mut guard, deadline)?;
+        let control = control_socket.accept(&mut guard.child, deadline)?;
+        let pins_stream = pin_socket.accept(&mut guard.child, deadline)?;
         let mut control = Control::new(control)?;
         let gpio = control.resolve(self.board.gpio)?;
         let mut machine = Machine {
-            pins: Pins::new(pins_stream, &gpio)?,
+            pins: Pins::new(pins_stream, &gpio, self.board.drive)?,
             control,
             guard,
             lines,
@@ -191,6 +166,18 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
+    /// Types a line on the board's console, for a `read` in the test's script.
+    ///
+    /// # Errors
+    /// The emulator has ended.
+    pub(crate) fn type_line(&mut self, line: &str) -> Result<(), Failure> {
+        let keyboard = self.guard.child.stdin.as_mut();
+        let keyboard = keyboard.ok_or_else(|| Failure::new("no console to type on"))?;
+        keyboard.write_all(format!("{line}\n").as_bytes())?;
+        keyboard.flush()?;
+        Ok(())
+    }
+
     /// Waits for a console line that contains `text`, and gives that line.
     ///
     /// # Errors
@@ -290,65 +277,6 @@ pub(crate) struct Finished {
     pub(crate) pins: Pins,
 }
 
-/// The emulator's control socket (QMP), of which three commands are used.
-struct Control {
-    writer: UnixStream,
-    reader: BufReader<UnixStream>,
-}
-
-impl Control {
-    fn new(socket: UnixStream) -> Result<Self, Failure> {
-        socket.set_read_timeout(Some(Duration::from_secs(20)))?;
-        let mut control = Self {
-            writer: socket.try_clone()?,
-            reader: BufReader::new(socket),
-        };
-        let mut greeting = String::new();
-        control.reader.read_line(&mut greeting)?;
-        control.command(r#"{"execute":"qmp_capabilities"}"#)?;
-        Ok(control)
-    }
-
-    fn command(&mut self, command: &str) -> Result<serde_json::Value, Failure> {
-        self.writer.write_all(command.as_bytes())?;
-        loop {
-            let mut line = String::new();
-            if self.reader.read_line(&mut line)? == 0 {
-                return Err(Failure::new(format!("no answer to {command}")));
-            }
-            let mut answer: serde_json::Value = serde_json::from_str(&line)
-                .map_err(|error| Failure::new(format!("'{line}': {error}")))?;
-            if answer.get("error").is_some() {
-                return Err(Failure::new(format!("{command}: {line}")));
-            }
-            if let Some(value) = answer.get_mut("return") {
-                return Ok(value.take());
-            }
-        }
-    }
-
-    /// A device's path in the object tree: `device` itself where it is a path,
-    /// else the first device of that type that has no name of its own.
-    fn resolve(&mut self, device: &str) -> Result<String, Failure> {
-        if device.starts_with('/') {
-            return Ok(device.to_owned());
-        }
-        let folder = "/machine/unattached";
-        let listed = self.command(&format!(
-            r#"{{"execute":"qom-list","arguments":{{"path":"{folder}"}}}}"#
-        ))?;
-        let wanted = format!("child<{device}>");
-        listed
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|entry| entry["type"] == wanted.as_str())
-            .and_then(|entry| entry["name"].as_str())
-            .map(|name| format!("{folder}/{name}"))
-            .ok_or_else(|| Failure::new(format!("the emulator has no {device}")))
-    }
-}
-
 /// Ends the emulator, whatever became of the test.
 struct Guard {
     child: Child,
@@ -359,76 +287,6 @@ impl Drop for Guard {
         // Both fail only when it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A folder for one boot, gone when that is over.
-struct WorkFolder {
-    path: PathBuf,
-}
-
-impl WorkFolder {
-    fn new() -> Result<Self, Failure> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        // Not below the target folder: a socket's path has 107 bytes at most.
-        let path = std::env::temp_dir().join(format!(
-            "steadfast-board-{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        ));
-        fs::create_dir_all(&path)?;
-        Ok(Self { path })
-    }
-
-    fn listen(&self, name: &str) -> Result<UnixListener, Failure> {
-        Ok(UnixListener::bind(self.path.join(name))?)
-    }
-}
-
-impl Drop for WorkFolder {
-    fn drop(&mut self) {
-        // Best effort: it is in the temporary folder.
-        let _ = fs::remove_dir_all(&self.path);
-    }
-}
-
-/// Takes the emulator's connection. A thread waits in `accept`; should the
-/// emulator end instead, that thread is woken by a connection of our own.
-fn accept(
-    listener: &UnixListener,
-    guard: &mut Guard,
-    deadline: Instant,
-) -> Result<UnixStream, Failure> {
-    let (sender, accepted) = channel();
-    let waiting = listener.try_clone()?;
-    thread::spawn(move || {
-        if let Ok((stream, _)) = waiting.accept() {
-            let _ = sender.send(stream);
-        }
-    });
-    loop {
-        match accepted.recv_timeout(Duration::from_millis(200)) {
-            Ok(stream) => return Ok(stream),
-            Err(_) => {
-                let ended = guard.child.try_wait()?;
-                if ended.is_some() || Instant::now() > deadline {
-                    if let Some(path) = listener.local_addr()?.as_pathname() {
-                        wake(path);
-                    }
-                    return Err(Failure::new(match ended {
-                        Some(status) => format!("the emulator ended at once: {status}"),
-                        None => "the emulator did not connect".to_owned(),
-                    }));
-                }
-            }
-        }
-    }
-}
-
-fn wake(path: &Path) {
-    if let Ok(stream) = UnixStream::connect(path) {
-        // The connection itself was the message.
-        let _ = stream.shutdown(Shutdown::Both);
     }
 }
 

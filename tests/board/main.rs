@@ -18,6 +18,7 @@
 //!   `tests/run` puts them.
 
 mod boards;
+mod control;
 mod cpio;
 mod emulator;
 mod firmware;
@@ -25,6 +26,7 @@ mod image;
 mod pins;
 mod servo;
 mod smoke;
+mod work;
 
 use std::fmt;
 use std::fs;

@@ -20,6 +20,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Failure;
+use crate::boards::Drive;
 
 /// A change of an output.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,7 @@ pub(crate) struct Pins {
     socket: UnixStream,
     messages: Receiver<Message>,
     chip: String,
+    drive: Drive,
     edges: Vec<Edge>,
 }
 
@@ -56,7 +58,7 @@ impl Pins {
     ///
     /// # Errors
     /// The emulator knows no such chip.
-    pub(crate) fn new(socket: UnixStream, chip: &str) -> Result<Self, Failure> {
+    pub(crate) fn new(socket: UnixStream, chip: &str, drive: Drive) -> Result<Self, Failure> {
         let reader = BufReader::new(socket.try_clone()?);
         let (sender, messages) = channel();
         thread::spawn(move || {
@@ -71,6 +73,7 @@ impl Pins {
             socket,
             messages,
             chip: chip.to_owned(),
+            drive,
             edges: Vec::new(),
         };
         pins.command(&format!("irq_intercept_out {chip}"))?;
@@ -83,11 +86,20 @@ impl Pins {
     /// # Errors
     /// The emulator has no such line, or does not answer any more.
     pub(crate) fn drive(&mut self, line: u8, level: bool) -> Result<Mark, Failure> {
-        let chip = self.chip.clone();
-        self.command(&format!(
-            "set_irq_in {chip} unnamed-gpio-in {line} {}",
-            u8::from(level)
-        ))?;
+        let command = match self.drive {
+            Drive::Lines => {
+                let (chip, level) = (&self.chip, u8::from(level));
+                format!("set_irq_in {chip} unnamed-gpio-in {line} {level}")
+            }
+            Drive::Registers { set, clear } => {
+                let register = if level { set } else { clear };
+                let bit = 1_u32
+                    .checked_shl(u32::from(line))
+                    .ok_or_else(|| Failure::new(format!("line {line} is in no such register")))?;
+                format!("writel {register:#x} {bit:#x}")
+            }
+        };
+        self.command(&command)?;
         Ok(self.mark())
     }
 

@@ -31,6 +31,14 @@ pub(crate) const TESTS: &[Test] = &[
         run: raspberrypi4_boots,
     },
     Test {
+        name: "smoke_raspberrypi4_pins_are_pressed_and_watched",
+        run: raspberrypi4_pins,
+    },
+    Test {
+        name: "smoke_qemuarm64_pins_are_pressed_and_watched",
+        run: qemuarm64_pins,
+    },
+    Test {
         name: "smoke_qemuarm64_boots_a_realtime_kernel",
         run: qemuarm64_boots,
     },
@@ -94,8 +102,8 @@ fn qemuarm64_boots(context: &Context<'_>) -> Result<(), Failure> {
 
 /// The guest copies the emergency stop to the enable line until it has been
 /// pressed and let go, and toggles the heartbeat in each round.
-fn imx8mp_pins(context: &Context<'_>) -> Result<(), Failure> {
-    let lines = IMX8MP_EVK.lines;
+fn pins(context: &Context<'_>, board: &'static Board) -> Result<(), Failure> {
+    let lines = board.lines;
     let script = format!(
         "cd /sys/class/gpio
 base=$(grep -l {label} gpiochip*/label | head -n1 | sed 's/gpiochip//; s,/.*,,')
@@ -111,13 +119,12 @@ while [ $rounds -lt 3 ]; do
     echo 0 >$beat/value
 done
 ",
-        label = IMX8MP_EVK.gpio_label,
+        label = board.gpio_label,
         stop = lines.emergency_stop,
         enable = lines.enable,
         heartbeat = lines.heartbeat,
     );
-    let mut machine =
-        Boot::new(context, &IMX8MP_EVK).start(&[(lines.emergency_stop, true)], &script)?;
+    let mut machine = Boot::new(context, board).start(&[(lines.emergency_stop, true)], &script)?;
     let start = machine.pins.mark();
     let enabled = machine.pins.wait_for(start, lines.enable, true, LIMIT)?;
     let flowing = machine
@@ -150,6 +157,18 @@ done
     require(enables == [true, false, true], || {
         format!("enable went through {enables:?}")
     })
+}
+
+fn imx8mp_pins(context: &Context<'_>) -> Result<(), Failure> {
+    pins(context, &IMX8MP_EVK)
+}
+
+fn raspberrypi4_pins(context: &Context<'_>) -> Result<(), Failure> {
+    pins(context, &RASPBERRYPI4_64)
+}
+
+fn qemuarm64_pins(context: &Context<'_>) -> Result<(), Failure> {
+    pins(context, &QEMUARM64)
 }
 
 /// The kernel's own nanosecond clock after the same work, in two boots.

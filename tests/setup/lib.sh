@@ -183,9 +183,10 @@ need_bare_compiler() {
 # looking for its loader on this machine.
 guest_cargo() {
     local prefix=CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU
-    env RUSTC="$guest_rustc" \
+    env RUSTC="$guest_rustc" RUSTDOC="${guest_rustc%rustc}rustdoc" \
         "${prefix}_LINKER=aarch64-linux-gnu-gcc" \
         "${prefix}_RUSTFLAGS=-C target-feature=+crt-static" \
+        "${prefix}_RUSTDOCFLAGS=-C target-feature=+crt-static" \
         "${prefix}_RUNNER=qemu-aarch64" \
         cargo "$@" --target "$guest_target"
 }
