@@ -6,8 +6,20 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of the house, from the ground up: each may use those before it.
 const ROOMS: [&str; 14] = [
-    "time", "control", "cycle", "axis", "driver", "sim", "sys", "realtime", "device", "telemetry",
-    "config", "board", "command", "main",
+    "time",
+    "control",
+    "cycle",
+    "axis",
+    "driver",
+    "sim",
+    "sys",
+    "realtime",
+    "device",
+    "telemetry",
+    "config",
+    "board",
+    "command",
+    "main",
 ];
 
 /// Rooms of the core, which know nothing of Linux.
@@ -15,8 +27,12 @@ const CORE: usize = 6;
 
 /// Rooms that may not see each other although the order would allow it: a
 /// controller never sees a device, and devices know nothing of controllers.
-const STRANGERS: [(&str, &str); 4] =
-    [("driver", "axis"), ("driver", "control"), ("sim", "axis"), ("device", "axis")];
+const STRANGERS: [(&str, &str); 4] = [
+    ("driver", "axis"),
+    ("driver", "control"),
+    ("sim", "axis"),
+    ("device", "axis"),
+];
 
 fn sources() -> Vec<PathBuf> {
     fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -30,7 +46,10 @@ fn sources() -> Vec<PathBuf> {
         }
     }
     let mut files = Vec::new();
-    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    walk(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut files,
+    );
     assert!(files.len() > 40, "the sources were not found");
     files.sort();
     files
@@ -38,9 +57,16 @@ fn sources() -> Vec<PathBuf> {
 
 /// The room that a file belongs to; `None` for the map itself, `lib.rs`.
 fn room(file: &Path) -> Option<usize> {
-    let inside = file.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+    let inside = file
+        .strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+        .unwrap();
     let first = inside.components().next().unwrap();
-    let name = Path::new(first.as_os_str()).file_stem().unwrap().to_str().unwrap().to_owned();
+    let name = Path::new(first.as_os_str())
+        .file_stem()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned();
     if name == "lib" {
         return None;
     }
@@ -68,7 +94,9 @@ fn imported(line: &str) -> impl Iterator<Item = &str> {
             return None;
         }
         let rest = &line[at + prefix.len()..];
-        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(rest.len());
         Some(&rest[..end])
     })
 }
@@ -85,7 +113,9 @@ fn wrong_imports(room: usize, text: &str) -> Vec<String> {
             }
         }
         if room < CORE && (line.contains("std::") || line.contains("libc::")) {
-            wrong.push(format!("line {number}: the core names the operating system"));
+            wrong.push(format!(
+                "line {number}: the core names the operating system"
+            ));
         }
     }
     wrong
@@ -100,7 +130,11 @@ fn every_file(check: impl Fn(usize, &str) -> Vec<String>) {
             let is_tests = file.file_stem().is_some_and(|stem| stem == "tests")
                 || file.components().any(|part| part.as_os_str() == "tests");
             if !is_tests {
-                wrong.extend(check(room, &text).iter().map(|w| format!("{}: {w}", file.display())));
+                wrong.extend(
+                    check(room, &text)
+                        .iter()
+                        .map(|w| format!("{}: {w}", file.display())),
+                );
             }
         }
     }
@@ -116,11 +150,27 @@ fn imports_point_one_way() {
 fn an_import_that_points_the_wrong_way_is_found() {
     let cycle = index("cycle").unwrap();
     assert_eq!(wrong_imports(cycle, "use crate::axis::Axis;").len(), 1);
-    assert_eq!(wrong_imports(cycle, "let x = (crate::time::Instant, crate::board::Board);").len(), 1);
+    assert_eq!(
+        wrong_imports(
+            cycle,
+            "let x = (crate::time::Instant, crate::board::Board);"
+        )
+        .len(),
+        1
+    );
     assert_eq!(wrong_imports(cycle, "use std::vec::Vec;").len(), 1);
-    assert_eq!(wrong_imports(index("driver").unwrap(), "use crate::axis::Axis;").len(), 1);
-    assert_eq!(wrong_imports(cycle, "use crate::time::Instant; // not crate::axis").len(), 0);
-    assert_eq!(wrong_imports(cycle, "#[cfg(test)]\nmod tests { use crate::sim; }").len(), 0);
+    assert_eq!(
+        wrong_imports(index("driver").unwrap(), "use crate::axis::Axis;").len(),
+        1
+    );
+    assert_eq!(
+        wrong_imports(cycle, "use crate::time::Instant; // not crate::axis").len(),
+        0
+    );
+    assert_eq!(
+        wrong_imports(cycle, "#[cfg(test)]\nmod tests { use crate::sim; }").len(),
+        0
+    );
 }
 
 #[test]
@@ -128,7 +178,8 @@ fn unsafe_code_stays_in_sys() {
     let sys = index("sys").unwrap();
     every_file(|room, text| {
         let found = |line: &str| {
-            line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe")
+            line.split(|c: char| !c.is_alphanumeric() && c != '_')
+                .any(|word| word == "unsafe")
         };
         text.lines()
             .enumerate()

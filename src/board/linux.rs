@@ -68,7 +68,8 @@ impl Linux {
             // The board file has at most as many.
             let _ = linux.spi.push(spi);
         }
-        let index = |spi: Option<usize>| spi.expect("checked: a real board's channels name a device");
+        let index =
+            |spi: Option<usize>| spi.expect("checked: a real board's channels name a device");
         let map = SpiMap {
             encoders: io.encoders.iter().map(|e| index(e.spi)).collect(),
             analog_outputs: io.analog_outputs.iter().map(|o| index(o.spi)).collect(),
@@ -87,13 +88,24 @@ impl Linux {
     /// # Errors
     /// The first device that is missing.
     pub fn probe(config: &Config) -> Result<(), ConfigError> {
-        let inputs = config.io.inputs.iter().filter_map(|input| input.pin.as_ref());
-        let outputs = config.io.outputs.iter().filter_map(|output| output.pin.as_ref());
+        let inputs = config
+            .io
+            .inputs
+            .iter()
+            .filter_map(|input| input.pin.as_ref());
+        let outputs = config
+            .io
+            .outputs
+            .iter()
+            .filter_map(|output| output.pin.as_ref());
         for pin in inputs.chain(outputs) {
             Chip::find(config, pin.gpio, pin)?.offset(pin)?;
         }
         let spi = config.io.spi.iter().map(|entry| (&entry.path, entry.place));
-        let watchdog = config.watchdog.iter().map(|watchdog| (&watchdog.device, watchdog.place));
+        let watchdog = config
+            .watchdog
+            .iter()
+            .map(|watchdog| (&watchdog.device, watchdog.place));
         for (path, place) in spi.chain(watchdog) {
             if let Err(error) = std::fs::metadata(path) {
                 let fix = "load its driver, enable it in the device tree, or name another";
@@ -105,7 +117,9 @@ impl Linux {
 
     fn open_outputs(&mut self, config: &Config, chip: usize) -> Result<(), ConfigError> {
         let mine = config.io.outputs.iter().zip(0_u8..);
-        let mine: Vec<_> = mine.filter_map(|(output, channel)| Some((output, on(&output.pin, chip)?, channel))).collect();
+        let mine: Vec<_> = mine
+            .filter_map(|(output, channel)| Some((output, on(&output.pin, chip)?, channel)))
+            .collect();
         let Some((_, first, _)) = mine.first() else {
             return Ok(());
         };
@@ -120,8 +134,12 @@ impl Linux {
                 ..OutputLine::default()
             });
         }
-        let requested = OutputLines::request(&opened.chip, &lines)
-            .map_err(|error| opened.refused(error, lines.iter().map(|l| l.offset).zip(mine.iter().map(|m| m.1))))?;
+        let requested = OutputLines::request(&opened.chip, &lines).map_err(|error| {
+            opened.refused(
+                error,
+                lines.iter().map(|l| l.offset).zip(mine.iter().map(|m| m.1)),
+            )
+        })?;
         let slot = requested.register_emergency().map_err(|errno| {
             let what = format!("the outputs of this chip cannot be made safe in a crash ({errno}); use fewer GPIO chips for outputs");
             config.device_error(config.io.gpio[chip].place, &what)
@@ -137,7 +155,9 @@ impl Linux {
         chip: usize,
     ) -> Result<Option<EdgeReader<KernelEvents>>, ConfigError> {
         let mine = config.io.inputs.iter().zip(0_u8..);
-        let mine: Vec<_> = mine.filter_map(|(input, channel)| Some((input, on(&input.pin, chip)?, channel))).collect();
+        let mine: Vec<_> = mine
+            .filter_map(|(input, channel)| Some((input, on(&input.pin, chip)?, channel)))
+            .collect();
         let Some((_, first, _)) = mine.first() else {
             return Ok(None);
         };
@@ -158,8 +178,12 @@ impl Linux {
                 latch: input.latch,
             });
         }
-        let (requested, reader) = InputLines::request(&opened.chip, &lines)
-            .map_err(|error| opened.refused(error, lines.iter().map(|l| l.offset).zip(mine.iter().map(|m| m.1))))?;
+        let (requested, reader) = InputLines::request(&opened.chip, &lines).map_err(|error| {
+            opened.refused(
+                error,
+                lines.iter().map(|l| l.offset).zip(mine.iter().map(|m| m.1)),
+            )
+        })?;
         let _ = self.inputs.push(requested);
         Ok(reader)
     }
@@ -211,7 +235,11 @@ impl<'c> Chip<'c> {
     }
 
     /// The kernel's refusal of a request, at the line that it is about.
-    fn refused<'p>(&self, error: GpioError, lines: impl Iterator<Item = (u32, &'p Pin)>) -> ConfigError {
+    fn refused<'p>(
+        &self,
+        error: GpioError,
+        lines: impl Iterator<Item = (u32, &'p Pin)>,
+    ) -> ConfigError {
         let mut lines = lines.collect::<Vec<_>>().into_iter();
         let all = lines.as_slice().first().map(|(_, pin)| *pin);
         let one = match error {
@@ -226,7 +254,13 @@ impl<'c> Chip<'c> {
     }
 }
 
-fn gpio_error(config: &Config, chip: usize, place: Place, pin: &Pin, error: GpioError) -> ConfigError {
+fn gpio_error(
+    config: &Config,
+    chip: usize,
+    place: Place,
+    pin: &Pin,
+    error: GpioError,
+) -> ConfigError {
     let present = gpio::present_chips(&KernelChips::default());
     let line = match &pin.line {
         Line::Offset(offset) => offset.to_string(),
@@ -253,7 +287,11 @@ fn spi_needs(io: &Io, index: usize) -> (embedded_hal::spi::Mode, u32) {
 }
 
 fn open_spi(config: &Config, entry: &SpiEntry) -> Result<Spidev, ConfigError> {
-    let index = config.io.spi.iter().position(|other| other.name == entry.name);
+    let index = config
+        .io
+        .spi
+        .iter()
+        .position(|other| other.name == entry.name);
     let (mode, fastest_hz) = spi_needs(&config.io, index.unwrap_or(0));
     if entry.speed_hz > fastest_hz {
         let what = format!(

@@ -22,19 +22,31 @@ use crate::telemetry::report::AxisReport;
 /// What a servo controller's state looks like to a person.
 #[must_use]
 pub fn describe_servo(servo: &Servo, state: &ServoState) -> Description {
-    let axes = servo.names.iter().zip(state.axes()).map(|(name, axis)| AxisReport {
-        name: name.clone(),
-        state: match axis.fault() {
-            Some(fault) => format!("{}: {}", axis.state(), fault.words().name),
-            None => axis.state().to_string(),
-        },
-        tracking_error_max_rad: axis.tracking_error_max_rad(),
-        tracking_error_rms_rad: axis.tracking_error_rms_rad(),
-    });
+    let axes = servo
+        .names
+        .iter()
+        .zip(state.axes())
+        .map(|(name, axis)| AxisReport {
+            name: name.clone(),
+            state: match axis.fault() {
+                Some(fault) => format!("{}: {}", axis.state(), fault.words().name),
+                None => axis.state().to_string(),
+            },
+            tracking_error_max_rad: axis.tracking_error_max_rad(),
+            tracking_error_rms_rad: axis.tracking_error_rms_rad(),
+        });
     let fault = state.fault().map(|(number, fault)| {
         let words = fault.words();
-        let name = servo.names.get(usize::from(number)).map_or("", String::as_str);
-        format!("axis {name}: {} (0x{:04X}); {}", words.name, fault.code(), words.remedy)
+        let name = servo
+            .names
+            .get(usize::from(number))
+            .map_or("", String::as_str);
+        format!(
+            "axis {name}: {} (0x{:04X}); {}",
+            words.name,
+            fault.code(),
+            words.remedy
+        )
     });
     Description {
         axes: axes.collect(),

@@ -81,12 +81,13 @@ pub struct SpiMap {
 }
 
 /// The safe levels of all digital outputs, by channel.
-#[must_use]
-pub fn safe_levels(io: &Io) -> u32 {
+fn safe_levels(io: &Io) -> u32 {
     io.outputs
         .iter()
         .enumerate()
-        .fold(0, |levels, (channel, output)| levels | u32::from(output.safe) << channel)
+        .fold(0, |levels, (channel, output)| {
+            levels | u32::from(output.safe) << channel
+        })
 }
 
 impl<D: Devices> Ports<D> {
@@ -101,17 +102,26 @@ impl<D: Devices> Ports<D> {
             spi,
             driver: as5047p::State::new(as5047p::DIAGNOSIS_EVERY),
         });
-        let analog_inputs = io.analog_inputs.iter().zip(&map.analog_inputs).map(|(input, &spi)| AnalogInput {
-            spi,
-            input: mcp3208::Input::single(input.channel).expect("checked to be 0 to 7"),
-            vref_volts: input.vref_volts,
-        });
-        let analog_outputs = io.analog_outputs.iter().zip(&map.analog_outputs).map(|(output, &spi)| AnalogOutput {
-            spi,
-            channel: output.channel,
-            scale: mcp4922::Scale::new(output.min_volts, output.max_volts).expect("checked to be a range"),
-            safe_volts: output.safe_volts,
-        });
+        let analog_inputs = io
+            .analog_inputs
+            .iter()
+            .zip(&map.analog_inputs)
+            .map(|(input, &spi)| AnalogInput {
+                spi,
+                input: mcp3208::Input::single(input.channel).expect("checked to be 0 to 7"),
+                vref_volts: input.vref_volts,
+            });
+        let analog_outputs =
+            io.analog_outputs
+                .iter()
+                .zip(&map.analog_outputs)
+                .map(|(output, &spi)| AnalogOutput {
+                    spi,
+                    channel: output.channel,
+                    scale: mcp4922::Scale::new(output.min_volts, output.max_volts)
+                        .expect("checked to be a range"),
+                    safe_volts: output.safe_volts,
+                });
         Self {
             devices,
             encoders: encoders.collect(),

@@ -11,7 +11,7 @@ use super::simulated::Simulated;
 use crate::config::{Config, ConfigError, SimulationConfig};
 use crate::cycle::beat::Beat;
 use crate::cycle::ports::{Decide, Tick};
-use crate::cycle::run::{End, Limit, Summary};
+use crate::cycle::run::{End, Limit, Plant, Summary};
 use crate::cycle::timing::Timing;
 use crate::device::gpio::{EdgeReader, KernelEvents};
 use crate::realtime::contract::Contract;
@@ -119,15 +119,26 @@ where
     };
     let workspace = &mut *workspace;
     workspace.timing.clear();
-    signals::clear_stop();
+    runner::prepare().map_err(RunError::Start)?;
     let finished = match (&config.simulation, options.pace) {
         (Some(simulation), Pace::Free) => {
             let (devices, map) = simulated(simulation, config)?;
-            free::<_, D>(config, simulation, devices, &map, law, state, options, workspace)?
+            free::<_, D>(
+                config, simulation, devices, &map, law, state, options, workspace,
+            )?
         }
         (Some(simulation), Pace::Real) => {
             let (devices, map) = simulated(simulation, config)?;
-            real::<_, D>(config, devices, &map, Vec::new(), law, state, options, workspace)?
+            real::<_, D>(
+                config,
+                devices,
+                &map,
+                Vec::new(),
+                law,
+                state,
+                options,
+                workspace,
+            )?
         }
         (None, Pace::Real) => {
             let Opened {
@@ -135,16 +146,49 @@ where
                 map,
                 edge_readers,
             } = Linux::open(config).map_err(RunError::Device)?;
-            real::<_, D>(config, devices, &map, edge_readers, law, state, options, workspace)?
+            real::<_, D>(
+                config,
+                devices,
+                &map,
+                edge_readers,
+                law,
+                state,
+                options,
+                workspace,
+            )?
         }
         (None, Pace::Free) => return Err(RunError::FreeOnRealBoard),
     };
     let description = describe(&finished.state);
-    Ok(report::<D>(config, law, options.pace, finished, description, &workspace.timing))
+    Ok(report::<D>(
+        config,
+        law,
+        options.pace,
+        finished,
+        description,
+        &workspace.timing,
+    ))
 }
 
-fn simulated(simulation: &SimulationConfig, config: &Config) -> Result<(Simulated, SpiMap), RunError> {
-    Simulated::build(simulation, &config.io).map_err(RunError::Wiring)
+fn simulated(
+    simulation: &SimulationConfig,
+    config: &Config,
+) -> Result<(Simulated, SpiMap), RunError> {
+    Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)
+}
+
+fn request<'c>(config: &'c Config, options: &Options) -> Request<'c> {
+    let waits = config
+        .simulation
+        .as_ref()
+        .is_some_and(|simulation| simulation.waits);
+    Request {
+        config: &config.run,
+        ladder: config.ladder,
+        requirement: config.requirement,
+        limit: options.limit,
+        plant: if waits { Plant::Waits } else { Plant::GoesOn },
+    }
 }
 
 struct Finished<S> {
@@ -154,7 +198,10 @@ struct Finished<S> {
     stopped_by: Option<signals::StopSignal>,
 }
 
-#[expect(clippy::too_many_arguments, reason = "private, called once; a struct would only rename them")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "private, called once; a struct would only rename them"
+)]
 fn real<V, D>(
     config: &Config,
     devices: V,
@@ -175,12 +222,7 @@ where
     let mut beat = Beat::<_, D>::new(ports, law, state, config.heartbeat);
     let (mut writer, reader) = workspace.ring.split();
     let done = AtomicBool::new(false);
-    let request = Request {
-        config: &config.run,
-        ladder: config.ladder,
-        requirement: config.requirement,
-        limit: options.limit,
-    };
+    let request = request(config, options);
     let refused = |error: std::io::Error| RunError::Helper(error.raw_os_error().unwrap_or(0));
     let (outcome, records_dropped) = thread::scope(|scope| {
         // However this scope is left, the helpers must end, or it never is.
@@ -228,7 +270,10 @@ impl Drop for EndHelpers<'_> {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "private, called once; a struct would only rename them")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "private, called once; a struct would only rename them"
+)]
 fn free<V, D>(
     config: &Config,
     simulation: &SimulationConfig,
@@ -245,12 +290,7 @@ where
 {
     let ports = Ports::new(devices, &config.io, map);
     let mut beat = Beat::<_, D>::new(ports, law, state, config.heartbeat);
-    let request = Request {
-        config: &config.run,
-        ladder: config.ladder,
-        requirement: config.requirement,
-        limit: options.limit,
-    };
+    let request = request(config, options);
     let mut clock = VirtualClock::new(simulation.cycle_cost);
     let parts = Parts {
         beat: &mut beat,
@@ -282,7 +322,9 @@ fn report<D: Decide>(
         stopped_by,
     } = finished;
     let fault = D::fault(law, &state).map(|code| {
-        description.fault.unwrap_or_else(|| format!("the control law reports fault {code}"))
+        description
+            .fault
+            .unwrap_or_else(|| format!("the control law reports fault {code}"))
     });
     let exit = exit(&outcome, fault, stopped_by, config);
     let cycles = outcome.ran.map_or_else(Cycles::default, |ran| Cycles {
@@ -338,9 +380,13 @@ fn exit(
     let (code, reason) = match (fault_of(ran, config), fault) {
         (Some(reason), Some(law)) => (4, format!("{reason}; {law}")),
         (Some(reason), None) | (None, Some(reason)) => (4, reason),
-        (None, None) if outcome.usage.vm_lck_after_kb > 0 => {
-            (1, format!("{} kB stayed locked after munlockall", outcome.usage.vm_lck_after_kb))
-        }
+        (None, None) if outcome.usage.vm_lck_after_kb > 0 => (
+            1,
+            format!(
+                "{} kB stayed locked after munlockall",
+                outcome.usage.vm_lck_after_kb
+            ),
+        ),
         (None, None) => match (ran.end, stopped_by) {
             (End::Stopped, Some(signal)) => (0, format!("stopped by {signal}")),
             _ => (0, "done".to_owned()),

@@ -15,14 +15,23 @@ use crate::time::{Duration, Instant};
 const REFERENCE_VOLTS: f64 = 5.0;
 
 /// A simulated board as the loop's devices.
-pub struct Simulated(SimBoard);
+pub struct Simulated {
+    board: SimBoard,
+    /// The plant's own time, and how much of it each cycle is, where it waits
+    /// for a late loop.
+    waiting: Option<(Instant, Duration)>,
+}
 
 impl Simulated {
     /// The board of `config`, and which of its chips serve which channels.
     ///
     /// # Errors
     /// What cannot be wired; the board file's ranges leave little of that.
-    pub fn build(config: &SimulationConfig, io: &Io) -> Result<(Self, SpiMap), WiringError> {
+    pub fn build(
+        config: &SimulationConfig,
+        io: &Io,
+        period: Duration,
+    ) -> Result<(Self, SpiMap), WiringError> {
         let mut board = SimBoard::new(config.seed, config.step);
         let mut map = SpiMap::default();
         let mut axes = Vec::new();
@@ -52,20 +61,23 @@ impl Simulated {
                 mcp4922::Channel::A => [Some(drive), None],
                 mcp4922::Channel::B => [None, Some(drive)],
             };
-            map.analog_outputs.push(board.add_dac(REFERENCE_VOLTS, REFERENCE_VOLTS, drives)?);
+            map.analog_outputs
+                .push(board.add_dac(REFERENCE_VOLTS, REFERENCE_VOLTS, drives)?);
         }
         for (channel, input) in io.analog_inputs.iter().enumerate() {
             let (_, heater) = serving(&config.heaters, &heaters, |h| h.analog_input, channel);
             let mut sources = [AnalogSource::Volts(0.0); 8];
             sources[usize::from(input.channel)] = AnalogSource::Heater(heater);
-            map.analog_inputs.push(board.add_adc(input.vref_volts, sources)?);
+            map.analog_inputs
+                .push(board.add_adc(input.vref_volts, sources)?);
         }
-        Ok((Self(board), map))
+        let waiting = config.waits.then_some((Instant::from_nanos(0), period));
+        Ok((Self { board, waiting }, map))
     }
 
     /// The board, to look at its plants or to disturb them.
     pub fn board_mut(&mut self) -> &mut SimBoard {
-        &mut self.0
+        &mut self.board
     }
 }
 
@@ -98,19 +110,27 @@ impl Devices for Simulated {
     type Spi<'a> = BoardSpi<'a>;
 
     fn advance(&mut self, release: Instant) {
-        self.0.advance(release);
+        match &mut self.waiting {
+            Some((now, period)) => {
+                *now += *period;
+                self.board.advance(*now);
+            }
+            None => self.board.advance(release),
+        }
     }
 
     fn spi(&mut self, index: usize) -> BoardSpi<'_> {
-        self.0.device(index).expect("the chips were numbered by the board")
+        self.board
+            .device(index)
+            .expect("the chips were numbered by the board")
     }
 
     fn digital_inputs(&mut self) -> Result<DigitalInputs, InputError> {
-        Ok(self.0.gpio_mut().sample())
+        Ok(self.board.gpio_mut().sample())
     }
 
     fn digital_outputs(&mut self, levels: u32) -> Result<(), OutputError> {
-        self.0.gpio_mut().set_outputs(levels);
+        self.board.gpio_mut().set_outputs(levels);
         Ok(())
     }
 }

@@ -147,7 +147,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         Some(_) => &[],
     };
     if let Some(name) = given.iter().find(|name| !allowed.contains(&name.as_str())) {
-        return Err(UsageError(format!("{} takes no --{name}", word.unwrap_or("run"))));
+        return Err(UsageError(format!(
+            "{} takes no --{name}",
+            word.unwrap_or("run")
+        )));
     }
     match (word, file) {
         (None | Some("run"), None) => Ok(Command::Run(run)),
@@ -156,7 +159,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         (Some("doctor"), None) => Ok(Command::Doctor(run.board)),
         (Some("run" | "doctor"), Some(file)) => {
             let shown = file.display();
-            Err(UsageError(format!("unexpected \"{shown}\"; did you mean --board {shown}?")))
+            Err(UsageError(format!(
+                "unexpected \"{shown}\"; did you mean --board {shown}?"
+            )))
         }
         (Some(other), _) => Err(UsageError(format!("there is no command \"{other}\""))),
         (None, Some(_)) => unreachable!("a file is only taken after a word"),
@@ -175,14 +180,20 @@ fn option(name: &str, run: &mut RunArgs, parser: &mut Parser) -> Result<(), Usag
                 .parse()
                 .ok()
                 .filter(|cycles| *cycles > 0)
-                .ok_or_else(|| UsageError(format!("--cycles {text} is not a whole number above 0")))?;
+                .ok_or_else(|| {
+                    UsageError(format!("--cycles {text} is not a whole number above 0"))
+                })?;
             limit(run, RunLimit::Cycles(cycles))?;
         }
         "pace" => {
             run.pace = match parser.value()?.string()?.as_str() {
                 "real" => Pace::Real,
                 "free" => Pace::Free,
-                other => return Err(UsageError(format!("--pace {other} is neither real nor free"))),
+                other => {
+                    return Err(UsageError(format!(
+                        "--pace {other} is neither real nor free"
+                    )));
+                }
             }
         }
         other => return Err(UsageError(format!("there is no option --{other}"))),
@@ -193,13 +204,17 @@ fn option(name: &str, run: &mut RunArgs, parser: &mut Parser) -> Result<(), Usag
 fn limit(run: &mut RunArgs, limit: RunLimit) -> Result<(), UsageError> {
     match run.limit.replace(limit) {
         None => Ok(()),
-        Some(_) => Err(UsageError("--for and --cycles exclude each other".to_owned())),
+        Some(_) => Err(UsageError(
+            "--for and --cycles exclude each other".to_owned(),
+        )),
     }
 }
 
 /// A span of time such as `500ms`, `10s`, `2m`, `1h`: a whole number and a unit.
 fn time(text: &str) -> Result<Duration, UsageError> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let nanos = match unit {
         "us" => Some(1_000),
@@ -216,7 +231,11 @@ fn time(text: &str) -> Result<Duration, UsageError> {
         .zip(nanos)
         .and_then(|(number, nanos)| number.checked_mul(nanos))
         .map(Duration::from_nanos)
-        .ok_or_else(|| UsageError(format!("--for {text} is not a time such as 500ms, 10s, 2m or 1h")))
+        .ok_or_else(|| {
+            UsageError(format!(
+                "--for {text} is not a time such as 500ms, 10s, 2m or 1h"
+            ))
+        })
 }
 
 #[cfg(test)]
@@ -252,7 +271,10 @@ mod tests {
     fn the_other_commands_are_understood() {
         assert_eq!(parsed("check x.toml"), Ok(Command::Check("x.toml".into())));
         assert_eq!(parsed("doctor"), Ok(Command::Doctor(None)));
-        assert_eq!(parsed("doctor --board x"), Ok(Command::Doctor(Some("x".into()))));
+        assert_eq!(
+            parsed("doctor --board x"),
+            Ok(Command::Doctor(Some("x".into())))
+        );
         assert_eq!(parsed("--version"), Ok(Command::Version));
         assert_eq!(parsed("run --help"), Ok(Command::Help));
     }
@@ -286,7 +308,10 @@ mod tests {
     #[test]
     fn a_time_is_whole_slots_rounded_up() {
         let ms = Duration::from_millis(1);
-        assert_eq!(RunLimit::For(Duration::from_micros(1_001)).in_slots(ms), Limit::Slots(2));
+        assert_eq!(
+            RunLimit::For(Duration::from_micros(1_001)).in_slots(ms),
+            Limit::Slots(2)
+        );
         assert_eq!(RunLimit::Cycles(7).in_slots(ms), Limit::Cycles(7));
     }
 }

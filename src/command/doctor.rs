@@ -20,11 +20,19 @@ pub(super) fn main(board: Option<&Path>) -> Result<u8, Failure> {
         .map(Config::load)
         .transpose()
         .map_err(|error| Failure::new(BAD_INPUT, &error))?;
-    let wanted = config.as_ref().map_or_else(LoopConfig::default, |config| config.run);
+    let wanted = config
+        .as_ref()
+        .map_or_else(LoopConfig::default, |config| config.run);
     // Before the process locks itself: reading the machine allocates.
     let mut rows = platform_rows(&Platform::read(Path::new("/")), &wanted);
     if let Some(config) = &config {
-        rows.extend(config.io.spi.iter().map(|spi| spi_row(&spi.path, spi.irq_priority, &wanted)));
+        rows.extend(
+            config
+                .io
+                .spi
+                .iter()
+                .map(|spi| spi_row(&spi.path, spi.irq_priority, &wanted)),
+        );
     }
     let contract = runner::examine(&wanted).map_err(|error| Failure::new(FAILED, &error))?;
     let mut shown = String::new();
@@ -49,7 +57,11 @@ fn row(name: &'static str, wanted: &str, granted: String, kept: bool, fix: &str)
 }
 
 fn listed(set: Option<&CpuSet>) -> String {
-    let numbers: Vec<_> = set.into_iter().flat_map(CpuSet::iter).map(|cpu| cpu.to_string()).collect();
+    let numbers: Vec<_> = set
+        .into_iter()
+        .flat_map(CpuSet::iter)
+        .map(|cpu| cpu.to_string())
+        .collect();
     match numbers.as_slice() {
         [] => "none".to_owned(),
         numbers => format!("CPU {}", numbers.join(", ")),
@@ -59,8 +71,14 @@ fn listed(set: Option<&CpuSet>) -> String {
 /// The machine's own settings, each with its fix.
 fn platform_rows(platform: &Platform, wanted: &LoopConfig) -> Vec<Row> {
     let some = |set: &Option<CpuSet>| set.as_ref().is_some_and(|set| !set.is_empty());
-    let governors: Vec<_> = platform.cpus.iter().filter_map(|cpu| cpu.governor.as_deref()).collect();
-    let slow = governors.iter().find(|governor| **governor != "performance");
+    let governors: Vec<_> = platform
+        .cpus
+        .iter()
+        .filter_map(|cpu| cpu.governor.as_deref())
+        .collect();
+    let slow = governors
+        .iter()
+        .find(|governor| **governor != "performance");
     let deepest = platform
         .cpus
         .iter()
@@ -71,7 +89,10 @@ fn platform_rows(platform: &Platform, wanted: &LoopConfig) -> Vec<Row> {
         row(
             "PREEMPT_RT",
             "yes",
-            platform.kernel.clone().unwrap_or_else(|| "unknown kernel".to_owned()),
+            platform
+                .kernel
+                .clone()
+                .unwrap_or_else(|| "unknown kernel".to_owned()),
             platform.preempt_rt,
             "boot a PREEMPT_RT kernel (Debian: linux-image-rt-arm64; Yocto: linux-yocto-rt)",
         ),
@@ -103,7 +124,10 @@ fn platform_rows(platform: &Platform, wanted: &LoopConfig) -> Vec<Row> {
         row(
             "governor",
             "performance",
-            slow.copied().or(governors.first().copied()).unwrap_or("no frequency scaling").to_owned(),
+            slow.copied()
+                .or(governors.first().copied())
+                .unwrap_or("no frequency scaling")
+                .to_owned(),
             slow.is_none(),
             "echo performance > /sys/devices/system/cpu/cpuN/cpufreq/scaling_governor, for every N",
         ),
@@ -119,8 +143,17 @@ fn platform_rows(platform: &Platform, wanted: &LoopConfig) -> Vec<Row> {
         ),
     ];
     let loop_priority = loop_priority(wanted);
-    for thread in platform.irq_threads.iter().filter(|thread| thread.name.contains("spi")) {
-        rows.push(irq_row(&thread.name, thread.pid, thread.priority, loop_priority));
+    for thread in platform
+        .irq_threads
+        .iter()
+        .filter(|thread| thread.name.contains("spi"))
+    {
+        rows.push(irq_row(
+            &thread.name,
+            thread.pid,
+            thread.priority,
+            loop_priority,
+        ));
     }
     rows
 }
@@ -153,9 +186,18 @@ fn spi_row(path: &str, asked: Option<u8>, wanted: &LoopConfig) -> Row {
     match irq::find(Path::new("/"), Path::new(path)) {
         Ok(thread) => {
             let priority = thread.priority.unwrap_or(0);
-            let fix = format!("the loop waits for it: chrt -f -p {wanted_priority} {}", thread.pid);
+            let fix = format!(
+                "the loop waits for it: chrt -f -p {wanted_priority} {}",
+                thread.pid
+            );
             let granted = format!("interrupt {} at FIFO {priority}", thread.irq);
-            row("SPI interrupt", &shown, granted, u32::from(priority) >= wanted_priority, &fix)
+            row(
+                "SPI interrupt",
+                &shown,
+                granted,
+                u32::from(priority) >= wanted_priority,
+                &fix,
+            )
         }
         Err(error) => row(
             "SPI interrupt",

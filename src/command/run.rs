@@ -41,21 +41,21 @@ pub(super) fn main(args: &RunArgs) -> Result<u8, Failure> {
     };
     let state = law.initial();
     let describe = |state: &_| board::describe_servo(servo, state);
-    let report = board::run::<Servo>(&config, &law, state, &options, describe).map_err(|error| {
-        let code = match error {
-            RunError::FreeOnRealBoard => BAD_INPUT,
-            _ => FAILED,
-        };
-        Failure::new(code, &error)
-    })?;
+    let report =
+        board::run::<Servo>(&config, &law, state, &options, describe).map_err(|error| {
+            let code = match error {
+                RunError::FreeOnRealBoard => BAD_INPUT,
+                _ => FAILED,
+            };
+            Failure::new(code, &error)
+        })?;
     if let Some(path) = &args.json {
         std::fs::write(path, report.to_json())
             .map_err(|error| Failure::new(FAILED, &format!("{}: {error}", path.display())))?;
     }
     if !args.quiet {
         let mut shown = String::new();
-        text::write_report(&mut shown, &report)
-            .map_err(|error| Failure::new(FAILED, &error))?;
+        text::write_report(&mut shown, &report).map_err(|error| Failure::new(FAILED, &error))?;
         print(&shown)?;
     } else if report.exit.code != 0 {
         eprintln!("steadfast: {}", report.exit.reason);

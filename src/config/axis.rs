@@ -8,11 +8,11 @@ use super::error::ConfigError;
 use super::io::Io;
 use super::names::{Kind, channel, channel_if};
 use super::reader::Table;
-use crate::axis::{
-    Arm, AxisConfig, FeedbackConfig, Frozen, LimitSwitch, LimitsConfig, Motion,
-    PositionRange, ServoConfig, ServoError, Timing,
-};
 use crate::axis::servo::MAX_AXES;
+use crate::axis::{
+    Arm, AxisConfig, FeedbackConfig, Frozen, LimitSwitch, LimitsConfig, Motion, PositionRange,
+    ServoConfig, ServoError, Timing,
+};
 use crate::control::{Gains, ParameterErrorKind, TrajectoryConfig};
 use crate::time::Duration;
 
@@ -61,7 +61,9 @@ pub(super) fn read(
         // `tables` has seen to it that they fit.
         let _ = servo.axes.push(axis);
     }
-    servo.build(period).map_err(|error| refused(root, &error, &names, &places))?;
+    servo
+        .build(period)
+        .map_err(|error| refused(root, &error, &names, &places))?;
     Ok(Some(Servo {
         config: servo,
         names,
@@ -103,7 +105,9 @@ fn refused(
 }
 
 fn millis(table: &mut Table<'_>, key: &'static str, default_ms: u64) -> Result<Duration> {
-    table.integer_or(key, 0..=600_000, default_ms).map(Duration::from_millis)
+    table
+        .integer_or(key, 0..=600_000, default_ms)
+        .map(Duration::from_millis)
 }
 
 fn axis(mut table: Table<'_>, io: &Io) -> Result<AxisConfig> {
@@ -123,7 +127,11 @@ fn axis(mut table: Table<'_>, io: &Io) -> Result<AxisConfig> {
             derivative_cutoff_hz: gains.number("derivative_cutoff_hz", ANY)?,
             tracking_time_s: gains.number("tracking_time_s", ANY)?,
         },
-        velocity_feed_forward_v_s_rad: gains.number_or("velocity_feed_forward_v_s_rad", ANY, 0.0)?,
+        velocity_feed_forward_v_s_rad: gains.number_or(
+            "velocity_feed_forward_v_s_rad",
+            ANY,
+            0.0,
+        )?,
         acceleration_feed_forward_v_s2_rad: gains.number_or(
             "acceleration_feed_forward_v_s2_rad",
             ANY,

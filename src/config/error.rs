@@ -95,6 +95,10 @@ mod tests {
         assert_eq!(column_of("a"), Place { line: 1, column: 1 });
         assert_eq!(column_of("= 2"), Place { line: 2, column: 3 });
         assert_eq!(Place::of(text, 999), Place { line: 3, column: 1 });
-        assert_eq!(Place::of(text, 7), Place { line: 2, column: 1 }, "inside a character");
+        assert_eq!(
+            Place::of(text, 7),
+            Place { line: 2, column: 1 },
+            "inside a character"
+        );
     }
 }

@@ -186,11 +186,21 @@ impl Io {
             }
         }
         let io = Self {
-            gpio: each(root, "gpio", MAX_DEVICES, |name, table| reader.gpio_chip(name, table))?,
-            spi: each(root, "spi", MAX_DEVICES, |name, table| reader.spi_device(name, table))?,
-            inputs: each(root, "input", MAX_DIGITAL, |name, table| reader.input(name, table))?,
-            outputs: each(root, "output", MAX_DIGITAL, |name, table| reader.output(name, table))?,
-            encoders: each(root, "encoder", MAX_POSITIONS, |name, table| reader.encoder(name, table))?,
+            gpio: each(root, "gpio", MAX_DEVICES, |name, table| {
+                reader.gpio_chip(name, table)
+            })?,
+            spi: each(root, "spi", MAX_DEVICES, |name, table| {
+                reader.spi_device(name, table)
+            })?,
+            inputs: each(root, "input", MAX_DIGITAL, |name, table| {
+                reader.input(name, table)
+            })?,
+            outputs: each(root, "output", MAX_DIGITAL, |name, table| {
+                reader.output(name, table)
+            })?,
+            encoders: each(root, "encoder", MAX_POSITIONS, |name, table| {
+                reader.encoder(name, table)
+            })?,
             analog_outputs: each(root, "analog_output", MAX_ANALOG_OUTPUTS, |name, table| {
                 reader.analog_output(name, table)
             })?,
@@ -331,13 +341,23 @@ impl Reader {
         let channels = [("a", mcp4922::Channel::A), ("b", mcp4922::Channel::B)];
         let channel = table.choice("channel", &channels)?;
         if let Some(spi) = spi {
-            only_once(&mut self.dacs, (spi, channel), table, "channel", "this DAC channel")?;
+            only_once(
+                &mut self.dacs,
+                (spi, channel),
+                table,
+                "channel",
+                "this DAC channel",
+            )?;
         }
         let min_volts = table.number("min_volts", -1000.0..=1000.0)?;
         let max_volts = table.number("max_volts", -1000.0..=1000.0)?;
         if max_volts <= min_volts {
             let what = format!("`max_volts` is {max_volts}, not above `min_volts` = {min_volts}");
-            return Err(table.error_at("max_volts", what, "code 0 gives min_volts, code 4095 max_volts"));
+            return Err(table.error_at(
+                "max_volts",
+                what,
+                "code 0 gives min_volts, code 4095 max_volts",
+            ));
         }
         need_safe(table, "safe_volts")?;
         Ok(AnalogOutput {
@@ -371,7 +391,9 @@ fn active_low(table: &mut Table<'_>) -> Result<bool> {
 }
 
 fn max_hold(table: &mut Table<'_>) -> Result<Duration> {
-    table.integer_or("max_hold_ms", 1..=60_000, 20).map(Duration::from_millis)
+    table
+        .integer_or("max_hold_ms", 1..=60_000, 20)
+        .map(Duration::from_millis)
 }
 
 /// A missing safe value has its own words: it is the one key that must never be
@@ -381,11 +403,19 @@ fn need_safe(table: &mut Table<'_>, key: &'static str) -> Result<()> {
         return Ok(());
     }
     let what = format!("output without a safe value (`{key}`)");
-    Err(table.error(what, "say what it must be when the controller is not in control"))
+    Err(table.error(
+        what,
+        "say what it must be when the controller is not in control",
+    ))
 }
 
 /// The index of what `at` names among `known`.
-fn named(known: &HashMap<String, usize>, at: &At<&str>, kind: &str, table: &Table<'_>) -> Result<usize> {
+fn named(
+    known: &HashMap<String, usize>,
+    at: &At<&str>,
+    kind: &str,
+    table: &Table<'_>,
+) -> Result<usize> {
     known.get(at.value).copied().ok_or_else(|| {
         let mut names: Vec<_> = known.keys().map(String::as_str).collect();
         names.sort_unstable();
@@ -413,7 +443,10 @@ fn only_once<K: std::hash::Hash + Eq>(
         line: table.source().place(&span).line,
     };
     if let Some(first) = taken.insert(thing, used) {
-        let what = format!("{shown} is already used by {} in line {}", first.by, first.line);
+        let what = format!(
+            "{shown} is already used by {} in line {}",
+            first.by, first.line
+        );
         return Err(table.error_at(key, what, "use each only once"));
     }
     Ok(())

@@ -99,7 +99,10 @@ impl Config {
             fix: fix.to_owned(),
         };
         let unreadable = |error: std::io::Error| {
-            whole(format!("cannot be read: {error}"), "name a board file that exists and is readable")
+            whole(
+                format!("cannot be read: {error}"),
+                "name a board file that exists and is readable",
+            )
         };
         let size = std::fs::metadata(path).map_err(unreadable)?.len();
         if size > MAX_FILE {
@@ -177,7 +180,9 @@ impl Config {
     /// The error that a device named at `place` cannot be had on this machine:
     /// `what` is wrong, with what to do about it.
     pub(crate) fn device_error(&self, place: Place, what: &str) -> ConfigError {
-        let (what, fix) = what.split_once("; ").unwrap_or((what, "see steadfast check"));
+        let (what, fix) = what
+            .split_once("; ")
+            .unwrap_or((what, "see steadfast check"));
         ConfigError {
             file: self.file.clone(),
             place: Some(place),
@@ -199,7 +204,10 @@ impl Config {
 fn watchdog(mut table: Table<'_>) -> Result<WatchdogConfig, ConfigError> {
     let place = table.source().place(table.span());
     let config = WatchdogConfig {
-        device: table.text_if("device")?.map_or("/dev/watchdog", |at| at.value).to_owned(),
+        device: table
+            .text_if("device")?
+            .map_or("/dev/watchdog", |at| at.value)
+            .to_owned(),
         place,
         timeout_s: table.integer("timeout_s", 1..=3600)? as u32,
     };

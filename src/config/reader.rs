@@ -90,9 +90,18 @@ impl<'t> Table<'t> {
         )
     }
 
-    fn out_of_range(&self, key: &str, span: &Range<usize>, shown: &str, range: impl Display) -> ConfigError {
-        self.source
-            .error(span, format!("`{key}` is {shown}"), format!("it must be {range}"))
+    fn out_of_range(
+        &self,
+        key: &str,
+        span: &Range<usize>,
+        shown: &str,
+        range: impl Display,
+    ) -> ConfigError {
+        self.source.error(
+            span,
+            format!("`{key}` is {shown}"),
+            format!("it must be {range}"),
+        )
     }
 
     /// A finite number in `range`.
@@ -132,7 +141,10 @@ impl<'t> Table<'t> {
                 format!("it takes at most {most}"),
             ));
         }
-        items.iter().map(|item| self.as_number(key, item, &range)).collect()
+        items
+            .iter()
+            .map(|item| self.as_number(key, item, &range))
+            .collect()
     }
 
     fn as_number(
@@ -217,7 +229,11 @@ impl<'t> Table<'t> {
 
     /// `true` or `false`, or `default` where the key is not there.
     pub(super) fn boolean_or(&mut self, key: &'static str, default: bool) -> Result<bool> {
-        if self.has(key) { self.boolean(key) } else { Ok(default) }
+        if self.has(key) {
+            self.boolean(key)
+        } else {
+            Ok(default)
+        }
     }
 
     /// A text of 1 to 64 bytes.
@@ -239,18 +255,29 @@ impl<'t> Table<'t> {
 
     /// A text of 1 to 64 bytes, where the key is there.
     pub(super) fn text_if(&mut self, key: &'static str) -> Result<Option<At<&'t str>>> {
-        if self.has(key) { self.text(key).map(Some) } else { Ok(None) }
+        if self.has(key) {
+            self.text(key).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// One of the words in `choices`, as what it stands for.
-    pub(super) fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Result<T> {
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        key: &'static str,
+        choices: &[(&str, T)],
+    ) -> Result<T> {
         let word = self.text(key)?;
         choices
             .iter()
             .find(|(name, _)| *name == word.value)
             .map(|(_, meaning)| *meaning)
             .ok_or_else(|| {
-                let names: Vec<_> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+                let names: Vec<_> = choices
+                    .iter()
+                    .map(|(name, _)| format!("\"{name}\""))
+                    .collect();
                 self.source.error(
                     &word.span,
                     format!("`{key}` is \"{}\"", word.value),
@@ -266,7 +293,11 @@ impl<'t> Table<'t> {
         choices: &[(&str, T)],
         default: T,
     ) -> Result<T> {
-        if self.has(key) { self.choice(key, choices) } else { Ok(default) }
+        if self.has(key) {
+            self.choice(key, choices)
+        } else {
+            Ok(default)
+        }
     }
 
     /// The table `[key]`.
@@ -283,11 +314,19 @@ impl<'t> Table<'t> {
 
     /// The table `[key]`, where it is there.
     pub(super) fn table_if(&mut self, key: &'static str) -> Result<Option<Table<'t>>> {
-        if self.has(key) { self.table(key).map(Some) } else { Ok(None) }
+        if self.has(key) {
+            self.table(key).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// All tables `[key.NAME]` in the order of the file, at most `most`.
-    pub(super) fn tables(&mut self, key: &'static str, most: usize) -> Result<Vec<(&'t str, Table<'t>)>> {
+    pub(super) fn tables(
+        &mut self,
+        key: &'static str,
+        most: usize,
+    ) -> Result<Vec<(&'t str, Table<'t>)>> {
         let Some(value) = self.find(key) else {
             return Ok(Vec::new());
         };
@@ -325,13 +364,26 @@ impl<'t> Table<'t> {
         }
     }
 
-    fn as_table(&self, key: &str, span: Range<usize>, value: &'t Spanned<DeValue<'t>>) -> Result<Table<'t>> {
+    fn as_table(
+        &self,
+        key: &str,
+        span: Range<usize>,
+        value: &'t Spanned<DeValue<'t>>,
+    ) -> Result<Table<'t>> {
         let DeValue::Table(entries) = value.get_ref() else {
-            return Err(self.wrong_type(key, value, &format!("a table [{}]", self.child_name(key))));
+            return Err(self.wrong_type(
+                key,
+                value,
+                &format!("a table [{}]", self.child_name(key)),
+            ));
         };
         Ok(Table {
             source: self.source,
-            name: if key.contains('.') { key.to_owned() } else { self.child_name(key) },
+            name: if key.contains('.') {
+                key.to_owned()
+            } else {
+                self.child_name(key)
+            },
             span,
             entries,
             known: BTreeSet::new(),
@@ -345,8 +397,15 @@ impl<'t> Table<'t> {
     }
 
     /// The error that `what` is wrong with `key`.
-    pub(super) fn error_at(&mut self, key: &'static str, what: impl Display, fix: impl Into<String>) -> ConfigError {
-        let span = self.find(key).map_or_else(|| self.span.clone(), Spanned::span);
+    pub(super) fn error_at(
+        &mut self,
+        key: &'static str,
+        what: impl Display,
+        fix: impl Into<String>,
+    ) -> ConfigError {
+        let span = self
+            .find(key)
+            .map_or_else(|| self.span.clone(), Spanned::span);
         self.source.error(&span, what.to_string(), fix)
     }
 

@@ -52,6 +52,9 @@ pub struct SimulationConfig {
     pub seed: u64,
     /// Integration step of motors and heaters.
     pub step: Duration,
+    /// Whether the plant stands still while the loop is late, so that a machine
+    /// that is not real-time shows in the times and not in the motion.
+    pub waits: bool,
     /// What a cycle takes on the virtual clock.
     pub cycle_cost: Duration,
     /// The motors.
@@ -64,7 +67,9 @@ impl SimulationConfig {
     pub(super) fn read(mut table: Table<'_>, io: &Io) -> Result<Self> {
         let seed = table.integer_or("seed", 0..=i64::MAX as u64, 1)?;
         let step = Duration::from_micros(table.integer_or("step_us", 1..=10_000, 100)?);
-        let cycle_cost = Duration::from_micros(table.integer_or("cycle_cost_us", 0..=1_000_000, 20)?);
+        let waits = table.boolean_or("waits", false)?;
+        let cycle_cost =
+            Duration::from_micros(table.integer_or("cycle_cost_us", 0..=1_000_000, 20)?);
         let mut motors = Vec::new();
         for (name, table) in table.tables("motor", MAX_AXES)? {
             motors.push(motor(name, table, io)?);
@@ -73,19 +78,29 @@ impl SimulationConfig {
         for (name, table) in table.tables("heater", MAX_HEATERS)? {
             heaters.push(heater(name, table, io)?);
         }
-        served(&table, "encoder", io.encoders.iter().map(|e| e.name.as_str()), |channel| {
-            motors.iter().filter(|m| m.encoder == channel).count()
-        })?;
-        served(&table, "analog_output", io.analog_outputs.iter().map(|o| o.name.as_str()), |channel| {
-            motors.iter().filter(|m| m.analog_output == channel).count()
-        })?;
-        served(&table, "analog_input", io.analog_inputs.iter().map(|i| i.name.as_str()), |channel| {
-            heaters.iter().filter(|h| h.analog_input == channel).count()
-        })?;
+        served(
+            &table,
+            "encoder",
+            io.encoders.iter().map(|e| e.name.as_str()),
+            |channel| motors.iter().filter(|m| m.encoder == channel).count(),
+        )?;
+        served(
+            &table,
+            "analog_output",
+            io.analog_outputs.iter().map(|o| o.name.as_str()),
+            |channel| motors.iter().filter(|m| m.analog_output == channel).count(),
+        )?;
+        served(
+            &table,
+            "analog_input",
+            io.analog_inputs.iter().map(|i| i.name.as_str()),
+            |channel| heaters.iter().filter(|h| h.analog_input == channel).count(),
+        )?;
         table.finish()?;
         Ok(Self {
             seed,
             step,
+            waits,
             cycle_cost,
             motors,
             heaters,
@@ -104,7 +119,10 @@ fn served<'n>(
         let count = users(channel as u8);
         if count != 1 {
             let what = format!("{count} motors or heaters use [{kind}.{name}]");
-            return Err(table.error(what, "let exactly one [simulation.motor.X] or [simulation.heater.X] use it"));
+            return Err(table.error(
+                what,
+                "let exactly one [simulation.motor.X] or [simulation.heater.X] use it",
+            ));
         }
     }
     Ok(())

@@ -81,11 +81,10 @@ impl<'a, P: Sense + Act, D: Decide> Beat<'a, P, D> {
             slot: tick.slot,
             lateness_ns: saturated(lateness),
             execution_ns: saturated(execution),
-            skipped: tick.elapsed_slots - 1,
+            skipped: 0,
             fault: D::fault(self.config, &self.state).unwrap_or(0),
             flags: bit(flags::INPUT_FAILED, self.inputs.digital.is_err())
                 | bit(flags::OUTPUT_FAILED, acted.is_err())
-                | bit(flags::HELD, tick.elapsed_slots > 1)
                 | bit(flags::QUICK_STOP, tick.directive == Directive::QuickStop)
                 | bit(flags::SAFE, drive == Drive::Safe),
             trace: D::trace(self.config, &self.state),

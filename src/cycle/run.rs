@@ -38,6 +38,18 @@ pub struct Plan {
     pub ladder: LadderConfig,
     /// Whether outputs are driven, or stay safe (rehearsal).
     pub drive: Drive,
+    /// What the plant does while slots are skipped.
+    pub plant: Plant,
+}
+
+/// What the plant does while slots are skipped.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Plant {
+    /// It goes on, as plants do.
+    GoesOn,
+    /// It stands still: a simulation in which only cycles count, so that a late
+    /// machine shows in the times and not in the motion.
+    Waits,
 }
 
 /// What is asked of the loop from outside, once a cycle.
@@ -129,7 +141,10 @@ where
             slot: schedule.slot(),
             release: schedule.release(),
             now,
-            elapsed_slots,
+            elapsed_slots: match plan.plant {
+                Plant::GoesOn => elapsed_slots,
+                Plant::Waits => 1,
+            },
             directive: if stopping {
                 Directive::QuickStop
             } else {
@@ -139,7 +154,6 @@ where
         let mut done = beat.run_once(clock, &tick, plan.drive);
         let missed = done.end.since(tick.release) > plan.deadline;
         let skipped = schedule.advance(done.end);
-        elapsed_slots = skipped.saturating_add(1);
         let step = ladder.cycle(missed, skipped);
         let demand = supervise.demand();
 
@@ -154,6 +168,11 @@ where
         if demand == Demand::Allocated {
             done.record.flags |= flags::ALLOCATED;
         }
+        done.record.skipped = elapsed_slots - 1;
+        if elapsed_slots > 1 {
+            done.record.flags |= flags::HELD;
+        }
+        elapsed_slots = skipped.saturating_add(1);
         record.record(&done.record);
 
         failures = if done.acted.is_err() { failures + 1 } else { 0 };

@@ -12,8 +12,8 @@ use serde::{Serialize, Serializer};
 use super::facts::{Facts, Rehearsal};
 use super::platform::Throttling;
 use super::scheduler::{CPU_DMA_LATENCY, Policy};
-use crate::sys::Errno;
 use super::wanted::{Cpu, Lock, LoopConfig, Scheduler};
+use crate::sys::Errno;
 
 /// A short text in fixed memory. What does not fit is cut off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,7 +119,9 @@ impl Contract {
 
     /// The rows that are broken.
     pub fn broken(&self) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(|row| row.verdict == Verdict::Broken)
+        self.rows
+            .iter()
+            .filter(|row| row.verdict == Verdict::Broken)
     }
 
     /// Judges `facts` by what `config` wants. In place: a contract is 13 kB.
@@ -135,14 +137,7 @@ impl Contract {
         }
     }
 
-    fn row(
-        &mut self,
-        name: &'static str,
-        wanted: Text,
-        granted: Text,
-        kept: bool,
-        fix: Text,
-    ) {
+    fn row(&mut self, name: &'static str, wanted: Text, granted: Text, kept: bool, fix: Text) {
         let row = Row {
             name,
             wanted,
@@ -161,7 +156,9 @@ fn kernel(contract: &mut Contract, facts: &Facts) {
         Text::of(format_args!("PREEMPT_RT")),
         facts.kernel.clone(),
         facts.preempt_rt,
-        Text::of(format_args!("boot a PREEMPT_RT kernel (Debian: linux-image-rt-arm64; Yocto: linux-yocto-rt)")),
+        Text::of(format_args!(
+            "boot a PREEMPT_RT kernel (Debian: linux-image-rt-arm64; Yocto: linux-yocto-rt)"
+        )),
     );
 }
 
@@ -191,13 +188,21 @@ fn memory(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
     contract.row(
         "locked memory",
         match config.lock {
-            Lock::All => Text::of(format_args!("all that is resident, at most {} kB", config.max_locked_kb)),
+            Lock::All => Text::of(format_args!(
+                "all that is resident, at most {} kB",
+                config.max_locked_kb
+            )),
             Lock::Selective => Text::of(format_args!("at most {} kB", config.max_locked_kb)),
         },
-        Text::of(format_args!("VmLck {} kB of VmRSS {} kB", facts.vm_lck_kb, facts.vm_rss_kb)),
+        Text::of(format_args!(
+            "VmLck {} kB of VmRSS {} kB",
+            facts.vm_lck_kb, facts.vm_rss_kb
+        )),
         covered && facts.vm_lck_kb <= config.max_locked_kb,
         if covered {
-            Text::of(format_args!("raise [loop] max_locked_kb, or build with fewer and smaller parts"))
+            Text::of(format_args!(
+                "raise [loop] max_locked_kb, or build with fewer and smaller parts"
+            ))
         } else {
             Text::of(format_args!("lock it: see the row \"memory lock\""))
         },
@@ -222,7 +227,9 @@ fn scheduler(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
         "scheduler",
         match config.scheduler {
             Scheduler::Fifo { priority } => Text::of(format_args!("FIFO {priority}")),
-            Scheduler::Deadline { runtime } => Text::of(format_args!("DEADLINE {runtime} in {}", config.period)),
+            Scheduler::Deadline { runtime } => {
+                Text::of(format_args!("DEADLINE {runtime} in {}", config.period))
+            }
         },
         granted,
         kept,
@@ -276,9 +283,9 @@ fn machine(contract: &mut Contract, facts: &Facts) {
         },
         facts.dma_latency_us == Ok(0),
         match facts.dma_latency_us {
-            Err(Errno(libc::ENOENT)) => {
-                Text::of(format_args!("make the device node (devtmpfs, udev), or a kernel with CONFIG_CPU_IDLE"))
-            }
+            Err(Errno(libc::ENOENT)) => Text::of(format_args!(
+                "make the device node (devtmpfs, udev), or a kernel with CONFIG_CPU_IDLE"
+            )),
             _ => Text::of(format_args!(
                 "let the process write it: run as root, or a udev rule \
                  KERNEL==\"cpu_dma_latency\", GROUP=\"realtime\", MODE=\"0660\""
@@ -293,7 +300,9 @@ fn machine(contract: &mut Contract, facts: &Facts) {
             Err(errno) => Text::of(format_args!("unknown: {errno}")),
         },
         facts.timer_resolution_ns == Ok(1),
-        Text::of(format_args!("a kernel with CONFIG_HIGH_RES_TIMERS=y, booted without highres=off")),
+        Text::of(format_args!(
+            "a kernel with CONFIG_HIGH_RES_TIMERS=y, booted without highres=off"
+        )),
     );
     contract.row(
         "throttling",
@@ -301,13 +310,17 @@ fn machine(contract: &mut Contract, facts: &Facts) {
         match facts.throttling {
             None => Text::of(format_args!("not in this kernel")),
             Some(Throttling::Off) => Text::of(format_args!("off")),
-            Some(Throttling::MicrosPerPeriod(us)) => Text::of(format_args!("{us} us of each second")),
+            Some(Throttling::MicrosPerPeriod(us)) => {
+                Text::of(format_args!("{us} us of each second"))
+            }
         },
         match facts.throttling {
             None | Some(Throttling::Off) => true,
             Some(Throttling::MicrosPerPeriod(us)) => us >= LEAST_SHARE_US,
         },
-        Text::of(format_args!("sysctl kernel.sched_rt_runtime_us=-1, or 950000")),
+        Text::of(format_args!(
+            "sysctl kernel.sched_rt_runtime_us=-1, or 950000"
+        )),
     );
 }
 
@@ -317,8 +330,14 @@ const LEAST_SHARE_US: u64 = 950_000;
 fn rehearsed(contract: &mut Contract, config: &LoopConfig, rehearsal: &Rehearsal) {
     contract.row(
         "stack",
-        Text::of(format_args!("{} kB, a quarter of it unused", config.stack_bytes / 1024)),
-        Text::of(format_args!("{} of {} B used", rehearsal.stack_used, rehearsal.stack_bytes)),
+        Text::of(format_args!(
+            "{} kB, a quarter of it unused",
+            config.stack_bytes / 1024
+        )),
+        Text::of(format_args!(
+            "{} of {} B used",
+            rehearsal.stack_used, rehearsal.stack_bytes
+        )),
         rehearsal.stack_bytes >= config.stack_bytes
             && rehearsal.stack_used * 4 <= rehearsal.stack_bytes * 3,
         Text::of(format_args!("raise [loop] stack_kb")),
@@ -334,7 +353,9 @@ fn rehearsed(contract: &mut Contract, config: &LoopConfig, rehearsal: &Rehearsal
         if rehearsal.sealed {
             Text::of(format_args!("allocate nothing in the control law"))
         } else {
-            Text::of(format_args!("make SealedAllocator the binary's #[global_allocator]"))
+            Text::of(format_args!(
+                "make SealedAllocator the binary's #[global_allocator]"
+            ))
         },
     );
     contract.row(
@@ -345,7 +366,9 @@ fn rehearsed(contract: &mut Contract, config: &LoopConfig, rehearsal: &Rehearsal
             rehearsal.minor_faults, rehearsal.major_faults, rehearsal.cycles
         )),
         rehearsal.minor_faults == 0 && rehearsal.major_faults == 0,
-        Text::of(format_args!("lock all memory, and touch at start-up what the control law touches")),
+        Text::of(format_args!(
+            "lock all memory, and touch at start-up what the control law touches"
+        )),
     );
 }
 

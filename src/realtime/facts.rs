@@ -75,7 +75,10 @@ impl Facts {
             _ => None,
         };
         Self {
-            kernel: Text::of(format_args!("{}", platform.kernel.as_deref().unwrap_or("unknown"))),
+            kernel: Text::of(format_args!(
+                "{}",
+                platform.kernel.as_deref().unwrap_or("unknown")
+            )),
             preempt_rt: platform.preempt_rt,
             locked,
             vm_lck_kb: status.vm_lck_kb,

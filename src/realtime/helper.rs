@@ -60,7 +60,9 @@ mod tests {
     #[test]
     fn a_helper_takes_no_signals_and_is_ordinary() {
         let (blocked, policy) = scope(|scope| {
-            let helper = spawn(scope, "helper", 0, || (mask().unwrap(), scheduler::policy()));
+            let helper = spawn(scope, "helper", 0, || {
+                (mask().unwrap(), scheduler::policy())
+            });
             helper.unwrap().join().unwrap()
         });
         assert!(blocked.contains(libc::SIGTERM) && blocked.contains(libc::SIGINT));
@@ -76,7 +78,12 @@ mod tests {
                 // Without the privilege there is nothing to inherit.
                 return Ok(Policy::Other);
             }
-            scope(|scope| spawn(scope, "helper", 0, scheduler::policy).unwrap().join().unwrap())
+            scope(|scope| {
+                spawn(scope, "helper", 0, scheduler::policy)
+                    .unwrap()
+                    .join()
+                    .unwrap()
+            })
         });
         assert_eq!(policy.join().unwrap(), Ok(Policy::Other));
     }

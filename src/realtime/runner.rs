@@ -1,9 +1,9 @@
 //! The runner: this process made real-time in the order of the design, the
 //! contract judged, the loop run, and everything given back.
 //!
-//! The caller has opened its devices with their outputs at their safe values and
-//! has started its helper threads. What happens here, in this order: limits
-//! raised, heap kept, stack reserved, memory locked, CPU latency held; on the
+//! The caller calls [`prepare`], opens its devices with their outputs at their
+//! safe values, starts its helper threads, and calls [`run`]. What happens there,
+//! in this order: stack reserved, memory locked, CPU latency held; on the
 //! real-time thread: CPU, policy, seal, rehearsal with safe outputs, contract;
 //! then the loop, if the contract allows it; then safe outputs, seal and locks
 //! lifted.
@@ -14,7 +14,7 @@ use crate::cycle::beat::{Beat, Drive};
 use crate::cycle::overrun::LadderConfig;
 use crate::cycle::ports::{Act, Clock, Decide, Record, Sense, Tick};
 use crate::cycle::record::CycleRecord;
-use crate::cycle::run::{self, Demand, Limit, Plan, Supervise};
+use crate::cycle::run::{self, Demand, Limit, Plan, Plant, Supervise};
 use crate::cycle::timing::Timing;
 use crate::sys::Errno;
 use crate::time::{Duration, Instant};
@@ -50,6 +50,8 @@ pub struct Request<'a> {
     pub requirement: Requirement,
     /// When to end.
     pub limit: Limit,
+    /// What the plant does while slots are skipped.
+    pub plant: Plant,
 }
 
 /// Memory and faults of a run.
@@ -100,7 +102,9 @@ impl core::fmt::Display for StartError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Stack(error) => write!(f, "{error}"),
-            Self::Proc(errno) => write!(f, "/proc/self/status cannot be read ({errno}): mount /proc"),
+            Self::Proc(errno) => {
+                write!(f, "/proc/self/status cannot be read ({errno}): mount /proc")
+            }
             Self::Signals(errno) => write!(f, "signal handlers were refused: {errno}"),
         }
     }
@@ -118,7 +122,26 @@ pub struct Parts<'p, 'l, P, D: Decide, R, F> {
     pub deadline_met: &'p mut F,
 }
 
-/// Runs the controller as `request` says.
+/// Makes the process ready, before its first helper thread is started: signal
+/// handlers, limits, and a heap that is kept and is one for all threads. (A
+/// thread that allocated before would have a heap of its own, of which glibc
+/// reserves 64 MiB, and all of that would be locked.)
+///
+/// # Errors
+/// When the signal handlers were refused.
+pub fn prepare() -> Result<(), StartError> {
+    signals::install().map_err(StartError::Signals)?;
+    signals::clear_stop();
+    // What was granted is judged by what locking and scheduling answer, and a
+    // heap that is not kept shows as page faults.
+    let _ = memory::raise_locked_memory();
+    let _ = memory::raise_realtime_priority();
+    let _ = memory::keep_heap();
+    Ok(())
+}
+
+/// Runs the controller as `request` says. The process has been made ready by
+/// [`prepare`].
 ///
 /// # Errors
 /// When there was not even a contract to judge; nothing was run.
@@ -134,14 +157,8 @@ where
     R: Record + Send,
     F: FnMut(&Tick) + Send,
 {
-    signals::install().map_err(StartError::Signals)?;
-    // What was granted is judged by what locking and scheduling answer.
-    let _ = memory::raise_locked_memory();
-    let _ = memory::raise_realtime_priority();
     let _ = scheduler::limit_runaway(request.config.period);
     let installed = allocator::is_installed();
-    // A heap that is not kept shows as page faults, which the contract judges.
-    let _ = memory::keep_heap();
     let mut stack = Stack::reserve(request.config.stack_bytes).map_err(StartError::Stack)?;
     let locked = match request.config.lock {
         Lock::All => memory::lock_all(LockFlags::CurrentAndFuture),
@@ -183,7 +200,6 @@ where
     F: FnMut(&Tick),
     C: Clock,
 {
-    signals::install().map_err(StartError::Signals)?;
     let installed = allocator::is_installed();
     let mark = RealtimeThread::mark();
     allocator::seal(SEAL_OF_BUILD);
@@ -214,9 +230,18 @@ impl<P: Sense + Act, D: Decide, R: Record, F: FnMut(&Tick)> Parts<'_, '_, P, D, 
             output_failures: config.output_failures,
             ladder: request.ladder,
             drive: Drive::Fresh,
+            plant: request.plant,
         };
         let mut supervisor = Supervisor(self.deadline_met);
-        run::run(self.beat, &plan, epoch, clock, self.timing, self.record, &mut supervisor)
+        run::run(
+            self.beat,
+            &plan,
+            epoch,
+            clock,
+            self.timing,
+            self.record,
+            &mut supervisor,
+        )
     }
 }
 
@@ -316,9 +341,18 @@ where
                 ..request.ladder
             },
             drive: Drive::Safe,
+            plant: request.plant,
         };
         let epoch = first_release(clock, config.period);
-        run::run(parts.beat, &plan, epoch, clock, parts.timing, &mut Nobody, &mut Nobody);
+        run::run(
+            parts.beat,
+            &plan,
+            epoch,
+            clock,
+            parts.timing,
+            &mut Nobody,
+            &mut Nobody,
+        );
         faults::own()
     };
     let before = cycles(SETTLING_CYCLES)?;
@@ -345,8 +379,7 @@ const SETTLING_CYCLES: u64 = 10;
 /// # Errors
 /// When the real-time stack cannot be had.
 pub fn examine(config: &LoopConfig) -> Result<Contract, StartError> {
-    let _ = memory::raise_locked_memory();
-    let _ = memory::raise_realtime_priority();
+    prepare()?;
     let mut stack = Stack::reserve(config.stack_bytes).map_err(StartError::Stack)?;
     let locked = match config.lock {
         Lock::All => memory::lock_all(LockFlags::CurrentAndFuture),

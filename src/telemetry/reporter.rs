@@ -40,7 +40,11 @@ impl Seen {
         let elapsed = (period * (self.last.slot + 1)).as_secs_f64();
         let worst = Duration::from_nanos(u64::from(self.worst_lateness_ns));
         // What does not fit the line is left away.
-        let _ = write!(line, "{elapsed:8.1} s  {} cycles  worst lateness {worst}", self.cycles);
+        let _ = write!(
+            line,
+            "{elapsed:8.1} s  {} cycles  worst lateness {worst}",
+            self.cycles
+        );
         if let Some(name) = watched {
             let _ = write!(line, "  {name} {:+.5}", self.last.trace[0]);
         }
@@ -70,7 +74,11 @@ pub fn run(
         if live && seen.cycles > 0 && (last || turn % REDRAW == 0) {
             let end = if last { "\n" } else { "" };
             // A terminal that has gone away must not end the run.
-            let _ = write!(std::io::stderr(), "\r\x1b[K{}{end}", seen.line(period, watched));
+            let _ = write!(
+                std::io::stderr(),
+                "\r\x1b[K{}{end}",
+                seen.line(period, watched)
+            );
         }
         if last {
             return ring.dropped();
@@ -88,7 +96,11 @@ mod tests {
     fn the_line_shows_time_cycles_worst_lateness_and_the_watched_value() {
         let mut seen = Seen::default();
         for (slot, lateness_ns) in [(0, 90_000), (1, 20_000), (4_999, 30_000)] {
-            let mut record = CycleRecord { slot, lateness_ns, ..CycleRecord::default() };
+            let mut record = CycleRecord {
+                slot,
+                lateness_ns,
+                ..CycleRecord::default()
+            };
             record.trace[0] = -0.00125;
             seen.add(&record);
         }

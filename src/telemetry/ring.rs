@@ -105,11 +105,16 @@ mod tests {
         let mut ring = Ring::new();
         let (mut writer, mut reader) = ring.split();
         for slot in 0..CAPACITY as u64 + 9 {
-            writer.record(&CycleRecord { slot, ..CycleRecord::default() });
+            writer.record(&CycleRecord {
+                slot,
+                ..CycleRecord::default()
+            });
         }
         // One place of the queue stays empty, to tell full from empty.
         assert_eq!(reader.dropped(), 10);
-        let kept: Vec<_> = std::iter::from_fn(|| reader.next()).map(|r| r.slot).collect();
+        let kept: Vec<_> = std::iter::from_fn(|| reader.next())
+            .map(|r| r.slot)
+            .collect();
         assert_eq!(kept, (0..CAPACITY as u64 - 1).collect::<Vec<_>>());
     }
 

@@ -54,7 +54,11 @@ pub fn write_contract(out: &mut impl Write, contract: &Contract) -> fmt::Result 
 /// # Errors
 /// What `out` answers.
 pub fn write_rows(out: &mut impl Write, rows: &[Row]) -> fmt::Result {
-    let wanted = rows.iter().map(|row| row.wanted.as_str().len()).max().unwrap_or(0);
+    let wanted = rows
+        .iter()
+        .map(|row| row.wanted.as_str().len())
+        .max()
+        .unwrap_or(0);
     for row in rows {
         let verdict = match row.verdict {
             Verdict::Kept => "kept",
@@ -80,7 +84,11 @@ fn write_timing(out: &mut impl Write, report: &Report) -> fmt::Result {
         cycles.run, cycles.skipped, cycles.overruns, cycles.bucket_fullest
     )?;
     if cycles.records_dropped > 0 {
-        writeln!(out, "{} records were not read in time", cycles.records_dropped)?;
+        writeln!(
+            out,
+            "{} records were not read in time",
+            cycles.records_dropped
+        )?;
     }
     writeln!(
         out,
@@ -97,7 +105,13 @@ fn write_timing(out: &mut impl Write, report: &Report) -> fmt::Result {
 
 fn write_summary(out: &mut impl Write, name: &str, summary: &Summary) -> fmt::Result {
     write!(out, "{name:<18}")?;
-    let Summary { min, p50, p99, p999, max } = *summary;
+    let Summary {
+        min,
+        p50,
+        p99,
+        p999,
+        max,
+    } = *summary;
     for ns in [min, p50, p99, p999, max] {
         write!(out, "{:>10}", shown(u64::from(ns)))?;
     }
@@ -106,7 +120,11 @@ fn write_summary(out: &mut impl Write, name: &str, summary: &Summary) -> fmt::Re
 
 fn write_histogram(out: &mut impl Write, name: &str, histogram: &Histogram) -> fmt::Result {
     writeln!(out, "{name}:")?;
-    let most = histogram.octaves().map(|(_, _, count)| count).max().unwrap_or(0);
+    let most = histogram
+        .octaves()
+        .map(|(_, _, count)| count)
+        .max()
+        .unwrap_or(0);
     for (from, below, count) in histogram.octaves() {
         // A bar is never empty where something was counted: a single spike is
         // what one looks for.
@@ -123,7 +141,8 @@ fn write_histogram(out: &mut impl Write, name: &str, histogram: &Histogram) -> f
 }
 
 fn write_memory(out: &mut impl Write, memory: &Memory) -> fmt::Result {
-    let figure = |value: Option<u64>| value.map_or_else(|| "not taken".to_owned(), |v| v.to_string());
+    let figure =
+        |value: Option<u64>| value.map_or_else(|| "not taken".to_owned(), |v| v.to_string());
     writeln!(
         out,
         "memory: VmLck {} kB, VmRSS {} kB; page faults {} minor, {} major; allocations {}; stack {} of {} B used",

@@ -125,6 +125,7 @@ fn plan(limit: Limit) -> Plan {
         output_failures: 3,
         ladder: LadderConfig::default(),
         drive: Drive::Fresh,
+        plant: super::Plant::GoesOn,
     }
 }
 
@@ -299,4 +300,41 @@ fn a_rehearsal_drives_nothing_but_safe_outputs() {
     rehearsal.drive = Drive::Safe;
     let ran = ran(&rehearsal, &[], None, demand_at(u64::MAX, Demand::Continue));
     assert!(ran.plant.written.iter().all(Option::is_none));
+}
+
+#[test]
+fn a_plant_that_waits_sees_one_slot_pass_however_many_were_skipped() {
+    struct Slots;
+    impl Decide for Slots {
+        type Config = ();
+        type State = Vec<u32>;
+
+        fn decide((): &(), seen: &mut Vec<u32>, _: &Inputs, tick: &Tick) -> Outputs {
+            seen.push(tick.elapsed_slots);
+            Outputs::default()
+        }
+    }
+    for (plant, expected) in [(super::Plant::GoesOn, 3), (super::Plant::Waits, 1)] {
+        let mut beat = Beat::<_, Slots>::new(Plant::default(), &(), Vec::new(), None);
+        let mut clock = Scripted {
+            now: 0.into(),
+            work: 40_000,
+            late: vec![(5, 2_300_000)],
+        };
+        let mut kept = Kept(Vec::new());
+        let plan = super::Plan {
+            plant,
+            ..plan(Limit::Slots(10))
+        };
+        let epoch = Instant::from_nanos(0);
+        let (timing, demand) = (
+            &mut Timing::new(),
+            &mut demand_at(u64::MAX, Demand::Continue),
+        );
+        run(
+            &mut beat, &plan, epoch, &mut clock, timing, &mut kept, demand,
+        );
+        assert_eq!(beat.state[6], expected, "{plant:?}");
+        assert_eq!(kept.0[6].skipped, 2, "the record tells what happened");
+    }
 }

@@ -43,7 +43,12 @@ fn judged(facts: &Facts) -> Contract {
 fn a_machine_that_grants_everything_keeps_the_contract() {
     let contract = judged(&good());
     assert!(contract.kept(), "{contract:#?}");
-    assert!(contract.rows().iter().all(|row| row.fix.as_str().is_empty()));
+    assert!(
+        contract
+            .rows()
+            .iter()
+            .all(|row| row.fix.as_str().is_empty())
+    );
 }
 
 #[test]
@@ -54,21 +59,29 @@ fn each_row_breaks_by_itself_and_says_how_to_fix_it() {
     }
     let cases: &[(&str, Spoil)] = &[
         ("kernel", |f| f.preempt_rt = false),
-        ("memory lock", |f| f.locked = Err(LockError::NotPermitted { needed_kb: 1_700 })),
+        ("memory lock", |f| {
+            f.locked = Err(LockError::NotPermitted { needed_kb: 1_700 })
+        }),
         ("locked memory", |f| f.vm_lck_kb = 0),
         ("locked memory", |f| f.vm_lck_kb = 2_049),
         ("stack", |f| rehearsal(f).stack_used = 60_000),
         ("scheduler", |f| f.policy = Ok(Policy::Other)),
-        ("scheduler", |f| f.policy = Ok(Policy::Fifo { priority: 79 })),
+        ("scheduler", |f| {
+            f.policy = Ok(Policy::Fifo { priority: 79 })
+        }),
         ("scheduler", |f| f.policy = Err(ScheduleError::NotPermitted)),
         ("cpu", |f| f.cpu = Ok(Some(2))),
         ("cpu", |f| f.cpu = Ok(None)),
         ("cpu", |f| f.isolated_cpu = None),
         ("cpu", |f| f.cpu = Err(ScheduleError::NoSuchCpu { cpu: 3 })),
-        ("cpu latency", |f| f.dma_latency_us = Err(Errno(libc::EACCES))),
+        ("cpu latency", |f| {
+            f.dma_latency_us = Err(Errno(libc::EACCES))
+        }),
         ("cpu latency", |f| f.dma_latency_us = Ok(100)),
         ("timer", |f| f.timer_resolution_ns = Ok(4_000_000)),
-        ("throttling", |f| f.throttling = Some(Throttling::MicrosPerPeriod(500_000))),
+        ("throttling", |f| {
+            f.throttling = Some(Throttling::MicrosPerPeriod(500_000))
+        }),
         ("allocator", |f| rehearsal(f).sealed = false),
         ("allocator", |f| rehearsal(f).allocations = 1),
         ("page faults", |f| rehearsal(f).minor_faults = 1),
@@ -84,7 +97,11 @@ fn each_row_breaks_by_itself_and_says_how_to_fix_it() {
         assert!(!broken[0].fix.as_str().is_empty(), "{name}");
     }
     for row in judged(&good()).rows() {
-        assert!(cases.iter().any(|(name, _)| *name == row.name), "no case for {}", row.name);
+        assert!(
+            cases.iter().any(|(name, _)| *name == row.name),
+            "no case for {}",
+            row.name
+        );
     }
 }
 
@@ -103,5 +120,8 @@ fn the_default_throttling_leaves_enough() {
 #[test]
 fn a_text_that_does_not_fit_is_cut_at_a_character() {
     let long = "µ".repeat(300);
-    assert_eq!(Text::of(format_args!("{long}")).as_str().chars().count(), 128);
+    assert_eq!(
+        Text::of(format_args!("{long}")).as_str().chars().count(),
+        128
+    );
 }
