@@ -4,7 +4,8 @@
 //! A limit at an end of the range is a fault only for motion towards that end.
 //! So an axis that stands on a switch can be reset, held and moved away, and
 //! cannot be pushed further. A limit switch closed in rest makes a broken wire
-//! read as a hit.
+//! read as a hit. A target may lie at the very end of the range, so the measured
+//! position may be beyond it by the window of the following error.
 //!
 //! The following error is CiA 402's: faulted when it is outside of the window
 //! (6065h) for longer than the time-out (6066h). The time-out is counted in
@@ -60,7 +61,7 @@ pub struct LimitsConfig {
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Limits {
     config: LimitsConfig,
-    /// The range, infinite where there is none.
+    /// The range with its margin, infinite where there is none.
     min_rad: f64,
     max_rad: f64,
     timeout_cycles: u32,
@@ -124,10 +125,13 @@ impl LimitsConfig {
                 param::channel(name, switch.channel, MAX_DIGITAL)?;
             }
         }
+        let margin = self.following_error_window_rad;
         Ok(Limits {
             config: *self,
-            min_rad: self.position.map_or(f64::NEG_INFINITY, |r| r.min_rad),
-            max_rad: self.position.map_or(f64::INFINITY, |r| r.max_rad),
+            min_rad: self
+                .position
+                .map_or(f64::NEG_INFINITY, |r| r.min_rad - margin),
+            max_rad: self.position.map_or(f64::INFINITY, |r| r.max_rad + margin),
             timeout_cycles: periods(self.following_error_timeout, period),
         })
     }
@@ -142,11 +146,6 @@ impl Limits {
     /// Whether one of the limits needs the digital inputs.
     pub const fn needs_digital(&self) -> bool {
         self.config.negative_switch.is_some() || self.config.positive_switch.is_some()
-    }
-
-    /// Whether `position_rad` is within the range.
-    pub fn contains(&self, position_rad: f64) -> bool {
-        (self.min_rad..=self.max_rad).contains(&position_rad)
     }
 
     /// Whether the axis is faster than it may be.
@@ -276,10 +275,12 @@ mod tests {
         assert_eq!(limits.blocks(0.0, -1.0, Some(&both)), Some(n));
         assert_eq!(limits.blocks(0.0, 0.0, Some(&both)), None);
         let (p, n) = (Fault::PositivePositionLimit, Fault::NegativePositionLimit);
-        assert_eq!(limits.blocks(2.1, 1.0, Some(&free)), Some(p));
-        assert_eq!(limits.blocks(2.1, -1.0, Some(&free)), None);
-        assert_eq!(limits.blocks(-1.1, -1.0, Some(&free)), Some(n));
-        assert_eq!(limits.blocks(-1.1, 1.0, Some(&free)), None);
+        assert_eq!(limits.blocks(2.09, 1.0, Some(&free)), None);
+        assert_eq!(limits.blocks(-1.09, -1.0, Some(&free)), None);
+        assert_eq!(limits.blocks(2.11, 1.0, Some(&free)), Some(p));
+        assert_eq!(limits.blocks(2.11, -1.0, Some(&free)), None);
+        assert_eq!(limits.blocks(-1.11, -1.0, Some(&free)), Some(n));
+        assert_eq!(limits.blocks(-1.11, 1.0, Some(&free)), None);
     }
 
     #[test]

@@ -133,7 +133,22 @@ fn require_kept(report: &Value) -> Result<(), Failure> {
 fn contract(context: &Context<'_>) -> Result<(), Failure> {
     const CYCLES: u64 = 10_000;
     let script = servo() + &command(&format!("--cycles {CYCLES}")) + SHOW;
-    let finished = boot(context, &script)?.finish(LIMIT)?;
+    let machine = boot(context, &script)?;
+    let start = machine.pins.mark();
+    let finished = machine.finish(LIMIT)?;
+    let edges = finished.pins.between(start, finished.pins.mark());
+    let lamp = IMX8MP_EVK.lines.fault_lamp;
+    require(
+        !edges.iter().any(|edge| edge.line == lamp && edge.level),
+        || "the fault lamp was lit in a run without a fault".to_owned(),
+    )?;
+    let beats = edges
+        .iter()
+        .filter(|edge| edge.line == IMX8MP_EVK.lines.heartbeat)
+        .count() as u64;
+    require(beats >= CYCLES, || {
+        format!("{beats} heartbeats in {CYCLES} cycles")
+    })?;
     let (status, report) = report(&finished.lines)?;
     require(status == 0, || {
         format!("exit status {status}: {}", report["exit"])

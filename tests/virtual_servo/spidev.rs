@@ -262,3 +262,127 @@ impl Device for Spidev {
         self.exchange(&[data.to_vec()]).map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chip::{Echo, Model};
+
+    fn device() -> Spidev {
+        let chip = Model::Echo(Echo::default());
+        let rig = Rig::new(vec![("spidev0.0".to_owned(), chip)]);
+        Spidev::new(Arc::new(Mutex::new(rig)), 0)
+    }
+
+    /// `SPI_IOC_MESSAGE(n)`.
+    fn message(count: usize) -> u32 {
+        WRITE << 30 | ((count * TRANSFER) as u32) << 16 | MAGIC << 8
+    }
+
+    fn transfer(tx: u64, rx: u64, len: u32, deselects: bool) -> Vec<u8> {
+        let mut bytes = vec![0; TRANSFER];
+        bytes[..8].copy_from_slice(&tx.to_ne_bytes());
+        bytes[8..16].copy_from_slice(&rx.to_ne_bytes());
+        bytes[16..20].copy_from_slice(&len.to_ne_bytes());
+        bytes[27] = u8::from(deselects);
+        bytes
+    }
+
+    fn call(device: &mut Spidev, command: u32, input: &[u8], output_len: usize) -> Answer {
+        device.ioctl(Ioctl {
+            command,
+            argument: 0x1000,
+            input,
+            output_len,
+        })
+    }
+
+    fn span(base: u64, len: u64) -> Span {
+        Span { base, len }
+    }
+
+    #[test]
+    fn a_message_is_fetched_array_first_then_its_buffers() {
+        let mut device = device();
+        let command = message(2);
+        let array = [transfer(0x2000, 0, 2, false), transfer(0, 0x3000, 3, false)].concat();
+        assert_eq!(
+            call(&mut device, command, &[], 0),
+            Answer::Fetch {
+                input: vec![span(0x1000, 64)],
+                output: vec![]
+            }
+        );
+        let buffers = Answer::Fetch {
+            input: vec![span(0x1000, 64), span(0x2000, 2)],
+            output: vec![span(0x3000, 3)],
+        };
+        assert_eq!(call(&mut device, command, &array, 0), buffers);
+        let data = [array.as_slice(), &[0xab, 0xcd]].concat();
+        let done = |output| Answer::Done { result: 5, output };
+        assert_eq!(call(&mut device, command, &data, 3), done(vec![0; 3]));
+        // It was one frame of five bytes: the next one brings all of it back.
+        assert_eq!(device.read(5), Ok(vec![0xab, 0xcd, 0, 0, 0]));
+    }
+
+    #[test]
+    fn an_array_that_changed_since_it_was_fetched_is_fetched_again() {
+        let mut device = device();
+        let longer = [transfer(0x2000, 0, 3, false), vec![1, 2]].concat();
+        assert_eq!(
+            call(&mut device, message(1), &longer, 0),
+            Answer::Fetch {
+                input: vec![span(0x1000, 32), span(0x2000, 3)],
+                output: vec![]
+            }
+        );
+    }
+
+    #[test]
+    fn a_change_of_chip_select_ends_a_frame_except_after_the_last_transfer() {
+        let parsed: Vec<Transfer> = [
+            transfer(1, 0, 1, true),
+            transfer(0, 1, 2, false),
+            transfer(1, 0, 1, true),
+        ]
+        .iter()
+        .filter_map(|bytes| parse(bytes))
+        .collect();
+        assert_eq!(frames(&parsed, &[7, 9]), [vec![7], vec![0, 0, 9]]);
+    }
+
+    #[test]
+    fn a_configuration_is_kept_and_a_wrong_one_refused() {
+        let mut device = device();
+        let write = |number: u32, size: u32| WRITE << 30 | size << 16 | MAGIC << 8 | number;
+        let read = |number: u32, size: u32| READ << 30 | size << 16 | MAGIC << 8 | number;
+        let set = Answer::Done {
+            result: 0,
+            output: vec![],
+        };
+        let speed = 8_000_000_u32.to_le_bytes();
+        assert_eq!(call(&mut device, write(4, 4), &speed, 0), set);
+        assert_eq!(call(&mut device, write(1, 1), &[1], 0), set);
+        assert_eq!(
+            call(&mut device, read(4, 4), &[], 4),
+            Answer::Done {
+                result: 0,
+                output: speed.to_vec()
+            }
+        );
+        assert_eq!(
+            call(&mut device, read(5, 4), &[], 4),
+            Answer::Done {
+                result: 0,
+                output: vec![1, 0, 0, 0]
+            }
+        );
+        let refused = Answer::Failed(errno::EINVAL);
+        assert_eq!(call(&mut device, write(4, 4), &[0; 4], 0), refused);
+        assert_eq!(call(&mut device, write(3, 1), &[33], 0), refused);
+        assert_eq!(
+            call(&mut device, 0x5401, &[], 0),
+            Answer::Failed(errno::ENOTTY)
+        );
+    }
+}

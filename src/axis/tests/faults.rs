@@ -88,7 +88,7 @@ fn the_position_range_is_left_only_inwards() {
     bench.cycle();
     bench.set(ESTOP, false);
     bench.bodies[0].blocked = true;
-    while bench.bodies[0].position < 50.5 {
+    while bench.bodies[0].position < 51.0 {
         bench.bodies[0].position += 0.05;
         bench.cycle();
     }
