@@ -30,6 +30,10 @@ pub(crate) const TESTS: &[Test] = &[
         run: plant,
     },
     Test {
+        name: "servo_encoder_turns_when_its_dac_is_driven",
+        run: turns,
+    },
+    Test {
         name: "servo_takes_the_place_of_a_kernel_node",
         run: replaces,
     },
@@ -209,4 +213,60 @@ fn replaces(context: &Context<'_>) -> Result<(), Failure> {
         .start(&[], &script)?
         .finish(LIMIT)?;
     expect(&finished.lines, &["0000", "1234"])
+}
+
+/// The encoder's angle out of a reply: bits 13 to 0 (AS5047P datasheet,
+/// figure 13).
+fn angle(reply: &str) -> Option<u16> {
+    Some(u16::from_str_radix(reply, 16).ok()? & 0x3fff)
+}
+
+fn turns(context: &Context<'_>) -> Result<(), Failure> {
+    // FFFF reads ANGLECOM (3FFFh) with its parity; each reply belongs to the
+    // command before. 3xxx writes DAC A, unbuffered, gain 1, active
+    // (DS22250, register 5-1): 800h is the middle, C00h half of the range.
+    let script = serve("spidev9.0=as5047p spidev9.1=mcp4922")
+        + "angle() { /spi_client /dev/spidev9.0 ffff ffff; }
+/spi_client /dev/spidev9.1 3800
+angle
+sleep 1
+angle
+/spi_client /dev/spidev9.1 3c00
+usleep 20000
+angle
+echo 'spidev9.0 stuck' >/dev/servo-control
+angle
+usleep 50000
+angle
+";
+    let finished = Boot::new(context, &IMX8MP_EVK)
+        .program("examples/virtual_servo")?
+        .program("examples/spi_client")?
+        .start(&[], &script)?
+        .finish(LIMIT)?;
+    let all = replies(&finished.lines);
+    let [_, _, start, _, rest, _, _, driven, _, stuck, _, still] = all[..] else {
+        return Err(Failure::new(format!("twelve replies expected: {all:?}")));
+    };
+    let found = [start, rest, driven, stuck, still].map(angle);
+    let [
+        Some(start),
+        Some(rest),
+        Some(driven),
+        Some(stuck),
+        Some(still),
+    ] = found
+    else {
+        return Err(Failure::new(format!("not all are angles: {all:?}")));
+    };
+    let apart = |a: u16, b: u16| (a.wrapping_sub(b) & 0x3fff).min(b.wrapping_sub(a) & 0x3fff);
+    require(apart(start, rest) <= 4, || {
+        format!("it turned without a command: {start} to {rest}")
+    })?;
+    require(apart(rest, driven) > 100, || {
+        format!("it did not turn: {rest} to {driven}")
+    })?;
+    require(apart(stuck, still) <= 2, || {
+        format!("stuck, yet it turned: {stuck} to {still}")
+    })
 }

@@ -3,16 +3,79 @@
 
 use std::time::Duration;
 
-/// What the chips share.
-#[derive(Debug, Default)]
+use steadfast::sim::{
+    AxisWiring, Drive, EncoderConfig, FOREVER, Fault, Load, MotorConfig, OutputStage, SimBoard,
+    WiringError,
+};
+use steadfast::time;
+
+/// Seed of the simulated board's noise.
+const SEED: u64 = 1;
+/// Step of the motor's integration.
+const STEP: time::Duration = time::Duration::from_micros(100);
+/// Reference of the DAC, V.
+const REFERENCE_VOLTS: f64 = 5.0;
+/// What the amplifier makes of the DAC's range, V, from code 0 to code 4095.
+const COMMAND_VOLTS: (f64, f64) = (-10.0, 10.0);
+
+/// What the chips share: the motors, and the time.
 pub(crate) struct Plant {
     now: Duration,
+    board: SimBoard,
+    axes: u8,
+    encoders: u8,
+    dacs: u8,
 }
 
 impl Plant {
+    /// A plant without a motor.
+    pub(crate) fn new() -> Self {
+        Self {
+            now: Duration::ZERO,
+            board: SimBoard::new(SEED, STEP),
+            axes: 0,
+            encoders: 0,
+            dacs: 0,
+        }
+    }
+
     /// Lets the plant's time go on to `now`, measured from the start.
     pub(crate) fn advance_to(&mut self, now: Duration) {
         self.now = now;
+        let ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        self.board.advance(time::Instant::from_nanos(ns));
+    }
+
+    /// The n-th encoder and the n-th DAC belong to the n-th motor. Its enable
+    /// and its brake are pins of the board, which this process cannot see:
+    /// here they are always on, and a DAC that has not been written to gives
+    /// no torque.
+    fn axis(&mut self, number: u8) -> Result<u8, WiringError> {
+        while self.axes <= number {
+            self.axes = 1 + self
+                .board
+                .add_axis(MotorConfig::default(), AxisWiring::default())?;
+        }
+        Ok(number)
+    }
+
+    fn add_encoder(&mut self) -> Result<usize, WiringError> {
+        let axis = self.axis(self.encoders)?;
+        self.encoders += 1;
+        let config = EncoderConfig {
+            noise_counts: 1,
+            ..EncoderConfig::default()
+        };
+        self.board.add_encoder(axis, config)
+    }
+
+    fn add_dac(&mut self) -> Result<usize, WiringError> {
+        let load = Load::Axis(self.axis(self.dacs)?);
+        self.dacs += 1;
+        let (min, max) = COMMAND_VOLTS;
+        let stage = OutputStage::spanning(min, max, REFERENCE_VOLTS);
+        let drives = [Some(Drive { load, stage }), None];
+        self.board.add_dac(REFERENCE_VOLTS, REFERENCE_VOLTS, drives)
     }
 }
 
@@ -25,16 +88,17 @@ pub(crate) enum PositionFault {
     /// The value does not change any more.
     Stuck,
     /// The value is off by this many counts.
-    Offset(i32),
+    Offset(i16),
 }
 
 /// A chip's model.
 pub(crate) trait Chip {
-    /// One frame. `rx` is as long as `tx`.
+    /// One frame. `rx` is as long as `tx`; it stays as it is where the chip
+    /// does not answer.
     fn frame(&mut self, plant: &mut Plant, tx: &[u8], rx: &mut [u8]);
 
     /// Takes on a fault of what it measures.
-    fn disturb(&mut self, fault: PositionFault);
+    fn disturb(&mut self, plant: &mut Plant, fault: PositionFault);
 }
 
 /// Gives back the frame before, as chips with pipelined replies do.
@@ -52,7 +116,7 @@ impl Chip for Echo {
     }
 
     /// It measures nothing.
-    fn disturb(&mut self, _fault: PositionFault) {}
+    fn disturb(&mut self, _plant: &mut Plant, _fault: PositionFault) {}
 }
 
 /// Measures the plant's time: 16 bits of milliseconds, most significant first.
@@ -68,15 +132,45 @@ impl Chip for Stopwatch {
         self.shown = match self.fault {
             PositionFault::None => milliseconds,
             PositionFault::Stuck => self.shown,
-            PositionFault::Offset(counts) => milliseconds.wrapping_add(counts as u16),
+            PositionFault::Offset(counts) => milliseconds.wrapping_add_signed(counts),
         };
         for (received, byte) in rx.iter_mut().zip(self.shown.to_be_bytes()) {
             *received = byte;
         }
     }
 
-    fn disturb(&mut self, fault: PositionFault) {
+    fn disturb(&mut self, _plant: &mut Plant, fault: PositionFault) {
         self.fault = fault;
+    }
+}
+
+/// A chip of the simulated board, the same model that the host's tests use.
+#[derive(Debug)]
+pub(crate) struct Simulated {
+    /// Its number there.
+    number: usize,
+}
+
+impl Chip for Simulated {
+    fn frame(&mut self, plant: &mut Plant, tx: &[u8], rx: &mut [u8]) {
+        // A frame too long for any of the chips is answered by silence.
+        if plant.board.exchange(self.number, tx, rx).is_err() {
+            rx.fill(0);
+        }
+    }
+
+    fn disturb(&mut self, plant: &mut Plant, fault: PositionFault) {
+        let Some(faults) = plant.board.faults_mut(self.number) else {
+            return;
+        };
+        faults.clear();
+        let fault = match fault {
+            PositionFault::None => return,
+            PositionFault::Stuck => Fault::StuckPosition,
+            PositionFault::Offset(counts) => Fault::PositionJump(counts),
+        };
+        // There is room: all others have just been cleared.
+        let _ = faults.add_now(fault, FOREVER);
     }
 }
 
@@ -85,14 +179,19 @@ impl Chip for Stopwatch {
 pub(crate) enum Model {
     Echo(Echo),
     Stopwatch(Stopwatch),
+    Simulated(Simulated),
 }
 
 impl Model {
-    /// The chip of that name.
-    pub(crate) fn by_name(name: &str) -> Option<Self> {
+    /// Puts a chip of that name onto the board; `None` if there is none, or no
+    /// room for it.
+    pub(crate) fn by_name(name: &str, plant: &mut Plant) -> Option<Self> {
+        let simulated = |number| Self::Simulated(Simulated { number });
         Some(match name {
             "echo" => Self::Echo(Echo::default()),
             "stopwatch" => Self::Stopwatch(Stopwatch::default()),
+            "as5047p" => simulated(plant.add_encoder().ok()?),
+            "mcp4922" => simulated(plant.add_dac().ok()?),
             _ => return None,
         })
     }
@@ -103,13 +202,15 @@ impl Chip for Model {
         match self {
             Self::Echo(chip) => chip.frame(plant, tx, rx),
             Self::Stopwatch(chip) => chip.frame(plant, tx, rx),
+            Self::Simulated(chip) => chip.frame(plant, tx, rx),
         }
     }
 
-    fn disturb(&mut self, fault: PositionFault) {
+    fn disturb(&mut self, plant: &mut Plant, fault: PositionFault) {
         match self {
-            Self::Echo(chip) => chip.disturb(fault),
-            Self::Stopwatch(chip) => chip.disturb(fault),
+            Self::Echo(chip) => chip.disturb(plant, fault),
+            Self::Stopwatch(chip) => chip.disturb(plant, fault),
+            Self::Simulated(chip) => chip.disturb(plant, fault),
         }
     }
 }

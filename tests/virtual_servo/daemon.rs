@@ -6,7 +6,7 @@
 //! demand.
 //!
 //! ```text
-//! virtual_servo spidev3.0=CHIP spidev3.1=CHIP
+//! virtual_servo spidev3.0=as5047p spidev3.1=mcp4922
 //! echo "spidev3.0 eio x3" >/dev/servo-control
 //! ```
 //!
@@ -29,27 +29,28 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::{io, thread};
 
-use chip::Model;
+use chip::{Model, Plant};
 use rig::{ControlNode, Rig};
 use spidev::Spidev;
 
 const CONTROL: &str = "servo-control";
 
 fn main() -> ExitCode {
+    let mut plant = Plant::new();
     let mut chips = Vec::new();
     for argument in std::env::args().skip(1) {
         let chip = argument
             .split_once('=')
-            .and_then(|(node, chip)| Some((node.to_owned(), Model::by_name(chip)?)));
+            .and_then(|(node, chip)| Some((node.to_owned(), Model::by_name(chip, &mut plant)?)));
         match chip {
             Some(chip) => chips.push(chip),
             None => {
-                eprintln!("virtual servo: '{argument}' is not NODE=echo|stopwatch");
+                eprintln!("virtual servo: '{argument}' is not NODE=as5047p|mcp4922|echo|stopwatch");
                 return ExitCode::from(2);
             }
         }
     }
-    match serve(chips) {
+    match serve(plant, chips) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("virtual servo: {error}");
@@ -59,9 +60,9 @@ fn main() -> ExitCode {
 }
 
 /// Serves every chip, each on a thread of its own, until the first one ends.
-fn serve(chips: Vec<(String, Model)>) -> io::Result<()> {
+fn serve(plant: Plant, chips: Vec<(String, Model)>) -> io::Result<()> {
     let nodes: Vec<String> = chips.iter().map(|(node, _)| node.clone()).collect();
-    let rig = Arc::new(Mutex::new(Rig::new(chips)));
+    let rig = Arc::new(Mutex::new(Rig::new(plant, chips)));
     let (ended, end) = channel::<io::Error>();
     let (ready, is_ready) = channel::<()>();
     let awaited = nodes.len() + 1;

@@ -38,7 +38,7 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    pub(crate) fn new(chips: Vec<(String, Model)>) -> Self {
+    pub(crate) fn new(plant: Plant, chips: Vec<(String, Model)>) -> Self {
         let slots = chips
             .into_iter()
             .map(|(node, chip)| Slot {
@@ -50,7 +50,7 @@ impl Rig {
             .collect();
         Self {
             slots,
-            plant: Plant::default(),
+            plant,
             start: Instant::now(),
         }
     }
@@ -122,16 +122,16 @@ impl Rig {
             ["parity"] => Action::WrongParity,
             ["delay", us] => Action::Delay(Duration::from_micros(us.parse().ok()?)),
             ["stuck"] if count.is_none() => {
-                slot.chip.disturb(PositionFault::Stuck);
+                slot.chip.disturb(&mut self.plant, PositionFault::Stuck);
                 return Some(());
             }
             ["jump", counts] if count.is_none() => {
                 slot.chip
-                    .disturb(PositionFault::Offset(counts.parse().ok()?));
+                    .disturb(&mut self.plant, PositionFault::Offset(counts.parse().ok()?));
                 return Some(());
             }
             ["clear"] if count.is_none() => {
-                slot.chip.disturb(PositionFault::None);
+                slot.chip.disturb(&mut self.plant, PositionFault::None);
                 Action::Pass
             }
             _ => return None,

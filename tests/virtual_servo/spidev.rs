@@ -266,11 +266,11 @@ impl Device for Spidev {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chip::{Echo, Model};
+    use crate::chip::{Echo, Model, Plant};
 
     fn device() -> Spidev {
         let chip = Model::Echo(Echo::default());
-        let rig = Rig::new(vec![("spidev0.0".to_owned(), chip)]);
+        let rig = Rig::new(Plant::new(), vec![("spidev0.0".to_owned(), chip)]);
         Spidev::new(Arc::new(Mutex::new(rig)), 0)
     }
 
