@@ -54,7 +54,7 @@ pub(crate) struct Board {
     pub(crate) name: &'static str,
     /// Emulator arguments that make the board.
     pub(crate) machine: &'static [&'static str],
-    /// The fewest CPUs that the emulator builds the board with.
+    /// CPUs, as many as on hardware; the highest is isolated.
     pub(crate) cpus: u32,
     /// The kernel package's device tree, below its `dtb/`. `None` where the
     /// emulator makes the tree itself.
@@ -94,7 +94,7 @@ pub(crate) const IMX8MP_EVK: Board = Board {
     name: "imx8mp-evk",
     // A w25q80 without an address is put on ECSPI3.
     machine: &["-M", "imx8mp-evk", "-m", "1G", "-device", "w25q80"],
-    cpus: 1,
+    cpus: 4,
     device_tree: Some("freescale/imx8mp-evk.dtb"),
     disabled: &[],
     removed: &[],

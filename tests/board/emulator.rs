@@ -96,7 +96,11 @@ impl<'a> Boot<'a> {
             .arg(&image.initramfs)
             .args([
                 "-append",
-                &format!("console={} loglevel=3 panic=-1", self.board.console),
+                &format!(
+                    "console={} loglevel=3 panic=-1 {}",
+                    self.board.console,
+                    isolation(self.board.cpus)
+                ),
             ])
             .args([
                 "-qtest",
@@ -315,4 +319,16 @@ where
 /// most then.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The kernel parameters that keep the highest CPU for the loop, where there is
+/// more than one.
+fn isolation(cpus: u32) -> String {
+    match cpus {
+        0 | 1 => String::new(),
+        cpus => {
+            let (last, others) = (cpus - 1, cpus - 2);
+            format!("isolcpus=managed_irq,domain,{last} nohz_full={last} rcu_nocbs={last} irqaffinity=0-{others}")
+        }
+    }
 }
