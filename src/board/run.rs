@@ -15,8 +15,9 @@ use crate::cycle::run::{End, Limit, Plant, Summary};
 use crate::cycle::timing::Timing;
 use crate::device::gpio::{EdgeReader, KernelEvents};
 use crate::realtime::contract::Contract;
+use crate::realtime::helper::{self, Gate};
 use crate::realtime::runner::{self, Outcome, Parts, Request, StartError, Usage};
-use crate::realtime::{helper, signals};
+use crate::realtime::signals;
 use crate::sim::{VirtualClock, WiringError};
 use crate::telemetry::report::{AxisReport, Cycles, Exit, Memory, Pace, Report};
 use crate::telemetry::reporter;
@@ -198,6 +199,8 @@ struct Finished<S> {
     stopped_by: Option<signals::StopSignal>,
 }
 
+// Kept apart: what stands on the stack while the loop runs is locked.
+#[inline(never)]
 #[expect(
     clippy::too_many_arguments,
     reason = "private, called once; a struct would only rename them"
@@ -221,21 +224,21 @@ where
     let ports = Ports::new(devices, &config.io, map);
     let mut beat = Beat::<_, D>::new(ports, law, state, config.heartbeat);
     let (mut writer, reader) = workspace.ring.split();
-    let done = AtomicBool::new(false);
+    let (done, gate) = (AtomicBool::new(false), Gate::new());
     let request = request(config, options);
     let refused = |error: std::io::Error| RunError::Helper(error.raw_os_error().unwrap_or(0));
     let (outcome, records_dropped) = thread::scope(|scope| {
         // However this scope is left, the helpers must end, or it never is.
-        let _end = EndHelpers(&done);
+        let _end = EndHelpers(&done, &gate);
         let (period, live) = (config.run.period, options.live);
         let watched = D::TRACE.first().copied();
-        let done = &done;
-        let reporter = helper::spawn(scope, "reporter", HELPER_STACK, move || {
+        let (done, gate) = (&done, &gate);
+        let reporter = helper::spawn(scope, "reporter", HELPER_STACK, gate, move || {
             reporter::run(reader, done, live, period, watched)
         })
         .map_err(refused)?;
         for mut edges in edge_readers {
-            helper::spawn(scope, "edges", HELPER_STACK, move || {
+            helper::spawn(scope, "edges", HELPER_STACK, gate, move || {
                 // A reader that fails leaves its latch abandoned, and the loop
                 // goes on by levels.
                 let _ = edges.run(|| !done.load(Ordering::Relaxed));
@@ -247,6 +250,7 @@ where
             timing: &mut workspace.timing,
             record: &mut writer,
             deadline_met: &mut |_: &Tick| {},
+            gate,
         };
         let outcome = runner::run(&request, parts).map_err(RunError::Start)?;
         done.store(true, Ordering::Release);
@@ -262,14 +266,17 @@ where
 }
 
 /// Ends the helper threads when it goes.
-struct EndHelpers<'d>(&'d AtomicBool);
+struct EndHelpers<'d>(&'d AtomicBool, &'d Gate);
 
 impl Drop for EndHelpers<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
+        self.1.open();
     }
 }
 
+// Kept apart: what stands on the stack while the loop runs is locked.
+#[inline(never)]
 #[expect(
     clippy::too_many_arguments,
     reason = "private, called once; a struct would only rename them"
@@ -297,6 +304,7 @@ where
         timing: &mut workspace.timing,
         record: &mut Discard,
         deadline_met: &mut |_: &Tick| {},
+        gate: &Gate::new(),
     };
     let outcome = runner::run_virtual(&request, parts, &mut clock).map_err(RunError::Start)?;
     Ok(Finished {
@@ -307,6 +315,7 @@ where
     })
 }
 
+#[inline(never)]
 fn report<D: Decide>(
     config: &Config,
     law: &D::Config,
@@ -347,7 +356,7 @@ fn report<D: Decide>(
         contract: outcome.contract,
         axes: description.axes,
         exit,
-        timing: timing.clone(),
+        timing: Box::new(timing.clone()),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::contract::Text;
-use super::memory::{self, LockError};
+use super::memory::LockError;
 use super::platform::{Platform, Throttling};
 use super::scheduler::{self, DmaLatency, Policy, ScheduleError};
 use super::wanted::{Cpu, LoopConfig, Scheduler};
@@ -60,16 +60,11 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// What can be known on the main thread: the machine, the lock, the CPU
-    /// latency. Reads files and allocates: before the seal.
+    /// What can be known before anything is locked: the machine, the CPU
+    /// latency. Reads files and allocates. Nothing is locked as yet.
     #[must_use]
-    pub fn of_process(
-        root: &Path,
-        locked: Result<(), LockError>,
-        latency: &std::io::Result<DmaLatency>,
-    ) -> Self {
+    pub fn of_process(root: &Path, latency: &std::io::Result<DmaLatency>) -> Self {
         let platform = Platform::read(root);
-        let status = memory::Status::now().unwrap_or_default();
         let isolated_cpu = match (&platform.isolated, &platform.online) {
             (Some(isolated), Some(online)) => scheduler::default_cpu(isolated, online),
             _ => None,
@@ -80,9 +75,9 @@ impl Facts {
                 platform.kernel.as_deref().unwrap_or("unknown")
             )),
             preempt_rt: platform.preempt_rt,
-            locked,
-            vm_lck_kb: status.vm_lck_kb,
-            vm_rss_kb: status.vm_rss_kb,
+            locked: Ok(()),
+            vm_lck_kb: 0,
+            vm_rss_kb: 0,
             policy: scheduler::policy().map_err(ScheduleError::Other),
             cpu: scheduler::pinned_cpu().map_err(ScheduleError::Other),
             isolated_cpu,

@@ -6,8 +6,10 @@
 //! `RLIMIT_MEMLOCK` is small), and take no signals.
 
 use std::io;
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
+use super::memory;
 use super::scheduler::{self, Policy};
 use crate::sys::signal::{SignalSet, set_mask};
 
@@ -16,11 +18,47 @@ use crate::sys::signal::{SignalSet, set_mask};
 /// arm64.
 pub const MIN_STACK_BYTES: usize = 64 * 1024;
 
+/// Where helpers wait until memory is locked: only then can they give back what
+/// they do not use of it.
+#[derive(Debug, Default)]
+pub struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    /// A closed gate.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            open: Mutex::new(false),
+            opened: Condvar::new(),
+        }
+    }
+
+    /// Lets every helper go, now and later.
+    pub fn open(&self) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.opened.notify_all();
+    }
+
+    fn wait(&self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*open {
+            open = self
+                .opened
+                .wait(open)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
 /// Starts `job` on a thread of `scope` named `name` (its first 15 bytes show in
 /// the kernel) with a stack of `stack_bytes`, at least [`MIN_STACK_BYTES`].
 ///
 /// It blocks every signal but those of faults, and it runs under `SCHED_OTHER`
 /// even if the caller does not: a helper that inherits FIFO starves the loop.
+/// Behind `gate` it first gives back the part of its stack that it does not use.
 /// Allocates; never for the loop.
 ///
 /// # Errors
@@ -30,6 +68,7 @@ pub fn spawn<'scope, T, F>(
     scope: &'scope Scope<'scope, '_>,
     name: &str,
     stack_bytes: usize,
+    gate: &'scope Gate,
     job: F,
 ) -> io::Result<ScopedJoinHandle<'scope, T>>
 where
@@ -45,6 +84,9 @@ where
                 // Giving up a real-time policy is always allowed (sched(7)).
                 let _ = scheduler::set_policy(Policy::Other);
             }
+            gate.wait();
+            // What is not given back is locked, which the contract judges.
+            let _ = memory::release_unused_stack();
             job()
         });
     set_mask(&before)?;
@@ -59,8 +101,10 @@ mod tests {
 
     #[test]
     fn a_helper_takes_no_signals_and_is_ordinary() {
+        let gate = Gate::new();
+        gate.open();
         let (blocked, policy) = scope(|scope| {
-            let helper = spawn(scope, "helper", 0, || {
+            let helper = spawn(scope, "helper", 0, &gate, || {
                 (mask().unwrap(), scheduler::policy())
             });
             helper.unwrap().join().unwrap()
@@ -86,5 +130,18 @@ mod tests {
             })
         });
         assert_eq!(policy.join().unwrap(), Ok(Policy::Other));
+    }
+
+    #[test]
+    fn a_helper_waits_behind_its_gate() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let (gate, opened) = (Gate::new(), AtomicBool::new(false));
+        let seen = scope(|scope| {
+            let helper = spawn(scope, "helper", 0, &gate, || opened.load(Ordering::SeqCst));
+            opened.store(true, Ordering::SeqCst);
+            gate.open();
+            helper.unwrap().join().unwrap()
+        });
+        assert!(seen);
     }
 }

@@ -24,6 +24,7 @@ use super::clock::Monotonic;
 use super::contract::Contract;
 use super::facts::{Facts, Rehearsal};
 use super::faults;
+use super::helper::Gate;
 use super::memory::{self, LockError, LockFlags, Range, Status};
 use super::scheduler::{self, DmaLatency};
 use super::signals;
@@ -80,7 +81,7 @@ pub struct Usage {
 #[derive(Debug)]
 pub struct Outcome {
     /// The contract as it was judged.
-    pub contract: Contract,
+    pub contract: Box<Contract>,
     /// What the run was; `None` when the contract was refused.
     pub ran: Option<run::Summary>,
     /// Memory and faults.
@@ -120,6 +121,8 @@ pub struct Parts<'p, 'l, P, D: Decide, R, F> {
     pub record: &'p mut R,
     /// Called on the real-time thread after every cycle that met its deadline.
     pub deadline_met: &'p mut F,
+    /// Where the helper threads wait until memory is locked.
+    pub gate: &'p Gate,
 }
 
 /// Makes the process ready, before its first helper thread is started: signal
@@ -159,15 +162,19 @@ where
 {
     let _ = scheduler::limit_runaway(request.config.period);
     let installed = allocator::is_installed();
+    let latency = DmaLatency::hold(Path::new(scheduler::CPU_DMA_LATENCY));
+    let mut facts = Facts::of_process(Path::new("/"), &latency);
+    let mut contract = Box::<Contract>::default();
     let mut stack = Stack::reserve(request.config.stack_bytes).map_err(StartError::Stack)?;
-    let locked = match request.config.lock {
+    memory::trim_heap();
+    facts.locked = match request.config.lock {
         Lock::All => memory::lock_all(LockFlags::CurrentAndFuture),
         Lock::Selective => parts.lock(&stack),
     };
     stack.unlock_guard().map_err(StartError::Stack)?;
-    let latency = DmaLatency::hold(Path::new(scheduler::CPU_DMA_LATENCY));
-    let mut facts = Facts::of_process(Path::new("/"), locked, &latency);
-    let mut contract = Contract::default();
+    // What is not given back is locked, which the contract judges.
+    let _ = memory::release_unused_stack();
+    parts.gate.open();
 
     let ran = stack.run(|| on_thread(request, installed, &mut parts, &mut facts, &mut contract));
     drop(latency);
@@ -212,7 +219,7 @@ where
     };
     drop((seal, mark));
     Ok(Outcome {
-        contract: Contract::default(),
+        contract: Box::default(),
         ran: Some(ran),
         usage,
     })
@@ -252,6 +259,7 @@ impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
             timing: &mut *self.timing,
             record: &mut *self.record,
             deadline_met: &mut *self.deadline_met,
+            gate: self.gate,
         }
     }
 
@@ -378,21 +386,26 @@ const SETTLING_CYCLES: u64 = 10;
 ///
 /// # Errors
 /// When the real-time stack cannot be had.
-pub fn examine(config: &LoopConfig) -> Result<Contract, StartError> {
+pub fn examine(config: &LoopConfig) -> Result<Box<Contract>, StartError> {
     prepare()?;
+    let latency = DmaLatency::hold(Path::new(scheduler::CPU_DMA_LATENCY));
+    let mut facts = Facts::of_process(Path::new("/"), &latency);
+    let mut contract = Box::<Contract>::default();
     let mut stack = Stack::reserve(config.stack_bytes).map_err(StartError::Stack)?;
-    let locked = match config.lock {
+    memory::trim_heap();
+    facts.locked = match config.lock {
         Lock::All => memory::lock_all(LockFlags::CurrentAndFuture),
         Lock::Selective => stack.lock(),
     };
     stack.unlock_guard().map_err(StartError::Stack)?;
-    let latency = DmaLatency::hold(Path::new(scheduler::CPU_DMA_LATENCY));
-    let mut facts = Facts::of_process(Path::new("/"), locked, &latency);
+    let _ = memory::release_unused_stack();
+    let status = Status::now().map_err(StartError::Proc)?;
+    facts.vm_lck_kb = status.vm_lck_kb;
+    facts.vm_rss_kb = status.vm_rss_kb;
     let taken = stack.run(|| facts.take_schedule(config));
     drop(latency);
     let _ = memory::unlock_all();
     taken.map_err(StartError::Stack)?;
-    let mut contract = Contract::default();
     contract.judge(config, &facts);
     Ok(contract)
 }

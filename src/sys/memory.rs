@@ -193,10 +193,18 @@ pub enum MallocOption {
     /// `M_TRIM_THRESHOLD`: free bytes at the top of the heap from which they
     /// are given back to the kernel; -1 for never.
     TrimThreshold,
+    /// `M_TOP_PAD`: bytes by which the heap grows beyond what is needed.
+    TopPad,
     /// `M_MMAP_MAX`: most allocations served by a mapping of their own.
     MmapMax,
     /// `M_ARENA_MAX`: most heaps that threads spread over.
     ArenaMax,
+}
+
+/// `malloc_trim(0)`: gives the unused end of the heap back to the kernel.
+pub fn trim_heap() {
+    // SAFETY: takes no pointer. Whether anything was given back does not matter.
+    unsafe { libc::malloc_trim(0) };
 }
 
 /// `mallopt(option, value)`: whether the allocator accepted it.
@@ -204,6 +212,7 @@ pub enum MallocOption {
 pub fn set_malloc_option(option: MallocOption, value: i32) -> bool {
     let number = match option {
         MallocOption::TrimThreshold => libc::M_TRIM_THRESHOLD,
+        MallocOption::TopPad => libc::M_TOP_PAD,
         MallocOption::MmapMax => libc::M_MMAP_MAX,
         MallocOption::ArenaMax => libc::M_ARENA_MAX,
     };

@@ -27,6 +27,7 @@ pub mod sched;
 pub mod signal;
 pub mod spi;
 pub mod stack;
+pub mod unused_stack;
 pub mod watchdog;
 
 pub use errno::Errno;

@@ -86,7 +86,7 @@ pub struct Report {
     /// Which clock paced the run.
     pub pace: Pace,
     /// What was promised; no rows when nothing was (virtual clock).
-    pub contract: Contract,
+    pub contract: Box<Contract>,
     /// Counts of slots and cycles.
     pub cycles: Cycles,
     /// From release to beginning.
@@ -103,7 +103,7 @@ pub struct Report {
     pub exit: Exit,
     /// The distributions in full, for the text report.
     #[serde(skip)]
-    pub timing: Timing,
+    pub timing: Box<Timing>,
 }
 
 impl Report {

@@ -328,7 +328,9 @@ fn isolation(cpus: u32) -> String {
         0 | 1 => String::new(),
         cpus => {
             let (last, others) = (cpus - 1, cpus - 2);
-            format!("isolcpus=managed_irq,domain,{last} nohz_full={last} rcu_nocbs={last} irqaffinity=0-{others}")
+            format!(
+                "isolcpus=managed_irq,domain,{last} nohz_full={last} rcu_nocbs={last} irqaffinity=0-{others}"
+            )
         }
     }
 }

@@ -15,7 +15,8 @@ mod error;
 mod limits;
 mod status;
 
-pub use crate::sys::memory::{LockFlags, Mapping, Range, Sharing, page_size};
+pub use crate::sys::memory::{LockFlags, Mapping, Range, Sharing, page_size, trim_heap};
+pub use crate::sys::unused_stack::release as release_unused_stack;
 pub use error::LockError;
 pub use limits::{Raised, raise_locked_memory, raise_realtime_priority};
 pub use status::{Status, StatusReader};
@@ -80,6 +81,7 @@ pub struct MallocRefused(pub MallocOption);
 pub fn keep_heap() -> Result<(), MallocRefused> {
     for (option, value) in [
         (MallocOption::TrimThreshold, -1),
+        (MallocOption::TopPad, 0),
         (MallocOption::MmapMax, 0),
         (MallocOption::ArenaMax, 1),
     ] {
