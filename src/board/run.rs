@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, TryLockError};
 use std::thread;
 
-use super::linux::{Linux, Opened};
-use super::ports::{Devices, Ports, SpiMap};
+use super::linux::Linux;
+use super::ports::{Devices, Ports};
 use super::simulated::Simulated;
 use crate::config::{Config, ConfigError, SimulationConfig};
 use crate::cycle::beat::Beat;
@@ -121,43 +121,17 @@ where
     let workspace = &mut *workspace;
     workspace.timing.clear();
     runner::prepare().map_err(RunError::Start)?;
+    // In a box, and in functions that are not inlined: what stands on the main
+    // thread's stack while the loop runs is locked.
+    let state = Box::new(state);
     let finished = match (&config.simulation, options.pace) {
         (Some(simulation), Pace::Free) => {
-            let (devices, map) = simulated(simulation, config)?;
-            free::<_, D>(
-                config, simulation, devices, &map, law, state, options, workspace,
-            )?
+            simulated_free::<D>(config, simulation, law, state, options, workspace)?
         }
         (Some(simulation), Pace::Real) => {
-            let (devices, map) = simulated(simulation, config)?;
-            real::<_, D>(
-                config,
-                devices,
-                &map,
-                Vec::new(),
-                law,
-                state,
-                options,
-                workspace,
-            )?
+            simulated_real::<D>(config, simulation, law, state, options, workspace)?
         }
-        (None, Pace::Real) => {
-            let Opened {
-                devices,
-                map,
-                edge_readers,
-            } = Linux::open(config).map_err(RunError::Device)?;
-            real::<_, D>(
-                config,
-                devices,
-                &map,
-                edge_readers,
-                law,
-                state,
-                options,
-                workspace,
-            )?
-        }
+        (None, Pace::Real) => linux_real::<D>(config, law, state, options, workspace)?,
         (None, Pace::Free) => return Err(RunError::FreeOnRealBoard),
     };
     let description = describe(&finished.state);
@@ -171,11 +145,44 @@ where
     ))
 }
 
-fn simulated(
-    simulation: &SimulationConfig,
+#[inline(never)]
+fn simulated_real<D>(
     config: &Config,
-) -> Result<(Simulated, SpiMap), RunError> {
-    Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)
+    simulation: &SimulationConfig,
+    law: &D::Config,
+    state: Box<D::State>,
+    options: &Options,
+    workspace: &mut Workspace,
+) -> Result<Finished<D::State>, RunError>
+where
+    D: Decide,
+    D::Config: Sync,
+    D::State: Clone + Send,
+{
+    let (devices, map) =
+        Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
+    let ports = Ports::new(devices, &config.io, &map);
+    let beat = Beat::<_, D>::new(ports, law, *state, config.heartbeat);
+    real(config, beat, Vec::new(), options, workspace)
+}
+
+#[inline(never)]
+fn linux_real<D>(
+    config: &Config,
+    law: &D::Config,
+    state: Box<D::State>,
+    options: &Options,
+    workspace: &mut Workspace,
+) -> Result<Finished<D::State>, RunError>
+where
+    D: Decide,
+    D::Config: Sync,
+    D::State: Clone + Send,
+{
+    let opened = Linux::open(config).map_err(RunError::Device)?;
+    let ports = Ports::new(opened.devices, &config.io, &opened.map);
+    let beat = Beat::<_, D>::new(ports, law, *state, config.heartbeat);
+    real(config, beat, opened.edge_readers, options, workspace)
 }
 
 fn request<'c>(config: &'c Config, options: &Options) -> Request<'c> {
@@ -199,19 +206,10 @@ struct Finished<S> {
     stopped_by: Option<signals::StopSignal>,
 }
 
-// Kept apart: what stands on the stack while the loop runs is locked.
-#[inline(never)]
-#[expect(
-    clippy::too_many_arguments,
-    reason = "private, called once; a struct would only rename them"
-)]
 fn real<V, D>(
     config: &Config,
-    devices: V,
-    map: &SpiMap,
+    mut beat: Beat<'_, Ports<V>, D>,
     edge_readers: Vec<EdgeReader<KernelEvents>>,
-    law: &D::Config,
-    state: D::State,
     options: &Options,
     workspace: &mut Workspace,
 ) -> Result<Finished<D::State>, RunError>
@@ -221,8 +219,6 @@ where
     D::Config: Sync,
     D::State: Clone + Send,
 {
-    let ports = Ports::new(devices, &config.io, map);
-    let mut beat = Beat::<_, D>::new(ports, law, state, config.heartbeat);
     let (mut writer, reader) = workspace.ring.split();
     let (done, gate) = (AtomicBool::new(false), Gate::new());
     let request = request(config, options);
@@ -275,28 +271,22 @@ impl Drop for EndHelpers<'_> {
     }
 }
 
-// Kept apart: what stands on the stack while the loop runs is locked.
 #[inline(never)]
-#[expect(
-    clippy::too_many_arguments,
-    reason = "private, called once; a struct would only rename them"
-)]
-fn free<V, D>(
+fn simulated_free<D>(
     config: &Config,
     simulation: &SimulationConfig,
-    devices: V,
-    map: &SpiMap,
     law: &D::Config,
-    state: D::State,
+    state: Box<D::State>,
     options: &Options,
     workspace: &mut Workspace,
 ) -> Result<Finished<D::State>, RunError>
 where
-    V: Devices,
     D: Decide,
 {
-    let ports = Ports::new(devices, &config.io, map);
-    let mut beat = Beat::<_, D>::new(ports, law, state, config.heartbeat);
+    let (devices, map) =
+        Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
+    let ports = Ports::new(devices, &config.io, &map);
+    let mut beat = Beat::<_, D>::new(ports, law, *state, config.heartbeat);
     let request = request(config, options);
     let mut clock = VirtualClock::new(simulation.cycle_cost);
     let parts = Parts {

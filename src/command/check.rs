@@ -7,6 +7,8 @@ use super::{BAD_INPUT, FAILED, Failure, print};
 use crate::board::Linux;
 use crate::config::Config;
 
+// Kept apart, for the stack of `run` to be small: it is locked.
+#[inline(never)]
 pub(super) fn main(file: &Path) -> Result<u8, Failure> {
     let config = Config::load(file).map_err(|error| Failure::new(BAD_INPUT, &error))?;
     if config.simulation.is_none() {

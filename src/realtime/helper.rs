@@ -122,11 +122,11 @@ mod tests {
                 // Without the privilege there is nothing to inherit.
                 return Ok(Policy::Other);
             }
+            let gate = Gate::new();
+            gate.open();
             scope(|scope| {
-                spawn(scope, "helper", 0, scheduler::policy)
-                    .unwrap()
-                    .join()
-                    .unwrap()
+                let helper = spawn(scope, "helper", 0, &gate, scheduler::policy);
+                helper.unwrap().join().unwrap()
             })
         });
         assert_eq!(policy.join().unwrap(), Ok(Policy::Other));

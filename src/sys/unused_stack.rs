@@ -16,7 +16,9 @@ const MARGIN: usize = 16 * 1024;
 
 /// Unlocks and gives back (madvise(2), `MADV_DONTNEED`) the pages of the calling
 /// thread's stack from its lowest address to 16 KiB below this call. They fault
-/// in again, unlocked, when the thread gets that deep. Allocates nothing.
+/// in again, unlocked, when the thread gets that deep. The guard below the stack
+/// is unlocked as well: it is never resident, but would count as locked.
+/// Allocates nothing.
 ///
 /// Returns how many bytes were given back.
 ///
@@ -27,7 +29,10 @@ const MARGIN: usize = 16 * 1024;
 pub fn release() -> Result<usize, Errno> {
     let here = 0_u8;
     let here = core::hint::black_box(&raw const here).addr();
-    let lowest = mapping_start(here)?;
+    let (guard, lowest) = stack_of(here)?;
+    if let Some(guard) = guard {
+        unlock(guard)?;
+    }
     let page = super::memory::page_size();
     let end = here.saturating_sub(MARGIN) & !(page - 1);
     let Some(length) = end.checked_sub(lowest).filter(|length| *length > 0) else {
@@ -47,21 +52,30 @@ pub fn release() -> Result<usize, Errno> {
     Ok(length)
 }
 
-/// The first address of the mapping that holds `address` (proc_pid_maps(5)).
-fn mapping_start(address: usize) -> Result<usize, Errno> {
+/// The guard below the mapping that holds `address`, if it has one, and the first
+/// address of that mapping (proc_pid_maps(5)).
+fn stack_of(address: usize) -> Result<(Option<Range>, usize), Errno> {
     let io = |error: std::io::Error| Errno(error.raw_os_error().unwrap_or(libc::EIO));
     let mut maps = File::open("/proc/self/maps").map_err(io)?;
     let mut buffer = [0; 1024];
     let mut kept = 0;
+    let mut guard: Option<Range> = None;
     loop {
         let read = maps.read(&mut buffer[kept..]).map_err(io)?;
         let filled = kept + read;
         let mut start = 0;
         while let Some(length) = buffer[start..filled].iter().position(|byte| *byte == b'\n') {
-            if let Some(range) = range_of(&buffer[start..start + length]) {
-                if (range.0..range.1).contains(&address) {
-                    return Ok(range.0);
+            let line = &buffer[start..start + length];
+            if let Some((from, to)) = range_of(line) {
+                if (from..to).contains(&address) {
+                    let adjacent = |guard: &Range| guard.address + guard.length == from;
+                    return Ok((guard.filter(adjacent), from));
                 }
+                let inaccessible = line.split(|byte| *byte == b' ').nth(1) == Some(b"---p");
+                guard = inaccessible.then_some(Range {
+                    address: from,
+                    length: to - from,
+                });
             }
             start += length + 1;
         }
