@@ -32,6 +32,7 @@ pub(crate) struct Transcript {
 pub(crate) struct Boot<'a> {
     context: &'a Context<'a>,
     board: &'static Board,
+    cpus: u32,
     files: Vec<GuestFile>,
 }
 
@@ -40,8 +41,17 @@ impl<'a> Boot<'a> {
         Self {
             context,
             board,
+            cpus: board.cpus,
             files: Vec::new(),
         }
+    }
+
+    /// As if the board had so many CPUs. With one, nothing but the guest itself
+    /// is in its way: the emulator runs several in turns, in slices that show as
+    /// latency.
+    pub(crate) fn cpus(mut self, cpus: u32) -> Self {
+        self.cpus = cpus;
+        self
     }
 
     /// Puts a file into the guest.
@@ -85,7 +95,7 @@ impl<'a> Boot<'a> {
         command
             .args(self.board.machine)
             .args(["-display", "none", "-no-reboot", "-S"])
-            .args(["-smp", &self.board.cpus.to_string()])
+            .args(["-smp", &self.cpus.to_string()])
             .args(["-rtc", "base=2026-01-01,clock=vm", "-seed", "1"])
             // One executed instruction is one nanosecond, idle stretches are
             // skipped: whatever the host does, two runs agree to the last bit.
@@ -99,7 +109,7 @@ impl<'a> Boot<'a> {
                 &format!(
                     "console={} loglevel=3 panic=-1 {}",
                     self.board.console,
-                    isolation(self.board.cpus)
+                    isolation(self.cpus)
                 ),
             ])
             .args([
