@@ -36,6 +36,8 @@ pub struct Plan {
     pub output_failures: u32,
     /// The overrun ladder.
     pub ladder: LadderConfig,
+    /// The shortest time that an output may be held without a fresh decision.
+    pub max_hold: Duration,
     /// Whether outputs are driven, or stay safe (rehearsal).
     pub drive: Drive,
     /// What the plant does while slots are skipped.
@@ -154,7 +156,11 @@ where
         let mut done = beat.run_once(clock, &tick, plan.drive);
         let missed = done.end.since(tick.release) > plan.deadline;
         let skipped = schedule.advance(done.end);
-        let step = ladder.cycle(missed, skipped);
+        let mut step = ladder.cycle(missed, skipped);
+        if skipped > 0 && plan.period * (u64::from(skipped) + 1) > plan.max_hold {
+            ladder.held_too_long();
+            step = ladder.step();
+        }
         let demand = supervise.demand();
 
         if ending.is_none() {

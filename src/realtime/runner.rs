@@ -51,6 +51,8 @@ pub struct Request<'a> {
     pub requirement: Requirement,
     /// When to end.
     pub limit: Limit,
+    /// The shortest time that an output may be held without a fresh decision.
+    pub max_hold: Duration,
     /// What the plant does while slots are skipped.
     pub plant: Plant,
 }
@@ -236,6 +238,7 @@ impl<P: Sense + Act, D: Decide, R: Record, F: FnMut(&Tick)> Parts<'_, '_, P, D, 
             rest_slots: config.slots(config.stop_time),
             output_failures: config.output_failures,
             ladder: request.ladder,
+            max_hold: request.max_hold,
             drive: Drive::Fresh,
             plant: request.plant,
         };
@@ -348,6 +351,7 @@ where
                 armed: false,
                 ..request.ladder
             },
+            max_hold: request.max_hold,
             drive: Drive::Safe,
             plant: request.plant,
         };
