@@ -1,0 +1,142 @@
+//! What one cycle costs, in instructions that repeat, and how many cycles a
+//! second the simulated board runs. See `benches/README.md`.
+//!
+//! The program runs itself under Valgrind, once for [`CYCLES`] cycles and once
+//! for twice as many. Without Valgrind it says so and fails: a figure that was
+//! not measured is not shown.
+
+mod axes;
+mod callgrind;
+mod profile;
+mod report;
+mod rig;
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use steadfast::axis::Servo;
+use steadfast::board::{self, Options};
+use steadfast::cycle::run::Limit;
+use steadfast::realtime::allocator::SealedAllocator;
+use steadfast::telemetry::report::Pace;
+
+use report::{Line, Results};
+
+#[global_allocator]
+static ALLOCATOR: SealedAllocator = SealedAllocator;
+
+/// Cycles that are counted.
+const CYCLES: u64 = 10_000;
+/// Numbers of axes that are measured.
+const AXES: [usize; 4] = [1, 2, 4, 8];
+/// Cycles of the run on the wall clock.
+const FREE_CYCLES: u64 = 3_000_000;
+/// The first argument of a run under Valgrind.
+const COUNTED: &str = "counted";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // Whatever else cargo passes on (`--bench`, a filter) changes nothing here.
+    let done = match arguments.as_slice() {
+        [first, what, cycles] if first == COUNTED => counted(what, cycles),
+        _ => measure(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cycle: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What runs under Valgrind: `what` is a number of axes, or the clock of a
+/// controller without any.
+fn counted(what: &str, cycles: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let cycles = cycles.parse()?;
+    match what {
+        "empty" => rig::empty(cycles, rig::ClockKind::Given),
+        "empty-kernel-clock" => rig::empty(cycles, rig::ClockKind::Kernel),
+        axes => rig::servo(axes.parse()?, cycles, 2 * CYCLES),
+    }
+    Ok(())
+}
+
+fn measure() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = folder()?;
+    let mut lines = Vec::new();
+    let mut profile = Vec::new();
+    for axes in AXES {
+        let counts = difference(&axes.to_string(), &folder)?;
+        if axes == 1 {
+            profile = profile::by_function(&counts, rig::PORTS)?;
+        }
+        lines.push(Line {
+            axes,
+            instructions: per_cycle(counts.total()),
+        });
+    }
+    let results = Results {
+        lines,
+        empty: per_cycle(difference("empty", &folder)?.total()),
+        profile: profile
+            .into_iter()
+            .map(|(name, count)| (name, per_cycle(count)))
+            .collect(),
+        free_cycles_per_second: free()?,
+    };
+    print!("{}", results.table());
+    fs::write(folder.join("cycle.json"), results.json())?;
+    Ok(())
+}
+
+fn per_cycle(count: u64) -> f64 {
+    count as f64 / CYCLES as f64
+}
+
+/// Beside the programs that cargo built, wherever that is.
+fn folder() -> io::Result<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../bench");
+    fs::create_dir_all(&folder)?;
+    folder.canonicalize()
+}
+
+/// The counts of [`CYCLES`] cycles, start-up and end left out.
+fn difference(what: &str, folder: &std::path::Path) -> Result<callgrind::Counts, callgrind::Error> {
+    let count = |cycles: u64| {
+        let arguments = [COUNTED.to_owned(), what.to_owned(), cycles.to_string()];
+        callgrind::count(&arguments, rig::MEASURED, rig::PORTS, folder)
+    };
+    let once = count(CYCLES)?;
+    Ok(count(2 * CYCLES)?.beyond(&once))
+}
+
+/// Cycles a second of `run --pace free` on the simulated board, drivers, chips
+/// and motor included. The best of three: what disturbs only makes it slower.
+fn free() -> Result<f64, Box<dyn std::error::Error>> {
+    let config = axes::board(1);
+    let servo = config.servo.as_ref().ok_or("the board has no axis")?;
+    let law = servo.config.build(config.run.period)?;
+    let options = Options {
+        limit: Limit::Cycles(FREE_CYCLES),
+        pace: Pace::Free,
+        live: false,
+    };
+    let mut best = 0.0_f64;
+    for _ in 0..3 {
+        let state = law.initial();
+        let started = Instant::now();
+        let report = board::run::<Servo>(&config, &law, state, &options, |state| {
+            board::describe_servo(servo, state)
+        })?;
+        let took = started.elapsed().as_secs_f64();
+        if report.exit.code != 0 {
+            return Err(report.exit.reason.into());
+        }
+        best = best.max(report.cycles.run as f64 / took);
+    }
+    Ok(best)
+}
