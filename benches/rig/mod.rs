@@ -153,7 +153,7 @@ impl Act for Notes<'_> {
     #[inline(never)]
     fn act(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
         black_box(outputs);
-        if tick.slot % 512 == 0 {
+        if tick.slot.is_multiple_of(512) {
             while let Some(record) = self.reader.next() {
                 black_box(record);
             }
