@@ -10,8 +10,10 @@ mod callgrind;
 mod profile;
 mod report;
 mod rig;
+mod stepping;
 
 use std::fs;
+use std::hint::black_box;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,8 +21,10 @@ use std::time::Instant;
 
 use steadfast::axis::Servo;
 use steadfast::board::{self, Options};
+use steadfast::cycle::ports::Clock;
 use steadfast::cycle::run::Limit;
 use steadfast::realtime::allocator::SealedAllocator;
+use steadfast::realtime::clock::Monotonic;
 use steadfast::telemetry::report::Pace;
 
 use report::{Line, Results};
@@ -36,12 +40,19 @@ const AXES: [usize; 4] = [1, 2, 4, 8];
 const FREE_CYCLES: u64 = 3_000_000;
 /// The first argument of a run under Valgrind.
 const COUNTED: &str = "counted";
+/// The first argument of a run that is single-stepped.
+const STEPPED: &str = "stepped";
+/// The call that reads the clock.
+const READING: &str = "reading";
+/// The call that sleeps, until a time that is past, and reads the clock.
+const WAITING: &str = "waiting";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     // Whatever else cargo passes on (`--bench`, a filter) changes nothing here.
     let done = match arguments.as_slice() {
         [first, what, cycles] if first == COUNTED => counted(what, cycles),
+        [first, what] if first == STEPPED => stepped(what),
         _ => measure(),
     };
     match done {
@@ -53,14 +64,28 @@ fn main() -> ExitCode {
     }
 }
 
-/// What runs under Valgrind: `what` is a number of axes, or the clock of a
-/// controller without any.
+/// What runs under Valgrind: `what` is a number of axes, or `empty`.
 fn counted(what: &str, cycles: &str) -> Result<(), Box<dyn std::error::Error>> {
     let cycles = cycles.parse()?;
     match what {
-        "empty" => rig::empty(cycles, rig::ClockKind::Given),
-        "empty-kernel-clock" => rig::empty(cycles, rig::ClockKind::Kernel),
+        "empty" => rig::empty(cycles),
         axes => rig::servo(axes.parse()?, cycles, 2 * CYCLES),
+    }
+    Ok(())
+}
+
+/// What is single-stepped: a call of the firmware's clock, or none.
+fn stepped(what: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let mut clock = Monotonic;
+    let past = steadfast::time::Instant::from_nanos(1);
+    match what {
+        READING => stepping::be_stepped(|| {
+            black_box(clock.now());
+        })?,
+        WAITING => stepping::be_stepped(|| {
+            black_box(clock.wait_until(past));
+        })?,
+        _ => stepping::be_stepped(|| ())?,
     }
     Ok(())
 }
@@ -82,6 +107,7 @@ fn measure() -> Result<(), Box<dyn std::error::Error>> {
     let results = Results {
         lines,
         empty: per_cycle(difference("empty", &folder)?.total()),
+        clock: clock()?,
         profile: profile
             .into_iter()
             .map(|(name, count)| (name, per_cycle(count)))
@@ -112,6 +138,15 @@ fn difference(what: &str, folder: &std::path::Path) -> Result<callgrind::Counts,
     };
     let once = count(CYCLES)?;
     Ok(count(2 * CYCLES)?.beyond(&once))
+}
+
+/// What the firmware's clock costs a cycle, instructions: one wait, at whose end
+/// it is read, and one reading more.
+fn clock() -> Result<f64, stepping::Error> {
+    let none = stepping::count(&[STEPPED, "nothing"])?;
+    let reading = stepping::count(&[STEPPED, READING])?;
+    let waiting = stepping::count(&[STEPPED, WAITING])?;
+    Ok((reading + waiting).saturating_sub(2 * none) as f64)
 }
 
 /// Cycles a second of `run --pace free` on the simulated board, drivers, chips

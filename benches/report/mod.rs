@@ -19,6 +19,9 @@ pub(crate) struct Results {
     pub(crate) lines: Vec<Line>,
     /// Of a controller without axes, on a clock that costs nothing.
     pub(crate) empty: f64,
+    /// What the kernel's clock adds: one sleep and two readings, the vDSO's
+    /// part included.
+    pub(crate) clock: f64,
     /// Of the cycle of one axis, by function, the most first.
     pub(crate) profile: Vec<(String, f64)>,
     /// On the wall clock, one core.
@@ -75,6 +78,12 @@ impl Results {
         )?;
         writeln!(text, "{:<36} {:>12} {:>14}", "", "a cycle", "an axis")?;
         writeln!(text, "{:<36} {:>12.1}", "no axes", self.empty)?;
+        writeln!(
+            text,
+            "{:<36} {:>12.1}",
+            "no axes, on the kernel's clock",
+            self.empty + self.clock
+        )?;
         for line in &self.lines {
             let what = match line.axes {
                 1 => "1 axis".to_owned(),
@@ -124,6 +133,8 @@ impl Results {
                 "deviation_percent": fit.deviation_percent,
             },
             "no_axes": self.empty,
+            "clock": self.clock,
+            "no_axes_on_the_kernel_clock": self.empty + self.clock,
             "free_cycles_per_second": self.free_cycles_per_second,
             "profile_of_one_axis": profile.collect::<Vec<_>>(),
         });

@@ -17,7 +17,6 @@ use steadfast::cycle::image::{Angle, DigitalInputs, Inputs, MAX_POSITIONS, Outpu
 use steadfast::cycle::ports::{Act, Clock, Decide, Record, Sense, Tick};
 use steadfast::cycle::run::{Limit, Plant};
 use steadfast::cycle::timing::Timing;
-use steadfast::realtime::clock::Monotonic;
 use steadfast::realtime::runner::{self, Outcome, Parts, Request, StartError};
 use steadfast::telemetry::ring::{Discard, Reader, Ring};
 use steadfast::time::{Duration, Instant};
@@ -57,37 +56,6 @@ impl Clock for Given {
         self.woken = black_box(release + Self::LATENESS);
         self.woken
     }
-}
-
-/// The firmware's clock, read and slept on as the firmware does, and not
-/// believed: the loop sees the times of [`Given`], so that it takes the same way
-/// however long the measurement holds it up. The sleep is one until long ago.
-struct Kernel {
-    given: Given,
-    clock: Monotonic,
-}
-
-impl Clock for Kernel {
-    #[inline]
-    fn now(&self) -> Instant {
-        black_box(self.clock.now());
-        self.given.now()
-    }
-
-    #[inline]
-    fn wait_until(&mut self, release: Instant) -> Instant {
-        black_box(self.clock.wait_until(black_box(Instant::from_nanos(1))));
-        self.given.wait_until(release)
-    }
-}
-
-/// Which clock a measurement runs on.
-#[derive(Copy, Clone)]
-pub(crate) enum ClockKind {
-    /// One that costs nothing.
-    Given,
-    /// The kernel's, read and slept on as the firmware does.
-    Kernel,
 }
 
 /// What was sensed in one cycle.
@@ -214,9 +182,8 @@ pub(crate) fn servo(axes: usize, cycles: u64, most: u64) {
     }
 }
 
-/// Runs `cycles` cycles of a controller without axes, on a clock that costs
-/// nothing or on the kernel's: the loop alone.
-pub(crate) fn empty(cycles: u64, clock: ClockKind) {
+/// Runs `cycles` cycles of a controller without axes: the loop alone.
+pub(crate) fn empty(cycles: u64) {
     let config = short(axes::board(1));
     let notes = vec![Sensed::default(); (cycles + MARGIN) as usize];
     let mut ring = Ring::new();
@@ -228,33 +195,14 @@ pub(crate) fn empty(cycles: u64, clock: ClockKind) {
         reader,
     };
     let mut beat = Beat::<_, Empty>::new(ports, &(), (), config.heartbeat);
-    match clock {
-        ClockKind::Given => {
-            let mut clock = Given::START;
-            run(
-                &config,
-                &mut beat,
-                cycles,
-                &mut writer,
-                &mut clock,
-                How::Measured,
-            );
-        }
-        ClockKind::Kernel => {
-            let mut clock = Kernel {
-                given: Given::START,
-                clock: Monotonic,
-            };
-            run(
-                &config,
-                &mut beat,
-                cycles,
-                &mut writer,
-                &mut clock,
-                How::Measured,
-            );
-        }
-    }
+    run(
+        &config,
+        &mut beat,
+        cycles,
+        &mut writer,
+        &mut { Given::START },
+        How::Measured,
+    );
 }
 
 /// The board with no time to come to rest in: a run ends where it stands.
