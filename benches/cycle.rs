@@ -15,7 +15,7 @@ mod stepping;
 use std::fs;
 use std::hint::black_box;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -95,32 +95,25 @@ fn measure() -> Result<(), Box<dyn std::error::Error>> {
     let mut lines = Vec::new();
     let mut profile = Vec::new();
     for axes in AXES {
-        let counts = difference(&axes.to_string(), &folder)?;
-        if axes == 1 {
-            profile = profile::by_function(&counts, rig::PORTS)?;
-        }
+        let functions = by_function(&axes.to_string(), &folder)?;
         lines.push(Line {
             axes,
-            instructions: per_cycle(counts.total()),
+            instructions: total(&functions),
         });
+        if axes == 1 {
+            profile = functions;
+        }
     }
     let results = Results {
         lines,
-        empty: per_cycle(difference("empty", &folder)?.total()),
+        empty: total(&by_function("empty", &folder)?),
         clock: clock()?,
-        profile: profile
-            .into_iter()
-            .map(|(name, count)| (name, per_cycle(count)))
-            .collect(),
+        profile,
         free_cycles_per_second: free()?,
     };
     print!("{}", results.table());
     fs::write(folder.join("cycle.json"), results.json())?;
     Ok(())
-}
-
-fn per_cycle(count: u64) -> f64 {
-    count as f64 / CYCLES as f64
 }
 
 /// Beside the programs that cargo built, wherever that is.
@@ -130,14 +123,24 @@ fn folder() -> io::Result<PathBuf> {
     folder.canonicalize()
 }
 
-/// The counts of [`CYCLES`] cycles, start-up and end left out.
-fn difference(what: &str, folder: &std::path::Path) -> Result<callgrind::Counts, callgrind::Error> {
+/// Instructions of a cycle by function, start-up and end left out.
+fn by_function(
+    what: &str,
+    folder: &Path,
+) -> Result<Vec<(String, f64)>, Box<dyn std::error::Error>> {
     let count = |cycles: u64| {
         let arguments = [COUNTED.to_owned(), what.to_owned(), cycles.to_string()];
-        callgrind::count(&arguments, rig::MEASURED, rig::PORTS, folder)
+        callgrind::count(&arguments, rig::MEASURED, folder)
     };
     let once = count(CYCLES)?;
-    Ok(count(2 * CYCLES)?.beyond(&once))
+    let counts = count(2 * CYCLES)?.beyond(&once);
+    let functions = profile::by_function(&counts, rig::PORTS)?;
+    let each = |(name, count)| (name, count as f64 / CYCLES as f64);
+    Ok(functions.into_iter().map(each).collect())
+}
+
+fn total(functions: &[(String, f64)]) -> f64 {
+    functions.iter().map(|(_, count)| count).sum()
 }
 
 /// What the firmware's clock costs a cycle, instructions: one wait, at whose end

@@ -69,9 +69,6 @@ pub(crate) struct Place {
 pub(crate) struct Counts {
     /// How often each place was executed.
     pub(crate) places: BTreeMap<Place, u64>,
-    /// Instructions executed in the functions that stand for devices, what they
-    /// call included.
-    ports: u64,
 }
 
 impl Counts {
@@ -80,25 +77,13 @@ impl Counts {
         for (place, count) in &mut self.places {
             *count -= less.places.get(place).copied().unwrap_or(0).min(*count);
         }
-        self.ports -= less.ports.min(self.ports);
         self
-    }
-
-    /// All instructions but those of the ports.
-    pub(crate) fn total(&self) -> u64 {
-        self.places.values().sum::<u64>() - self.ports
     }
 }
 
 /// Runs this program with `arguments` under Callgrind and counts while it is in
-/// a function whose name contains `measured`; functions whose name contains
-/// `ports` are taken for devices.
-pub(crate) fn count(
-    arguments: &[String],
-    measured: &str,
-    ports: &str,
-    folder: &Path,
-) -> Result<Counts, Error> {
+/// a function whose name contains `measured`.
+pub(crate) fn count(arguments: &[String], measured: &str, folder: &Path) -> Result<Counts, Error> {
     let file = folder.join(format!("{}.callgrind", arguments.join("-")));
     let finished = Command::new("valgrind")
         .args([
@@ -116,16 +101,18 @@ pub(crate) fn count(
     if !finished.success() {
         return Err(Error::Failed(finished));
     }
-    parse(&std::fs::read_to_string(&file)?, ports)
+    parse(&std::fs::read_to_string(&file)?)
 }
 
-fn parse(text: &str, ports: &str) -> Result<Counts, Error> {
+fn parse(text: &str) -> Result<Counts, Error> {
     let mut counts = Counts::default();
-    let (mut object, mut function, mut callee) = ("", "", "");
+    let (mut object, mut function) = ("", "");
     let mut called = false;
     for line in text.lines() {
         if line.starts_with("0x") {
             let (address, cost) = cost_line(line).ok_or_else(|| Error::Format(line.to_owned()))?;
+            // The line after a call is what the callee cost, which stands at the
+            // callee's own places too.
             if !std::mem::take(&mut called) {
                 let place = Place {
                     object: object.to_owned(),
@@ -133,14 +120,11 @@ fn parse(text: &str, ports: &str) -> Result<Counts, Error> {
                     function: function.to_owned(),
                 };
                 *counts.places.entry(place).or_default() += cost;
-            } else if callee.contains(ports) && !function.contains(ports) {
-                counts.ports += cost;
             }
         } else {
             match line.split_once('=') {
                 Some(("ob", name)) => object = name,
                 Some(("fn", name)) => function = name,
-                Some(("cfn", name)) => callee = name,
                 Some(("calls", _)) => called = true,
                 Some(_) | None => {}
             }

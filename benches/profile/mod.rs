@@ -14,8 +14,9 @@ use std::process::{Command, Stdio};
 
 use crate::callgrind::Counts;
 
-/// Instructions by function, the most first; functions whose compiled name
-/// contains `ports` are left out.
+/// Instructions by function, the most first. What stands for devices and clock
+/// is left out: functions whose compiled name contains `ports`, what was inlined
+/// into them included, and whatever else is written in `benches`.
 pub(crate) fn by_function(counts: &Counts, ports: &str) -> io::Result<Vec<(String, u64)>> {
     let program = std::env::current_exe()?;
     let mut own = BTreeMap::new();
@@ -39,6 +40,7 @@ pub(crate) fn by_function(counts: &Counts, ports: &str) -> io::Result<Vec<(Strin
             .unwrap_or_else(|| "outside of the sources".to_owned());
         *functions.entry(name).or_default() += own.get(&address).copied().unwrap_or(0);
     }
+    functions.retain(|name, _| !name.starts_with("benches::"));
     let mut functions: Vec<_> = functions.into_iter().collect();
     functions.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     Ok(functions)
