@@ -62,10 +62,18 @@ impl Histogram {
     pub fn add(&mut self, time: Duration) {
         let ns = u32::try_from(time.as_nanos()).unwrap_or(u32::MAX);
         let bucket = &mut self.counts[index(ns)];
-        *bucket = bucket.saturating_add(1);
+        // Branches instead of saturation, minimum and maximum: they are
+        // predicted, and nothing is written that does not change.
+        if *bucket != u32::MAX {
+            *bucket += 1;
+        }
         self.count += 1;
-        self.min = self.min.min(ns);
-        self.max = self.max.max(ns);
+        if ns < self.min {
+            self.min = ns;
+        }
+        if ns > self.max {
+            self.max = ns;
+        }
     }
 
     /// Number of samples.
