@@ -143,13 +143,16 @@ fn total(functions: &[(String, f64)]) -> f64 {
     functions.iter().map(|(_, count)| count).sum()
 }
 
-/// What the firmware's clock costs a cycle, instructions: one wait, at whose end
-/// it is read, and one reading more.
-fn clock() -> Result<f64, stepping::Error> {
+/// What the firmware's clock costs, instructions.
+fn clock() -> Result<report::Clock, stepping::Error> {
     let none = stepping::count(&[STEPPED, "nothing"])?;
     let reading = stepping::count(&[STEPPED, READING])?;
+    // It is read at the end of a wait too.
     let waiting = stepping::count(&[STEPPED, WAITING])?;
-    Ok((reading + waiting).saturating_sub(2 * none) as f64)
+    Ok(report::Clock {
+        reading: reading.saturating_sub(none),
+        sleeping: waiting.saturating_sub(reading),
+    })
 }
 
 /// Cycles a second of `run --pace free` on the simulated board, drivers, chips

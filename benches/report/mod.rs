@@ -12,6 +12,14 @@ pub(crate) struct Line {
     pub(crate) instructions: f64,
 }
 
+/// What the kernel's clock costs in user space, instructions.
+pub(crate) struct Clock {
+    /// One reading, the vDSO's part included.
+    pub(crate) reading: u64,
+    /// One sleep, up to the system call and from it.
+    pub(crate) sleeping: u64,
+}
+
 /// Everything that was measured. Counts are instructions of one cycle in user
 /// space, without those of the devices.
 pub(crate) struct Results {
@@ -19,9 +27,8 @@ pub(crate) struct Results {
     pub(crate) lines: Vec<Line>,
     /// Of a controller without axes, on a clock that costs nothing.
     pub(crate) empty: f64,
-    /// What the kernel's clock adds: one sleep and two readings, the vDSO's
-    /// part included.
-    pub(crate) clock: f64,
+    /// The kernel's clock, read twice and slept on once in every cycle.
+    pub(crate) clock: Clock,
     /// Of the cycle of one axis, by function, the most first.
     pub(crate) profile: Vec<(String, f64)>,
     /// On the wall clock, one core.
@@ -63,6 +70,16 @@ impl Results {
         }
     }
 
+    /// A cycle without axes with its two readings of the clock.
+    fn with_readings(&self) -> f64 {
+        self.empty + 2.0 * self.clock.reading as f64
+    }
+
+    /// The same with its sleep.
+    fn with_clock(&self) -> f64 {
+        self.with_readings() + self.clock.sleeping as f64
+    }
+
     /// For people.
     pub(crate) fn table(&self) -> String {
         let mut text = String::new();
@@ -78,12 +95,10 @@ impl Results {
         )?;
         writeln!(text, "{:<36} {:>12} {:>14}", "", "a cycle", "an axis")?;
         writeln!(text, "{:<36} {:>12.1}", "no axes", self.empty)?;
-        writeln!(
-            text,
-            "{:<36} {:>12.1}",
-            "no axes, on the kernel's clock",
-            self.empty + self.clock
-        )?;
+        let Clock { reading, sleeping } = self.clock;
+        let (read, slept) = (self.with_readings(), self.with_clock());
+        writeln!(text, "{:<36} {read:>12.1}", "no axes, clock read twice")?;
+        writeln!(text, "{:<36} {slept:>12.1}", "no axes, slept as well")?;
         for line in &self.lines {
             let what = match line.axes {
                 1 => "1 axis".to_owned(),
@@ -97,6 +112,10 @@ impl Results {
             text,
             "linear: {:.1} + {:.1} for each axis, no count further off than {:.2} %",
             fit.base, fit.slope, fit.deviation_percent
+        )?;
+        writeln!(
+            text,
+            "clock: {reading} for a reading (vDSO included), {sleeping} for a sleep (kernel excluded)"
         )?;
         writeln!(
             text,
@@ -133,8 +152,10 @@ impl Results {
                 "deviation_percent": fit.deviation_percent,
             },
             "no_axes": self.empty,
-            "clock": self.clock,
-            "no_axes_on_the_kernel_clock": self.empty + self.clock,
+            "clock_reading": self.clock.reading,
+            "clock_sleep": self.clock.sleeping,
+            "no_axes_with_readings": self.with_readings(),
+            "no_axes_with_readings_and_sleep": self.with_clock(),
             "free_cycles_per_second": self.free_cycles_per_second,
             "profile_of_one_axis": profile.collect::<Vec<_>>(),
         });
