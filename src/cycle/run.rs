@@ -152,7 +152,7 @@ where
             },
         };
         let mut done = beat.run_once(clock, &tick, plan.drive);
-        let missed = done.end.since(tick.release) > plan.deadline;
+        let missed = done.end > tick.release + plan.deadline;
         let skipped = schedule.advance(done.end);
         let step = ladder.cycle(missed, skipped);
         let demand = supervise.demand();
@@ -160,17 +160,12 @@ where
         if ending.is_none() {
             timing.add(done.lateness, done.execution, missed);
         }
-        if missed {
-            done.record.flags |= flags::OVERRUN;
-        } else {
+        if !missed {
             supervise.deadline_met(&tick);
         }
-        if demand == Demand::Allocated {
-            done.record.flags |= flags::ALLOCATED;
-        }
         done.record.skipped = elapsed_slots - 1;
-        if elapsed_slots > 1 {
-            done.record.flags |= flags::HELD;
+        if missed || demand == Demand::Allocated || elapsed_slots > 1 {
+            done.record.flags |= unusual(missed, demand, elapsed_slots);
         }
         elapsed_slots = skipped.saturating_add(1);
         record.record(&done.record);
@@ -214,6 +209,22 @@ where
         bucket_fullest: ladder.fullest(),
         safe,
     }
+}
+
+/// Flags of a cycle with something to remember, which few have.
+#[cold]
+fn unusual(missed: bool, demand: Demand, elapsed_slots: u32) -> u16 {
+    let mut found = 0;
+    if missed {
+        found |= flags::OVERRUN;
+    }
+    if demand == Demand::Allocated {
+        found |= flags::ALLOCATED;
+    }
+    if elapsed_slots > 1 {
+        found |= flags::HELD;
+    }
+    found
 }
 
 /// The loop has turned to its end: where it stood then.
