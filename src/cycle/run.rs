@@ -133,6 +133,7 @@ where
     let mut elapsed_slots = 1;
     let mut failures = 0;
     let mut ending: Option<Ending> = None;
+    let mut last_slot = plan.limit.slot(&schedule);
 
     let end = loop {
         let now = clock.wait_until(schedule.release());
@@ -154,6 +155,9 @@ where
         let mut done = beat.run_once(clock, &tick, plan.drive);
         let missed = done.end > tick.release + plan.deadline;
         let skipped = schedule.advance(done.end);
+        if skipped > 0 {
+            last_slot = plan.limit.slot(&schedule);
+        }
         let step = ladder.cycle(missed, skipped);
         let demand = supervise.demand();
 
@@ -180,7 +184,13 @@ where
             (_, _, Demand::Continue | Demand::Stop) => {}
         }
         match &ending {
-            None => ending = Ending::begin(plan.limit, &schedule, demand),
+            None if schedule.slot() >= last_slot => {
+                ending = Some(Ending::begin(End::Finished, &schedule));
+            }
+            None if demand == Demand::Stop => {
+                ending = Some(Ending::begin(End::Stopped, &schedule));
+            }
+            None => {}
             Some(ending) if D::at_rest(beat.config, &beat.state) => break ending.end,
             Some(ending) if schedule.slot() - ending.slot > plan.rest_slots => {
                 break End::NotAtRest;
@@ -236,23 +246,25 @@ struct Ending {
 }
 
 impl Ending {
-    fn begin(limit: Limit, schedule: &Schedule, demand: Demand) -> Option<Self> {
-        let reached = match limit {
-            Limit::None => false,
-            Limit::Slots(slots) => schedule.slot() >= slots,
-            Limit::Cycles(cycles) => schedule.run() >= cycles,
-        };
-        let end = match (reached, demand) {
-            (true, _) => End::Finished,
-            (false, Demand::Stop) => End::Stopped,
-            (false, Demand::Continue | Demand::Allocated) => return None,
-        };
-        Some(Self {
+    #[cold]
+    fn begin(end: End, schedule: &Schedule) -> Self {
+        Self {
             end,
             slot: schedule.slot(),
             run: schedule.run(),
             skipped: schedule.skipped(),
-        })
+        }
+    }
+}
+
+impl Limit {
+    /// The first slot that is beyond the limit if no more slots are skipped.
+    fn slot(self, schedule: &Schedule) -> u64 {
+        match self {
+            Self::None => u64::MAX,
+            Self::Slots(slots) => slots,
+            Self::Cycles(cycles) => cycles.saturating_add(schedule.skipped()),
+        }
     }
 }
 
