@@ -33,7 +33,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str(
-                "valgrind is not installed, and instructions are counted with it (Debian: apt-get install valgrind libc6-dbg)",
+                "valgrind is not installed, and instructions are counted with it (Debian: apt-get install valgrind)",
             ),
             Self::Io(error) => write!(f, "valgrind: {error}"),
             Self::Failed(status) => write!(f, "valgrind: {status}"),

@@ -56,7 +56,11 @@ fn chains<'a>(
         .arg(program)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .spawn()?;
+        .spawn()
+        .map_err(|error| {
+            let what = format!("addr2line: {error} (Debian: apt-get install binutils)");
+            io::Error::new(error.kind(), what)
+        })?;
     let asked: String = addresses.map(|address| format!("{address:#x}\n")).collect();
     let mut input = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
     // It answers while it is asked: both at once, or both pipes fill up.

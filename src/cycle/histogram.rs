@@ -62,12 +62,10 @@ impl Histogram {
     pub fn add(&mut self, time: Duration) {
         let ns = u32::try_from(time.as_nanos()).unwrap_or(u32::MAX);
         let bucket = &mut self.counts[index(ns)];
-        // Branches instead of saturation, minimum and maximum: they are
-        // predicted, and nothing is written that does not change.
-        if *bucket != u32::MAX {
-            *bucket += 1;
-        }
+        *bucket = bucket.saturating_add(1);
         self.count += 1;
+        // Branches instead of minimum and maximum: they are predicted, and
+        // nothing is written that does not change.
         if ns < self.min {
             self.min = ns;
         }
