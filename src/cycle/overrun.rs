@@ -79,6 +79,9 @@ impl Ladder {
     #[inline]
     pub fn cycle(&mut self, missed: bool, skipped: u32) -> Step {
         if !missed && skipped == 0 {
+            if self.level == 0 && self.step == Step::Normal {
+                return self.step;
+            }
             self.level = self.level.saturating_sub(self.config.drain);
             if self.level == 0 && self.step == Step::QuickStop {
                 self.step = Step::Normal;

@@ -34,7 +34,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// Wall time for what runs up to 20,000 cycles of guest time.
-const LIMIT: Duration = Duration::from_secs(240);
+pub(crate) const LIMIT: Duration = Duration::from_secs(240);
 
 /// Most memory that may be locked, kB (design, section 1).
 const LOCKED_KB: u64 = 2_048;
@@ -54,7 +54,7 @@ const HEALTHY: [(u8, bool); 4] = [
 const ENERGISING: [u8; 2] = [IMX8MP_EVK.lines.enable, IMX8MP_EVK.lines.brake_release];
 
 /// The served chips, in the place of the kernel's own nodes on ECSPI3.
-fn servo() -> String {
+pub(crate) fn servo() -> String {
     let mut script = String::new();
     for device in ["spi3.0", "spi3.1"] {
         script += &format!("echo {device} >/sys/bus/spi/drivers/spidev/unbind\n");
@@ -63,7 +63,7 @@ fn servo() -> String {
 }
 
 /// Boots with the firmware, its board file and the virtual servo.
-fn boot(context: &Context<'_>, script: &str) -> Result<Machine, Failure> {
+pub(crate) fn boot(context: &Context<'_>, script: &str) -> Result<Machine, Failure> {
     let board_file = context.host.read_source("board/imx8mp-evk/board.toml")?;
     ready(context, &board_file)?.start(&HEALTHY, script)
 }
@@ -77,7 +77,7 @@ fn ready<'a>(context: &'a Context<'a>, board_file: &[u8]) -> Result<Boot<'a>, Fa
 }
 
 /// The firmware's command line.
-fn command(arguments: &str) -> String {
+pub(crate) fn command(arguments: &str) -> String {
     format!("/steadfast run --board /board.toml {arguments} --quiet --json /tmp/report.json")
 }
 
@@ -224,7 +224,7 @@ fn no_missed_slot(context: &Context<'_>) -> Result<(), Failure> {
 
 /// Presses reset once the loop runs, and waits until the axis is enabled and
 /// driven: it must not be before.
-fn arm(machine: &mut Machine) -> Result<(), Failure> {
+pub(crate) fn arm(machine: &mut Machine) -> Result<(), Failure> {
     let lines = IMX8MP_EVK.lines;
     let start = machine.pins.mark();
     let pins = &mut machine.pins;

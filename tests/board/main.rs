@@ -23,6 +23,7 @@ mod cpio;
 mod emulator;
 mod firmware;
 mod image;
+mod killed;
 mod pins;
 mod servo;
 mod smoke;
@@ -202,7 +203,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<bool, Failure> {
     let arguments = arguments()?;
-    let chosen: Vec<&Test> = [smoke::TESTS, servo::TESTS, firmware::TESTS]
+    let chosen: Vec<&Test> = [smoke::TESTS, servo::TESTS, firmware::TESTS, killed::TESTS]
         .into_iter()
         .flatten()
         .filter(|test| {
