@@ -77,7 +77,7 @@ pub struct Reader<'r> {
 
 impl Reader<'_> {
     /// The oldest record that was not read yet.
-    pub fn next(&mut self) -> Option<CycleRecord> {
+    pub fn read(&mut self) -> Option<CycleRecord> {
         self.consumer.dequeue()
     }
 
@@ -112,7 +112,7 @@ mod tests {
         }
         // One place of the queue stays empty, to tell full from empty.
         assert_eq!(reader.dropped(), 10);
-        let kept: Vec<_> = std::iter::from_fn(|| reader.next())
+        let kept: Vec<_> = std::iter::from_fn(|| reader.read())
             .map(|r| r.slot)
             .collect();
         assert_eq!(kept, (0..CAPACITY as u64 - 1).collect::<Vec<_>>());
@@ -122,6 +122,6 @@ mod tests {
     fn a_ring_split_again_is_empty() {
         let mut ring = Ring::new();
         ring.split().0.record(&CycleRecord::default());
-        assert_eq!(ring.split().1.next(), None);
+        assert_eq!(ring.split().1.read(), None);
     }
 }
