@@ -117,6 +117,7 @@ impl From<lexopt::Error> for UsageError {
 ///
 /// # Errors
 /// What is wrong with them.
+#[inline(never)]
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
     let mut parser = Parser::from_args(args);
     let mut word: Option<String> = None;

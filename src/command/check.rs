@@ -7,6 +7,8 @@ use super::{BAD_INPUT, FAILED, Failure, escaped, print};
 use crate::board::{Linux, RunError, Simulated};
 use crate::config::Config;
 
+// Kept apart, for the stack of `run` to be small: it is locked.
+#[inline(never)]
 pub(super) fn main(file: &Path) -> Result<u8, Failure> {
     let config = Config::load(file).map_err(|error| Failure::in_file(BAD_INPUT, &error))?;
     match &config.simulation {

@@ -15,6 +15,8 @@ use crate::telemetry::text;
 /// Longest time to leave an idle state that does not matter, us.
 const SHALLOW_US: u64 = 10;
 
+// Kept apart, for the stack of `run` to be small: it is locked.
+#[inline(never)]
 pub(super) fn main(board: Option<&Path>) -> Result<u8, Failure> {
     let config = board
         .map(Config::load)

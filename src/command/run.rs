@@ -8,8 +8,9 @@ use super::args::{RunArgs, RunLimit};
 use super::{BAD_INPUT, FAILED, Failure, print};
 use crate::axis::Servo;
 use crate::board::{self, Options, RunError};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::cycle::run::Limit;
+use crate::telemetry::report::Report;
 use crate::telemetry::text;
 use crate::time::Duration;
 
@@ -28,15 +29,23 @@ pub(super) fn main(args: &RunArgs) -> Result<u8, Failure> {
         );
         return Err(Failure::new(BAD_INPUT, &line));
     };
-    let law = servo.config.build(config.run.period);
+    // Before the run, as it can last for weeks.
+    let json = args.json.as_deref().map(JsonFile::open).transpose()?;
+    let report = control(args, &config, servo)?;
+    publish(args, json, &report)
+}
+
+// Kept apart: what stands on the stack while the loop runs is locked.
+#[inline(never)]
+fn control(args: &RunArgs, config: &Config, servo: &config::Servo) -> Result<Report, Failure> {
     // Checked when the board file was read.
+    let law = servo.config.build(config.run.period);
     let law = law.map_err(|error| Failure::new(BAD_INPUT, &error))?;
     let limit = match (args.limit, &args.board) {
         (Some(limit), _) => limit.in_slots(config.run.period),
         (None, None) => RunLimit::For(DEMONSTRATION).in_slots(config.run.period),
         (None, Some(_)) => Limit::None,
     };
-    let json = args.json.as_deref().map(JsonFile::open).transpose()?;
     let options = Options {
         limit,
         pace: args.pace,
@@ -44,12 +53,17 @@ pub(super) fn main(args: &RunArgs) -> Result<u8, Failure> {
     };
     let state = law.initial();
     let describe = |state: &_| board::describe_servo(servo, state);
-    let report = board::run::<Servo>(&config, &law, state, &options, describe).map_err(not_run)?;
+    board::run::<Servo>(config, &law, state, &options, describe).map_err(not_run)
+}
+
+/// Writes the report where it was asked for, and prints it.
+#[inline(never)]
+fn publish(args: &RunArgs, json: Option<JsonFile<'_>>, report: &Report) -> Result<u8, Failure> {
     // A report that could not be kept is still shown.
     let kept = json.map_or(Ok(()), |json| json.write(&report.to_json()));
     if !args.quiet {
         let mut shown = String::new();
-        text::write_report(&mut shown, &report).map_err(|error| Failure::new(FAILED, &error))?;
+        text::write_report(&mut shown, report).map_err(|error| Failure::new(FAILED, &error))?;
         print(&shown)?;
     } else if report.exit.code != 0 {
         eprintln!("steadfast: {}", report.exit.reason);
@@ -61,9 +75,7 @@ fn not_run(error: RunError) -> Failure {
     match error {
         RunError::Device(error) => Failure::in_file(FAILED, &error),
         RunError::FreeOnRealBoard => Failure::new(BAD_INPUT, &error),
-        RunError::Wiring(_) | RunError::Start(_) | RunError::Helper(_) | RunError::Busy => {
-            Failure::new(FAILED, &error)
-        }
+        _ => Failure::new(FAILED, &error),
     }
 }
 

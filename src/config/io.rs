@@ -162,3 +162,17 @@ pub struct Io {
     /// Analog inputs, by channel.
     pub analog_inputs: Vec<AnalogInput>,
 }
+
+impl Io {
+    /// The shortest time that any output may be held without a fresh decision;
+    /// a board without outputs has no limit.
+    #[must_use]
+    pub fn max_hold(&self) -> Duration {
+        let digital = self.outputs.iter().map(|output| output.max_hold);
+        let analog = self.analog_outputs.iter().map(|output| output.max_hold);
+        digital
+            .chain(analog)
+            .min()
+            .unwrap_or(Duration::from_nanos(u64::MAX))
+    }
+}

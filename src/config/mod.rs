@@ -92,6 +92,7 @@ impl Config {
     ///
     /// # Errors
     /// The first thing that is wrong with it.
+    #[inline(never)]
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
         let whole = |what: String, fix: &str| ConfigError {
@@ -133,6 +134,7 @@ impl Config {
     ///
     /// # Errors
     /// The first thing that is wrong with it.
+    #[inline(never)]
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
         let source = Source { file, text };
         let document = DeTable::parse(text).map_err(|error| syntax(&source, &error))?;

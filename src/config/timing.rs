@@ -42,6 +42,11 @@ pub(super) fn read_loop(mut table: Table<'_>) -> Result<LoopConfig> {
         Scheduler::Fifo { priority }
     } else {
         table.without("priority", "it goes with scheduler = \"fifo\"")?;
+        if cpu != Cpu::Any {
+            let what = "scheduler = \"deadline\" with a CPU of its own";
+            let fix = "set cpu = \"any\": the kernel does not pin deadline threads (sched(7)), give the unit an exclusive cpuset";
+            return Err(table.error_at("scheduler", what, fix));
+        }
         let runtime = Duration::from_micros(table.integer("runtime_us", 1..=deadline_us)?);
         Scheduler::Deadline { runtime }
     };

@@ -68,7 +68,7 @@ pub fn run(
     let mut turn = 0;
     loop {
         let last = done.load(Ordering::Acquire);
-        while let Some(record) = ring.read() {
+        while let Some(record) = ring.take() {
             seen.add(&record);
         }
         if live && seen.cycles > 0 && (last || turn % REDRAW == 0) {

@@ -11,8 +11,8 @@ use heapless::spsc::{Consumer, Producer, Queue};
 use crate::cycle::ports::Record;
 use crate::cycle::record::CycleRecord;
 
-/// Records that fit: at 1 kHz the reporter may be away for a second.
-pub const CAPACITY: usize = 1024;
+/// Records that fit: at 1 kHz the reporter may be away for half a second.
+pub const CAPACITY: usize = 512;
 
 /// The memory of a ring.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ pub struct Reader<'r> {
 
 impl Reader<'_> {
     /// The oldest record that was not read yet.
-    pub fn read(&mut self) -> Option<CycleRecord> {
+    pub fn take(&mut self) -> Option<CycleRecord> {
         self.consumer.dequeue()
     }
 
@@ -112,7 +112,7 @@ mod tests {
         }
         // One place of the queue stays empty, to tell full from empty.
         assert_eq!(reader.dropped(), 10);
-        let kept: Vec<_> = std::iter::from_fn(|| reader.read())
+        let kept: Vec<_> = std::iter::from_fn(|| reader.take())
             .map(|r| r.slot)
             .collect();
         assert_eq!(kept, (0..CAPACITY as u64 - 1).collect::<Vec<_>>());
@@ -122,6 +122,6 @@ mod tests {
     fn a_ring_split_again_is_empty() {
         let mut ring = Ring::new();
         ring.split().0.record(&CycleRecord::default());
-        assert_eq!(ring.split().1.read(), None);
+        assert_eq!(ring.split().1.take(), None);
     }
 }

@@ -146,3 +146,16 @@ fn limits_are_the_right_way_round_and_hold_what_they_limit() {
         )],
     );
 }
+
+#[test]
+fn a_deadline_thread_has_no_cpu_of_its_own() {
+    let deadline = "§\"deadline\"\nruntime_us = 300";
+    refused(
+        LINUX,
+        &[(
+            &[edit("loop", "\"fifo\"\npriority = 80", deadline)],
+            "scheduler = \"deadline\" with a CPU of its own",
+            "set cpu = \"any\"",
+        )],
+    );
+}

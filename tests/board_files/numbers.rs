@@ -99,11 +99,14 @@ fn every_whole_number_has_its_range() {
                 "from 1",
             ),
             (
-                &[edit(
-                    "loop",
-                    "\"fifo\"\npriority = 80",
-                    "\"deadline\"\nruntime_us = §901",
-                )],
+                &[
+                    edit("loop", "cpu = 3", "cpu = \"any\""),
+                    edit(
+                        "loop",
+                        "\"fifo\"\npriority = 80",
+                        "\"deadline\"\nruntime_us = §901",
+                    ),
+                ],
                 "`runtime_us` is 901",
                 "from 1 to 900",
             ),
