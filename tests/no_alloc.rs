@@ -98,7 +98,7 @@ fn read(mut reader: Reader<'_>, done: &AtomicBool) -> u64 {
     let mut records = 0;
     loop {
         let last = done.load(Ordering::Acquire);
-        while let Some(record) = reader.next() {
+        while let Some(record) = reader.take() {
             black_box(record);
             records += 1;
         }
@@ -148,6 +148,7 @@ where
         rest_slots: config.run.slots(config.run.stop_time),
         output_failures: config.run.output_failures,
         ladder: LadderConfig::default(),
+        max_hold: config.io.max_hold(),
         drive: Drive::Fresh,
         plant: Plant::GoesOn,
     };

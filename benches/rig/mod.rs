@@ -17,6 +17,7 @@ use steadfast::cycle::image::{Angle, DigitalInputs, Inputs, MAX_POSITIONS, Outpu
 use steadfast::cycle::ports::{Act, Clock, Decide, Record, Sense, Tick};
 use steadfast::cycle::run::{Limit, Plant};
 use steadfast::cycle::timing::Timing;
+use steadfast::realtime::helper::Gate;
 use steadfast::realtime::runner::{self, Outcome, Parts, Request, StartError};
 use steadfast::telemetry::ring::{Discard, Reader, Ring};
 use steadfast::time::{Duration, Instant};
@@ -122,7 +123,7 @@ impl Act for Notes<'_> {
     fn act(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
         black_box(outputs);
         if tick.slot.is_multiple_of(512) {
-            while let Some(record) = self.reader.next() {
+            while let Some(record) = self.reader.take() {
                 black_box(record);
             }
         }
@@ -251,6 +252,7 @@ fn run<P, D, R, C>(
         ladder: config.ladder,
         requirement: config.requirement,
         limit: Limit::Cycles(cycles),
+        max_hold: config.io.max_hold(),
         plant: Plant::Waits,
     };
     let mut timing = Timing::new();
@@ -259,6 +261,7 @@ fn run<P, D, R, C>(
         timing: &mut timing,
         record,
         deadline_met: &mut |_: &Tick| {},
+        gate: &Gate::new(),
     };
     let outcome = match how {
         How::Measured => measured_loop(&request, parts, clock),

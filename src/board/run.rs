@@ -123,17 +123,16 @@ where
     let workspace = &mut *workspace;
     workspace.timing.clear();
     runner::prepare().map_err(RunError::Start)?;
-    // In a box, and in functions that are not inlined: what stands on the main
-    // thread's stack while the loop runs is locked.
-    let state = Box::new(state);
+    // In functions that are not inlined: what stands on the main thread's stack
+    // while the loop runs is locked.
     let finished = match (&config.simulation, options.pace) {
         (Some(simulation), Pace::Free) => {
-            simulated_free::<D>(config, simulation, law, state, options, workspace)?
+            simulated_free::<D>(config, simulation, law, &state, options, workspace)?
         }
         (Some(simulation), Pace::Real) => {
-            simulated_real::<D>(config, simulation, law, state, options, workspace)?
+            simulated_real::<D>(config, simulation, law, &state, options, workspace)?
         }
-        (None, Pace::Real) => linux_real::<D>(config, law, state, options, workspace)?,
+        (None, Pace::Real) => linux_real::<D>(config, law, &state, options, workspace)?,
         (None, Pace::Free) => return Err(RunError::FreeOnRealBoard),
     };
     let description = describe(&finished.state);
@@ -152,7 +151,7 @@ fn simulated_real<D>(
     config: &Config,
     simulation: &SimulationConfig,
     law: &D::Config,
-    state: Box<D::State>,
+    state: &D::State,
     options: &Options,
     workspace: &mut Workspace,
 ) -> Result<Finished<D::State>, RunError>
@@ -164,7 +163,7 @@ where
     let (devices, map) =
         Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
     let ports = Ports::new(devices, &config.io, &map);
-    let beat = Beat::<_, D>::new(ports, law, *state, config.heartbeat);
+    let beat = Beat::<_, D>::new(ports, law, state.clone(), config.heartbeat);
     let helpers = Helpers {
         edge_readers: Vec::new(),
         watchdog: None,
@@ -176,7 +175,7 @@ where
 fn linux_real<D>(
     config: &Config,
     law: &D::Config,
-    state: Box<D::State>,
+    state: &D::State,
     options: &Options,
     workspace: &mut Workspace,
 ) -> Result<Finished<D::State>, RunError>
@@ -187,7 +186,7 @@ where
 {
     let opened = Linux::open(config).map_err(RunError::Device)?;
     let ports = Ports::new(opened.devices, &config.io, &opened.map);
-    let beat = Beat::<_, D>::new(ports, law, *state, config.heartbeat);
+    let beat = Beat::<_, D>::new(ports, law, state.clone(), config.heartbeat);
     let helpers = Helpers {
         edge_readers: opened.edge_readers,
         watchdog: opened.watchdog,
@@ -345,17 +344,18 @@ fn simulated_free<D>(
     config: &Config,
     simulation: &SimulationConfig,
     law: &D::Config,
-    state: Box<D::State>,
+    state: &D::State,
     options: &Options,
     workspace: &mut Workspace,
 ) -> Result<Finished<D::State>, RunError>
 where
     D: Decide,
+    D::State: Clone,
 {
     let (devices, map) =
         Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
     let ports = Ports::new(devices, &config.io, &map);
-    let mut beat = Beat::<_, D>::new(ports, law, *state, config.heartbeat);
+    let mut beat = Beat::<_, D>::new(ports, law, state.clone(), config.heartbeat);
     let request = request(config, options);
     let mut clock = VirtualClock::new(simulation.cycle_cost);
     let parts = Parts {

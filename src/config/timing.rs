@@ -41,13 +41,13 @@ pub(super) fn read_loop(mut table: Table<'_>) -> Result<LoopConfig> {
         let priority = table.integer_or("priority", 1..=98, 80)? as u8;
         Scheduler::Fifo { priority }
     } else {
+        table.without("priority", "it goes with scheduler = \"fifo\"")?;
         if cpu != Cpu::Any {
             let what = "scheduler = \"deadline\" with a CPU of its own";
             let fix = "set cpu = \"any\" and give the unit an exclusive cpuset: \
                        the kernel does not pin deadline threads (sched(7))";
             return Err(table.error_at("scheduler", what, fix));
         }
-        table.without("priority", "it goes with scheduler = \"fifo\"")?;
         if cpu != Cpu::Any {
             let what = "scheduler = \"deadline\" with a CPU of its own";
             let fix = "set cpu = \"any\": the kernel does not pin deadline threads (sched(7)), give the unit an exclusive cpuset";

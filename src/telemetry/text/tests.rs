@@ -26,7 +26,8 @@ fn report() -> Report {
         version: "0.1.0",
         board: "sim".to_owned(),
         pace: Pace::Free,
-        contract: Contract::default(),
+        contract: Box::default(),
+        watchdog: None,
         cycles: Cycles {
             run: 3,
             skipped: 2,
@@ -51,7 +52,7 @@ fn report() -> Report {
             code: 0,
             reason: "done".to_owned(),
         },
-        timing,
+        timing: Box::new(timing),
     }
 }
 
