@@ -8,11 +8,13 @@
 
 #[path = "../benches/axes/mod.rs"]
 mod axes;
+#[path = "emulation/mod.rs"]
+mod emulation;
 mod no_alloc_trouble;
 
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -287,14 +289,7 @@ const CHILD: &str = "STEADFAST_LEAKY_CHILD";
 
 /// The test `name` of this program once more, alone in a process of its own.
 fn alone(name: &str) -> Output {
-    let program = std::env::current_exe().unwrap();
-    // qemu-user answers /proc/self/exe with the emulated program, which the
-    // kernel cannot start, and leaves this one to the kernel: the emulator.
-    let really = std::fs::read_link("/proc/thread-self/exe").unwrap();
-    let mut command = Command::new(&really);
-    if really != program {
-        command.arg(&program);
-    }
+    let mut command = emulation::start(&std::env::current_exe().unwrap());
     command
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env(CHILD, "1")

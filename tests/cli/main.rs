@@ -8,6 +8,8 @@
 
 mod arguments;
 mod boards;
+#[path = "../emulation/mod.rs"]
+mod emulation;
 mod json;
 mod signals;
 mod terminal;
@@ -61,13 +63,30 @@ impl Ended {
 
 /// The firmware with these arguments, nothing of it a terminal.
 fn command<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
-    let mut command = Command::new(STEADFAST);
+    let mut command = emulation::start(Path::new(STEADFAST));
     command
         .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
+}
+
+/// Says that the test of this thread is not run, and why: past the capture of
+/// the test harness, because a test that is not run must not look like one that
+/// passed.
+fn not_run(reason: &str) {
+    use std::io::Write;
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("a test");
+    // Nobody can be told that standard error is gone.
+    let _ = writeln!(std::io::stderr(), "test {name} ... not run: {reason}");
+}
+
+/// Why what a kernel must judge is not run here, if it is not.
+fn emulated() -> Option<&'static str> {
+    emulation::emulator()
+        .map(|_| "user-mode emulation: its terminal, users and limits are not the program's")
 }
 
 /// Runs the firmware with the words of `line` as its arguments.

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::{Ended, STEADFAST};
+use super::{Ended, STEADFAST, emulated, not_run};
 
 /// What starts every drawing of the live line: back to its start, and clear it
 /// (ECMA-48, EL).
@@ -11,6 +11,10 @@ const REDRAW: &str = "\r\x1b[K";
 /// Runs the firmware with `args` on a terminal of its own; `None`, with a word
 /// about it, where there is no `script` to give it one.
 fn on_a_terminal(args: &str) -> Option<Ended> {
+    if let Some(reason) = emulated() {
+        not_run(reason);
+        return None;
+    }
     let mut command = Command::new("script");
     command
         .args(["--quiet", "--return", "--command"])
@@ -20,7 +24,7 @@ fn on_a_terminal(args: &str) -> Option<Ended> {
     match command.output() {
         Ok(output) => Some(output.into()),
         Err(error) => {
-            eprintln!("not run: script of util-linux: {error}");
+            not_run(&format!("script of util-linux: {error}"));
             None
         }
     }

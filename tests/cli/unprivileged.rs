@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Ended, STEADFAST, Scratch, number, reason};
+use super::{Ended, STEADFAST, Scratch, emulated, not_run, number, reason};
 
 /// The user "nobody", by convention.
 const NOBODY: u32 = 65_534;
@@ -16,6 +16,10 @@ const MEMLOCK: u32 = 64 * 1024;
 /// Runs the firmware with `args` without privileges and with small limits;
 /// `None`, with a word about it, where that cannot be had.
 fn unprivileged(scratch: &Scratch, args: &[&str]) -> Option<Ended> {
+    if let Some(reason) = emulated() {
+        not_run(reason);
+        return None;
+    }
     let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o777));
     open(&scratch.0).expect("the test's own directory");
     // Where it was built, other users may not get to.
@@ -36,7 +40,7 @@ fn unprivileged(scratch: &Scratch, args: &[&str]) -> Option<Ended> {
     match command.output() {
         Ok(output) => Some(output.into()),
         Err(error) => {
-            eprintln!("not run: prlimit of util-linux: {error}");
+            not_run(&format!("prlimit of util-linux: {error}"));
             None
         }
     }
