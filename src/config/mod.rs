@@ -8,6 +8,7 @@
 //! keys are refused: a misspelt limit must not become a default.
 
 mod axis;
+mod channels;
 mod error;
 mod io;
 mod names;

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::Config;
+use super::error::ConfigError;
 use super::io::Io;
 use super::reader::{At, Result, Table, nearest};
 
@@ -37,6 +39,22 @@ impl Kind {
     }
 }
 
+/// The index of `name` among `names`, those of all `[header.NAME]`; else what is
+/// wrong with it, and how to put it right.
+fn find(names: &[&str], name: &str, header: &str) -> std::result::Result<usize, (String, String)> {
+    if let Some(index) = names.iter().position(|known| *known == name) {
+        return Ok(index);
+    }
+    let fix = match (names, nearest(names, name)) {
+        ([], _) => format!("add a table [{header}.{name}]"),
+        (names, Some(near)) => {
+            format!("did you mean \"{near}\"? There is: {}", names.join(", "))
+        }
+        (names, None) => format!("there is: {}", names.join(", ")),
+    };
+    Err((format!("there is no [{header}.{name}]"), fix))
+}
+
 /// The index of what `at` names among `names`, those of all `[header.NAME]`.
 pub(super) fn index_of(
     names: &[&str],
@@ -44,18 +62,21 @@ pub(super) fn index_of(
     header: &str,
     table: &Table<'_>,
 ) -> Result<usize> {
-    if let Some(index) = names.iter().position(|name| *name == at.value) {
-        return Ok(index);
-    }
-    let fix = match (names, nearest(names, at.value)) {
-        ([], _) => format!("add a table [{header}.{}]", at.value),
-        (names, Some(near)) => {
-            format!("did you mean \"{near}\"? There is: {}", names.join(", "))
-        }
-        (names, None) => format!("there is: {}", names.join(", ")),
-    };
-    let what = format!("there is no [{header}.{}]", at.value);
-    Err(table.source().error(&at.span, what, fix))
+    find(names, at.value, header).map_err(|(what, fix)| table.source().error(&at.span, what, fix))
+}
+
+/// The number of the channel `name`, as somebody asks for it who is not in the
+/// board file.
+pub(super) fn number_of(config: &Config, kind: Kind, name: &str) -> Result<u8> {
+    // No kind has more than 32.
+    find(&kind.names(&config.io), name, kind.header())
+        .map(|index| index as u8)
+        .map_err(|(what, fix)| ConfigError {
+            file: config.file.clone(),
+            place: None,
+            what,
+            fix,
+        })
 }
 
 /// The channel that `key` names.
