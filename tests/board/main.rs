@@ -31,6 +31,7 @@ mod pins;
 mod refused;
 mod servo;
 mod smoke;
+mod stops;
 mod work;
 
 use std::fmt;
@@ -236,6 +237,7 @@ fn run() -> Result<bool, Failure> {
         killed::TESTS,
         refused::TESTS,
         granted::TESTS,
+        stops::TESTS,
         moves::TESTS,
     ]
     .into_iter()
