@@ -27,6 +27,7 @@ mod guest;
 mod image;
 mod killed;
 mod moves;
+mod others;
 mod pins;
 mod refused;
 mod servo;
@@ -239,6 +240,7 @@ fn run() -> Result<bool, Failure> {
         granted::TESTS,
         stops::TESTS,
         moves::TESTS,
+        others::TESTS,
     ]
     .into_iter()
     .flatten()
