@@ -26,6 +26,7 @@ mod granted;
 mod guest;
 mod image;
 mod killed;
+mod memory;
 mod moves;
 mod others;
 mod pins;
@@ -234,6 +235,7 @@ fn run() -> Result<bool, Failure> {
     let chosen: Vec<&Test> = [
         smoke::TESTS,
         servo::TESTS,
+        memory::TESTS,
         firmware::TESTS,
         killed::TESTS,
         refused::TESTS,
