@@ -2,7 +2,8 @@
 //! the board's own watchdog resets it.
 
 use crate::boards::IMX8MP_EVK;
-use crate::firmware::{LIMIT, arm, boot, command, servo};
+use crate::firmware::boot;
+use crate::guest::{LIMIT, arm_and_move, command, servo};
 use crate::{Context, Failure, Test, require};
 
 pub(crate) const TESTS: &[Test] = &[Test {
@@ -17,7 +18,7 @@ const GONE_WITHIN: &str = "@@second 4";
 
 fn killed(context: &Context<'_>) -> Result<(), Failure> {
     let lines = IMX8MP_EVK.lines;
-    let script = servo()
+    let script = servo(&IMX8MP_EVK)
         + &command("--cycles 1000000")
         + " &
 firmware=$!
@@ -29,7 +30,7 @@ second=0
 while [ $second -lt 30 ]; do echo \"@@second $second\"; sleep 1; second=$((second + 1)); done
 ";
     let mut machine = boot(context, &script)?;
-    arm(&mut machine)?;
+    arm_and_move(&mut machine, &IMX8MP_EVK)?;
     machine.type_line("kill")?;
     machine.wait_for_line("@@killed", LIMIT)?;
     let killed = machine.pins.mark();
