@@ -78,6 +78,17 @@ pub(crate) fn board_file(
 /// the loop has one CPU to itself but for the servo that it waits for.
 pub(crate) const ONE_CPU: (&str, &str) = ("cpu = \"isolated\"", "cpu = 0");
 
+/// For the EVK, without its watchdog. That stays armed after a fault, and the
+/// guest's time leaps while it is idle: a board that waits for a test's next step
+/// would be reset, as it should be.
+pub(crate) const NO_WATCHDOG: (&str, &str) = (
+    "[watchdog]
+device = \"/dev/watchdog\"
+timeout_s = 2              # the board is reset 2 s after the last cycle in time
+",
+    "",
+);
+
 /// A boot with the firmware, this board file and the virtual servo.
 pub(crate) fn ready<'a>(
     context: &'a Context<'a>,
@@ -91,7 +102,8 @@ pub(crate) fn ready<'a>(
 }
 
 /// Shell lines that let the user of [`AS_USER`] open what the firmware opens.
-pub(crate) const OPEN_TO_ALL: &str = "chmod 666 /dev/gpiochip* /dev/spidev* /dev/cpu_dma_latency\n";
+pub(crate) const OPEN_TO_ALL: &str =
+    "chmod 666 /dev/gpiochip* /dev/spidev* /dev/watchdog /dev/cpu_dma_latency\n";
 
 /// Goes before a command that an ordinary user is to run. The number means
 /// nothing, but for not being root's.

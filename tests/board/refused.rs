@@ -83,7 +83,7 @@ const WITHOUT_DEVICES: [Start; 2] = [
     },
 ];
 
-const STARTS: [Start; 8] = [
+const STARTS: [Start; 9] = [
     Start {
         name: "a chip of this label is missing",
         before: "",
@@ -106,6 +106,15 @@ trap 'echo $base >/sys/class/gpio/unexport' EXIT",
         by: Root,
         expected: Failed {
             words: &["line 6 is in use by sysfs"],
+        },
+    },
+    Start {
+        name: "the watchdog belongs to root",
+        before: "chmod 600 /dev/watchdog; trap 'chmod 666 /dev/watchdog' EXIT",
+        change: None,
+        by: User,
+        expected: Failed {
+            words: &[".toml:", "/dev/watchdog", "cannot be opened", "EACCES"],
         },
     },
     Start {

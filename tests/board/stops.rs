@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::boards::{IMX8MP_EVK, Limits, Lines};
 use crate::emulator::Machine;
 use crate::guest::{
-    LIMIT, ONE_CPU, SHOW, SHOWN, arm, arm_and_move, board_file, healthy, ready, report_of, servo,
+    LIMIT, NO_WATCHDOG, ONE_CPU, SHOW, SHOWN, arm, arm_and_move, board_file, healthy, ready,
+    report_of, servo,
 };
 use crate::pins::{Edge, Mark};
 use crate::{Context, Failure, Test, require};
@@ -55,18 +56,19 @@ const SLOW_BRAKE: (&str, &str) = ("brake_engage_ms = 30", "brake_engage_ms = 100
 /// long enough to be hit: `/slow.toml` for those of coming up, `/reaction.toml`
 /// for the reaction to a fault.
 fn boot(context: &Context<'_>) -> Result<Machine, Failure> {
-    let text = board_file(context, &IMX8MP_EVK, &[ONE_CPU])?;
+    let text = board_file(context, &IMX8MP_EVK, &[ONE_CPU, NO_WATCHDOG])?;
     let slow = board_file(
         context,
         &IMX8MP_EVK,
         &[
             ONE_CPU,
+            NO_WATCHDOG,
             ("start_timeout_ms = 1000", "start_timeout_ms = 60000"),
             ("brake_release_ms = 30", "brake_release_ms = 60000"),
             SLOW_BRAKE,
         ],
     )?;
-    let reaction = board_file(context, &IMX8MP_EVK, &[ONE_CPU, SLOW_BRAKE])?;
+    let reaction = board_file(context, &IMX8MP_EVK, &[ONE_CPU, NO_WATCHDOG, SLOW_BRAKE])?;
     ready(context, &IMX8MP_EVK, &text)?
         .file("/slow.toml", 0o644, slow.as_bytes())
         .file("/reaction.toml", 0o644, reaction.as_bytes())
