@@ -260,6 +260,7 @@ fn run<P, D, R, C>(
         beat,
         timing: &mut timing,
         record,
+        buffers: None,
         deadline_met: &mut |_: &Tick| {},
         gate: &Gate::new(),
     };

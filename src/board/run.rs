@@ -17,6 +17,7 @@ use crate::device::gpio::{EdgeReader, KernelEvents};
 use crate::device::watchdog::Watchdog;
 use crate::realtime::contract::Contract;
 use crate::realtime::helper::{self, Gate};
+use crate::realtime::memory::Range;
 use crate::realtime::runner::{self, Outcome, Parts, Request, StartError, Usage};
 use crate::realtime::signals;
 use crate::sim::{VirtualClock, WiringError};
@@ -263,6 +264,7 @@ where
     D::Config: Sync,
     D::State: Clone + Send,
 {
+    let ring = Range::of(&workspace.ring);
     let (mut writer, reader) = workspace.ring.split();
     let (done, gate) = (AtomicBool::new(false), Gate::new());
     let request = request(config, options);
@@ -292,6 +294,7 @@ where
             beat: &mut beat,
             timing: &mut workspace.timing,
             record: &mut writer,
+            buffers: Some(ring),
             deadline_met: &mut |tick: &Tick| {
                 if let Some(feeder) = &mut feeder {
                     feeder.deadline_met(tick);
@@ -362,6 +365,7 @@ where
         beat: &mut beat,
         timing: &mut workspace.timing,
         record: &mut Discard,
+        buffers: None,
         deadline_met: &mut |_: &Tick| {},
         gate: &Gate::new(),
     };

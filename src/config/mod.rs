@@ -135,8 +135,15 @@ impl Config {
     ///
     /// # Errors
     /// The first thing that is wrong with it.
-    #[inline(never)]
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
+        let read = Self::read(file, text)?;
+        // Copied when the document is gone: what was read lies scattered above
+        // it, and would keep the heap as large as the document made it.
+        Ok(read.clone())
+    }
+
+    #[inline(never)]
+    fn read(file: &str, text: &str) -> Result<Self, ConfigError> {
         let source = Source { file, text };
         let document = DeTable::parse(text).map_err(|error| syntax(&source, &error))?;
         let mut root = Table::root(source, &document);
