@@ -27,7 +27,8 @@ const COMMANDS: &[(&str, How)] = &[
         Here,
     ),
     ("tests/run", Not("it is what runs this test")),
-    ("cargo test", Not("it is what runs this test")),
+    ("cargo test", Not("tests/run host runs it")),
+    ("cargo bench --bench cycle", Not("tests/run host runs it")),
     (
         "cross test --target aarch64-unknown-linux-gnu",
         Not("needs containers; tests/run cross runs it where they work"),
