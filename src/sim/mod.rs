@@ -1,8 +1,9 @@
 //! A simulated board: motors, heaters, and the chips that see and drive them.
 //!
-//! The chips are modelled at the level of their registers and frames, from
-//! their datasheets and apart from the drivers, so the shipped drivers run
-//! against them unchanged and a mistake in either half shows. All chips of a
+//! The chips are modelled at the level of their registers and frames, so the
+//! shipped drivers run against them unchanged. Drivers and models share their
+//! authors: a slip in one of them shows, a datasheet misread stands in both, and
+//! only a real chip can tell. All chips of a
 //! board share one plant: the converter drives the motor whose shaft the
 //! encoder reads.
 //!

@@ -1,6 +1,6 @@
 //! The drivers against the simulated chips, and the plant against mechanics.
 //!
-//! Drivers and chips were written apart, from the datasheets; here they meet.
+//! Frames are given as bytes on either side; here the two sides meet.
 
 mod board;
 mod converters;
