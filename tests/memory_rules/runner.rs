@@ -56,9 +56,14 @@ const HELPER: &str = "--helper";
 const NOT_RUN: u8 = 77;
 const NOT_RUN_MARK: &str = "not run: ";
 
-/// A command that starts this program anew.
+/// A command that starts this program anew. Where no emulator is in the way it
+/// is named by the kernel's own link, which another user can follow into a folder
+/// that is closed to it.
 fn this_program() -> Command {
-    emulation::start(&std::env::current_exe().expect("/proc is mounted"))
+    match emulation::emulator() {
+        Some(_) => emulation::start(&std::env::current_exe().expect("/proc is mounted")),
+        None => Command::new("/proc/self/exe"),
+    }
 }
 
 /// A command that runs the helper `name` in a process of its own.
