@@ -8,6 +8,7 @@
 //! cargo bench --bench board -- --twice         boots twice; fails on any difference
 //! cargo bench --bench board -- --accept        makes what is found the baseline
 //!     --cycles IDLE,LOADED                     cycles of each run
+//!     --from FILE                              judges a kept console, boots nothing
 //! ```
 //!
 //! What is run and how to read it is in `benches/BOARD.md`. Results also go to
@@ -48,10 +49,12 @@ mod verdict;
 mod work;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 
 use guest::{Cycles, Ready};
+use steadfast::realtime::scheduler;
 // Where the board tier's modules look for them.
 pub(crate) use host::{Context, Failure, Host};
 
@@ -61,6 +64,7 @@ struct Arguments {
     accept: bool,
     twice: bool,
     cycles: Cycles,
+    from: Option<PathBuf>,
 }
 
 fn arguments() -> Result<Arguments, Failure> {
@@ -69,9 +73,10 @@ fn arguments() -> Result<Arguments, Failure> {
         accept: false,
         twice: false,
         cycles: Cycles {
-            idle: 5_000,
-            loaded: 2_000,
+            idle: 3_000,
+            loaded: 1_000,
         },
+        from: None,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -81,6 +86,10 @@ fn arguments() -> Result<Arguments, Failure> {
             "--check" => found.check = true,
             "--accept" => found.accept = true,
             "--twice" => found.twice = true,
+            "--from" => {
+                let file = words.next().map(PathBuf::from);
+                found.from = Some(file.ok_or_else(|| Failure::new("--from wants a file"))?);
+            }
             "--cycles" => {
                 let both = words.next().unwrap_or_default();
                 let number = |text: &str| text.parse().ok().filter(|n| (1..=20_000).contains(n));
@@ -112,7 +121,10 @@ fn run() -> Result<bool, Failure> {
     let arguments = arguments()?;
     let host = Host::prepare()?;
     let ready = Ready::make(&host)?;
-    let lines = boot(&host, &ready, &arguments)?;
+    let lines = match &arguments.from {
+        Some(file) => kept(file)?,
+        None => boot(&host, &ready, &arguments)?,
+    };
     let all = measure::figures(&ready, &lines)?;
     let (goals, ratios) = verdict::judge(&all)?;
 
@@ -149,9 +161,19 @@ fn run() -> Result<bool, Failure> {
     Ok(worse.is_empty())
 }
 
+/// The lines of a console that an earlier run has kept.
+fn kept(file: &Path) -> Result<Vec<String>, Failure> {
+    let text = host::read(file)?;
+    let text = String::from_utf8_lossy(&text);
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
 /// Boots once, or twice side by side, and compares every line of the guest.
 fn boot(host: &Host, ready: &Ready, arguments: &Arguments) -> Result<Vec<String>, Failure> {
-    let once = |name: &str| {
+    let once = |name: &str, cpu: usize| {
+        // The emulator inherits it. Its two threads on one CPU do not run at the
+        // same time, which its count of instructions does not always survive.
+        scheduler::pin_to(cpu).map_err(|error| Failure::new(error.to_string()))?;
         let context = Context::new(host);
         let result = guest::measure(&context, ready, arguments.cycles);
         let file = host.output.join(name);
@@ -160,12 +182,16 @@ fn boot(host: &Host, ready: &Ready, arguments: &Arguments) -> Result<Vec<String>
             Failure::new(format!("{failure} (the console is in {})", file.display()))
         })
     };
+    let allowed = scheduler::affinity()
+        .map_err(|errno| Failure::new(format!("the CPUs of this process: {errno}")))?;
+    let first_cpu = allowed.iter().next().unwrap_or(0);
+    let last_cpu = allowed.iter().next_back().unwrap_or(first_cpu);
     if !arguments.twice {
-        return once("board.console");
+        return once("board.console", last_cpu);
     }
     let (first, second) = thread::scope(|scope| {
-        let second = scope.spawn(|| once("board-again.console"));
-        let first = once("board.console");
+        let second = scope.spawn(|| once("board-again.console", first_cpu));
+        let first = once("board.console", last_cpu);
         (first, second.join())
     });
     let second = second.map_err(|_| Failure::new("the second boot panicked"))??;

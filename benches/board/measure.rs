@@ -167,7 +167,6 @@ fn of(program: Program, parts: &Parts, ready: &Ready) -> Result<Figures, Failure
             Ok(Hits::parse(lines.unwrap_or(&[]), program.threads()))
         };
         Ok::<_, Failure>(Counted {
-            cycles,
             calls: hits("calls")?,
             requests: hits("requests")?,
         })

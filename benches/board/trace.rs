@@ -78,7 +78,6 @@ pub(crate) struct Calls {
 /// One run with both counts.
 #[derive(Debug)]
 pub(crate) struct Counted {
-    pub(crate) cycles: u32,
     pub(crate) calls: Hits,
     pub(crate) requests: Hits,
 }
@@ -94,23 +93,29 @@ pub(crate) fn calls(short: &Counted, long: &Counted) -> Result<Calls, Failure> {
     let [Some(short_loop), Some(long_loop)] = threads else {
         return Err(none());
     };
-    let cycles = f64::from(long.cycles - short.cycles);
     let of_loop = |hits: &Hits, thread| hits.0.get(&thread).cloned().unwrap_or_default();
     let total = |hits: &Hits| -> u64 { hits.0.values().flat_map(BTreeMap::values).sum() };
     let sum = |keys: &BTreeMap<String, u64>| -> u64 { keys.values().sum() };
+    let (short_calls, long_calls) = (
+        of_loop(&short.calls, short_loop),
+        of_loop(&long.calls, long_loop),
+    );
+    let count = |keys: &BTreeMap<String, u64>, key: &str| keys.get(key).copied().unwrap_or(0);
+    // A program may run more cycles than it was asked for, to come to rest, and
+    // not always the same number; each has one sleep.
+    let sleeps = [&short_calls, &long_calls].map(|keys| count(keys, CLOCK_NANOSLEEP));
+    require(sleeps[1] > sleeps[0], || {
+        format!("{sleeps:?} sleeps in the two runs: the second was to be longer")
+    })?;
+    let cycles = (sleeps[1] - sleeps[0]) as f64;
     let difference = |long: u64, short: u64| {
         require(long >= short, || {
             format!("{long} calls in the longer run, {short} in the shorter")
         })
         .map(|()| (long - short) as f64 / cycles)
     };
-    let (short_calls, long_calls) = (
-        of_loop(&short.calls, short_loop),
-        of_loop(&long.calls, long_loop),
-    );
     let per_cycle = difference(sum(&long_calls), sum(&short_calls))?;
     let all = difference(total(&long.calls), total(&short.calls))?;
-    let count = |keys: &BTreeMap<String, u64>, key: &str| keys.get(key).copied().unwrap_or(0);
     let mut by_name = BTreeMap::new();
     by_name.insert(
         "clock_nanosleep".to_owned(),

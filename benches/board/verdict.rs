@@ -128,7 +128,7 @@ pub(crate) fn judge(all: &[Figures]) -> Result<(Vec<Goal>, Ratios), Failure> {
         }
     }
     let beyond = firmware.calls.per_cycle - ALLOWED_CALLS;
-    // The difference of two counts over 500 cycles: exact to a third digit.
+    // Whole numbers of calls were divided: the rest is the division's.
     let beyond = (beyond * 1e6).round() / 1e6;
     goals.extend([
         Goal::new(
