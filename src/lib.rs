@@ -1,6 +1,143 @@
 //! A real-time controller for embedded Linux on ARM: locked into memory,
-//! allocation-free, one cycle every millisecond.
+//! allocation-free, one cycle every millisecond, and the proof of it at every
+//! start and in every cycle.
+//!
+//! A library and a firmware at once. The library gives the parts; the binary
+//! `steadfast` is the firmware made of them, for servo axes. Another control law
+//! is one implementation of [`Decide`](cycle::ports::Decide), and the rest stays.
+//!
+//! # One cycle
+//!
+//! ```text
+//!       +---------------- every period, on the real-time thread ----------------+
+//!  wait until release -> sense -> decide -> act -> record --ring--> reporter    |
+//!       +-----------------------------------------------------------------------+
+//! ```
+//!
+//! - `sense` fills a process image that is `Copy`. A reading that failed stands
+//!   in it as the error it is: nothing can skip `act`.
+//! - `decide` is pure: configuration, state, inputs and time in, outputs out.
+//! - `act` writes every output, whatever fails.
+//! - `record` puts one record of fixed size into a ring. When the ring is full
+//!   the record is dropped and counted; the loop waits for nobody.
+//!
+//! The schedule is absolute and keeps its phase for ever. Slots that were missed
+//! are skipped and counted, never run as a burst: slots run and slots skipped
+//! are together the time in periods.
+//!
+//! # The house
+//!
+//! ```text
+//!  the core: no_std, no alloc, no unsafe, reads no clock
+//!    time        Instant and Duration in nanoseconds
+//!    control     laws: PID, filters, trajectory; configuration apart from state
+//!    cycle       one period: sense -> decide -> act -> record; schedule, overrun
+//!    axis        a servo axis: CiA 402 states, limits, safe outputs
+//!    driver      chips over embedded-hal: AS5047P, MCP4922, MCP3208
+//!    sim         motor, heater and the same chips at register level, with faults
+//!
+//!  the Linux half: feature "linux"
+//!    sys         the only unsafe code: each system call and ioctl once, typed
+//!    realtime    this process made real-time: memory, stack, allocator,
+//!                scheduler, clock, contract, runner
+//!    device      kernel devices: SPI as embedded-hal, GPIO, watchdog
+//!    telemetry   ring, reporter thread, report
+//!    config      board.toml -> Config; every error says file, line and fix
+//!    board       composes a Config into ports: simulated or Linux
+//!    command     run, check, doctor
+//! ```
+//!
+//! The rules, each of them tested:
+//!
+//! - Imports point up this list only: a room knows those above it and none
+//!   below. `cycle` names no chip and no axis, a control law never sees a device.
+//! - `unsafe` stays in `sys`, with its reason on each block.
+//! - The core builds without the standard library and for bare metal.
+//! - From the seal on, nothing allocates on the real-time thread.
+//!
+//! # Where to begin
+//!
+//! | to | read |
+//! |---|---|
+//! | write a control law | [`cycle::ports::Decide`], [`cycle::image`], `examples/two_point.rs` |
+//! | run one on a board | [`board::run`], [`config::Config`] |
+//! | know what is promised and judged | [`realtime::contract`] |
+//! | know what a late cycle leads to | [`cycle::overrun`] |
+//! | use the kernel's SPI and GPIO without allocating | [`device`] |
+//! | add a chip | [`driver`], and its other half in [`sim`] |
+//!
+//! # Example
+//!
+//! A lamp that is lit while a button is pressed, for 300 cycles on the simulated
+//! board. The virtual clock never waits; [`Pace::Real`](telemetry::report::Pace)
+//! would make the thread real-time first.
+//!
+#![cfg_attr(feature = "linux", doc = "```")]
+#![cfg_attr(not(feature = "linux"), doc = "```ignore")]
+//! use steadfast::board::{self, Description, Options};
+//! use steadfast::config::Config;
+//! use steadfast::cycle::image::{Inputs, Outputs};
+//! use steadfast::cycle::ports::{Decide, Directive, Tick};
+//! use steadfast::cycle::run::Limit;
+//! use steadfast::telemetry::report::Pace;
+//!
+//! struct Lamp;
+//!
+//! struct Channels {
+//!     button: u8,
+//!     lamp: u8,
+//! }
+//!
+//! impl Decide for Lamp {
+//!     type Config = Channels;
+//!     /// Whether it is lit.
+//!     type State = bool;
+//!
+//!     fn decide(at: &Channels, lit: &mut bool, inputs: &Inputs, tick: &Tick) -> Outputs {
+//!         // A button that cannot be read counts as pressed.
+//!         let pressed = inputs.digital.map_or(true, |all| all.was_active(at.button));
+//!         *lit = pressed && tick.directive == Directive::Run;
+//!         let mut outputs = Outputs::default();
+//!         outputs.set(at.lamp, *lit);
+//!         outputs
+//!     }
+//!
+//!     fn at_rest(_: &Channels, lit: &bool) -> bool {
+//!         !*lit
+//!     }
+//! }
+//!
+//! let config = Config::simulated();
+//! let channels = Channels {
+//!     button: config.input("emergency_stop")?,
+//!     lamp: config.output("fault_lamp")?,
+//! };
+//! let options = Options {
+//!     limit: Limit::Cycles(300),
+//!     pace: Pace::Free,
+//!     live: false,
+//! };
+//! let report = board::run::<Lamp>(&config, &channels, false, &options, |_| {
+//!     Description::default()
+//! })?;
+//! assert_eq!((report.cycles.run, report.cycles.skipped), (300, 0));
+//! assert_eq!(report.exit.code, 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `linux` | yes | the Linux half and the firmware. Without it the crate is the core alone: `no_std`, without `alloc`, with `embedded-hal`, `heapless` and `libm` as its dependencies |
 #![cfg_attr(not(any(test, feature = "linux")), no_std)]
+#![cfg_attr(
+    not(feature = "linux"),
+    allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "the map names the Linux half, which is not there"
+    )
+)]
 
 pub mod axis;
 pub mod control;

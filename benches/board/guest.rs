@@ -28,12 +28,14 @@ pub(crate) const DIAGNOSIS_EVERY: u32 = 100;
 const LIMIT: Duration = Duration::from_secs(900);
 
 /// The levels of a healthy machine: break contacts closed, reset not pressed.
-const HEALTHY: [(u8, bool); 4] = [
-    (IMX8MP_EVK.lines.emergency_stop, true),
-    (IMX8MP_EVK.lines.positive_limit, true),
-    (IMX8MP_EVK.lines.negative_limit, true),
-    (IMX8MP_EVK.lines.reset, false),
-];
+fn healthy(board: &Board) -> Vec<(u8, bool)> {
+    let lines = board.lines;
+    let mut levels = vec![(lines.emergency_stop, true), (lines.reset, false)];
+    if let Some(limits) = lines.limits {
+        levels.extend([(limits.positive, true), (limits.negative, true)]);
+    }
+    levels
+}
 
 /// What is put into the guest, made once for all boots.
 pub(crate) struct Ready {
@@ -84,7 +86,7 @@ pub(crate) fn measure(
         .file("/hackbench", 0o755, &ready.hackbench)
         .file("/lib/libnuma.so.1", 0o755, &ready.numa)
         .file("/board.toml", 0o644, ready.board_file.as_bytes())
-        .start(&HEALTHY, &script(cycles))?
+        .start(&healthy(ready.board), &script(cycles))?
         .finish(LIMIT)?;
     Ok(finished.lines)
 }

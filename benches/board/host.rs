@@ -42,13 +42,20 @@ pub(crate) fn require(condition: bool, words: impl FnOnce() -> String) -> Result
     }
 }
 
+/// What a board boots: of the board tier's kernels, the one that is measured.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kernel {
+    /// PREEMPT_RT.
+    Realtime,
+}
+
 /// Folders with what is booted and measured.
 #[derive(Debug)]
 pub(crate) struct Host {
     /// The package's root folder.
     pub(crate) source: PathBuf,
     /// The unpacked PREEMPT_RT kernel package.
-    pub(crate) kernel: PathBuf,
+    realtime: PathBuf,
     /// Unpacked rt-tests.
     pub(crate) tools: PathBuf,
     /// Static aarch64 binaries.
@@ -73,7 +80,7 @@ impl Host {
         })?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let folders: Vec<PathBuf> = text.lines().map(PathBuf::from).collect();
-        let [kernel, tools, guest] = &folders[..] else {
+        let [realtime, tools, guest] = &folders[..] else {
             return Err(Failure::new(format!(
                 "tests/setup/bench did not print three folders: '{text}'"
             )));
@@ -83,7 +90,7 @@ impl Host {
         let output = target.parent().unwrap_or(target).join("bench");
         fs::create_dir_all(&output)?;
         Ok(Self {
-            kernel: kernel.clone(),
+            realtime: realtime.clone(),
             tools: tools.clone(),
             guest: guest.clone(),
             source,
@@ -91,8 +98,15 @@ impl Host {
         })
     }
 
-    pub(crate) fn read_kernel_file(&self, path: &str) -> Result<Vec<u8>, Failure> {
-        read(&self.kernel.join(path))
+    /// Where everything of `kernel` is.
+    pub(crate) fn kernel(&self, kernel: Kernel) -> &Path {
+        match kernel {
+            Kernel::Realtime => &self.realtime,
+        }
+    }
+
+    pub(crate) fn read_kernel_file(&self, kernel: Kernel, path: &str) -> Result<Vec<u8>, Failure> {
+        read(&self.kernel(kernel).join(path))
     }
 
     pub(crate) fn read_tool(&self, path: &str) -> Result<Vec<u8>, Failure> {

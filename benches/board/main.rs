@@ -56,7 +56,7 @@ use std::thread;
 use guest::{Cycles, Ready};
 use steadfast::realtime::scheduler;
 // Where the board tier's modules look for them.
-pub(crate) use host::{Context, Failure, Host};
+pub(crate) use host::{Context, Failure, Host, Kernel};
 
 /// What is asked for on the command line.
 struct Arguments {

@@ -267,7 +267,9 @@ impl Axis {
         let error = setpoint.position_rad - position;
         state.tracking_error_rad = error;
         if state.machine == State::OperationEnabled {
-            state.error_max_rad = state.error_max_rad.max(error.abs());
+            if error.abs() > state.error_max_rad {
+                state.error_max_rad = error.abs();
+            }
             state.error_squares += error * error;
             state.error_count += 1;
         }

@@ -219,7 +219,7 @@ impl Feedback {
         state.angle = angle;
         self.place(state);
         let slots_f = f64::from(slots);
-        if way.unsigned_abs() as f64 > self.units_per_slot * slots_f + JITTER_UNITS {
+        if (way as f64).abs() > self.units_per_slot * slots_f + JITTER_UNITS {
             self.set_velocity(state, 0.0);
             state.healthy = false;
             return Reading::Failed(Fault::FeedbackJump);

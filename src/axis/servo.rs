@@ -105,6 +105,9 @@ pub struct ServoState {
     armed: bool,
     /// Whether the start of the program has yet to arm the axes.
     arms_at_start: bool,
+    /// The first axis with a fault after the last cycle. Kept, because it is
+    /// asked for three times a cycle and axes change only there.
+    fault: Option<(u8, Fault)>,
 }
 
 /// Channels that are in use, one bit each.
@@ -209,6 +212,7 @@ impl Servo {
             axes: self.axes.iter().map(Axis::initial).collect(),
             armed: false,
             arms_at_start: self.arm == Arm::AtStart,
+            fault: None,
         }
     }
 
@@ -291,9 +295,14 @@ impl Decide for Servo {
             None if state.armed => Request::Operate,
             None => Request::Stop,
         };
-        for (axis, state) in config.axes.iter().zip(&mut state.axes) {
+        let mut fault = None;
+        for ((axis, state), number) in config.axes.iter().zip(&mut state.axes).zip(0_u8..) {
             axis.step(state, request, inputs, tick, &mut outputs);
+            if fault.is_none() {
+                fault = state.fault().map(|fault| (number, fault));
+            }
         }
+        state.fault = fault;
         if let Some(lamp) = config.fault_lamp {
             outputs.set(lamp, state.fault().is_some());
         }
@@ -343,15 +352,15 @@ impl ServoState {
     }
 
     /// The first axis with a fault, from 0, and the fault.
-    pub fn fault(&self) -> Option<(u8, Fault)> {
-        let mut numbered = self.axes.iter().zip(0_u8..);
-        numbered.find_map(|(axis, number)| axis.fault().map(|fault| (number, fault)))
+    pub const fn fault(&self) -> Option<(u8, Fault)> {
+        self.fault
     }
 
     /// The largest distance of any axis from its setpoint so far in Operation
     /// enabled, rad.
     pub fn tracking_error_max_rad(&self) -> f64 {
         let errors = self.axes.iter().map(AxisState::tracking_error_max_rad);
-        errors.fold(0.0, f64::max)
+        // Not `f64::max`, which looks for NaN: there is none.
+        errors.fold(0.0, |most, error| if error > most { error } else { most })
     }
 }

@@ -14,6 +14,7 @@ use crate::device::gpio::{
     KernelLines, LineId, OutputLine, OutputLines, Wanted,
 };
 use crate::device::spi::{SpiConfig, Spidev, irq};
+use crate::device::watchdog::Watchdog;
 use crate::driver::{as5047p, mcp3208, mcp4922};
 use crate::sys::emergency;
 use crate::time::Instant;
@@ -38,6 +39,8 @@ pub struct Opened {
     pub map: SpiMap,
     /// To be run by helper threads.
     pub edge_readers: Vec<EdgeReader<KernelEvents>>,
+    /// The armed watchdog, where the board file asks for one.
+    pub watchdog: Option<Watchdog>,
 }
 
 impl Linux {
@@ -68,6 +71,14 @@ impl Linux {
             // The board file has at most as many.
             let _ = linux.spi.push(spi);
         }
+        // Last: from here on somebody has to feed it.
+        let watchdog = config.watchdog.as_ref().map(|wanted| {
+            let path = Path::new(&wanted.device);
+            Watchdog::open(path, wanted.timeout_s).map_err(|error| {
+                config.device_error(wanted.place, &error.explain(path).to_string())
+            })
+        });
+        let watchdog = watchdog.transpose()?;
         let index =
             |spi: Option<usize>| spi.expect("checked: a real board's channels name a device");
         let map = SpiMap {
@@ -79,6 +90,7 @@ impl Linux {
             devices: linux,
             map,
             edge_readers,
+            watchdog,
         })
     }
 

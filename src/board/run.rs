@@ -14,14 +14,17 @@ use crate::cycle::ports::{Decide, Tick};
 use crate::cycle::run::{End, Limit, Plant, Summary};
 use crate::cycle::timing::Timing;
 use crate::device::gpio::{EdgeReader, KernelEvents};
+use crate::device::watchdog::Watchdog;
 use crate::realtime::contract::Contract;
 use crate::realtime::helper::{self, Gate};
+use crate::realtime::memory::Range;
 use crate::realtime::runner::{self, Outcome, Parts, Request, StartError, Usage};
 use crate::realtime::signals;
 use crate::sim::{VirtualClock, WiringError};
-use crate::telemetry::report::{AxisReport, Cycles, Exit, Memory, Pace, Report};
+use crate::telemetry::report::{AxisReport, Cycles, Exit, Memory, Pace, Report, WatchdogReport};
 use crate::telemetry::reporter;
 use crate::telemetry::ring::{Discard, Ring};
+use crate::time::Duration;
 
 /// How to run.
 #[derive(Copy, Clone, Debug)]
@@ -121,17 +124,16 @@ where
     let workspace = &mut *workspace;
     workspace.timing.clear();
     runner::prepare().map_err(RunError::Start)?;
-    // In a box, and in functions that are not inlined: what stands on the main
-    // thread's stack while the loop runs is locked.
-    let state = Box::new(state);
+    // In functions that are not inlined: what stands on the main thread's stack
+    // while the loop runs is locked.
     let finished = match (&config.simulation, options.pace) {
         (Some(simulation), Pace::Free) => {
-            simulated_free::<D>(config, simulation, law, state, options, workspace)?
+            simulated_free::<D>(config, simulation, law, &state, options, workspace)?
         }
         (Some(simulation), Pace::Real) => {
-            simulated_real::<D>(config, simulation, law, state, options, workspace)?
+            simulated_real::<D>(config, simulation, law, &state, options, workspace)?
         }
-        (None, Pace::Real) => linux_real::<D>(config, law, state, options, workspace)?,
+        (None, Pace::Real) => linux_real::<D>(config, law, &state, options, workspace)?,
         (None, Pace::Free) => return Err(RunError::FreeOnRealBoard),
     };
     let description = describe(&finished.state);
@@ -150,7 +152,7 @@ fn simulated_real<D>(
     config: &Config,
     simulation: &SimulationConfig,
     law: &D::Config,
-    state: Box<D::State>,
+    state: &D::State,
     options: &Options,
     workspace: &mut Workspace,
 ) -> Result<Finished<D::State>, RunError>
@@ -162,15 +164,19 @@ where
     let (devices, map) =
         Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
     let ports = Ports::new(devices, &config.io, &map);
-    let beat = Beat::<_, D>::new(ports, law, *state, config.heartbeat);
-    real(config, beat, Vec::new(), options, workspace)
+    let beat = Beat::<_, D>::new(ports, law, state.clone(), config.heartbeat);
+    let helpers = Helpers {
+        edge_readers: Vec::new(),
+        watchdog: None,
+    };
+    real(config, beat, helpers, options, workspace)
 }
 
 #[inline(never)]
 fn linux_real<D>(
     config: &Config,
     law: &D::Config,
-    state: Box<D::State>,
+    state: &D::State,
     options: &Options,
     workspace: &mut Workspace,
 ) -> Result<Finished<D::State>, RunError>
@@ -181,8 +187,12 @@ where
 {
     let opened = Linux::open(config).map_err(RunError::Device)?;
     let ports = Ports::new(opened.devices, &config.io, &opened.map);
-    let beat = Beat::<_, D>::new(ports, law, *state, config.heartbeat);
-    real(config, beat, opened.edge_readers, options, workspace)
+    let beat = Beat::<_, D>::new(ports, law, state.clone(), config.heartbeat);
+    let helpers = Helpers {
+        edge_readers: opened.edge_readers,
+        watchdog: opened.watchdog,
+    };
+    real(config, beat, helpers, options, workspace)
 }
 
 fn request<'c>(config: &'c Config, options: &Options) -> Request<'c> {
@@ -195,6 +205,7 @@ fn request<'c>(config: &'c Config, options: &Options) -> Request<'c> {
         ladder: config.ladder,
         requirement: config.requirement,
         limit: options.limit,
+        max_hold: config.io.max_hold(),
         plant: if waits { Plant::Waits } else { Plant::GoesOn },
     }
 }
@@ -204,12 +215,46 @@ struct Finished<S> {
     state: S,
     records_dropped: u64,
     stopped_by: Option<signals::StopSignal>,
+    watchdog: Option<WatchdogReport>,
+}
+
+/// What a real board has beside its devices.
+struct Helpers {
+    edge_readers: Vec<EdgeReader<KernelEvents>>,
+    watchdog: Option<Watchdog>,
+}
+
+/// Feeds the watchdog from completed deadlines, four times within its timeout.
+struct Feeder {
+    watchdog: Watchdog,
+    slots: u64,
+    next_slot: u64,
+}
+
+impl Feeder {
+    fn new(watchdog: Watchdog, period: Duration) -> Self {
+        let quarter = Duration::from_millis(u64::from(watchdog.facts().timeout_s) * 250);
+        Self {
+            watchdog,
+            slots: (quarter / period).max(1),
+            next_slot: 0,
+        }
+    }
+
+    #[inline]
+    fn deadline_met(&mut self, tick: &Tick) {
+        if tick.slot >= self.next_slot {
+            self.next_slot = tick.slot + self.slots;
+            // A watchdog that cannot be fed does what it is there for.
+            let _ = self.watchdog.feed();
+        }
+    }
 }
 
 fn real<V, D>(
     config: &Config,
     mut beat: Beat<'_, Ports<V>, D>,
-    edge_readers: Vec<EdgeReader<KernelEvents>>,
+    helpers: Helpers,
     options: &Options,
     workspace: &mut Workspace,
 ) -> Result<Finished<D::State>, RunError>
@@ -219,9 +264,13 @@ where
     D::Config: Sync,
     D::State: Clone + Send,
 {
+    let ring = Range::of(&workspace.ring);
     let (mut writer, reader) = workspace.ring.split();
     let (done, gate) = (AtomicBool::new(false), Gate::new());
     let request = request(config, options);
+    let mut feeder = helpers
+        .watchdog
+        .map(|watchdog| Feeder::new(watchdog, config.run.period));
     let refused = |error: std::io::Error| RunError::Helper(error.raw_os_error().unwrap_or(0));
     let (outcome, records_dropped) = thread::scope(|scope| {
         // However this scope is left, the helpers must end, or it never is.
@@ -233,7 +282,7 @@ where
             reporter::run(reader, done, live, period, watched)
         })
         .map_err(refused)?;
-        for mut edges in edge_readers {
+        for mut edges in helpers.edge_readers {
             helper::spawn(scope, "edges", HELPER_STACK, gate, move || {
                 // A reader that fails leaves its latch abandoned, and the loop
                 // goes on by levels.
@@ -245,7 +294,12 @@ where
             beat: &mut beat,
             timing: &mut workspace.timing,
             record: &mut writer,
-            deadline_met: &mut |_: &Tick| {},
+            buffers: Some(ring),
+            deadline_met: &mut |tick: &Tick| {
+                if let Some(feeder) = &mut feeder {
+                    feeder.deadline_met(tick);
+                }
+            },
             gate,
         };
         let outcome = runner::run(&request, parts).map_err(RunError::Start)?;
@@ -253,12 +307,29 @@ where
         let dropped = reporter.join().unwrap_or(0);
         Ok::<_, RunError>((outcome, dropped))
     })?;
+    let watchdog = feeder
+        .as_ref()
+        .map(|feeder| WatchdogReport::from(feeder.watchdog.facts()));
+    if let (Some(feeder), true) = (feeder, in_order(&outcome)) {
+        // One that cannot be stopped resets a board whose outputs are safe.
+        let _ = feeder.watchdog.close();
+    }
     Ok(Finished {
         outcome,
         state: beat.state,
         records_dropped,
         stopped_by: signals::stop_requested(),
+        watchdog,
     })
+}
+
+/// Whether a run ended in order, or did not begin: then nobody needs the
+/// watchdog any more. After a fault it stays armed, so that the board is reset
+/// unless somebody takes over in time.
+fn in_order(outcome: &Outcome) -> bool {
+    outcome
+        .ran
+        .is_none_or(|ran| matches!(ran.end, End::Finished | End::Stopped) && ran.safe.is_ok())
 }
 
 /// Ends the helper threads when it goes.
@@ -276,23 +347,25 @@ fn simulated_free<D>(
     config: &Config,
     simulation: &SimulationConfig,
     law: &D::Config,
-    state: Box<D::State>,
+    state: &D::State,
     options: &Options,
     workspace: &mut Workspace,
 ) -> Result<Finished<D::State>, RunError>
 where
     D: Decide,
+    D::State: Clone,
 {
     let (devices, map) =
         Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
     let ports = Ports::new(devices, &config.io, &map);
-    let mut beat = Beat::<_, D>::new(ports, law, *state, config.heartbeat);
+    let mut beat = Beat::<_, D>::new(ports, law, state.clone(), config.heartbeat);
     let request = request(config, options);
     let mut clock = VirtualClock::new(simulation.cycle_cost);
     let parts = Parts {
         beat: &mut beat,
         timing: &mut workspace.timing,
         record: &mut Discard,
+        buffers: None,
         deadline_met: &mut |_: &Tick| {},
         gate: &Gate::new(),
     };
@@ -302,6 +375,7 @@ where
         state: beat.state,
         records_dropped: 0,
         stopped_by: signals::stop_requested(),
+        watchdog: None,
     })
 }
 
@@ -319,6 +393,7 @@ fn report<D: Decide>(
         state,
         records_dropped,
         stopped_by,
+        watchdog,
     } = finished;
     let fault = D::fault(law, &state).map(|code| {
         description
@@ -345,6 +420,7 @@ fn report<D: Decide>(
         memory: memory(&outcome.usage, pace),
         contract: outcome.contract,
         axes: description.axes,
+        watchdog,
         exit,
         timing: Box::new(timing.clone()),
     }

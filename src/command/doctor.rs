@@ -21,7 +21,7 @@ pub(super) fn main(board: Option<&Path>) -> Result<u8, Failure> {
     let config = board
         .map(Config::load)
         .transpose()
-        .map_err(|error| Failure::new(BAD_INPUT, &error))?;
+        .map_err(|error| Failure::in_file(BAD_INPUT, &error))?;
     let wanted = config
         .as_ref()
         .map_or_else(LoopConfig::default, |config| config.run);
@@ -40,7 +40,7 @@ pub(super) fn main(board: Option<&Path>) -> Result<u8, Failure> {
     let mut shown = String::new();
     text::write_contract(&mut shown, &contract)
         .and_then(|()| {
-            shown.push_str("The machine:\n");
+            shown.push_str("\nThe machine:\n");
             text::write_rows(&mut shown, &rows)
         })
         .map_err(|error| Failure::new(FAILED, &error))?;

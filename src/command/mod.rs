@@ -8,6 +8,7 @@ mod run;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use crate::config::ConfigError;
 use args::Command;
 
 /// Bad arguments or a bad board file.
@@ -16,7 +17,8 @@ const BAD_INPUT: u8 = 2;
 const FAILED: u8 = 1;
 
 /// What a command that could not do its work has to say: an exit code and one
-/// line.
+/// line. A line about a file begins with the file's name, for editors and build
+/// tools; any other begins with the program's.
 struct Failure {
     code: u8,
     line: String,
@@ -26,9 +28,30 @@ impl Failure {
     fn new(code: u8, error: &impl ToString) -> Self {
         Self {
             code,
+            line: format!("steadfast: {}", escaped(&error.to_string())),
+        }
+    }
+
+    fn in_file(code: u8, error: &ConfigError) -> Self {
+        Self {
+            code,
             line: error.to_string(),
         }
     }
+}
+
+/// `text` with everything escaped that would end the line or steer a terminal:
+/// arguments and file names can hold anything.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            escaped.extend(c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
 }
 
 /// Does what `args`, the arguments after the program's name, ask for.
@@ -45,7 +68,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("steadfast: {}", failure.line);
+            eprintln!("{}", failure.line);
             ExitCode::from(failure.code)
         }
     }

@@ -1,6 +1,8 @@
 //! `steadfast run`: the controller.
 
-use std::io::IsTerminal;
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use super::args::{RunArgs, RunLimit};
 use super::{BAD_INPUT, FAILED, Failure, print};
@@ -17,7 +19,7 @@ const DEMONSTRATION: Duration = Duration::from_secs(10);
 
 pub(super) fn main(args: &RunArgs) -> Result<u8, Failure> {
     let config = match &args.board {
-        Some(path) => Config::load(path).map_err(|error| Failure::new(BAD_INPUT, &error))?,
+        Some(path) => Config::load(path).map_err(|error| Failure::in_file(BAD_INPUT, &error))?,
         None => Config::simulated(),
     };
     let Some(servo) = &config.servo else {
@@ -27,8 +29,10 @@ pub(super) fn main(args: &RunArgs) -> Result<u8, Failure> {
         );
         return Err(Failure::new(BAD_INPUT, &line));
     };
+    // Before the run, as it can last for weeks.
+    let json = args.json.as_deref().map(JsonFile::open).transpose()?;
     let report = control(args, &config, servo)?;
-    publish(args, &report)
+    publish(args, json, &report)
 }
 
 // Kept apart: what stands on the stack while the loop runs is locked.
@@ -49,22 +53,14 @@ fn control(args: &RunArgs, config: &Config, servo: &config::Servo) -> Result<Rep
     };
     let state = law.initial();
     let describe = |state: &_| board::describe_servo(servo, state);
-    board::run::<Servo>(config, &law, state, &options, describe).map_err(|error| {
-        let code = match error {
-            RunError::FreeOnRealBoard => BAD_INPUT,
-            _ => FAILED,
-        };
-        Failure::new(code, &error)
-    })
+    board::run::<Servo>(config, &law, state, &options, describe).map_err(not_run)
 }
 
 /// Writes the report where it was asked for, and prints it.
 #[inline(never)]
-fn publish(args: &RunArgs, report: &Report) -> Result<u8, Failure> {
-    if let Some(path) = &args.json {
-        std::fs::write(path, report.to_json())
-            .map_err(|error| Failure::new(FAILED, &format!("{}: {error}", path.display())))?;
-    }
+fn publish(args: &RunArgs, json: Option<JsonFile<'_>>, report: &Report) -> Result<u8, Failure> {
+    // A report that could not be kept is still shown.
+    let kept = json.map_or(Ok(()), |json| json.write(&report.to_json()));
     if !args.quiet {
         let mut shown = String::new();
         text::write_report(&mut shown, report).map_err(|error| Failure::new(FAILED, &error))?;
@@ -72,5 +68,74 @@ fn publish(args: &RunArgs, report: &Report) -> Result<u8, Failure> {
     } else if report.exit.code != 0 {
         eprintln!("steadfast: {}", report.exit.reason);
     }
-    Ok(report.exit.code)
+    kept.map(|()| report.exit.code)
+}
+
+fn not_run(error: RunError) -> Failure {
+    match error {
+        RunError::Device(error) => Failure::in_file(FAILED, &error),
+        RunError::FreeOnRealBoard => Failure::new(BAD_INPUT, &error),
+        _ => Failure::new(FAILED, &error),
+    }
+}
+
+/// The file of the JSON report: opened before the run, so that one that cannot
+/// be written is not found out after hours, and changed only after it, so that
+/// an older report is not lost to a run that never was.
+struct JsonFile<'p> {
+    path: &'p Path,
+    file: File,
+    /// Whether there was none before.
+    new: bool,
+    written: bool,
+}
+
+impl<'p> JsonFile<'p> {
+    fn open(path: &'p Path) -> Result<Self, Failure> {
+        let new = !path.exists();
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(|error| cannot_write(path, &error))?;
+        Ok(Self {
+            path,
+            file,
+            new,
+            written: false,
+        })
+    }
+
+    fn write(mut self, json: &str) -> Result<(), Failure> {
+        let all = |file: &mut File| -> io::Result<()> {
+            file.write_all(json.as_bytes())?;
+            // A pipe or a terminal has no length.
+            if file.metadata()?.is_file() {
+                file.set_len(json.len() as u64)?;
+            }
+            Ok(())
+        };
+        self.written = true;
+        all(&mut self.file).map_err(|error| cannot_write(self.path, &error))
+    }
+}
+
+impl Drop for JsonFile<'_> {
+    fn drop(&mut self) {
+        if self.new && !self.written {
+            // An empty file would look like a report; it can do no other harm.
+            let _ = std::fs::remove_file(self.path);
+        }
+    }
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::new(
+        FAILED,
+        &format!(
+            "--json {}: {error}; name a file that can be written",
+            path.display()
+        ),
+    )
 }

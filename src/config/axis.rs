@@ -6,8 +6,9 @@
 use super::Servo;
 use super::error::ConfigError;
 use super::io::Io;
-use super::names::{Kind, channel, channel_if};
-use super::reader::Table;
+use super::names::{Claims, Kind};
+use super::reader::{Result, Table};
+use super::value::{ANY, figure};
 use crate::axis::servo::MAX_AXES;
 use crate::axis::{
     Arm, AxisConfig, FeedbackConfig, Frozen, LimitSwitch, LimitsConfig, Motion, PositionRange,
@@ -16,58 +17,56 @@ use crate::axis::{
 use crate::control::{Gains, ParameterErrorKind, TrajectoryConfig};
 use crate::time::Duration;
 
-type Result<T> = std::result::Result<T, ConfigError>;
+/// What axes are read with: the channels there are, and who uses them.
+struct Reader<'i> {
+    io: &'i Io,
+    claims: Claims,
+}
 
-/// Any finite number: the controller knows the ranges and refuses by name.
-const ANY: std::ops::RangeInclusive<f64> = f64::MIN..=f64::MAX;
-
-/// Reads the axes; `None` for a board without any. `safety` is `[safety]`, of
-/// which the heartbeat has been read.
+/// Reads the heartbeat and the axes; `None` for a board without any.
 pub(super) fn read(
     root: &mut Table<'_>,
-    safety: Option<Table<'_>>,
     io: &Io,
     period: Duration,
-) -> Result<Option<Servo>> {
+) -> Result<(Option<u8>, Option<Servo>)> {
+    let mut reader = Reader {
+        io,
+        claims: Claims::default(),
+    };
     let mut servo = ServoConfig::default();
-    let mut names = Vec::new();
+    let safety = root.table_if("safety")?;
     let tables = root.tables("axis", MAX_AXES)?;
-    if let Some(mut safety) = safety {
+    let heartbeat = match (safety, tables.is_empty()) {
         // On a board without axes these belong to the user's own controller.
-        servo.emergency_stop = channel_if(&mut safety, "emergency_stop", Kind::Input, io)?;
-        servo.reset = channel_if(&mut safety, "reset", Kind::Input, io)?;
-        servo.fault_lamp = channel_if(&mut safety, "fault_lamp", Kind::Output, io)?;
-        let arms = [("at-start", Arm::AtStart), ("on-reset", Arm::OnReset)];
-        servo.arm = safety.choice_or("arm", &arms, Arm::OnReset)?;
-        if servo.arm == Arm::OnReset && servo.reset.is_none() && !tables.is_empty() {
-            let what = "nothing can arm the axes: arm = \"on-reset\" without a `reset` input";
-            return Err(safety.error(what, "name the reset input, or set arm = \"at-start\""));
+        (Some(safety), no_axes) => reader.safety(safety, &mut servo, no_axes)?,
+        (None, true) => None,
+        (None, false) => {
+            return Err(root.error(
+                "there are axes but no [safety]",
+                "add a table [safety] with emergency_stop, reset and arm",
+            ));
         }
-        safety.finish()?;
-    } else if !tables.is_empty() {
-        return Err(root.error(
-            "there are axes but no [safety]",
-            "add [safety] with emergency_stop, reset, and arm",
-        ));
-    }
+    };
     if tables.is_empty() {
-        return Ok(None);
+        return Ok((heartbeat, None));
     }
+    let mut names = Vec::new();
     let mut places = Vec::new();
     for (name, table) in tables {
         names.push(name.to_owned());
         places.push(table.places());
-        let axis = axis(table, io)?;
+        let axis = reader.axis(table)?;
         // `tables` has seen to it that they fit.
         let _ = servo.axes.push(axis);
     }
     servo
         .build(period)
         .map_err(|error| refused(root, &error, &names, &places))?;
-    Ok(Some(Servo {
+    let servo = Servo {
         config: servo,
         names,
-    }))
+    };
+    Ok((heartbeat, Some(servo)))
 }
 
 /// The controller's refusal as an error at the key that it names.
@@ -78,30 +77,72 @@ fn refused(
     places: &[Vec<(String, std::ops::Range<usize>)>],
 ) -> ConfigError {
     let parameter = error.parameter.name;
-    let key = match parameter.rsplit('.').next().unwrap_or(parameter) {
-        "encoder_channel" => "encoder",
-        "command_channel" => "analog_output",
-        "enable_channel" => "enable",
-        "brake_channel" => "brake_release",
-        other => other,
-    };
+    let key = parameter.rsplit('.').next().unwrap_or(parameter);
     let axis = error.axis.map_or(0, usize::from);
     let span = places
         .get(axis)
         .and_then(|keys| {
             let exact = keys.iter().find(|(name, _)| name == key);
-            // A parameter of several keys, such as a range, is meant as a whole.
+            // What is not in the file itself is shown at the axis.
             exact.or_else(|| keys.first())
         })
         .map_or(0..0, |(_, span)| span.clone());
     let name = names.get(axis).map_or("", String::as_str);
-    let fix = match error.parameter.kind {
-        ParameterErrorKind::Missing => "add it",
-        ParameterErrorKind::Duplicate { .. } => "use each channel only once",
-        _ => "change it, or what it depends on",
+    let (is, must) = match error.parameter.kind {
+        ParameterErrorKind::NonFinite => ("is not a finite number".to_owned(), "be one".to_owned()),
+        ParameterErrorKind::NotPositive { value } => (
+            format!("is {}", figure(value)),
+            "be greater than 0".to_owned(),
+        ),
+        ParameterErrorKind::BelowMinimum { min, value } => (
+            format!("is {}", figure(value)),
+            format!("be at least {}{}", figure(min), bound(key)),
+        ),
+        ParameterErrorKind::OutOfRange { min, max, value } => (
+            format!("is {}", figure(value)),
+            format!("be from {} to {}{}", figure(min), figure(max), bound(key)),
+        ),
+        ParameterErrorKind::AtOrAboveNyquist {
+            nyquist_hz,
+            value_hz,
+        } => (
+            format!("is {} Hz", figure(value_hz)),
+            format!("be below half the loop's rate, {} Hz", figure(nyquist_hz)),
+        ),
+        ParameterErrorKind::Inverted { min, max } => (
+            format!(
+                "is {}, not above its lower end {}",
+                figure(max),
+                figure(min)
+            ),
+            "be the greater of the two".to_owned(),
+        ),
+        ParameterErrorKind::NoSuchChannel { .. }
+        | ParameterErrorKind::Duplicate { .. }
+        | ParameterErrorKind::Missing => (
+            format!("cannot be used: {}", error.parameter),
+            "name a channel that is there and free".to_owned(),
+        ),
     };
-    root.source()
-        .error(&span, format!("[axis.{name}]: {}", error.parameter), fix)
+    root.source().error(
+        &span,
+        format!("`{key}` of [axis.{name}] {is}"),
+        format!("it must {must}"),
+    )
+}
+
+/// What sets the limit of `key`, where that is another key.
+fn bound(key: &str) -> &'static str {
+    match key {
+        "velocity_rad_s" => ", the limit `max_velocity_rad_s`",
+        "max_velocity_rad_s" => ", which is `plausible_velocity_rad_s`",
+        "plausible_velocity_rad_s" => ", half a turn of the encoder in each period",
+        "positions_rad" => ", the limits `min_rad` and `max_rad`",
+        "tracking_time_s" => ", one period",
+        "stop_deceleration_rad_s2" => ", the `acceleration_rad_s2` of the profile",
+        "stop_jerk_rad_s3" => ", the `jerk_rad_s3` of the profile",
+        _ => "",
+    }
 }
 
 fn millis(table: &mut Table<'_>, key: &'static str, default_ms: u64) -> Result<Duration> {
@@ -110,48 +151,179 @@ fn millis(table: &mut Table<'_>, key: &'static str, default_ms: u64) -> Result<D
         .map(Duration::from_millis)
 }
 
-fn axis(mut table: Table<'_>, io: &Io) -> Result<AxisConfig> {
-    let encoder = channel(&mut table, "encoder", Kind::Encoder, io)?;
-    let mut gains = table.table("gains")?;
-    let mut limits = table.table("limits")?;
-    let axis = AxisConfig {
-        feedback: feedback(table.table("feedback")?, encoder)?,
-        command_channel: channel(&mut table, "analog_output", Kind::AnalogOutput, io)?,
-        command_inverted: table.boolean_or("command_inverted", false)?,
-        enable_channel: channel(&mut table, "enable", Kind::Output, io)?,
-        brake_channel: channel_if(&mut table, "brake_release", Kind::Output, io)?,
-        gains: Gains {
-            kp: gains.number("kp", ANY)?,
-            ki: gains.number("ki", ANY)?,
-            kd: gains.number("kd", ANY)?,
-            derivative_cutoff_hz: gains.number("derivative_cutoff_hz", ANY)?,
-            tracking_time_s: gains.number("tracking_time_s", ANY)?,
-        },
-        velocity_feed_forward_v_s_rad: gains.number_or(
-            "velocity_feed_forward_v_s_rad",
-            ANY,
-            0.0,
-        )?,
-        acceleration_feed_forward_v_s2_rad: gains.number_or(
-            "acceleration_feed_forward_v_s2_rad",
-            ANY,
-            0.0,
-        )?,
-        profile: profile(table.table("profile")?)?,
-        limits: read_limits(&mut limits, io)?,
-        timing: timing(table.table("timing")?)?,
-        motion: match table.table_if("motion")? {
-            Some(table) => motion(table)?,
-            None => Motion::default(),
-        },
+impl Reader<'_> {
+    /// `[safety]`, and the heartbeat of it.
+    fn safety(
+        &mut self,
+        mut table: Table<'_>,
+        servo: &mut ServoConfig,
+        no_axes: bool,
+    ) -> Result<Option<u8>> {
+        table.only(&["emergency_stop", "reset", "heartbeat", "fault_lamp", "arm"])?;
+        let (io, claims) = (self.io, &mut self.claims);
+        servo.emergency_stop = claims.channel_if(&mut table, "emergency_stop", Kind::Input, io)?;
+        servo.reset = claims.channel_if(&mut table, "reset", Kind::Input, io)?;
+        let heartbeat = claims.channel_if(&mut table, "heartbeat", Kind::Output, io)?;
+        servo.fault_lamp = claims.channel_if(&mut table, "fault_lamp", Kind::Output, io)?;
+        let arms = [("at-start", Arm::AtStart), ("on-reset", Arm::OnReset)];
+        servo.arm = table.choice_or("arm", &arms, Arm::OnReset)?;
+        if servo.arm == Arm::OnReset && servo.reset.is_none() && !no_axes {
+            let what = "nothing can arm the axes: `arm` is \"on-reset\" and there is no `reset`";
+            return Err(table.error(what, "name the reset input, or set arm = \"at-start\""));
+        }
+        table.finish()?;
+        Ok(heartbeat)
+    }
+
+    /// `[axis.X]`.
+    fn axis(&mut self, mut table: Table<'_>) -> Result<AxisConfig> {
+        table.only(&[
+            "encoder",
+            "analog_output",
+            "command_inverted",
+            "enable",
+            "brake_release",
+            "feedback",
+            "gains",
+            "profile",
+            "limits",
+            "timing",
+            "motion",
+        ])?;
+        let (io, claims) = (self.io, &mut self.claims);
+        let encoder = claims.channel(&mut table, "encoder", Kind::Encoder, io)?;
+        let command_channel =
+            claims.channel(&mut table, "analog_output", Kind::AnalogOutput, io)?;
+        let enable_channel = claims.channel(&mut table, "enable", Kind::Output, io)?;
+        let brake_channel = claims.channel_if(&mut table, "brake_release", Kind::Output, io)?;
+        let gains = table.table("gains")?;
+        let (gains, [velocity_feed_forward, acceleration_feed_forward]) = read_gains(gains)?;
+        let axis = AxisConfig {
+            feedback: feedback(table.table("feedback")?, encoder)?,
+            command_channel,
+            command_inverted: table.boolean_or("command_inverted", false)?,
+            enable_channel,
+            brake_channel,
+            gains,
+            velocity_feed_forward_v_s_rad: velocity_feed_forward,
+            acceleration_feed_forward_v_s2_rad: acceleration_feed_forward,
+            profile: profile(table.table("profile")?)?,
+            limits: self.limits(table.table("limits")?, command_channel)?,
+            timing: timing(table.table("timing")?)?,
+            motion: match table.table_if("motion")? {
+                Some(table) => motion(table)?,
+                None => Motion::default(),
+            },
+        };
+        table.finish()?;
+        Ok(axis)
+    }
+
+    /// `[axis.X.limits]` of an axis that is driven by `command_channel`.
+    fn limits(&mut self, mut table: Table<'_>, command_channel: u8) -> Result<LimitsConfig> {
+        table.only(&[
+            "min_rad",
+            "max_rad",
+            "max_velocity_rad_s",
+            "max_command_volts",
+            "negative_switch",
+            "positive_switch",
+            "switches_normally_closed",
+            "following_error_window_rad",
+            "following_error_timeout_ms",
+        ])?;
+        let position = if table.has("min_rad") || table.has("max_rad") {
+            Some(PositionRange {
+                min_rad: table.number("min_rad", ANY)?,
+                max_rad: table.number("max_rad", ANY)?,
+            })
+        } else {
+            None
+        };
+        let normally_closed = table.boolean_or("switches_normally_closed", false)?;
+        let limits = LimitsConfig {
+            position,
+            max_velocity_rad_s: table.number("max_velocity_rad_s", ANY)?,
+            max_command_volts: table.number("max_command_volts", ANY)?,
+            negative_switch: self.switch(&mut table, "negative_switch", normally_closed)?,
+            positive_switch: self.switch(&mut table, "positive_switch", normally_closed)?,
+            following_error_window_rad: table.number("following_error_window_rad", ANY)?,
+            following_error_timeout: millis(&mut table, "following_error_timeout_ms", 0)?,
+        };
+        // A command that the converter cuts off would wind up the integrator.
+        let output = &self.io.analog_outputs[usize::from(command_channel)];
+        let reach = output.max_volts.min(-output.min_volts);
+        if limits.max_command_volts > reach {
+            let what = format!(
+                "`max_command_volts` is {}, but [analog_output.{}] gives only {} to {} V",
+                figure(limits.max_command_volts),
+                output.name,
+                figure(output.min_volts),
+                figure(output.max_volts)
+            );
+            let fix = if reach > 0.0 {
+                format!("it must be at most {}", figure(reach))
+            } else {
+                "an axis needs an output that gives both signs".to_owned()
+            };
+            return Err(table.error_at("max_command_volts", what, fix));
+        }
+        table.finish()?;
+        Ok(limits)
+    }
+
+    fn switch(
+        &mut self,
+        table: &mut Table<'_>,
+        key: &'static str,
+        normally_closed: bool,
+    ) -> Result<Option<LimitSwitch>> {
+        let channel = self.claims.channel_if(table, key, Kind::Input, self.io)?;
+        Ok(channel.map(|channel| LimitSwitch {
+            channel,
+            normally_closed,
+        }))
+    }
+}
+
+/// `[axis.X.gains]`: those of the controller, then the feed-forwards of velocity
+/// and acceleration.
+fn read_gains(mut table: Table<'_>) -> Result<(Gains, [f64; 2])> {
+    table.only(&[
+        "kp",
+        "ki",
+        "kd",
+        "derivative_cutoff_hz",
+        "tracking_time_s",
+        "velocity_feed_forward_v_s_rad",
+        "acceleration_feed_forward_v_s2_rad",
+    ])?;
+    let gains = Gains {
+        kp: table.number("kp", ANY)?,
+        ki: table.number("ki", ANY)?,
+        kd: table.number("kd", ANY)?,
+        derivative_cutoff_hz: table.number("derivative_cutoff_hz", ANY)?,
+        tracking_time_s: table.number("tracking_time_s", ANY)?,
     };
-    gains.finish()?;
-    limits.finish()?;
+    let feed_forward = [
+        table.number_or("velocity_feed_forward_v_s_rad", ANY, 0.0)?,
+        table.number_or("acceleration_feed_forward_v_s2_rad", ANY, 0.0)?,
+    ];
     table.finish()?;
-    Ok(axis)
+    Ok((gains, feed_forward))
 }
 
 fn feedback(mut table: Table<'_>, encoder_channel: u8) -> Result<FeedbackConfig> {
+    table.only(&[
+        "gear_ratio",
+        "encoder_inverted",
+        "offset_rad",
+        "plausible_velocity_rad_s",
+        "velocity_cutoff_hz",
+        "tolerated_failures",
+        "frozen_cycles",
+        "frozen_command_volts",
+    ])?;
     let frozen = if table.has("frozen_cycles") || table.has("frozen_command_volts") {
         Some(Frozen {
             frozen_cycles: table.integer("frozen_cycles", 1..=1_000_000)? as u32,
@@ -175,6 +347,13 @@ fn feedback(mut table: Table<'_>, encoder_channel: u8) -> Result<FeedbackConfig>
 }
 
 fn profile(mut table: Table<'_>) -> Result<TrajectoryConfig> {
+    table.only(&[
+        "velocity_rad_s",
+        "acceleration_rad_s2",
+        "jerk_rad_s3",
+        "stop_deceleration_rad_s2",
+        "stop_jerk_rad_s3",
+    ])?;
     let acceleration_rad_s2 = table.number("acceleration_rad_s2", ANY)?;
     let jerk_rad_s3 = table.number("jerk_rad_s3", ANY)?;
     let config = TrajectoryConfig {
@@ -192,41 +371,14 @@ fn profile(mut table: Table<'_>) -> Result<TrajectoryConfig> {
     Ok(config)
 }
 
-fn switch(
-    table: &mut Table<'_>,
-    key: &'static str,
-    normally_closed: bool,
-    io: &Io,
-) -> Result<Option<LimitSwitch>> {
-    let channel = channel_if(table, key, Kind::Input, io)?;
-    Ok(channel.map(|channel| LimitSwitch {
-        channel,
-        normally_closed,
-    }))
-}
-
-fn read_limits(table: &mut Table<'_>, io: &Io) -> Result<LimitsConfig> {
-    let position = if table.has("min_rad") || table.has("max_rad") {
-        Some(PositionRange {
-            min_rad: table.number("min_rad", ANY)?,
-            max_rad: table.number("max_rad", ANY)?,
-        })
-    } else {
-        None
-    };
-    let normally_closed = table.boolean_or("switches_normally_closed", false)?;
-    Ok(LimitsConfig {
-        position,
-        max_velocity_rad_s: table.number("max_velocity_rad_s", ANY)?,
-        max_command_volts: table.number("max_command_volts", ANY)?,
-        negative_switch: switch(table, "negative_switch", normally_closed, io)?,
-        positive_switch: switch(table, "positive_switch", normally_closed, io)?,
-        following_error_window_rad: table.number("following_error_window_rad", ANY)?,
-        following_error_timeout: millis(table, "following_error_timeout_ms", 0)?,
-    })
-}
-
 fn timing(mut table: Table<'_>) -> Result<Timing> {
+    table.only(&[
+        "start_timeout_ms",
+        "brake_release_ms",
+        "brake_engage_ms",
+        "standstill_timeout_ms",
+        "standstill_velocity_rad_s",
+    ])?;
     let config = Timing {
         start_timeout: millis(&mut table, "start_timeout_ms", 1_000)?,
         brake_release: millis(&mut table, "brake_release_ms", 0)?,
@@ -239,6 +391,7 @@ fn timing(mut table: Table<'_>) -> Result<Timing> {
 }
 
 fn motion(mut table: Table<'_>) -> Result<Motion> {
+    table.only(&["positions_rad", "dwell_s"])?;
     let most = Motion::default().positions_rad.capacity();
     let positions = table.numbers("positions_rad", ANY, most)?;
     let config = Motion {

@@ -1,7 +1,7 @@
 //! What is wrong with a board file: one line that says where, what, and how to
 //! put it right.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::ops::Range;
 
 /// A place in a board file, 1-based as editors count.
@@ -31,6 +31,10 @@ impl Place {
 }
 
 /// One thing wrong with a board file.
+///
+/// Displayed it is always one line, `FILE:LINE:COLUMN: what; how to fix it`, as
+/// editors and build tools understand it: whatever of the file is quoted in it
+/// is escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     /// The file, as it was named by whoever asked for it.
@@ -45,15 +49,55 @@ pub struct ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if let Some(Place { line, column }) = self.place {
-            write!(f, ":{line}:{column}")?;
+        let mut line = OneLine(f);
+        line.write_str(&self.file)?;
+        if let Some(Place { line: row, column }) = self.place {
+            write!(line, ":{row}:{column}")?;
         }
-        write!(f, ": {}; {}", self.what, self.fix)
+        write!(line, ": {}; {}", self.what, self.fix)
     }
 }
 
 impl std::error::Error for ConfigError {}
+
+/// Writes on, with everything escaped that would end the line or steer a
+/// terminal.
+struct OneLine<'f, 'a>(&'f mut fmt::Formatter<'a>);
+
+impl Write for OneLine<'_, '_> {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        for c in part.chars() {
+            if is_unprintable(c) {
+                write!(self.0, "{}", c.escape_default())?;
+            } else {
+                self.0.write_char(c)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether `c` would end a line, steer a terminal or turn the direction of
+/// writing (Unicode general category Cc, line and paragraph separators, and the
+/// bidirectional controls of UAX #9).
+pub(super) fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{61c}'
+        )
+        || ('\u{202a}'..='\u{202e}').contains(&c)
+        || ('\u{2066}'..='\u{2069}').contains(&c)
+}
+
+/// `text` as an error quotes it: what is longer than a glance is cut off.
+pub(super) fn quoted(text: &str) -> String {
+    const GLANCE: usize = 48;
+    match text.char_indices().nth(GLANCE) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
 
 /// The text of a board file and its name, from which errors are made.
 #[derive(Copy, Clone, Debug)]
@@ -62,7 +106,7 @@ pub(super) struct Source<'t> {
     pub(super) text: &'t str,
 }
 
-impl Source<'_> {
+impl<'t> Source<'t> {
     /// The error that `what` is wrong at `span`, to be put right by `fix`.
     pub(super) fn error(
         &self,
@@ -82,6 +126,11 @@ impl Source<'_> {
     pub(super) fn place(&self, span: &Range<usize>) -> Place {
         Place::of(self.text, span.start)
     }
+
+    /// What stands at `span`, as an error quotes it.
+    pub(super) fn quote(&self, span: &Range<usize>) -> String {
+        quoted(self.text.get(span.clone()).unwrap_or_default().trim())
+    }
 }
 
 #[cfg(test)]
@@ -100,5 +149,26 @@ mod tests {
             Place { line: 2, column: 1 },
             "inside a character"
         );
+    }
+
+    #[test]
+    fn an_error_is_one_line_whatever_it_quotes() {
+        let error = ConfigError {
+            file: "a\nb.toml".to_owned(),
+            place: Some(Place { line: 3, column: 4 }),
+            what: "\u{1b}[2J\r\u{2028}\u{202e}".to_owned(),
+            fix: "µ".to_owned(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "a\\nb.toml:3:4: \\u{1b}[2J\\r\\u{2028}\\u{202e}; µ"
+        );
+    }
+
+    #[test]
+    fn a_long_quotation_is_cut_off_between_characters() {
+        assert_eq!(quoted("µ"), "µ");
+        assert_eq!(quoted(&"µ".repeat(48)), "µ".repeat(48));
+        assert_eq!(quoted(&"µ".repeat(49)), format!("{}...", "µ".repeat(48)));
     }
 }

@@ -8,13 +8,17 @@
 //! keys are refused: a misspelt limit must not become a default.
 
 mod axis;
+mod channels;
 mod error;
 mod io;
 mod names;
 mod reader;
 mod simulation;
 mod timing;
+mod value;
+mod wiring;
 
+use std::io::Read;
 use std::path::Path;
 
 use toml::de::DeTable;
@@ -31,7 +35,6 @@ use crate::cycle::overrun::LadderConfig;
 use crate::realtime::runner::Requirement;
 use crate::realtime::wanted::LoopConfig;
 use error::Source;
-use names::{Kind, channel_if};
 use reader::Table;
 
 /// Largest board file, bytes.
@@ -105,14 +108,26 @@ impl Config {
                 "name a board file that exists and is readable",
             )
         };
-        let size = std::fs::metadata(path).map_err(unreadable)?.len();
-        if size > MAX_FILE {
-            let what = format!("is {size} bytes long");
-            return Err(whole(what, &format!("a board file has at most {MAX_FILE}")));
+        let mut bytes = Vec::new();
+        // Not by its size: a pipe and a device have none.
+        std::fs::File::open(path)
+            .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
+            .map_err(unreadable)?;
+        if bytes.len() as u64 > MAX_FILE {
+            let what = format!("is longer than {MAX_FILE} bytes");
+            return Err(whole(what, "no board file is: name another"));
         }
-        let bytes = std::fs::read(path).map_err(unreadable)?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| whole("is not UTF-8".to_owned(), "save it as UTF-8 text"))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let valid = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
+            ConfigError {
+                place: Some(Place::of(&text, valid)),
+                ..whole(
+                    "is not UTF-8 from here on".to_owned(),
+                    "save it as UTF-8 text",
+                )
+            }
+        })?;
         Self::parse(&file, &text)
     }
 
@@ -120,17 +135,37 @@ impl Config {
     ///
     /// # Errors
     /// The first thing that is wrong with it.
-    #[inline(never)]
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
+        let read = Self::read(file, text)?;
+        // Copied when the document is gone: what was read lies scattered above
+        // it, and would keep the heap as large as the document made it.
+        Ok(read.clone())
+    }
+
+    #[inline(never)]
+    fn read(file: &str, text: &str) -> Result<Self, ConfigError> {
         let source = Source { file, text };
-        let document = DeTable::parse(text).map_err(|error| {
-            let message = error.message().replace('\n', ", ");
-            let span = error.span().unwrap_or(0..0);
-            source.error(&span, message, "see toml.io for the syntax")
-        })?;
+        let document = DeTable::parse(text).map_err(|error| syntax(&source, &error))?;
         let mut root = Table::root(source, &document);
+        root.only(&[
+            "board",
+            "loop",
+            "overrun",
+            "gpio",
+            "spi",
+            "input",
+            "output",
+            "encoder",
+            "analog_output",
+            "analog_input",
+            "watchdog",
+            "safety",
+            "axis",
+            "simulation",
+        ])?;
 
         let mut board = root.table("board")?;
+        board.only(&["name", "realtime", "devices"])?;
         let name = board.text("name")?.value.to_owned();
         let requirements = [
             ("required", Requirement::Required),
@@ -142,28 +177,16 @@ impl Config {
 
         let run = timing::read_loop(root.table("loop")?)?;
         let ladder = timing::read_overrun(root.table_if("overrun")?)?;
-        let io = Io::read(&mut root, simulated)?;
+        let io = wiring::read(&mut root, simulated)?;
         let simulation = if simulated {
+            root.without("watchdog", wiring::SIMULATED)?;
             Some(SimulationConfig::read(root.table("simulation")?, &io)?)
         } else {
+            root.without("simulation", "devices = \"linux\"")?;
             None
         };
         let watchdog = root.table_if("watchdog")?.map(watchdog).transpose()?;
-        if let (Some(watchdog), true) = (&watchdog, simulated) {
-            let Place { line, column } = watchdog.place;
-            return Err(ConfigError {
-                file: file.to_owned(),
-                place: Some(Place { line, column }),
-                what: "a simulated board has no [watchdog]".to_owned(),
-                fix: "remove it, or set devices = \"linux\"".to_owned(),
-            });
-        }
-        let mut safety = root.table_if("safety")?;
-        let heartbeat = match &mut safety {
-            Some(table) => channel_if(table, "heartbeat", Kind::Output, &io)?,
-            None => None,
-        };
-        let servo = axis::read(&mut root, safety, &io, run.period)?;
+        let (heartbeat, servo) = axis::read(&mut root, &io, run.period)?;
         root.finish()?;
         Ok(Self {
             file: file.to_owned(),
@@ -204,6 +227,7 @@ impl Config {
 }
 
 fn watchdog(mut table: Table<'_>) -> Result<WatchdogConfig, ConfigError> {
+    table.only(&["device", "timeout_s"])?;
     let place = table.source().place(table.span());
     let config = WatchdogConfig {
         device: table
@@ -215,4 +239,39 @@ fn watchdog(mut table: Table<'_>) -> Result<WatchdogConfig, ConfigError> {
     };
     table.finish()?;
     Ok(config)
+}
+
+/// What is wrong with the file as TOML.
+fn syntax(source: &Source<'_>, error: &toml::de::Error) -> ConfigError {
+    let span = error.span().unwrap_or(0..0);
+    // What was expected belongs to the fix.
+    let (what, expected) = error
+        .message()
+        .split_once(", expected ")
+        .unwrap_or((error.message(), ""));
+    let rest = source.text.get(span.start..).unwrap_or_default();
+    let nothing_follows = rest
+        .lines()
+        .next()
+        .is_none_or(|line| line.trim().is_empty());
+    let (what, fix) = match what {
+        "duplicate key" => (
+            format!("duplicate key `{}`", source.quote(&span)),
+            "keep one of them".to_owned(),
+        ),
+        "string values must be quoted" if nothing_follows => (
+            "there is no value".to_owned(),
+            "write one after the `=`, or remove the key".to_owned(),
+        ),
+        "string values must be quoted" => (
+            format!("`{}` is no value", source.quote(&span)),
+            "put texts in quotes, numbers are written as 1 or 1.5".to_owned(),
+        ),
+        _ if expected.is_empty() => (what.to_owned(), "see https://toml.io".to_owned()),
+        _ => (
+            what.to_owned(),
+            format!("TOML expects {expected} here, see https://toml.io"),
+        ),
+    };
+    source.error(&span, what, fix)
 }

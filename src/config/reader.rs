@@ -1,19 +1,21 @@
-//! Tables of a board file, read key by key with types, ranges and places.
+//! Tables of a board file, found by name and with their places.
 //!
-//! A [`Table`] remembers which of its keys were asked for; [`Table::finish`]
-//! refuses the ones that nobody knows, so that a misspelt limit is an error and
-//! not a default.
+//! Whoever reads a [`Table`] first says which keys there can be
+//! ([`Table::only`]): a misspelt key is then an error by its own name, and not a
+//! default, nor the complaint that the right one is missing. What was allowed
+//! and not asked for in the end is refused by [`Table::finish`]. Values are read
+//! in [`value`](super::value).
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ConfigError, Source};
+use super::error::{ConfigError, Source, is_unprintable, quoted};
 
-type Result<T> = std::result::Result<T, ConfigError>;
+pub(super) type Result<T> = std::result::Result<T, ConfigError>;
 
 /// A value with the place that it stands at.
 #[derive(Clone, Debug)]
@@ -25,21 +27,27 @@ pub(super) struct At<T> {
 /// One table of a board file.
 pub(super) struct Table<'t> {
     source: Source<'t>,
-    /// As in the file's headers: `axis.x.pid`; empty for the file itself.
+    /// As in the file's headers: `axis.x.gains`; empty for the file itself.
     name: String,
     span: Range<usize>,
     entries: &'t DeTable<'t>,
-    known: BTreeSet<&'static str>,
+    keys: &'static [&'static str],
+    asked: BTreeSet<&'static str>,
 }
 
 impl<'t> Table<'t> {
     pub(super) fn root(source: Source<'t>, document: &'t Spanned<DeTable<'t>>) -> Self {
+        Self::new(source, String::new(), 0..0, document.get_ref())
+    }
+
+    fn new(source: Source<'t>, name: String, span: Range<usize>, entries: &'t DeTable<'t>) -> Self {
         Self {
             source,
-            name: String::new(),
-            span: 0..0,
-            entries: document.get_ref(),
-            known: BTreeSet::new(),
+            name,
+            span,
+            entries,
+            keys: &[],
+            asked: BTreeSet::new(),
         }
     }
 
@@ -59,12 +67,37 @@ impl<'t> Table<'t> {
         &self.span
     }
 
-    fn find(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
-        self.known.insert(key);
+    /// Says which keys there can be, and refuses the first one that is none of
+    /// them.
+    pub(super) fn only(&mut self, keys: &'static [&'static str]) -> Result<()> {
+        self.keys = keys;
+        let unknown = self
+            .entries
+            .keys()
+            .filter(|key| !keys.contains(&key.get_ref().as_ref()))
+            .min_by_key(|key| key.span().start);
+        let Some(key) = unknown else {
+            return Ok(());
+        };
+        let name = key.get_ref().as_ref();
+        let fix = match nearest(keys, name) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("known here: {}", keys.join(", ")),
+        };
+        let what = format!("unknown key `{}` in {}", quoted(name), self.title());
+        Err(self.source.error(&key.span(), what, fix))
+    }
+
+    /// The place of `key` and its value.
+    pub(super) fn find(
+        &mut self,
+        key: &'static str,
+    ) -> Option<(Range<usize>, &'t Spanned<DeValue<'t>>)> {
+        debug_assert!(self.keys.contains(&key), "{key} in {}", self.title());
+        self.asked.insert(key);
         self.entries
-            .iter()
-            .find(|(name, _)| name.get_ref() == key)
-            .map(|(_, value)| value)
+            .get_key_value(key)
+            .map(|(name, value)| (name.span(), value))
     }
 
     /// Whether `key` is there at all.
@@ -72,244 +105,30 @@ impl<'t> Table<'t> {
         self.find(key).is_some()
     }
 
-    fn need(&mut self, key: &'static str) -> Result<&'t Spanned<DeValue<'t>>> {
-        self.find(key).ok_or_else(|| {
-            self.source.error(
-                &self.span,
-                format!("{} has no `{key}`", self.title()),
-                format!("add `{key} = ...`"),
-            )
-        })
-    }
-
-    fn wrong_type(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) -> ConfigError {
-        self.source.error(
-            &value.span(),
-            format!("`{key}` is {}", described(value.get_ref())),
-            format!("make it {wanted}"),
-        )
-    }
-
-    fn out_of_range(
-        &self,
-        key: &str,
-        span: &Range<usize>,
-        shown: &str,
-        range: impl Display,
-    ) -> ConfigError {
-        self.source.error(
-            span,
-            format!("`{key}` is {shown}"),
-            format!("it must be {range}"),
-        )
-    }
-
-    /// A finite number in `range`.
-    pub(super) fn number(&mut self, key: &'static str, range: RangeInclusive<f64>) -> Result<f64> {
-        let value = self.need(key)?;
-        self.as_number(key, value, &range)
-    }
-
-    /// A finite number in `range`, or `default` where the key is not there.
-    pub(super) fn number_or(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<f64>,
-        default: f64,
-    ) -> Result<f64> {
+    /// Refuses `key`, which has no effect because of what else stands in the
+    /// file: `why`.
+    pub(super) fn without(&mut self, key: &'static str, why: &str) -> Result<()> {
         match self.find(key) {
-            Some(value) => self.as_number(key, value, &range),
-            None => Ok(default),
-        }
-    }
-
-    /// A list of finite numbers in `range`, of at most `most`.
-    pub(super) fn numbers(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<f64>,
-        most: usize,
-    ) -> Result<Vec<f64>> {
-        let value = self.need(key)?;
-        let DeValue::Array(items) = value.get_ref() else {
-            return Err(self.wrong_type(key, value, "a list of numbers, such as [0.0, 1.5]"));
-        };
-        if items.len() > most {
-            return Err(self.source.error(
-                &value.span(),
-                format!("`{key}` has {} entries", items.len()),
-                format!("it takes at most {most}"),
-            ));
-        }
-        items
-            .iter()
-            .map(|item| self.as_number(key, item, &range))
-            .collect()
-    }
-
-    fn as_number(
-        &self,
-        key: &str,
-        value: &Spanned<DeValue<'_>>,
-        range: &RangeInclusive<f64>,
-    ) -> Result<f64> {
-        let text = match value.get_ref() {
-            DeValue::Float(float) => float.as_str(),
-            DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
-            _ => return Err(self.wrong_type(key, value, "a number")),
-        };
-        // "nan" and "inf" parse, and are refused by the range.
-        let number: f64 = text.parse().unwrap_or(f64::NAN);
-        if !number.is_finite() || !range.contains(&number) {
-            let wanted = format!("a finite number from {} to {}", range.start(), range.end());
-            return Err(self.out_of_range(key, &value.span(), text, wanted));
-        }
-        Ok(number)
-    }
-
-    /// A whole number in `range`.
-    pub(super) fn integer(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Result<u64> {
-        let value = self.need(key)?;
-        self.as_integer(key, value, &range)
-    }
-
-    /// A whole number in `range`, or `default` where the key is not there.
-    pub(super) fn integer_or(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<u64>,
-        default: u64,
-    ) -> Result<u64> {
-        Ok(self.integer_if(key, range)?.unwrap_or(default))
-    }
-
-    /// A whole number in `range`, where the key is there.
-    pub(super) fn integer_if(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<u64>,
-    ) -> Result<Option<u64>> {
-        self.find(key)
-            .map(|value| self.as_integer(key, value, &range))
-            .transpose()
-    }
-
-    fn as_integer(
-        &self,
-        key: &str,
-        value: &Spanned<DeValue<'_>>,
-        range: &RangeInclusive<u64>,
-    ) -> Result<u64> {
-        let DeValue::Integer(integer) = value.get_ref() else {
-            return Err(self.wrong_type(key, value, "a whole number"));
-        };
-        u64::from_str_radix(integer.as_str(), integer.radix())
-            .ok()
-            .filter(|number| range.contains(number))
-            .ok_or_else(|| {
-                let wanted = format!("a whole number from {} to {}", range.start(), range.end());
-                self.out_of_range(key, &value.span(), integer.as_str(), wanted)
-            })
-    }
-
-    /// Whether the key holds a whole number (and not a word).
-    pub(super) fn is_integer(&mut self, key: &'static str) -> bool {
-        self.find(key)
-            .is_some_and(|value| matches!(value.get_ref(), DeValue::Integer(_)))
-    }
-
-    /// `true` or `false`.
-    pub(super) fn boolean(&mut self, key: &'static str) -> Result<bool> {
-        let value = self.need(key)?;
-        match value.get_ref() {
-            DeValue::Boolean(boolean) => Ok(*boolean),
-            _ => Err(self.wrong_type(key, value, "true or false")),
-        }
-    }
-
-    /// `true` or `false`, or `default` where the key is not there.
-    pub(super) fn boolean_or(&mut self, key: &'static str, default: bool) -> Result<bool> {
-        if self.has(key) {
-            self.boolean(key)
-        } else {
-            Ok(default)
-        }
-    }
-
-    /// A text of 1 to 64 bytes.
-    pub(super) fn text(&mut self, key: &'static str) -> Result<At<&'t str>> {
-        let value = self.need(key)?;
-        let DeValue::String(text) = value.get_ref() else {
-            return Err(self.wrong_type(key, value, "a text in quotes"));
-        };
-        if text.is_empty() || text.len() > MAX_TEXT {
-            let shown = format!("{} bytes long", text.len());
-            let wanted = format!("1 to {MAX_TEXT} bytes long");
-            return Err(self.out_of_range(key, &value.span(), &shown, wanted));
-        }
-        Ok(At {
-            value: text,
-            span: value.span(),
-        })
-    }
-
-    /// A text of 1 to 64 bytes, where the key is there.
-    pub(super) fn text_if(&mut self, key: &'static str) -> Result<Option<At<&'t str>>> {
-        if self.has(key) {
-            self.text(key).map(Some)
-        } else {
-            Ok(None)
-        }
-    }
-
-    /// One of the words in `choices`, as what it stands for.
-    pub(super) fn choice<T: Copy>(
-        &mut self,
-        key: &'static str,
-        choices: &[(&str, T)],
-    ) -> Result<T> {
-        let word = self.text(key)?;
-        choices
-            .iter()
-            .find(|(name, _)| *name == word.value)
-            .map(|(_, meaning)| *meaning)
-            .ok_or_else(|| {
-                let names: Vec<_> = choices
-                    .iter()
-                    .map(|(name, _)| format!("\"{name}\""))
-                    .collect();
-                self.source.error(
-                    &word.span,
-                    format!("`{key}` is \"{}\"", word.value),
-                    format!("it must be {}", names.join(" or ")),
-                )
-            })
-    }
-
-    /// One of the words in `choices`, or `default` where the key is not there.
-    pub(super) fn choice_or<T: Copy>(
-        &mut self,
-        key: &'static str,
-        choices: &[(&str, T)],
-        default: T,
-    ) -> Result<T> {
-        if self.has(key) {
-            self.choice(key, choices)
-        } else {
-            Ok(default)
+            None => Ok(()),
+            Some((span, _)) => Err(self.source.error(
+                &span,
+                format!("`{key}` of {} has no effect: {why}", self.title()),
+                "remove it",
+            )),
         }
     }
 
     /// The table `[key]`.
     pub(super) fn table(&mut self, key: &'static str) -> Result<Table<'t>> {
-        let value = self.find(key).ok_or_else(|| {
-            self.source.error(
+        let name = self.child_name(key);
+        match self.find(key) {
+            Some((span, value)) => self.as_table(name, span, value),
+            None => Err(self.source.error(
                 &self.span,
-                format!("{} has no [{}]", self.title(), self.child_name(key)),
-                format!("add a table [{}]", self.child_name(key)),
-            )
-        })?;
-        self.as_table(key, value.span(), value)
+                format!("{} has no [{name}]", self.title()),
+                format!("add a table [{name}]"),
+            )),
+        }
     }
 
     /// The table `[key]`, where it is there.
@@ -327,34 +146,29 @@ impl<'t> Table<'t> {
         key: &'static str,
         most: usize,
     ) -> Result<Vec<(&'t str, Table<'t>)>> {
-        let Some(value) = self.find(key) else {
+        let header = self.child_name(key);
+        let Some((_, value)) = self.find(key) else {
             return Ok(Vec::new());
         };
         let DeValue::Table(entries) = value.get_ref() else {
-            return Err(self.wrong_type(key, value, &format!("tables [{key}.NAME]")));
+            return Err(self.wrong_type(key, value, &format!("tables [{header}.NAME]")));
         };
-        let mut tables = Vec::new();
-        for (name, value) in entries {
-            let text: &'t str = name.get_ref();
-            if text.is_empty() || text.len() > MAX_TEXT {
-                return Err(self.source.error(
-                    &name.span(),
-                    format!("a name in [{key}.NAME] is {} bytes long", text.len()),
-                    format!("it must be 1 to {MAX_TEXT} bytes long"),
-                ));
-            }
-            let child = format!("{}.{text}", self.child_name(key));
-            tables.push((text, self.as_table(&child, name.span(), value)?));
-        }
-        tables.sort_by_key(|(_, table)| table.span.start);
-        if let Some((_, first)) = tables.get(most) {
+        let mut named: Vec<_> = entries.iter().collect();
+        named.sort_by_key(|(name, _)| name.span().start);
+        if let Some((first, _)) = named.get(most) {
             return Err(self.source.error(
-                &first.span,
-                format!("there are {} tables [{key}.NAME]", tables.len()),
+                &first.span(),
+                format!("there are {} tables [{header}.NAME]", named.len()),
                 format!("at most {most} are supported"),
             ));
         }
-        Ok(tables)
+        let tables = named.into_iter().map(|(name, value)| {
+            let text: &'t str = name.get_ref();
+            self.check_text(&format!("a name in [{header}.NAME]"), text, &name.span())?;
+            let child = format!("{header}.{text}");
+            Ok((text, self.as_table(child, name.span(), value)?))
+        });
+        tables.collect()
     }
 
     fn child_name(&self, key: &str) -> String {
@@ -366,28 +180,33 @@ impl<'t> Table<'t> {
 
     fn as_table(
         &self,
-        key: &str,
+        name: String,
         span: Range<usize>,
         value: &'t Spanned<DeValue<'t>>,
     ) -> Result<Table<'t>> {
-        let DeValue::Table(entries) = value.get_ref() else {
-            return Err(self.wrong_type(
-                key,
-                value,
-                &format!("a table [{}]", self.child_name(key)),
+        match value.get_ref() {
+            DeValue::Table(entries) => Ok(Self::new(self.source, name, span, entries)),
+            _ => Err(self.wrong_type(&name, value, &format!("a table [{name}]"))),
+        }
+    }
+
+    /// Refuses `text`, which is `what`, where it cannot be shown in one line.
+    pub(super) fn check_text(&self, what: &str, text: &str, span: &Range<usize>) -> Result<()> {
+        if text.is_empty() || text.len() > MAX_TEXT {
+            return Err(self.source.error(
+                span,
+                format!("{what} is {} bytes long", text.len()),
+                format!("it must be 1 to {MAX_TEXT} bytes long"),
             ));
-        };
-        Ok(Table {
-            source: self.source,
-            name: if key.contains('.') {
-                key.to_owned()
-            } else {
-                self.child_name(key)
-            },
-            span,
-            entries,
-            known: BTreeSet::new(),
-        })
+        }
+        if let Some(c) = text.chars().find(|c| is_unprintable(*c)) {
+            return Err(self.source.error(
+                span,
+                format!("{what} holds the character {}", c.escape_unicode()),
+                "use printable characters only",
+            ));
+        }
+        Ok(())
     }
 
     /// The error that `what` is wrong with this table as a whole.
@@ -396,7 +215,7 @@ impl<'t> Table<'t> {
             .error(&self.span, format!("{}: {what}", self.title()), fix)
     }
 
-    /// The error that `what` is wrong with `key`.
+    /// The error that `what` is wrong with the value of `key`.
     pub(super) fn error_at(
         &mut self,
         key: &'static str,
@@ -405,7 +224,7 @@ impl<'t> Table<'t> {
     ) -> ConfigError {
         let span = self
             .find(key)
-            .map_or_else(|| self.span.clone(), Spanned::span);
+            .map_or_else(|| self.span.clone(), |(_, value)| value.span());
         self.source.error(&span, what.to_string(), fix)
     }
 
@@ -431,48 +250,38 @@ impl<'t> Table<'t> {
 
     /// Refuses every key that nobody has asked for.
     pub(super) fn finish(self) -> Result<()> {
-        let unknown = self
+        let unused = self
             .entries
             .keys()
-            .filter(|key| !self.known.contains(key.get_ref().as_ref()))
+            .filter(|key| !self.asked.contains(key.get_ref().as_ref()))
             .min_by_key(|key| key.span().start);
-        let Some(key) = unknown else {
-            return Ok(());
-        };
-        let nearest = self
-            .known
-            .iter()
-            .map(|known| (distance(known, key.get_ref()), known))
-            .min()
-            .filter(|(distance, _)| *distance <= 2);
-        let fix = match nearest {
-            Some((_, known)) => format!("did you mean `{known}`?"),
-            None => {
-                let known: Vec<_> = self.known.iter().copied().collect();
-                format!("known here: {}", known.join(", "))
-            }
-        };
-        Err(self.source.error(
-            &key.span(),
-            format!("unknown key `{}` in {}", key.get_ref(), self.title()),
-            fix,
-        ))
+        match unused {
+            None => Ok(()),
+            Some(key) => Err(self.source.error(
+                &key.span(),
+                format!("`{}` of {} has no effect", key.get_ref(), self.title()),
+                "remove it, or add what it belongs to",
+            )),
+        }
     }
 }
 
 /// The longest text or name in a board file, bytes.
 pub(super) const MAX_TEXT: usize = 64;
 
-fn described(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) => format!("the text \"{text}\""),
-        DeValue::Integer(number) => format!("the whole number {}", number.as_str()),
-        DeValue::Float(number) => format!("the number {}", number.as_str()),
-        DeValue::Boolean(boolean) => boolean.to_string(),
-        DeValue::Datetime(_) => "a date".to_owned(),
-        DeValue::Array(_) => "a list".to_owned(),
-        DeValue::Table(_) => "a table".to_owned(),
+/// The one of `known` that `name` was probably meant to be.
+pub(super) fn nearest<'k>(known: &[&'k str], name: &str) -> Option<&'k str> {
+    // Nobody misspells a key by more than a few letters, and the distance to a
+    // text of any length takes its time.
+    if name.len() > MAX_TEXT {
+        return None;
     }
+    known
+        .iter()
+        .map(|known| (distance(known, name), *known))
+        .min()
+        .filter(|(distance, known)| *distance <= 2 && *distance < known.chars().count())
+        .map(|(_, known)| known)
 }
 
 /// Levenshtein's distance, to guess what a misspelt key was meant to be.
@@ -501,5 +310,14 @@ mod tests {
         assert_eq!(distance("period_us", "peroid_us"), 2);
         assert_eq!(distance("kp", ""), 2);
         assert!(distance("priority", "safe") > 2);
+    }
+
+    #[test]
+    fn a_guess_is_made_only_where_it_is_likely() {
+        let known = ["kp", "ki", "derivative_cutoff_hz"];
+        assert_eq!(nearest(&known, "derivative_cutof_hz"), Some(known[2]));
+        assert_eq!(nearest(&known, "kq"), Some("ki"));
+        assert_eq!(nearest(&known, "xy"), None, "nothing of it is right");
+        assert_eq!(nearest(&known, &"k".repeat(100_000)), None);
     }
 }

@@ -1,13 +1,10 @@
 //! `[simulation]`: what stands behind the channels of a simulated board.
 
-use super::error::ConfigError;
 use super::io::Io;
 use super::names::{Kind, channel, channel_if};
-use super::reader::Table;
+use super::reader::{Result, Table};
 use crate::sim::{EndStops, LimitSwitch, MAX_AXES, MAX_HEATERS, MotorConfig, ThermalConfig};
 use crate::time::Duration;
-
-type Result<T> = std::result::Result<T, ConfigError>;
 
 /// A simulated motor with the channels that see and drive it.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +62,14 @@ pub struct SimulationConfig {
 
 impl SimulationConfig {
     pub(super) fn read(mut table: Table<'_>, io: &Io) -> Result<Self> {
+        table.only(&[
+            "seed",
+            "step_us",
+            "waits",
+            "cycle_cost_us",
+            "motor",
+            "heater",
+        ])?;
         let seed = table.integer_or("seed", 0..=i64::MAX as u64, 1)?;
         let step = Duration::from_micros(table.integer_or("step_us", 1..=10_000, 100)?);
         let waits = table.boolean_or("waits", false)?;
@@ -80,19 +85,19 @@ impl SimulationConfig {
         }
         served(
             &table,
-            "encoder",
+            ("encoder", "motor"),
             io.encoders.iter().map(|e| e.name.as_str()),
             |channel| motors.iter().filter(|m| m.encoder == channel).count(),
         )?;
         served(
             &table,
-            "analog_output",
+            ("analog_output", "motor"),
             io.analog_outputs.iter().map(|o| o.name.as_str()),
             |channel| motors.iter().filter(|m| m.analog_output == channel).count(),
         )?;
         served(
             &table,
-            "analog_input",
+            ("analog_input", "heater"),
             io.analog_inputs.iter().map(|i| i.name.as_str()),
             |channel| heaters.iter().filter(|h| h.analog_input == channel).count(),
         )?;
@@ -108,22 +113,22 @@ impl SimulationConfig {
     }
 }
 
-/// Refuses a channel behind which there is nothing, or more than one thing.
+/// Refuses a channel of a `kind` behind which there is no `plant`, or more than
+/// one.
 fn served<'n>(
     table: &Table<'_>,
-    kind: &str,
+    (kind, plant): (&str, &str),
     names: impl Iterator<Item = &'n str>,
     users: impl Fn(u8) -> usize,
 ) -> Result<()> {
     for (channel, name) in names.enumerate() {
-        let count = users(channel as u8);
-        if count != 1 {
-            let what = format!("{count} motors or heaters use [{kind}.{name}]");
-            return Err(table.error(
-                what,
-                "let exactly one [simulation.motor.X] or [simulation.heater.X] use it",
-            ));
-        }
+        let what = match users(channel as u8) {
+            1 => continue,
+            0 => format!("nothing stands behind [{kind}.{name}]"),
+            count => format!("{count} {plant}s stand behind [{kind}.{name}]"),
+        };
+        let fix = format!("let exactly one [simulation.{plant}.NAME] name it as its `{kind}`");
+        return Err(table.error(what, fix));
     }
     Ok(())
 }
@@ -135,6 +140,7 @@ fn switch(
     io: &Io,
 ) -> Result<Option<LimitSwitch>> {
     let Some(input) = channel_if(table, input, Kind::Input, io)? else {
+        table.without(at, "there is no switch")?;
         return Ok(None);
     };
     let at_rad = table.number(at, -1.0e6..=1.0e6)?;
@@ -142,6 +148,26 @@ fn switch(
 }
 
 fn motor(name: &str, mut table: Table<'_>, io: &Io) -> Result<SimulatedMotor> {
+    table.only(&[
+        "encoder",
+        "analog_output",
+        "enable",
+        "brake_release",
+        "lower_switch",
+        "lower_switch_rad",
+        "upper_switch",
+        "upper_switch_rad",
+        "lower_end_rad",
+        "upper_end_rad",
+        "inertia_kg_m2",
+        "viscous_nm_s",
+        "coulomb_nm",
+        "stiction_nm",
+        "torque_nm_per_volt",
+        "load_nm",
+        "disturbance_nm",
+        "noise_counts",
+    ])?;
     let default = MotorConfig::default();
     let coulomb_nm = table.number_or("coulomb_nm", 0.0..=1000.0, default.coulomb_nm)?;
     let end_stops = if table.has("lower_end_rad") || table.has("upper_end_rad") {
@@ -185,6 +211,15 @@ fn motor(name: &str, mut table: Table<'_>, io: &Io) -> Result<SimulatedMotor> {
 }
 
 fn heater(name: &str, mut table: Table<'_>, io: &Io) -> Result<SimulatedHeater> {
+    table.only(&[
+        "analog_input",
+        "switch",
+        "ambient_c",
+        "full_power_rise_k",
+        "time_constant_s",
+        "sensor_volts_at_0_c",
+        "sensor_volts_per_k",
+    ])?;
     let default = ThermalConfig::default();
     let heater = SimulatedHeater {
         name: name.to_owned(),

@@ -153,7 +153,14 @@ impl Pid {
         if !free.is_finite() {
             return None;
         }
-        let limited = free.clamp(self.output_min, self.output_max);
+        // Not `clamp`, which checks its limits every time: `build` did.
+        let limited = if free > self.output_max {
+            self.output_max
+        } else if free < self.output_min {
+            self.output_min
+        } else {
+            free
+        };
         state.integral += self.integral_gain * error + self.tracking_gain * (limited - free);
         state.derivative = derivative;
         state.measurement = measurement;

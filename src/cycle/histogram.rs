@@ -64,8 +64,14 @@ impl Histogram {
         let bucket = &mut self.counts[index(ns)];
         *bucket = bucket.saturating_add(1);
         self.count += 1;
-        self.min = self.min.min(ns);
-        self.max = self.max.max(ns);
+        // Branches instead of minimum and maximum: they are predicted, and
+        // nothing is written that does not change.
+        if ns < self.min {
+            self.min = ns;
+        }
+        if ns > self.max {
+            self.max = ns;
+        }
     }
 
     /// Number of samples.

@@ -79,6 +79,9 @@ impl Ladder {
     #[inline]
     pub fn cycle(&mut self, missed: bool, skipped: u32) -> Step {
         if !missed && skipped == 0 {
+            if self.level == 0 && self.step == Step::Normal {
+                return self.step;
+            }
             self.level = self.level.saturating_sub(self.config.drain);
             if self.level == 0 && self.step == Step::QuickStop {
                 self.step = Step::Normal;
@@ -103,6 +106,16 @@ impl Ladder {
             self.step = self.step.max(reached);
         }
         self.step
+    }
+
+    /// Takes note that outputs were held for longer than they may be without a
+    /// fresh decision: a quick stop at once, however empty the bucket is.
+    pub fn held_too_long(&mut self) {
+        if self.config.armed {
+            self.level = self.level.max(self.config.quick_stop);
+            self.fullest = self.fullest.max(self.level);
+            self.step = self.step.max(Step::QuickStop);
+        }
     }
 
     /// The step the loop stands on.
@@ -153,6 +166,15 @@ mod tests {
             ladder.cycle(false, 0);
         }
         assert_eq!(ladder.step(), Step::Fault);
+    }
+
+    #[test]
+    fn outputs_held_too_long_are_a_quick_stop_however_empty_the_bucket_is() {
+        let mut ladder = Ladder::new(LadderConfig::default());
+        ladder.cycle(true, 1);
+        ladder.held_too_long();
+        assert_eq!(ladder.step(), Step::QuickStop);
+        assert_eq!(ladder.cycle(false, 0), Step::QuickStop);
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct Plan {
     pub output_failures: u32,
     /// The overrun ladder.
     pub ladder: LadderConfig,
+    /// The shortest time that an output may be held without a fresh decision.
+    pub max_hold: Duration,
     /// Whether outputs are driven, or stay safe (rehearsal).
     pub drive: Drive,
     /// What the plant does while slots are skipped.
@@ -133,6 +135,7 @@ where
     let mut elapsed_slots = 1;
     let mut failures = 0;
     let mut ending: Option<Ending> = None;
+    let mut last_slot = plan.limit.slot(&schedule);
 
     let end = loop {
         let now = clock.wait_until(schedule.release());
@@ -152,25 +155,27 @@ where
             },
         };
         let mut done = beat.run_once(clock, &tick, plan.drive);
-        let missed = done.end.since(tick.release) > plan.deadline;
+        let missed = done.end > tick.release + plan.deadline;
         let skipped = schedule.advance(done.end);
-        let step = ladder.cycle(missed, skipped);
+        let mut step = ladder.cycle(missed, skipped);
+        if skipped > 0 {
+            last_slot = plan.limit.slot(&schedule);
+            if plan.period * (u64::from(skipped) + 1) > plan.max_hold {
+                ladder.held_too_long();
+                step = ladder.step();
+            }
+        }
         let demand = supervise.demand();
 
         if ending.is_none() {
             timing.add(done.lateness, done.execution, missed);
         }
-        if missed {
-            done.record.flags |= flags::OVERRUN;
-        } else {
+        if !missed {
             supervise.deadline_met(&tick);
         }
-        if demand == Demand::Allocated {
-            done.record.flags |= flags::ALLOCATED;
-        }
         done.record.skipped = elapsed_slots - 1;
-        if elapsed_slots > 1 {
-            done.record.flags |= flags::HELD;
+        if missed || demand == Demand::Allocated || elapsed_slots > 1 {
+            done.record.flags |= unusual(missed, demand, elapsed_slots);
         }
         elapsed_slots = skipped.saturating_add(1);
         record.record(&done.record);
@@ -185,7 +190,13 @@ where
             (_, _, Demand::Continue | Demand::Stop) => {}
         }
         match &ending {
-            None => ending = Ending::begin(plan.limit, &schedule, demand),
+            None if schedule.slot() >= last_slot => {
+                ending = Some(Ending::begin(End::Finished, &schedule));
+            }
+            None if demand == Demand::Stop => {
+                ending = Some(Ending::begin(End::Stopped, &schedule));
+            }
+            None => {}
             Some(ending) if D::at_rest(beat.config, &beat.state) => break ending.end,
             Some(ending) if schedule.slot() - ending.slot > plan.rest_slots => {
                 break End::NotAtRest;
@@ -216,6 +227,22 @@ where
     }
 }
 
+/// Flags of a cycle with something to remember, which few have.
+#[cold]
+fn unusual(missed: bool, demand: Demand, elapsed_slots: u32) -> u16 {
+    let mut found = 0;
+    if missed {
+        found |= flags::OVERRUN;
+    }
+    if demand == Demand::Allocated {
+        found |= flags::ALLOCATED;
+    }
+    if elapsed_slots > 1 {
+        found |= flags::HELD;
+    }
+    found
+}
+
 /// The loop has turned to its end: where it stood then.
 struct Ending {
     end: End,
@@ -225,23 +252,25 @@ struct Ending {
 }
 
 impl Ending {
-    fn begin(limit: Limit, schedule: &Schedule, demand: Demand) -> Option<Self> {
-        let reached = match limit {
-            Limit::None => false,
-            Limit::Slots(slots) => schedule.slot() >= slots,
-            Limit::Cycles(cycles) => schedule.run() >= cycles,
-        };
-        let end = match (reached, demand) {
-            (true, _) => End::Finished,
-            (false, Demand::Stop) => End::Stopped,
-            (false, Demand::Continue | Demand::Allocated) => return None,
-        };
-        Some(Self {
+    #[cold]
+    fn begin(end: End, schedule: &Schedule) -> Self {
+        Self {
             end,
             slot: schedule.slot(),
             run: schedule.run(),
             skipped: schedule.skipped(),
-        })
+        }
+    }
+}
+
+impl Limit {
+    /// The first slot that is beyond the limit if no more slots are skipped.
+    fn slot(self, schedule: &Schedule) -> u64 {
+        match self {
+            Self::None => u64::MAX,
+            Self::Slots(slots) => slots,
+            Self::Cycles(cycles) => cycles.saturating_add(schedule.skipped()),
+        }
     }
 }
 

@@ -41,7 +41,9 @@ impl Timing {
     }
 
     /// Adds one cycle.
-    #[inline]
+    // Always, because the call costs a third of what it does: the loop's state
+    // is in registers.
+    #[inline(always)]
     pub fn add(&mut self, lateness: Duration, execution: Duration, missed: bool) {
         self.release_lateness.add(lateness);
         self.execution.add(execution);

@@ -29,7 +29,8 @@
 //! calls make none.
 
 pub use crate::sys::alloc::{
-    AllocationCounts, Seal, SealedAllocator, counts, is_realtime_thread, seal, sealed, unseal,
+    AllocationCounts, Seal, SealedAllocator, counts, is_realtime_thread, realtime_allocations,
+    seal, sealed, unseal,
 };
 
 use crate::sys::alloc::set_realtime_thread;

@@ -6,6 +6,7 @@
 //! `RLIMIT_MEMLOCK` is small), and take no signals.
 
 use std::io;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
@@ -76,10 +77,13 @@ where
     F: FnOnce() -> T + Send + 'scope,
 {
     let before = set_mask(&SignalSet::all_but_synchronous())?;
+    let (arrive, arrived) = sync_channel(1);
     let spawned = Builder::new()
         .name(name.to_owned())
         .stack_size(stack_bytes.max(MIN_STACK_BYTES))
         .spawn_scoped(scope, move || {
+            // There is room for the one message, and the receiver waits for it.
+            let _ = arrive.send(());
             if !matches!(scheduler::policy(), Ok(Policy::Other)) {
                 // Giving up a real-time policy is always allowed (sched(7)).
                 let _ = scheduler::set_policy(Policy::Other);
@@ -90,6 +94,11 @@ where
             job()
         });
     set_mask(&before)?;
+    if spawned.is_ok() {
+        // The standard library still allocates on the new thread before the job:
+        // that must not come after the seal.
+        let _ = arrived.recv();
+    }
     spawned
 }
 

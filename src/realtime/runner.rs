@@ -2,7 +2,7 @@
 //! contract judged, the loop run, and everything given back.
 //!
 //! The caller calls [`prepare`], opens its devices with their outputs at their
-//! safe values, starts its helper threads, and calls [`run`]. What happens there,
+//! safe values, starts its helper threads, and calls [`run()`]. What happens there,
 //! in this order: stack reserved, memory locked, CPU latency held; on the
 //! real-time thread: CPU, policy, seal, rehearsal with safe outputs, contract;
 //! then the loop, if the contract allows it; then safe outputs, seal and locks
@@ -51,6 +51,8 @@ pub struct Request<'a> {
     pub requirement: Requirement,
     /// When to end.
     pub limit: Limit,
+    /// The shortest time that an output may be held without a fresh decision.
+    pub max_hold: Duration,
     /// What the plant does while slots are skipped.
     pub plant: Plant,
 }
@@ -119,6 +121,8 @@ pub struct Parts<'p, 'l, P, D: Decide, R, F> {
     pub timing: &'p mut Timing,
     /// Where its records go.
     pub record: &'p mut R,
+    /// The memory that `record` points to, for `lock = "selective"`.
+    pub buffers: Option<Range>,
     /// Called on the real-time thread after every cycle that met its deadline.
     pub deadline_met: &'p mut F,
     /// Where the helper threads wait until memory is locked.
@@ -236,6 +240,7 @@ impl<P: Sense + Act, D: Decide, R: Record, F: FnMut(&Tick)> Parts<'_, '_, P, D, 
             rest_slots: config.slots(config.stop_time),
             output_failures: config.output_failures,
             ladder: request.ladder,
+            max_hold: request.max_hold,
             drive: Drive::Fresh,
             plant: request.plant,
         };
@@ -258,6 +263,7 @@ impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
             beat: &mut *self.beat,
             timing: &mut *self.timing,
             record: &mut *self.record,
+            buffers: self.buffers,
             deadline_met: &mut *self.deadline_met,
             gate: self.gate,
         }
@@ -269,7 +275,8 @@ impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
         memory::lock(Range::of(&*self.beat))?;
         memory::lock(Range::of(self.beat.config))?;
         memory::lock(Range::of(&*self.timing))?;
-        memory::lock(Range::of(&*self.record))
+        memory::lock(Range::of(&*self.record))?;
+        self.buffers.map_or(Ok(()), memory::lock)
     }
 }
 
@@ -348,6 +355,7 @@ where
                 armed: false,
                 ..request.ladder
             },
+            max_hold: request.max_hold,
             drive: Drive::Safe,
             plant: request.plant,
         };
@@ -451,7 +459,7 @@ struct Supervisor<'a, F>(&'a mut F);
 impl<F: FnMut(&Tick)> Supervise for Supervisor<'_, F> {
     #[inline]
     fn demand(&self) -> Demand {
-        if allocator::counts().realtime > 0 {
+        if allocator::realtime_allocations() > 0 {
             Demand::Allocated
         } else if signals::stop_requested().is_some() {
             Demand::Stop

@@ -129,6 +129,13 @@ pub fn counts() -> AllocationCounts {
     }
 }
 
+/// [`AllocationCounts::realtime`] alone: one load, for the loop.
+#[inline]
+#[must_use]
+pub fn realtime_allocations() -> u64 {
+    SEALED_REALTIME.load(Ordering::Relaxed)
+}
+
 /// What an allocation after the seal does.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Seal {

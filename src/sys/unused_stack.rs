@@ -11,11 +11,11 @@ use super::memory::{Range, unlock};
 use super::{Errno, check};
 
 /// Bytes below the caller's frame that are left alone: the frames of the calls
-/// made here, and the red zone below them. Four pages of 4 KiB.
-const MARGIN: usize = 16 * 1024;
+/// made here, and the red zone below them. Two pages of 4 KiB.
+const MARGIN: usize = 8 * 1024;
 
 /// Unlocks and gives back (madvise(2), `MADV_DONTNEED`) the pages of the calling
-/// thread's stack from its lowest address to 16 KiB below this call. They fault
+/// thread's stack from its lowest address to 8 KiB below this call. They fault
 /// in again, unlocked, when the thread gets that deep. The guard below the stack
 /// is unlocked as well: it is never resident, but would count as locked.
 /// Allocates nothing.

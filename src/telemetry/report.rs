@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::cycle::histogram::Summary;
 use crate::cycle::timing::Timing;
+use crate::device::watchdog;
 use crate::realtime::contract::Contract;
 
 /// Which clock paced a run.
@@ -67,6 +68,25 @@ pub struct AxisReport {
     pub tracking_error_rms_rad: f64,
 }
 
+/// The hardware watchdog that was fed.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WatchdogReport {
+    /// The board is reset this long after the last cycle in time, s.
+    pub timeout_s: u32,
+    /// Whether the board's last reset was its doing; `null` where the driver
+    /// cannot tell.
+    pub caused_last_reset: Option<bool>,
+}
+
+impl From<&watchdog::Facts> for WatchdogReport {
+    fn from(facts: &watchdog::Facts) -> Self {
+        Self {
+            timeout_s: facts.timeout_s,
+            caused_last_reset: facts.caused_last_reset,
+        }
+    }
+}
+
 /// How the process ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Exit {
@@ -99,6 +119,8 @@ pub struct Report {
     pub memory: Memory,
     /// The axes, where the control law has some.
     pub axes: Vec<AxisReport>,
+    /// The watchdog, where one was fed.
+    pub watchdog: Option<WatchdogReport>,
     /// How the process ends.
     pub exit: Exit,
     /// The distributions in full, for the text report.

@@ -1,37 +1,53 @@
-//! The report and the contract as people read them.
+//! The report and the contract as people read them: plain text, what is worst
+//! first, and nothing about figures that were not taken.
 
 use std::fmt::{self, Write};
 
-use super::report::{Memory, Pace, Report};
+use super::report::{AxisReport, Memory, Pace, Report};
 use crate::cycle::histogram::{Histogram, Summary};
+use crate::cycle::timing::Timing;
 use crate::realtime::contract::{Contract, Row, Verdict};
 use crate::time::Duration;
 
 /// Width of the longest bar of a histogram, characters.
-const BAR: usize = 40;
+const BAR: usize = 12;
+/// Width of a line's subject, characters.
+const SUBJECT: usize = 18;
 
 /// Writes `report` for a person.
 ///
 /// # Errors
 /// What `out` answers.
 pub fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
+    let exit = |out: &mut _| write_line(out, "exit", &report.exit.code, &report.exit.reason);
+    if report.exit.code != 0 {
+        exit(out)?;
+    }
     match report.pace {
         Pace::Real => write_contract(out, &report.contract)?,
-        Pace::Free => writeln!(out, "Virtual clock: nothing is promised of this machine.")?,
-    }
-    write_timing(out, report)?;
-    write_memory(out, &report.memory)?;
-    for axis in &report.axes {
-        writeln!(
+        Pace::Free => writeln!(
             out,
-            "axis {:<10} {}, tracking error max {:.6} rad, rms {:.6} rad",
-            axis.name, axis.state, axis.tracking_error_max_rad, axis.tracking_error_rms_rad
-        )?;
+            "VIRTUAL CLOCK: nothing is promised, and nothing measured of this machine."
+        )?,
     }
-    writeln!(out, "exit {}: {}", report.exit.code, report.exit.reason)
+    writeln!(
+        out,
+        "\n{:SUBJECT$}{}, steadfast {}",
+        "board", report.board, report.version
+    )?;
+    if report.cycles.run == 0 {
+        writeln!(out, "{:SUBJECT$}none, nothing was run", "cycles")?;
+    } else {
+        write_cycles(out, report)?;
+    }
+    for axis in &report.axes {
+        write_axis(out, axis)?;
+    }
+    write_memory(out, &report.memory)?;
+    exit(out)
 }
 
-/// Writes the contract's rows as a table, and what to do about the broken ones.
+/// Writes the contract: the verdict, then its rows.
 ///
 /// # Errors
 /// What `out` answers.
@@ -41,7 +57,7 @@ pub fn write_contract(out: &mut impl Write, contract: &Contract) -> fmt::Result 
     } else {
         writeln!(
             out,
-            "NOT REAL-TIME: {} of {} promises are not kept.",
+            "NOT REAL-TIME: {} of {} promises broken.",
             contract.broken().count(),
             contract.rows().len()
         )?;
@@ -49,62 +65,80 @@ pub fn write_contract(out: &mut impl Write, contract: &Contract) -> fmt::Result 
     write_rows(out, contract.rows())
 }
 
-/// Writes rows as a table with a line for each fix.
+/// Writes rows as a table, the broken ones first, each with its fix below it.
 ///
 /// # Errors
 /// What `out` answers.
 pub fn write_rows(out: &mut impl Write, rows: &[Row]) -> fmt::Result {
-    let wanted = rows
-        .iter()
-        .map(|row| row.wanted.as_str().len())
-        .max()
-        .unwrap_or(0);
-    for row in rows {
-        let verdict = match row.verdict {
-            Verdict::Kept => "kept",
-            Verdict::Broken => "BROKEN",
-        };
-        writeln!(
-            out,
-            "  {verdict:<6} {:<14} {:<wanted$}  {}",
-            row.name, row.wanted, row.granted
-        )?;
-    }
-    for row in rows.iter().filter(|row| row.verdict == Verdict::Broken) {
-        writeln!(out, "  fix    {:<14} {}", row.name, row.fix)?;
+    let width = |text: fn(&Row) -> &str| rows.iter().map(|row| text(row).chars().count()).max();
+    let name = width(|row| row.name).unwrap_or(0);
+    let wanted = width(|row| row.wanted.as_str())
+        .unwrap_or(0)
+        .max("wanted".len());
+    writeln!(
+        out,
+        "  {:6} {:name$}  {:wanted$}  granted",
+        "", "", "wanted"
+    )?;
+    for verdict in [Verdict::Broken, Verdict::Kept] {
+        for row in rows.iter().filter(|row| row.verdict == verdict) {
+            let shown = match row.verdict {
+                Verdict::Kept => "kept",
+                Verdict::Broken => "BROKEN",
+            };
+            writeln!(
+                out,
+                "  {shown:6} {:name$}  {:wanted$}  {}",
+                row.name, row.wanted, row.granted
+            )?;
+            if row.verdict == Verdict::Broken {
+                writeln!(out, "  {:6} {:>name$}  {}", "", "fix:", row.fix)?;
+            }
+        }
     }
     Ok(())
 }
 
-fn write_timing(out: &mut impl Write, report: &Report) -> fmt::Result {
+/// One line: a subject, and what there is to say of it.
+fn write_line(
+    out: &mut impl Write,
+    subject: &str,
+    number: &impl fmt::Display,
+    text: &str,
+) -> fmt::Result {
+    let subject = format!("{subject} {number}");
+    writeln!(out, "{subject:SUBJECT$}{text}")
+}
+
+fn write_cycles(out: &mut impl Write, report: &Report) -> fmt::Result {
     let cycles = &report.cycles;
     writeln!(
         out,
-        "{} cycles run, {} slots skipped, {} overruns (overrun bucket at most {})",
-        cycles.run, cycles.skipped, cycles.overruns, cycles.bucket_fullest
+        "{:SUBJECT$}{} run, {} slots skipped, {} overruns (bucket at most {})",
+        "cycles", cycles.run, cycles.skipped, cycles.overruns, cycles.bucket_fullest
     )?;
     if cycles.records_dropped > 0 {
         writeln!(
             out,
-            "{} records were not read in time",
-            cycles.records_dropped
+            "{:SUBJECT$}{} were dropped, the reporter did not keep up",
+            "records", cycles.records_dropped
         )?;
     }
     writeln!(
         out,
-        "{:<18}{:>10}{:>10}{:>10}{:>10}{:>10}",
+        "\n{:SUBJECT$}{:>10}{:>10}{:>10}{:>10}{:>10}",
         "", "min", "p50", "p99", "p99.9", "max"
     )?;
     write_summary(out, "release lateness", &report.release_lateness_ns)?;
     write_summary(out, "execution", &report.execution_ns)?;
     write_summary(out, "response", &report.response_ns)?;
-    write_histogram(out, "release lateness", &report.timing.release_lateness)?;
-    write_histogram(out, "execution", &report.timing.execution)?;
-    write_histogram(out, "response", &report.timing.response)
+    writeln!(out)?;
+    write_histograms(out, &report.timing)?;
+    writeln!(out)
 }
 
 fn write_summary(out: &mut impl Write, name: &str, summary: &Summary) -> fmt::Result {
-    write!(out, "{name:<18}")?;
+    write!(out, "{name:SUBJECT$}")?;
     let Summary {
         min,
         p50,
@@ -113,49 +147,132 @@ fn write_summary(out: &mut impl Write, name: &str, summary: &Summary) -> fmt::Re
         max,
     } = *summary;
     for ns in [min, p50, p99, p999, max] {
-        write!(out, "{:>10}", shown(u64::from(ns)))?;
+        write!(out, "{:>10}", shown(ns))?;
     }
     writeln!(out)
 }
 
-fn write_histogram(out: &mut impl Write, name: &str, histogram: &Histogram) -> fmt::Result {
-    writeln!(out, "{name}:")?;
-    let most = histogram
-        .octaves()
-        .map(|(_, _, count)| count)
-        .max()
-        .unwrap_or(0);
-    for (from, below, count) in histogram.octaves() {
-        // A bar is never empty where something was counted: a single spike is
-        // what one looks for.
-        let length = (count * BAR as u64).div_ceil(most.max(1)) as usize;
+/// The three distributions side by side, a row for each octave that holds any
+/// cycle.
+fn write_histograms(out: &mut impl Write, timing: &Timing) -> fmt::Result {
+    let columns = [
+        ("release lateness", &timing.release_lateness),
+        ("execution", &timing.execution),
+        ("response", &timing.response),
+    ];
+    let columns = columns.map(|(name, histogram)| (name, Octaves::of(histogram)));
+    let mut line = format!("{:>9}", "from");
+    for (name, _) in &columns {
+        let width = BAR + 1;
+        write!(line, " {:>9} {name:width$}", "cycles")?;
+    }
+    writeln!(out, "{}", line.trim_end())?;
+    let rows = |octaves: &Octaves| octaves.first..octaves.first + octaves.counts.len() as u32;
+    let first = columns.iter().map(|(_, octaves)| rows(octaves).start).min();
+    let end = columns.iter().map(|(_, octaves)| rows(octaves).end).max();
+    let mut gap = false;
+    for octave in first.unwrap_or(0)..end.unwrap_or(0) {
+        if columns.iter().all(|(_, octaves)| octaves.at(octave) == 0) {
+            gap = true;
+            continue;
+        }
+        if std::mem::take(&mut gap) {
+            writeln!(out, "{:>9}", "...")?;
+        }
+        // The lowest octave holds 0 as well.
+        let from = if octave == 0 { 0 } else { 1 << octave };
+        let mut line = format!("{:>9}", shown(from));
+        for (_, octaves) in &columns {
+            match octaves.at(octave) {
+                0 => write!(line, " {:>9} {:width$}", "", "", width = BAR + 1)?,
+                count => {
+                    // A bar is never empty where something was counted: a single
+                    // spike is what one looks for.
+                    let length = (count * BAR as u64).div_ceil(octaves.most.max(1)) as usize;
+                    let (bar, width) = ("#".repeat(length), BAR + 1);
+                    write!(line, " {count:>9} {bar:width$}")?;
+                }
+            }
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// A histogram by octave.
+struct Octaves {
+    /// Its lowest octave: times from 2^first ns.
+    first: u32,
+    counts: Vec<u64>,
+    most: u64,
+}
+
+impl Octaves {
+    fn of(histogram: &Histogram) -> Self {
+        let first = histogram.octaves().next();
+        let counts: Vec<u64> = histogram.octaves().map(|(_, _, count)| count).collect();
+        Self {
+            first: first.map_or(0, |(from, _, _)| from.max(1).ilog2()),
+            most: counts.iter().copied().max().unwrap_or(0),
+            counts,
+        }
+    }
+
+    fn at(&self, octave: u32) -> u64 {
+        let index = octave.checked_sub(self.first);
+        index
+            .and_then(|index| self.counts.get(index as usize))
+            .copied()
+            .unwrap_or(0)
+    }
+}
+
+fn write_axis(out: &mut impl Write, axis: &AxisReport) -> fmt::Result {
+    let text = format!(
+        "{}; tracking error max {:.6} rad, rms {:.6} rad",
+        axis.state, axis.tracking_error_max_rad, axis.tracking_error_rms_rad
+    );
+    write_line(out, "axis", &axis.name, &text)
+}
+
+/// The figures that were taken, and one line where some were not.
+fn write_memory(out: &mut impl Write, memory: &Memory) -> fmt::Result {
+    if let Some(count) = memory.allocations {
+        writeln!(out, "{:SUBJECT$}{count} since the seal", "allocations")?;
+    } else {
         writeln!(
             out,
-            "  {:>8} to {:>8} {:<BAR$} {count}",
-            shown(u64::from(from)),
-            shown(below),
-            "#".repeat(length)
+            "{:SUBJECT$}not counted: this binary has no sealed allocator",
+            "allocations"
+        )?;
+    }
+    if let (Some(minor), Some(major)) = (memory.minor_faults, memory.major_faults) {
+        writeln!(
+            out,
+            "{:SUBJECT$}{minor} minor, {major} major, on the real-time thread",
+            "page faults"
+        )?;
+    }
+    if let (Some(locked), Some(resident)) = (memory.vm_lck_kb, memory.vm_rss_kb) {
+        writeln!(
+            out,
+            "{:SUBJECT$}{locked} kB locked (VmLck), {resident} kB resident (VmRSS)",
+            "memory"
+        )?;
+    }
+    if let (Some(used), Some(size)) = (memory.stack_high_water_bytes, memory.stack_bytes) {
+        writeln!(
+            out,
+            "{:SUBJECT$}{used} of {size} bytes at its high-water mark",
+            "stack"
         )?;
     }
     Ok(())
 }
 
-fn write_memory(out: &mut impl Write, memory: &Memory) -> fmt::Result {
-    let figure =
-        |value: Option<u64>| value.map_or_else(|| "not taken".to_owned(), |v| v.to_string());
-    writeln!(
-        out,
-        "memory: VmLck {} kB, VmRSS {} kB; page faults {} minor, {} major; allocations {}; stack {} of {} B used",
-        figure(memory.vm_lck_kb),
-        figure(memory.vm_rss_kb),
-        figure(memory.minor_faults),
-        figure(memory.major_faults),
-        figure(memory.allocations),
-        figure(memory.stack_high_water_bytes.map(|b| b as u64)),
-        figure(memory.stack_bytes.map(|b| b as u64)),
-    )
+fn shown(ns: u32) -> String {
+    Duration::from_nanos(u64::from(ns)).to_string()
 }
 
-fn shown(ns: u64) -> String {
-    Duration::from_nanos(ns).to_string()
-}
+#[cfg(test)]
+mod tests;

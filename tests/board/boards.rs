@@ -11,12 +11,19 @@
 pub(crate) struct Lines {
     pub(crate) emergency_stop: u8,
     pub(crate) reset: u8,
-    pub(crate) positive_limit: u8,
-    pub(crate) negative_limit: u8,
+    /// The limit switches, where the chip has lines for them.
+    pub(crate) limits: Option<Limits>,
     pub(crate) enable: u8,
     pub(crate) brake_release: u8,
     pub(crate) heartbeat: u8,
     pub(crate) fault_lamp: u8,
+}
+
+/// Lines of an axis' limit switches.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Limits {
+    pub(crate) positive: u8,
+    pub(crate) negative: u8,
 }
 
 /// How the emulator lets an input be driven from outside.
@@ -80,6 +87,9 @@ pub(crate) struct Board {
     pub(crate) gpio_label: &'static str,
     /// What is wired to it.
     pub(crate) lines: Lines,
+    /// What the board file names as encoder and DAC, without `/dev/`. Where the
+    /// kernel has these nodes, the virtual servo takes their place.
+    pub(crate) servo: [&'static str; 2],
     /// An SPI device of the kernel's own with a flash chip behind it.
     pub(crate) flash: Option<&'static str>,
     /// Whether `/dev/watchdog` resets the board.
@@ -118,13 +128,16 @@ pub(crate) const IMX8MP_EVK: Board = Board {
     lines: Lines {
         emergency_stop: 5,
         reset: 7,
-        positive_limit: 13,
-        negative_limit: 15,
+        limits: Some(Limits {
+            positive: 13,
+            negative: 15,
+        }),
         enable: 6,
         brake_release: 8,
         heartbeat: 9,
         fault_lamp: 10,
     },
+    servo: ["spidev3.0", "spidev3.1"],
     flash: Some("/dev/spidev3.0"),
     has_watchdog: true,
 };
@@ -182,13 +195,16 @@ pub(crate) const RASPBERRYPI4_64: Board = Board {
     lines: Lines {
         emergency_stop: 17,
         reset: 27,
-        positive_limit: 22,
-        negative_limit: 23,
+        limits: Some(Limits {
+            positive: 22,
+            negative: 23,
+        }),
         enable: 5,
         brake_release: 6,
         heartbeat: 13,
         fault_lamp: 26,
     },
+    servo: ["spidev0.0", "spidev0.1"],
     flash: Some("/dev/spidev0.0"),
     has_watchdog: false,
 };
@@ -222,13 +238,13 @@ pub(crate) const QEMUARM64: Board = Board {
     lines: Lines {
         emergency_stop: 0,
         reset: 1,
-        positive_limit: 0,
-        negative_limit: 0,
+        limits: None,
         enable: 4,
         brake_release: 5,
         heartbeat: 6,
         fault_lamp: 7,
     },
+    servo: ["spidev9.0", "spidev9.1"],
     flash: None,
     has_watchdog: false,
 };

@@ -15,7 +15,7 @@ use crate::control::Control;
 use crate::image::{BOOTED, ENDED, GuestFile, Image};
 use crate::pins::Pins;
 use crate::work::WorkFolder;
-use crate::{Context, Failure};
+use crate::{Context, Failure, Kernel};
 
 /// The limit for a board to boot, in wall time: about 15 times what it takes
 /// on two cores.
@@ -32,6 +32,7 @@ pub(crate) struct Transcript {
 pub(crate) struct Boot<'a> {
     context: &'a Context<'a>,
     board: &'static Board,
+    kernel: Kernel,
     cpus: u32,
     files: Vec<GuestFile>,
 }
@@ -41,6 +42,7 @@ impl<'a> Boot<'a> {
         Self {
             context,
             board,
+            kernel: Kernel::Realtime,
             cpus: board.cpus,
             files: Vec::new(),
         }
@@ -51,6 +53,12 @@ impl<'a> Boot<'a> {
     /// latency.
     pub(crate) fn cpus(mut self, cpus: u32) -> Self {
         self.cpus = cpus;
+        self
+    }
+
+    /// Boots another kernel than the PREEMPT_RT one.
+    pub(crate) fn kernel(mut self, kernel: Kernel) -> Self {
+        self.kernel = kernel;
         self
     }
 
@@ -83,6 +91,7 @@ impl<'a> Boot<'a> {
         let work = WorkFolder::new()?;
         let image = Image::build(
             self.context.host,
+            self.kernel,
             self.board,
             &self.files,
             script,

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::boards::Board;
 use crate::cpio::Archive;
-use crate::{Failure, Host};
+use crate::{Failure, Host, Kernel};
 
 /// Printed by the init script before it hands over to the test's script.
 pub(crate) const BOOTED: &str = "@@booted";
@@ -38,26 +38,33 @@ impl Image {
     /// A tool or a file that is missing, or the device tree compiler's words.
     pub(crate) fn build(
         host: &Host,
+        kernel: Kernel,
         board: &Board,
         files: &[GuestFile],
         script: &str,
         folder: &Path,
     ) -> Result<Self, Failure> {
         let initramfs = folder.join("initramfs.cpio");
-        fs::write(&initramfs, root(host, board, files, script)?)?;
+        fs::write(&initramfs, root(host, kernel, board, files, script)?)?;
         let device_tree = match board.device_tree {
-            Some(stock) => Some(device_tree(host, board, stock, folder)?),
+            Some(stock) => Some(device_tree(host, kernel, board, stock, folder)?),
             None => None,
         };
         Ok(Self {
-            kernel: host.kernel.join("vmlinuz"),
+            kernel: host.kernel(kernel).join("vmlinuz"),
             initramfs,
             device_tree,
         })
     }
 }
 
-fn root(host: &Host, board: &Board, files: &[GuestFile], script: &str) -> Result<Vec<u8>, Failure> {
+fn root(
+    host: &Host,
+    kernel: Kernel,
+    board: &Board,
+    files: &[GuestFile],
+    script: &str,
+) -> Result<Vec<u8>, Failure> {
     let mut root = Archive::new();
     for folder in [
         "/bin", "/dev", "/proc", "/sys", "/tmp", "/etc", "/modules", "/sbin", "/usr",
@@ -71,21 +78,21 @@ fn root(host: &Host, board: &Board, files: &[GuestFile], script: &str) -> Result
     // util-linux's chrt, which busybox lacks, and its C library.
     root.directory("/lib");
     for library in ["ld-linux-aarch64.so.1", "libc.so.6"] {
-        let content = host.read_kernel_file(&format!("libc/{library}"))?;
+        let content = host.read_kernel_file(kernel, &format!("libc/{library}"))?;
         root.file(&format!("/lib/{library}"), 0o755, &content);
     }
     root.file(
         "/usr/bin/chrt",
         0o755,
-        &host.read_kernel_file("usr/bin/chrt")?,
+        &host.read_kernel_file(kernel, "usr/bin/chrt")?,
     );
     root.file(
         "/bin/busybox",
         0o755,
-        &host.read_kernel_file("usr/bin/busybox")?,
+        &host.read_kernel_file(kernel, "usr/bin/busybox")?,
     );
     for module in board.modules {
-        let content = host.read_kernel_file(&format!("modules/{}.ko", module.name))?;
+        let content = host.read_kernel_file(kernel, &format!("modules/{}.ko", module.name))?;
         root.file(&format!("/modules/{}.ko", module.name), 0o644, &content);
     }
     for file in files {
@@ -123,7 +130,13 @@ fn init(board: &Board) -> String {
 }
 
 /// The stock device tree with the board's overlay, cut to what is emulated.
-fn device_tree(host: &Host, board: &Board, stock: &str, folder: &Path) -> Result<PathBuf, Failure> {
+fn device_tree(
+    host: &Host,
+    kernel: Kernel,
+    board: &Board,
+    stock: &str,
+    folder: &Path,
+) -> Result<PathBuf, Failure> {
     let source = host
         .source
         .join("board")
@@ -131,7 +144,7 @@ fn device_tree(host: &Host, board: &Board, stock: &str, folder: &Path) -> Result
         .join("overlay.dtso");
     let overlay = folder.join("overlay.dtbo");
     let merged = folder.join("board.dtb");
-    let stock = host.kernel.join("dtb").join(stock);
+    let stock = host.kernel(kernel).join("dtb").join(stock);
     tool(
         Command::new("dtc")
             .args(["-q", "-@", "-I", "dts", "-O", "dtb", "-o"])

@@ -12,8 +12,8 @@
 //! It is no part of a plain `cargo test`, because it needs the emulator, the
 //! kernel package and binaries for the guest. Environment:
 //!
-//! - `STEADFAST_KERNEL`: folder that `tests/setup/kernel rt` printed. Without
-//!   it that script is asked.
+//! - `STEADFAST_KERNEL`, `STEADFAST_PLAIN_KERNEL`: folders that
+//!   `tests/setup/kernel rt plain` printed. Without them that script is asked.
 //! - `STEADFAST_GUEST`: folder of static aarch64 binaries. Without it, where
 //!   `tests/run` puts them.
 
@@ -22,10 +22,18 @@ mod control;
 mod cpio;
 mod emulator;
 mod firmware;
+mod granted;
+mod guest;
 mod image;
+mod killed;
+mod memory;
+mod moves;
+mod others;
 mod pins;
+mod refused;
 mod servo;
 mod smoke;
+mod stops;
 mod work;
 
 use std::fmt;
@@ -70,13 +78,24 @@ pub(crate) fn require(condition: bool, words: impl FnOnce() -> String) -> Result
     }
 }
 
+/// What a board boots.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kernel {
+    /// PREEMPT_RT.
+    Realtime,
+    /// The same version without it.
+    Plain,
+}
+
 /// What the tests find on this machine.
 #[derive(Debug)]
 pub(crate) struct Host {
     /// The package's root folder.
     pub(crate) source: PathBuf,
-    /// The unpacked kernel package.
-    pub(crate) kernel: PathBuf,
+    /// The unpacked package of the PREEMPT_RT kernel.
+    realtime: PathBuf,
+    /// The same of Debian's ordinary kernel.
+    plain: PathBuf,
     /// Static aarch64 binaries.
     guest: PathBuf,
 }
@@ -84,23 +103,34 @@ pub(crate) struct Host {
 impl Host {
     fn find() -> Result<Self, Failure> {
         let source = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let kernel = match std::env::var_os("STEADFAST_KERNEL") {
-            Some(folder) => PathBuf::from(folder),
-            None => ask_for_kernel(&source)?,
+        let kernel = |variable, kind| match std::env::var_os(variable) {
+            Some(folder) => Ok(PathBuf::from(folder)),
+            None => ask_for_kernel(&source, kind),
         };
+        let realtime = kernel("STEADFAST_KERNEL", "rt")?;
+        let plain = kernel("STEADFAST_PLAIN_KERNEL", "plain")?;
         let guest = match std::env::var_os("STEADFAST_GUEST") {
             Some(folder) => PathBuf::from(folder),
             None => source.join("target/aarch64-unknown-linux-gnu/release"),
         };
         Ok(Self {
             source,
-            kernel,
+            realtime,
+            plain,
             guest,
         })
     }
 
-    pub(crate) fn read_kernel_file(&self, path: &str) -> Result<Vec<u8>, Failure> {
-        read(&self.kernel.join(path), "run tests/setup/kernel")
+    /// Where everything of `kernel` is.
+    pub(crate) fn kernel(&self, kernel: Kernel) -> &Path {
+        match kernel {
+            Kernel::Realtime => &self.realtime,
+            Kernel::Plain => &self.plain,
+        }
+    }
+
+    pub(crate) fn read_kernel_file(&self, kernel: Kernel, path: &str) -> Result<Vec<u8>, Failure> {
+        read(&self.kernel(kernel).join(path), "run tests/setup/kernel")
     }
 
     pub(crate) fn read_guest_program(&self, name: &str) -> Result<Vec<u8>, Failure> {
@@ -119,9 +149,9 @@ fn read(path: &Path, fix: &str) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(|error| Failure(format!("{}: {error} ({fix})", path.display())))
 }
 
-fn ask_for_kernel(source: &Path) -> Result<PathBuf, Failure> {
+fn ask_for_kernel(source: &Path, kind: &str) -> Result<PathBuf, Failure> {
     let output = Command::new(source.join("tests/setup/kernel"))
-        .arg("rt")
+        .arg(kind)
         .stderr(Stdio::inherit())
         .output()?;
     require(output.status.success(), || {
@@ -202,17 +232,28 @@ fn main() -> ExitCode {
 
 fn run() -> Result<bool, Failure> {
     let arguments = arguments()?;
-    let chosen: Vec<&Test> = [smoke::TESTS, servo::TESTS, firmware::TESTS]
-        .into_iter()
-        .flatten()
-        .filter(|test| {
-            arguments.filters.is_empty()
-                || arguments
-                    .filters
-                    .iter()
-                    .any(|filter| test.name.contains(filter))
-        })
-        .collect();
+    let chosen: Vec<&Test> = [
+        smoke::TESTS,
+        servo::TESTS,
+        memory::TESTS,
+        firmware::TESTS,
+        killed::TESTS,
+        refused::TESTS,
+        granted::TESTS,
+        stops::TESTS,
+        moves::TESTS,
+        others::TESTS,
+    ]
+    .into_iter()
+    .flatten()
+    .filter(|test| {
+        arguments.filters.is_empty()
+            || arguments
+                .filters
+                .iter()
+                .any(|filter| test.name.contains(filter))
+    })
+    .collect();
     require(!chosen.is_empty(), || {
         "no test is named like that".to_owned()
     })?;

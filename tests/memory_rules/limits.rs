@@ -98,8 +98,13 @@ fn later_thread() -> Verdict {
         .spawn(|| ());
     let error = refused.map(|_| ()).expect_err("8 MiB of stack do not fit");
     assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock, "{error}");
-    let granted = helper::spawn("small", 64 * 1024, || 5).expect("a small one fits");
-    assert_eq!(granted.join().expect("it ends"), 5);
+    let gate = helper::Gate::new();
+    gate.open();
+    let answer = std::thread::scope(|scope| {
+        let granted = helper::spawn(scope, "small", 64 * 1024, &gate, || 5);
+        granted.expect("a small one fits").join().expect("it ends")
+    });
+    assert_eq!(answer, 5);
     Ok(())
 }
 

@@ -15,6 +15,8 @@
 //! With `--user`, root becomes this user first: for a board that has no other
 //! way to do so.
 
+#[path = "../emulation/mod.rs"]
+mod emulation;
 mod fork;
 mod kernel;
 mod limits;

@@ -292,8 +292,12 @@ fn other_overflow() -> Verdict {
 
 fn overflow_elsewhere() {
     prepare_to_die();
-    let thread = threads::spawn("elsewhere", 64 * 1024, overrun_the_stack);
-    let _ = thread.expect("a thread can be started").join();
+    let gate = threads::Gate::new();
+    gate.open();
+    std::thread::scope(|scope| {
+        let thread = threads::spawn(scope, "elsewhere", 64 * 1024, &gate, overrun_the_stack);
+        let _ = thread.expect("a thread can be started").join();
+    });
 }
 
 fn requests() -> Verdict {

@@ -1,9 +1,11 @@
 //! Runs each rule in a process of its own and reports it in one line.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode, Output};
 
 use steadfast::sys::process;
+
+use crate::emulation;
 
 /// Why a rule could not be judged here.
 pub(crate) struct NotRun(String);
@@ -54,28 +56,9 @@ const HELPER: &str = "--helper";
 const NOT_RUN: u8 = 77;
 const NOT_RUN_MARK: &str = "not run: ";
 
-/// The emulator this program runs under, if any.
-///
-/// qemu-user answers `/proc/self/exe` with the emulated program and leaves
-/// `/proc/thread-self/exe` to the kernel, which names the emulator. On a kernel
-/// of its own, both are this program.
-pub(crate) fn emulator() -> Option<PathBuf> {
-    let really = std::fs::read_link("/proc/thread-self/exe").ok()?;
-    (really != std::env::current_exe().ok()?).then_some(really)
-}
-
-/// A command that starts this program anew, through the emulator if there is
-/// one: the kernel beneath cannot start an emulated program by itself.
+/// A command that starts this program anew.
 fn this_program() -> Command {
-    let program = std::env::current_exe().expect("/proc is mounted");
-    match emulator() {
-        Some(emulator) => {
-            let mut command = Command::new(emulator);
-            command.arg(program);
-            command
-        }
-        None => Command::new(program),
-    }
+    emulation::start(&std::env::current_exe().expect("/proc is mounted"))
 }
 
 /// A command that runs the helper `name` in a process of its own.
@@ -150,7 +133,7 @@ fn run_named_helper(helpers: &[Helper], name: &str) -> ExitCode {
 }
 
 fn run_all(rules: &[Rule], filters: &[&str]) -> ExitCode {
-    let emulator = emulator();
+    let emulator = emulation::emulator();
     let (mut passed, mut failed, mut not_run) = (0, 0, 0);
     for rule in rules {
         if !filters.is_empty() && !filters.iter().any(|filter| rule.name.contains(filter)) {

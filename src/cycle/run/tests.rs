@@ -124,6 +124,7 @@ fn plan(limit: Limit) -> Plan {
         rest_slots: 10,
         output_failures: 3,
         ladder: LadderConfig::default(),
+        max_hold: Duration::from_millis(20),
         drive: Drive::Fresh,
         plant: super::Plant::GoesOn,
     }
@@ -336,5 +337,16 @@ fn a_plant_that_waits_sees_one_slot_pass_however_many_were_skipped() {
         );
         assert_eq!(beat.state[6], expected, "{plant:?}");
         assert_eq!(kept.0[6].skipped, 2, "the record tells what happened");
+    }
+}
+
+#[test]
+fn outputs_held_for_longer_than_they_may_be_lead_to_a_quick_stop() {
+    let mut strict = plan(Limit::Slots(40));
+    strict.max_hold = Duration::from_millis(3);
+    for (late, expected) in [(1_900_000, 0), (3_100_000, flags::QUICK_STOP)] {
+        let demand = demand_at(u64::MAX, Demand::Continue);
+        let ran = ran(&strict, &[(5, late)], None, demand);
+        assert_eq!(ran.records[6].flags & flags::QUICK_STOP, expected, "{late}");
     }
 }

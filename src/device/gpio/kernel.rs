@@ -4,7 +4,7 @@ use super::{Chip, ChipInfo, Chips, Events, LineEvent, LineInfo, LineRequest, Lin
 use crate::sys::Errno;
 use crate::sys::gpio as calls;
 use std::fs::{self, File, OpenOptions};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 /// The chips in a directory of device nodes.
@@ -105,12 +105,6 @@ impl Lines for KernelLines {
 impl AsFd for KernelLines {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
-    }
-}
-
-impl AsRawFd for KernelLines {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
     }
 }
 

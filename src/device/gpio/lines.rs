@@ -6,8 +6,8 @@ use super::{
     Chip, EdgeLatch, EdgeReader, GpioError, InputLine, LineValues, Lines, OutputLine, flag,
 };
 use crate::cycle::image::DigitalInputs;
-use crate::sys::{self, Errno, emergency};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use crate::sys::{Errno, emergency};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 /// All inputs of one chip: one request, read by one ioctl.
@@ -181,6 +181,12 @@ impl<L: Lines> OutputLines<L> {
         Ok(self.map.image_of(bits))
     }
 
+    /// The values that make these outputs safe, by line of the request: what a
+    /// signal handler sets.
+    pub const fn safe_values(&self) -> LineValues {
+        self.safe
+    }
+
     /// The channels of these outputs, one bit each.
     pub fn channels(&self) -> u32 {
         self.map.image_mask()
@@ -201,35 +207,6 @@ impl<L: AsFd> OutputLines<L> {
     pub fn register_emergency(&self) -> Result<emergency::Slot, Errno> {
         emergency::register_line_values(self.lines.as_fd(), self.safe.bits, self.safe.mask)
     }
-}
-
-impl<L: AsRawFd> OutputLines<L> {
-    /// What a signal handler, or a thread that watches the loop, needs to
-    /// drive these outputs safe without this object. Valid for as long as this
-    /// object lives: the descriptor is its own.
-    #[must_use]
-    pub fn safe_frame(&self) -> SafeFrame {
-        let mut argument = [0; 16];
-        argument[..8].copy_from_slice(&self.safe.bits.to_ne_bytes());
-        argument[8..].copy_from_slice(&self.safe.mask.to_ne_bytes());
-        SafeFrame {
-            fd: self.lines.as_raw_fd(),
-            request: sys::gpio::SET_VALUES,
-            argument,
-        }
-    }
-}
-
-/// An ioctl that drives the outputs of a chip safe: ioctl(`fd`, `request`, a
-/// pointer to `argument`).
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct SafeFrame {
-    /// The descriptor of the line request.
-    pub fd: RawFd,
-    /// `GPIO_V2_LINE_SET_VALUES_IOCTL`.
-    pub request: u32,
-    /// `struct gpio_v2_line_values`, byte for byte.
-    pub argument: [u8; 16],
 }
 
 /// Takes `lines` from `chip` as one request.

@@ -33,7 +33,7 @@ pub use error::{Explained, GpioError, Wanted};
 pub use find::{LineId, find_chip, find_line, find_named_line, present_chips};
 pub use kernel::{KernelChip, KernelChips, KernelEvents, KernelLines};
 pub use latch::{EdgeLatch, EdgeReader, Edges};
-pub use lines::{InputLines, OutputLines, RequestedInputs, SafeFrame};
+pub use lines::{InputLines, OutputLines, RequestedInputs};
 pub use request::{Bias, CONSUMER, Drive, InputLine, OutputLine};
 
 use crate::sys::Errno;

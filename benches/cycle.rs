@@ -1,0 +1,183 @@
+//! What one cycle costs, in instructions that repeat, and how many cycles a
+//! second the simulated board runs. See `benches/README.md`.
+//!
+//! The program runs itself under Valgrind, once for [`CYCLES`] cycles and once
+//! for twice as many. Without Valgrind it says so and fails: a figure that was
+//! not measured is not shown.
+
+mod axes;
+mod callgrind;
+mod profile;
+mod report;
+mod rig;
+mod stepping;
+
+use std::fs;
+use std::hint::black_box;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use steadfast::axis::Servo;
+use steadfast::board::{self, Options};
+use steadfast::cycle::ports::Clock;
+use steadfast::cycle::run::Limit;
+use steadfast::realtime::allocator::SealedAllocator;
+use steadfast::realtime::clock::Monotonic;
+use steadfast::telemetry::report::Pace;
+
+use report::{Line, Results};
+
+#[global_allocator]
+static ALLOCATOR: SealedAllocator = SealedAllocator;
+
+/// Cycles that are counted.
+const CYCLES: u64 = 10_000;
+/// Numbers of axes that are measured.
+const AXES: [usize; 4] = [1, 2, 4, 8];
+/// Cycles of the run on the wall clock.
+const FREE_CYCLES: u64 = 3_000_000;
+/// The first argument of a run under Valgrind.
+const COUNTED: &str = "counted";
+/// The first argument of a run that is single-stepped.
+const STEPPED: &str = "stepped";
+/// The call that reads the clock.
+const READING: &str = "reading";
+/// The call that sleeps, until a time that is past, and reads the clock.
+const WAITING: &str = "waiting";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // Whatever else cargo passes on (`--bench`, a filter) changes nothing here.
+    let done = match arguments.as_slice() {
+        [first, what, cycles] if first == COUNTED => counted(what, cycles),
+        [first, what] if first == STEPPED => stepped(what),
+        _ => measure(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cycle: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What runs under Valgrind: `what` is a number of axes, or `empty`.
+fn counted(what: &str, cycles: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let cycles = cycles.parse()?;
+    match what {
+        "empty" => rig::empty(cycles),
+        axes => rig::servo(axes.parse()?, cycles, 2 * CYCLES),
+    }
+    Ok(())
+}
+
+/// What is single-stepped: a call of the firmware's clock, or none.
+fn stepped(what: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let mut clock = Monotonic;
+    let past = steadfast::time::Instant::from_nanos(1);
+    match what {
+        READING => stepping::be_stepped(|| {
+            black_box(clock.now());
+        })?,
+        WAITING => stepping::be_stepped(|| {
+            black_box(clock.wait_until(past));
+        })?,
+        _ => stepping::be_stepped(|| ())?,
+    }
+    Ok(())
+}
+
+fn measure() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = folder()?;
+    let mut lines = Vec::new();
+    let mut profile = Vec::new();
+    for axes in AXES {
+        let functions = by_function(&axes.to_string(), &folder)?;
+        lines.push(Line {
+            axes,
+            instructions: total(&functions),
+        });
+        if axes == 1 {
+            profile = functions;
+        }
+    }
+    let results = Results {
+        lines,
+        empty: total(&by_function("empty", &folder)?),
+        clock: clock()?,
+        profile,
+        free_cycles_per_second: free()?,
+    };
+    print!("{}", results.table());
+    fs::write(folder.join("cycle.json"), results.json())?;
+    Ok(())
+}
+
+/// Beside the programs that cargo built, wherever that is.
+fn folder() -> io::Result<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../bench");
+    fs::create_dir_all(&folder)?;
+    folder.canonicalize()
+}
+
+/// Instructions of a cycle by function, start-up and end left out.
+fn by_function(
+    what: &str,
+    folder: &Path,
+) -> Result<Vec<(String, f64)>, Box<dyn std::error::Error>> {
+    let count = |cycles: u64| {
+        let arguments = [COUNTED.to_owned(), what.to_owned(), cycles.to_string()];
+        callgrind::count(&arguments, rig::MEASURED, folder)
+    };
+    let once = count(CYCLES)?;
+    let counts = count(2 * CYCLES)?.beyond(&once);
+    let functions = profile::by_function(&counts, rig::PORTS)?;
+    let each = |(name, count)| (name, count as f64 / CYCLES as f64);
+    Ok(functions.into_iter().map(each).collect())
+}
+
+fn total(functions: &[(String, f64)]) -> f64 {
+    functions.iter().map(|(_, count)| count).sum()
+}
+
+/// What the firmware's clock costs, instructions.
+fn clock() -> Result<report::Clock, stepping::Error> {
+    let none = stepping::count(&[STEPPED, "nothing"])?;
+    let reading = stepping::count(&[STEPPED, READING])?;
+    // It is read at the end of a wait too.
+    let waiting = stepping::count(&[STEPPED, WAITING])?;
+    Ok(report::Clock {
+        reading: reading.saturating_sub(none),
+        sleeping: waiting.saturating_sub(reading),
+    })
+}
+
+/// Cycles a second of `run --pace free` on the simulated board, drivers, chips
+/// and motor included. The best of three: what disturbs only makes it slower.
+fn free() -> Result<f64, Box<dyn std::error::Error>> {
+    let config = axes::board(1);
+    let servo = config.servo.as_ref().ok_or("the board has no axis")?;
+    let law = servo.config.build(config.run.period)?;
+    let options = Options {
+        limit: Limit::Cycles(FREE_CYCLES),
+        pace: Pace::Free,
+        live: false,
+    };
+    let mut best = 0.0_f64;
+    for _ in 0..3 {
+        let state = law.initial();
+        let started = Instant::now();
+        let report = board::run::<Servo>(&config, &law, state, &options, |state| {
+            board::describe_servo(servo, state)
+        })?;
+        let took = started.elapsed().as_secs_f64();
+        if report.exit.code != 0 {
+            return Err(report.exit.reason.into());
+        }
+        best = best.max(report.cycles.run as f64 / took);
+    }
+    Ok(best)
+}

@@ -1,0 +1,298 @@
+//! What is measured: the firmware's loop over ports that cost nothing that is
+//! counted.
+//!
+//! The real board is simulated first and what its encoders said is written
+//! down. Then the same loop with the same control law is fed from the notes:
+//! the motion is the real one, noise included, and neither drivers nor chips
+//! nor motors run. What the ports do cost is in functions of their own, which
+//! the measurement subtracts.
+
+use std::hint::black_box;
+
+use steadfast::axis::Servo;
+use steadfast::board::{Ports, Simulated};
+use steadfast::config::Config;
+use steadfast::cycle::beat::Beat;
+use steadfast::cycle::image::{Angle, DigitalInputs, Inputs, MAX_POSITIONS, OutputError, Outputs};
+use steadfast::cycle::ports::{Act, Clock, Decide, Record, Sense, Tick};
+use steadfast::cycle::run::{Limit, Plant};
+use steadfast::cycle::timing::Timing;
+use steadfast::realtime::helper::Gate;
+use steadfast::realtime::runner::{self, Outcome, Parts, Request, StartError};
+use steadfast::telemetry::ring::{Discard, Reader, Ring};
+use steadfast::time::{Duration, Instant};
+
+use crate::axes;
+
+/// The functions that stand in the place of devices, as a profile names them.
+pub(crate) const PORTS: &str = "Notes";
+/// The function that is measured, as a profile names it.
+pub(crate) const MEASURED: &str = "measured_loop";
+
+/// Cycles written down beyond those asked for: the loop takes some to end.
+const MARGIN: u64 = 16;
+
+/// A clock that costs next to nothing: every cycle begins 10 us late and takes
+/// 20 us. The optimiser is kept from knowing that.
+struct Given {
+    woken: Instant,
+}
+
+impl Given {
+    const LATENESS: Duration = Duration::from_micros(10);
+    const COST: Duration = Duration::from_micros(20);
+    const START: Self = Self {
+        woken: Instant::from_nanos(0),
+    };
+}
+
+impl Clock for Given {
+    #[inline]
+    fn now(&self) -> Instant {
+        black_box(self.woken + Self::COST)
+    }
+
+    #[inline]
+    fn wait_until(&mut self, release: Instant) -> Instant {
+        self.woken = black_box(release + Self::LATENESS);
+        self.woken
+    }
+}
+
+/// What was sensed in one cycle.
+#[derive(Copy, Clone, Default)]
+struct Sensed {
+    digital: DigitalInputs,
+    positions: [Angle; MAX_POSITIONS],
+}
+
+/// Ports that write down what the simulated board says.
+struct Recorder {
+    ports: Ports<Simulated>,
+    notes: Vec<Sensed>,
+}
+
+impl Sense for Recorder {
+    fn sense(&mut self, tick: &Tick, inputs: &mut Inputs) {
+        self.ports.sense(tick, inputs);
+        self.notes.push(Sensed {
+            digital: inputs.digital.expect("nothing fails on this board"),
+            positions: inputs.positions.map(Result::unwrap_or_default),
+        });
+    }
+}
+
+impl Act for Recorder {
+    fn act(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
+        self.ports.act(tick, outputs)
+    }
+
+    fn safe(&mut self, tick: &Tick) -> Result<(), OutputError> {
+        self.ports.safe(tick)
+    }
+}
+
+/// Ports that give what was written down, and at times play the reporter: the
+/// ring must not fill up.
+struct Notes<'n> {
+    notes: &'n [Sensed],
+    next: usize,
+    axes: usize,
+    reader: Reader<'n>,
+}
+
+impl Sense for Notes<'_> {
+    #[inline(never)]
+    fn sense(&mut self, _: &Tick, inputs: &mut Inputs) {
+        let sensed = &self.notes[self.next];
+        self.next += 1;
+        inputs.digital = Ok(sensed.digital);
+        for (position, angle) in inputs
+            .positions
+            .iter_mut()
+            .zip(sensed.positions)
+            .take(self.axes)
+        {
+            *position = Ok(angle);
+        }
+    }
+}
+
+impl Act for Notes<'_> {
+    #[inline(never)]
+    fn act(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
+        black_box(outputs);
+        if tick.slot.is_multiple_of(512) {
+            while let Some(record) = self.reader.take() {
+                black_box(record);
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn safe(&mut self, _: &Tick) -> Result<(), OutputError> {
+        Ok(())
+    }
+}
+
+/// A controller of nothing: what is left is the loop itself.
+struct Empty;
+
+impl Decide for Empty {
+    type Config = ();
+    type State = ();
+
+    fn decide((): &(), (): &mut (), _: &Inputs, _: &Tick) -> Outputs {
+        Outputs::default()
+    }
+}
+
+/// Runs `cycles` cycles of `axes` axes on a clock that costs nothing; `most` is
+/// what is written down for it, the same for all runs that are compared.
+///
+/// # Panics
+/// When the axes did not move as they should: what was counted would be
+/// something else.
+pub(crate) fn servo(axes: usize, cycles: u64, most: u64) {
+    let config = short(axes::board(axes));
+    let servo = config.servo.as_ref().expect("the board has axes");
+    let law = servo.config.build(config.run.period).expect("checked");
+    let notes = write_down(&config, &law, most);
+    let mut ring = Ring::new();
+    let (mut writer, reader) = ring.split();
+    let ports = Notes {
+        notes: &notes,
+        next: 0,
+        axes,
+        reader,
+    };
+    let mut beat = Beat::<_, Servo>::new(ports, &law, law.initial(), config.heartbeat);
+    run(
+        &config,
+        &mut beat,
+        cycles,
+        &mut writer,
+        &mut { Given::START },
+        How::Measured,
+    );
+    for axis in beat.state.axes() {
+        let error = axis.tracking_error_max_rad();
+        assert_eq!(axis.fault(), None, "the notes are not those of this loop");
+        assert!(error > 0.0 && error < 0.05, "tracking error {error} rad");
+    }
+}
+
+/// Runs `cycles` cycles of a controller without axes: the loop alone.
+pub(crate) fn empty(cycles: u64) {
+    let config = short(axes::board(1));
+    let notes = vec![Sensed::default(); (cycles + MARGIN) as usize];
+    let mut ring = Ring::new();
+    let (mut writer, reader) = ring.split();
+    let ports = Notes {
+        notes: &notes,
+        next: 0,
+        axes: 0,
+        reader,
+    };
+    let mut beat = Beat::<_, Empty>::new(ports, &(), (), config.heartbeat);
+    run(
+        &config,
+        &mut beat,
+        cycles,
+        &mut writer,
+        &mut { Given::START },
+        How::Measured,
+    );
+}
+
+/// The board with no time to come to rest in: a run ends where it stands.
+fn short(mut config: Config) -> Config {
+    config.run.stop_time = config.run.period;
+    config
+}
+
+fn write_down(config: &Config, law: &Servo, cycles: u64) -> Vec<Sensed> {
+    let simulation = config.simulation.as_ref().expect("a simulated board");
+    let (devices, map) =
+        Simulated::build(simulation, &config.io, config.run.period).expect("checked");
+    let recorder = Recorder {
+        ports: Ports::new(devices, &config.io, &map),
+        notes: Vec::with_capacity((cycles + MARGIN) as usize),
+    };
+    let mut beat = Beat::<_, Servo>::new(recorder, law, law.initial(), config.heartbeat);
+    run(
+        config,
+        &mut beat,
+        cycles,
+        &mut Discard,
+        &mut { Given::START },
+        How::Unmeasured,
+    );
+    beat.ports.notes
+}
+
+/// One run of `cycles` cycles in the firmware's own runner, its seal and its
+/// supervisor included.
+fn run<P, D, R, C>(
+    config: &Config,
+    beat: &mut Beat<'_, P, D>,
+    cycles: u64,
+    record: &mut R,
+    clock: &mut C,
+    how: How,
+) where
+    P: Sense + Act,
+    D: Decide,
+    R: Record,
+    C: Clock,
+{
+    let request = Request {
+        config: &config.run,
+        ladder: config.ladder,
+        requirement: config.requirement,
+        limit: Limit::Cycles(cycles),
+        max_hold: config.io.max_hold(),
+        plant: Plant::Waits,
+    };
+    let mut timing = Timing::new();
+    let parts = Parts {
+        beat,
+        timing: &mut timing,
+        record,
+        buffers: None,
+        deadline_met: &mut |_: &Tick| {},
+        gate: &Gate::new(),
+    };
+    let outcome = match how {
+        How::Measured => measured_loop(&request, parts, clock),
+        How::Unmeasured => runner::run_virtual(&request, parts, clock),
+    };
+    let ran = outcome.ok().and_then(|outcome| outcome.ran);
+    assert_eq!(ran.map(|ran| ran.run), Some(cycles));
+    assert_eq!(timing.overruns, 0, "the clock given is always in time");
+}
+
+/// Whether a run is what is counted, or comes before it.
+#[derive(Copy, Clone)]
+enum How {
+    Measured,
+    Unmeasured,
+}
+
+/// A function of its own, so that counting can begin and end with it.
+#[inline(never)]
+fn measured_loop<P, D, R, F, C>(
+    request: &Request<'_>,
+    parts: Parts<'_, '_, P, D, R, F>,
+    clock: &mut C,
+) -> Result<Outcome, StartError>
+where
+    P: Sense + Act,
+    D: Decide,
+    R: Record,
+    F: FnMut(&Tick),
+    C: Clock,
+{
+    runner::run_virtual(request, parts, clock)
+}

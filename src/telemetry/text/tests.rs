@@ -1,0 +1,189 @@
+use super::super::report::{Cycles, Exit};
+use super::*;
+use crate::realtime::contract::Text;
+
+fn row(name: &'static str, verdict: Verdict) -> Row {
+    let of = |text: &str| Text::of(format_args!("{text}"));
+    Row {
+        name,
+        wanted: of("FIFO 80"),
+        granted: of("refused"),
+        verdict,
+        fix: of(match verdict {
+            Verdict::Kept => "",
+            Verdict::Broken => "ask for it",
+        }),
+    }
+}
+
+fn report() -> Report {
+    let mut timing = Timing::new();
+    for (lateness, execution) in [(0, 300), (1, 300), (9_000, 40_000)] {
+        let ns = Duration::from_nanos;
+        timing.add(ns(lateness), ns(execution), false);
+    }
+    Report {
+        version: "0.1.0",
+        board: "sim".to_owned(),
+        pace: Pace::Free,
+        contract: Box::default(),
+        watchdog: None,
+        cycles: Cycles {
+            run: 3,
+            skipped: 2,
+            overruns: 1,
+            bucket_fullest: 10,
+            ..Cycles::default()
+        },
+        release_lateness_ns: timing.release_lateness.summary(),
+        execution_ns: timing.execution.summary(),
+        response_ns: timing.response.summary(),
+        memory: Memory {
+            allocations: Some(0),
+            ..Memory::default()
+        },
+        axes: vec![AxisReport {
+            name: "x".to_owned(),
+            state: "Operation enabled".to_owned(),
+            tracking_error_max_rad: 0.01,
+            tracking_error_rms_rad: 0.002,
+        }],
+        exit: Exit {
+            code: 0,
+            reason: "done".to_owned(),
+        },
+        timing: Box::new(timing),
+    }
+}
+
+fn text_of(report: &Report) -> String {
+    let mut text = String::new();
+    write_report(&mut text, report).expect("a string takes all");
+    text
+}
+
+#[test]
+fn a_run_on_the_virtual_clock_reads_as_one_and_says_nothing_of_the_machine() {
+    let expected = "\
+VIRTUAL CLOCK: nothing is promised, and nothing measured of this machine.
+
+board             sim, steadfast 0.1.0
+cycles            3 run, 2 slots skipped, 1 overruns (bucket at most 10)
+
+                         min       p50       p99     p99.9       max
+release lateness        0 ns      1 ns   9.00 us   9.00 us   9.00 us
+execution             300 ns    303 ns   40.0 us   40.0 us   40.0 us
+response              300 ns    303 ns   49.0 us   49.0 us   49.0 us
+
+     from    cycles release lateness    cycles execution        cycles response
+     0 ns         2 ############
+      ...
+   256 ns                                 2 ############          2 ############
+";
+    let text = text_of(&report());
+    assert!(text.starts_with(expected), "{text}");
+    let end = "
+axis x            Operation enabled; tracking error max 0.010000 rad, rms 0.002000 rad
+allocations       0 since the seal
+exit 0            done
+";
+    assert!(text.ends_with(end), "{text}");
+}
+
+#[test]
+fn every_spike_has_a_bar_in_the_column_of_its_distribution() {
+    let text = text_of(&report());
+    let line = |from: &str| {
+        let mut found = text.lines().filter(|l| l.trim_start().starts_with(from));
+        let line = found.next().unwrap_or_else(|| panic!("{from} in {text}"));
+        line.split_whitespace()
+            .skip(2)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        line("8.19 us"),
+        ["1", "######"],
+        "half of the fullest octave"
+    );
+    assert_eq!(line("256 ns"), ["2", "############", "2", "############"]);
+    assert_eq!(line("32.8 us"), ["1", "######", "1", "######"]);
+}
+
+#[test]
+fn no_line_has_blanks_at_its_end_or_more_than_eighty_columns_of_figures() {
+    for line in text_of(&report()).lines() {
+        assert_eq!(line, line.trim_end());
+        assert!(line.chars().count() <= 90, "{line}");
+    }
+}
+
+#[test]
+fn broken_promises_come_first_each_with_its_fix_below() {
+    let rows = [
+        row("timer", Verdict::Kept),
+        row("scheduler", Verdict::Broken),
+        row("cpu", Verdict::Broken),
+    ];
+    let mut text = String::new();
+    write_rows(&mut text, &rows).expect("a string takes all");
+    let expected = "                    wanted   granted
+  BROKEN scheduler  FIFO 80  refused
+              fix:  ask for it
+  BROKEN cpu        FIFO 80  refused
+              fix:  ask for it
+  kept   timer      FIFO 80  refused
+";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn a_failure_is_the_first_line_and_the_last() {
+    let mut report = report();
+    report.exit = Exit {
+        code: 4,
+        reason: "too many missed deadlines".to_owned(),
+    };
+    let text = text_of(&report);
+    let line = "exit 4            too many missed deadlines";
+    assert_eq!(text.lines().next(), Some(line));
+    assert_eq!(text.lines().last(), Some(line));
+}
+
+#[test]
+fn a_refused_run_has_no_distributions() {
+    let mut report = report();
+    report.cycles = Cycles::default();
+    report.timing.clear();
+    let text = text_of(&report);
+    assert!(
+        text.contains("\ncycles            none, nothing was run\n"),
+        "{text}"
+    );
+    assert!(!text.contains("p99.9"), "{text}");
+}
+
+#[test]
+fn figures_that_were_taken_are_all_shown() {
+    let mut report = report();
+    report.memory = Memory {
+        vm_lck_kb: Some(1_900),
+        vm_rss_kb: Some(1_896),
+        minor_faults: Some(3),
+        major_faults: Some(4),
+        allocations: None,
+        stack_bytes: Some(65_536),
+        stack_high_water_bytes: Some(14_072),
+    };
+    report.cycles.records_dropped = 5;
+    let text = text_of(&report);
+    for line in [
+        "memory            1900 kB locked (VmLck), 1896 kB resident (VmRSS)",
+        "page faults       3 minor, 4 major, on the real-time thread",
+        "allocations       not counted: this binary has no sealed allocator",
+        "stack             14072 of 65536 bytes at its high-water mark",
+        "records           5 were dropped, the reporter did not keep up",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} in {text}");
+    }
+}

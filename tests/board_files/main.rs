@@ -1,0 +1,125 @@
+//! Whatever is wrong with a board file is one line: where, what, and how to put
+//! it right.
+//!
+//! Each test takes a good board file, spoils one thing in it, and says where the
+//! error must point and which words it must have. The place is not counted in
+//! the tests: `§` stands in the spoilt text where the error must point, and is
+//! taken out before the file is read.
+
+#![cfg(feature = "linux")]
+
+mod contradictions;
+mod files;
+mod limits;
+mod mutations;
+mod numbers;
+mod structure;
+mod types;
+mod wiring;
+
+use steadfast::config::{Config, ConfigError, Place, SIM_BOARD};
+
+/// A board with real devices.
+const LINUX: &str = include_str!("linux.toml");
+/// The simulated board that the firmware carries.
+const SIM: &str = SIM_BOARD;
+/// Where the error must point.
+const MARK: char = '§';
+
+/// One thing done to the text of a board file.
+struct Edit<'e> {
+    /// The table it is done in, as in its header.
+    table: &'e str,
+    /// What is replaced there, once.
+    from: &'e str,
+    /// By what.
+    to: &'e str,
+}
+
+const fn edit<'e>(table: &'e str, from: &'e str, to: &'e str) -> Edit<'e> {
+    Edit { table, from, to }
+}
+
+/// `good` with `edits` done to it, the mark still in it.
+fn edited(good: &str, edits: &[Edit<'_>]) -> String {
+    let mut text = good.to_owned();
+    for Edit { table, from, to } in edits {
+        let header = format!("[{table}]");
+        // A header that an earlier edit has marked is still that header.
+        let start = text.find(&header).unwrap_or_else(|| panic!("no {header}"));
+        let end = text[start..]
+            .find("\n[")
+            .map_or(text.len(), |end| start + end);
+        let body = &text[start..end];
+        assert_eq!(body.matches(from).count(), 1, "{from:?} in {body}");
+        text = format!(
+            "{}{}{}",
+            &text[..start],
+            body.replacen(from, to, 1),
+            &text[end..]
+        );
+    }
+    text
+}
+
+/// The error that `marked` gives, which must point at the mark.
+fn error_of(marked: &str) -> ConfigError {
+    let text = marked.replacen(MARK, "", 1);
+    let error = match Config::parse("b.toml", &text) {
+        Err(error) => error,
+        Ok(_) => panic!("accepted:\n{marked}"),
+    };
+    let shown = one_line(&error);
+    let offset = marked.find(MARK).expect("the place is marked");
+    let line = marked[..offset].matches('\n').count() + 1;
+    let column = marked[..offset]
+        .chars()
+        .rev()
+        .take_while(|c| *c != '\n')
+        .count()
+        + 1;
+    assert_eq!(error.place, Some(Place { line, column }), "{shown}");
+    assert!(
+        shown.starts_with(&format!("b.toml:{line}:{column}: ")),
+        "{shown}"
+    );
+    error
+}
+
+/// How `error` is shown, which must be one line that a terminal shows as it is.
+fn one_line(error: &ConfigError) -> String {
+    let shown = error.to_string();
+    assert!(!shown.contains(char::is_control), "{shown:?}");
+    assert!(shown.len() < 600, "{shown:?}");
+    assert!(!error.what.is_empty() && !error.fix.is_empty(), "{shown:?}");
+    shown
+}
+
+/// Each case spoils `good` by its edits, and must be told by these words of what
+/// is wrong and of how to fix it.
+fn refused(good: &str, cases: &[(&[Edit<'_>], &str, &str)]) {
+    for (edits, what, fix) in cases {
+        let error = error_of(&edited(good, edits));
+        assert!(error.what.contains(what), "what: {what:?} in {error}");
+        assert!(error.fix.contains(fix), "fix: {fix:?} in {error}");
+    }
+}
+
+#[test]
+fn the_good_board_files_are_good() {
+    let linux = Config::parse("linux.toml", LINUX).expect("good");
+    assert_eq!(linux.servo.expect("axes").names, ["x", "table"]);
+    assert_eq!(linux.io.outputs[1].max_hold.as_nanos(), 20_000_000);
+    assert_eq!(linux.watchdog.expect("one").timeout_s, 2);
+    let sim = Config::parse("sim.toml", SIM).expect("good");
+    assert_eq!(sim.servo.expect("axes").names, ["x"]);
+}
+
+#[test]
+fn a_file_with_the_line_ends_of_another_system_is_the_same_file() {
+    let there = LINUX.replace('\n', "\r\n");
+    let (there, here) = (Config::parse("b", &there), Config::parse("b", LINUX));
+    let (there, here) = (there.expect("good"), here.expect("good"));
+    assert_eq!(there.io, here.io);
+    assert_eq!(there.run, here.run);
+}

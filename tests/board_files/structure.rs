@@ -1,0 +1,297 @@
+//! Keys and tables.
+
+use super::{LINUX, SIM, edit, edited, error_of, refused};
+
+#[test]
+fn an_unknown_key_is_refused_with_what_was_probably_meant() {
+    refused(
+        LINUX,
+        &[
+            (
+                &[edit("board", "name", "§nmae")],
+                "unknown key `nmae` in [board]",
+                "`name`",
+            ),
+            (
+                &[edit("loop", "period_us", "§peroid_us")],
+                "`peroid_us` in [loop]",
+                "did you mean `period_us`?",
+            ),
+            (
+                &[edit("axis.x.gains", "kp", "§kq")],
+                "`kq` in [axis.x.gains]",
+                "did you mean",
+            ),
+            (
+                &[edit("axis.x.limits", "max_rad ", "§max_rads ")],
+                "`max_rads`",
+                "`max_rad`",
+            ),
+            (
+                &[edit("output.enable", "safe", "§save")],
+                "`save` in [output.enable]",
+                "`safe`",
+            ),
+            (&[edit("overrun", "drain", "§drian")], "`drian`", "`drain`"),
+            (
+                &[edit("watchdog", "timeout_s", "§timeout")],
+                "`timeout`",
+                "`timeout_s`",
+            ),
+            (&[edit("safety", "reset =", "§rest =")], "`rest`", "`reset`"),
+            (
+                &[edit("spi.shaft", "speed_hz", "§speed_Hz")],
+                "`speed_Hz`",
+                "`speed_hz`",
+            ),
+            (
+                &[edit("gpio.main", "chip", "§label")],
+                "`label`",
+                "known here: chip",
+            ),
+            (
+                &[edit("loop", "cpu = 3", "cpu = 3\n§cores = 4")],
+                "`cores`",
+                "known here: period_us, ",
+            ),
+        ],
+    );
+    refused(
+        SIM,
+        &[
+            (&[edit("simulation", "seed", "§sead")], "`sead`", "`seed`"),
+            (
+                &[edit("simulation.motor.x", "coulomb_nm", "§colomb_nm")],
+                "`colomb_nm`",
+                "`coulomb_nm`",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn an_unknown_table_is_refused_with_what_was_probably_meant() {
+    refused(
+        LINUX,
+        &[
+            (
+                &[edit("loop", "[loop]", "[§lopp]")],
+                "unknown key `lopp` in the board file",
+                "`loop`",
+            ),
+            (
+                &[edit("output.lamp", "[output.lamp]", "[§outputs.lamp]")],
+                "`outputs`",
+                "`output`",
+            ),
+            (
+                &[edit("axis.x.gains", "[axis.x.gains]", "[axis.x.§gain]")],
+                "`gain` in [axis.x]",
+                "`gains`",
+            ),
+            (
+                &[edit("loop", "[loop]", "[§network]\n[loop]")],
+                "`network`",
+                "known here: board, loop, ",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_missing_key_is_told_at_its_table_with_what_it_must_be() {
+    refused(
+        LINUX,
+        &[
+            (
+                &[
+                    edit("board", "name = \"bench\"\n", ""),
+                    edit("board", "[board]", "[§board]"),
+                ],
+                "[board] has no `name`",
+                "add `name = ...`, a text",
+            ),
+            (
+                &[
+                    edit("loop", "period_us = 1000\n", ""),
+                    edit("loop", "[loop]", "[§loop]"),
+                ],
+                "[loop] has no `period_us`",
+                "a whole number from 50 to 1000000",
+            ),
+            (
+                &[
+                    edit("gpio.main", "chip = \"30200000.gpio\"", ""),
+                    edit("gpio.main", "gpio.main", "gpio.§main"),
+                ],
+                "[gpio.main] has no `chip`",
+                "add `chip = ...`",
+            ),
+            (
+                &[
+                    edit("axis.x.gains", "kp = 40.0\n", ""),
+                    edit("axis.x.gains", "x.gains", "x.§gains"),
+                ],
+                "[axis.x.gains] has no `kp`",
+                "a finite number",
+            ),
+            (
+                &[
+                    edit("input.reset", "line = \"RESET\"\n", ""),
+                    edit("input.reset", ".reset", ".§reset"),
+                ],
+                "[input.reset] has no `line`",
+                "a line number",
+            ),
+            (
+                &[
+                    edit("axis.x.limits", "max_rad = 13.0\n", ""),
+                    edit("axis.x.limits", ".limits", ".§limits"),
+                ],
+                "[axis.x.limits] has no `max_rad`",
+                "add `max_rad",
+            ),
+            (
+                &[
+                    edit("watchdog", "timeout_s = 2\n", ""),
+                    edit("watchdog", "[watch", "[§watch"),
+                ],
+                "[watchdog] has no `timeout_s`",
+                "a whole number from 1",
+            ),
+            (
+                &[
+                    edit("axis.x", "enable = \"enable\"\n", ""),
+                    edit("axis.x", "axis.x", "axis.§x"),
+                ],
+                "[axis.x] has no `enable`",
+                "a text",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_missing_table_is_told_where_it_belongs() {
+    let without = |good: &str, table: &str| {
+        let header = format!("[{table}]");
+        let start = good.find(&header).expect("there");
+        let end = good[start..]
+            .find("\n[")
+            .map_or(good.len(), |end| start + end + 1);
+        format!("{}{}", &good[..start], &good[end..])
+    };
+    for table in ["board", "loop", "safety"] {
+        let error = error_of(&format!("§{}", without(LINUX, table)));
+        assert!(error.what.contains(&format!("no [{table}]")), "{error}");
+        assert!(
+            error.fix.contains(&format!("add a table [{table}]")),
+            "{error}"
+        );
+    }
+    let mut simulated = without(SIM, "simulation.motor.x");
+    simulated = without(&simulated, "simulation");
+    let error = error_of(&format!("§{simulated}"));
+    assert!(error.fix.contains("add a table [simulation]"), "{error}");
+    for table in ["gains", "feedback", "profile", "limits", "timing"] {
+        let text = without(LINUX, &format!("axis.x.{table}"));
+        let error = error_of(&edited(&text, &[edit("axis.x", "axis.x", "axis.§x")]));
+        assert!(
+            error
+                .what
+                .contains(&format!("[axis.x] has no [axis.x.{table}]")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_key_that_nothing_comes_of_is_refused() {
+    refused(
+        LINUX,
+        &[
+            (
+                &[edit("loop", "priority", "§runtime_us")],
+                "`runtime_us` of [loop] has no effect: it goes with scheduler = \"deadline\"",
+                "remove it",
+            ),
+            (
+                &[edit("loop", "\"fifo\"\npri", "\"deadline\"\n§pri")],
+                "`priority` of [loop] has no effect",
+                "remove it",
+            ),
+            (
+                &[edit("board", "[board]", "[§simulation]\n[board]")],
+                "`simulation` of the board file has no effect",
+                "remove it",
+            ),
+        ],
+    );
+    refused(
+        SIM,
+        &[
+            (
+                &[edit("board", "[board]", "[§gpio.main]\n[board]")],
+                "`gpio`",
+                "remove it",
+            ),
+            (
+                &[edit("board", "[board]", "[§spi.main]\n[board]")],
+                "`spi`",
+                "remove it",
+            ),
+            (
+                &[edit(
+                    "board",
+                    "[board]",
+                    "[§watchdog]\ntimeout_s = 2\n[board]",
+                )],
+                "`watchdog`",
+                "remove it",
+            ),
+            (
+                &[edit("output.enable", "safe", "§line = 4\nsafe")],
+                "`line` of [output.enable] has no effect: devices = \"simulated\"",
+                "remove it",
+            ),
+            (
+                &[edit("encoder.shaft", "chip", "§spi = \"x\"\nchip")],
+                "`spi` of [encoder.shaft] has no effect",
+                "remove it",
+            ),
+            (
+                &[edit(
+                    "simulation.motor.x",
+                    "inertia",
+                    "§upper_switch_rad = 1.0\ninertia",
+                )],
+                "`upper_switch_rad`",
+                "remove it",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_duplicate_is_told_at_its_second_place() {
+    refused(
+        LINUX,
+        &[
+            (
+                &[edit("axis.x.gains", "ki = 200.0", "§kp = 41.0\nki = 200.0")],
+                "duplicate key `kp`",
+                "keep one",
+            ),
+            (
+                &[edit("output.lamp", "[output.lamp]", "[output.§enable]")],
+                "duplicate key `enable`",
+                "keep one",
+            ),
+            (
+                &[edit("axis.table", "[axis.table]", "[§loop]")],
+                "duplicate key `loop`",
+                "keep one",
+            ),
+        ],
+    );
+}

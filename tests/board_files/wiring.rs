@@ -1,0 +1,291 @@
+//! What may be wired, named and used only once, and what must be there.
+
+use super::{LINUX, SIM, edit, refused};
+
+#[test]
+fn one_line_cannot_be_two_channels() {
+    refused(
+        LINUX,
+        &[
+            (
+                &[edit("output.brake", "line = 9", "line = §8")],
+                "line 8 of [gpio.main] is used already, by [output.enable] in line 71",
+                "only once",
+            ),
+            (
+                &[edit("output.brake", "line = 9", "line = §5")],
+                "line 5 of [gpio.main] is used already, by [input.emergency_stop]",
+                "only once",
+            ),
+            (
+                &[edit("input.lower", "line = 6", "line = §\"RESET\"")],
+                "line \"RESET\" of [gpio.main] is used already, by [input.reset]",
+                "only once",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn one_device_cannot_be_two() {
+    refused(
+        LINUX,
+        &[
+            (
+                &[edit("gpio.expander", "\"gpiochip4\"", "§\"30200000.gpio\"")],
+                "GPIO chip \"30200000.gpio\" is used already, by [gpio.main]",
+                "only once",
+            ),
+            (
+                &[edit("spi.dac", "\"/dev/spidev0.1\"", "§\"/dev/spidev0.0\"")],
+                "/dev/spidev0.0 is used already, by [spi.shaft]",
+                "only once",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn one_converter_channel_cannot_be_two() {
+    refused(
+        LINUX,
+        &[
+            (
+                &[edit("encoder.table", "\"table\"", "§\"shaft\"")],
+                "the encoder of [spi.shaft] is used already, by [encoder.shaft]",
+                "only once",
+            ),
+            (
+                &[edit("analog_output.table_torque", "\"b\"", "§\"a\"")],
+                "channel \"a\" of [spi.dac] is used already, by [analog_output.torque]",
+                "only once",
+            ),
+            (
+                &[edit("analog_input.pressure", "channel = 1", "channel = §0")],
+                "channel 0 of [spi.adc] is used already, by [analog_input.temperature]",
+                "only once",
+            ),
+            (
+                &[edit("analog_output.torque", "\"dac\"", "§\"shaft\"")],
+                "[spi.shaft] leads to another chip, that of [encoder.shaft]",
+                "of its own",
+            ),
+            (
+                &[edit("analog_input.pressure", "\"adc\"", "§\"dac\"")],
+                "[spi.dac] leads to another chip",
+                "of its own",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn one_channel_cannot_serve_two_purposes() {
+    refused(
+        LINUX,
+        &[
+            (
+                &[edit("axis.x", "\"brake\"", "§\"enable\"")],
+                "[output.enable] is used already, by `enable` of [axis.x]",
+                "its own channel",
+            ),
+            (
+                &[edit("axis.table", "\"table_enable\"", "§\"heartbeat\"")],
+                "[output.heartbeat] is used already, by `heartbeat` of [safety]",
+                "its own channel",
+            ),
+            (
+                &[edit("safety", "\"lamp\"", "§\"heartbeat\"")],
+                "[output.heartbeat] is used already",
+                "its own channel",
+            ),
+            (
+                &[edit("safety", "\"reset\"", "§\"emergency_stop\"")],
+                "[input.emergency_stop] is used already, by `emergency_stop` of [safety]",
+                "its own channel",
+            ),
+            (
+                &[edit("axis.x.limits", "\"upper\"", "§\"lower\"")],
+                "[input.lower] is used already, by `negative_switch` of [axis.x.limits]",
+                "its own channel",
+            ),
+            (
+                &[edit("axis.x.limits", "\"upper\"", "§\"reset\"")],
+                "[input.reset] is used already",
+                "its own channel",
+            ),
+            (
+                &[edit(
+                    "axis.table",
+                    "encoder = \"table\"",
+                    "encoder = §\"shaft\"",
+                )],
+                "[encoder.shaft] is used already, by `encoder` of [axis.x]",
+                "its own channel",
+            ),
+            (
+                &[edit("axis.table", "\"table_torque\"", "§\"torque\"")],
+                "[analog_output.torque] is used already",
+                "its own channel",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn an_unknown_name_is_refused_with_the_names_there_are() {
+    refused(
+        LINUX,
+        &[
+            (
+                &[edit("output.enable", "\"main\"", "§\"mian\"")],
+                "there is no [gpio.mian]",
+                "did you mean \"main\"? There is: main, expander",
+            ),
+            (
+                &[edit("output.enable", "\"main\"", "§\"header\"")],
+                "there is no [gpio.header]",
+                "there is: main, expander",
+            ),
+            (
+                &[edit("encoder.shaft", "\"shaft\"", "§\"spi0\"")],
+                "there is no [spi.spi0]",
+                "there is: shaft, dac, adc, table",
+            ),
+            (
+                &[edit("safety", "\"emergency_stop\"", "§\"estop\"")],
+                "there is no [input.estop]",
+                "there is: emergency_stop, reset, lower, upper",
+            ),
+            (
+                &[edit("safety", "\"lamp\"", "§\"reset\"")],
+                "there is no [output.reset]",
+                "there is: enable, brake, heartbeat, lamp, table_enable",
+            ),
+            (
+                &[edit("axis.x", "\"shaft\"", "§\"motor\"")],
+                "there is no [encoder.motor]",
+                "there is: shaft, table",
+            ),
+            (
+                &[edit("axis.x", "\"torque\"", "§\"speed\"")],
+                "there is no [analog_output.speed]",
+                "there is: torque, table_torque",
+            ),
+        ],
+    );
+    refused(
+        SIM,
+        &[
+            (
+                &[edit("simulation.motor.x", "\"shaft\"", "§\"shift\"")],
+                "there is no [encoder.shift]",
+                "did you mean \"shaft\"?",
+            ),
+            (
+                &[edit("safety", "arm =", "reset = §\"reset\"\narm =")],
+                "there is no [input.reset]",
+                "there is: emergency_stop",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn an_output_without_a_safe_value_is_refused() {
+    refused(
+        LINUX,
+        &[
+            (
+                &[
+                    edit("output.brake", "safe = false", ""),
+                    edit("output.brake", "output.brake", "output.§brake"),
+                ],
+                "[output.brake]: an output without a safe value, `safe`",
+                "when the controller is not in control",
+            ),
+            (
+                &[
+                    edit("analog_output.torque", "safe_volts = 0.0\n", ""),
+                    edit("analog_output.torque", ".torque", ".§torque"),
+                ],
+                "[analog_output.torque]: an output without a safe value, `safe_volts`",
+                "`safe_volts = 0.0`",
+            ),
+            (
+                &[edit(
+                    "analog_output.torque",
+                    "safe_volts = 0.0",
+                    "safe_volts = §10.5",
+                )],
+                "`safe_volts` is 10.5, which this output cannot give",
+                "min_volts to max_volts, -10 to 10",
+            ),
+            (
+                &[edit(
+                    "analog_output.torque",
+                    "safe_volts = 0.0",
+                    "safe_volts = §-10.001",
+                )],
+                "`safe_volts` is -10.001",
+                "-10 to 10",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn axes_that_nothing_could_arm_are_refused() {
+    refused(
+        LINUX,
+        &[(
+            &[
+                edit("safety", "reset = \"reset\"\n", ""),
+                edit("safety", "[safety]", "[§safety]"),
+            ],
+            "[safety]: nothing can arm the axes: `arm` is \"on-reset\" and there is no `reset`",
+            "arm = \"at-start\"",
+        )],
+    );
+    refused(
+        SIM,
+        &[(
+            &[
+                edit("safety", "arm = \"at-start\"\n", ""),
+                edit("safety", "[safety]", "[§safety]"),
+            ],
+            "nothing can arm the axes",
+            "name the reset input",
+        )],
+    );
+}
+
+#[test]
+fn a_simulated_channel_needs_exactly_one_plant_behind_it() {
+    const SECOND: &str = "[encoder.second]\nchip = \"as5047p\"\n\n[simulation.motor.y]\nencoder = \"shaft\"\nanalog_output = \"torque\"\n\n[safety]";
+    refused(
+        SIM,
+        &[(
+            &[
+                edit(
+                    "encoder.shaft",
+                    "[encoder",
+                    "[encoder.second]\nchip = \"as5047p\"\n[encoder",
+                ),
+                edit("simulation", "[simulation]", "[§simulation]"),
+            ],
+            "nothing stands behind [encoder.second]",
+            "exactly one [simulation.motor.NAME]",
+        )],
+    );
+    let edits = [
+        edit("safety", "[safety]", SECOND),
+        edit("simulation", "[simulation]", "[§simulation]"),
+    ];
+    let two = super::edited(SIM, &edits);
+    let error = super::error_of(&two);
+    assert!(
+        error.what.contains("2 motors stand behind [encoder.shaft]"),
+        "{error}"
+    );
+}

@@ -1,0 +1,125 @@
+//! Arguments, right and wrong.
+
+use super::{Scratch, command, steadfast};
+
+#[test]
+fn version_and_help_are_printed_and_done() {
+    let version = steadfast("--version");
+    assert_eq!(version.code, Some(0));
+    assert_eq!(
+        version.out,
+        concat!("steadfast ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+    let help = steadfast("--help");
+    assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
+    for word in [
+        "--board",
+        "--for",
+        "--cycles",
+        "--pace",
+        "--json",
+        "--quiet",
+        "check",
+        "doctor",
+        "--version",
+        "--help",
+        "exit codes",
+    ] {
+        assert!(help.out.contains(word), "{word} in {}", help.out);
+    }
+    assert_eq!(steadfast("run --help").out, help.out);
+}
+
+#[test]
+fn a_mistake_in_the_arguments_is_one_line_and_exit_2() {
+    for (line, words) in [
+        ("--fast", "--fast"),
+        ("walk", "\"walk\""),
+        ("run --for 10", "10s"),
+        ("run --for 1s --cycles 5", "exclude"),
+        ("run --cycles many", "many"),
+        ("run --pace slow", "slow"),
+        ("run --json", "json"),
+        ("run board.toml", "--board board.toml"),
+        ("check", "FILE"),
+        ("check --json x y", "--json"),
+        ("doctor --for 1s", "--for"),
+        ("-x", "-x"),
+    ] {
+        let ended = steadfast(line);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{line}");
+        let error = ended.error_line();
+        assert!(
+            error.starts_with("steadfast: ") && error.contains(words),
+            "{error}"
+        );
+        assert!(error.contains("see steadfast --help"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_not_text_in_an_argument_is_one_line_and_exit_2() {
+    use std::os::unix::ffi::OsStrExt;
+    for bytes in [&b"\xff"[..], b"--\xff", b"a\nb", b"\x1b[2J"] {
+        let ended: super::Ended = command([std::ffi::OsStr::from_bytes(bytes)])
+            .output()
+            .expect("it starts")
+            .into();
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        ended.error_line();
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_refused_before_the_run() {
+    let scratch = Scratch::new("unwritable");
+    let below_a_file = scratch.file("file", "").join("report.json");
+    let missing = scratch.path("no/such/directory.json");
+    for path in [&scratch.0, &below_a_file, &missing] {
+        // Were it run first, this would take ten days.
+        let mut command = command(["run", "--for", "240h", "--json"]);
+        let ended: super::Ended = command.arg(path).output().expect("it starts").into();
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+        let error = ended.error_line();
+        assert!(error.contains(&path.display().to_string()), "{error}");
+        assert!(error.contains("name a file that can be written"), "{error}");
+    }
+}
+
+#[test]
+fn a_run_that_never_was_leaves_the_reports_as_they_are() {
+    let scratch = Scratch::new("never-was");
+    let board = scratch.board(&[("[simulation.motor.x]", "[gone.x]")]);
+    let (old, new) = (scratch.file("old.json", "old"), scratch.path("new.json"));
+    for path in [&old, &new] {
+        let mut command = command(["run", "--board"]);
+        let ended = command.arg(&board).arg("--json").arg(path).output();
+        assert_eq!(ended.expect("it starts").status.code(), Some(2));
+    }
+    assert_eq!(std::fs::read_to_string(&old).expect("kept"), "old");
+    assert!(!new.exists());
+}
+
+#[test]
+fn an_older_and_longer_report_is_replaced_whole() {
+    let scratch = Scratch::new("older");
+    let path = scratch.file("report.json", &"x".repeat(100_000));
+    let mut command = command(["run", "--pace", "free", "--for", "10ms", "--json"]);
+    let ended: super::Ended = command.arg(&path).output().expect("it starts").into();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(super::number(&super::json_at(&path), "/cycles/run"), 10);
+}
+
+#[test]
+fn a_virtual_clock_and_real_devices_do_not_go_together() {
+    let scratch = Scratch::new("free-linux");
+    let board = scratch.file("b.toml", include_str!("../board_files/linux.toml"));
+    let mut command = command(["run", "--pace", "free", "--board"]);
+    let ended: super::Ended = command.arg(&board).output().expect("it starts").into();
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(
+        ended
+            .error_line()
+            .contains("--pace free needs a simulated board")
+    );
+}

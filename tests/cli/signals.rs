@@ -1,0 +1,195 @@
+//! Signals during a run.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command};
+use std::thread;
+use std::time::Duration;
+
+use super::{Ended, Scratch, command, json_at, number, reason};
+
+/// A firmware that runs; killed when the test fails.
+pub(super) struct Running(pub(super) Child);
+
+impl Running {
+    /// Waits until one of its threads, which is the loop, has slept `cycles`
+    /// times.
+    pub(super) fn wait_for_cycles(&mut self, cycles: u64) {
+        while self.cycles() < cycles {
+            let ended = self.0.try_wait().expect("a child can be asked");
+            assert_eq!(ended, None, "it ended before its {cycles}th cycle");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn cycles(&self) -> u64 {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.0.id()));
+        let tasks = tasks.into_iter().flatten().flatten();
+        tasks
+            .filter_map(|task| fs::read_to_string(task.path().join("status")).ok())
+            .filter_map(|status| {
+                let slept = status
+                    .lines()
+                    .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+                slept.trim().parse().ok()
+            })
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Sends it a signal, by its name without SIG.
+    pub(super) fn signal(&self, name: &str) {
+        let line = format!("kill -s {name} {}", self.0.id());
+        let status = Command::new("sh").args(["-c", &line]).status();
+        assert!(status.is_ok_and(|status| status.success()), "{line}");
+    }
+
+    /// Waits for its end.
+    pub(super) fn ended(mut self) -> Ended {
+        let status = self.0.wait().expect("a child can be waited for");
+        let mut text = [String::new(), String::new()];
+        let [out, err] = &mut text;
+        let read = |pipe: Option<&mut dyn Read>, text: &mut String| {
+            if let Some(pipe) = pipe {
+                pipe.read_to_string(text).expect("what is printed is UTF-8");
+            }
+        };
+        read(self.0.stdout.as_mut().map(|pipe| pipe as _), out);
+        read(self.0.stderr.as_mut().map(|pipe| pipe as _), err);
+        let [out, err] = text;
+        Ended {
+            code: status.code(),
+            signal: status.signal(),
+            out,
+            err,
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Already gone, in the good case.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A run that would take ten minutes, with its report in `scratch`.
+fn long_run(scratch: &Scratch, board: Option<&std::path::Path>) -> Running {
+    let mut command = command(["run", "--for", "10m", "--quiet", "--json"]);
+    command.arg(scratch.path("report.json"));
+    if let Some(board) = board {
+        command.arg("--board").arg(board);
+    }
+    Running(command.spawn().expect("it starts"))
+}
+
+#[test]
+fn a_request_to_stop_ends_the_run_in_order_and_is_named() {
+    for name in ["TERM", "INT", "HUP"] {
+        let scratch = Scratch::new(&format!("stop-{name}"));
+        let mut running = long_run(&scratch, None);
+        // The rehearsal takes a hundred and ten.
+        running.wait_for_cycles(400);
+        running.signal(name);
+        let ended = running.ended();
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
+        let report = json_at(&scratch.path("report.json"));
+        assert_eq!(reason(&report), format!("stopped by SIG{name}"));
+        assert!(number(&report, "/cycles/run") > 100, "{report}");
+        assert!(
+            number(&report, "/cycles/rest") > 0,
+            "it came to rest: {report}"
+        );
+        assert_eq!(report["axes"][0]["state"], "Switch on disabled");
+    }
+}
+
+#[test]
+fn a_request_to_stop_before_the_first_cycle_is_not_lost() {
+    let scratch = Scratch::new("stop-early");
+    let mut running = long_run(&scratch, None);
+    running.wait_for_cycles(20);
+    running.signal("TERM");
+    let ended = running.ended();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(
+        reason(&json_at(&scratch.path("report.json"))),
+        "stopped by SIGTERM"
+    );
+}
+
+#[test]
+fn the_terminals_stop_key_does_not_freeze_it() {
+    let scratch = Scratch::new("freeze");
+    let mut running = long_run(&scratch, None);
+    running.wait_for_cycles(300);
+    for name in ["TSTP", "TTIN", "TTOU"] {
+        running.signal(name);
+        let seen = running.cycles();
+        running.wait_for_cycles(seen + 50);
+    }
+    running.signal("TERM");
+    assert_eq!(running.ended().code, Some(0));
+}
+
+#[test]
+fn a_second_interrupt_ends_it_at_once() {
+    const SIGINT: i32 = 2;
+    let scratch = Scratch::new("twice");
+    // With a brake this slow, coming to rest takes longer than anybody waits.
+    let board = scratch.board(&[
+        ("brake_engage_ms = 30", "brake_engage_ms = 600000"),
+        ("lock = \"all\"", "lock = \"all\"\nstop_ms = 60000"),
+    ]);
+    let mut running = long_run(&scratch, Some(&board));
+    running.wait_for_cycles(500);
+    running.signal("INT");
+    let seen = running.cycles();
+    // It comes to rest now, and the first request has been taken.
+    running.wait_for_cycles(seen + 100);
+    running.signal("INT");
+    let ended = running.ended();
+    assert_eq!(
+        (ended.code, ended.signal),
+        (None, Some(SIGINT)),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_run_on_the_virtual_clock_can_be_stopped_too() {
+    let scratch = Scratch::new("free-stop");
+    let path = scratch.path("report.json");
+    let mut command = command([
+        "run", "--pace", "free", "--for", "100000h", "--quiet", "--json",
+    ]);
+    let child = command.arg(&path).spawn().expect("it starts");
+    let mut running = Running(child);
+    // Its handlers are there once SIGTERM, the fifteenth, is caught.
+    let catches = |running: &Running| {
+        let status = fs::read_to_string(format!("/proc/{}/status", running.0.id()));
+        let status = status.unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        mask.is_some_and(|mask| mask & (1 << 14) != 0)
+    };
+    while !catches(&running) {
+        assert_eq!(running.0.try_wait().expect("a child can be asked"), None);
+        thread::sleep(Duration::from_millis(5));
+    }
+    // The request may come in the instant before the run forgets older ones, so
+    // it is repeated, as a supervisor does.
+    while running
+        .0
+        .try_wait()
+        .expect("a child can be asked")
+        .is_none()
+    {
+        running.signal("TERM");
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(running.ended().code, Some(0));
+    assert_eq!(reason(&json_at(&path)), "stopped by SIGTERM");
+}

@@ -1,0 +1,153 @@
+//! Started by a user who may lock next to nothing and run nothing in real time.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::{Ended, STEADFAST, Scratch, emulated, not_run, number, reason};
+
+/// The user "nobody", by convention.
+const NOBODY: u32 = 65_534;
+/// What it may lock, bytes: the kernel's default until 5.16.
+const MEMLOCK: u32 = 64 * 1024;
+
+/// Runs the firmware with `args` without privileges and with small limits;
+/// `None`, with a word about it, where that cannot be had.
+fn unprivileged(scratch: &Scratch, args: &[&str]) -> Option<Ended> {
+    if let Some(reason) = emulated() {
+        not_run(reason);
+        return None;
+    }
+    let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o777));
+    open(&scratch.0).expect("the test's own directory");
+    // Where it was built, other users may not get to.
+    let binary = scratch.path("steadfast");
+    fs::copy(STEADFAST, &binary).expect("room for a copy");
+    open(&binary).expect("the test's own file");
+    let mut command = Command::new("prlimit");
+    command
+        .arg(format!("--memlock={MEMLOCK}:{MEMLOCK}"))
+        .arg("--rtprio=0:0")
+        .arg(&binary)
+        .args(args)
+        .stdin(Stdio::null());
+    let root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
+    if root {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    match command.output() {
+        Ok(output) => Some(output.into()),
+        Err(error) => {
+            not_run(&format!("prlimit of util-linux: {error}"));
+            None
+        }
+    }
+}
+
+#[test]
+fn it_says_that_it_is_not_real_time_and_why_and_how_to_fix_it_and_runs() {
+    let scratch = Scratch::new("unprivileged");
+    let Some(ended) = unprivileged(&scratch, &["run", "--for", "300ms"]) else {
+        return;
+    };
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
+    let first = ended.out.lines().next().unwrap_or_default();
+    assert!(first.starts_with("NOT REAL-TIME: "), "{first}");
+    let fix_of = |row: &str| {
+        let mut lines = ended.out.lines();
+        let broken = format!("BROKEN {row}");
+        lines
+            .find(|line| line.trim_start().starts_with(&broken))
+            .unwrap_or_else(|| panic!("{broken} in {}", ended.out));
+        lines.next().unwrap_or_default().to_owned()
+    };
+    let memory = fix_of("memory lock");
+    for words in [
+        "RLIMIT_MEMLOCK allows 64 kB",
+        "cap_ipc_lock",
+        "LimitMEMLOCK=",
+        "ulimit -l ",
+    ] {
+        assert!(memory.contains(words), "{words} in {memory}");
+    }
+    let scheduler = fix_of("scheduler");
+    for words in [
+        "priority 80 is above RLIMIT_RTPRIO, which is 0",
+        "cap_sys_nice",
+        "LimitRTPRIO=80",
+    ] {
+        assert!(scheduler.contains(words), "{words} in {scheduler}");
+    }
+    assert!(ended.out.contains("\nexit 0 "), "{}", ended.out);
+}
+
+#[test]
+fn a_board_that_requires_real_time_runs_nothing_there() {
+    let scratch = Scratch::new("required");
+    let board = scratch.board(&[("\"best-effort\"", "\"required\"")]);
+    let json = scratch.path("report.json");
+    let args = [
+        "run",
+        "--for",
+        "300ms",
+        "--board",
+        board.to_str().expect("UTF-8"),
+        "--json",
+        json.to_str().expect("UTF-8"),
+    ];
+    let Some(ended) = unprivileged(&scratch, &args) else {
+        return;
+    };
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let first = ended.out.lines().next().unwrap_or_default();
+    assert!(
+        first.starts_with("exit 3 ") && first.contains("contract refused"),
+        "{first}"
+    );
+    assert!(ended.out.contains("nothing was run"), "{}", ended.out);
+    let report = super::json_at(&json);
+    assert_eq!(
+        (
+            number(&report, "/exit/code"),
+            number(&report, "/cycles/run")
+        ),
+        (3, 0)
+    );
+    for row in ["memory lock", "scheduler"] {
+        assert!(reason(&report).contains(row), "{}", reason(&report));
+    }
+    assert_eq!(report["contract"]["kept"], false);
+}
+
+#[test]
+fn a_refused_run_says_why_even_when_quiet() {
+    let scratch = Scratch::new("required-quiet");
+    let board = scratch.board(&[("\"best-effort\"", "\"required\"")]);
+    let args = ["run", "--quiet", "--board", board.to_str().expect("UTF-8")];
+    let Some(ended) = unprivileged(&scratch, &args) else {
+        return;
+    };
+    assert_eq!((ended.code, ended.out.as_str()), (Some(3), ""), "{ended:?}");
+    assert!(
+        ended.error_line().contains("contract refused: "),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn doctor_tells_the_same_without_running_anything() {
+    let scratch = Scratch::new("doctor");
+    let Some(ended) = unprivileged(&scratch, &["doctor"]) else {
+        return;
+    };
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
+    for words in [
+        "NOT REAL-TIME: ",
+        "RLIMIT_MEMLOCK allows 64 kB",
+        "RLIMIT_RTPRIO, which is 0",
+    ] {
+        assert!(ended.out.contains(words), "{words} in {}", ended.out);
+    }
+}

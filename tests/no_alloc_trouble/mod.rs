@@ -1,0 +1,181 @@
+//! Everything that can go wrong on the simulated board, one thing after the
+//! other, with the reset button in between.
+
+use std::cell::Cell;
+
+use steadfast::board::{Ports, Simulated};
+use steadfast::cycle::image::{Inputs, OutputError, Outputs};
+use steadfast::cycle::ports::{Act, Clock, Sense, Tick};
+use steadfast::sim::Fault;
+use steadfast::time::{Duration, Instant};
+
+/// The input that is the emergency stop.
+const EMERGENCY_STOP: u8 = 0;
+/// The input that is the reset button.
+pub(crate) const RESET: u8 = 1;
+
+/// Cycles from one trouble to the next: the stop, the reset and the start of the
+/// motion fit in between.
+const EVERY: u64 = 1_500;
+/// When in these the reset button goes down and up.
+const RESET_AT: (u64, u64) = (700, 710);
+
+/// What goes wrong.
+#[derive(Copy, Clone, Debug)]
+enum Trouble {
+    /// A fault of all encoders, for this many transfers.
+    Encoder(Fault, u64),
+    /// A fault of all converters that drive the motors.
+    Converter(Fault, u64),
+    /// The emergency stop, for this many cycles; 0 is a pulse between two.
+    EmergencyStop(u64),
+}
+
+const TROUBLES: [Trouble; 16] = [
+    Trouble::Encoder(Fault::BusError, 200),
+    Trouble::EmergencyStop(100),
+    Trouble::Encoder(Fault::ShortTransfer, 200),
+    Trouble::Encoder(Fault::LostClocks, 200),
+    Trouble::Converter(Fault::BusError, 2),
+    Trouble::Encoder(Fault::ReplyBitFlip(5), 200),
+    Trouble::Encoder(Fault::CommandBitFlip(3), 200),
+    Trouble::EmergencyStop(0),
+    Trouble::Encoder(Fault::MisoLow, 200),
+    Trouble::Encoder(Fault::MisoHigh, 200),
+    Trouble::Encoder(Fault::NoAnswer, 200),
+    Trouble::Encoder(Fault::StuckPosition, 600),
+    Trouble::Encoder(Fault::PositionJump(4_000), 200),
+    Trouble::Encoder(Fault::FieldWeak, 300),
+    Trouble::Encoder(Fault::FieldStrong, 300),
+    Trouble::Encoder(Fault::CordicOverflow, 300),
+];
+
+/// The simulated board's ports with trouble.
+pub(crate) struct Troubled {
+    ports: Ports<Simulated>,
+    axes: usize,
+    cycle: u64,
+    made: u32,
+}
+
+impl Troubled {
+    pub(crate) fn new(ports: Ports<Simulated>, axes: usize) -> Self {
+        Self {
+            ports,
+            axes,
+            cycle: 0,
+            made: 0,
+        }
+    }
+
+    /// Whether there was time for all of it.
+    pub(crate) fn every_trouble_was_made(&self) -> bool {
+        self.made.count_ones() as usize == TROUBLES.len()
+    }
+
+    fn press(&mut self, input: u8, down: bool) {
+        let board = self.ports.devices.board_mut();
+        board.gpio_mut().set_input(input, down);
+    }
+
+    /// The board numbers the encoders before the converters.
+    fn disturb(&mut self, first: usize, fault: Fault, transfers: u64) {
+        let board = self.ports.devices.board_mut();
+        for chip in first..first + self.axes {
+            let plan = board.faults_mut(chip).unwrap();
+            plan.add_now(fault, transfers).unwrap();
+        }
+    }
+
+    fn make_trouble(&mut self) {
+        let (round, at) = (self.cycle / EVERY, self.cycle % EVERY);
+        self.cycle += 1;
+        // The first stretch is left alone, to come up in.
+        if round == 0 {
+            return;
+        }
+        let number = (round - 1) as usize % TROUBLES.len();
+        match (TROUBLES[number], at) {
+            (_, 0) => self.made |= 1 << number,
+            (_, at) if at == RESET_AT.0 => self.press(RESET, true),
+            (_, at) if at == RESET_AT.1 => self.press(RESET, false),
+            _ => {}
+        }
+        match TROUBLES[number] {
+            Trouble::Encoder(fault, transfers) if at == 0 => self.disturb(0, fault, transfers),
+            Trouble::Converter(fault, transfers) if at == 0 => {
+                self.disturb(self.axes, fault, transfers);
+            }
+            Trouble::EmergencyStop(cycles) => {
+                if at == 0 {
+                    self.press(EMERGENCY_STOP, true);
+                }
+                if at == cycles {
+                    self.press(EMERGENCY_STOP, false);
+                }
+            }
+            Trouble::Encoder(..) | Trouble::Converter(..) => {}
+        }
+    }
+}
+
+impl Sense for Troubled {
+    fn sense(&mut self, tick: &Tick, inputs: &mut Inputs) {
+        self.make_trouble();
+        self.ports.sense(tick, inputs);
+    }
+}
+
+impl Act for Troubled {
+    fn act(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
+        self.ports.act(tick, outputs)
+    }
+
+    fn safe(&mut self, tick: &Tick) -> Result<(), OutputError> {
+        self.ports.safe(tick)
+    }
+}
+
+/// A virtual clock on which some cycles are slow: enough in a row now and then
+/// for a quick stop, never for the ladder's end.
+pub(crate) struct TroubledClock {
+    period: Duration,
+    woken: Instant,
+    cycle: Cell<u64>,
+}
+
+impl TroubledClock {
+    pub(crate) fn new(period: Duration) -> Self {
+        Self {
+            period,
+            woken: Instant::from_nanos(0),
+            cycle: Cell::new(0),
+        }
+    }
+
+    /// One slow cycle in 5,000 misses two slots; six in a row in 23,000 miss
+    /// their own deadline each.
+    fn cost(&self) -> Duration {
+        let cycle = self.cycle.get();
+        if cycle % 23_000 >= 22_994 {
+            self.period + Duration::from_micros(50)
+        } else if cycle % 5_000 == 4_999 {
+            self.period * 2 + Duration::from_micros(500)
+        } else {
+            Duration::from_micros(20)
+        }
+    }
+}
+
+impl Clock for TroubledClock {
+    fn now(&self) -> Instant {
+        self.woken + self.cost()
+    }
+
+    fn wait_until(&mut self, release: Instant) -> Instant {
+        let free = self.now();
+        self.cycle.set(self.cycle.get() + 1);
+        self.woken = free.max(release);
+        self.woken
+    }
+}

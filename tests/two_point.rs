@@ -1,0 +1,158 @@
+//! The control law of `examples/two_point.rs`, on the board of its own board
+//! file: it holds the band, and a heater that it cannot see for is off.
+
+#[path = "../examples/two_point.rs"]
+#[expect(dead_code, reason = "its `main` is the example's")]
+mod two_point;
+
+use steadfast::board::{Ports, Simulated};
+use steadfast::config::Config;
+use steadfast::cycle::beat::{Beat, Drive};
+use steadfast::cycle::ports::{Decide, Directive, Tick};
+use steadfast::cycle::run::Limit;
+use steadfast::sim::{Fault, VirtualClock};
+use steadfast::telemetry::report::Pace;
+use steadfast::time::{Duration, Instant};
+use two_point::{BAND_C, Channels, State, TwoPoint};
+
+/// Chip and heater are the only ones of their board.
+const ONLY: u8 = 0;
+/// Half a code of the converter: 5 V / 4096 / 2, at 10 mV a degree.
+const HALF_A_CODE_K: f64 = 5.0 / 4096.0 / 2.0 / 0.010;
+/// The steepest that this oven warms or cools, K in a period of 1 ms.
+const STEP_K: f64 = 80.0 / 5.0 * 1e-3;
+
+struct Oven<'l> {
+    beat: Beat<'l, Ports<Simulated>, TwoPoint>,
+    law: &'l Channels,
+    slot: u64,
+}
+
+impl<'l> Oven<'l> {
+    fn new(config: &Config, law: &'l Channels) -> Self {
+        let simulation = config.simulation.as_ref().expect("a simulated board");
+        let (devices, map) = Simulated::build(simulation, &config.io, config.run.period)
+            .expect("its board file is right");
+        let ports = Ports::new(devices, &config.io, &map);
+        Self {
+            beat: Beat::new(ports, law, State::default(), config.heartbeat),
+            law,
+            slot: 0,
+        }
+    }
+
+    /// One cycle, and whether the heater's switch is closed after it.
+    fn cycle(&mut self, directive: Directive) -> bool {
+        let now = Instant::from_nanos(0) + Duration::from_millis(1) * self.slot;
+        let tick = Tick {
+            slot: self.slot,
+            release: now,
+            now,
+            elapsed_slots: 1,
+            directive,
+        };
+        self.slot += 1;
+        let clock = VirtualClock::new(Duration::ZERO);
+        let done = self.beat.run_once(&clock, &tick, Drive::Fresh);
+        assert_eq!(done.acted, Ok(()));
+        let board = self.beat.ports.devices.board_mut();
+        board.gpio().output(self.law.heater)
+    }
+
+    /// What the oven really is, not what was read.
+    fn celsius(&mut self) -> f64 {
+        let board = self.beat.ports.devices.board_mut();
+        board.thermal(ONLY).expect("there is one").temperature_c()
+    }
+
+    fn break_converter(&mut self, fault: Fault, transfers: u64) {
+        let board = self.beat.ports.devices.board_mut();
+        let plan = board.faults_mut(usize::from(ONLY)).expect("there is one");
+        plan.add_now(fault, transfers).expect("there is room");
+    }
+}
+
+fn board() -> (Config, Channels) {
+    let text = include_str!("../examples/two_point.toml");
+    let config = Config::parse("two_point.toml", text).expect("its board file is right");
+    let law = Channels {
+        sensor: config.analog_input("oven").unwrap(),
+        heater: config.output("heater").unwrap(),
+    };
+    (config, law)
+}
+
+#[test]
+fn it_warms_up_and_then_stays_in_its_band_for_ten_minutes() {
+    let (config, law) = board();
+    let mut oven = Oven::new(&config, &law);
+    while oven.celsius() < BAND_C.0 {
+        assert!(oven.cycle(Directive::Run), "off while it is cold");
+        assert!(oven.slot < 5_000, "still cold after 5 s");
+    }
+    let (mut coldest, mut warmest, mut switched) = (f64::MAX, f64::MIN, 0);
+    let mut heating = true;
+    for _ in 0..600_000 {
+        let heats = oven.cycle(Directive::Run);
+        switched += u32::from(heats != heating);
+        heating = heats;
+        coldest = coldest.min(oven.celsius());
+        warmest = warmest.max(oven.celsius());
+    }
+    let beyond = HALF_A_CODE_K + 2.0 * STEP_K;
+    assert!(coldest > BAND_C.0 - beyond, "{coldest} degC");
+    assert!(warmest < BAND_C.1 + beyond, "{warmest} degC");
+    // In the middle between ambient and full power it warms and cools by 8 K/s:
+    // 0.25 s through a band of 2 K, 2,400 times in ten minutes. Rarer, and it
+    // would not control; more often, and the hysteresis would be lost.
+    assert!((2_000..3_000).contains(&switched), "{switched} times");
+}
+
+#[test]
+fn without_a_credible_reading_the_heater_is_off_in_the_same_cycle() {
+    for fault in [
+        Fault::BusError,
+        Fault::MisoHigh,
+        // Nothing tells these from 0 V, but no oven is at -50 degC.
+        Fault::MisoLow,
+        Fault::NoAnswer,
+    ] {
+        let (config, law) = board();
+        let mut oven = Oven::new(&config, &law);
+        (0..100).for_each(|_| assert!(oven.cycle(Directive::Run)));
+        oven.break_converter(fault, 50);
+        for _ in 0..50 {
+            assert!(!oven.cycle(Directive::Run), "on with {fault:?}");
+            assert_eq!(TwoPoint::fault(&law, &oven.beat.state), Some(1));
+        }
+        assert!(oven.cycle(Directive::Run), "off after {fault:?}");
+        assert_eq!(TwoPoint::fault(&law, &oven.beat.state), None);
+    }
+}
+
+#[test]
+fn a_quick_stop_switches_the_heater_off_and_is_at_rest() {
+    let (config, law) = board();
+    let mut oven = Oven::new(&config, &law);
+    assert!(oven.cycle(Directive::Run));
+    assert!(!TwoPoint::at_rest(&law, &oven.beat.state));
+    for _ in 0..100 {
+        assert!(!oven.cycle(Directive::QuickStop));
+        assert!(TwoPoint::at_rest(&law, &oven.beat.state));
+    }
+}
+
+#[test]
+fn the_whole_controller_runs_to_its_end_without_a_fault() {
+    const SLOTS: u64 = 120_000;
+    let report = two_point::run(Pace::Free, Limit::Slots(SLOTS)).expect("it runs");
+    assert_eq!((report.exit.code, report.exit.reason.as_str()), (0, "done"));
+    assert_eq!((report.cycles.run, report.cycles.skipped), (SLOTS, 0));
+    assert_eq!(report.memory.allocations, Some(0));
+}
+
+#[test]
+fn the_example_stays_as_short_as_it_is_said_to_be() {
+    let lines = include_str!("../examples/two_point.rs").lines().count();
+    assert!(lines < 80, "{lines} lines");
+}
