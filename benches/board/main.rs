@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! cargo bench --bench board                    the table, with a verdict for each goal
-//! cargo bench --bench board -- --check         fails when a ratio is more than 2 %
-//!                                              above benches/board/baseline.json
+//! cargo bench --bench board -- --check         fails when a ratio, idle or p50, is more
+//!                                              than 2 % above benches/board/baseline.json
 //! cargo bench --bench board -- --twice         boots twice; fails on any difference
 //! cargo bench --bench board -- --accept        makes what is found the baseline
 //!     --cycles IDLE,LOADED                     cycles of each run
