@@ -1,0 +1,210 @@
+//! The firmware measured on its board, with its kernel, against the least that
+//! a loop can be.
+//!
+//! ```text
+//! cargo bench --bench board                    the table, with a verdict for each goal
+//! cargo bench --bench board -- --check         fails when a ratio, idle or p50, is more
+//!                                              than 2 % above benches/board/baseline.json
+//! cargo bench --bench board -- --twice         boots twice; fails on any difference
+//! cargo bench --bench board -- --accept        makes what is found the baseline
+//!     --cycles IDLE,LOADED                     cycles of each run
+//!     --from FILE                              judges a kept console, boots nothing
+//! ```
+//!
+//! What is run and how to read it is in `benches/BOARD.md`. Results also go to
+//! `target/bench/board.json`, `board.svg` and `board.console`.
+
+#[path = "../../tests/board/boards.rs"]
+#[expect(
+    dead_code,
+    reason = "the board tier's module; one of its boards is booted here"
+)]
+mod boards;
+mod chart;
+#[path = "../../tests/board/control.rs"]
+mod control;
+#[path = "../../tests/board/cpio.rs"]
+mod cpio;
+mod distribution;
+#[path = "../../tests/board/emulator.rs"]
+#[expect(
+    dead_code,
+    reason = "the board tier's module; a boot is begun and ended here, and left alone in between"
+)]
+mod emulator;
+mod guest;
+mod host;
+#[path = "../../tests/board/image.rs"]
+mod image;
+mod measure;
+#[path = "../../tests/board/pins.rs"]
+#[expect(
+    dead_code,
+    reason = "the board tier's module; pins are set before the boot and not watched here"
+)]
+mod pins;
+mod trace;
+mod verdict;
+#[path = "../../tests/board/work.rs"]
+mod work;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread;
+
+use guest::{Cycles, Ready};
+use steadfast::realtime::scheduler;
+// Where the board tier's modules look for them.
+pub(crate) use host::{Context, Failure, Host, Kernel};
+
+/// What is asked for on the command line.
+struct Arguments {
+    check: bool,
+    accept: bool,
+    twice: bool,
+    cycles: Cycles,
+    from: Option<PathBuf>,
+}
+
+fn arguments() -> Result<Arguments, Failure> {
+    let mut found = Arguments {
+        check: false,
+        accept: false,
+        twice: false,
+        cycles: Cycles {
+            idle: 3_000,
+            loaded: 1_000,
+        },
+        from: None,
+    };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            // Said by `cargo bench` to every bench.
+            "--bench" => {}
+            "--check" => found.check = true,
+            "--accept" => found.accept = true,
+            "--twice" => found.twice = true,
+            "--from" => {
+                let file = words.next().map(PathBuf::from);
+                found.from = Some(file.ok_or_else(|| Failure::new("--from wants a file"))?);
+            }
+            "--cycles" => {
+                let both = words.next().unwrap_or_default();
+                let number = |text: &str| text.parse().ok().filter(|n| (1..=20_000).contains(n));
+                let pair = both.split_once(',');
+                let pair = pair.and_then(|(a, b)| Some((number(a)?, number(b)?)));
+                let (idle, loaded) = pair.ok_or_else(|| {
+                    Failure::new("--cycles wants two numbers from 1 to 20000: IDLE,LOADED")
+                })?;
+                found.cycles = Cycles { idle, loaded };
+            }
+            other => return Err(Failure::new(format!("unknown argument {other}"))),
+        }
+    }
+    Ok(found)
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            eprintln!("bench board: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<bool, Failure> {
+    let arguments = arguments()?;
+    let host = Host::prepare()?;
+    let ready = Ready::make(&host)?;
+    let lines = match &arguments.from {
+        Some(file) => kept(file)?,
+        None => boot(&host, &ready, &arguments)?,
+    };
+    let all = measure::figures(&ready, &lines)?;
+    let (goals, ratios) = verdict::judge(&all)?;
+
+    let programs: serde_json::Map<String, serde_json::Value> = all
+        .iter()
+        .map(|figures| (figures.program.key().to_owned(), figures.to_json()))
+        .collect();
+    let json = serde_json::json!({
+        "cycles": { "idle": arguments.cycles.idle, "loaded": arguments.cycles.loaded },
+        "programs": programs,
+        "ratios": ratios,
+        "goals": goals,
+    });
+    fs::write(host.output.join("board.json"), format!("{json:#}\n"))?;
+    fs::write(host.output.join("board.svg"), chart::draw(&all))?;
+
+    println!(
+        "i.MX 8M Plus EVK (emulated, 1 CPU), PREEMPT_RT; 1 instruction = 1 ns; {} cycles idle, {} beside hackbench\n",
+        arguments.cycles.idle, arguments.cycles.loaded
+    );
+    println!("{}", verdict::table(&all));
+    println!("{}", verdict::goals_text(&goals));
+    let baseline = host.source.join("benches/board/baseline.json");
+    if arguments.accept {
+        verdict::accept(&baseline, &ratios)?;
+    }
+    if !arguments.check {
+        return Ok(true);
+    }
+    let worse = verdict::regressions(&baseline, &ratios)?;
+    for line in &worse {
+        println!("regressed: {line}");
+    }
+    Ok(worse.is_empty())
+}
+
+/// The lines of a console that an earlier run has kept.
+fn kept(file: &Path) -> Result<Vec<String>, Failure> {
+    let text = host::read(file)?;
+    let text = String::from_utf8_lossy(&text);
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+/// Boots once, or twice side by side, and compares every line of the guest.
+fn boot(host: &Host, ready: &Ready, arguments: &Arguments) -> Result<Vec<String>, Failure> {
+    let once = |name: &str, cpu: usize| {
+        // The emulator inherits it. Its two threads on one CPU do not run at the
+        // same time, which its count of instructions does not always survive.
+        scheduler::pin_to(cpu).map_err(|error| Failure::new(error.to_string()))?;
+        let context = Context::new(host);
+        let result = guest::measure(&context, ready, arguments.cycles);
+        let file = host.output.join(name);
+        fs::write(&file, context.console())?;
+        result.map_err(|failure| {
+            Failure::new(format!("{failure} (the console is in {})", file.display()))
+        })
+    };
+    let allowed = scheduler::affinity()
+        .map_err(|errno| Failure::new(format!("the CPUs of this process: {errno}")))?;
+    let first_cpu = allowed.iter().next().unwrap_or(0);
+    let last_cpu = allowed.iter().next_back().unwrap_or(first_cpu);
+    if !arguments.twice {
+        return once("board.console", last_cpu);
+    }
+    let (first, second) = thread::scope(|scope| {
+        let second = scope.spawn(|| once("board-again.console", first_cpu));
+        let first = once("board.console", last_cpu);
+        (first, second.join())
+    });
+    let second = second.map_err(|_| Failure::new("the second boot panicked"))??;
+    let first = first?;
+    let differs = first.iter().zip(&second).find(|(one, other)| one != other);
+    match differs {
+        Some((one, other)) => Err(Failure::new(format!("'{one}' became '{other}'"))),
+        None if first.len() != second.len() => {
+            Err(Failure::new("one boot printed more than the other"))
+        }
+        None => {
+            println!("two boots printed the same {} lines", first.len());
+            Ok(first)
+        }
+    }
+}
