@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::boards::{Board, IMX8MP_EVK};
 use crate::emulator::Boot;
-use crate::host::{Context, Failure, Host, require};
+use crate::failure::{Failure, require};
+use crate::host::{Context, Host};
 
 /// How much is run.
 #[derive(Copy, Clone, Debug)]

@@ -3,44 +3,13 @@
 //! The names are those that the board tier's own modules expect at the root of
 //! whatever program they are part of.
 
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use crate::emulator::{Transcript, lock};
-
-/// Why there are no figures, for a person to read.
-#[derive(Debug)]
-pub(crate) struct Failure(String);
-
-impl Failure {
-    pub(crate) fn new(words: impl Into<String>) -> Self {
-        Self(words.into())
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Fails with the given words unless `condition` holds.
-pub(crate) fn require(condition: bool, words: impl FnOnce() -> String) -> Result<(), Failure> {
-    if condition {
-        Ok(())
-    } else {
-        Err(Failure(words()))
-    }
-}
+use crate::failure::{Failure, require};
 
 /// What a board boots: of the board tier's kernels, the one that is measured.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -136,7 +105,7 @@ impl Host {
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| Failure(format!("{}: {error}", path.display())))
+    fs::read(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
 }
 
 /// What a boot is given: the machine, and where its console is kept.

@@ -32,6 +32,8 @@ mod distribution;
     reason = "the board tier's module; a boot is begun and ended here, and left alone in between"
 )]
 mod emulator;
+#[path = "../../tests/board/failure.rs"]
+mod failure;
 mod guest;
 mod host;
 #[path = "../../tests/board/image.rs"]
@@ -56,7 +58,8 @@ use std::thread;
 use guest::{Cycles, Ready};
 use steadfast::realtime::scheduler;
 // Where the board tier's modules look for them.
-pub(crate) use host::{Context, Failure, Host, Kernel};
+pub(crate) use failure::Failure;
+pub(crate) use host::{Context, Host, Kernel};
 
 /// What is asked for on the command line.
 struct Arguments {

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::distribution::{Distribution, Summary};
+use crate::failure::Failure;
 use crate::guest::{COUNTED, Ready, STARTED};
-use crate::host::Failure;
 use crate::trace::{self, Calls, Counted, Hits};
 
 /// The programs, as the script names them, in the order of the table.

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::host::{Failure, require};
+use crate::failure::{Failure, require};
 
 /// `__NR_clock_nanosleep`.
 const CLOCK_NANOSLEEP: &str = "115";

@@ -7,8 +7,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::distribution::Summary;
+use crate::failure::Failure;
 use crate::guest::DIAGNOSIS_EVERY;
-use crate::host::{Failure, read};
+use crate::host::read;
 use crate::measure::{Figures, PROGRAMS, Program, Times};
 
 /// A ratio may exceed the accepted one by this share of it.

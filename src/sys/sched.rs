@@ -28,20 +28,20 @@ pub struct SchedAttr {
 /// `SCHED_FLAG_RESET_ON_FORK`: children start under `SCHED_OTHER`.
 pub const FLAG_RESET_ON_FORK: u64 = 0x01;
 
-/// `sched_setattr(0, attr, 0)`: for the calling thread.
+/// `sched_setattr(tid, attr, 0)`: for the thread `tid`, 0 for the calling one.
 ///
 /// # Errors
-/// sched_setattr(2): `EPERM` without privilege and over `RLIMIT_RTPRIO`, or
+/// sched_setattr(2): `ESRCH` when there is no such thread; `EPERM` without privilege and over `RLIMIT_RTPRIO`, or
 /// under `SCHED_DEADLINE` when the thread may not run on every CPU of its
 /// scheduling domain; `EBUSY` when deadline admission refuses; `EINVAL` for
 /// numbers out of range.
-pub fn set_attributes(attr: SchedAttr) -> Result<(), Errno> {
+pub fn set_attributes(tid: i32, attr: SchedAttr) -> Result<(), Errno> {
     let attr = SchedAttr {
         size: size_of::<SchedAttr>() as u32,
         ..attr
     };
     // SAFETY: `attr` is live, and its size field says how long it is.
-    let answer = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) };
+    let answer = unsafe { libc::syscall(libc::SYS_sched_setattr, tid, &raw const attr, 0) };
     check(answer as libc::c_int)
 }
 

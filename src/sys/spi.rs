@@ -216,31 +216,6 @@ pub fn message(fd: BorrowedFd<'_>, transfers: &mut [Transfer<'_>]) -> Result<usi
     unsafe { ioctl(fd, request, transfers.as_mut_ptr()) }
 }
 
-/// `sched_setscheduler(2)` for another thread: `SCHED_FIFO` at `priority`
-/// (1 to 99). For the kernel's interrupt thread of an SPI controller.
-///
-/// # Errors
-/// `EPERM` without `CAP_SYS_NICE`, `ESRCH` when there is no such thread,
-/// `EINVAL` for a priority out of range.
-pub fn set_thread_fifo(pid: i32, priority: u8) -> Result<(), Errno> {
-    // `struct sched_param` of the kernel is this one int; libraries add to it,
-    // and musl's own function does not make the call.
-    let sched_priority = libc::c_int::from(priority);
-    // SAFETY: the call reads one int, which outlives it.
-    let answer = unsafe {
-        libc::syscall(
-            libc::SYS_sched_setscheduler,
-            pid,
-            libc::SCHED_FIFO,
-            &raw const sched_priority,
-        )
-    };
-    match answer {
-        0 => Ok(()),
-        _ => Err(Errno::last()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,12 +242,6 @@ mod tests {
             &mut [Transfer::write(&[1, 2]).unwrap()],
         );
         assert_eq!(refused, Err(Errno(libc::ENOTTY)));
-    }
-
-    #[test]
-    fn a_thread_that_is_not_there_and_a_priority_out_of_range_are_told_apart() {
-        assert_eq!(set_thread_fifo(i32::MAX, 50), Err(Errno(libc::ESRCH)));
-        assert_eq!(set_thread_fifo(0, 100), Err(Errno(libc::EINVAL)));
     }
 
     #[test]

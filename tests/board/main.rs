@@ -21,6 +21,7 @@ mod boards;
 mod control;
 mod cpio;
 mod emulator;
+mod failure;
 mod firmware;
 mod granted;
 mod guest;
@@ -36,7 +37,6 @@ mod smoke;
 mod stops;
 mod work;
 
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -46,37 +46,7 @@ use std::thread;
 use std::time::Instant;
 
 use emulator::{Transcript, lock};
-
-/// Why a test failed, for a person to read.
-#[derive(Debug)]
-pub(crate) struct Failure(String);
-
-impl Failure {
-    pub(crate) fn new(words: impl Into<String>) -> Self {
-        Self(words.into())
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Fails with the given words unless `condition` holds.
-pub(crate) fn require(condition: bool, words: impl FnOnce() -> String) -> Result<(), Failure> {
-    if condition {
-        Ok(())
-    } else {
-        Err(Failure(words()))
-    }
-}
+pub(crate) use failure::{Failure, require};
 
 /// What a board boots.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -146,7 +116,7 @@ impl Host {
 }
 
 fn read(path: &Path, fix: &str) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| Failure(format!("{}: {error} ({fix})", path.display())))
+    fs::read(path).map_err(|error| Failure::new(format!("{}: {error} ({fix})", path.display())))
 }
 
 fn ask_for_kernel(source: &Path, kind: &str) -> Result<PathBuf, Failure> {
@@ -211,7 +181,7 @@ fn arguments() -> Result<Arguments, Failure> {
                     .ok_or_else(|| Failure::new("--jobs wants a number from 1 up"))?;
             }
             option if option.starts_with('-') => {
-                return Err(Failure(format!("unknown option {option}")));
+                return Err(Failure::new(format!("unknown option {option}")));
             }
             filter => found.filters.push(filter.to_owned()),
         }

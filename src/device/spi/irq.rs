@@ -15,7 +15,8 @@
 //! Every path is under a root directory, `/` on a running system. All of it
 //! allocates and reads files; for start-up.
 
-use crate::sys::{self, Errno};
+use crate::realtime::scheduler;
+use crate::sys::Errno;
 use core::fmt;
 use std::fs;
 use std::path::Path;
@@ -120,10 +121,10 @@ pub fn find(root: &Path, device: &Path) -> Result<IrqThread, IrqError> {
 /// # Errors
 /// [`IrqError`].
 pub fn set_priority(root: &Path, device: &Path, priority: u8) -> Result<IrqThread, IrqError> {
-    set_priority_with(root, device, priority, sys::spi::set_thread_fifo)
+    set_priority_with(root, device, priority, scheduler::set_fifo_of)
 }
 
-/// [`set_priority`] with another call than `sched_setscheduler`: it is given
+/// [`set_priority`] with another call than `sched_setattr`: it is given
 /// the thread and the priority.
 ///
 /// # Errors

@@ -195,7 +195,7 @@ impl std::error::Error for ScheduleError {}
 /// # Errors
 /// [`ScheduleError`].
 pub fn set_policy(policy: Policy) -> Result<(), ScheduleError> {
-    sys::set_attributes(policy.attributes()).map_err(|errno| match (errno.0, policy) {
+    sys::set_attributes(0, policy.attributes()).map_err(|errno| match (errno.0, policy) {
         (libc::EPERM, Policy::Fifo { priority } | Policy::RoundRobin { priority }) => {
             match limits::get(Resource::RtPrio)
                 .ok()
@@ -211,6 +211,21 @@ pub fn set_policy(policy: Policy) -> Result<(), ScheduleError> {
         (libc::EBUSY, _) => ScheduleError::NoBandwidth,
         _ => ScheduleError::Other(errno),
     })
+}
+
+/// Gives another thread `SCHED_FIFO` at `priority` (1 to 99): the kernel's
+/// interrupt thread of a device.
+///
+/// # Errors
+/// `EPERM` without `CAP_SYS_NICE`, `ESRCH` when there is no such thread,
+/// `EINVAL` for a priority out of range.
+pub fn set_fifo_of(tid: i32, priority: u8) -> Result<(), Errno> {
+    let attr = SchedAttr {
+        policy: SCHED_FIFO,
+        priority: u32::from(priority),
+        ..SchedAttr::default()
+    };
+    sys::set_attributes(tid, attr)
 }
 
 /// The calling thread's policy as the kernel has it (sched_getattr(2)).
@@ -266,6 +281,12 @@ pub fn pinned_cpu() -> Result<Option<usize>, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_that_is_not_there_and_a_priority_out_of_range_are_told_apart() {
+        assert_eq!(set_fifo_of(i32::MAX, 50), Err(Errno(libc::ESRCH)));
+        assert_eq!(set_fifo_of(0, 100), Err(Errno(libc::EINVAL)));
+    }
 
     #[test]
     fn policies_survive_the_way_to_the_kernel_s_form_and_back() {
