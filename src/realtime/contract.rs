@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use super::facts::{Facts, Rehearsal};
 use super::platform::Throttling;
-use super::scheduler::{CPU_DMA_LATENCY, Policy};
+use super::scheduler::{CPU_DMA_LATENCY, Policy, RunawayLimit};
 use super::wanted::{Cpu, Lock, LoopConfig, Scheduler};
 use crate::sys::Errno;
 
@@ -132,6 +132,7 @@ impl Contract {
         scheduler(self, config, facts);
         cpu(self, config, facts);
         machine(self, facts);
+        runaway(self, config, facts);
         if let Some(rehearsal) = &facts.rehearsal {
             rehearsed(self, config, rehearsal);
         }
@@ -320,6 +321,29 @@ fn machine(contract: &mut Contract, facts: &Facts) {
         },
         Text::of(format_args!(
             "sysctl kernel.sched_rt_runtime_us=-1, or 950000"
+        )),
+    );
+}
+
+fn runaway(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
+    // A lower hard limit may have been there already, and is as good: what
+    // matters is that the signal comes before the kill.
+    let longest = RunawayLimit::for_period(config.period).soft;
+    contract.row(
+        "runaway limit",
+        Text::of(format_args!("stopped after {longest} without a wait")),
+        match &facts.runaway {
+            Ok(limit) => Text::of(format_args!(
+                "after {}, killed after {}",
+                limit.soft, limit.hard
+            )),
+            Err(errno) => Text::of(format_args!("refused: {errno}")),
+        },
+        facts
+            .runaway
+            .is_ok_and(|limit| limit.soft <= longest && limit.soft < limit.hard),
+        Text::of(format_args!(
+            "let the process lower its own RLIMIT_RTTIME (LimitRTTIME= in the unit, seccomp)"
         )),
     );
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::contract::Text;
 use super::memory::LockError;
 use super::platform::{Platform, Throttling};
-use super::scheduler::{self, DmaLatency, Policy, ScheduleError};
+use super::scheduler::{self, DmaLatency, Policy, RunawayLimit, ScheduleError};
 use super::wanted::{Cpu, LoopConfig, Scheduler};
 use crate::sys::Errno;
 
@@ -55,6 +55,9 @@ pub struct Facts {
     pub timer_resolution_ns: Result<u64, Errno>,
     /// Real-time throttling; `None` where the kernel does not say.
     pub throttling: Option<Throttling>,
+    /// RLIMIT_RTTIME, the last resort against a loop that never waits, as read
+    /// back, or why it was refused.
+    pub runaway: Result<RunawayLimit, Errno>,
     /// What the rehearsal showed; `None` when there was none (`doctor`).
     pub rehearsal: Option<Rehearsal>,
 }
@@ -63,7 +66,11 @@ impl Facts {
     /// What can be known before anything is locked: the machine, the CPU
     /// latency. Reads files and allocates. Nothing is locked as yet.
     #[must_use]
-    pub fn of_process(root: &Path, latency: &std::io::Result<DmaLatency>) -> Self {
+    pub fn of_process(
+        root: &Path,
+        latency: &std::io::Result<DmaLatency>,
+        runaway: Result<RunawayLimit, Errno>,
+    ) -> Self {
         let platform = Platform::read(root);
         let isolated_cpu = match (&platform.isolated, &platform.online) {
             (Some(isolated), Some(online)) => scheduler::default_cpu(isolated, online),
@@ -87,6 +94,7 @@ impl Facts {
             },
             timer_resolution_ns: crate::sys::clock::monotonic_resolution_ns(),
             throttling: platform.throttling,
+            runaway,
             rehearsal: None,
         }
     }

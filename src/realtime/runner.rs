@@ -164,10 +164,10 @@ where
     R: Record + Send,
     F: FnMut(&Tick) + Send,
 {
-    let _ = scheduler::limit_runaway(request.config.period);
     let installed = allocator::is_installed();
     let latency = DmaLatency::hold(Path::new(scheduler::CPU_DMA_LATENCY));
-    let mut facts = Facts::of_process(Path::new("/"), &latency);
+    let runaway = scheduler::limit_runaway(request.config.period);
+    let mut facts = Facts::of_process(Path::new("/"), &latency, runaway);
     let mut contract = Box::<Contract>::default();
     let mut stack = Stack::reserve(request.config.stack_bytes).map_err(StartError::Stack)?;
     memory::trim_heap();
@@ -397,7 +397,8 @@ const SETTLING_CYCLES: u64 = 10;
 pub fn examine(config: &LoopConfig) -> Result<Box<Contract>, StartError> {
     prepare()?;
     let latency = DmaLatency::hold(Path::new(scheduler::CPU_DMA_LATENCY));
-    let mut facts = Facts::of_process(Path::new("/"), &latency);
+    let runaway = scheduler::limit_runaway(config.period);
+    let mut facts = Facts::of_process(Path::new("/"), &latency, runaway);
     let mut contract = Box::<Contract>::default();
     let mut stack = Stack::reserve(config.stack_bytes).map_err(StartError::Stack)?;
     memory::trim_heap();

@@ -3,7 +3,7 @@
 use super::super::facts::{Facts, Rehearsal};
 use super::*;
 use crate::realtime::memory::LockError;
-use crate::realtime::scheduler::ScheduleError;
+use crate::realtime::scheduler::{RunawayLimit, ScheduleError};
 use crate::sys::Errno;
 
 fn config() -> LoopConfig {
@@ -23,6 +23,7 @@ fn good() -> Facts {
         dma_latency_us: Ok(0),
         timer_resolution_ns: Ok(1),
         throttling: Some(Throttling::Off),
+        runaway: Ok(RunawayLimit::for_period(config().period)),
         rehearsal: Some(Rehearsal {
             cycles: 90,
             sealed: true,
@@ -81,6 +82,16 @@ fn each_row_breaks_by_itself_and_says_how_to_fix_it() {
         ("timer", |f| f.timer_resolution_ns = Ok(4_000_000)),
         ("throttling", |f| {
             f.throttling = Some(Throttling::MicrosPerPeriod(500_000))
+        }),
+        ("runaway limit", |f| {
+            f.runaway = Err(Errno(libc::EPERM));
+        }),
+        ("runaway limit", |f| {
+            let limit = f.runaway.unwrap();
+            f.runaway = Ok(RunawayLimit {
+                soft: limit.hard,
+                ..limit
+            });
         }),
         ("allocator", |f| rehearsal(f).sealed = false),
         ("allocator", |f| rehearsal(f).allocations = 1),
