@@ -5,7 +5,9 @@
 //! makes the report. A control law of one's own goes in as its first argument's
 //! type; see `examples/`.
 
+mod feeder;
 mod linux;
+mod outcome;
 mod ports;
 mod run;
 mod simulated;

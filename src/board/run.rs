@@ -5,26 +5,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, TryLockError};
 use std::thread;
 
+use super::feeder::Feeder;
 use super::linux::Linux;
+use super::outcome::{Finished, in_order, report};
 use super::ports::{Devices, Ports};
 use super::simulated::Simulated;
 use crate::config::{Config, ConfigError, SimulationConfig};
 use crate::cycle::beat::Beat;
 use crate::cycle::ports::{Decide, Tick};
-use crate::cycle::run::{End, Limit, Plant, Summary};
+use crate::cycle::run::{Limit, Plant};
 use crate::cycle::timing::Timing;
 use crate::device::gpio::{EdgeReader, KernelEvents};
 use crate::device::watchdog::Watchdog;
-use crate::realtime::contract::Contract;
 use crate::realtime::helper::{self, Gate};
 use crate::realtime::memory::Range;
-use crate::realtime::runner::{self, Outcome, Parts, Request, StartError, Usage};
+use crate::realtime::runner::{self, Parts, Request, StartError};
 use crate::realtime::signals;
 use crate::sim::{VirtualClock, WiringError};
-use crate::telemetry::report::{AxisReport, Cycles, Exit, Memory, Pace, Report, WatchdogReport};
+use crate::telemetry::report::{AxisReport, Pace, Report, WatchdogReport};
 use crate::telemetry::reporter;
 use crate::telemetry::ring::{Discard, Ring};
-use crate::time::Duration;
 
 /// How to run.
 #[derive(Copy, Clone, Debug)]
@@ -210,45 +210,10 @@ fn request<'c>(config: &'c Config, options: &Options) -> Request<'c> {
     }
 }
 
-struct Finished<S> {
-    outcome: Outcome,
-    state: S,
-    records_dropped: u64,
-    stopped_by: Option<signals::StopSignal>,
-    watchdog: Option<WatchdogReport>,
-}
-
 /// What a real board has beside its devices.
 struct Helpers {
     edge_readers: Vec<EdgeReader<KernelEvents>>,
     watchdog: Option<Watchdog>,
-}
-
-/// Feeds the watchdog from completed deadlines, four times within its timeout.
-struct Feeder {
-    watchdog: Watchdog,
-    slots: u64,
-    next_slot: u64,
-}
-
-impl Feeder {
-    fn new(watchdog: Watchdog, period: Duration) -> Self {
-        let quarter = Duration::from_millis(u64::from(watchdog.facts().timeout_s) * 250);
-        Self {
-            watchdog,
-            slots: (quarter / period).max(1),
-            next_slot: 0,
-        }
-    }
-
-    #[inline]
-    fn deadline_met(&mut self, tick: &Tick) {
-        if tick.slot >= self.next_slot {
-            self.next_slot = tick.slot + self.slots;
-            // A watchdog that cannot be fed does what it is there for.
-            let _ = self.watchdog.feed();
-        }
-    }
 }
 
 fn real<V, D>(
@@ -323,15 +288,6 @@ where
     })
 }
 
-/// Whether a run ended in order, or did not begin: then nobody needs the
-/// watchdog any more. After a fault it stays armed, so that the board is reset
-/// unless somebody takes over in time.
-fn in_order(outcome: &Outcome) -> bool {
-    outcome
-        .ran
-        .is_none_or(|ran| matches!(ran.end, End::Finished | End::Stopped) && ran.safe.is_ok())
-}
-
 /// Ends the helper threads when it goes.
 struct EndHelpers<'d>(&'d AtomicBool, &'d Gate);
 
@@ -377,117 +333,4 @@ where
         stopped_by: signals::stop_requested(),
         watchdog: None,
     })
-}
-
-#[inline(never)]
-fn report<D: Decide>(
-    config: &Config,
-    law: &D::Config,
-    pace: Pace,
-    finished: Finished<D::State>,
-    description: Description,
-    timing: &Timing,
-) -> Report {
-    let Finished {
-        outcome,
-        state,
-        records_dropped,
-        stopped_by,
-        watchdog,
-    } = finished;
-    let fault = D::fault(law, &state).map(|code| {
-        description
-            .fault
-            .unwrap_or_else(|| format!("the control law reports fault {code}"))
-    });
-    let exit = exit(&outcome, fault, stopped_by, config);
-    let cycles = outcome.ran.map_or_else(Cycles::default, |ran| Cycles {
-        run: ran.run,
-        skipped: ran.skipped,
-        overruns: timing.overruns,
-        rest: ran.rest_cycles,
-        bucket_fullest: ran.bucket_fullest,
-        records_dropped,
-    });
-    Report {
-        version: env!("CARGO_PKG_VERSION"),
-        board: config.name.clone(),
-        pace,
-        cycles,
-        release_lateness_ns: timing.release_lateness.summary(),
-        execution_ns: timing.execution.summary(),
-        response_ns: timing.response.summary(),
-        memory: memory(&outcome.usage, pace),
-        contract: outcome.contract,
-        axes: description.axes,
-        watchdog,
-        exit,
-        timing: Box::new(timing.clone()),
-    }
-}
-
-fn memory(usage: &Usage, pace: Pace) -> Memory {
-    let real = pace == Pace::Real;
-    Memory {
-        vm_lck_kb: real.then_some(usage.vm_lck_kb),
-        vm_rss_kb: real.then_some(usage.vm_rss_kb),
-        minor_faults: real.then_some(usage.minor_faults),
-        major_faults: real.then_some(usage.major_faults),
-        allocations: usage.allocations,
-        stack_bytes: real.then_some(usage.stack_bytes),
-        stack_high_water_bytes: real.then_some(usage.stack_used),
-    }
-}
-
-/// How the process is to end: 0 done, 1 failed, 3 refused, 4 fault.
-fn exit(
-    outcome: &Outcome,
-    fault: Option<String>,
-    stopped_by: Option<signals::StopSignal>,
-    config: &Config,
-) -> Exit {
-    let Some(ran) = &outcome.ran else {
-        return Exit {
-            code: 3,
-            reason: format!("contract refused: {}", broken_names(&outcome.contract)),
-        };
-    };
-    let (code, reason) = match (fault_of(ran, config), fault) {
-        (Some(reason), Some(law)) => (4, format!("{reason}; {law}")),
-        (Some(reason), None) | (None, Some(reason)) => (4, reason),
-        (None, None) if outcome.usage.vm_lck_after_kb > 0 => (
-            1,
-            format!(
-                "{} kB stayed locked after munlockall",
-                outcome.usage.vm_lck_after_kb
-            ),
-        ),
-        (None, None) => match (ran.end, stopped_by) {
-            (End::Stopped, Some(signal)) => (0, format!("stopped by {signal}")),
-            _ => (0, "done".to_owned()),
-        },
-    };
-    Exit { code, reason }
-}
-
-/// What of the run itself was a fault.
-fn fault_of(ran: &Summary, config: &Config) -> Option<String> {
-    if let Err(error) = ran.safe {
-        return Some(format!("the outputs could not be made safe: {error:?}"));
-    }
-    match ran.end {
-        End::Finished | End::Stopped => None,
-        End::NotAtRest => Some(format!(
-            "not at rest within {} of being asked; the outputs were made safe",
-            config.run.stop_time
-        )),
-        End::Overrun => Some("too many missed deadlines (overrun ladder)".to_owned()),
-        End::OutputFailed(error) => Some(format!("outputs could not be written: {error:?}")),
-        End::Allocated => Some("memory was allocated on the real-time thread".to_owned()),
-    }
-}
-
-fn broken_names(contract: &Contract) -> String {
-    let names: Vec<_> = contract.broken().map(|row| row.name).collect();
-    names.join(", ")
 }

@@ -1,0 +1,143 @@
+//! What came of a run, as the report tells it: how the process is to end, and
+//! why.
+
+use super::run::Description;
+use crate::config::Config;
+use crate::cycle::ports::Decide;
+use crate::cycle::run::{End, Summary};
+use crate::cycle::timing::Timing;
+use crate::realtime::contract::Contract;
+use crate::realtime::runner::{Outcome, Usage};
+use crate::realtime::signals;
+use crate::telemetry::report::{Cycles, Exit, Memory, Pace, Report, WatchdogReport};
+
+/// What is left of a run when its devices are closed.
+pub(super) struct Finished<S> {
+    pub(super) outcome: Outcome,
+    pub(super) state: S,
+    pub(super) records_dropped: u64,
+    pub(super) stopped_by: Option<signals::StopSignal>,
+    pub(super) watchdog: Option<WatchdogReport>,
+}
+
+/// Whether a run ended in order, or did not begin: then nobody needs the
+/// watchdog any more. After a fault it stays armed, so that the board is reset
+/// unless somebody takes over in time.
+pub(super) fn in_order(outcome: &Outcome) -> bool {
+    outcome
+        .ran
+        .is_none_or(|ran| matches!(ran.end, End::Finished | End::Stopped) && ran.safe.is_ok())
+}
+
+#[inline(never)]
+pub(super) fn report<D: Decide>(
+    config: &Config,
+    law: &D::Config,
+    pace: Pace,
+    finished: Finished<D::State>,
+    description: Description,
+    timing: &Timing,
+) -> Report {
+    let Finished {
+        outcome,
+        state,
+        records_dropped,
+        stopped_by,
+        watchdog,
+    } = finished;
+    let fault = D::fault(law, &state).map(|code| {
+        description
+            .fault
+            .unwrap_or_else(|| format!("the control law reports fault {code}"))
+    });
+    let exit = exit(&outcome, fault, stopped_by, config);
+    let cycles = outcome.ran.map_or_else(Cycles::default, |ran| Cycles {
+        run: ran.run,
+        skipped: ran.skipped,
+        overruns: timing.overruns,
+        rest: ran.rest_cycles,
+        bucket_fullest: ran.bucket_fullest,
+        records_dropped,
+    });
+    Report {
+        version: env!("CARGO_PKG_VERSION"),
+        board: config.name.clone(),
+        pace,
+        cycles,
+        release_lateness_ns: timing.release_lateness.summary(),
+        execution_ns: timing.execution.summary(),
+        response_ns: timing.response.summary(),
+        memory: memory(&outcome.usage, pace),
+        contract: outcome.contract,
+        axes: description.axes,
+        watchdog,
+        exit,
+        timing: Box::new(timing.clone()),
+    }
+}
+
+fn memory(usage: &Usage, pace: Pace) -> Memory {
+    let real = pace == Pace::Real;
+    Memory {
+        vm_lck_kb: real.then_some(usage.vm_lck_kb),
+        vm_rss_kb: real.then_some(usage.vm_rss_kb),
+        minor_faults: real.then_some(usage.minor_faults),
+        major_faults: real.then_some(usage.major_faults),
+        allocations: usage.allocations,
+        stack_bytes: real.then_some(usage.stack_bytes),
+        stack_high_water_bytes: real.then_some(usage.stack_used),
+    }
+}
+
+/// How the process is to end: 0 done, 1 failed, 3 refused, 4 fault.
+fn exit(
+    outcome: &Outcome,
+    fault: Option<String>,
+    stopped_by: Option<signals::StopSignal>,
+    config: &Config,
+) -> Exit {
+    let Some(ran) = &outcome.ran else {
+        return Exit {
+            code: 3,
+            reason: format!("contract refused: {}", broken_names(&outcome.contract)),
+        };
+    };
+    let (code, reason) = match (fault_of(ran, config), fault) {
+        (Some(reason), Some(law)) => (4, format!("{reason}; {law}")),
+        (Some(reason), None) | (None, Some(reason)) => (4, reason),
+        (None, None) if outcome.usage.vm_lck_after_kb > 0 => (
+            1,
+            format!(
+                "{} kB stayed locked after munlockall",
+                outcome.usage.vm_lck_after_kb
+            ),
+        ),
+        (None, None) => match (ran.end, stopped_by) {
+            (End::Stopped, Some(signal)) => (0, format!("stopped by {signal}")),
+            _ => (0, "done".to_owned()),
+        },
+    };
+    Exit { code, reason }
+}
+
+/// What of the run itself was a fault.
+fn fault_of(ran: &Summary, config: &Config) -> Option<String> {
+    if let Err(error) = ran.safe {
+        return Some(format!("the outputs could not be made safe: {error:?}"));
+    }
+    match ran.end {
+        End::Finished | End::Stopped => None,
+        End::NotAtRest => Some(format!(
+            "not at rest within {} of being asked; the outputs were made safe",
+            config.run.stop_time
+        )),
+        End::Overrun => Some("too many missed deadlines (overrun ladder)".to_owned()),
+        End::OutputFailed(error) => Some(format!("outputs could not be written: {error:?}")),
+        End::Allocated => Some("memory was allocated on the real-time thread".to_owned()),
+    }
+}
+
+fn broken_names(contract: &Contract) -> String {
+    let names: Vec<_> = contract.broken().map(|row| row.name).collect();
+    names.join(", ")
+}
