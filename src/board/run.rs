@@ -7,7 +7,7 @@ use std::thread;
 
 use super::feeder::Feeder;
 use super::linux::Linux;
-use super::outcome::{Finished, in_order, report};
+use super::outcome::{Finished, in_order, record_cause, report};
 use super::ports::{Devices, Ports};
 use super::simulated::Simulated;
 use crate::config::{Config, ConfigError, SimulationConfig};
@@ -17,6 +17,7 @@ use crate::cycle::run::{Limit, Plant};
 use crate::cycle::timing::Timing;
 use crate::device::gpio::{EdgeReader, KernelEvents};
 use crate::device::watchdog::Watchdog;
+use crate::realtime::guard::{self, Watch};
 use crate::realtime::helper::{self, Gate};
 use crate::realtime::memory::Range;
 use crate::realtime::runner::{self, Parts, Request, StartError};
@@ -231,7 +232,7 @@ where
 {
     let ring = Range::of(&workspace.ring);
     let (mut writer, reader) = workspace.ring.split();
-    let (done, gate) = (AtomicBool::new(false), Gate::new());
+    let (done, gate, watch) = (AtomicBool::new(false), Gate::new(), Watch::new());
     let request = request(config, options);
     let mut feeder = helpers
         .watchdog
@@ -239,10 +240,10 @@ where
     let refused = |error: std::io::Error| RunError::Helper(error.raw_os_error().unwrap_or(0));
     let (outcome, records_dropped) = thread::scope(|scope| {
         // However this scope is left, the helpers must end, or it never is.
-        let _end = EndHelpers(&done, &gate);
+        let _end = EndHelpers(&done, &gate, &watch);
         let (period, live) = (config.run.period, options.live);
         let watched = D::TRACE.first().copied();
-        let (done, gate) = (&done, &gate);
+        let (done, gate, watch) = (&done, &gate, &watch);
         let reporter = helper::spawn(scope, "reporter", HELPER_STACK, gate, move || {
             reporter::run(reader, done, live, period, watched)
         })
@@ -252,6 +253,14 @@ where
                 // A reader that fails leaves its latch abandoned, and the loop
                 // goes on by levels.
                 let _ = edges.run(|| !done.load(Ordering::Relaxed));
+            })
+            .map_err(refused)?;
+        }
+        let limit = config.run.stall.map(|gap| guard::Limit { gap, period });
+        if let Some(limit) = limit {
+            let policy = guard::policy_above(config.run.scheduler);
+            helper::spawn(scope, "guard", HELPER_STACK, gate, move || {
+                guard::run(watch, limit, policy);
             })
             .map_err(refused)?;
         }
@@ -266,12 +275,15 @@ where
                 }
             },
             gate,
+            watch: limit.map(|_| watch),
         };
         let outcome = runner::run(&request, parts).map_err(RunError::Start)?;
         done.store(true, Ordering::Release);
         let dropped = reporter.join().unwrap_or(0);
         Ok::<_, RunError>((outcome, dropped))
     })?;
+    let stopped_by = signals::stop_requested();
+    record_cause(&outcome, D::fault(beat.config, &beat.state), stopped_by);
     let watchdog = feeder
         .as_ref()
         .map(|feeder| WatchdogReport::from(feeder.watchdog.facts()));
@@ -283,18 +295,19 @@ where
         outcome,
         state: beat.state,
         records_dropped,
-        stopped_by: signals::stop_requested(),
+        stopped_by,
         watchdog,
     })
 }
 
 /// Ends the helper threads when it goes.
-struct EndHelpers<'d>(&'d AtomicBool, &'d Gate);
+struct EndHelpers<'d>(&'d AtomicBool, &'d Gate, &'d Watch);
 
 impl Drop for EndHelpers<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
         self.1.open();
+        self.2.end();
     }
 }
 
@@ -324,6 +337,7 @@ where
         buffers: None,
         deadline_met: &mut |_: &Tick| {},
         gate: &Gate::new(),
+        watch: None,
     };
     let outcome = runner::run_virtual(&request, parts, &mut clock).map_err(RunError::Start)?;
     Ok(Finished {
