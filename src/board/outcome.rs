@@ -20,6 +20,7 @@ pub(super) struct Finished<S> {
     pub(super) records_dropped: u64,
     pub(super) stopped_by: Option<signals::StopSignal>,
     pub(super) watchdog: Option<WatchdogReport>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// Whether a run ended in order, or did not begin: then nobody needs the
@@ -46,6 +47,7 @@ pub(super) fn report<D: Decide>(
         records_dropped,
         stopped_by,
         watchdog,
+        warnings,
     } = finished;
     let fault = D::fault(law, &state).map(|code| {
         description
@@ -73,6 +75,7 @@ pub(super) fn report<D: Decide>(
         contract: outcome.contract,
         axes: description.axes,
         watchdog,
+        warnings,
         exit,
         timing: Box::new(timing.clone()),
     }

@@ -22,6 +22,12 @@ pub trait Devices {
     where
         Self: 'a;
 
+    /// Whether somebody else has made the outputs safe, for good: a crash of
+    /// another thread, or the stall guard. Nothing may be driven then.
+    fn withheld(&self) -> bool {
+        false
+    }
+
     /// Called at the beginning of every cycle, before anything is read.
     fn advance(&mut self, release: Instant);
 
@@ -175,6 +181,9 @@ impl<D: Devices> Act for Ports<D> {
     /// the enable from falling.
     #[inline]
     fn act(&mut self, _: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
+        if self.devices.withheld() {
+            return Err(OutputError::Digital);
+        }
         self.levels = outputs.digital;
         let mut result = self.devices.digital_outputs(outputs.digital);
         for channel in 0..self.analog_outputs.len() {
@@ -187,6 +196,10 @@ impl<D: Devices> Act for Ports<D> {
     /// In the order of shutting down, which a crash keeps too: the emergency
     /// actions are registered in the same one.
     fn safe(&mut self, _: &Tick) -> Result<(), OutputError> {
+        if self.devices.withheld() {
+            // They are safe already, and stay so.
+            return Ok(());
+        }
         let mut result = Ok(());
         for step in 0..self.steps.len() {
             let mask = self.steps[step];

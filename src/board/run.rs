@@ -1,7 +1,7 @@
 //! One run of a controller on a board, from opened devices to the report.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, TryLockError};
 use std::thread;
 
@@ -23,6 +23,7 @@ use crate::realtime::memory::Range;
 use crate::realtime::runner::{self, Parts, Request, StartError};
 use crate::realtime::signals;
 use crate::sim::{VirtualClock, WiringError};
+use crate::sys::Errno;
 use crate::telemetry::report::{AxisReport, Pace, Report, WatchdogReport};
 use crate::telemetry::reporter;
 use crate::telemetry::ring::{Discard, Ring};
@@ -68,7 +69,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Device(error) => write!(f, "{error}"),
-            Self::Wiring(error) => write!(f, "the simulated board cannot be wired: {error:?}"),
+            Self::Wiring(error) => write!(f, "the simulated board cannot be wired: {error}"),
             Self::FreeOnRealBoard => {
                 f.write_str("--pace free needs a simulated board: real devices have real time")
             }
@@ -232,6 +233,7 @@ where
 {
     let ring = Range::of(&workspace.ring);
     let (mut writer, reader) = workspace.ring.split();
+    let edges_failed = AtomicI32::new(0);
     let (done, gate, watch) = (AtomicBool::new(false), Gate::new(), Watch::new());
     let request = request(config, options);
     let mut feeder = helpers
@@ -244,6 +246,7 @@ where
         let (period, live) = (config.run.period, options.live);
         let watched = D::TRACE.first().copied();
         let (done, gate, watch) = (&done, &gate, &watch);
+        let edges_failed = &edges_failed;
         let reporter = helper::spawn(scope, "reporter", HELPER_STACK, gate, move || {
             reporter::run(reader, done, live, period, watched)
         })
@@ -252,7 +255,9 @@ where
             helper::spawn(scope, "edges", HELPER_STACK, gate, move || {
                 // A reader that fails leaves its latch abandoned, and the loop
                 // goes on by levels.
-                let _ = edges.run(|| !done.load(Ordering::Relaxed));
+                if let Err(errno) = edges.run(|| !done.load(Ordering::Relaxed)) {
+                    edges_failed.store(errno.0, Ordering::Relaxed);
+                }
             })
             .map_err(refused)?;
         }
@@ -284,9 +289,11 @@ where
     })?;
     let stopped_by = signals::stop_requested();
     record_cause(&outcome, D::fault(beat.config, &beat.state), stopped_by);
-    let watchdog = feeder
-        .as_ref()
-        .map(|feeder| WatchdogReport::from(feeder.watchdog.facts()));
+    let watchdog = feeder.as_ref().map(|feeder| WatchdogReport {
+        feeds_refused: feeder.refused,
+        ..WatchdogReport::from(feeder.watchdog.facts())
+    });
+    let warnings = warnings(edges_failed.into_inner());
     if let (Some(feeder), true) = (feeder, in_order(&outcome)) {
         // One that cannot be stopped resets a board whose outputs are safe.
         let _ = feeder.watchdog.close();
@@ -297,7 +304,20 @@ where
         records_dropped,
         stopped_by,
         watchdog,
+        warnings,
     })
+}
+
+/// What is to be said of the helper threads; an error number, or 0.
+fn warnings(edges_failed: i32) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if edges_failed != 0 {
+        warnings.push(format!(
+            "edges of latched inputs could not be read any more ({}): pulses shorter than a period were not seen from then on",
+            Errno(edges_failed)
+        ));
+    }
+    warnings
 }
 
 /// Ends the helper threads when it goes.
@@ -346,5 +366,6 @@ where
         records_dropped: 0,
         stopped_by: signals::stop_requested(),
         watchdog: None,
+        warnings: Vec::new(),
     })
 }
