@@ -52,6 +52,7 @@ const RESET: Periods = 2_000 + 5;
 fn findings(case: &Case, seen: &Seen, said: &Said) -> Vec<String> {
     let Case { fault, state } = case;
     let mut judge = Judge {
+        case,
         seen,
         said,
         wrong: Vec::new(),
@@ -117,6 +118,7 @@ fn findings(case: &Case, seen: &Seen, said: &Said) -> Vec<String> {
 }
 
 struct Judge<'a> {
+    case: &'a Case,
     seen: &'a Seen,
     said: &'a Said,
     wrong: Vec<String>,
@@ -154,15 +156,17 @@ impl Judge<'_> {
             Some(found) => format!("exit status {found}, not {wanted}"),
             None => "the board was reset".to_owned(),
         });
-        let after = self.seen.after;
-        self.require(after == [false; 3], || {
+        let [enable, brake, driven] = self.seen.after;
+        let after = (enable, brake, driven && !self.case.fault.loses_dac);
+        self.require(after == (false, false, false), || {
             format!("left energised: enable, brake release, DAC = {after:?}")
         });
     }
 
     fn safe_within(&mut self, periods: Periods) {
         let names = ["enable", "brake release", "the DAC"];
-        for (low, name) in self.seen.low.into_iter().zip(names) {
+        let judged = if self.case.fault.loses_dac { 2 } else { 3 };
+        for (low, name) in self.seen.low.into_iter().zip(names).take(judged) {
             self.require(low.is_some_and(|low| low <= periods), || match low {
                 Some(low) => format!("{name} was safe after {low} periods, not {periods}"),
                 None => format!("{name} was not made safe"),
@@ -190,7 +194,10 @@ impl Judge<'_> {
 
     /// The brake engages before power goes.
     fn in_order(&mut self) {
-        let [enable, brake, driven] = self.seen.low;
+        let [enable, brake, mut driven] = self.seen.low;
+        if self.case.fault.loses_dac {
+            driven = enable;
+        }
         self.require(
             matches!((enable, brake, driven), (Some(enable), Some(brake), Some(_)) if brake <= enable),
             || format!("not stopped in order: enable {enable:?}, brake {brake:?}, DAC {driven:?}"),

@@ -367,7 +367,7 @@ fn describe(row: &Row) -> String {
         "{word}  {} (noticed {:?}, safe {:?} {:?}, exit {:?})\n",
         name(&row.case),
         seen.lamp,
-        seen.safe(),
+        seen.safe(row.case.fault.loses_dac),
         seen.low,
         row.said.status
     );

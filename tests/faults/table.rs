@@ -18,7 +18,8 @@ repeats. Time is counted in periods of 1 ms from the injection, begun ones count
 
 - *noticed*: the fault lamp was lit, on its pin.
 - *safe*: enable and brake release were low for good, on their pins, and the DAC
-  gave 0 V, as seen by the servo.
+  gave 0 V, as seen by the servo (\"but the DAC\": that cannot be reached, or the
+  law drives it, and its amplifier is without enable).
 - *end*: the exit status, or the signal that the process died of.
 - *on record*: what the report or standard error says.
 
@@ -84,13 +85,19 @@ fn noticed(row: &Row) -> String {
 }
 
 fn safe(row: &Row) -> String {
-    match ((row.case.fault.outcome)(row.case.state), row.seen.safe()) {
+    match (
+        (row.case.fault.outcome)(row.case.state),
+        row.seen.safe(row.case.fault.loses_dac),
+    ) {
         (Outcome::Reset, _) if row.said.status.is_none() => {
             format!("{}, by the reset", row.seen.watched)
         }
         (Outcome::GoesOn, _) => "goes on".to_owned(),
         (_, Some(0)) => "was".to_owned(),
         (Outcome::Ramp { .. }, Some(_)) if row.case.fault.from_outside => "on its ramp".to_owned(),
+        (_, Some(periods)) if row.case.fault.loses_dac => {
+            format!("{}, but the DAC", counted(row, periods))
+        }
         (_, Some(periods)) => counted(row, periods),
         (_, None) => "**not**".to_owned(),
     }

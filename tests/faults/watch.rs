@@ -51,9 +51,9 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// When all energising lines were low for good.
-    pub(crate) fn safe(&self) -> Option<Periods> {
-        self.low
+    /// When all energising lines were low for good, the DAC among them or not.
+    pub(crate) fn safe(&self, without_dac: bool) -> Option<Periods> {
+        self.low[..if without_dac { 2 } else { 3 }]
             .iter()
             .try_fold(0, |latest, low| Some(latest.max((*low)?)))
     }
@@ -143,10 +143,11 @@ impl Said {
         self.report.as_ref()?.pointer("/exit/reason")?.as_str()
     }
 
-    /// Whether anything says why it ended.
+    /// Whether anything says one of `words`, with `|` between them.
     pub(crate) fn says(&self, words: &str) -> bool {
-        self.reason().is_some_and(|reason| reason.contains(words))
-            || self.words.iter().any(|line| line.contains(words))
+        let lines = self.words.iter().map(String::as_str).chain(self.reason());
+        let has = |line: &str| words.split('|').any(|words| line.contains(words));
+        lines.into_iter().any(has)
     }
 }
 

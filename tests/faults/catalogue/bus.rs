@@ -27,6 +27,7 @@ pub(super) const FAULTS: &[Fault] = &[
         inject: "servo spidev3.1 eio\n",
         outcome: UNWRITABLE,
         words: |_| "outputs could not be",
+        loses_dac: true,
         ..BAD
     },
     Fault {
@@ -57,6 +58,8 @@ pub(super) const FAULTS: &[Fault] = &[
         outcome: |_| Outcome::Ramp { detected: 300 },
         words: |_| "axis x",
         watch_ms: 600,
+        loses_dac: true,
+        needs: |_| Some("a stop ramp that is supervised"),
         ..BAD
     },
     Fault {
@@ -69,6 +72,10 @@ pub(super) const FAULTS: &[Fault] = &[
         },
         words: |state| if state.is_faulted() { FIRST } else { "" },
         watch_ms: 300,
+        needs: |state| match state {
+            State::Moving => Some("a fresh encoder reading after skipped slots"),
+            _ => None,
+        },
         ..BAD
     },
     Fault {
@@ -80,9 +87,9 @@ pub(super) const FAULTS: &[Fault] = &[
             detected: 20,
         },
         states: State::SOME,
-        words: |_| "stall",
-        needs: |_| Some("stall guard"),
+        words: |_| "finished no cycle",
         watch_ms: 700,
+        loses_dac: true,
         ..BAD
     },
 ];

@@ -46,6 +46,7 @@ pub(super) const FAULTS: &[Fault] = &[
         // Clamped to 10 V by the driver: the axis runs away from its profile.
         outcome: |_| Outcome::PowerOff { detected: 100 },
         words: |_| "axis x",
+        loses_dac: true,
         ..LAW
     },
     Fault {
@@ -75,8 +76,7 @@ pub(super) const FAULTS: &[Fault] = &[
             code: 4,
             detected: 20,
         },
-        words: |_| "stall",
-        needs: |_| Some("stall guard"),
+        words: |_| "finished no cycle",
         ..LAW
     },
     Fault {
@@ -88,8 +88,7 @@ pub(super) const FAULTS: &[Fault] = &[
             detected: 20,
         },
         states: State::SOME,
-        words: |_| "stall",
-        needs: |_| Some("stall guard"),
+        words: |_| "finished no cycle",
         ..LAW
     },
     Fault {

@@ -27,7 +27,7 @@ pub(super) const FAULTS: &[Fault] = &[
             code: 4,
             detected: 25,
         },
-        words: |_| "overrun",
+        words: |_| "overrun ladder|finished no cycle",
         ..OTHERS
     },
     Fault {
@@ -38,8 +38,7 @@ pub(super) const FAULTS: &[Fault] = &[
             code: 4,
             detected: 1_005,
         },
-        words: |_| "stall",
-        needs: |_| Some("stall guard"),
+        words: |_| "finished no cycle",
         ..OTHERS
     },
     Fault {

@@ -68,7 +68,11 @@ pub(crate) struct Fault {
     /// The states it is injected in, with what must come of it in each.
     pub(crate) states: &'static [State],
     pub(crate) outcome: fn(State) -> Outcome,
-    /// Words that the end's reason or a line on standard error must have.
+    /// Whether the DAC cannot be expected at 0 V at once: it cannot be reached,
+    /// or the law drives it. Then its amplifier is without enable.
+    pub(crate) loses_dac: bool,
+    /// Words of which the end's reason or a line on standard error must have
+    /// one, with `|` between them.
     pub(crate) words: fn(State) -> &'static str,
     /// What must be built first: until then the case is shown and counted, and
     /// not passed. Once it holds, this must go.
@@ -89,6 +93,7 @@ impl Fault {
         watch_ms: 100,
         states: State::ALL,
         outcome: |_| Outcome::GoesOn,
+        loses_dac: false,
         words: |_| "",
         needs: |_| None,
     };

@@ -171,7 +171,7 @@ pub(super) const FAULTS: &[Fault] = &[
             code: 4,
             detected: 25,
         },
-        words: |_| "overrun",
+        words: |_| "overrun ladder|finished no cycle",
         ..SIGNAL
     },
     Fault {
@@ -183,8 +183,7 @@ pub(super) const FAULTS: &[Fault] = &[
             detected: 1_005,
         },
         states: State::SOME,
-        words: |_| "stall",
-        needs: |_| Some("stall guard"),
+        words: |_| "finished no cycle",
         watch_ms: 50,
         ..SIGNAL
     },

@@ -215,8 +215,7 @@ pub(super) const FAULTS: &[Fault] = &[
             detected: 20,
         },
         states: State::SOME,
-        words: |_| "stall",
-        needs: |_| Some("stall guard"),
+        words: |_| "finished no cycle",
         watch_ms: 700,
         ..BAD
     },
