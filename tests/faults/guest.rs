@@ -9,6 +9,8 @@ use crate::watch::{TICK_US, line};
 pub(crate) struct Case {
     pub(crate) fault: &'static Fault,
     pub(crate) state: State,
+    /// Guest time for which is watched what comes of it.
+    pub(crate) watch_ms: u32,
 }
 
 /// The slot in which a law misbehaves: after the state has been reached. The
@@ -70,7 +72,11 @@ servo() {{ echo \"$*\" >/dev/servo-control || echo \"@@note refused: $*\"; }}
 /// The mark is lit exactly twice in each, whatever becomes of the program: from
 /// the injection to the end of what is watched, and once more when all is over.
 fn case(number: usize, case: &Case) -> String {
-    let Case { fault, state } = case;
+    let Case {
+        fault,
+        state,
+        watch_ms,
+    } = case;
     let file = fault.file.unwrap_or(state.file());
     let start = match fault.program {
         Program::Firmware => {
@@ -85,7 +91,7 @@ fn case(number: usize, case: &Case) -> String {
         Program::Firmware | Program::Law(_) => fault.inject.to_owned(),
     };
     let (before, cure, preparation) = (fault.before, fault.cure, state.preparation());
-    let watch_us = fault.watch_ms * 1000;
+    let watch_us = u64::from(*watch_ms) * 1000;
     format!(
         "echo; echo '@@case {number}'
 servo spidev3.1 rest

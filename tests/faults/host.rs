@@ -22,21 +22,25 @@ pub(crate) struct Host {
     /// The package's root folder.
     pub(crate) source: PathBuf,
     realtime: PathBuf,
+    tools: PathBuf,
     guest: PathBuf,
 }
 
 impl Host {
-    /// As the board tier does: `STEADFAST_KERNEL` and `STEADFAST_GUEST`, or what
-    /// `tests/setup/kernel` says and where `tests/run` puts guest binaries.
+    /// As the board tier does: `STEADFAST_KERNEL`, `STEADFAST_TOOLS` and
+    /// `STEADFAST_GUEST`, or what `tests/setup/kernel` says and where `tests/run`
+    /// puts guest binaries.
     ///
     /// # Errors
-    /// There is no kernel package to be had; the script has said why.
+    /// A package is not to be had; the script has said why.
     pub(crate) fn find() -> Result<Self, Failure> {
         let source = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let realtime = match std::env::var_os("STEADFAST_KERNEL") {
-            Some(folder) => PathBuf::from(folder),
-            None => ask_for_kernel(&source)?,
+        let package = |variable, kind| match std::env::var_os(variable) {
+            Some(folder) => Ok(PathBuf::from(folder)),
+            None => ask_for_package(&source, kind),
         };
+        let realtime = package("STEADFAST_KERNEL", "rt")?;
+        let tools = package("STEADFAST_TOOLS", "tools")?;
         let guest = match std::env::var_os("STEADFAST_GUEST") {
             Some(folder) => PathBuf::from(folder),
             None => source.join("target/aarch64-unknown-linux-gnu/release"),
@@ -44,6 +48,7 @@ impl Host {
         Ok(Self {
             source,
             realtime,
+            tools,
             guest,
         })
     }
@@ -57,6 +62,11 @@ impl Host {
 
     pub(crate) fn read_kernel_file(&self, kernel: Kernel, path: &str) -> Result<Vec<u8>, Failure> {
         read(&self.kernel(kernel).join(path), "run tests/setup/kernel rt")
+    }
+
+    /// A file of Debian's rt-tests and its libraries.
+    pub(crate) fn read_tool(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        read(&self.tools.join(path), "run tests/setup/kernel tools")
     }
 
     pub(crate) fn read_guest_program(&self, name: &str) -> Result<Vec<u8>, Failure> {
@@ -76,9 +86,9 @@ fn read(path: &Path, fix: &str) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(|error| Failure::new(format!("{}: {error} ({fix})", path.display())))
 }
 
-fn ask_for_kernel(source: &Path) -> Result<PathBuf, Failure> {
+fn ask_for_package(source: &Path, kind: &str) -> Result<PathBuf, Failure> {
     let output = Command::new(source.join("tests/setup/kernel"))
-        .arg("rt")
+        .arg(kind)
         .stderr(Stdio::inherit())
         .output()?;
     require(output.status.success(), || {

@@ -50,7 +50,7 @@ const RESET: Periods = 2_000 + 5;
 
 /// Everything that is not as it must be.
 fn findings(case: &Case, seen: &Seen, said: &Said) -> Vec<String> {
-    let Case { fault, state } = case;
+    let Case { fault, state, .. } = case;
     let mut judge = Judge {
         case,
         seen,

@@ -8,6 +8,7 @@
 //! cargo test --test faults -- [FILTER]...   runs what is named like a FILTER
 //!     --list        names the cases
 //!     --jobs N      boards at a time (default: the number of CPUs, at most 4)
+//!     --soak N      runs the busy machine alone, for N seconds instead of 20
 //!     --show        prints each boot's console, not only a failed one's
 //! ```
 //!
@@ -62,7 +63,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use boards::IMX8MP_EVK;
-use catalogue::{GROUPS, Outcome};
+use catalogue::{GROUPS, Outcome, SOAK};
 use emulator::{Boot, Machine, lock};
 use guest::Case;
 use judge::{Row, Verdict};
@@ -70,8 +71,9 @@ use judge::{Row, Verdict};
 pub(crate) use failure::Failure;
 pub(crate) use host::{Context, Host, Kernel};
 
-/// Wall time for a boot.
+/// Wall time for a boot, and for each second that a case is watched in it.
 const LIMIT: Duration = Duration::from_secs(400);
+const LIMIT_A_SECOND: u32 = 40;
 
 /// Cases in a boot: a boot takes as long as some four of them.
 const CASES: usize = 36;
@@ -85,6 +87,7 @@ struct Arguments {
     list: bool,
     show: bool,
     jobs: usize,
+    soak_s: Option<u32>,
 }
 
 fn arguments() -> Result<Arguments, Failure> {
@@ -95,6 +98,7 @@ fn arguments() -> Result<Arguments, Failure> {
         list: false,
         show: false,
         jobs: processors.min(4),
+        soak_s: None,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -108,6 +112,13 @@ fn arguments() -> Result<Arguments, Failure> {
                     .and_then(|number| number.parse().ok())
                     .filter(|jobs| *jobs > 0)
                     .ok_or_else(|| Failure::new("--jobs wants a number from 1 up"))?;
+            }
+            "--soak" => {
+                found.soak_s = words.next().and_then(|number| number.parse().ok());
+                if found.soak_s.is_none_or(|seconds| seconds > 3_600) {
+                    return Err(Failure::new("--soak wants seconds, 3600 at most"));
+                }
+                found.filters.push(SOAK.to_owned());
             }
             option if option.starts_with('-') => {
                 return Err(Failure::new(format!("unknown option {option}")));
@@ -134,7 +145,11 @@ fn chosen(filters: &[String]) -> Vec<Case> {
     let faults = GROUPS.iter().flat_map(|(_, faults)| *faults);
     let cases = faults.flat_map(|fault| {
         let states = fault.states.iter();
-        states.map(move |&state| Case { fault, state })
+        states.map(move |&state| Case {
+            fault,
+            state,
+            watch_ms: fault.watch_ms,
+        })
     });
     let named = |case: &Case| {
         let name = name(case);
@@ -154,10 +169,13 @@ fn boots(cases: Vec<Case>) -> Vec<Vec<Case>> {
     let (resets, others): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(ends_boot);
     let (outside, others): (Vec<Case>, Vec<Case>) =
         others.into_iter().partition(|case| case.fault.from_outside);
-    let mut boots: Vec<Vec<Case>> = others.chunks(CASES).map(<[Case]>::to_vec).collect();
-    if !outside.is_empty() {
-        boots.push(outside);
-    }
+    let (soak, others): (Vec<Case>, Vec<Case>) =
+        others.into_iter().partition(|case| case.fault.name == SOAK);
+    // The longest first.
+    let mut boots = vec![soak];
+    boots.extend(others.chunks(CASES).map(<[Case]>::to_vec));
+    boots.push(outside);
+    boots.retain(|boot| !boot.is_empty());
     if boots.len() < resets.len() {
         boots.resize(resets.len(), Vec::new());
     }
@@ -169,7 +187,12 @@ fn boots(cases: Vec<Case>) -> Vec<Vec<Case>> {
 
 fn run() -> Result<bool, Failure> {
     let arguments = arguments()?;
-    let cases = chosen(&arguments.filters);
+    let mut cases = chosen(&arguments.filters);
+    if let Some(seconds) = arguments.soak_s {
+        cases
+            .iter_mut()
+            .for_each(|case| case.watch_ms = seconds * 1_000);
+    }
     if cases.is_empty() {
         return Err(Failure::new("no case is named like that"));
     }
@@ -308,6 +331,16 @@ fn watch_boot(context: &Context<'_>, cases: &[Case]) -> Result<Vec<pins::Edge>, 
     for (path, text) in state::board_files(&context.host.board_file()?)? {
         boot = boot.file(path, 0o644, text.as_bytes());
     }
+    let tools = [
+        ("/hackbench", "usr/bin/hackbench"),
+        (
+            "/lib/libnuma.so.1",
+            "usr/lib/aarch64-linux-gnu/libnuma.so.1",
+        ),
+    ];
+    for (path, tool) in tools {
+        boot = boot.file(path, 0o755, &context.host.read_tool(tool)?);
+    }
     let lines = IMX8MP_EVK.lines;
     let mut inputs = vec![(lines.emergency_stop, true), (lines.reset, false)];
     if let Some(limits) = lines.limits {
@@ -315,7 +348,9 @@ fn watch_boot(context: &Context<'_>, cases: &[Case]) -> Result<Vec<pins::Edge>, 
     }
     let mut machine = boot.start(&inputs, &guest::script(cases))?;
     let start = machine.pins.mark();
-    let presses = obey(&mut machine, start)?;
+    let watched_s: u32 = cases.iter().map(|case| case.watch_ms / 1_000).sum();
+    let limit = LIMIT + Duration::from_secs(u64::from(watched_s * LIMIT_A_SECOND));
+    let presses = obey(&mut machine, start, limit)?;
     machine.pins.drain();
     let end = machine.pins.mark();
     let mut edges = machine.pins.between(start, end).to_vec();
@@ -334,11 +369,11 @@ const PRESSED: pins::Edge = pins::Edge {
 /// Drives what the script wants driven, until the board has ended. Gives the
 /// places, in edges after `start`, of those that are injections: the first of
 /// each two, of which the second takes it back.
-fn obey(machine: &mut Machine, start: pins::Mark) -> Result<Vec<usize>, Failure> {
+fn obey(machine: &mut Machine, start: pins::Mark, limit: Duration) -> Result<Vec<usize>, Failure> {
     let mut injections = Vec::new();
     let mut back = false;
     // It fails where the emulator has ended, and where the time is over.
-    while let Ok(line) = machine.wait_for_line(guest::PRESS, LIMIT) {
+    while let Ok(line) = machine.wait_for_line(guest::PRESS, limit) {
         let words = line.split_whitespace().skip(1);
         let numbers: Vec<u8> = words.filter_map(|word| word.parse().ok()).collect();
         let [line, level] = numbers[..] else {
@@ -373,6 +408,12 @@ fn describe(row: &Row) -> String {
     );
     if let Verdict::Pending(needs, _) = row.verdict {
         text += &format!("      pending: needs {needs}\n");
+    }
+    if let (SOAK, Some(report)) = (row.case.fault.name, &row.said.report) {
+        text += &format!(
+            "      watched {} periods: cycles {}\n      release lateness {}\n",
+            seen.watched, report["cycles"], report["release_lateness_ns"]
+        );
     }
     for line in wrong {
         text += &format!("      {line}\n");

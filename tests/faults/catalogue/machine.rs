@@ -9,6 +9,9 @@ const OTHERS: Fault = Fault {
     ..Fault::EMPTY
 };
 
+/// The one that says that nothing is wrong: a loaded machine is no fault.
+pub(crate) const SOAK: &str = "busy machine";
+
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "CPU taken for 3 ms",
@@ -53,6 +56,14 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "helpers starved",
         injected: "a busy loop at FIFO 1 for 700 ms: no ordinary thread runs",
         inject: "chrt -f 1 /trouble spin 700\n",
+        ..OTHERS
+    },
+    Fault {
+        name: SOAK,
+        injected: "hackbench beside the firmware for 20 s",
+        inject: "/hackbench -g 1 -l 100000000 >/dev/null 2>&1 & busy=$!\n",
+        cure: "kill $busy; killall -q hackbench\n",
+        watch_ms: 20_000,
         ..OTHERS
     },
     Fault {

@@ -7,6 +7,8 @@ mod machine;
 mod process;
 mod sensor;
 
+pub(crate) use machine::SOAK;
+
 use crate::state::State;
 use crate::watch::Periods;
 
