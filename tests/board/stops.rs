@@ -52,9 +52,9 @@ true
 const SLOW_BRAKE_ENGAGES: usize = 1000;
 const SLOW_BRAKE: (&str, &str) = ("brake_engage_ms = 30", "brake_engage_ms = 1000");
 
-/// A board of one CPU, with `/board.toml` and three files in which a state lasts
-/// long enough to be hit: `/slow.toml` for those of coming up, `/patient.toml`
-/// for "Ready to switch on", and `/reaction.toml` for those of coming to rest.
+/// A board of one CPU, with `/board.toml` and two files in which a state lasts
+/// long enough to be hit: `/slow.toml` for those of coming up, `/reaction.toml`
+/// for those of coming to rest.
 fn boot(context: &Context<'_>) -> Result<Machine, Failure> {
     let text = board_file(context, &IMX8MP_EVK, &[ONE_CPU, NO_WATCHDOG])?;
     let slow = board_file(
@@ -69,19 +69,9 @@ fn boot(context: &Context<'_>) -> Result<Machine, Failure> {
         ],
     )?;
     let reaction = board_file(context, &IMX8MP_EVK, &[ONE_CPU, NO_WATCHDOG, SLOW_BRAKE])?;
-    let patient = board_file(
-        context,
-        &IMX8MP_EVK,
-        &[
-            ONE_CPU,
-            NO_WATCHDOG,
-            ("tolerated_failures = 2", "tolerated_failures = 100"),
-        ],
-    )?;
     ready(context, &IMX8MP_EVK, &text)?
         .file("/slow.toml", 0o644, slow.as_bytes())
         .file("/reaction.toml", 0o644, reaction.as_bytes())
-        .file("/patient.toml", 0o644, patient.as_bytes())
         .cpus(1)
         .start(&healthy(&IMX8MP_EVK), &(servo(&IMX8MP_EVK) + &commands()))
 }
@@ -213,7 +203,6 @@ fn sigterm(context: &Context<'_>) -> Result<(), Failure> {
     let mut machine = boot(context)?;
     not_ready(&mut machine)?;
     switch_on_disabled(&mut machine)?;
-    ready_to_switch_on(&mut machine)?;
     switched_on(&mut machine)?;
     operation_enabled(&mut machine)?;
     quick_stop_active(&mut machine)?;
@@ -251,48 +240,6 @@ fn not_ready(machine: &mut Machine) -> Result<(), Failure> {
     started(machine, "/slow.toml")?;
     ends_dark(machine)?;
     spi(machine, "clear")
-}
-
-/// Periods for which failed readings keep the axis in "Ready to switch on": all
-/// that a board file can tolerate.
-const PATIENCE: usize = 100;
-
-/// Presses reset while the encoder fails: the axis is armed, and has no reading
-/// to switch on with. Gives the place of the press.
-fn arm_blind(machine: &mut Machine) -> Result<Mark, Failure> {
-    started(machine, "/patient.toml")?;
-    spi(machine, &format!("eio x{PATIENCE}"))?;
-    let pressed = machine.pins.drive(LINES.reset, true)?;
-    machine
-        .pins
-        .wait_for_edges(pressed, LINES.heartbeat, 2, LIMIT)?;
-    machine.pins.drive(LINES.reset, false)?;
-    Ok(pressed)
-}
-
-/// The state lasts for [`PATIENCE`] periods of guest time, which a busy machine
-/// may spend before it sends the signal: then there is another try.
-fn ready_to_switch_on(machine: &mut Machine) -> Result<(), Failure> {
-    const TRIES: usize = 10;
-    // That this is the state: power comes by itself with the first reading.
-    let pressed = arm_blind(machine)?;
-    let enabled = machine.pins.wait_for(pressed, LINES.enable, true, LIMIT)?;
-    let waited = machine.pins.count(LINES.heartbeat, pressed, enabled);
-    require((3..=PATIENCE + 2).contains(&waited), || {
-        format!("enabled {waited} periods after reset")
-    })?;
-    terminate(machine, 0)?;
-    for _ in 0..TRIES {
-        let pressed = arm_blind(machine)?;
-        let (report, before, after) = terminate(machine, 0)?;
-        require_reason(&report, "SIGTERM")?;
-        if machine.pins.count(LINES.enable, pressed, after) == 0 {
-            return require_order(&changes(machine, before, after), &[rises(LINES.fault_lamp)]);
-        }
-    }
-    Err(Failure::new(format!(
-        "the signal came too late {TRIES} times"
-    )))
 }
 
 /// Nobody has pressed reset.

@@ -91,6 +91,7 @@ fn case(number: usize, case: &Case) -> String {
         Program::Firmware | Program::Law(_) => fault.inject.to_owned(),
     };
     let (before, cure, preparation) = (fault.before, fault.cure, state.preparation());
+    let rescue_us = u64::from(*watch_ms) * 1000 + u64::from(RESCUE_US);
     let watch_us = u64::from(*watch_ms) * 1000;
     format!(
         "echo; echo '@@case {number}'
@@ -98,6 +99,8 @@ servo spidev3.1 rest
 rm -f /tmp/report.json
 {before}{start} 2>/tmp/stderr &
 pid=$!
+chrt -f 98 sh -c \"usleep {rescue_us}; kill -KILL $pid; echo; echo '@@hung'\" &
+rescuer=$!
 usleep {UNTIL_MOVING_US}
 {preparation}{inject}usleep {watch_us}
 servo mark on
@@ -112,6 +115,7 @@ echo '@@hung'; kill -KILL $pid
 fi
 wait $pid
 status=$?
+kill $rescuer 2>/dev/null
 servo mark on
 servo mark off
 echo; echo \"@@exit $status\"
@@ -122,6 +126,10 @@ echo; echo '@@json end'
 "
     )
 }
+
+/// Guest time beyond what is watched after which a program is killed from above
+/// its own priority: one that spins there lets the script itself never run.
+const RESCUE_US: u32 = 2 * PATIENCE_US;
 
 /// The whole script of a boot with these cases, numbered from 0.
 pub(crate) fn script(cases: &[Case]) -> String {

@@ -90,9 +90,9 @@ fn findings(case: &Case, seen: &Seen, said: &Said) -> Vec<String> {
             judge.silent_within(detected + REACTION);
             judge.ended(code);
         }
-        Outcome::Dies { signal } => {
-            judge.safe_within(REACTION);
-            judge.silent_within(REACTION);
+        Outcome::Dies { signal, after } => {
+            judge.safe_within(after + REACTION);
+            judge.silent_within(after + REACTION);
             judge.ended(128 + signal);
         }
         Outcome::GoesOn => {

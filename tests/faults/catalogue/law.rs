@@ -23,7 +23,10 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "law panics",
         injected: "`panic!` in `decide`",
         program: Program::Law("panic"),
-        outcome: |_| Outcome::Dies { signal: SIGABRT },
+        outcome: |_| Outcome::Dies {
+            signal: SIGABRT,
+            after: 0,
+        },
         words: |_| "SIGABRT",
         ..LAW
     },
@@ -53,7 +56,10 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "law overruns the stack",
         injected: "recursion without an end in `decide`",
         program: Program::Law("stack"),
-        outcome: |_| Outcome::Dies { signal: SIGSEGV },
+        outcome: |_| Outcome::Dies {
+            signal: SIGSEGV,
+            after: 0,
+        },
         words: |_| "real-time stack of 65536 bytes overrun",
         ..LAW
     },
@@ -77,6 +83,10 @@ pub(super) const FAULTS: &[Fault] = &[
             detected: 20,
         },
         words: |_| "finished no cycle",
+        needs: |state| {
+            let needs = "the loop's priority taken away before the guard's frames";
+            state.is_powered().then_some(needs)
+        },
         ..LAW
     },
     Fault {
@@ -95,7 +105,10 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "helper thread panics",
         injected: "`panic!` in another thread of the process",
         program: Program::Law("helper"),
-        outcome: |_| Outcome::Dies { signal: SIGABRT },
+        outcome: |_| Outcome::Dies {
+            signal: SIGABRT,
+            after: 0,
+        },
         states: State::SOME,
         words: |_| "SIGABRT",
         ..LAW

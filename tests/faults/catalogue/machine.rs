@@ -18,7 +18,10 @@ pub(super) const FAULTS: &[Fault] = &[
         injected: "a busy loop at FIFO 95 for 3 ms",
         inject: "chrt -f 95 /trouble spin 3\n",
         states: &[State::Standing, State::Moving],
-        outcome: |_| Outcome::GoesOn,
+        // With its own start, above the loop too, more than five slots: a quick
+        // stop.
+        outcome: |_| Outcome::Stops { code: 0 },
+        watch_ms: 300,
         ..OTHERS
     },
     Fault {
@@ -41,7 +44,7 @@ pub(super) const FAULTS: &[Fault] = &[
             code: 4,
             detected: 1_005,
         },
-        words: |_| "finished no cycle",
+        words: |_| "overrun ladder|finished no cycle",
         ..OTHERS
     },
     Fault {
@@ -92,8 +95,10 @@ pub(super) const FAULTS: &[Fault] = &[
         injected: "the file system of the report is full; an encoder fault ends the run",
         inject: "cat /dev/zero >/tmp/filler 2>/dev/null; servo spidev3.0 eio\n",
         cure: "rm /tmp/filler; servo spidev3.0 clear\n",
-        outcome: |_| Outcome::PowerOff { detected: 1_000 },
-        words: |_| "encoder not readable",
+        // To fill half of the memory takes a second and more.
+        outcome: |_| Outcome::PowerOff { detected: 3_000 },
+        words: |_| "",
+        needs: |_| Some("an end that survives a full file system"),
         watch_ms: 100,
         ..OTHERS
     },

@@ -34,8 +34,9 @@ pub(crate) enum Outcome {
     Stops { code: i64 },
     /// The process makes its outputs safe and ends by itself.
     Ends { code: i64, detected: Periods },
-    /// The process makes its outputs safe and dies by this signal.
-    Dies { signal: i64 },
+    /// The process makes its outputs safe and dies by this signal, which comes
+    /// `after` so many periods.
+    Dies { signal: i64, after: Periods },
     /// Nothing happens to the axis.
     GoesOn,
     /// The board's watchdog resets the board.

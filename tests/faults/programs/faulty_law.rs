@@ -22,6 +22,7 @@ use steadfast::cycle::image::{Inputs, Outputs};
 use steadfast::cycle::ports::{Decide, Tick, Trace};
 use steadfast::cycle::run::Limit;
 use steadfast::realtime::allocator::SealedAllocator;
+use steadfast::realtime::runner;
 use steadfast::telemetry::report::Pace;
 
 #[global_allocator]
@@ -182,7 +183,9 @@ fn run() -> Result<ExitCode, String> {
         live: false,
     };
     if kind == Kind::Helper {
-        // As small as a helper of the firmware is: it will be locked.
+        // One heap for all threads, before there is a second one, and a stack as
+        // small as a helper's of the firmware: all of it will be locked.
+        runner::prepare().map_err(|error| error.to_string())?;
         let helper = thread::Builder::new().stack_size(64 * 1024);
         helper
             .spawn(|| {
