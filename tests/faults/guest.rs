@@ -129,7 +129,7 @@ echo; echo '@@json end'
 
 /// Guest time beyond what is watched after which a program is killed from above
 /// its own priority: one that spins there lets the script itself never run.
-const RESCUE_US: u32 = 2 * PATIENCE_US;
+const RESCUE_US: u32 = PATIENCE_US + 500_000;
 
 /// The whole script of a boot with these cases, numbered from 0.
 pub(crate) fn script(cases: &[Case]) -> String {

@@ -55,7 +55,7 @@ pub(super) const FAULTS: &[Fault] = &[
         states: &[State::Moving],
         // Seen by the axis alone: the last command stays, and the shaft runs
         // past its target. Enable goes, the converter cannot be reached.
-        outcome: |_| Outcome::Ramp { detected: 300 },
+        outcome: |_| Outcome::Ramp { detected: 350 },
         words: |_| "axis x",
         watch_ms: 600,
         loses_dac: true,

@@ -78,15 +78,13 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "law does not come back",
         injected: "`loop {}` in `decide`",
         program: Program::Law("loop"),
+        states: State::SOME,
         outcome: |_| Outcome::Ends {
             code: 4,
             detected: 20,
         },
         words: |_| "finished no cycle",
-        needs: |state| {
-            let needs = "the loop's priority taken away before the guard's frames";
-            state.is_powered().then_some(needs)
-        },
+        needs: |_| Some("the loop's priority taken away before the guard's frames"),
         ..LAW
     },
     Fault {
