@@ -155,6 +155,11 @@ impl Fault {
         }
     }
 
+    /// Whether it is the encoder that gave it away.
+    pub const fn is_of_encoder(self) -> bool {
+        self as u16 >= Self::FeedbackBus as u16 && self as u16 <= Self::FeedbackFrozen as u16
+    }
+
     /// The fault in words.
     pub const fn words(self) -> Words {
         let (name, cause, remedy) = match self {

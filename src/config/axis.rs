@@ -62,9 +62,16 @@ pub(super) fn read(
     servo
         .build(period)
         .map_err(|error| refused(root, &error, &names, &places))?;
+    let encoders = servo.axes.iter().map(|axis| {
+        let encoder = &io.encoders[usize::from(axis.feedback.encoder_channel)];
+        let device = io.device_name(encoder.spi);
+        format!("[encoder.{}]{device}", encoder.name)
+    });
+    let encoders = encoders.collect();
     let servo = Servo {
         config: servo,
         names,
+        encoders,
     };
     Ok((heartbeat, Some(servo)))
 }
