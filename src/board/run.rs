@@ -165,7 +165,7 @@ where
 {
     let (devices, map) =
         Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
-    let ports = Ports::new(devices, &config.io, &map);
+    let ports = Ports::new(devices, &config.io, &map).retrying_until(config.run.deadline);
     let beat = Beat::<_, D>::new(ports, law, state.clone(), config.heartbeat);
     let helpers = Helpers {
         edge_readers: Vec::new(),
@@ -188,7 +188,8 @@ where
     D::State: Clone + Send,
 {
     let opened = Linux::open(config).map_err(RunError::Device)?;
-    let ports = Ports::new(opened.devices, &config.io, &opened.map);
+    let ports =
+        Ports::new(opened.devices, &config.io, &opened.map).retrying_until(config.run.deadline);
     let beat = Beat::<_, D>::new(ports, law, state.clone(), config.heartbeat);
     let helpers = Helpers {
         edge_readers: opened.edge_readers,
@@ -346,7 +347,7 @@ where
 {
     let (devices, map) =
         Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
-    let ports = Ports::new(devices, &config.io, &map);
+    let ports = Ports::new(devices, &config.io, &map).retrying_until(config.run.deadline);
     let mut beat = Beat::<_, D>::new(ports, law, state.clone(), config.heartbeat);
     let request = request(config, options);
     let mut clock = VirtualClock::new(simulation.cycle_cost);

@@ -26,7 +26,7 @@ use toml::de::DeTable;
 pub use error::{ConfigError, Place};
 pub use io::{
     AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, Io, Line,
-    MAX_DEVICES, MAX_SHUTDOWN, Pin, SpiDevice,
+    MAX_DEVICES, MAX_SHUTDOWN, Monitor, Pin, SpiDevice,
 };
 pub use simulation::{SimulatedHeater, SimulatedMotor, SimulationConfig};
 
@@ -75,6 +75,8 @@ pub struct Servo {
     pub config: ServoConfig,
     /// The axes' names, in order.
     pub names: Vec<String>,
+    /// The encoder of each and the device it hangs on, as a person finds them.
+    pub encoders: Vec<String>,
 }
 
 /// `[watchdog]`.
