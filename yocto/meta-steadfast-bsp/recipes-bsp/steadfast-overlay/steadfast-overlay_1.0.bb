@@ -23,4 +23,4 @@ do_install() {
     install -D -m 0644 ${B}/steadfast.dtbo ${D}/boot/devicetree/steadfast.dtbo
 }
 
-FILES:${PN} = "/boot/devicetree"
+FILES:${PN} += "/boot/devicetree"

@@ -1,5 +1,5 @@
 SUMMARY = "The update: a signed verity bundle with one root file system"
-DESCRIPTION = "Installed into the slot that is not running."
+DESCRIPTION = "What a running board installs into the slot that it does not run from, and boots next."
 HOMEPAGE = "https://crates.io/crates/steadfast"
 LICENSE = "MIT"
 

@@ -1,5 +1,5 @@
 SUMMARY = "The controller's image for the bench: ssh, ptest and rt-tests"
-DESCRIPTION = "Root logs in without a password. Never ship it."
+DESCRIPTION = "Root logs in without a password, over the network too. It is for the bench: never ship it."
 HOMEPAGE = "https://crates.io/crates/steadfast"
 
 require steadfast-image.inc

@@ -33,7 +33,7 @@ SYSTEMD_SERVICE:${PN} = "steadfast.service"
 
 # The tests that need nothing but the machine they run on. The others read the
 # sources or start cargo; tests/layer checks that none is forgotten.
-STEADFAST_PTESTS = "steadfast device_gpio device_gpio_latch device_irq device_no_alloc device_spi device_watchdog memory_rules no_alloc third_party_drivers two_point"
+STEADFAST_PTESTS = "steadfast board_files device_gpio device_gpio_latch device_irq device_no_alloc device_spi device_watchdog memory_rules no_alloc third_party_drivers two_point"
 
 python steadfast_choose_ptests () {
     path = d.getVar('CARGO_TEST_BINARIES_FILES')
@@ -55,10 +55,10 @@ do_install() {
     install -D -m 0644 ${UNPACKDIR}/steadfast.sysusers.conf ${D}${nonarch_libdir}/sysusers.d/steadfast.conf
     install -D -m 0644 ${UNPACKDIR}/steadfast.tmpfiles.conf ${D}${nonarch_libdir}/tmpfiles.d/steadfast.conf
     install -D -m 0644 ${UNPACKDIR}/steadfast.service ${D}${systemd_system_unitdir}/steadfast.service
-    # The loop pins itself to an isolated CPU, which the unit's mask has to allow:
-    # systemd's default mask leaves isolated CPUs out.
+    # Helper threads stay off the real-time CPUs; the loop pins itself to one of
+    # them, which an affinity mask, unlike a cpuset, allows.
     install -d ${D}${systemd_system_unitdir}/steadfast.service.d
-    printf '[Service]\nCPUAffinity=%s\n' "0-${@int(d.getVar('STEADFAST_CPUS')) - 1}" \
+    printf '[Service]\nCPUAffinity=%s\n' "${STEADFAST_HOUSEKEEPING_CPUS}" \
         > ${D}${systemd_system_unitdir}/steadfast.service.d/10-cpus.conf
 }
 
