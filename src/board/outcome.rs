@@ -3,12 +3,14 @@
 
 use super::run::Description;
 use crate::config::Config;
+use crate::cycle::image::OutputError;
 use crate::cycle::ports::Decide;
 use crate::cycle::run::{End, Summary};
 use crate::cycle::timing::Timing;
 use crate::realtime::contract::Contract;
 use crate::realtime::runner::{Outcome, Usage};
 use crate::realtime::signals;
+use crate::sys::cause::{self, Kind};
 use crate::telemetry::report::{Cycles, Exit, Memory, Pace, Report, WatchdogReport};
 
 /// What is left of a run when its devices are closed.
@@ -18,6 +20,7 @@ pub(super) struct Finished<S> {
     pub(super) records_dropped: u64,
     pub(super) stopped_by: Option<signals::StopSignal>,
     pub(super) watchdog: Option<WatchdogReport>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// Whether a run ended in order, or did not begin: then nobody needs the
@@ -44,6 +47,7 @@ pub(super) fn report<D: Decide>(
         records_dropped,
         stopped_by,
         watchdog,
+        warnings,
     } = finished;
     let fault = D::fault(law, &state).map(|code| {
         description
@@ -71,6 +75,7 @@ pub(super) fn report<D: Decide>(
         contract: outcome.contract,
         axes: description.axes,
         watchdog,
+        warnings,
         exit,
         timing: Box::new(timing.clone()),
     }
@@ -118,6 +123,40 @@ fn exit(
         },
     };
     Exit { code, reason }
+}
+
+/// Puts on record how the run ended; what died before was quicker.
+pub(super) fn record_cause(
+    outcome: &Outcome,
+    law: Option<u16>,
+    stopped_by: Option<signals::StopSignal>,
+) {
+    let channel = |error: OutputError| match error {
+        OutputError::Digital => 0,
+        OutputError::Analog(channel) => u32::from(channel) + 1,
+    };
+    let (kind, detail) = match (&outcome.ran, law) {
+        (None, _) => (Kind::Refused, 0),
+        (
+            Some(Summary {
+                safe: Err(error), ..
+            }),
+            _,
+        ) => (Kind::NotSafe, channel(*error)),
+        (Some(ran), law) => match (ran.end, law) {
+            (End::Overrun, _) => (Kind::Overrun, ran.bucket_fullest),
+            (End::OutputFailed(error), _) => (Kind::OutputFailed, channel(error)),
+            (End::Allocated, _) => (Kind::Allocated, 0),
+            (_, Some(number)) => (Kind::LawFault, u32::from(number)),
+            (End::NotAtRest, None) => (Kind::NotAtRest, 0),
+            (End::Finished, None) => (Kind::Finished, 0),
+            (End::Stopped, None) => {
+                let signal = stopped_by.map_or(0, signals::StopSignal::number);
+                (Kind::Stopped, signal as u32)
+            }
+        },
+    };
+    cause::record(kind, detail, 0);
 }
 
 /// What of the run itself was a fault.
