@@ -1,6 +1,7 @@
 //! What came of a run, as the report tells it: how the process is to end, and
 //! why.
 
+use super::recorder::Recording;
 use super::run::Description;
 use crate::config::Config;
 use crate::cycle::ports::Decide;
@@ -18,6 +19,7 @@ pub(super) struct Finished<S> {
     pub(super) records_dropped: u64,
     pub(super) stopped_by: Option<signals::StopSignal>,
     pub(super) watchdog: Option<WatchdogReport>,
+    pub(super) recording: Option<Recording>,
 }
 
 /// Whether a run ended in order, or did not begin: then nobody needs the
@@ -44,6 +46,7 @@ pub(super) fn report<D: Decide>(
         records_dropped,
         stopped_by,
         watchdog,
+        recording,
     } = finished;
     let fault = D::fault(law, &state).map(|code| {
         description
@@ -71,6 +74,7 @@ pub(super) fn report<D: Decide>(
         contract: outcome.contract,
         axes: description.axes,
         watchdog,
+        black_box: recording.and_then(|recording| recording.end(&exit)),
         exit,
         timing: Box::new(timing.clone()),
     }

@@ -127,6 +127,9 @@ pub struct Parts<'p, 'l, P, D: Decide, R, F> {
     pub deadline_met: &'p mut F,
     /// Where the helper threads wait until memory is locked.
     pub gate: &'p Gate,
+    /// Told of the contract, on the real-time thread, before anything is
+    /// energised by it. It must not allocate.
+    pub judged: &'p (dyn Fn(&Contract) + Sync),
 }
 
 /// Makes the process ready, before its first helper thread is started: signal
@@ -266,6 +269,7 @@ impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
             buffers: self.buffers,
             deadline_met: &mut *self.deadline_met,
             gate: self.gate,
+            judged: self.judged,
         }
     }
 
@@ -306,6 +310,7 @@ where
     facts.vm_lck_kb = status.vm_lck_kb;
     facts.vm_rss_kb = status.vm_rss_kb;
     contract.judge(config, facts);
+    (parts.judged)(contract);
 
     parts.timing.clear();
     let before = faults::own()?;

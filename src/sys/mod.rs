@@ -24,6 +24,7 @@ pub mod limits;
 pub mod memory;
 pub mod process;
 pub mod sched;
+pub mod shared;
 pub mod signal;
 pub mod spi;
 pub mod stack;
