@@ -14,6 +14,7 @@
 )]
 
 pub mod alloc;
+pub mod cause;
 pub mod clock;
 pub mod emergency;
 mod errno;

@@ -1,0 +1,300 @@
+//! Why the process ended: the first cause, kept where any thread and any signal
+//! handler can write it.
+//!
+//! A [`Cell`] is plain memory of a fixed layout. There is one in the process,
+//! static at first; [`redirect`] moves it into memory that survives the process,
+//! so that the next start can tell what ended the last. The loop writes one word
+//! of it in every cycle, which the stall guard watches; everything else is
+//! written once, by whoever ends the run, and the first cause is the one that is
+//! kept: what comes after it is mostly its consequence.
+//!
+//! Everything here is async-signal-safe (signal-safety(7)): atomics and
+//! clock_gettime(2).
+
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+use super::clock;
+
+/// Longest text that goes with a cause, bytes.
+pub const NOTE_BYTES: usize = 128;
+
+/// What ended a run. The numbers are those of the file format.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Kind {
+    /// The limit of the run was reached, everything at rest.
+    Finished = 1,
+    /// A signal asked for the end, and everything came to rest; `detail` is the
+    /// signal.
+    Stopped = 2,
+    /// The contract was refused; nothing was run.
+    Refused = 3,
+    /// The control law reported a fault; `detail` is its number.
+    LawFault = 4,
+    /// The overrun ladder's last step; `detail` is the level of the bucket.
+    Overrun = 5,
+    /// Outputs could not be written; `detail` is 0 for the digital ones, else
+    /// the analog output's channel and 1.
+    OutputFailed = 6,
+    /// The real-time thread allocated memory.
+    Allocated = 7,
+    /// It did not come to rest in the time allowed.
+    NotAtRest = 8,
+    /// The outputs could not be made safe at the end; `detail` as for
+    /// [`Kind::OutputFailed`].
+    NotSafe = 9,
+    /// The loop did not finish a cycle; `detail` is for how long, us.
+    Stalled = 10,
+    /// A fatal signal; `detail` is its number, `address` the one it is about.
+    Signal = 11,
+    /// The real-time stack was overrun; `detail` is its size, bytes.
+    StackOverrun = 12,
+    /// A panic; the note says where and why.
+    Panic = 13,
+    /// SIGINT came twice.
+    Interrupted = 14,
+}
+
+impl Kind {
+    /// Every kind, in the order of their numbers, from 1.
+    pub const ALL: [Self; 14] = [
+        Self::Finished,
+        Self::Stopped,
+        Self::Refused,
+        Self::LawFault,
+        Self::Overrun,
+        Self::OutputFailed,
+        Self::Allocated,
+        Self::NotAtRest,
+        Self::NotSafe,
+        Self::Stalled,
+        Self::Signal,
+        Self::StackOverrun,
+        Self::Panic,
+        Self::Interrupted,
+    ];
+
+    /// The kind with this number.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Option<Self> {
+        if number == 0 || number as usize > Self::ALL.len() {
+            None
+        } else {
+            Some(Self::ALL[number as usize - 1])
+        }
+    }
+
+    /// Whether the run ended in order.
+    #[must_use]
+    pub const fn in_order(self) -> bool {
+        matches!(self, Self::Finished | Self::Stopped)
+    }
+}
+
+/// What is known of an end.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// What it was.
+    pub kind: Kind,
+    /// A number that goes with it, see [`Kind`].
+    pub detail: u32,
+    /// The address of a fault, 0 where there is none.
+    pub address: u64,
+    /// When, CLOCK_MONOTONIC in ns.
+    pub at_ns: u64,
+}
+
+/// Memory for one cause, and for the loop's sign of life. All zeros is an empty
+/// one; numbers are in the byte order of the machine.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Cell {
+    /// Cycles that the loop has finished, rehearsal included.
+    finished: AtomicU64,
+    /// 0 nothing, [`WRITING`], or a [`Kind`].
+    kind: AtomicU32,
+    detail: AtomicU32,
+    address: AtomicU64,
+    at_ns: AtomicU64,
+    note: [AtomicU64; NOTE_BYTES / 8],
+}
+
+/// Somebody is writing the cause; if that is still so after the process's end,
+/// it died doing it.
+const WRITING: u32 = u32::MAX;
+
+const _: () = assert!(size_of::<Cell>() == 32 + NOTE_BYTES);
+
+impl Default for Cell {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Cell {
+    /// An empty one.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            finished: AtomicU64::new(0),
+            kind: AtomicU32::new(0),
+            detail: AtomicU32::new(0),
+            address: AtomicU64::new(0),
+            at_ns: AtomicU64::new(0),
+            note: [const { AtomicU64::new(0) }; NOTE_BYTES / 8],
+        }
+    }
+
+    /// Notes that the loop has finished one more cycle. By the loop only.
+    #[inline]
+    pub fn cycle_finished(&self) {
+        let count = self.finished.load(Ordering::Relaxed);
+        self.finished.store(count + 1, Ordering::Relaxed);
+    }
+
+    /// Cycles that the loop has finished.
+    #[must_use]
+    pub fn finished(&self) -> u64 {
+        self.finished.load(Ordering::Relaxed)
+    }
+
+    /// The cause, once it is written.
+    #[must_use]
+    pub fn cause(&self) -> Option<Cause> {
+        let kind = Kind::from_number(self.kind.load(Ordering::Acquire))?;
+        Some(Cause {
+            kind,
+            detail: self.detail.load(Ordering::Relaxed),
+            address: self.address.load(Ordering::Relaxed),
+            at_ns: self.at_ns.load(Ordering::Relaxed),
+        })
+    }
+
+    /// The text that goes with the cause, as far as it is UTF-8; empty where
+    /// there is none.
+    #[must_use]
+    pub fn note(&self) -> heapless::String<NOTE_BYTES> {
+        let mut bytes = heapless::Vec::<u8, NOTE_BYTES>::new();
+        for word in &self.note {
+            // Both hold as many bytes.
+            let _ = bytes.extend_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
+        }
+        let end = bytes.iter().position(|byte| *byte == 0);
+        let text = &bytes[..end.unwrap_or(bytes.len())];
+        let text = match core::str::from_utf8(text) {
+            Ok(text) => text,
+            Err(error) => core::str::from_utf8(&text[..error.valid_up_to()]).unwrap_or(""),
+        };
+        heapless::String::try_from(text).unwrap_or_default()
+    }
+
+    /// Writes the cause, unless there is one already. Returns whether it was the
+    /// first.
+    pub fn record(&self, kind: Kind, detail: u32, address: u64, note: &[u8]) -> bool {
+        let first = self
+            .kind
+            .compare_exchange(0, WRITING, Ordering::Acquire, Ordering::Relaxed);
+        if first.is_err() {
+            return false;
+        }
+        self.detail.store(detail, Ordering::Relaxed);
+        self.address.store(address, Ordering::Relaxed);
+        self.at_ns.store(clock::monotonic_ns(), Ordering::Relaxed);
+        for (word, bytes) in self.note.iter().zip(note.chunks(8)) {
+            let mut padded = [0; 8];
+            padded[..bytes.len()].copy_from_slice(bytes);
+            word.store(u64::from_ne_bytes(padded), Ordering::Relaxed);
+        }
+        self.kind.store(kind as u32, Ordering::Release);
+        true
+    }
+
+    /// Forgets the cause and the cycles, before another run in the same process.
+    pub fn clear(&self) {
+        for word in &self.note {
+            word.store(0, Ordering::Relaxed);
+        }
+        self.finished.store(0, Ordering::Relaxed);
+        self.kind.store(0, Ordering::Release);
+    }
+}
+
+static OWN: Cell = Cell::new();
+
+/// The cell in use; null stands for [`OWN`].
+static CELL: AtomicPtr<Cell> = AtomicPtr::new(core::ptr::null_mut());
+
+/// The process's cell.
+#[must_use]
+pub fn cell() -> &'static Cell {
+    let at = CELL.load(Ordering::Acquire);
+    if at.is_null() {
+        return &OWN;
+    }
+    // SAFETY: only `redirect` stores here, from a reference that lives for ever.
+    unsafe { &*at }
+}
+
+/// Moves the process's cell to `cell`, in memory that survives the process. To
+/// be called before the loop and the guard begin; what stands in the old one
+/// stays there.
+pub fn redirect(cell: &'static Cell) {
+    CELL.store(core::ptr::from_ref(cell).cast_mut(), Ordering::Release);
+}
+
+/// Writes the cause into the process's cell, see [`Cell::record`].
+pub fn record(kind: Kind, detail: u32, address: u64) -> bool {
+    cell().record(kind, detail, address, &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_cause_is_kept() {
+        let cell = Cell::new();
+        assert_eq!(cell.cause(), None);
+        assert!(cell.record(Kind::Stalled, 20_000, 0, b""));
+        assert!(!cell.record(Kind::Signal, 6, 0, b"later"));
+        let cause = cell.cause().unwrap();
+        assert_eq!((cause.kind, cause.detail), (Kind::Stalled, 20_000));
+        assert!(cause.at_ns > 0);
+        assert_eq!(cell.note(), "");
+        cell.clear();
+        assert_eq!(cell.cause(), None);
+        assert!(cell.record(Kind::Signal, 6, 0, b""));
+    }
+
+    #[test]
+    fn a_note_is_kept_as_far_as_it_fits_and_is_text() {
+        let cell = Cell::new();
+        let long = "at src/law.rs:12: ".repeat(10);
+        assert!(cell.record(Kind::Panic, 0, 0, long.as_bytes()));
+        assert_eq!(cell.note(), long[..NOTE_BYTES]);
+        // A letter of two bytes that does not fit whole is left out.
+        let cell = Cell::new();
+        let cut = [&[b'x'; NOTE_BYTES - 1][..], "é".as_bytes()].concat();
+        assert!(cell.record(Kind::Panic, 0, 0, &cut));
+        assert_eq!(cell.note().len(), NOTE_BYTES - 1);
+    }
+
+    #[test]
+    fn numbers_count_from_one_and_lead_back_to_their_kind() {
+        for (at, kind) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, at + 1);
+            assert_eq!(Kind::from_number(kind as u32), Some(kind));
+        }
+        assert_eq!(Kind::from_number(0), None);
+        assert_eq!(Kind::from_number(15), None);
+        assert_eq!(Kind::from_number(WRITING), None);
+    }
+
+    #[test]
+    fn every_finished_cycle_counts() {
+        let cell = Cell::new();
+        cell.cycle_finished();
+        cell.cycle_finished();
+        assert_eq!(cell.finished(), 2);
+    }
+}
