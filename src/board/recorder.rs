@@ -8,6 +8,7 @@
 
 use core::fmt::Write as _;
 use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
@@ -16,9 +17,10 @@ use std::time::Duration;
 
 use super::run::RunError;
 use crate::config::{Config, Place};
+use crate::sys::cause;
 use crate::telemetry::blackbox::store::{Path, Store, file_stem};
 use crate::telemetry::blackbox::{self, Ending, Occasion};
-use crate::telemetry::flight::{Claimed, Flight, FlightError, Step};
+use crate::telemetry::flight::{Claimed, Flight, FlightError, Step, layout};
 use crate::telemetry::report::{BlackBoxReport, Exit};
 
 /// This board's flight file, claimed; what is in it is still the last run's.
@@ -128,6 +130,7 @@ impl Recorder {
             }
             other => other.map_err(RunError::Flight)?,
         };
+        cause::redirect(flight.cause());
         if let Some(store) = &mut store {
             if store.marked() && !left {
                 let ending = Ending {
@@ -161,8 +164,12 @@ fn rescue(
     watchdog_reset: Option<bool>,
     report: &mut BlackBoxReport,
 ) -> bool {
+    let mut bytes = [0; blackbox::CAUSE_BYTES];
+    // One that cannot be read is as good as none.
+    let _ = file.read_exact_at(&mut bytes, layout::CAUSE as u64);
+    let cause = blackbox::describe(&bytes);
     let ending = Ending {
-        cause: "no cause written: the process was killed",
+        cause: &cause,
         exit: None,
         occasion: Occasion::NextStart,
         watchdog_reset,

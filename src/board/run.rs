@@ -247,8 +247,7 @@ where
     let (saver, expected) = (Saver::default(), recording.expected);
     let mut store = recording.store.take();
     let flight = &recording.flight;
-    let (control, records) = flight.ring();
-    let (mut writer, reader) = ring::split(control, records);
+    let (mut writer, reader) = ring::claim(flight.ring()).ok_or(RunError::Busy)?;
     let (done, gate) = (AtomicBool::new(false), Gate::new());
     let request = request(config, options);
     let mut feeder = helpers

@@ -21,6 +21,7 @@ mod errno;
 pub mod fault;
 pub mod gpio;
 mod ioctl;
+pub mod lane;
 pub mod limits;
 pub mod memory;
 pub mod process;

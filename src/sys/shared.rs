@@ -24,6 +24,8 @@ unsafe impl<const N: usize> Shareable for [AtomicU8; N] {}
 // SAFETY: as above.
 unsafe impl<const N: usize> Shareable for [AtomicU64; N] {}
 // SAFETY: as above.
+unsafe impl Shareable for super::cause::Cell {}
+// SAFETY: as above.
 unsafe impl<const N: usize, const W: usize> Shareable for [[AtomicU64; W]; N] {}
 
 /// The beginning of a file in memory, shared with whoever maps or reads it.
@@ -73,6 +75,12 @@ impl SharedMapping {
                 length,
             },
         })
+    }
+
+    /// The same, for ever: for what signal handlers look at.
+    #[must_use]
+    pub fn keep(self) -> &'static Self {
+        Box::leak(Box::new(self))
     }
 
     /// Where it is.

@@ -18,18 +18,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::lane::{CONTROL_WORDS, DROPPED, PUT};
-use super::ring::{CAPACITY, Control, RECORD_BYTES, Records};
+use super::ring::{CAPACITY, Memory, RECORD_BYTES};
 use super::seqlock;
 use crate::realtime::contract::Contract;
 use crate::realtime::memory::Range;
+use crate::sys::cause::Cell;
+use crate::sys::lane::CONTROL_BYTES;
 use crate::sys::{Errno, shared};
 use crate::time::Duration;
 
 mod read;
 
-pub(super) use read::number;
 pub use read::{NotFlight, Snapshot, events};
+pub(super) use read::{last_places, number};
 
 /// What a flight file begins with, as bytes.
 pub const MAGIC: [u8; 8] = *b"SFFLIGHT";
@@ -38,16 +39,14 @@ pub const VERSION: u64 = 1;
 
 /// Where everything stands, in bytes from the beginning.
 pub mod layout {
-    use super::{CAPACITY, RECORD_BYTES};
+    use super::{CAPACITY, CONTROL_BYTES, RECORD_BYTES};
 
     /// 64 words: [`word`](super::word).
     pub const HEADER: usize = 0;
-    /// 64 words that belong to whoever writes down why the process died.
+    /// Why the process died: a [`Cell`](crate::sys::cause::Cell).
     pub const CAUSE: usize = 512;
     /// Sequence and words of the live status.
     pub const STATUS: usize = 1024;
-    /// The ring's control block.
-    pub const RING_CONTROL: usize = 1280;
     /// Lines `key = value`, ended by a zero byte.
     pub const FACTS: usize = 1536;
     /// Bytes for the facts.
@@ -55,9 +54,12 @@ pub mod layout {
     /// The contract in words, ended by a zero byte.
     pub const CONTRACT: usize = 4096;
     /// Bytes for the contract.
-    pub const CONTRACT_LEN: usize = 4096;
+    pub const CONTRACT_LEN: usize = 4096 - CONTROL_BYTES;
+    /// The ring's control block: where it is written next (8 bytes), at 64 where
+    /// it is read next, at 128 how many records were dropped.
+    pub const RING_CONTROL: usize = CONTRACT + CONTRACT_LEN;
     /// The ring's records.
-    pub const RING: usize = CONTRACT + CONTRACT_LEN;
+    pub const RING: usize = RING_CONTROL + CONTROL_BYTES;
     /// End of what is mapped.
     pub const MAPPED: usize = RING + CAPACITY * RECORD_BYTES;
     /// The newest [`EVENT_CAPACITY`] events.
@@ -157,7 +159,9 @@ impl fmt::Display for FlightError {
 #[derive(Debug)]
 pub struct Flight {
     file: File,
-    mapping: shared::SharedMapping,
+    /// For ever: handlers of fatal signals write to it. It is 36 kB, once for
+    /// each run of a process.
+    mapping: &'static shared::SharedMapping,
     record_capacity: u64,
 }
 
@@ -231,7 +235,8 @@ impl Claimed {
         let length = layout::RECORDS as u64 + record_capacity * RECORD_BYTES as u64;
         shared::allocate(file.as_fd(), length).map_err(allocate)?;
         let mapping = shared::SharedMapping::of(file.as_fd(), layout::MAPPED)
-            .map_err(|errno| FlightError::Refused(Step::Map, errno))?;
+            .map_err(|errno| FlightError::Refused(Step::Map, errno))?
+            .keep();
         let flight = Flight {
             file,
             mapping,
@@ -279,19 +284,16 @@ impl Flight {
         self.mapping.range()
     }
 
-    /// The 64 words in which the cause of the process's death can be put.
+    /// Where the cause of the process's death is written.
     #[must_use]
-    pub fn cause(&self) -> &[AtomicU64; 64] {
+    pub fn cause(&self) -> &'static Cell {
         self.mapping.view(layout::CAUSE)
     }
 
     /// The memory of the loop's ring.
     #[must_use]
-    pub fn ring(&self) -> (&Control, &Records) {
-        (
-            self.mapping.view(layout::RING_CONTROL),
-            self.mapping.view(layout::RING),
-        )
+    pub fn ring(&self) -> &Memory {
+        self.mapping.view(layout::RING_CONTROL)
     }
 
     /// Writes the contract down. Allocates nothing.
@@ -401,9 +403,9 @@ pub(super) fn errno(error: &std::io::Error) -> Errno {
 }
 
 const _: () = {
-    assert!(layout::RING_CONTROL + CONTROL_WORDS * 8 <= layout::FACTS);
-    assert!(layout::STATUS + 8 + STATUS_WORDS * 8 <= layout::RING_CONTROL);
-    assert!(layout::MAPPED % 4096 == 0 && PUT < CONTROL_WORDS && DROPPED < CONTROL_WORDS);
+    assert!(layout::STATUS + 8 + STATUS_WORDS * 8 <= layout::FACTS);
+    assert!(layout::MAPPED == layout::RING_CONTROL + size_of::<Memory>());
+    assert!(layout::MAPPED % 4096 == 0);
     assert!(
         cfg!(target_endian = "little"),
         "the layout is little-endian"

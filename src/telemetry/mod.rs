@@ -10,7 +10,6 @@ mod atomic;
 pub mod blackbox;
 pub mod flight;
 pub mod journal;
-pub mod lane;
 pub mod report;
 pub mod reporter;
 pub mod ring;

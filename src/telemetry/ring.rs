@@ -1,15 +1,13 @@
 //! The ring between the loop and the reporter.
 //!
-//! Single producer, single consumer, fixed memory ([`lane`]). When the reporter
+//! Single producer, single consumer, fixed memory ([`lane`](crate::sys::lane)). When the reporter
 //! does not keep up, the newest record is dropped and counted: the loop never
 //! waits. The memory is the caller's, so that it can be memory that outlives
 //! the process ([`flight`](super::flight)).
 
-use core::sync::atomic::AtomicU64;
-
-use super::lane::{self, CONTROL_WORDS, Consumer, Producer};
 use crate::cycle::ports::{Record, TRACE_LEN};
 use crate::cycle::record::CycleRecord;
+use crate::sys::lane::{Consumer, Lane, Producer};
 
 /// Records that fit: at 1 kHz the reporter may be away for half a second.
 pub const CAPACITY: usize = 512;
@@ -18,10 +16,8 @@ pub const RECORD_WORDS: usize = 7;
 /// Bytes of a record.
 pub const RECORD_BYTES: usize = RECORD_WORDS * 8;
 
-/// What tells the ends of a ring how far they are.
-pub type Control = [AtomicU64; CONTROL_WORDS];
-/// The records of a ring.
-pub type Records = [[AtomicU64; RECORD_WORDS]; CAPACITY];
+/// The memory of a ring.
+pub type Memory = Lane<CycleRecord, CAPACITY>;
 
 /// A record as words: its bytes in the order of its fields, little-endian, are
 /// those of the black box (docs/blackbox.md).
@@ -61,58 +57,49 @@ pub fn decode(words: &[u64; RECORD_WORDS]) -> CycleRecord {
     }
 }
 
-/// Both ends of the emptied ring in `control` and `records`.
-pub fn split<'r>(control: &'r Control, records: &'r Records) -> (Writer<'r>, Reader<'r>) {
-    let (producer, consumer) = lane::split(control, records);
-    (Writer(producer), Reader(consumer))
-}
-
 /// A ring with memory of its own.
-#[derive(Debug)]
-pub struct Ring {
-    control: Control,
-    records: Records,
-}
+#[derive(Debug, Default)]
+pub struct Ring(Memory);
 
 impl Ring {
     /// An empty ring.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            control: [const { AtomicU64::new(0) }; CONTROL_WORDS],
-            records: [const { [const { AtomicU64::new(0) }; RECORD_WORDS] }; CAPACITY],
-        }
+        Self(Memory::new())
     }
 
     /// The two ends of the emptied ring.
     pub fn split(&mut self) -> (Writer<'_>, Reader<'_>) {
-        split(&self.control, &self.records)
+        let (producer, consumer) = self.0.split();
+        (Writer(producer), Reader(consumer))
     }
 }
 
-impl Default for Ring {
-    fn default() -> Self {
-        Self::new()
-    }
+/// The two ends of a ring in memory that outlives the process; `None` when
+/// somebody has them.
+#[must_use]
+pub fn claim(memory: &Memory) -> Option<(Writer<'_>, Reader<'_>)> {
+    let (producer, consumer) = memory.claim()?;
+    Some((Writer(producer), Reader(consumer)))
 }
 
 /// The loop's end of the ring.
-pub struct Writer<'r>(Producer<'r, CAPACITY, RECORD_WORDS>);
+pub struct Writer<'r>(Producer<'r, CycleRecord, CAPACITY>);
 
 impl Record for Writer<'_> {
     #[inline]
     fn record(&mut self, record: &CycleRecord) {
-        self.0.put(&encode(record));
+        self.0.put(record);
     }
 }
 
 /// The reporter's end of the ring.
-pub struct Reader<'r>(Consumer<'r, CAPACITY, RECORD_WORDS>);
+pub struct Reader<'r>(Consumer<'r, CycleRecord, CAPACITY>);
 
 impl Reader<'_> {
     /// The oldest record that was not read yet.
     pub fn take(&mut self) -> Option<CycleRecord> {
-        self.0.take().map(|words| decode(&words))
+        self.0.take()
     }
 
     /// Records dropped because the ring was full.
@@ -144,11 +131,11 @@ mod tests {
                 ..CycleRecord::default()
             });
         }
-        assert_eq!(reader.dropped(), 9);
+        assert_eq!(reader.dropped(), 10);
         let kept: Vec<_> = std::iter::from_fn(|| reader.take())
             .map(|r| r.slot)
             .collect();
-        assert_eq!(kept, (0..CAPACITY as u64).collect::<Vec<_>>());
+        assert_eq!(kept, (0..CAPACITY as u64 - 1).collect::<Vec<_>>());
     }
 
     #[test]
@@ -174,5 +161,13 @@ mod tests {
         writer.record(&record);
         assert_eq!(reader.take(), Some(record));
         assert_eq!(reader.take(), None);
+        assert_eq!(decode(&encode(&record)), record);
+    }
+
+    #[test]
+    fn a_ring_in_shared_memory_has_its_ends_once() {
+        let memory = Memory::new();
+        assert!(claim(&memory).is_some());
+        assert!(claim(&memory).is_none());
     }
 }

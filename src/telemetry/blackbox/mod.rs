@@ -7,11 +7,13 @@
 //! [`store`] puts them on the disk whole or not at all, [`parse`] reads
 //! them back, as much of them as is left. The format is in docs/blackbox.md.
 
+mod cause;
 mod format;
 mod read;
 pub mod store;
 mod write;
 
+pub use cause::{CAUSE_BYTES, Words, describe};
 pub use format::{Tag, crc32};
 pub use read::{BlackBox, Damage, NotBlackBox, parse};
 pub use write::{Ending, Occasion, write};

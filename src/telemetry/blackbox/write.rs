@@ -11,9 +11,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
 use super::format::{self, MAX_SECTION, Tag};
-use crate::telemetry::flight::{MAX_RECORDS, layout, number, word};
-use crate::telemetry::lane::PUT;
-use crate::telemetry::ring::{CAPACITY, RECORD_BYTES};
+use crate::sys::lane::NEXT;
+use crate::telemetry::flight::{MAX_RECORDS, last_places, layout, number, word};
+use crate::telemetry::ring::RECORD_BYTES;
 
 /// Records of one section: 64 ms at 1 kHz.
 const PER_SECTION: usize = 64;
@@ -164,26 +164,34 @@ fn events(flight: &File, sections: &mut Sections<'_>) -> io::Result<()> {
     sections.write(Tag::Events, &bytes[..count * SIZE])
 }
 
-/// The loop's ring, newest section first; returns its oldest slot. The record
-/// after the newest is left out: it may have been in the writing.
+/// The loop's ring, newest section first; returns its oldest slot. The place
+/// that is written next is left out: it may have been in the writing.
 fn ring(flight: &File, sections: &mut Sections<'_>) -> io::Result<u64> {
-    let put = word_at(flight, layout::RING_CONTROL + PUT * 8)?;
-    let first = put.saturating_sub(CAPACITY as u64 - 1);
-    let mut end = put;
-    let mut oldest = u64::MAX;
-    while end > first {
-        let begin = end.saturating_sub(PER_SECTION as u64).max(first);
+    let next = word_at(flight, layout::RING_CONTROL + NEXT)?;
+    let mut places = last_places(next).rev();
+    let mut newer = u64::MAX;
+    loop {
         let bytes = &mut [0; PER_SECTION * RECORD_BYTES];
-        let count = (end - begin) as usize;
-        for (index, record) in bytes.chunks_exact_mut(RECORD_BYTES).take(count).enumerate() {
-            let place = ((begin + index as u64) % CAPACITY as u64) as usize;
+        // From its end, so that the oldest comes first.
+        let mut begin = bytes.len();
+        while begin > 0
+            && let Some(place) = places.next()
+        {
+            let record = &mut bytes[begin - RECORD_BYTES..begin];
             flight.read_exact_at(record, (layout::RING + place * RECORD_BYTES) as u64)?;
+            // A place that was never written, or one of before the beginning.
+            if record.iter().all(|byte| *byte == 0) || number(record, 0) >= newer {
+                sections.write_records(&bytes[begin..])?;
+                return Ok(newer);
+            }
+            newer = number(record, 0);
+            begin -= RECORD_BYTES;
         }
-        oldest = oldest.min(number(bytes, 0));
-        sections.write_records(&bytes[..count * RECORD_BYTES])?;
-        end = begin;
+        if begin == bytes.len() {
+            return Ok(newer);
+        }
+        sections.write_records(&bytes[begin..])?;
     }
-    Ok(oldest)
 }
 
 /// The records behind the mapped part with slots before `before`, newest

@@ -2,8 +2,8 @@
 //! believed.
 
 use super::{MAGIC, MAX_RECORDS, STATUS_WORDS, VERSION, layout, word};
+use crate::sys::lane::{DROPPED, NEXT};
 use crate::telemetry::journal::{EventRecord, Status};
-use crate::telemetry::lane::{DROPPED, PUT};
 use crate::telemetry::ring::{CAPACITY, RECORD_BYTES};
 
 /// Why bytes are no flight file.
@@ -91,17 +91,15 @@ impl<'b> Snapshot<'b> {
     /// Records that the loop found no room for.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.number(layout::RING_CONTROL + DROPPED * 8)
+        self.number(layout::RING_CONTROL + DROPPED)
     }
 
-    /// The loop's last records, oldest first: those of the ring but for the
-    /// one that may have been in the writing.
+    /// The loop's last records, oldest first, but for the place that may have
+    /// been in the writing. Places that were never written have the slot 0.
     pub fn ring(&self) -> impl Iterator<Item = &'b [u8]> + use<'b> {
         let bytes = self.0;
-        let put = self.number(layout::RING_CONTROL + PUT * 8);
-        let first = put.saturating_sub(CAPACITY as u64 - 1);
-        (first..put).map(move |index| {
-            let place = (index % CAPACITY as u64) as usize;
+        let next = self.number(layout::RING_CONTROL + NEXT);
+        last_places(next).map(move |place| {
             let at = layout::RING + place * RECORD_BYTES;
             &bytes[at..at + RECORD_BYTES]
         })
@@ -112,6 +110,13 @@ impl<'b> Snapshot<'b> {
     pub fn record_capacity(&self) -> u64 {
         self.header(word::RECORD_CAPACITY).min(MAX_RECORDS)
     }
+}
+
+/// The places of a ring that was to be written at `next`, oldest first, without
+/// that one.
+pub(in crate::telemetry) fn last_places(next: u64) -> impl DoubleEndedIterator<Item = usize> {
+    let next = (next % CAPACITY as u64) as usize;
+    (1..CAPACITY).map(move |further| (next + further) % CAPACITY)
 }
 
 /// The little-endian number at `at`.

@@ -51,8 +51,7 @@ fn the_file_says_what_was_written_to_it() {
 #[test]
 fn the_ring_in_the_file_keeps_what_was_read_already_but_for_one() {
     let flight = flight(0);
-    let (control, records) = flight.ring();
-    let (mut writer, mut reader) = ring::split(control, records);
+    let (mut writer, mut reader) = ring::claim(flight.ring()).unwrap();
     for slot in 0..600 {
         writer.record(&record(slot));
         assert_eq!(reader.take().map(|record| record.slot), Some(slot));
