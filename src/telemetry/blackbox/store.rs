@@ -47,6 +47,9 @@ pub struct Store {
     /// Number and length, oldest first. As long as it will ever be, because
     /// files are also saved while nothing may be allocated.
     files: Vec<(u32, u64)>,
+    /// Number of the next file. Not from the files: all of them may have gone to
+    /// make room for it, and a number must not come twice.
+    next: u32,
 }
 
 /// `name` as part of a file's name.
@@ -69,6 +72,7 @@ impl Store {
             board: file_stem(board),
             size_limit: config.size_limit,
             files: Vec::with_capacity(MAX_FILES + 1),
+            next: 1,
         };
         fs::create_dir_all(&store.directory).map_err(at("the folder cannot be made"))?;
         let mut found = Vec::new();
@@ -82,6 +86,9 @@ impl Store {
             }
         }
         found.sort_unstable();
+        store.next = found
+            .last()
+            .map_or(1, |(number, _)| number.saturating_add(1));
         while found.len() > MAX_FILES {
             let (number, _) = found.remove(0);
             // What cannot be removed now is removed, or not, at the next start.
@@ -125,10 +132,7 @@ impl Store {
         write: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<Path, StoreError> {
         self.make_room(expected);
-        let number = self
-            .files
-            .last()
-            .map_or(1, |(number, _)| number.saturating_add(1));
+        let number = self.next;
         let path = self.path(number);
         let mut temporary = Path::new();
         let _ = write!(temporary, "{}/.{}.new", self.directory, self.board);
@@ -136,6 +140,7 @@ impl Store {
         match written {
             Ok(length) => {
                 self.files.push((number, length));
+                self.next = number.saturating_add(1);
                 self.make_room(0);
                 Ok(path)
             }
