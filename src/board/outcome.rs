@@ -4,12 +4,14 @@
 use super::recorder::Recording;
 use super::run::Description;
 use crate::config::Config;
+use crate::cycle::image::OutputError;
 use crate::cycle::ports::Decide;
 use crate::cycle::run::{End, Summary};
 use crate::cycle::timing::Timing;
 use crate::realtime::contract::Contract;
 use crate::realtime::runner::{Outcome, Usage};
 use crate::realtime::signals;
+use crate::sys::cause::{self, Kind};
 use crate::telemetry::report::{Cycles, Exit, Memory, Pace, Report, WatchdogReport};
 
 /// What is left of a run when its devices are closed.
@@ -20,6 +22,7 @@ pub(super) struct Finished<S> {
     pub(super) stopped_by: Option<signals::StopSignal>,
     pub(super) watchdog: Option<WatchdogReport>,
     pub(super) recording: Option<Recording>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// Whether a run ended in order, or did not begin: then nobody needs the
@@ -47,6 +50,7 @@ pub(super) fn report<D: Decide>(
         stopped_by,
         watchdog,
         recording,
+        warnings,
     } = finished;
     let fault = D::fault(law, &state).map(|code| {
         description
@@ -75,6 +79,7 @@ pub(super) fn report<D: Decide>(
         axes: description.axes,
         watchdog,
         black_box: recording.and_then(|recording| recording.end(&exit)),
+        warnings,
         exit,
         timing: Box::new(timing.clone()),
     }
@@ -122,6 +127,40 @@ fn exit(
         },
     };
     Exit { code, reason }
+}
+
+/// Puts on record how the run ended; what died before was quicker.
+pub(super) fn record_cause(
+    outcome: &Outcome,
+    law: Option<u16>,
+    stopped_by: Option<signals::StopSignal>,
+) {
+    let channel = |error: OutputError| match error {
+        OutputError::Digital => 0,
+        OutputError::Analog(channel) => u32::from(channel) + 1,
+    };
+    let (kind, detail) = match (&outcome.ran, law) {
+        (None, _) => (Kind::Refused, 0),
+        (
+            Some(Summary {
+                safe: Err(error), ..
+            }),
+            _,
+        ) => (Kind::NotSafe, channel(*error)),
+        (Some(ran), law) => match (ran.end, law) {
+            (End::Overrun, _) => (Kind::Overrun, ran.bucket_fullest),
+            (End::OutputFailed(error), _) => (Kind::OutputFailed, channel(error)),
+            (End::Allocated, _) => (Kind::Allocated, 0),
+            (_, Some(number)) => (Kind::LawFault, u32::from(number)),
+            (End::NotAtRest, None) => (Kind::NotAtRest, 0),
+            (End::Finished, None) => (Kind::Finished, 0),
+            (End::Stopped, None) => {
+                let signal = stopped_by.map_or(0, signals::StopSignal::number);
+                (Kind::Stopped, signal as u32)
+            }
+        },
+    };
+    cause::record(kind, detail, 0);
 }
 
 /// What of the run itself was a fault.

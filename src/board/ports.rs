@@ -6,7 +6,7 @@
 use embedded_hal::spi::SpiDevice;
 use heapless::Vec;
 
-use crate::config::Io;
+use crate::config::{Io, MAX_SHUTDOWN};
 use crate::cycle::image::{
     DigitalInputs, InputError, Inputs, MAX_ANALOG_INPUTS, MAX_ANALOG_OUTPUTS, MAX_POSITIONS,
     OutputError, Outputs,
@@ -21,6 +21,12 @@ pub trait Devices {
     type Spi<'a>: SpiDevice
     where
         Self: 'a;
+
+    /// Whether somebody else has made the outputs safe, for good: a crash of
+    /// another thread, or the stall guard. Nothing may be driven then.
+    fn withheld(&self) -> bool {
+        false
+    }
 
     /// Called at the beginning of every cycle, before anything is read.
     fn advance(&mut self, release: Instant);
@@ -67,6 +73,12 @@ pub struct Ports<D> {
     analog_inputs: Vec<AnalogInput, MAX_ANALOG_INPUTS>,
     analog_outputs: Vec<AnalogOutput, MAX_ANALOG_OUTPUTS>,
     safe_levels: u32,
+    /// What the digital outputs were last told.
+    levels: u32,
+    /// The digital outputs that go safe together, first those that go first.
+    steps: Vec<u32, { MAX_SHUTDOWN as usize }>,
+    /// The analog outputs in the order of shutting down.
+    analog_shutdown: Vec<usize, MAX_ANALOG_OUTPUTS>,
 }
 
 /// Which SPI devices serve the channels of each kind, in channel order.
@@ -128,6 +140,9 @@ impl<D: Devices> Ports<D> {
             analog_inputs: analog_inputs.collect(),
             analog_outputs: analog_outputs.collect(),
             safe_levels: safe_levels(io),
+            levels: safe_levels(io),
+            steps: io.shutdown_steps().collect(),
+            analog_shutdown: io.analog_shutdown().collect(),
         }
     }
 
@@ -166,6 +181,10 @@ impl<D: Devices> Act for Ports<D> {
     /// the enable from falling.
     #[inline]
     fn act(&mut self, _: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
+        if self.devices.withheld() {
+            return Err(OutputError::Digital);
+        }
+        self.levels = outputs.digital;
         let mut result = self.devices.digital_outputs(outputs.digital);
         for channel in 0..self.analog_outputs.len() {
             let written = self.write_analog(channel, outputs.analogs[channel]);
@@ -174,9 +193,21 @@ impl<D: Devices> Act for Ports<D> {
         result
     }
 
+    /// In the order of shutting down, which a crash keeps too: the emergency
+    /// actions are registered in the same one.
     fn safe(&mut self, _: &Tick) -> Result<(), OutputError> {
-        let mut result = self.devices.digital_outputs(self.safe_levels);
-        for channel in 0..self.analog_outputs.len() {
+        if self.devices.withheld() {
+            // They are safe already, and stay so.
+            return Ok(());
+        }
+        let mut result = Ok(());
+        for step in 0..self.steps.len() {
+            let mask = self.steps[step];
+            self.levels = self.levels & !mask | self.safe_levels & mask;
+            result = result.and(self.devices.digital_outputs(self.levels));
+        }
+        for at in 0..self.analog_shutdown.len() {
+            let channel = self.analog_shutdown[at];
             let written = self.write_analog(channel, self.analog_outputs[channel].safe_volts);
             result = result.and(written);
         }

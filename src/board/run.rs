@@ -1,13 +1,13 @@
 //! One run of a controller on a board, from opened devices to the report.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, TryLockError};
 use std::thread;
 
 use super::feeder::Feeder;
 use super::linux::Linux;
-use super::outcome::{Finished, in_order, report};
+use super::outcome::{Finished, in_order, record_cause, report};
 use super::ports::{Devices, Ports};
 use super::recorder::{Recorder, Saver};
 use super::simulated::Simulated;
@@ -18,10 +18,12 @@ use crate::cycle::run::{Limit, Plant};
 use crate::cycle::timing::Timing;
 use crate::device::gpio::{EdgeReader, KernelEvents};
 use crate::device::watchdog::Watchdog;
+use crate::realtime::guard::{self, Watch};
 use crate::realtime::helper::{self, Gate};
 use crate::realtime::runner::{self, Parts, Request, StartError};
 use crate::realtime::signals;
 use crate::sim::{VirtualClock, WiringError};
+use crate::sys::Errno;
 use crate::telemetry::flight::FlightError;
 use crate::telemetry::journal::Journal;
 use crate::telemetry::report::{AxisReport, Pace, Report, WatchdogReport};
@@ -73,7 +75,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Device(error) => write!(f, "{error}"),
-            Self::Wiring(error) => write!(f, "the simulated board cannot be wired: {error:?}"),
+            Self::Wiring(error) => write!(f, "the simulated board cannot be wired: {error}"),
             Self::FreeOnRealBoard => {
                 f.write_str("--pace free needs a simulated board: real devices have real time")
             }
@@ -248,7 +250,8 @@ where
     let mut store = recording.store.take();
     let flight = &recording.flight;
     let (mut writer, reader) = ring::claim(flight.ring()).ok_or(RunError::Busy)?;
-    let (done, gate) = (AtomicBool::new(false), Gate::new());
+    let edges_failed = AtomicI32::new(0);
+    let (done, gate, watch) = (AtomicBool::new(false), Gate::new(), Watch::new());
     let request = request(config, options);
     let mut feeder = helpers
         .watchdog
@@ -256,10 +259,11 @@ where
     let refused = |error: std::io::Error| RunError::Helper(error.raw_os_error().unwrap_or(0));
     let (outcome, records_dropped) = thread::scope(|scope| {
         // However this scope is left, the helpers must end, or it never is.
-        let _end = EndHelpers(&done, &gate);
+        let _end = EndHelpers(&done, &gate, &watch);
         let (period, live) = (config.run.period, options.live);
         let watched = D::TRACE.first().copied();
-        let (done, gate, saver) = (&done, &gate, &saver);
+        let (done, gate, watch, saver) = (&done, &gate, &watch, &saver);
+        let edges_failed = &edges_failed;
         let reporter = helper::spawn(scope, "reporter", HELPER_STACK, gate, move || {
             let journal = Journal::new(flight);
             let faulted = |code| saver.faulted(code);
@@ -276,7 +280,17 @@ where
             helper::spawn(scope, "edges", HELPER_STACK, gate, move || {
                 // A reader that fails leaves its latch abandoned, and the loop
                 // goes on by levels.
-                let _ = edges.run(|| !done.load(Ordering::Relaxed));
+                if let Err(errno) = edges.run(|| !done.load(Ordering::Relaxed)) {
+                    edges_failed.store(errno.0, Ordering::Relaxed);
+                }
+            })
+            .map_err(refused)?;
+        }
+        let limit = config.run.stall.map(|gap| guard::Limit { gap, period });
+        if let Some(limit) = limit {
+            let policy = guard::policy_above(config.run.scheduler);
+            helper::spawn(scope, "guard", HELPER_STACK, gate, move || {
+                guard::run(watch, limit, policy);
             })
             .map_err(refused)?;
         }
@@ -292,6 +306,7 @@ where
             },
             gate,
             judged: &|contract| flight.judged(contract),
+            watch: limit.map(|_| watch),
         };
         let outcome = runner::run(&request, parts).map_err(RunError::Start)?;
         done.store(true, Ordering::Release);
@@ -299,9 +314,13 @@ where
         Ok::<_, RunError>((outcome, dropped))
     })?;
     recording.saved_by(store, saver);
-    let watchdog = feeder
-        .as_ref()
-        .map(|feeder| WatchdogReport::from(feeder.watchdog.facts()));
+    let stopped_by = signals::stop_requested();
+    record_cause(&outcome, D::fault(beat.config, &beat.state), stopped_by);
+    let watchdog = feeder.as_ref().map(|feeder| WatchdogReport {
+        feeds_refused: feeder.refused,
+        ..WatchdogReport::from(feeder.watchdog.facts())
+    });
+    let warnings = warnings(edges_failed.into_inner());
     if let (Some(feeder), true) = (feeder, in_order(&outcome)) {
         // One that cannot be stopped resets a board whose outputs are safe.
         let _ = feeder.watchdog.close();
@@ -310,19 +329,33 @@ where
         outcome,
         state: beat.state,
         records_dropped,
-        stopped_by: signals::stop_requested(),
+        stopped_by,
         watchdog,
         recording: Some(recording),
+        warnings,
     })
 }
 
+/// What is to be said of the helper threads; an error number, or 0.
+fn warnings(edges_failed: i32) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if edges_failed != 0 {
+        warnings.push(format!(
+            "edges of latched inputs could not be read any more ({}): pulses shorter than a period were not seen from then on",
+            Errno(edges_failed)
+        ));
+    }
+    warnings
+}
+
 /// Ends the helper threads when it goes.
-struct EndHelpers<'d>(&'d AtomicBool, &'d Gate);
+struct EndHelpers<'d>(&'d AtomicBool, &'d Gate, &'d Watch);
 
 impl Drop for EndHelpers<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
         self.1.open();
+        self.2.end();
     }
 }
 
@@ -353,6 +386,7 @@ where
         deadline_met: &mut |_: &Tick| {},
         gate: &Gate::new(),
         judged: &|_| {},
+        watch: None,
     };
     let outcome = runner::run_virtual(&request, parts, &mut clock).map_err(RunError::Start)?;
     Ok(Finished {
@@ -362,5 +396,6 @@ where
         stopped_by: signals::stop_requested(),
         watchdog: None,
         recording: None,
+        warnings: Vec::new(),
     })
 }

@@ -86,6 +86,8 @@ pub struct DigitalOutput {
     pub safe: bool,
     /// How long it may be held without a fresh decision.
     pub max_hold: Duration,
+    /// Its place in the order of shutting down, from 1.
+    pub shutdown: u8,
 }
 
 /// An SPI device node.
@@ -129,6 +131,8 @@ pub struct AnalogOutput {
     pub safe_volts: f64,
     /// How long it may be held without a fresh decision.
     pub max_hold: Duration,
+    /// Its place in the order of shutting down, after every digital output.
+    pub shutdown: u8,
 }
 
 /// An analog input: one single-ended channel of an MCP3208.
@@ -163,7 +167,30 @@ pub struct Io {
     pub analog_inputs: Vec<AnalogInput>,
 }
 
+/// Most places in the order of shutting down.
+pub const MAX_SHUTDOWN: u8 = 8;
+
 impl Io {
+    /// The digital outputs of each place in the order of shutting down that has
+    /// some, first those that go first: one bit for each channel.
+    pub fn shutdown_steps(&self) -> impl Iterator<Item = u32> {
+        let at = |place: u8| {
+            let mine = self.outputs.iter().zip(0_u32..);
+            mine.filter(|(output, _)| output.shutdown == place)
+                .fold(0, |mask, (_, channel)| mask | 1 << channel)
+        };
+        (1..=MAX_SHUTDOWN).map(at).filter(|mask| *mask != 0)
+    }
+
+    /// The analog outputs' channels in the order of shutting down.
+    pub fn analog_shutdown(&self) -> impl Iterator<Item = usize> {
+        (1..=MAX_SHUTDOWN).flat_map(|place| {
+            let mine = self.analog_outputs.iter().enumerate();
+            mine.filter(move |(_, output)| output.shutdown == place)
+                .map(|(channel, _)| channel)
+        })
+    }
+
     /// The shortest time that any output may be held without a fresh decision;
     /// a board without outputs has no limit.
     #[must_use]

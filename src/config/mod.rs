@@ -27,7 +27,7 @@ use toml::de::DeTable;
 pub use error::{ConfigError, Place};
 pub use io::{
     AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, Io, Line,
-    MAX_DEVICES, Pin, SpiDevice,
+    MAX_DEVICES, MAX_SHUTDOWN, Pin, SpiDevice,
 };
 pub use simulation::{SimulatedHeater, SimulatedMotor, SimulationConfig};
 
@@ -180,9 +180,11 @@ impl Config {
         let simulated = board.choice("devices", &[("simulated", true), ("linux", false)])?;
         board.finish()?;
 
-        let run = timing::read_loop(root.table("loop")?)?;
-        let ladder = timing::read_overrun(root.table_if("overrun")?)?;
+        let mut run = timing::read_loop(root.table("loop")?)?;
         let io = wiring::read(&mut root, simulated)?;
+        let overrun = root.table_if("overrun")?;
+        let (ladder, stall) = timing::read_overrun(overrun, run.period, io.max_hold())?;
+        run.stall = stall;
         let simulation = if simulated {
             root.without("watchdog", wiring::SIMULATED)?;
             Some(SimulationConfig::read(root.table("simulation")?, &io)?)

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use super::io::{
     AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, Io, Line,
-    MAX_DEVICES, Pin, SpiDevice,
+    MAX_DEVICES, MAX_SHUTDOWN, Pin, SpiDevice,
 };
 use super::names::index_of;
 use super::reader::{At, Result, Table};
@@ -93,6 +93,8 @@ struct Reader {
     pins: HashMap<(usize, Line), Used>,
     chips: HashMap<usize, (Chip, Used)>,
     converters: HashMap<(usize, u8), Used>,
+    /// The last place of a digital output in the order of shutting down.
+    last_digital: u8,
 }
 
 /// Who uses something, and in which line of the file.
@@ -178,15 +180,18 @@ impl Reader {
     }
 
     fn output(&mut self, name: &str, table: &mut Table<'_>) -> Result<DigitalOutput> {
-        table.only(&["gpio", "line", "active", "safe", "max_hold_ms"])?;
+        table.only(&["gpio", "line", "active", "safe", "max_hold_ms", "shutdown"])?;
         let pin = self.pin(table)?;
         need_safe(table, "safe", "`safe = false` or `safe = true`")?;
+        let shutdown = shutdown(table)?;
+        self.last_digital = self.last_digital.max(shutdown);
         Ok(DigitalOutput {
             name: name.to_owned(),
             pin,
             active_low: active_low(table)?,
             safe: table.boolean("safe")?,
             max_hold: max_hold(table)?,
+            shutdown,
         })
     }
 
@@ -252,6 +257,7 @@ impl Reader {
             "max_volts",
             "safe_volts",
             "max_hold_ms",
+            "shutdown",
         ])?;
         table.choice("chip", &[("mcp4922", ())])?;
         let spi = self.spi_of(table, Chip::Mcp4922)?;
@@ -287,6 +293,14 @@ impl Reader {
             );
             return Err(table.error_at("safe_volts", what, fix));
         }
+        let shutdown = shutdown(table)?;
+        if shutdown <= self.last_digital {
+            let last = self.last_digital;
+            let what = format!("`shutdown` is {shutdown}, not after the digital outputs' {last}");
+            let fix = "a converter that does not answer must not keep the enable from falling: \
+                       give it a place after every [output.X]";
+            return Err(table.error_at("shutdown", what, fix));
+        }
         Ok(AnalogOutput {
             name: name.to_owned(),
             spi,
@@ -295,6 +309,7 @@ impl Reader {
             max_volts,
             safe_volts,
             max_hold: max_hold(table)?,
+            shutdown,
         })
     }
 
@@ -331,13 +346,31 @@ fn active_low(table: &mut Table<'_>) -> Result<bool> {
 }
 
 fn max_hold(table: &mut Table<'_>) -> Result<Duration> {
+    if !table.has("max_hold_ms") {
+        let what = "an output without a longest hold, `max_hold_ms`";
+        let fix = "add how long it may stay as it is when the loop stops deciding: \
+                   `max_hold_ms = 20`, say";
+        return Err(table.error(what, fix));
+    }
     table
-        .integer_or("max_hold_ms", 1..=60_000, 20)
+        .integer("max_hold_ms", 1..=60_000)
         .map(Duration::from_millis)
 }
 
-/// A missing safe value has its own words: it is the one key that must never be
-/// filled in by guessing.
+/// The place in the order of shutting down.
+fn shutdown(table: &mut Table<'_>) -> Result<u8> {
+    if !table.has("shutdown") {
+        let what = "an output without a place in the order of shutting down, `shutdown`";
+        let fix = "add when it goes to its safe value: `shutdown = 1` goes first, outputs of \
+                   one place together";
+        return Err(table.error(what, fix));
+    }
+    let place = table.integer("shutdown", 1..=u64::from(MAX_SHUTDOWN))?;
+    Ok(place as u8)
+}
+
+/// A missing safe value has its own words, as have a missing hold and a missing
+/// place: these are never filled in by guessing.
 fn need_safe(table: &mut Table<'_>, key: &'static str, example: &str) -> Result<()> {
     if table.has(key) {
         return Ok(());

@@ -76,6 +76,8 @@ pub struct WatchdogReport {
     /// Whether the board's last reset was its doing; `null` where the driver
     /// cannot tell.
     pub caused_last_reset: Option<bool>,
+    /// Feedings that the driver refused: the board is about to be reset.
+    pub feeds_refused: u64,
 }
 
 impl From<&watchdog::Facts> for WatchdogReport {
@@ -83,6 +85,7 @@ impl From<&watchdog::Facts> for WatchdogReport {
         Self {
             timeout_s: facts.timeout_s,
             caused_last_reset: facts.caused_last_reset,
+            feeds_refused: 0,
         }
     }
 }
@@ -134,6 +137,8 @@ pub struct Report {
     /// The black boxes, where some are to be kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub black_box: Option<BlackBoxReport>,
+    /// What did not work beside the loop, a line each.
+    pub warnings: Vec<String>,
     /// How the process ends.
     pub exit: Exit,
     /// The distributions in full, for the text report.

@@ -235,6 +235,45 @@ fn an_output_without_a_safe_value_is_refused() {
 }
 
 #[test]
+fn an_output_without_a_hold_or_a_place_in_the_order_of_shutting_down_is_refused() {
+    refused(
+        LINUX,
+        &[
+            (
+                &[
+                    edit("output.brake", "shutdown = 1", ""),
+                    edit("output.brake", "output.brake", "output.§brake"),
+                ],
+                "[output.brake]: an output without a place in the order of shutting down, `shutdown`",
+                "`shutdown = 1` goes first",
+            ),
+            (
+                &[
+                    edit("analog_output.torque", "max_hold_ms = 20\n", ""),
+                    edit("analog_output.torque", ".torque", ".§torque"),
+                ],
+                "[analog_output.torque]: an output without a longest hold, `max_hold_ms`",
+                "`max_hold_ms = 20`",
+            ),
+            (
+                &[edit("output.brake", "shutdown = 1", "shutdown = §9")],
+                "`shutdown` is 9",
+                "from 1 to 8",
+            ),
+            (
+                &[edit(
+                    "analog_output.torque",
+                    "shutdown = 2",
+                    "shutdown = §1",
+                )],
+                "`shutdown` is 1, not after the digital outputs' 1",
+                "after every [output.X]",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn axes_that_nothing_could_arm_are_refused() {
     refused(
         LINUX,
