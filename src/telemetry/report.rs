@@ -90,6 +90,16 @@ impl From<&watchdog::Facts> for WatchdogReport {
     }
 }
 
+/// What was kept of faults, where the board file has `[black_box]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BlackBoxReport {
+    /// Black boxes that were saved: first that of the run before, if it did not
+    /// end in order.
+    pub saved: Vec<String>,
+    /// What could not be kept, and why.
+    pub failed: Vec<String>,
+}
+
 /// How the process ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Exit {
@@ -124,6 +134,9 @@ pub struct Report {
     pub axes: Vec<AxisReport>,
     /// The watchdog, where one was fed.
     pub watchdog: Option<WatchdogReport>,
+    /// The black boxes, where some are to be kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub black_box: Option<BlackBoxReport>,
     /// What did not work beside the loop, a line each.
     pub warnings: Vec<String>,
     /// How the process ends.
