@@ -68,5 +68,13 @@ fn in_words(words: &mut Words, kind: Kind, detail: u32, address: u64) -> core::f
         Kind::StackOverrun => write!(words, "real-time stack of {detail} bytes overrun"),
         Kind::Panic => words.write_str("panic"),
         Kind::Interrupted => words.write_str("interrupted twice"),
+        Kind::DeviceLost => {
+            let what = match detail >> 8 {
+                1 => "analog input",
+                2 => "analog output",
+                _ => "monitored analog output",
+            };
+            write!(words, "{what} {} was lost", detail & 0xFF)
+        }
     }
 }
