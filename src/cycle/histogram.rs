@@ -23,7 +23,6 @@ pub struct Histogram {
 
 /// The figures of a distribution that a report shows, in ns.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "linux", derive(serde::Serialize))]
 pub struct Summary {
     /// The least, exact.
     pub min: u32,

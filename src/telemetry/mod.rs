@@ -4,6 +4,7 @@
 //! it. The [`report`] is what a run leaves behind, for programs as JSON, for
 //! people as [`text`].
 
+mod json;
 pub mod report;
 pub mod reporter;
 pub mod ring;
