@@ -92,7 +92,8 @@ struct Workspace {
 
 static WORKSPACE: Mutex<Workspace> = Mutex::new(Workspace {
     ring: Ring::new(),
-    timing: Timing::new(),
+    // Cleared by each run.
+    timing: Timing::unready(),
 });
 
 /// Stack of the reporter and of an edge reader, bytes.

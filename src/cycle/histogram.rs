@@ -48,6 +48,15 @@ impl Histogram {
         }
     }
 
+    /// All zeros: for a static, which then takes memory but no room in the
+    /// binary. Not to be added to before [`clear`](Self::clear).
+    pub(super) const fn unready() -> Self {
+        Self {
+            min: 0,
+            ..Self::new()
+        }
+    }
+
     /// Forgets all samples.
     pub fn clear(&mut self) {
         self.counts.fill(0);
