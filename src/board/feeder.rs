@@ -9,6 +9,8 @@ pub(super) struct Feeder {
     pub(super) watchdog: Watchdog,
     slots: u64,
     next_slot: u64,
+    /// Feedings that the driver refused.
+    pub(super) refused: u64,
 }
 
 impl Feeder {
@@ -18,6 +20,7 @@ impl Feeder {
             watchdog,
             slots: (quarter / period).max(1),
             next_slot: 0,
+            refused: 0,
         }
     }
 
@@ -26,7 +29,9 @@ impl Feeder {
         if tick.slot >= self.next_slot {
             self.next_slot = tick.slot + self.slots;
             // A watchdog that cannot be fed does what it is there for.
-            let _ = self.watchdog.feed();
+            if self.watchdog.feed().is_err() {
+                self.refused += 1;
+            }
         }
     }
 }

@@ -1,14 +1,18 @@
 //! A real board: the kernel's devices, opened as the board file says.
 //!
 //! When this is done every output is requested at its safe value, every SPI
-//! device is configured and read back, and the frames that drive the digital
-//! outputs safe are where a signal handler finds them.
+//! device is configured and read back, and what drives the outputs safe, in the
+//! board file's order, is where a signal handler and the stall guard find it.
 
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::ports::{Devices, SpiMap};
-use crate::config::{Bias, Config, ConfigError, Io, Line, Pin, Place, SpiDevice as SpiEntry};
+use crate::config::{
+    AnalogOutput, Bias, Config, ConfigError, Io, Line, Pin, Place, SpiDevice as SpiEntry,
+};
 use crate::cycle::image::{DigitalInputs, InputError, OutputError};
+use crate::cycle::ports::{Clock, Tick};
 use crate::device::gpio::{
     self, EdgeReader, GpioError, InputLine, InputLines, KernelChip, KernelChips, KernelEvents,
     KernelLines, LineId, OutputLine, OutputLines, Wanted,
@@ -16,7 +20,8 @@ use crate::device::gpio::{
 use crate::device::spi::{SpiConfig, Spidev, irq};
 use crate::device::watchdog::Watchdog;
 use crate::driver::{as5047p, mcp3208, mcp4922};
-use crate::sys::emergency;
+use crate::realtime::clock::Monotonic;
+use crate::sys::{Errno, emergency};
 use crate::time::Instant;
 
 /// Most devices of a kind; the board file allows no more.
@@ -27,7 +32,7 @@ pub struct Linux {
     inputs: heapless::Vec<InputLines<KernelLines>, MAX>,
     outputs: heapless::Vec<OutputLines<KernelLines>, MAX>,
     spi: heapless::Vec<Spidev, MAX>,
-    emergency: heapless::Vec<emergency::Slot, MAX>,
+    emergency: heapless::Vec<emergency::Slot, { emergency::CAPACITY }>,
 }
 
 /// The devices, which of them serve which channels, and the readers of latched
@@ -66,11 +71,14 @@ impl Linux {
         for chip in 0..io.gpio.len() {
             edge_readers.extend(linux.open_inputs(config, chip)?);
         }
+        let index =
+            |spi: Option<usize>| spi.expect("checked: a real board's channels name a device");
         for entry in &io.spi {
             let spi = open_spi(config, entry)?;
             // The board file has at most as many.
             let _ = linux.spi.push(spi);
         }
+        linux.register_emergency(config, &index)?;
         // Last: from here on somebody has to feed it.
         let watchdog = config.watchdog.as_ref().map(|wanted| {
             let path = Path::new(&wanted.device);
@@ -79,8 +87,6 @@ impl Linux {
             })
         });
         let watchdog = watchdog.transpose()?;
-        let index =
-            |spi: Option<usize>| spi.expect("checked: a real board's channels name a device");
         let map = SpiMap {
             encoders: io.encoders.iter().map(|e| index(e.spi)).collect(),
             analog_outputs: io.analog_outputs.iter().map(|o| index(o.spi)).collect(),
@@ -152,12 +158,38 @@ impl Linux {
                 lines.iter().map(|l| l.offset).zip(mine.iter().map(|m| m.1)),
             )
         })?;
-        let slot = requested.register_emergency().map_err(|errno| {
-            let what = format!("the outputs of this chip cannot be made safe in a crash ({errno}); use fewer GPIO chips for outputs");
-            config.device_error(config.io.gpio[chip].place, &what)
-        })?;
-        let _ = self.emergency.push(slot);
         let _ = self.outputs.push(requested);
+        Ok(())
+    }
+
+    /// Puts down what a crash still does, in the order of shutting down.
+    fn register_emergency(
+        &mut self,
+        config: &Config,
+        index: &impl Fn(Option<usize>) -> usize,
+    ) -> Result<(), ConfigError> {
+        let io = &config.io;
+        let full = |errno: Errno| ConfigError {
+            file: config.file.clone(),
+            place: None,
+            what: format!("too many outputs to be made safe in a crash ({errno})"),
+            fix: "use fewer GPIO chips for outputs, or fewer places in `shutdown`".to_owned(),
+        };
+        for channels in io.shutdown_steps() {
+            for lines in &self.outputs {
+                if let Some(slot) = lines.register_emergency(channels).map_err(full)? {
+                    // As many as there can be registered.
+                    let _ = self.emergency.push(slot);
+                }
+            }
+        }
+        for channel in io.analog_shutdown() {
+            let output = &io.analog_outputs[channel];
+            let frame = safe_frame(output);
+            let spi = self.spi[index(output.spi)].calls().as_fd();
+            let slot = emergency::register_frame(spi, &frame).map_err(full)?;
+            let _ = self.emergency.push(slot);
+        }
         Ok(())
     }
 
@@ -208,6 +240,19 @@ impl Drop for Linux {
             slot.clear();
         }
     }
+}
+
+/// What makes `output` safe, as the loop's driver would send it.
+fn safe_frame(output: &AnalogOutput) -> [u8; 2] {
+    let scale = mcp4922::Scale::new(output.min_volts, output.max_volts);
+    let code = scale.ok().and_then(|s| s.code(output.safe_volts).ok());
+    mcp4922::command(
+        output.channel,
+        mcp4922::Reference::default(),
+        mcp4922::Gain::default(),
+        true,
+        code.expect("checked to be in range").code,
+    )
 }
 
 /// The pin, if it is on the chip with this index.
@@ -330,7 +375,16 @@ impl Devices for Linux {
     type Spi<'a> = &'a mut Spidev;
 
     #[inline]
+    fn withheld(&self) -> bool {
+        emergency::taken()
+    }
+
+    #[inline]
     fn advance(&mut self, _: Instant) {}
+
+    fn now(_: &Tick) -> Instant {
+        Monotonic.now()
+    }
 
     #[inline]
     fn spi(&mut self, index: usize) -> &mut Spidev {

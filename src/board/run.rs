@@ -1,13 +1,13 @@
 //! One run of a controller on a board, from opened devices to the report.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, TryLockError};
 use std::thread;
 
 use super::feeder::Feeder;
 use super::linux::Linux;
-use super::outcome::{Finished, in_order, report};
+use super::outcome::{Finished, in_order, record_cause, report};
 use super::ports::{Devices, Ports};
 use super::simulated::Simulated;
 use crate::config::{Config, ConfigError, SimulationConfig};
@@ -17,11 +17,13 @@ use crate::cycle::run::{Limit, Plant};
 use crate::cycle::timing::Timing;
 use crate::device::gpio::{EdgeReader, KernelEvents};
 use crate::device::watchdog::Watchdog;
+use crate::realtime::guard::{self, Watch};
 use crate::realtime::helper::{self, Gate};
 use crate::realtime::memory::Range;
 use crate::realtime::runner::{self, Parts, Request, StartError};
 use crate::realtime::signals;
 use crate::sim::{VirtualClock, WiringError};
+use crate::sys::Errno;
 use crate::telemetry::report::{AxisReport, Pace, Report, WatchdogReport};
 use crate::telemetry::reporter;
 use crate::telemetry::ring::{Discard, Ring};
@@ -67,7 +69,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Device(error) => write!(f, "{error}"),
-            Self::Wiring(error) => write!(f, "the simulated board cannot be wired: {error:?}"),
+            Self::Wiring(error) => write!(f, "the simulated board cannot be wired: {error}"),
             Self::FreeOnRealBoard => {
                 f.write_str("--pace free needs a simulated board: real devices have real time")
             }
@@ -164,7 +166,7 @@ where
 {
     let (devices, map) =
         Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
-    let ports = Ports::new(devices, &config.io, &map);
+    let ports = Ports::new(devices, &config.io, &map).retrying_until(config.run.deadline);
     let beat = Beat::<_, D>::new(ports, law, state.clone(), config.heartbeat);
     let helpers = Helpers {
         edge_readers: Vec::new(),
@@ -187,7 +189,8 @@ where
     D::State: Clone + Send,
 {
     let opened = Linux::open(config).map_err(RunError::Device)?;
-    let ports = Ports::new(opened.devices, &config.io, &opened.map);
+    let ports =
+        Ports::new(opened.devices, &config.io, &opened.map).retrying_until(config.run.deadline);
     let beat = Beat::<_, D>::new(ports, law, state.clone(), config.heartbeat);
     let helpers = Helpers {
         edge_readers: opened.edge_readers,
@@ -232,7 +235,8 @@ where
 {
     let ring = Range::of(&workspace.ring);
     let (mut writer, reader) = workspace.ring.split();
-    let (done, gate) = (AtomicBool::new(false), Gate::new());
+    let edges_failed = AtomicI32::new(0);
+    let (done, gate, watch) = (AtomicBool::new(false), Gate::new(), Watch::new());
     let request = request(config, options);
     let mut feeder = helpers
         .watchdog
@@ -240,10 +244,11 @@ where
     let refused = |error: std::io::Error| RunError::Helper(error.raw_os_error().unwrap_or(0));
     let (outcome, records_dropped) = thread::scope(|scope| {
         // However this scope is left, the helpers must end, or it never is.
-        let _end = EndHelpers(&done, &gate);
+        let _end = EndHelpers(&done, &gate, &watch);
         let (period, live) = (config.run.period, options.live);
         let watched = D::TRACE.first().copied();
-        let (done, gate) = (&done, &gate);
+        let (done, gate, watch) = (&done, &gate, &watch);
+        let edges_failed = &edges_failed;
         let reporter = helper::spawn(scope, "reporter", HELPER_STACK, gate, move || {
             reporter::run(reader, done, live, period, watched)
         })
@@ -252,7 +257,17 @@ where
             helper::spawn(scope, "edges", HELPER_STACK, gate, move || {
                 // A reader that fails leaves its latch abandoned, and the loop
                 // goes on by levels.
-                let _ = edges.run(|| !done.load(Ordering::Relaxed));
+                if let Err(errno) = edges.run(|| !done.load(Ordering::Relaxed)) {
+                    edges_failed.store(errno.0, Ordering::Relaxed);
+                }
+            })
+            .map_err(refused)?;
+        }
+        let limit = config.run.stall.map(|gap| guard::Limit { gap, period });
+        if let Some(limit) = limit {
+            let policy = guard::policy_above(config.run.scheduler);
+            helper::spawn(scope, "guard", HELPER_STACK, gate, move || {
+                guard::run(watch, limit, policy);
             })
             .map_err(refused)?;
         }
@@ -267,15 +282,20 @@ where
                 }
             },
             gate,
+            watch: limit.map(|_| watch),
         };
         let outcome = runner::run(&request, parts).map_err(RunError::Start)?;
         done.store(true, Ordering::Release);
         let dropped = reporter.join().unwrap_or(0);
         Ok::<_, RunError>((outcome, dropped))
     })?;
-    let watchdog = feeder
-        .as_ref()
-        .map(|feeder| WatchdogReport::from(feeder.watchdog.facts()));
+    let stopped_by = signals::stop_requested();
+    record_cause(&outcome, D::fault(beat.config, &beat.state), stopped_by);
+    let watchdog = feeder.as_ref().map(|feeder| WatchdogReport {
+        feeds_refused: feeder.refused,
+        ..WatchdogReport::from(feeder.watchdog.facts())
+    });
+    let warnings = warnings(edges_failed.into_inner());
     if let (Some(feeder), true) = (feeder, in_order(&outcome)) {
         // One that cannot be stopped resets a board whose outputs are safe.
         let _ = feeder.watchdog.close();
@@ -284,18 +304,32 @@ where
         outcome,
         state: beat.state,
         records_dropped,
-        stopped_by: signals::stop_requested(),
+        stopped_by,
         watchdog,
+        warnings,
     })
 }
 
+/// What is to be said of the helper threads; an error number, or 0.
+fn warnings(edges_failed: i32) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if edges_failed != 0 {
+        warnings.push(format!(
+            "edges of latched inputs could not be read any more ({}): pulses shorter than a period were not seen from then on",
+            Errno(edges_failed)
+        ));
+    }
+    warnings
+}
+
 /// Ends the helper threads when it goes.
-struct EndHelpers<'d>(&'d AtomicBool, &'d Gate);
+struct EndHelpers<'d>(&'d AtomicBool, &'d Gate, &'d Watch);
 
 impl Drop for EndHelpers<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
         self.1.open();
+        self.2.end();
     }
 }
 
@@ -314,7 +348,7 @@ where
 {
     let (devices, map) =
         Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
-    let ports = Ports::new(devices, &config.io, &map);
+    let ports = Ports::new(devices, &config.io, &map).retrying_until(config.run.deadline);
     let mut beat = Beat::<_, D>::new(ports, law, state.clone(), config.heartbeat);
     let request = request(config, options);
     let mut clock = VirtualClock::new(simulation.cycle_cost);
@@ -325,6 +359,7 @@ where
         buffers: None,
         deadline_met: &mut |_: &Tick| {},
         gate: &Gate::new(),
+        watch: None,
     };
     let outcome = runner::run_virtual(&request, parts, &mut clock).map_err(RunError::Start)?;
     Ok(Finished {
@@ -333,5 +368,6 @@ where
         records_dropped: 0,
         stopped_by: signals::stop_requested(),
         watchdog: None,
+        warnings: Vec::new(),
     })
 }

@@ -26,7 +26,7 @@ use toml::de::DeTable;
 pub use error::{ConfigError, Place};
 pub use io::{
     AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, Io, Line,
-    MAX_DEVICES, Pin, SpiDevice,
+    MAX_DEVICES, MAX_SHUTDOWN, Monitor, Pin, SpiDevice,
 };
 pub use simulation::{SimulatedHeater, SimulatedMotor, SimulationConfig};
 
@@ -75,6 +75,8 @@ pub struct Servo {
     pub config: ServoConfig,
     /// The axes' names, in order.
     pub names: Vec<String>,
+    /// The encoder of each and the device it hangs on, as a person finds them.
+    pub encoders: Vec<String>,
 }
 
 /// `[watchdog]`.
@@ -175,9 +177,11 @@ impl Config {
         let simulated = board.choice("devices", &[("simulated", true), ("linux", false)])?;
         board.finish()?;
 
-        let run = timing::read_loop(root.table("loop")?)?;
-        let ladder = timing::read_overrun(root.table_if("overrun")?)?;
+        let mut run = timing::read_loop(root.table("loop")?)?;
         let io = wiring::read(&mut root, simulated)?;
+        let overrun = root.table_if("overrun")?;
+        let (ladder, stall) = timing::read_overrun(overrun, run.period, io.max_hold())?;
+        run.stall = stall;
         let simulation = if simulated {
             root.without("watchdog", wiring::SIMULATED)?;
             Some(SimulationConfig::read(root.table("simulation")?, &io)?)

@@ -48,16 +48,13 @@ pub(super) fn read_loop(mut table: Table<'_>) -> Result<LoopConfig> {
                        the kernel does not pin deadline threads (sched(7))";
             return Err(table.error_at("scheduler", what, fix));
         }
-        if cpu != Cpu::Any {
-            let what = "scheduler = \"deadline\" with a CPU of its own";
-            let fix = "set cpu = \"any\": the kernel does not pin deadline threads (sched(7)), give the unit an exclusive cpuset";
-            return Err(table.error_at("scheduler", what, fix));
-        }
         let runtime = Duration::from_micros(table.integer("runtime_us", 1..=deadline_us)?);
         Scheduler::Deadline { runtime }
     };
     let locks = [("all", Lock::All), ("selective", Lock::Selective)];
     let config = LoopConfig {
+        // Read with the overrun ladder: it goes by how long outputs may be held.
+        stall: None,
         period: Duration::from_micros(period_us),
         deadline: Duration::from_micros(deadline_us),
         cpu,
@@ -87,13 +84,42 @@ fn read_cpu(table: &mut Table<'_>) -> Result<Cpu> {
     }
 }
 
-/// `[overrun]`, or the defaults for 1 kHz where it is not there.
-pub(super) fn read_overrun(table: Option<Table<'_>>) -> Result<LadderConfig> {
+/// Shortest and longest silence of the loop, in periods, until the stall guard
+/// acts. A skipped slot is none yet.
+const STALL_PERIODS: (u64, u64) = (3, 10_000);
+
+/// The stall guard's periods where no output has a longest hold.
+const STALL_WITHOUT_OUTPUTS: u64 = 20;
+
+/// How many periods the loop may be silent when outputs may be held for
+/// `max_hold`.
+fn stall_periods(period: Duration, max_hold: Duration) -> u64 {
+    if max_hold == Duration::from_nanos(u64::MAX) {
+        return STALL_WITHOUT_OUTPUTS;
+    }
+    (max_hold / period).clamp(STALL_PERIODS.0, STALL_PERIODS.1)
+}
+
+/// `[overrun]`, or the defaults for 1 kHz where it is not there: the ladder, and
+/// the time after which the stall guard acts, if there is one.
+pub(super) fn read_overrun(
+    table: Option<Table<'_>>,
+    period: Duration,
+    max_hold: Duration,
+) -> Result<(LadderConfig, Option<Duration>)> {
     let default = LadderConfig::default();
+    let most = stall_periods(period, max_hold);
     let Some(mut table) = table else {
-        return Ok(default);
+        return Ok((default, Some(period * most)));
     };
-    table.only(&["action", "fill", "drain", "quick_stop", "fault"])?;
+    table.only(&[
+        "action",
+        "fill",
+        "drain",
+        "quick_stop",
+        "fault",
+        "stall_periods",
+    ])?;
     let level = 1..=1_000_000;
     let mut level_or = |key, default| {
         table
@@ -117,12 +143,19 @@ pub(super) fn read_overrun(table: Option<Table<'_>>) -> Result<LadderConfig> {
         let what = format!("`fault` is {fault}, not above `quick_stop` = {quick_stop}");
         return Err(table.error_at(key, what, "the quick stop must come before the fault"));
     }
+    let stall = table.integer_or("stall_periods", STALL_PERIODS.0..=STALL_PERIODS.1, most)?;
+    if stall > most {
+        let what = format!("`stall_periods` is {stall}, longer than outputs may be held");
+        let fix = format!("make it at most {most}: the shortest `max_hold_ms` of all outputs");
+        return Err(table.error_at("stall_periods", what, &fix));
+    }
     table.finish()?;
-    Ok(LadderConfig {
+    let ladder = LadderConfig {
         armed,
         fill,
         drain,
         quick_stop,
         fault,
-    })
+    };
+    Ok((ladder, armed.then_some(period * stall)))
 }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use super::io::{
     AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, Io, Line,
-    MAX_DEVICES, Pin, SpiDevice,
+    MAX_DEVICES, MAX_SHUTDOWN, Monitor, Pin, SpiDevice,
 };
 use super::names::index_of;
 use super::reader::{At, Result, Table};
@@ -47,11 +47,12 @@ pub(super) fn read(root: &mut Table<'_>, simulated: bool) -> Result<Io> {
         encoders: each(root, "encoder", MAX_POSITIONS, |name, table| {
             reader.encoder(name, table)
         })?,
-        analog_outputs: each(root, "analog_output", MAX_ANALOG_OUTPUTS, |name, table| {
-            reader.analog_output(name, table)
-        })?,
+        // Before the outputs, which may name one that watches them.
         analog_inputs: each(root, "analog_input", MAX_ANALOG_INPUTS, |name, table| {
             reader.analog_input(name, table)
+        })?,
+        analog_outputs: each(root, "analog_output", MAX_ANALOG_OUTPUTS, |name, table| {
+            reader.analog_output(name, table)
         })?,
     })
 }
@@ -88,11 +89,14 @@ struct Reader {
     simulated: bool,
     gpio: Vec<String>,
     spi: Vec<String>,
+    analog_inputs: Vec<String>,
     gpio_chips: HashMap<String, Used>,
     spi_paths: HashMap<String, Used>,
     pins: HashMap<(usize, Line), Used>,
     chips: HashMap<usize, (Chip, Used)>,
     converters: HashMap<(usize, u8), Used>,
+    /// The last place of a digital output in the order of shutting down.
+    last_digital: u8,
 }
 
 /// Who uses something, and in which line of the file.
@@ -178,15 +182,18 @@ impl Reader {
     }
 
     fn output(&mut self, name: &str, table: &mut Table<'_>) -> Result<DigitalOutput> {
-        table.only(&["gpio", "line", "active", "safe", "max_hold_ms"])?;
+        table.only(&["gpio", "line", "active", "safe", "max_hold_ms", "shutdown"])?;
         let pin = self.pin(table)?;
         need_safe(table, "safe", "`safe = false` or `safe = true`")?;
+        let shutdown = shutdown(table)?;
+        self.last_digital = self.last_digital.max(shutdown);
         Ok(DigitalOutput {
             name: name.to_owned(),
             pin,
             active_low: active_low(table)?,
             safe: table.boolean("safe")?,
             max_hold: max_hold(table)?,
+            shutdown,
         })
     }
 
@@ -252,6 +259,13 @@ impl Reader {
             "max_volts",
             "safe_volts",
             "max_hold_ms",
+            "shutdown",
+            "tolerated_failures",
+            "monitor",
+            "monitor_volts_at_0",
+            "monitor_volts_per_volt",
+            "monitor_tolerance_volts",
+            "monitor_cycles",
         ])?;
         table.choice("chip", &[("mcp4922", ())])?;
         let spi = self.spi_of(table, Chip::Mcp4922)?;
@@ -287,6 +301,14 @@ impl Reader {
             );
             return Err(table.error_at("safe_volts", what, fix));
         }
+        let shutdown = shutdown(table)?;
+        if shutdown <= self.last_digital {
+            let last = self.last_digital;
+            let what = format!("`shutdown` is {shutdown}, not after the digital outputs' {last}");
+            let fix = "a converter that does not answer must not keep the enable from falling: \
+                       give it a place after every [output.X]";
+            return Err(table.error_at("shutdown", what, fix));
+        }
         Ok(AnalogOutput {
             name: name.to_owned(),
             spi,
@@ -295,11 +317,46 @@ impl Reader {
             max_volts,
             safe_volts,
             max_hold: max_hold(table)?,
+            shutdown,
+            tolerated_failures: tolerated_failures(table)?,
+            monitor: self.monitor(table)?,
         })
     }
 
+    /// The input that watches an output. Inputs are read before outputs.
+    fn monitor(&self, table: &mut Table<'_>) -> Result<Option<Monitor>> {
+        if !table.has("monitor") {
+            return Ok(None);
+        }
+        let input = table.text("monitor")?;
+        let input = index_of(&strs(&self.analog_inputs), &input, "analog_input", table)?;
+        let volts_per_volt = table.number_or("monitor_volts_per_volt", -1000.0..=1000.0, 1.0)?;
+        if volts_per_volt == 0.0 {
+            let what = "`monitor_volts_per_volt` is 0, the input would see nothing";
+            let fix = "it is what the input changes by for a volt of the output";
+            return Err(table.error_at("monitor_volts_per_volt", what, fix));
+        }
+        Ok(Some(Monitor {
+            // No board has more than 16.
+            input: input as u8,
+            volts_at_0: table.number_or("monitor_volts_at_0", ANY_VOLTS, 0.0)?,
+            volts_per_volt,
+            tolerance_volts: table.number("monitor_tolerance_volts", 0.001..=1000.0)?,
+            tolerated_cycles: table.integer_or("monitor_cycles", 1..=1000, 5)? as u16,
+        }))
+    }
+
     fn analog_input(&mut self, name: &str, table: &mut Table<'_>) -> Result<AnalogInput> {
-        table.only(&["chip", "spi", "channel", "vref_volts"])?;
+        table.only(&[
+            "chip",
+            "spi",
+            "channel",
+            "vref_volts",
+            "min_volts",
+            "max_volts",
+            "tolerated_failures",
+        ])?;
+        self.analog_inputs.push(name.to_owned());
         table.choice("chip", &[("mcp3208", ())])?;
         let spi = self.spi_of(table, Chip::Mcp3208)?;
         let channel = table.integer("channel", 0..=7)? as u8;
@@ -310,11 +367,32 @@ impl Reader {
             "channel",
             &format!("channel {channel}"),
         )?;
+        let vref_volts = table.number("vref_volts", 0.1..=1000.0)?;
+        let min_volts = table.number_or("min_volts", 0.0..=vref_volts, 0.0)?;
+        let max_volts = table.number_or("max_volts", 0.0..=vref_volts, vref_volts)?;
+        if max_volts <= min_volts {
+            let what = format!(
+                "`max_volts` is {}, not above `min_volts` = {}",
+                figure(max_volts),
+                figure(min_volts)
+            );
+            // Either of them may be the default.
+            let key = if table.has("max_volts") {
+                "max_volts"
+            } else {
+                "min_volts"
+            };
+            let fix = "what the sensor gives when all is well lies between them";
+            return Err(table.error_at(key, what, fix));
+        }
         Ok(AnalogInput {
             name: name.to_owned(),
             spi,
             channel,
-            vref_volts: table.number("vref_volts", 0.1..=1000.0)?,
+            vref_volts,
+            min_volts,
+            max_volts,
+            tolerated_failures: tolerated_failures(table)?,
         })
     }
 }
@@ -330,14 +408,37 @@ fn active_low(table: &mut Table<'_>) -> Result<bool> {
     table.choice_or("active", &[("low", true), ("high", false)], false)
 }
 
+fn tolerated_failures(table: &mut Table<'_>) -> Result<Option<u16>> {
+    let tolerated = table.integer_if("tolerated_failures", 0..=100)?;
+    Ok(tolerated.map(|count| count as u16))
+}
+
 fn max_hold(table: &mut Table<'_>) -> Result<Duration> {
+    if !table.has("max_hold_ms") {
+        let what = "an output without a longest hold, `max_hold_ms`";
+        let fix = "add how long it may stay as it is when the loop stops deciding: \
+                   `max_hold_ms = 20`, say";
+        return Err(table.error(what, fix));
+    }
     table
-        .integer_or("max_hold_ms", 1..=60_000, 20)
+        .integer("max_hold_ms", 1..=60_000)
         .map(Duration::from_millis)
 }
 
-/// A missing safe value has its own words: it is the one key that must never be
-/// filled in by guessing.
+/// The place in the order of shutting down.
+fn shutdown(table: &mut Table<'_>) -> Result<u8> {
+    if !table.has("shutdown") {
+        let what = "an output without a place in the order of shutting down, `shutdown`";
+        let fix = "add when it goes to its safe value: `shutdown = 1` goes first, outputs of \
+                   one place together";
+        return Err(table.error(what, fix));
+    }
+    let place = table.integer("shutdown", 1..=u64::from(MAX_SHUTDOWN))?;
+    Ok(place as u8)
+}
+
+/// A missing safe value has its own words, as have a missing hold and a missing
+/// place: these are never filled in by guessing.
 fn need_safe(table: &mut Table<'_>, key: &'static str, example: &str) -> Result<()> {
     if table.has(key) {
         return Ok(());

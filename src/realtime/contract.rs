@@ -8,6 +8,7 @@
 use core::fmt::{self, Write as _};
 
 use super::facts::{Facts, Rehearsal};
+use super::guard::policy_above;
 use super::platform::Throttling;
 use super::scheduler::{CPU_DMA_LATENCY, Policy, RunawayLimit};
 use super::wanted::{Cpu, Lock, LoopConfig, Scheduler};
@@ -111,6 +112,7 @@ impl Contract {
         kernel(self, facts);
         memory(self, config, facts);
         scheduler(self, config, facts);
+        guard(self, config, facts);
         cpu(self, config, facts);
         machine(self, facts);
         runaway(self, config, facts);
@@ -219,6 +221,26 @@ fn scheduler(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
             Ok(_) => Text::of(format_args!("let nothing else change this thread's policy")),
             Err(error) => Text::of(format_args!("{error}")),
         },
+    );
+}
+
+fn guard(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
+    let (Some(gap), Some(granted)) = (config.stall, &facts.guard) else {
+        return;
+    };
+    let wanted = policy_above(config.scheduler);
+    contract.row(
+        "stall guard",
+        Text::of(format_args!("{wanted}, acts within {gap}")),
+        match granted {
+            Ok(policy) => Text::of(format_args!("{policy}")),
+            Err(errno) => Text::of(format_args!("refused: {errno}")),
+        },
+        *granted == Ok(wanted),
+        Text::of(format_args!(
+            "it runs above the loop: setcap cap_sys_nice=ep on the binary, or \
+             LimitRTPRIO= one above [loop] priority in the unit"
+        )),
     );
 }
 

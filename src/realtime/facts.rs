@@ -58,6 +58,9 @@ pub struct Facts {
     /// RLIMIT_RTTIME, the last resort against a loop that never waits, as read
     /// back, or why it was refused.
     pub runaway: Result<RunawayLimit, Errno>,
+    /// The policy of the stall guard, read back, or why it was refused; `None`
+    /// where there is none.
+    pub guard: Option<Result<Policy, Errno>>,
     /// What the rehearsal showed; `None` when there was none (`doctor`).
     pub rehearsal: Option<Rehearsal>,
 }
@@ -95,6 +98,7 @@ impl Facts {
             timer_resolution_ns: crate::sys::clock::monotonic_resolution_ns(),
             throttling: kernel.throttling,
             runaway,
+            guard: None,
             rehearsal: None,
         }
     }

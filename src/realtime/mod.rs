@@ -9,6 +9,7 @@
 //! - [`helper`]: threads that must not disturb the loop
 //! - [`scheduler`]: policy, CPU, sleep states, the limit for a runaway
 //! - [`clock`]: monotonic time and absolute sleep
+//! - [`guard`]: the second real-time thread, for a loop that has stopped
 //! - [`signals`]: what ends a run in order, and what is said when it dies
 //! - [`faults`]: page faults of the loop, read from outside
 //! - [`platform`]: what this machine is, for `doctor`
@@ -21,6 +22,7 @@ pub mod clock;
 pub mod contract;
 pub mod facts;
 pub mod faults;
+pub mod guard;
 pub mod helper;
 pub mod memory;
 pub mod platform;
@@ -29,4 +31,5 @@ pub mod runner;
 pub mod scheduler;
 pub mod signals;
 pub mod stack;
+mod supervise;
 pub mod wanted;

@@ -13,10 +13,10 @@ use std::path::Path;
 use crate::cycle::beat::{Beat, Drive};
 use crate::cycle::overrun::LadderConfig;
 use crate::cycle::ports::{Act, Clock, Decide, Record, Sense, Tick};
-use crate::cycle::record::CycleRecord;
-use crate::cycle::run::{self, Demand, Limit, Plan, Plant, Supervise};
+use crate::cycle::run::{self, Limit, Plan, Plant};
 use crate::cycle::timing::Timing;
-use crate::sys::Errno;
+use crate::sys::cause;
+use crate::sys::{Errno, emergency};
 use crate::time::{Duration, Instant};
 
 use super::allocator::{self, RealtimeThread, SEAL_OF_BUILD};
@@ -24,11 +24,13 @@ use super::clock::{Monotonic, first_release};
 use super::contract::Contract;
 use super::facts::{Facts, Rehearsal};
 use super::faults;
+use super::guard::{self, Watch};
 use super::helper::Gate;
 use super::memory::{self, LockError, LockFlags, Range, Status};
 use super::scheduler::{self, DmaLatency};
 use super::signals;
 use super::stack::{self, Stack, StackError};
+use super::supervise::{Nobody, Rehearsing, Seal, Supervisor, Watched};
 use super::wanted::{Lock, LoopConfig};
 
 /// Whether a broken contract is refused.
@@ -127,6 +129,8 @@ pub struct Parts<'p, 'l, P, D: Decide, R, F> {
     pub deadline_met: &'p mut F,
     /// Where the helper threads wait until memory is locked.
     pub gate: &'p Gate,
+    /// Where the stall guard looks; `None` without one.
+    pub watch: Option<&'p Watch>,
 }
 
 /// Makes the process ready, before its first helper thread is started: signal
@@ -139,6 +143,8 @@ pub struct Parts<'p, 'l, P, D: Decide, R, F> {
 pub fn prepare() -> Result<(), StartError> {
     signals::install().map_err(StartError::Signals)?;
     signals::clear_stop();
+    cause::cell().clear();
+    emergency::give_back();
     // What was granted is judged by what locking and scheduling answer, and a
     // heap that is not kept shows as page faults.
     let _ = memory::raise_locked_memory();
@@ -179,6 +185,7 @@ where
     // What is not given back is locked, which the contract judges.
     let _ = memory::release_unused_stack();
     parts.gate.open();
+    facts.guard = parts.watch.map(Watch::wait_granted);
 
     let ran = stack.run(|| on_thread(request, installed, &mut parts, &mut facts, &mut contract));
     drop(latency);
@@ -244,7 +251,11 @@ impl<P: Sense + Act, D: Decide, R: Record, F: FnMut(&Tick)> Parts<'_, '_, P, D, 
             drive: Drive::Fresh,
             plant: request.plant,
         };
-        let mut supervisor = Supervisor(self.deadline_met);
+        let mut supervisor = Supervisor {
+            deadline_met: self.deadline_met,
+            cell: cause::cell(),
+        };
+        let _watched = Watched::begin(self.watch, epoch);
         run::run(
             self.beat,
             &plan,
@@ -266,6 +277,7 @@ impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
             buffers: self.buffers,
             deadline_met: &mut *self.deadline_met,
             gate: self.gate,
+            watch: self.watch,
         }
     }
 
@@ -360,6 +372,7 @@ where
             plant: request.plant,
         };
         let epoch = first_release(clock.now(), config.period);
+        let _watched = Watched::begin(parts.watch, epoch);
         run::run(
             parts.beat,
             &plan,
@@ -367,7 +380,7 @@ where
             clock,
             parts.timing,
             &mut Nobody,
-            &mut Nobody,
+            &mut Rehearsing(cause::cell()),
         );
         faults::own()
     };
@@ -411,7 +424,10 @@ pub fn examine(config: &LoopConfig) -> Result<Box<Contract>, StartError> {
     let status = Status::now().map_err(StartError::Proc)?;
     facts.vm_lck_kb = status.vm_lck_kb;
     facts.vm_rss_kb = status.vm_rss_kb;
-    let taken = stack.run(|| facts.take_schedule(config));
+    let taken = stack.run(|| {
+        facts.guard = config.stall.map(|_| guard::try_policy(config.scheduler));
+        facts.take_schedule(config);
+    });
     drop(latency);
     let _ = memory::unlock_all();
     taken.map_err(StartError::Stack)?;
@@ -419,51 +435,8 @@ pub fn examine(config: &LoopConfig) -> Result<Box<Contract>, StartError> {
     Ok(contract)
 }
 
-/// Watches a rehearsal, and keeps nothing of it.
-struct Nobody;
-
-impl Supervise for Nobody {
-    fn demand(&self) -> Demand {
-        Demand::Continue
-    }
-}
-
-impl Record for Nobody {
-    fn record(&mut self, _: &CycleRecord) {}
-}
-
 /// Allocations on any thread since the seal.
 fn allocations() -> u64 {
     let counts = allocator::counts();
     counts.realtime + counts.others
-}
-
-/// The seal, lifted when this goes.
-struct Seal;
-
-impl Drop for Seal {
-    fn drop(&mut self) {
-        allocator::unseal();
-    }
-}
-
-/// Watches the loop: the seal, the signals, and whoever feeds a watchdog.
-struct Supervisor<'a, F>(&'a mut F);
-
-impl<F: FnMut(&Tick)> Supervise for Supervisor<'_, F> {
-    #[inline]
-    fn demand(&self) -> Demand {
-        if allocator::realtime_allocations() > 0 {
-            Demand::Allocated
-        } else if signals::stop_requested().is_some() {
-            Demand::Stop
-        } else {
-            Demand::Continue
-        }
-    }
-
-    #[inline]
-    fn deadline_met(&mut self, tick: &Tick) {
-        (self.0)(tick);
-    }
 }

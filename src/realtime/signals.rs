@@ -16,10 +16,12 @@
 //! The handlers run on the main thread: the real-time thread and the helpers
 //! block these signals. Asking costs one relaxed atomic load.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
+use std::sync::Once;
 
-use crate::sys::Errno;
+use crate::sys::cause::{self, Kind};
 use crate::sys::signal::{self as sys, Disposition};
+use crate::sys::{Errno, emergency};
 
 /// What asked a run to end.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
@@ -69,7 +71,56 @@ pub fn install() -> Result<(), Errno> {
     for signal in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU, libc::SIGPIPE] {
         sys::set_disposition(signal, Disposition::Ignore)?;
     }
+    note_panics();
     crate::sys::fault::install()
+}
+
+/// Puts the place and the words of a panic on record before the abort, which
+/// alone would be a `SIGABRT` without either. Outputs are made safe first: to
+/// print takes time.
+fn note_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            // A build that unwinds, a test, may go on after a panic.
+            if cfg!(panic = "abort") {
+                emergency::lines();
+                let mut note = heapless::String::<{ cause::NOTE_BYTES }>::new();
+                // What does not fit is cut off.
+                let _ = write!(Cut(&mut note), "{}", Panic(panic));
+                cause::cell().record(Kind::Panic, 0, 0, note.as_bytes());
+            }
+            before(panic);
+        }));
+    });
+}
+
+/// A panic as `file:line: message`.
+struct Panic<'a, 'b>(&'a std::panic::PanicHookInfo<'b>);
+
+impl fmt::Display for Panic<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(at) = self.0.location() {
+            write!(f, "{}:{}: ", at.file(), at.line())?;
+        }
+        let payload = self.0.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        f.write_str(text.unwrap_or("panic"))
+    }
+}
+
+/// Takes as much as there is room for.
+struct Cut<'a, const N: usize>(&'a mut heapless::String<N>);
+
+impl<const N: usize> fmt::Write for Cut<'_, N> {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        for letter in part.chars() {
+            self.0.push(letter).map_err(|_| fmt::Error)?;
+        }
+        Ok(())
+    }
 }
 
 /// The signal that asked the run to end, the first if there were more.

@@ -63,6 +63,9 @@ pub struct LoopConfig {
     pub stop_time: Duration,
     /// Cycles in a row whose outputs could not be written until it is a fault.
     pub output_failures: u32,
+    /// Longest time without a finished cycle until the stall guard makes the
+    /// outputs safe; `None` without a guard.
+    pub stall: Option<Duration>,
 }
 
 impl Default for LoopConfig {
@@ -79,6 +82,7 @@ impl Default for LoopConfig {
             warm_up_cycles: 100,
             stop_time: Duration::from_secs(2),
             output_failures: 3,
+            stall: Some(Duration::from_millis(20)),
         }
     }
 }

@@ -30,6 +30,32 @@ pub enum WiringError {
     Thermal(ThermalParameter),
 }
 
+impl core::fmt::Display for WiringError {
+    /// One line: what, and what to change in the board file.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Full => write!(
+                f,
+                "too many parts of one kind; at most {MAX_AXES} motors, {MAX_HEATERS} heaters and {MAX_CHIPS} chips"
+            ),
+            Self::NoAxis(axis) => write!(f, "there is no motor {axis}; count them from 0"),
+            Self::NoHeater(heater) => write!(f, "there is no heater {heater}; count them from 0"),
+            Self::NoLine(line) => write!(f, "there is no line {line}; lines are 0 to 31"),
+            Self::Volts => {
+                f.write_str("a voltage cannot be; references and supplies are finite and above 0")
+            }
+            Self::Motor(parameter) => write!(
+                f,
+                "the motor's parameter {parameter:?} cannot be; make it finite, and above 0 where it divides"
+            ),
+            Self::Thermal(parameter) => write!(
+                f,
+                "the heater's parameter {parameter:?} cannot be; make it finite, and above 0 where it divides"
+            ),
+        }
+    }
+}
+
 /// An input that is active from a position of the shaft on.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct LimitSwitch {

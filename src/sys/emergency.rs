@@ -5,14 +5,27 @@
 //! put down here while all is well, as finished ioctls on descriptors that are
 //! open, and [`run`] only executes them. It takes no lock, allocates nothing,
 //! and may run on any thread, in any handler, more than once.
+//!
+//! Two kinds, run in this order whatever order they were registered in:
+//!
+//! 1. lines, which the kernel sets without waiting for anybody;
+//! 2. frames on a bus, which wait for the bus: for ever, when the loop hangs in a
+//!    transfer on it. Who runs them first sets [`end_within`], so that the end
+//!    comes all the same, and the lines are set once more after them, in case a
+//!    loop that still ran has set them meanwhile. [`taken`] tells such a loop.
 
-use core::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use super::Errno;
+use super::spi::{self, Transfer};
+use super::{Errno, check, signal};
 
-/// Most actions that can be registered.
-pub const CAPACITY: usize = 8;
+/// Most actions that can be registered: a board has at most 16 chips of each
+/// kind, and few places in its order of shutting down.
+pub const CAPACITY: usize = 48;
+
+/// Longest frame, in bytes.
+pub const FRAME_MAX: usize = 8;
 
 /// Longest argument of an action, in bytes.
 pub const ARGUMENT_MAX: usize = 32;
@@ -21,7 +34,10 @@ const WORDS: usize = ARGUMENT_MAX / 8;
 
 const FREE: u8 = 0;
 const FILLING: u8 = 1;
-const READY: u8 = 2;
+/// An ioctl that waits for nobody.
+const LINES: u8 = 2;
+/// A frame, `request` bytes of `argument` long.
+const FRAME: u8 = 3;
 
 /// `GPIO_V2_LINE_SET_VALUES_IOCTL`: `_IOWR(0xB4, 0x0F, struct
 /// gpio_v2_line_values)`, of 16 bytes (linux/gpio.h).
@@ -67,6 +83,10 @@ impl Slot {
 /// more than the `argument.len()` bytes it is pointed at, and no memory that
 /// those bytes point at.
 pub unsafe fn register(fd: BorrowedFd<'_>, request: u64, argument: &[u8]) -> Result<Slot, Errno> {
+    enter(LINES, fd, request, argument)
+}
+
+fn enter(kind: u8, fd: BorrowedFd<'_>, request: u64, argument: &[u8]) -> Result<Slot, Errno> {
     if argument.len() > ARGUMENT_MAX {
         return Err(Errno(libc::EMSGSIZE));
     }
@@ -87,7 +107,7 @@ pub unsafe fn register(fd: BorrowedFd<'_>, request: u64, argument: &[u8]) -> Res
             for (to, from) in entry.argument.iter().zip(words) {
                 to.store(from, Ordering::Relaxed);
             }
-            entry.state.store(READY, Ordering::Release);
+            entry.state.store(kind, Ordering::Release);
             return Ok(Slot(index));
         }
     }
@@ -109,6 +129,18 @@ pub fn register_line_values(lines: BorrowedFd<'_>, bits: u64, mask: u64) -> Resu
     unsafe { register(lines, LINE_SET_VALUES, &values) }
 }
 
+/// Registers the sending of `frame` as one message on the SPI device `spi`.
+///
+/// # Errors
+/// `EMSGSIZE` when the frame is longer than [`FRAME_MAX`], `EBUSY` when all
+/// [`CAPACITY`] slots are taken.
+pub fn register_frame(spi: BorrowedFd<'_>, frame: &[u8]) -> Result<Slot, Errno> {
+    if frame.len() > FRAME_MAX {
+        return Err(Errno(libc::EMSGSIZE));
+    }
+    enter(FRAME, spi, frame.len() as u64, frame)
+}
+
 /// Registers an action that can be seen from outside of a dead process without
 /// any hardware: `fd`'s open file becomes non-blocking (`FIONBIO`,
 /// ioctl_tty(2)), which whoever shares it sees in `/proc/PID/fdinfo`. For tests
@@ -128,14 +160,88 @@ pub struct Outcome {
     pub done: u32,
     /// Actions that it refused.
     pub refused: u32,
+    /// Whether there were frames among them.
+    frames_sent: bool,
 }
 
-/// Runs every registered action in order, whatever becomes of each.
-/// Async-signal-safe; changes errno.
+impl Outcome {
+    fn add(&mut self, other: Self) {
+        self.done += other.done;
+        self.refused += other.refused;
+        self.frames_sent |= other.frames_sent;
+    }
+
+    fn count<T>(&mut self, answer: &Result<T, Errno>) {
+        match answer {
+            Ok(_) => self.done += 1,
+            Err(_) => self.refused += 1,
+        }
+    }
+}
+
+/// Whether [`run`] has begun: the outputs are no longer the loop's.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether the outputs were taken from the loop, which must not drive them any
+/// more. One relaxed load.
+#[inline]
+#[must_use]
+pub fn taken() -> bool {
+    TAKEN.load(Ordering::Relaxed)
+}
+
+/// Gives the outputs back to the loop: before another run in the same process.
+pub fn give_back() {
+    TAKEN.store(false, Ordering::SeqCst);
+}
+
+/// Takes the outputs from the loop and runs every registered action, whatever
+/// becomes of each: lines in the order of their slots, frames in theirs, and the
+/// lines again. Async-signal-safe; changes errno. Frames may wait: see
+/// [`end_within`].
 pub fn run() -> Outcome {
+    let mut outcome = lines();
+    outcome.add(frames());
+    if outcome.frames_sent {
+        let _ = lines();
+    }
+    outcome
+}
+
+/// The lines alone, which wait for nobody; the outputs are taken from the loop.
+pub fn lines() -> Outcome {
+    TAKEN.store(true, Ordering::SeqCst);
     let mut outcome = Outcome::default();
+    each(LINES, |fd, request, argument| {
+        // SAFETY: whoever registered the action vouches that it touches only
+        // the argument, which is copied here, live and writable.
+        let answer = unsafe { libc::ioctl(fd, request as libc::Ioctl, argument.as_mut_ptr()) };
+        outcome.count(&check(answer.min(0)));
+    });
+    outcome
+}
+
+fn frames() -> Outcome {
+    let mut outcome = Outcome::default();
+    each(FRAME, |fd, length, argument| {
+        let bytes = argument[0].to_ne_bytes();
+        // SAFETY: whoever registered the frame clears the slot before its
+        // descriptor is closed.
+        let spi = unsafe { BorrowedFd::borrow_raw(fd) };
+        let sent = match Transfer::write(&bytes[..length as usize]) {
+            Ok(transfer) => spi::message(spi, &mut [transfer]),
+            Err(spi::TooLong) => Err(Errno(libc::EMSGSIZE)),
+        };
+        outcome.count(&sent);
+        outcome.frames_sent = true;
+    });
+    outcome
+}
+
+/// Calls `action` with what is registered as `kind`, in the order of the slots.
+fn each(kind: u8, mut action: impl FnMut(libc::c_int, u64, &mut [u64; WORDS])) {
     for entry in &TABLE {
-        if entry.state.load(Ordering::Acquire) != READY {
+        if entry.state.load(Ordering::Acquire) != kind {
             continue;
         }
         let mut argument = [0_u64; WORDS];
@@ -143,17 +249,97 @@ pub fn run() -> Outcome {
             *to = from.load(Ordering::Relaxed);
         }
         let fd = entry.fd.load(Ordering::Relaxed);
-        let request = entry.request.load(Ordering::Relaxed);
-        // SAFETY: whoever registered the action vouches that it touches only
-        // the argument, which is copied here, live and writable.
-        let answer = unsafe { libc::ioctl(fd, request as libc::Ioctl, argument.as_mut_ptr()) };
-        if answer < 0 {
-            outcome.refused += 1;
-        } else {
-            outcome.done += 1;
+        action(fd, entry.request.load(Ordering::Relaxed), &mut argument);
+    }
+}
+
+/// How the process ends.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// By `_exit(2)` with this code.
+    Exit(u8),
+    /// By the default action of this signal.
+    Signal(libc::c_int),
+}
+
+/// What [`end_within`] was told: the code, or the signal with a minus.
+static LATEST_END: AtomicI32 = AtomicI32::new(0);
+
+/// Sees to it that the process ends as `end` says after at most `microseconds`,
+/// even if the caller hangs (setitimer(2)). It takes a thread that does not block
+/// `SIGALRM`: the main thread, unless it is the one that hangs.
+/// Async-signal-safe.
+pub fn end_within(microseconds: u32, end: End) {
+    let number = match end {
+        End::Exit(code) => i32::from(code),
+        End::Signal(signal) => -signal,
+    };
+    LATEST_END.store(number, Ordering::SeqCst);
+    // SAFETY: sigaction is plain numbers and addresses, zero is a value of each.
+    let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
+    action.sa_sigaction = on_alarm as extern "C" fn(libc::c_int) as usize;
+    // SAFETY: `action` is live; its handler makes async-signal-safe calls only.
+    unsafe { libc::sigaction(libc::SIGALRM, &raw const action, core::ptr::null_mut()) };
+    let once = libc::itimerval {
+        it_interval: libc::timeval {
+            tv_sec: 0,
+            tv_usec: 0,
+        },
+        it_value: libc::timeval {
+            tv_sec: libc::time_t::from(microseconds / 1_000_000),
+            tv_usec: libc::suseconds_t::from(microseconds % 1_000_000),
+        },
+    };
+    // SAFETY: `once` is live, the old value is not asked for. setitimer(2) is no
+    // function of the C library's but a call as it stands.
+    unsafe {
+        libc::syscall(
+            libc::SYS_setitimer,
+            libc::ITIMER_REAL,
+            &raw const once,
+            core::ptr::null_mut::<libc::itimerval>(),
+        )
+    };
+}
+
+extern "C" fn on_alarm(_: libc::c_int) {
+    lines();
+    match LATEST_END.load(Ordering::SeqCst) {
+        code @ 0.. => exit(code),
+        signal => {
+            signal::end_by(-signal);
+            exit(1)
         }
     }
-    outcome
+}
+
+fn exit(code: i32) -> ! {
+    // SAFETY: ends the process here; takes no pointer.
+    unsafe { libc::_exit(code) }
+}
+
+/// Time that the frames may take before the process ends without them, us: ten
+/// times what 16 frames of 2 bytes take at 100 kHz.
+const FRAMES_US: u32 = 50_000;
+
+/// Makes the outputs safe and ends the process with `code`, at once: nothing is
+/// closed, flushed or given back (`_exit(2)`). It does not return, whatever
+/// hangs: see [`end_within`]. Async-signal-safe.
+pub fn end(code: u8) -> ! {
+    lines();
+    end_within(FRAMES_US, End::Exit(code));
+    frames();
+    lines();
+    exit(i32::from(code))
+}
+
+/// Makes the outputs safe on the way to an end by `signal`, which the caller
+/// brings about. Async-signal-safe.
+pub fn before_signal(signal: libc::c_int) {
+    lines();
+    end_within(FRAMES_US, End::Signal(signal));
+    frames();
+    lines();
 }
 
 #[cfg(test)]
@@ -171,11 +357,21 @@ mod tests {
         let expected = Outcome {
             done: 1,
             refused: 1,
+            frames_sent: false,
         };
+        assert!(!taken());
         assert_eq!(run(), expected, "a socket has no lines");
+        assert!(taken(), "the loop can tell");
+        give_back();
         let read = socket.read(&mut [0]);
         assert_eq!(read.unwrap_err().kind(), ErrorKind::WouldBlock);
         assert_eq!(run(), expected, "twice is as good as once");
+
+        let frame = register_frame(socket.as_fd(), &[0x30, 0x00]).unwrap();
+        let with_frame = run();
+        assert_eq!((with_frame.done, with_frame.refused), (1, 2), "nor a bus");
+        frame.clear();
+        give_back();
 
         let more: Vec<Slot> = (2..CAPACITY)
             .map(|_| register_witness(socket.as_fd()).unwrap())
@@ -189,6 +385,7 @@ mod tests {
             slot.clear();
         }
         assert_eq!(run(), Outcome::default());
+        give_back();
     }
 
     #[test]
@@ -197,5 +394,7 @@ mod tests {
         // SAFETY: it is refused before anything is registered.
         let slot = unsafe { register(socket.as_fd(), 0, &[0; ARGUMENT_MAX + 1]) };
         assert_eq!(slot, Err(Errno(libc::EMSGSIZE)));
+        let frame = register_frame(socket.as_fd(), &[0; FRAME_MAX + 1]);
+        assert_eq!(frame, Err(Errno(libc::EMSGSIZE)));
     }
 }

@@ -2,14 +2,15 @@
 //! die by the signal.
 //!
 //! They run on the alternate stack, make async-signal-safe calls only
-//! (signal-safety(7)), write one line to standard error, run the
-//! [`emergency`] actions, and let the signal take its course, so that the exit
-//! status and a core dump are those of the fault. The build aborts on panic, so
+//! (signal-safety(7)), put the [`cause`] on record, write one line to standard
+//! error, run the [`emergency`] actions, and let the signal take its course, so
+//! that the exit status and a core dump are those of the fault. The build aborts on panic, so
 //! a panic passes here as `SIGABRT`.
 
 use core::fmt::Write;
 use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
+use super::cause::{self, Kind};
 use super::{Errno, check, emergency, signal, stack};
 
 /// The signals handled, and what is said of each.
@@ -75,6 +76,14 @@ extern "C" fn on_fault(
         .then(|| stack::guarded_size(address))
         .flatten();
 
+    // Before anything that takes time.
+    emergency::lines();
+    let address_of_fault = if is_fault { address as u64 } else { 0 };
+    match overrun {
+        Some(bytes) => cause::record(Kind::StackOverrun, bytes as u32, address_of_fault),
+        None => cause::record(Kind::Signal, signal as u32, address_of_fault),
+    };
+
     let mut line = heapless::String::<224>::new();
     let _ = match overrun {
         Some(bytes) => writeln!(
@@ -96,7 +105,7 @@ extern "C" fn on_fault(
         }
     };
     super::write_stderr(line.as_bytes());
-    emergency::run();
+    emergency::before_signal(signal);
 
     if is_fault && overrun.is_none() {
         chain(signal);

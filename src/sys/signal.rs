@@ -3,6 +3,7 @@
 
 use core::sync::atomic::{AtomicI32, Ordering};
 
+use super::cause::{self, Kind};
 use super::{Errno, check, emergency};
 
 /// The first signal that asked for an end, 0 for none.
@@ -67,7 +68,8 @@ extern "C" fn on_stop(signal: libc::c_int) {
     let first = STOP.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
     if first.is_err() && signal == libc::SIGINT {
         super::write_stderr(b"steadfast: interrupted twice, ending at once with safe outputs\n");
-        emergency::run();
+        cause::record(Kind::Interrupted, 0, 0);
+        emergency::before_signal(signal);
         end_by(signal);
     }
 }

@@ -74,6 +74,8 @@ pub struct WatchdogReport {
     /// Whether the board's last reset was its doing; `null` where the driver
     /// cannot tell.
     pub caused_last_reset: Option<bool>,
+    /// Feedings that the driver refused: the board is about to be reset.
+    pub feeds_refused: u64,
 }
 
 impl From<&watchdog::Facts> for WatchdogReport {
@@ -81,6 +83,7 @@ impl From<&watchdog::Facts> for WatchdogReport {
         Self {
             timeout_s: facts.timeout_s,
             caused_last_reset: facts.caused_last_reset,
+            feeds_refused: 0,
         }
     }
 }
@@ -119,6 +122,8 @@ pub struct Report {
     pub axes: Vec<AxisReport>,
     /// The watchdog, where one was fed.
     pub watchdog: Option<WatchdogReport>,
+    /// What did not work beside the loop, a line each.
+    pub warnings: Vec<String>,
     /// How the process ends.
     pub exit: Exit,
     /// The distributions in full, for the text report.
@@ -142,6 +147,7 @@ impl Report {
             memory,
             axes,
             watchdog,
+            warnings,
             exit,
             timing: _,
         } = self;
@@ -165,6 +171,8 @@ impl Report {
                 Some(watchdog) => watchdog.json(json),
                 None => json.null(),
             }
+            json.key("warnings")
+                .array(warnings, |json, warning| json.string(warning));
             exit.json(json.key("exit"));
         });
         json.finish()
@@ -242,6 +250,7 @@ impl WatchdogReport {
         let Self {
             timeout_s,
             caused_last_reset,
+            feeds_refused,
         } = *self;
         json.object(|json| {
             json.key("timeout_s").integer(u64::from(timeout_s));
@@ -250,6 +259,7 @@ impl WatchdogReport {
                 Some(caused) => json.bool(caused),
                 None => json.null(),
             }
+            json.key("feeds_refused").integer(feeds_refused);
         });
     }
 }

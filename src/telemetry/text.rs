@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Write};
 
-use super::report::{AxisReport, Memory, Pace, Report};
+use super::report::{AxisReport, Memory, Pace, Report, WatchdogReport};
 use crate::cycle::histogram::{Histogram, Summary};
 use crate::cycle::timing::Timing;
 use crate::realtime::contract::{Contract, Row, Verdict};
@@ -44,6 +44,12 @@ pub fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
         write_axis(out, axis)?;
     }
     write_memory(out, &report.memory)?;
+    if let Some(watchdog) = &report.watchdog {
+        write_watchdog(out, watchdog)?;
+    }
+    for warning in &report.warnings {
+        writeln!(out, "{:SUBJECT$}{warning}", "warning")?;
+    }
     exit(out)
 }
 
@@ -233,6 +239,20 @@ fn write_axis(out: &mut impl Write, axis: &AxisReport) -> fmt::Result {
         axis.state, axis.tracking_error_max_rad, axis.tracking_error_rms_rad
     );
     write_line(out, "axis", &axis.name, &text)
+}
+
+fn write_watchdog(out: &mut impl Write, watchdog: &WatchdogReport) -> fmt::Result {
+    let last = match watchdog.caused_last_reset {
+        None => "its driver cannot tell what reset the board last",
+        Some(false) => "it did not cause the board's last reset",
+        Some(true) => "IT CAUSED the board's last reset",
+    };
+    let seconds = watchdog.timeout_s;
+    write!(out, "{:SUBJECT$}{seconds} s; {last}", "watchdog")?;
+    if watchdog.feeds_refused > 0 {
+        write!(out, "; refused to be fed {} times", watchdog.feeds_refused)?;
+    }
+    writeln!(out)
 }
 
 /// The figures that were taken, and one line where some were not.

@@ -34,6 +34,7 @@ mod pins;
 mod refused;
 mod servo;
 mod smoke;
+mod stalled;
 mod stops;
 mod work;
 
@@ -210,6 +211,7 @@ fn run() -> Result<bool, Failure> {
         killed::TESTS,
         refused::TESTS,
         granted::TESTS,
+        stalled::TESTS,
         stops::TESTS,
         moves::TESTS,
         others::TESTS,

@@ -116,6 +116,16 @@ fn every_whole_number_has_its_range() {
                 "from 1",
             ),
             (
+                &[edit("overrun", "stall_periods = 15", "stall_periods = §2")],
+                "`stall_periods` is 2",
+                "from 3",
+            ),
+            (
+                &[edit("overrun", "stall_periods = 15", "stall_periods = §21")],
+                "`stall_periods` is 21, longer than outputs may be held",
+                "at most 20: the shortest `max_hold_ms`",
+            ),
+            (
                 &[edit("overrun", "fault = 200", "fault = §50")],
                 "`fault` is 50, not above `quick_stop` = 50",
                 "before the fault",

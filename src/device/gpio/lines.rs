@@ -199,13 +199,19 @@ impl<L: Lines> OutputLines<L> {
 }
 
 impl<L: AsFd> OutputLines<L> {
-    /// Puts the setting of these outputs to their safe values where a signal
-    /// handler finds it. To be cleared before these lines are given back.
+    /// Puts the setting of those outputs that are among `channels` to their safe
+    /// values where a signal handler finds it; `None` when there are none. To be
+    /// cleared before these lines are given back.
     ///
     /// # Errors
-    /// `EBUSY` when there is no room: [`emergency::CAPACITY`] chips have some.
-    pub fn register_emergency(&self) -> Result<emergency::Slot, Errno> {
-        emergency::register_line_values(self.lines.as_fd(), self.safe.bits, self.safe.mask)
+    /// `EBUSY` when there is no room, see [`emergency::CAPACITY`].
+    pub fn register_emergency(&self, channels: u32) -> Result<Option<emergency::Slot>, Errno> {
+        let mask = self.map.lines_of(channels) & self.safe.mask;
+        if mask == 0 {
+            return Ok(None);
+        }
+        let bits = self.safe.bits & mask;
+        emergency::register_line_values(self.lines.as_fd(), bits, mask).map(Some)
     }
 }
 

@@ -29,7 +29,7 @@ pub use frame::{MAX_OPERATIONS, MAX_TRANSFERS};
 use crate::sys::{self, Errno};
 use embedded_hal::spi::{ErrorType, Operation, SpiDevice};
 use frame::Frame;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// The one call the loop makes on an SPI device.
 pub trait Message {
@@ -57,6 +57,12 @@ impl From<OwnedFd> for Kernel {
     /// configured, is not looked at: [`Spidev::open`] does that.
     fn from(device: OwnedFd) -> Self {
         Self(device)
+    }
+}
+
+impl AsFd for Kernel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

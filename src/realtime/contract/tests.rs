@@ -24,6 +24,7 @@ fn good() -> Facts {
         timer_resolution_ns: Ok(1),
         throttling: Some(Throttling::Off),
         runaway: Ok(RunawayLimit::for_period(config().period)),
+        guard: Some(Ok(Policy::Fifo { priority: 81 })),
         rehearsal: Some(Rehearsal {
             cycles: 90,
             sealed: true,
@@ -71,6 +72,10 @@ fn each_row_breaks_by_itself_and_says_how_to_fix_it() {
             f.policy = Ok(Policy::Fifo { priority: 79 })
         }),
         ("scheduler", |f| f.policy = Err(ScheduleError::NotPermitted)),
+        ("stall guard", |f| f.guard = Some(Err(Errno(libc::EPERM)))),
+        ("stall guard", |f| {
+            f.guard = Some(Ok(Policy::Fifo { priority: 80 }));
+        }),
         ("cpu", |f| f.cpu = Ok(Some(2))),
         ("cpu", |f| f.cpu = Ok(None)),
         ("cpu", |f| f.isolated_cpu = None),

@@ -28,6 +28,7 @@ fn report() -> Report {
         pace: Pace::Free,
         contract: Box::default(),
         watchdog: None,
+        warnings: Vec::new(),
         cycles: Cycles {
             run: 3,
             skipped: 2,
@@ -176,12 +177,20 @@ fn figures_that_were_taken_are_all_shown() {
         stack_high_water_bytes: Some(14_072),
     };
     report.cycles.records_dropped = 5;
+    report.watchdog = Some(WatchdogReport {
+        timeout_s: 2,
+        caused_last_reset: Some(true),
+        feeds_refused: 3,
+    });
+    report.warnings = vec!["something beside the loop".to_owned()];
     let text = text_of(&report);
     for line in [
         "memory            1900 kB locked (VmLck), 1896 kB resident (VmRSS)",
         "page faults       3 minor, 4 major, on the real-time thread",
         "allocations       not counted: this binary has no sealed allocator",
         "stack             14072 of 65536 bytes at its high-water mark",
+        "watchdog          2 s; IT CAUSED the board's last reset; refused to be fed 3 times",
+        "warning           something beside the loop",
         "records           5 were dropped, the reporter did not keep up",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in {text}");
