@@ -263,6 +263,7 @@ fn run<P, D, R, C>(
         buffers: None,
         deadline_met: &mut |_: &Tick| {},
         gate: &Gate::new(),
+        judged: &|_| {},
         watch: None,
     };
     let outcome = match how {

@@ -9,6 +9,7 @@ mod feeder;
 mod linux;
 mod outcome;
 mod ports;
+mod recorder;
 mod run;
 mod simulated;
 

@@ -1,6 +1,7 @@
 //! What came of a run, as the report tells it: how the process is to end, and
 //! why.
 
+use super::recorder::Recording;
 use super::run::Description;
 use crate::config::Config;
 use crate::cycle::image::{InputError, Lost, OutputError};
@@ -20,6 +21,7 @@ pub(super) struct Finished<S> {
     pub(super) records_dropped: u64,
     pub(super) stopped_by: Option<signals::StopSignal>,
     pub(super) watchdog: Option<WatchdogReport>,
+    pub(super) recording: Option<Recording>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -47,6 +49,7 @@ pub(super) fn report<D: Decide>(
         records_dropped,
         stopped_by,
         watchdog,
+        recording,
         warnings,
     } = finished;
     let fault = D::fault(law, &state).map(|code| {
@@ -75,6 +78,7 @@ pub(super) fn report<D: Decide>(
         contract: outcome.contract,
         axes: description.axes,
         watchdog,
+        black_box: recording.and_then(|recording| recording.end(&exit)),
         warnings,
         exit,
         timing: Box::new(timing.clone()),

@@ -3,7 +3,10 @@
 use super::ports::Trace;
 
 /// One cycle, as it happened. Fixed size, no pointers.
+///
+/// Its layout in memory is that of the files it is kept in (docs/blackbox.md).
 #[derive(Copy, Clone, Debug, Default, PartialEq)]
+#[repr(C)]
 pub struct CycleRecord {
     /// Number of the slot since the start of the run.
     pub slot: u64,

@@ -88,6 +88,16 @@ impl From<&watchdog::Facts> for WatchdogReport {
     }
 }
 
+/// What was kept of faults, where the board file has `[black_box]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlackBoxReport {
+    /// Black boxes that were saved: first that of the run before, if it did not
+    /// end in order.
+    pub saved: Vec<String>,
+    /// What could not be kept, and why.
+    pub failed: Vec<String>,
+}
+
 /// How the process ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
@@ -122,6 +132,8 @@ pub struct Report {
     pub axes: Vec<AxisReport>,
     /// The watchdog, where one was fed.
     pub watchdog: Option<WatchdogReport>,
+    /// The black boxes, where some are to be kept.
+    pub black_box: Option<BlackBoxReport>,
     /// What did not work beside the loop, a line each.
     pub warnings: Vec<String>,
     /// How the process ends.
@@ -147,6 +159,7 @@ impl Report {
             memory,
             axes,
             watchdog,
+            black_box,
             warnings,
             exit,
             timing: _,
@@ -171,8 +184,11 @@ impl Report {
                 Some(watchdog) => watchdog.json(json),
                 None => json.null(),
             }
+            if let Some(black_box) = black_box {
+                black_box.json(json.key("black_box"));
+            }
             json.key("warnings")
-                .array(warnings, |json, warning| json.string(warning));
+                .array(warnings, |json, line| json.string(line));
             exit.json(json.key("exit"));
         });
         json.finish()
@@ -260,6 +276,18 @@ impl WatchdogReport {
                 None => json.null(),
             }
             json.key("feeds_refused").integer(feeds_refused);
+        });
+    }
+}
+
+impl BlackBoxReport {
+    fn json(&self, json: &mut Json) {
+        let Self { saved, failed } = self;
+        json.object(|json| {
+            json.key("saved")
+                .array(saved, |json, name| json.string(name));
+            json.key("failed")
+                .array(failed, |json, line| json.string(line));
         });
     }
 }

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use super::journal::Journal;
 use super::ring::Reader;
 use crate::cycle::record::CycleRecord;
 use crate::time::Duration;
@@ -56,21 +57,29 @@ impl Seen {
 /// records that were dropped.
 ///
 /// `live` redraws the line on standard error; `watched` is the name of the first
-/// trace value, if the control law has one.
+/// trace value, if the control law has one. What `journal` keeps outlives the
+/// process; `faulted` is called when the control law becomes faulted.
 pub fn run(
     mut ring: Reader<'_>,
     done: &AtomicBool,
     live: bool,
     period: Duration,
     watched: Option<&str>,
+    mut journal: Journal<'_>,
+    faulted: impl Fn(u16),
 ) -> u64 {
     let mut seen = Seen::default();
     let mut turn = 0;
     loop {
         let last = done.load(Ordering::Acquire);
         while let Some(record) = ring.take() {
+            if record.fault != 0 && record.fault != seen.last.fault {
+                faulted(record.fault);
+            }
             seen.add(&record);
+            journal.add(&record);
         }
+        journal.turn(ring.dropped());
         if live && seen.cycles > 0 && (last || turn % REDRAW == 0) {
             let end = if last { "\n" } else { "" };
             // A terminal that has gone away must not end the run.

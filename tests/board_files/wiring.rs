@@ -9,7 +9,7 @@ fn one_line_cannot_be_two_channels() {
         &[
             (
                 &[edit("output.brake", "line = 9", "line = §8")],
-                "line 8 of [gpio.main] is used already, by [output.enable] in line 71",
+                "line 8 of [gpio.main] is used already, by [output.enable] in line 72",
                 "only once",
             ),
             (
