@@ -96,7 +96,8 @@ impl fmt::Display for RunError {
 impl std::error::Error for RunError {}
 
 /// The buffers of a run: static, so that they are where they are from the start.
-static WORKSPACE: Mutex<Timing> = Mutex::new(Timing::new());
+// Cleared by each run.
+static WORKSPACE: Mutex<Timing> = Mutex::new(Timing::unready());
 
 /// Stack of the reporter and of an edge reader, bytes.
 const HELPER_STACK: usize = 64 * 1024;

@@ -20,7 +20,7 @@ use crate::sys::{Errno, emergency};
 use crate::time::{Duration, Instant};
 
 use super::allocator::{self, RealtimeThread, SEAL_OF_BUILD};
-use super::clock::Monotonic;
+use super::clock::{Monotonic, first_release};
 use super::contract::Contract;
 use super::facts::{Facts, Rehearsal};
 use super::faults;
@@ -328,7 +328,7 @@ where
     let before = faults::own()?;
     let allowed = contract.kept() || request.requirement == Requirement::BestEffort;
     let ran = allowed.then(|| {
-        let epoch = first_release(&clock, config.period);
+        let epoch = first_release(clock.now(), config.period);
         parts.reborrow().run(request, epoch, &mut clock)
     });
     let during = faults::own()?.since(before);
@@ -376,7 +376,7 @@ where
             drive: Drive::Safe,
             plant: request.plant,
         };
-        let epoch = first_release(clock, config.period);
+        let epoch = first_release(clock.now(), config.period);
         let _watched = Watched::begin(parts.watch, epoch);
         run::run(
             parts.beat,
@@ -438,13 +438,6 @@ pub fn examine(config: &LoopConfig) -> Result<Box<Contract>, StartError> {
     taken.map_err(StartError::Stack)?;
     contract.judge(config, &facts);
     Ok(contract)
-}
-
-/// The first whole multiple of the period that is at least one period away, so
-/// that every run of a machine has the same phase.
-fn first_release(clock: &Monotonic, period: Duration) -> Instant {
-    let periods = clock.now().as_nanos() / period.as_nanos() + 2;
-    Instant::from_nanos(periods * period.as_nanos())
 }
 
 /// Allocations on any thread since the seal.

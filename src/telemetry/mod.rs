@@ -10,6 +10,7 @@ mod atomic;
 pub mod blackbox;
 pub mod flight;
 pub mod journal;
+mod json;
 pub mod report;
 pub mod reporter;
 pub mod ring;
