@@ -23,6 +23,7 @@ use crate::realtime::memory::Range;
 use crate::realtime::runner::{self, Parts, Request, StartError};
 use crate::realtime::signals;
 use crate::sim::{VirtualClock, WiringError};
+use crate::telemetry::notify::{Judged, Notify, NotifyError};
 use crate::telemetry::report::{AxisReport, Pace, Report, WatchdogReport};
 use crate::telemetry::reporter;
 use crate::telemetry::ring::{Discard, Ring};
@@ -60,6 +61,8 @@ pub enum RunError {
     Start(StartError),
     /// A helper thread could not be started.
     Helper(i32),
+    /// The service manager that started this cannot be told how it goes.
+    Notify(NotifyError),
     /// There is a run in this process already.
     Busy,
 }
@@ -78,6 +81,7 @@ impl fmt::Display for RunError {
                 "a helper thread could not be started ({}); raise the limits on processes and memory",
                 std::io::Error::from_raw_os_error(*errno)
             ),
+            Self::Notify(error) => write!(f, "{error}"),
             Self::Busy => f.write_str("there is a run in this process already; end it first"),
         }
     }
@@ -233,6 +237,8 @@ where
     let ring = Range::of(&workspace.ring);
     let (mut writer, reader) = workspace.ring.split();
     let (done, gate, watch) = (AtomicBool::new(false), Gate::new(), Watch::new());
+    let notify = Notify::from_environment().map_err(RunError::Notify)?;
+    let judged = Judged::new();
     let request = request(config, options);
     let mut feeder = helpers
         .watchdog
@@ -243,9 +249,9 @@ where
         let _end = EndHelpers(&done, &gate, &watch);
         let (period, live) = (config.run.period, options.live);
         let watched = D::TRACE.first().copied();
-        let (done, gate, watch) = (&done, &gate, &watch);
+        let (done, gate, watch, judged) = (&done, &gate, &watch, &judged);
         let reporter = helper::spawn(scope, "reporter", HELPER_STACK, gate, move || {
-            reporter::run(reader, done, live, period, watched)
+            reporter::run(reader, done, live, period, watched, notify, judged)
         })
         .map_err(refused)?;
         for mut edges in helpers.edge_readers {
@@ -276,6 +282,7 @@ where
             },
             gate,
             watch: limit.map(|_| watch),
+            judged: &|contract| judged.set(contract),
         };
         let outcome = runner::run(&request, parts).map_err(RunError::Start)?;
         done.store(true, Ordering::Release);
@@ -337,6 +344,7 @@ where
         buffers: None,
         deadline_met: &mut |_: &Tick| {},
         gate: &Gate::new(),
+        judged: &|_| {},
         watch: None,
     };
     let outcome = runner::run_virtual(&request, parts, &mut clock).map_err(RunError::Start)?;

@@ -131,6 +131,9 @@ pub struct Parts<'p, 'l, P, D: Decide, R, F> {
     pub gate: &'p Gate,
     /// Where the stall guard looks; `None` without one.
     pub watch: Option<&'p Watch>,
+    /// Told of the contract, on the real-time thread, before anything is
+    /// energised by it. It must not allocate.
+    pub judged: &'p (dyn Fn(&Contract) + Sync),
 }
 
 /// Makes the process ready, before its first helper thread is started: signal
@@ -277,6 +280,7 @@ impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
             buffers: self.buffers,
             deadline_met: &mut *self.deadline_met,
             gate: self.gate,
+            judged: self.judged,
             watch: self.watch,
         }
     }
@@ -318,6 +322,7 @@ where
     facts.vm_lck_kb = status.vm_lck_kb;
     facts.vm_rss_kb = status.vm_rss_kb;
     contract.judge(config, facts);
+    (parts.judged)(contract);
 
     parts.timing.clear();
     let before = faults::own()?;

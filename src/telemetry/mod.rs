@@ -2,8 +2,9 @@
 //!
 //! The one way out of the loop is the [`ring`]; the [`reporter`] thread empties
 //! it. The [`report`] is what a run leaves behind, for programs as JSON, for
-//! people as [`text`].
+//! people as [`text`]. The service manager is told by [`notify`].
 
+pub mod notify;
 pub mod report;
 pub mod reporter;
 pub mod ring;

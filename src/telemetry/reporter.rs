@@ -8,8 +8,10 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use super::notify::{Judged, Notify};
 use super::ring::Reader;
 use crate::cycle::record::CycleRecord;
+use crate::realtime::signals;
 use crate::time::Duration;
 
 /// How often the ring is emptied.
@@ -56,13 +58,16 @@ impl Seen {
 /// records that were dropped.
 ///
 /// `live` redraws the line on standard error; `watched` is the name of the first
-/// trace value, if the control law has one.
+/// trace value, if the control law has one. A service manager is told through
+/// `notify` how it goes.
 pub fn run(
     mut ring: Reader<'_>,
     done: &AtomicBool,
     live: bool,
     period: Duration,
     watched: Option<&str>,
+    mut notify: Option<Notify>,
+    judged: &Judged,
 ) -> u64 {
     let mut seen = Seen::default();
     let mut turn = 0;
@@ -70,6 +75,17 @@ pub fn run(
         let last = done.load(Ordering::Acquire);
         while let Some(record) = ring.take() {
             seen.add(&record);
+            if let Some(notify) = &mut notify {
+                notify.add(&record);
+            }
+        }
+        if let Some(notify) = &mut notify {
+            if last {
+                notify.end(judged);
+            } else {
+                let stopping = signals::stop_requested().is_some();
+                notify.turn(std::time::Instant::now(), judged, stopping);
+            }
         }
         if live && seen.cycles > 0 && (last || turn % REDRAW == 0) {
             let end = if last { "\n" } else { "" };
