@@ -41,7 +41,8 @@
 //!    realtime    this process made real-time: memory, stack, allocator,
 //!                scheduler, clock, contract, runner
 //!    device      kernel devices: SPI as embedded-hal, GPIO, watchdog
-//!    telemetry   ring, reporter thread, flight file, black box, report
+//!    telemetry   ring, reporter thread, flight file, black box, report,
+//!                service notification
 //!    config      board.toml -> Config; every error says file, line and fix
 //!    board       composes a Config into ports: simulated or Linux
 //!    command     run, check, doctor

@@ -263,8 +263,8 @@ fn run<P, D, R, C>(
         buffers: None,
         deadline_met: &mut |_: &Tick| {},
         gate: &Gate::new(),
-        judged: &|_| {},
         watch: None,
+        judged: &|_| {},
     };
     let outcome = match how {
         How::Measured => measured_loop(&request, parts, clock),

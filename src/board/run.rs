@@ -26,8 +26,9 @@ use crate::sim::{VirtualClock, WiringError};
 use crate::sys::Errno;
 use crate::telemetry::flight::FlightError;
 use crate::telemetry::journal::Journal;
+use crate::telemetry::notify::{Judged, Notify, NotifyError};
 use crate::telemetry::report::{AxisReport, Pace, Report, WatchdogReport};
-use crate::telemetry::reporter;
+use crate::telemetry::reporter::{self, Listeners};
 use crate::telemetry::ring::{self, Discard};
 
 /// How to run.
@@ -63,6 +64,8 @@ pub enum RunError {
     Start(StartError),
     /// A helper thread could not be started.
     Helper(i32),
+    /// The service manager that started this cannot be told how it goes.
+    Notify(NotifyError),
     /// There is a run in this process already.
     Busy,
     /// The board file's folder for the flight file cannot be used.
@@ -88,6 +91,7 @@ impl fmt::Display for RunError {
             Self::Folder(error) => write!(f, "{error}"),
             Self::Flight(FlightError::Busy) => write!(f, "{}", FlightError::Busy),
             Self::Flight(error) => write!(f, "the flight file {error}"),
+            Self::Notify(error) => write!(f, "{error}"),
             Self::Busy => f.write_str("there is a run in this process already; end it first"),
         }
     }
@@ -254,6 +258,8 @@ where
     let (mut writer, reader) = ring::claim(flight.ring()).ok_or(RunError::Busy)?;
     let edges_failed = AtomicI32::new(0);
     let (done, gate, watch) = (AtomicBool::new(false), Gate::new(), Watch::new());
+    let notify = Notify::from_environment().map_err(RunError::Notify)?;
+    let judged = Judged::new();
     let request = request(config, options);
     let mut feeder = helpers
         .watchdog
@@ -265,11 +271,17 @@ where
         let (period, live) = (config.run.period, options.live);
         let watched = D::TRACE.first().copied();
         let (done, gate, watch, saver) = (&done, &gate, &watch, &saver);
-        let edges_failed = &edges_failed;
+        let (edges_failed, judged) = (&edges_failed, &judged);
         let reporter = helper::spawn(scope, "reporter", HELPER_STACK, gate, move || {
-            let journal = Journal::new(flight);
-            let faulted = |code| saver.faulted(code);
-            reporter::run(reader, done, live, period, watched, journal, faulted)
+            let listeners = Listeners {
+                live,
+                watched,
+                journal: Journal::new(flight),
+                faulted: |code| saver.faulted(code),
+                notify,
+                judged,
+            };
+            reporter::run(reader, done, period, listeners)
         })
         .map_err(refused)?;
         if let Some(store) = &mut store {
@@ -307,8 +319,11 @@ where
                 }
             },
             gate,
-            judged: &|contract| flight.judged(contract),
             watch: limit.map(|_| watch),
+            judged: &|contract| {
+                judged.set(contract);
+                flight.judged(contract);
+            },
         };
         let outcome = runner::run(&request, parts).map_err(RunError::Start)?;
         done.store(true, Ordering::Release);

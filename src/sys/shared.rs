@@ -98,7 +98,7 @@ impl SharedMapping {
     pub fn view<T: Shareable>(&self, offset: usize) -> &T {
         let end = offset.checked_add(size_of::<T>());
         assert!(
-            end.is_some_and(|end| end <= self.range.length) && offset % 8 == 0,
+            end.is_some_and(|end| end <= self.range.length) && offset.is_multiple_of(8),
             "a view beyond its mapping"
         );
         let place = core::ptr::with_exposed_provenance::<T>(self.range.address + offset);

@@ -405,7 +405,7 @@ pub(super) fn errno(error: &std::io::Error) -> Errno {
 const _: () = {
     assert!(layout::STATUS + 8 + STATUS_WORDS * 8 <= layout::FACTS);
     assert!(layout::MAPPED == layout::RING_CONTROL + size_of::<Memory>());
-    assert!(layout::MAPPED % 4096 == 0);
+    assert!(layout::MAPPED.is_multiple_of(4096));
     assert!(
         cfg!(target_endian = "little"),
         "the layout is little-endian"
