@@ -41,10 +41,12 @@
 //!    realtime    this process made real-time: memory, stack, allocator,
 //!                scheduler, clock, contract, runner
 //!    device      kernel devices: SPI as embedded-hal, GPIO, watchdog
-//!    telemetry   ring, reporter thread, report
+//!    telemetry   ring, reporter thread, flight file, black box, report,
+//!                service notification
 //!    config      board.toml -> Config; every error says file, line and fix
 //!    board       composes a Config into ports: simulated or Linux
 //!    command     run, check, doctor
+//!    bin/        steadctl, a second binary that is not locked: what looks
 //! ```
 //!
 //! The rules, each of them tested:
@@ -130,6 +132,7 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `linux` | yes | the Linux half and the firmware. Without it the crate is the core alone: `no_std`, without `alloc`, with `embedded-hal`, `heapless` and `libm` as its dependencies |
+//! | `tools` | yes | `steadctl`; no dependency of its own |
 #![cfg_attr(not(any(test, feature = "linux")), no_std)]
 #![cfg_attr(
     not(feature = "linux"),

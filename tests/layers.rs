@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms of the house, from the ground up: each may use those before it.
-const ROOMS: [&str; 14] = [
+const ROOMS: [&str; 15] = [
     "time",
     "control",
     "cycle",
@@ -20,6 +20,7 @@ const ROOMS: [&str; 14] = [
     "board",
     "command",
     "main",
+    "bin",
 ];
 
 /// Rooms of the core, which know nothing of Linux.

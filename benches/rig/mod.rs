@@ -264,6 +264,7 @@ fn run<P, D, R, C>(
         deadline_met: &mut |_: &Tick| {},
         gate: &Gate::new(),
         watch: None,
+        judged: &|_| {},
     };
     let outcome = match how {
         How::Measured => measured_loop(&request, parts, clock),

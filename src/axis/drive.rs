@@ -110,9 +110,13 @@ impl Axis {
         {
             self.trip(state, fault);
         }
+        let digital = inputs.digital.as_ref().ok();
+        if self.limits.look_at_both(&mut state.limits, digital) {
+            self.trip(state, Fault::BothLimitSwitches);
+        }
         self.sequence(state, request, reading, elapsed);
         if state.power != Power::Off {
-            self.control(state, reading, inputs.digital.as_ref().ok(), elapsed);
+            self.control(state, reading, digital, elapsed);
         }
         if state.power != Power::Off {
             outputs.analogs[usize::from(self.command_channel)] =
@@ -334,14 +338,14 @@ impl Axis {
     }
 
     /// Whether the cause of a fault is still there, as far as the axis itself
-    /// can see: bad feedback or too much speed. Limits at an end of the range
-    /// are not: they are left by moving away.
+    /// can see: bad feedback, too much speed, or switches that contradict each
+    /// other. One limit at an end of the range is not: it is left by moving away.
     pub fn cause_persists(&self, state: &AxisState) -> bool {
         // Whatever the fault was, power may not come back to an axis that does
         // not know where it is.
         let runaway = state.fault == Some(Fault::Overspeed)
             && self.limits.is_overspeed(state.feedback.velocity_rad_s());
-        runaway || !state.feedback.is_healthy()
+        runaway || !state.feedback.is_healthy() || state.limits.both_hit()
     }
 
     /// Whether [`Axis::reset`] would leave the axis without fault and power.

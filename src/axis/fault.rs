@@ -45,6 +45,8 @@ pub enum Fault {
     FeedbackFrozen = 17,
     /// The control law computed a command that is no number.
     NonFiniteCommand = 18,
+    /// Both limit switches were hit at once.
+    BothLimitSwitches = 19,
 }
 
 /// A fault in words.
@@ -60,7 +62,7 @@ pub struct Words {
 
 impl Fault {
     /// Every fault, in the order of [`Fault::number`].
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::EmergencyStop,
         Self::DigitalInputs,
         Self::FollowingError,
@@ -79,6 +81,7 @@ impl Fault {
         Self::FeedbackJump,
         Self::FeedbackFrozen,
         Self::NonFiniteCommand,
+        Self::BothLimitSwitches,
     ];
 
     /// The small number that stands for the fault in records, from 1.
@@ -115,7 +118,7 @@ impl Fault {
             // Serial interface 1 of it.
             Self::FeedbackParity | Self::FeedbackFraming => 0x7510,
             // Sensor.
-            Self::FeedbackInvalid | Self::FeedbackNotReady => 0x7300,
+            Self::FeedbackInvalid | Self::FeedbackNotReady | Self::BothLimitSwitches => 0x7300,
             // Incremental sensor 1.
             Self::FieldWeak | Self::FieldStrong => 0x7305,
             // Position sensor.
@@ -134,7 +137,8 @@ impl Fault {
             | Self::NegativeLimitSwitch
             | Self::PositiveLimitSwitch
             | Self::NegativePositionLimit
-            | Self::PositivePositionLimit => true,
+            | Self::PositivePositionLimit
+            | Self::BothLimitSwitches => true,
             Self::EmergencyStop
             | Self::DigitalInputs
             | Self::Overspeed
@@ -149,6 +153,11 @@ impl Fault {
             | Self::FeedbackFrozen
             | Self::NonFiniteCommand => false,
         }
+    }
+
+    /// Whether it is the encoder that gave it away.
+    pub const fn is_of_encoder(self) -> bool {
+        self as u16 >= Self::FeedbackBus as u16 && self as u16 <= Self::FeedbackFrozen as u16
     }
 
     /// The fault in words.
@@ -243,6 +252,11 @@ impl Fault {
                 "command is not a number",
                 "the control law was fed with, or computed, a value out of all bounds",
                 "report it with the record of the cycle",
+            ),
+            Self::BothLimitSwitches => (
+                "both limit switches at once",
+                "no axis is at both ends: a wire, a plug or the supply of the switches is broken",
+                "check the wiring of both switches, and whether they are break contacts",
             ),
         };
         Words {

@@ -4,7 +4,10 @@
 //! A limit at an end of the range is a fault only for motion towards that end.
 //! So an axis that stands on a switch can be reset, held and moved away, and
 //! cannot be pushed further. A limit switch closed in rest makes a broken wire
-//! read as a hit. A target may lie at the very end of the range, so the measured
+//! read as a hit; which of the two it is nobody can tell from one switch. Both at
+//! once are no position of any axis: that is a broken wire or supply for certain,
+//! a fault of its own from the first cycle on, and no power is given with it. A
+//! target may lie at the very end of the range, so the measured
 //! position may be beyond it by the window of the following error.
 //!
 //! The following error is CiA 402's: faulted when it is outside of the window
@@ -67,15 +70,25 @@ pub struct Limits {
     timeout_cycles: u32,
 }
 
-/// How long the following error has been outside of its window.
+/// How long the following error has been outside of its window, and whether the
+/// switches can be believed.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct LimitsState {
     cycles_outside: u32,
+    both_hit: bool,
 }
 
 impl LimitsState {
     /// On the setpoint.
-    pub const NONE: Self = Self { cycles_outside: 0 };
+    pub const NONE: Self = Self {
+        cycles_outside: 0,
+        both_hit: false,
+    };
+
+    /// Whether both switches were hit when they were last looked at.
+    pub const fn both_hit(&self) -> bool {
+        self.both_hit
+    }
 }
 
 /// Periods that cover `span`, rounded up, at most `u32::MAX`.
@@ -146,6 +159,20 @@ impl Limits {
     /// Whether one of the limits needs the digital inputs.
     pub const fn needs_digital(&self) -> bool {
         self.config.negative_switch.is_some() || self.config.positive_switch.is_some()
+    }
+
+    /// Looks at the switches together, with power and without: whether both are
+    /// hit. Nothing to look at for an axis that has not two of them.
+    #[inline]
+    pub fn look_at_both(&self, state: &mut LimitsState, digital: Option<&DigitalInputs>) -> bool {
+        if let (Some(negative), Some(positive), Some(digital)) = (
+            self.config.negative_switch,
+            self.config.positive_switch,
+            digital,
+        ) {
+            state.both_hit = negative.is_hit(digital) && positive.is_hit(digital);
+        }
+        state.both_hit
     }
 
     /// Whether the axis is faster than it may be.

@@ -6,7 +6,8 @@
 //!   cannot be read count as pressed. Releasing it starts nothing.
 //! - Arming again takes a rising edge of the reset input, with every cause
 //!   gone; the edge resets the faults and arms. An edge that comes too early is
-//!   lost, so a button that is held down or stuck arms nothing.
+//!   lost, so a button that is held down or stuck arms nothing; so does a pulse
+//!   that is over when the line is read.
 //! - A fault of one axis stops the others on their quick stop ramps.
 //! - [`Directive::QuickStop`] brings every axis to rest and disarms.
 //!
@@ -105,6 +106,9 @@ pub struct ServoState {
     armed: bool,
     /// Whether the start of the program has yet to arm the axes.
     arms_at_start: bool,
+    /// Whether the last cycle took power from every axis: an edge seen right
+    /// after it may have come before.
+    was_emergency: bool,
     /// The first axis with a fault after the last cycle. Kept, because it is
     /// asked for three times a cycle and axes change only there.
     fault: Option<(u8, Fault)>,
@@ -212,6 +216,7 @@ impl Servo {
             axes: self.axes.iter().map(Axis::initial).collect(),
             armed: false,
             arms_at_start: self.arm == Arm::AtStart,
+            was_emergency: false,
             fault: None,
         }
     }
@@ -252,10 +257,12 @@ impl Servo {
             state.armed = true;
         }
         let pressed = match (self.reset, digital) {
-            (Some(channel), Some(digital)) => digital.became_active(channel),
+            // Still active, too: a latched pulse shorter than a period is no
+            // thumb on a button, and after lost edges the latch reports both.
+            (Some(channel), Some(digital)) => digital.levels & digital.rose & 1 << channel != 0,
             (None, _) | (_, None) => false,
         };
-        if pressed && !state.armed && directive == Directive::Run {
+        if pressed && !state.armed && !state.was_emergency && directive == Directive::Run {
             let mut pairs = self.axes.iter().zip(&state.axes);
             if pairs.all(|(axis, state)| axis.can_reset(state)) {
                 for (axis, state) in self.axes.iter().zip(&mut state.axes) {
@@ -290,6 +297,7 @@ impl Decide for Servo {
             Some(_) => state.disarm(),
             None => config.update_arming(state, inputs.digital.as_ref().ok(), tick.directive),
         }
+        state.was_emergency = emergency.is_some();
         let request = match emergency {
             Some(fault) => Request::Trip(fault),
             None if state.armed => Request::Operate,

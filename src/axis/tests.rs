@@ -5,4 +5,5 @@ mod plant;
 mod configuration;
 mod faults;
 mod operation;
+mod reset;
 mod stops;

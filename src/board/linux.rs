@@ -12,6 +12,7 @@ use crate::config::{
     AnalogOutput, Bias, Config, ConfigError, Io, Line, Pin, Place, SpiDevice as SpiEntry,
 };
 use crate::cycle::image::{DigitalInputs, InputError, OutputError};
+use crate::cycle::ports::{Clock, Tick};
 use crate::device::gpio::{
     self, EdgeReader, GpioError, InputLine, InputLines, KernelChip, KernelChips, KernelEvents,
     KernelLines, LineId, OutputLine, OutputLines, Wanted,
@@ -19,6 +20,7 @@ use crate::device::gpio::{
 use crate::device::spi::{SpiConfig, Spidev, irq};
 use crate::device::watchdog::Watchdog;
 use crate::driver::{as5047p, mcp3208, mcp4922};
+use crate::realtime::clock::Monotonic;
 use crate::sys::{Errno, emergency};
 use crate::time::Instant;
 
@@ -379,6 +381,10 @@ impl Devices for Linux {
 
     #[inline]
     fn advance(&mut self, _: Instant) {}
+
+    fn now(_: &Tick) -> Instant {
+        Monotonic.now()
+    }
 
     #[inline]
     fn spi(&mut self, index: usize) -> &mut Spidev {

@@ -9,6 +9,7 @@ mod feeder;
 mod linux;
 mod outcome;
 mod ports;
+mod recorder;
 mod run;
 mod simulated;
 
@@ -43,8 +44,12 @@ pub fn describe_servo(servo: &Servo, state: &ServoState) -> Description {
             .names
             .get(usize::from(number))
             .map_or("", String::as_str);
+        let device = match servo.encoders.get(usize::from(number)) {
+            Some(encoder) if fault.is_of_encoder() => format!(", {encoder}"),
+            _ => String::new(),
+        };
         format!(
-            "axis {name}: {} (0x{:04X}); {}",
+            "axis {name}: {} (0x{:04X}){device}; {}",
             words.name,
             fault.code(),
             words.remedy

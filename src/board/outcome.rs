@@ -1,9 +1,10 @@
 //! What came of a run, as the report tells it: how the process is to end, and
 //! why.
 
+use super::recorder::Recording;
 use super::run::Description;
 use crate::config::Config;
-use crate::cycle::image::OutputError;
+use crate::cycle::image::{InputError, Lost, OutputError};
 use crate::cycle::ports::Decide;
 use crate::cycle::run::{End, Summary};
 use crate::cycle::timing::Timing;
@@ -20,6 +21,7 @@ pub(super) struct Finished<S> {
     pub(super) records_dropped: u64,
     pub(super) stopped_by: Option<signals::StopSignal>,
     pub(super) watchdog: Option<WatchdogReport>,
+    pub(super) recording: Option<Recording>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -47,6 +49,7 @@ pub(super) fn report<D: Decide>(
         records_dropped,
         stopped_by,
         watchdog,
+        recording,
         warnings,
     } = finished;
     let fault = D::fault(law, &state).map(|code| {
@@ -75,6 +78,7 @@ pub(super) fn report<D: Decide>(
         contract: outcome.contract,
         axes: description.axes,
         watchdog,
+        black_box: recording.and_then(|recording| recording.end(&exit)),
         warnings,
         exit,
         timing: Box::new(timing.clone()),
@@ -131,9 +135,15 @@ pub(super) fn record_cause(
     law: Option<u16>,
     stopped_by: Option<signals::StopSignal>,
 ) {
+    let lost = |lost: Lost| match lost {
+        Lost::AnalogInput(channel, _) => 0x100 | u32::from(channel),
+        Lost::AnalogOutput(channel) => 0x200 | u32::from(channel),
+        Lost::Monitored(channel) => 0x300 | u32::from(channel),
+    };
     let channel = |error: OutputError| match error {
         OutputError::Digital => 0,
         OutputError::Analog(channel) => u32::from(channel) + 1,
+        OutputError::Lost(device) => lost(device),
     };
     let (kind, detail) = match (&outcome.ran, law) {
         (None, _) => (Kind::Refused, 0),
@@ -146,6 +156,7 @@ pub(super) fn record_cause(
         (Some(ran), law) => match (ran.end, law) {
             (End::Overrun, _) => (Kind::Overrun, ran.bucket_fullest),
             (End::OutputFailed(error), _) => (Kind::OutputFailed, channel(error)),
+            (End::DeviceLost(device), _) => (Kind::DeviceLost, lost(device)),
             (End::Allocated, _) => (Kind::Allocated, 0),
             (_, Some(number)) => (Kind::LawFault, u32::from(number)),
             (End::NotAtRest, None) => (Kind::NotAtRest, 0),
@@ -162,7 +173,10 @@ pub(super) fn record_cause(
 /// What of the run itself was a fault.
 fn fault_of(ran: &Summary, config: &Config) -> Option<String> {
     if let Err(error) = ran.safe {
-        return Some(format!("the outputs could not be made safe: {error:?}"));
+        let output = written(error, config);
+        return Some(format!(
+            "the outputs could not be made safe: {output} could not be written"
+        ));
     }
     match ran.end {
         End::Finished | End::Stopped => None,
@@ -171,8 +185,58 @@ fn fault_of(ran: &Summary, config: &Config) -> Option<String> {
             config.run.stop_time
         )),
         End::Overrun => Some("too many missed deadlines (overrun ladder)".to_owned()),
-        End::OutputFailed(error) => Some(format!("outputs could not be written: {error:?}")),
+        End::OutputFailed(error) => Some(format!(
+            "{} could not be written in {} cycles in a row",
+            written(error, config),
+            config.run.output_failures
+        )),
+        End::DeviceLost(lost) => Some(lost_device(lost, config)),
         End::Allocated => Some("memory was allocated on the real-time thread".to_owned()),
+    }
+}
+
+/// What could not be written, by its names in the board file.
+fn written(error: OutputError, config: &Config) -> String {
+    match error {
+        OutputError::Digital => "a digital output".to_owned(),
+        OutputError::Analog(channel)
+        | OutputError::Lost(Lost::AnalogOutput(channel) | Lost::Monitored(channel)) => {
+            output_name(channel, config)
+        }
+        OutputError::Lost(Lost::AnalogInput(channel, _)) => input_name(channel, config),
+    }
+}
+
+fn output_name(channel: u8, config: &Config) -> String {
+    let output = &config.io.analog_outputs[usize::from(channel)];
+    let device = config.io.device_name(output.spi);
+    format!("[analog_output.{}]{device}", output.name)
+}
+
+fn input_name(channel: u8, config: &Config) -> String {
+    let input = &config.io.analog_inputs[usize::from(channel)];
+    let device = config.io.device_name(input.spi);
+    format!("[analog_input.{}]{device}", input.name)
+}
+
+fn lost_device(lost: Lost, config: &Config) -> String {
+    match lost {
+        Lost::AnalogInput(channel, InputError::OutOfRange) => format!(
+            "{} is outside of its limits in volts; look for a broken wire or a short",
+            input_name(channel, config)
+        ),
+        Lost::AnalogInput(channel, _) => format!(
+            "{} could not be read too often in a row; check cable, chip select and supply",
+            input_name(channel, config)
+        ),
+        Lost::AnalogOutput(channel) => format!(
+            "{} could not be written too often in a row; check the bus",
+            output_name(channel, config)
+        ),
+        Lost::Monitored(channel) => format!(
+            "{} does not give what it is told to; check the converter, its output stage and the wire to its monitor",
+            output_name(channel, config)
+        ),
     }
 }
 

@@ -2,18 +2,28 @@
 //!
 //! One implementation for the simulated board and for the kernel's devices:
 //! they differ in what stands behind [`Devices`], and the drivers do not know.
+//!
+//! What happens when a transfer fails is in [`failing`]: it
+//! is made once more where the cycle has the time, and a device that fails too
+//! often in a row is lost. In a cycle in which nothing fails neither costs an
+//! instruction.
+
+pub(super) mod failing;
+#[cfg(test)]
+mod tests;
 
 use embedded_hal::spi::SpiDevice;
 use heapless::Vec;
 
 use crate::config::{Io, MAX_SHUTDOWN};
 use crate::cycle::image::{
-    DigitalInputs, InputError, Inputs, MAX_ANALOG_INPUTS, MAX_ANALOG_OUTPUTS, MAX_POSITIONS,
+    DigitalInputs, InputError, Inputs, Lost, MAX_ANALOG_INPUTS, MAX_ANALOG_OUTPUTS, MAX_POSITIONS,
     OutputError, Outputs,
 };
 use crate::cycle::ports::{Act, Sense, Tick};
 use crate::driver::{as5047p, mcp3208, mcp4922};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
+use failing::{Budget, Row};
 
 /// What a board's devices must offer the loop.
 pub trait Devices {
@@ -30,6 +40,12 @@ pub trait Devices {
 
     /// Called at the beginning of every cycle, before anything is read.
     fn advance(&mut self, release: Instant);
+
+    /// The time within the cycle of `tick`, asked for when something has failed.
+    /// Where transfers take no time it is when the cycle began.
+    fn now(tick: &Tick) -> Instant {
+        tick.now
+    }
 
     /// SPI device `index`.
     fn spi(&mut self, index: usize) -> Self::Spi<'_>;
@@ -57,12 +73,25 @@ struct AnalogOutput {
     channel: mcp4922::Channel,
     scale: mcp4922::Scale,
     safe_volts: f64,
+    failures: Row,
 }
 
 struct AnalogInput {
     spi: usize,
     input: mcp3208::Input,
     vref_volts: f64,
+    min_volts: f64,
+    max_volts: f64,
+    failures: Row,
+}
+
+/// An analog output that an analog input watches.
+struct Monitor {
+    output: usize,
+    config: crate::config::Monitor,
+    /// What the input must see in this cycle, volts; none before the first write.
+    expected: Option<f64>,
+    deviations: Row,
 }
 
 /// The devices of a board as the ports of the loop.
@@ -72,6 +101,7 @@ pub struct Ports<D> {
     encoders: Vec<Encoder, MAX_POSITIONS>,
     analog_inputs: Vec<AnalogInput, MAX_ANALOG_INPUTS>,
     analog_outputs: Vec<AnalogOutput, MAX_ANALOG_OUTPUTS>,
+    monitors: Vec<Monitor, MAX_ANALOG_OUTPUTS>,
     safe_levels: u32,
     /// What the digital outputs were last told.
     levels: u32,
@@ -79,6 +109,9 @@ pub struct Ports<D> {
     steps: Vec<u32, { MAX_SHUTDOWN as usize }>,
     /// The analog outputs in the order of shutting down.
     analog_shutdown: Vec<usize, MAX_ANALOG_OUTPUTS>,
+    budget: Budget,
+    /// The first device that failed more often in a row than is tolerated.
+    lost: Option<Lost>,
 }
 
 /// Which SPI devices serve the channels of each kind, in channel order.
@@ -122,6 +155,9 @@ impl<D: Devices> Ports<D> {
                 spi,
                 input: mcp3208::Input::single(input.channel).expect("checked to be 0 to 7"),
                 vref_volts: input.vref_volts,
+                min_volts: input.min_volts,
+                max_volts: input.max_volts,
+                failures: Row::tolerating(input.tolerated_failures),
             });
         let analog_outputs =
             io.analog_outputs
@@ -133,26 +169,136 @@ impl<D: Devices> Ports<D> {
                     scale: mcp4922::Scale::new(output.min_volts, output.max_volts)
                         .expect("checked to be a range"),
                     safe_volts: output.safe_volts,
+                    failures: Row::tolerating(output.tolerated_failures),
                 });
+        let monitors = io.analog_outputs.iter().enumerate();
+        let monitors = monitors.filter_map(|(output, config)| {
+            config.monitor.map(|config| Monitor {
+                output,
+                config,
+                expected: None,
+                deviations: Row::tolerating(Some(config.tolerated_cycles)),
+            })
+        });
+        let calls = 2 + encoders.len() + analog_inputs.len() + analog_outputs.len();
         Self {
             devices,
             encoders: encoders.collect(),
             analog_inputs: analog_inputs.collect(),
             analog_outputs: analog_outputs.collect(),
+            monitors: monitors.collect(),
             safe_levels: safe_levels(io),
             levels: safe_levels(io),
             steps: io.shutdown_steps().collect(),
             analog_shutdown: io.analog_shutdown().collect(),
+            budget: Budget::none(calls),
+            lost: None,
         }
     }
 
-    fn write_analog(&mut self, channel: usize, volts: f64) -> Result<(), OutputError> {
+    /// The same, and a transfer that failed is made once more where it still
+    /// fits before the cycle's deadline, `deadline` after its release.
+    #[must_use]
+    pub fn retrying_until(mut self, deadline: Duration) -> Self {
+        self.budget.deadline = deadline;
+        self
+    }
+
+    fn write_analog(&mut self, channel: usize, volts: f64) -> Result<(), mcp4922::Error> {
         let output = &self.analog_outputs[channel];
-        let written = output.scale.code(volts).and_then(|converted| {
-            let mut dac = mcp4922::Mcp4922::new(self.devices.spi(output.spi));
-            dac.write(output.channel, converted.code)
-        });
-        written.map_err(|_| OutputError::Analog(channel as u8))
+        let converted = output.scale.code(volts)?;
+        let mut dac = mcp4922::Mcp4922::new(self.devices.spi(output.spi));
+        dac.write(output.channel, converted.code)
+    }
+
+    /// An output was not written.
+    #[cold]
+    fn write_failed(&mut self, channel: usize, volts: f64, tick: &Tick) -> Result<(), OutputError> {
+        let done = 3 + self.encoders.len() + self.analog_inputs.len() + channel;
+        if self.budget.allows(D::now(tick), tick, done) && self.write_analog(channel, volts).is_ok()
+        {
+            return Ok(());
+        }
+        if self.analog_outputs[channel].failures.is_too_long(tick) {
+            self.lose(Lost::AnalogOutput(channel as u8));
+        }
+        Err(OutputError::Analog(channel as u8))
+    }
+
+    #[cold]
+    fn lose(&mut self, lost: Lost) {
+        // The first that stops the outputs is the one that counts.
+        if self
+            .lost
+            .is_none_or(|before| before.can_stop() && !lost.can_stop())
+        {
+            self.lost = Some(lost);
+        }
+    }
+
+    /// An input was not read, or is outside of its limits.
+    #[cold]
+    fn read_failed(
+        &mut self,
+        channel: usize,
+        error: InputError,
+        tick: &Tick,
+    ) -> Result<f64, InputError> {
+        let done = 2 + self.encoders.len() + channel;
+        let mut read = Err(error);
+        // What is outside of its limits was read well.
+        if error != InputError::OutOfRange && self.budget.allows(D::now(tick), tick, done) {
+            read = self.read_analog(channel);
+        }
+        if let Err(error) = read
+            && self.analog_inputs[channel].failures.is_too_long(tick)
+        {
+            self.lose(Lost::AnalogInput(channel as u8, error));
+        }
+        read
+    }
+
+    #[inline]
+    fn read_analog(&mut self, channel: usize) -> Result<f64, InputError> {
+        let input = &self.analog_inputs[channel];
+        let mut adc = mcp3208::Mcp3208::new(self.devices.spi(input.spi), input.vref_volts)
+            .ok_or(InputError::OutOfRange)?;
+        let volts = adc.read_volts(input.input)?;
+        if volts < input.min_volts || volts > input.max_volts {
+            return Err(InputError::OutOfRange);
+        }
+        Ok(volts)
+    }
+
+    /// Compares what outputs give with what they were told. An input that could
+    /// not be read says nothing about its output; it has a row of its own.
+    fn watch(&mut self, tick: &Tick, inputs: &Inputs) {
+        let mut lost = None;
+        for monitor in &mut self.monitors {
+            let (Some(expected), Ok(seen)) = (
+                monitor.expected,
+                inputs.analogs[usize::from(monitor.config.input)],
+            ) else {
+                continue;
+            };
+            let off = (seen - expected).abs() > monitor.config.tolerance_volts;
+            if off && monitor.deviations.is_too_long(tick) {
+                lost = Some(Lost::Monitored(monitor.output as u8));
+            }
+        }
+        if let Some(lost) = lost {
+            self.lose(lost);
+        }
+    }
+
+    /// Notes what was written, for [`Ports::watch`] in the next cycle.
+    fn expect(&mut self, volts: impl Fn(usize) -> f64) {
+        for monitor in &mut self.monitors {
+            let scale = &self.analog_outputs[monitor.output].scale;
+            let volts = volts(monitor.output).clamp(scale.min_volts(), scale.max_volts());
+            let config = &monitor.config;
+            monitor.expected = Some(config.volts_at_0 + config.volts_per_volt * volts);
+        }
     }
 }
 
@@ -161,17 +307,29 @@ impl<D: Devices> Sense for Ports<D> {
     fn sense(&mut self, tick: &Tick, inputs: &mut Inputs) {
         self.devices.advance(tick.release);
         inputs.digital = self.devices.digital_inputs();
-        for (encoder, position) in self.encoders.iter_mut().zip(&mut inputs.positions) {
+        for (number, (encoder, position)) in
+            (self.encoders.iter_mut().zip(&mut inputs.positions)).enumerate()
+        {
             let spi = self.devices.spi(encoder.spi);
             let mut driver = as5047p::As5047p::resume(spi, encoder.driver);
-            *position = driver.angle_pipelined().map_err(InputError::from);
+            let mut read = driver.angle_pipelined();
+            if let Err(error) = read
+                && error.is_of_transfer()
+                && self.budget.allows(D::now(tick), tick, 2 + number)
+            {
+                read = driver.angle_pipelined();
+            }
+            *position = read.map_err(InputError::from);
             encoder.driver = driver.suspend();
         }
-        for (input, volts) in self.analog_inputs.iter().zip(&mut inputs.analogs) {
-            let read = mcp3208::Mcp3208::new(self.devices.spi(input.spi), input.vref_volts)
-                .ok_or(InputError::OutOfRange)
-                .and_then(|mut adc| adc.read_volts(input.input).map_err(InputError::from));
-            *volts = read;
+        for channel in 0..self.analog_inputs.len() {
+            inputs.analogs[channel] = match self.read_analog(channel) {
+                Ok(volts) => Ok(volts),
+                Err(error) => self.read_failed(channel, error, tick),
+            };
+        }
+        if !self.monitors.is_empty() {
+            self.watch(tick, inputs);
         }
     }
 }
@@ -180,21 +338,32 @@ impl<D: Devices> Act for Ports<D> {
     /// Digital outputs first: a converter that does not answer must not keep
     /// the enable from falling.
     #[inline]
-    fn act(&mut self, _: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
+    fn act(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
         if self.devices.withheld() {
             return Err(OutputError::Digital);
         }
         self.levels = outputs.digital;
         let mut result = self.devices.digital_outputs(outputs.digital);
         for channel in 0..self.analog_outputs.len() {
-            let written = self.write_analog(channel, outputs.analogs[channel]);
-            result = result.and(written);
+            let volts = outputs.analogs[channel];
+            if self.write_analog(channel, volts).is_err() {
+                let written = self.write_failed(channel, volts, tick);
+                result = result.and(written);
+            }
         }
-        result
+        if !self.monitors.is_empty() {
+            self.expect(|output| outputs.analogs[output]);
+        }
+        match self.lost {
+            None => result,
+            Some(lost) => Err(OutputError::Lost(lost)),
+        }
     }
 
     /// In the order of shutting down, which a crash keeps too: the emergency
-    /// actions are registered in the same one.
+    /// actions are registered in the same one. What cannot be written is tried
+    /// once more at once, whatever time it takes: no deadline is worth more than
+    /// a safe output.
     fn safe(&mut self, _: &Tick) -> Result<(), OutputError> {
         if self.devices.withheld() {
             // They are safe already, and stay so.
@@ -208,9 +377,18 @@ impl<D: Devices> Act for Ports<D> {
         }
         for at in 0..self.analog_shutdown.len() {
             let channel = self.analog_shutdown[at];
-            let written = self.write_analog(channel, self.analog_outputs[channel].safe_volts);
+            let volts = self.analog_outputs[channel].safe_volts;
+            let written = self
+                .write_analog(channel, volts)
+                .or_else(|_| self.write_analog(channel, volts))
+                .map_err(|_| OutputError::Analog(channel as u8));
             result = result.and(written);
         }
+        for monitor in &mut self.monitors {
+            monitor.expected = None;
+        }
+        // A rehearsal loses nothing: what is still gone in the run is lost there.
+        self.lost = None;
         result
     }
 }

@@ -9,6 +9,7 @@ use super::feeder::Feeder;
 use super::linux::Linux;
 use super::outcome::{Finished, in_order, record_cause, report};
 use super::ports::{Devices, Ports};
+use super::recorder::{Recorder, Saver};
 use super::simulated::Simulated;
 use crate::config::{Config, ConfigError, SimulationConfig};
 use crate::cycle::beat::Beat;
@@ -19,14 +20,16 @@ use crate::device::gpio::{EdgeReader, KernelEvents};
 use crate::device::watchdog::Watchdog;
 use crate::realtime::guard::{self, Watch};
 use crate::realtime::helper::{self, Gate};
-use crate::realtime::memory::Range;
 use crate::realtime::runner::{self, Parts, Request, StartError};
 use crate::realtime::signals;
 use crate::sim::{VirtualClock, WiringError};
 use crate::sys::Errno;
+use crate::telemetry::flight::FlightError;
+use crate::telemetry::journal::Journal;
+use crate::telemetry::notify::{Judged, Notify, NotifyError};
 use crate::telemetry::report::{AxisReport, Pace, Report, WatchdogReport};
-use crate::telemetry::reporter;
-use crate::telemetry::ring::{Discard, Ring};
+use crate::telemetry::reporter::{self, Listeners};
+use crate::telemetry::ring::{self, Discard};
 
 /// How to run.
 #[derive(Copy, Clone, Debug)]
@@ -61,8 +64,14 @@ pub enum RunError {
     Start(StartError),
     /// A helper thread could not be started.
     Helper(i32),
+    /// The service manager that started this cannot be told how it goes.
+    Notify(NotifyError),
     /// There is a run in this process already.
     Busy,
+    /// The board file's folder for the flight file cannot be used.
+    Folder(ConfigError),
+    /// What is to survive the process cannot be had, or is another process's.
+    Flight(FlightError),
 }
 
 impl fmt::Display for RunError {
@@ -79,6 +88,10 @@ impl fmt::Display for RunError {
                 "a helper thread could not be started ({}); raise the limits on processes and memory",
                 std::io::Error::from_raw_os_error(*errno)
             ),
+            Self::Folder(error) => write!(f, "{error}"),
+            Self::Flight(FlightError::Busy) => write!(f, "{}", FlightError::Busy),
+            Self::Flight(error) => write!(f, "the flight file {error}"),
+            Self::Notify(error) => write!(f, "{error}"),
             Self::Busy => f.write_str("there is a run in this process already; end it first"),
         }
     }
@@ -87,15 +100,8 @@ impl fmt::Display for RunError {
 impl std::error::Error for RunError {}
 
 /// The buffers of a run: static, so that they are where they are from the start.
-struct Workspace {
-    ring: Ring,
-    timing: Timing,
-}
-
-static WORKSPACE: Mutex<Workspace> = Mutex::new(Workspace {
-    ring: Ring::new(),
-    timing: Timing::new(),
-});
+// Cleared by each run.
+static WORKSPACE: Mutex<Timing> = Mutex::new(Timing::unready());
 
 /// Stack of the reporter and of an edge reader, bytes.
 const HELPER_STACK: usize = 64 * 1024;
@@ -124,7 +130,7 @@ where
         Err(TryLockError::WouldBlock | TryLockError::Poisoned(_)) => return Err(RunError::Busy),
     };
     let workspace = &mut *workspace;
-    workspace.timing.clear();
+    workspace.clear();
     runner::prepare().map_err(RunError::Start)?;
     // In functions that are not inlined: what stands on the main thread's stack
     // while the loop runs is locked.
@@ -133,9 +139,15 @@ where
             simulated_free::<D>(config, simulation, law, &state, options, workspace)?
         }
         (Some(simulation), Pace::Real) => {
-            simulated_real::<D>(config, simulation, law, &state, options, workspace)?
+            let recorder = Recorder::claim(config)?;
+            simulated_real::<D>(
+                config, recorder, simulation, law, &state, options, workspace,
+            )?
         }
-        (None, Pace::Real) => linux_real::<D>(config, law, &state, options, workspace)?,
+        (None, Pace::Real) => {
+            let recorder = Recorder::claim(config)?;
+            linux_real::<D>(config, recorder, law, &state, options, workspace)?
+        }
         (None, Pace::Free) => return Err(RunError::FreeOnRealBoard),
     };
     let description = describe(&finished.state);
@@ -145,18 +157,19 @@ where
         options.pace,
         finished,
         description,
-        &workspace.timing,
+        workspace,
     ))
 }
 
 #[inline(never)]
 fn simulated_real<D>(
     config: &Config,
+    recorder: Recorder,
     simulation: &SimulationConfig,
     law: &D::Config,
     state: &D::State,
     options: &Options,
-    workspace: &mut Workspace,
+    workspace: &mut Timing,
 ) -> Result<Finished<D::State>, RunError>
 where
     D: Decide,
@@ -165,22 +178,23 @@ where
 {
     let (devices, map) =
         Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
-    let ports = Ports::new(devices, &config.io, &map);
+    let ports = Ports::new(devices, &config.io, &map).retrying_until(config.run.deadline);
     let beat = Beat::<_, D>::new(ports, law, state.clone(), config.heartbeat);
     let helpers = Helpers {
         edge_readers: Vec::new(),
         watchdog: None,
     };
-    real(config, beat, helpers, options, workspace)
+    real(config, recorder, beat, helpers, options, workspace)
 }
 
 #[inline(never)]
 fn linux_real<D>(
     config: &Config,
+    recorder: Recorder,
     law: &D::Config,
     state: &D::State,
     options: &Options,
-    workspace: &mut Workspace,
+    workspace: &mut Timing,
 ) -> Result<Finished<D::State>, RunError>
 where
     D: Decide,
@@ -188,13 +202,14 @@ where
     D::State: Clone + Send,
 {
     let opened = Linux::open(config).map_err(RunError::Device)?;
-    let ports = Ports::new(opened.devices, &config.io, &opened.map);
+    let ports =
+        Ports::new(opened.devices, &config.io, &opened.map).retrying_until(config.run.deadline);
     let beat = Beat::<_, D>::new(ports, law, state.clone(), config.heartbeat);
     let helpers = Helpers {
         edge_readers: opened.edge_readers,
         watchdog: opened.watchdog,
     };
-    real(config, beat, helpers, options, workspace)
+    real(config, recorder, beat, helpers, options, workspace)
 }
 
 fn request<'c>(config: &'c Config, options: &Options) -> Request<'c> {
@@ -220,10 +235,11 @@ struct Helpers {
 
 fn real<V, D>(
     config: &Config,
+    recorder: Recorder,
     mut beat: Beat<'_, Ports<V>, D>,
     helpers: Helpers,
     options: &Options,
-    workspace: &mut Workspace,
+    workspace: &mut Timing,
 ) -> Result<Finished<D::State>, RunError>
 where
     V: Devices + Send,
@@ -231,10 +247,19 @@ where
     D::Config: Sync,
     D::State: Clone + Send,
 {
-    let ring = Range::of(&workspace.ring);
-    let (mut writer, reader) = workspace.ring.split();
+    let watchdog_reset = helpers
+        .watchdog
+        .as_ref()
+        .and_then(|watchdog| watchdog.facts().caused_last_reset);
+    let mut recording = recorder.begin(config, D::TRACE, watchdog_reset)?;
+    let (saver, expected) = (Saver::default(), recording.expected);
+    let mut store = recording.store.take();
+    let flight = &recording.flight;
+    let (mut writer, reader) = ring::claim(flight.ring()).ok_or(RunError::Busy)?;
     let edges_failed = AtomicI32::new(0);
     let (done, gate, watch) = (AtomicBool::new(false), Gate::new(), Watch::new());
+    let notify = Notify::from_environment().map_err(RunError::Notify)?;
+    let judged = Judged::new();
     let request = request(config, options);
     let mut feeder = helpers
         .watchdog
@@ -245,12 +270,26 @@ where
         let _end = EndHelpers(&done, &gate, &watch);
         let (period, live) = (config.run.period, options.live);
         let watched = D::TRACE.first().copied();
-        let (done, gate, watch) = (&done, &gate, &watch);
-        let edges_failed = &edges_failed;
+        let (done, gate, watch, saver) = (&done, &gate, &watch, &saver);
+        let (edges_failed, judged) = (&edges_failed, &judged);
         let reporter = helper::spawn(scope, "reporter", HELPER_STACK, gate, move || {
-            reporter::run(reader, done, live, period, watched)
+            let listeners = Listeners {
+                live,
+                watched,
+                journal: Journal::new(flight),
+                faulted: |code| saver.faulted(code),
+                notify,
+                judged,
+            };
+            reporter::run(reader, done, period, listeners)
         })
         .map_err(refused)?;
+        if let Some(store) = &mut store {
+            helper::spawn(scope, "black box", HELPER_STACK, gate, move || {
+                saver.run(flight, store, expected, done);
+            })
+            .map_err(refused)?;
+        }
         for mut edges in helpers.edge_readers {
             helper::spawn(scope, "edges", HELPER_STACK, gate, move || {
                 // A reader that fails leaves its latch abandoned, and the loop
@@ -271,9 +310,9 @@ where
         }
         let parts = Parts {
             beat: &mut beat,
-            timing: &mut workspace.timing,
+            timing: workspace,
             record: &mut writer,
-            buffers: Some(ring),
+            buffers: Some(flight.mapped()),
             deadline_met: &mut |tick: &Tick| {
                 if let Some(feeder) = &mut feeder {
                     feeder.deadline_met(tick);
@@ -281,12 +320,17 @@ where
             },
             gate,
             watch: limit.map(|_| watch),
+            judged: &|contract| {
+                judged.set(contract);
+                flight.judged(contract);
+            },
         };
         let outcome = runner::run(&request, parts).map_err(RunError::Start)?;
         done.store(true, Ordering::Release);
         let dropped = reporter.join().unwrap_or(0);
         Ok::<_, RunError>((outcome, dropped))
     })?;
+    recording.saved_by(store, saver);
     let stopped_by = signals::stop_requested();
     record_cause(&outcome, D::fault(beat.config, &beat.state), stopped_by);
     let watchdog = feeder.as_ref().map(|feeder| WatchdogReport {
@@ -304,6 +348,7 @@ where
         records_dropped,
         stopped_by,
         watchdog,
+        recording: Some(recording),
         warnings,
     })
 }
@@ -338,7 +383,7 @@ fn simulated_free<D>(
     law: &D::Config,
     state: &D::State,
     options: &Options,
-    workspace: &mut Workspace,
+    workspace: &mut Timing,
 ) -> Result<Finished<D::State>, RunError>
 where
     D: Decide,
@@ -346,17 +391,18 @@ where
 {
     let (devices, map) =
         Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
-    let ports = Ports::new(devices, &config.io, &map);
+    let ports = Ports::new(devices, &config.io, &map).retrying_until(config.run.deadline);
     let mut beat = Beat::<_, D>::new(ports, law, state.clone(), config.heartbeat);
     let request = request(config, options);
     let mut clock = VirtualClock::new(simulation.cycle_cost);
     let parts = Parts {
         beat: &mut beat,
-        timing: &mut workspace.timing,
+        timing: workspace,
         record: &mut Discard,
         buffers: None,
         deadline_met: &mut |_: &Tick| {},
         gate: &Gate::new(),
+        judged: &|_| {},
         watch: None,
     };
     let outcome = runner::run_virtual(&request, parts, &mut clock).map_err(RunError::Start)?;
@@ -366,6 +412,7 @@ where
         records_dropped: 0,
         stopped_by: signals::stop_requested(),
         watchdog: None,
+        recording: None,
         warnings: Vec::new(),
     })
 }

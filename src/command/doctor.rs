@@ -72,6 +72,7 @@ fn listed(set: Option<&CpuSet>) -> String {
 
 /// The machine's own settings, each with its fix.
 fn platform_rows(platform: &Platform, wanted: &LoopConfig) -> Vec<Row> {
+    let kernel = &platform.kernel;
     let some = |set: &Option<CpuSet>| set.as_ref().is_some_and(|set| !set.is_empty());
     let governors: Vec<_> = platform
         .cpus
@@ -91,18 +92,18 @@ fn platform_rows(platform: &Platform, wanted: &LoopConfig) -> Vec<Row> {
         row(
             "PREEMPT_RT",
             "yes",
-            platform
-                .kernel
+            kernel
+                .name
                 .clone()
                 .unwrap_or_else(|| "unknown kernel".to_owned()),
-            platform.preempt_rt,
+            kernel.preempt_rt,
             "boot a PREEMPT_RT kernel (Debian: linux-image-rt-arm64; Yocto: linux-yocto-rt)",
         ),
         row(
             "isolated CPUs",
             "at least one",
-            listed(platform.isolated.as_ref()),
-            some(&platform.isolated),
+            listed(kernel.isolated.as_ref()),
+            some(&kernel.isolated),
             "boot with isolcpus=managed_irq,domain,N irqaffinity=<the others>, N the highest CPU",
         ),
         row(
@@ -115,12 +116,12 @@ fn platform_rows(platform: &Platform, wanted: &LoopConfig) -> Vec<Row> {
         row(
             "rt throttling",
             "off",
-            match platform.throttling {
+            match kernel.throttling {
                 None => "not in this kernel".to_owned(),
                 Some(Throttling::Off) => "off".to_owned(),
                 Some(Throttling::MicrosPerPeriod(us)) => format!("{us} us of each second"),
             },
-            !matches!(platform.throttling, Some(Throttling::MicrosPerPeriod(_))),
+            !matches!(kernel.throttling, Some(Throttling::MicrosPerPeriod(_))),
             "sysctl kernel.sched_rt_runtime_us=-1, once the loop has its own CPU",
         ),
         row(

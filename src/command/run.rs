@@ -74,6 +74,7 @@ fn publish(args: &RunArgs, json: Option<JsonFile<'_>>, report: &Report) -> Resul
 fn not_run(error: RunError) -> Failure {
     match error {
         RunError::Device(error) => Failure::in_file(FAILED, &error),
+        RunError::Folder(error) => Failure::in_file(BAD_INPUT, &error),
         RunError::FreeOnRealBoard => Failure::new(BAD_INPUT, &error),
         _ => Failure::new(FAILED, &error),
     }

@@ -8,7 +8,7 @@ use super::error::ConfigError;
 use super::io::Io;
 use super::names::{Claims, Kind};
 use super::reader::{Result, Table};
-use super::value::{ANY, figure};
+use super::value::figure;
 use crate::axis::servo::MAX_AXES;
 use crate::axis::{
     Arm, AxisConfig, FeedbackConfig, Frozen, LimitSwitch, LimitsConfig, Motion, PositionRange,
@@ -16,6 +16,27 @@ use crate::axis::{
 };
 use crate::control::{Gains, ParameterErrorKind, TrajectoryConfig};
 use crate::time::Duration;
+use std::ops::RangeInclusive;
+
+/// Beyond what any machine has, so that no figure overflows in the arithmetic of
+/// a cycle. What is right for an axis is checked when it is put together.
+const RAD: RangeInclusive<f64> = -1.0e6..=1.0e6;
+/// Volts.
+const VOLTS: RangeInclusive<f64> = -1.0e3..=1.0e3;
+/// Velocities, rad/s.
+const VELOCITY: RangeInclusive<f64> = -1.0e5..=1.0e5;
+/// Accelerations, rad/s^2.
+const ACCELERATION: RangeInclusive<f64> = -1.0e8..=1.0e8;
+/// Jerks, rad/s^3.
+const JERK: RangeInclusive<f64> = -1.0e11..=1.0e11;
+/// Gains and feed-forwards, in volts for whatever they weigh.
+const GAIN: RangeInclusive<f64> = -1.0e9..=1.0e9;
+/// Times, s.
+const SECONDS: RangeInclusive<f64> = -1.0e4..=1.0e4;
+/// Frequencies, Hz.
+const HERTZ: RangeInclusive<f64> = -1.0e5..=1.0e5;
+/// Turns for a turn.
+const RATIO: RangeInclusive<f64> = -1.0e5..=1.0e5;
 
 /// What axes are read with: the channels there are, and who uses them.
 struct Reader<'i> {
@@ -62,9 +83,16 @@ pub(super) fn read(
     servo
         .build(period)
         .map_err(|error| refused(root, &error, &names, &places))?;
+    let encoders = servo.axes.iter().map(|axis| {
+        let encoder = &io.encoders[usize::from(axis.feedback.encoder_channel)];
+        let device = io.device_name(encoder.spi);
+        format!("[encoder.{}]{device}", encoder.name)
+    });
+    let encoders = encoders.collect();
     let servo = Servo {
         config: servo,
         names,
+        encoders,
     };
     Ok((heartbeat, Some(servo)))
 }
@@ -234,8 +262,8 @@ impl Reader<'_> {
         ])?;
         let position = if table.has("min_rad") || table.has("max_rad") {
             Some(PositionRange {
-                min_rad: table.number("min_rad", ANY)?,
-                max_rad: table.number("max_rad", ANY)?,
+                min_rad: table.number("min_rad", RAD)?,
+                max_rad: table.number("max_rad", RAD)?,
             })
         } else {
             None
@@ -243,11 +271,11 @@ impl Reader<'_> {
         let normally_closed = table.boolean_or("switches_normally_closed", false)?;
         let limits = LimitsConfig {
             position,
-            max_velocity_rad_s: table.number("max_velocity_rad_s", ANY)?,
-            max_command_volts: table.number("max_command_volts", ANY)?,
+            max_velocity_rad_s: table.number("max_velocity_rad_s", VELOCITY)?,
+            max_command_volts: table.number("max_command_volts", VOLTS)?,
             negative_switch: self.switch(&mut table, "negative_switch", normally_closed)?,
             positive_switch: self.switch(&mut table, "positive_switch", normally_closed)?,
-            following_error_window_rad: table.number("following_error_window_rad", ANY)?,
+            following_error_window_rad: table.number("following_error_window_rad", RAD)?,
             following_error_timeout: millis(&mut table, "following_error_timeout_ms", 0)?,
         };
         // A command that the converter cuts off would wind up the integrator.
@@ -299,15 +327,15 @@ fn read_gains(mut table: Table<'_>) -> Result<(Gains, [f64; 2])> {
         "acceleration_feed_forward_v_s2_rad",
     ])?;
     let gains = Gains {
-        kp: table.number("kp", ANY)?,
-        ki: table.number("ki", ANY)?,
-        kd: table.number("kd", ANY)?,
-        derivative_cutoff_hz: table.number("derivative_cutoff_hz", ANY)?,
-        tracking_time_s: table.number("tracking_time_s", ANY)?,
+        kp: table.number("kp", GAIN)?,
+        ki: table.number("ki", GAIN)?,
+        kd: table.number("kd", GAIN)?,
+        derivative_cutoff_hz: table.number("derivative_cutoff_hz", HERTZ)?,
+        tracking_time_s: table.number("tracking_time_s", SECONDS)?,
     };
     let feed_forward = [
-        table.number_or("velocity_feed_forward_v_s_rad", ANY, 0.0)?,
-        table.number_or("acceleration_feed_forward_v_s2_rad", ANY, 0.0)?,
+        table.number_or("velocity_feed_forward_v_s_rad", GAIN, 0.0)?,
+        table.number_or("acceleration_feed_forward_v_s2_rad", GAIN, 0.0)?,
     ];
     table.finish()?;
     Ok((gains, feed_forward))
@@ -327,18 +355,18 @@ fn feedback(mut table: Table<'_>, encoder_channel: u8) -> Result<FeedbackConfig>
     let frozen = if table.has("frozen_cycles") || table.has("frozen_command_volts") {
         Some(Frozen {
             frozen_cycles: table.integer("frozen_cycles", 1..=1_000_000)? as u32,
-            frozen_command_volts: table.number("frozen_command_volts", ANY)?,
+            frozen_command_volts: table.number("frozen_command_volts", VOLTS)?,
         })
     } else {
         None
     };
     let config = FeedbackConfig {
         encoder_channel,
-        gear_ratio: table.number_or("gear_ratio", ANY, 1.0)?,
+        gear_ratio: table.number_or("gear_ratio", RATIO, 1.0)?,
         encoder_inverted: table.boolean_or("encoder_inverted", false)?,
-        offset_rad: table.number_or("offset_rad", ANY, 0.0)?,
-        plausible_velocity_rad_s: table.number("plausible_velocity_rad_s", ANY)?,
-        velocity_cutoff_hz: table.number("velocity_cutoff_hz", ANY)?,
+        offset_rad: table.number_or("offset_rad", RAD, 0.0)?,
+        plausible_velocity_rad_s: table.number("plausible_velocity_rad_s", VELOCITY)?,
+        velocity_cutoff_hz: table.number("velocity_cutoff_hz", HERTZ)?,
         tolerated_failures: table.integer_or("tolerated_failures", 0..=100, 2)? as u16,
         frozen,
     };
@@ -354,18 +382,18 @@ fn profile(mut table: Table<'_>) -> Result<TrajectoryConfig> {
         "stop_deceleration_rad_s2",
         "stop_jerk_rad_s3",
     ])?;
-    let acceleration_rad_s2 = table.number("acceleration_rad_s2", ANY)?;
-    let jerk_rad_s3 = table.number("jerk_rad_s3", ANY)?;
+    let acceleration_rad_s2 = table.number("acceleration_rad_s2", ACCELERATION)?;
+    let jerk_rad_s3 = table.number("jerk_rad_s3", JERK)?;
     let config = TrajectoryConfig {
-        velocity_rad_s: table.number("velocity_rad_s", ANY)?,
+        velocity_rad_s: table.number("velocity_rad_s", VELOCITY)?,
         acceleration_rad_s2,
         jerk_rad_s3,
         stop_deceleration_rad_s2: table.number_or(
             "stop_deceleration_rad_s2",
-            ANY,
+            ACCELERATION,
             acceleration_rad_s2,
         )?,
-        stop_jerk_rad_s3: table.number_or("stop_jerk_rad_s3", ANY, jerk_rad_s3)?,
+        stop_jerk_rad_s3: table.number_or("stop_jerk_rad_s3", JERK, jerk_rad_s3)?,
     };
     table.finish()?;
     Ok(config)
@@ -384,7 +412,7 @@ fn timing(mut table: Table<'_>) -> Result<Timing> {
         brake_release: millis(&mut table, "brake_release_ms", 0)?,
         brake_engage: millis(&mut table, "brake_engage_ms", 0)?,
         standstill_timeout: millis(&mut table, "standstill_timeout_ms", 500)?,
-        standstill_velocity_rad_s: table.number("standstill_velocity_rad_s", ANY)?,
+        standstill_velocity_rad_s: table.number("standstill_velocity_rad_s", VELOCITY)?,
     };
     table.finish()?;
     Ok(config)
@@ -393,11 +421,11 @@ fn timing(mut table: Table<'_>) -> Result<Timing> {
 fn motion(mut table: Table<'_>) -> Result<Motion> {
     table.only(&["positions_rad", "dwell_s"])?;
     let most = Motion::default().positions_rad.capacity();
-    let positions = table.numbers("positions_rad", ANY, most)?;
+    let positions = table.numbers("positions_rad", RAD, most)?;
     let config = Motion {
         // `numbers` has seen to it that they fit.
         positions_rad: positions.into_iter().collect(),
-        dwell_s: table.number_or("dwell_s", ANY, 0.0)?,
+        dwell_s: table.number_or("dwell_s", SECONDS, 0.0)?,
     };
     table.finish()?;
     Ok(config)

@@ -133,6 +133,28 @@ pub struct AnalogOutput {
     pub max_hold: Duration,
     /// Its place in the order of shutting down, after every digital output.
     pub shutdown: u8,
+    /// Failed writes in a row that are tolerated of it; `None` where only the
+    /// loop's count of all outputs is kept.
+    pub tolerated_failures: Option<u16>,
+    /// What watches it.
+    pub monitor: Option<Monitor>,
+}
+
+/// An analog input that watches an analog output: the only way to read back a
+/// converter without a data output. It sees `volts_at_0 + volts_per_volt *
+/// output`.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct Monitor {
+    /// The input's number.
+    pub input: u8,
+    /// Volts at the input while the output gives 0 V.
+    pub volts_at_0: f64,
+    /// Volts at the input for a volt of the output.
+    pub volts_per_volt: f64,
+    /// How far the input may be from that, volts.
+    pub tolerance_volts: f64,
+    /// Cycles in a row that it may be further away.
+    pub tolerated_cycles: u16,
 }
 
 /// An analog input: one single-ended channel of an MCP3208.
@@ -146,6 +168,13 @@ pub struct AnalogInput {
     pub channel: u8,
     /// The chip's reference, volts at code 4095.
     pub vref_volts: f64,
+    /// The least that its sensor gives when all is well.
+    pub min_volts: f64,
+    /// The most that its sensor gives when all is well.
+    pub max_volts: f64,
+    /// Failed readings in a row that are tolerated; `None` where it is left to
+    /// the control law what a failed reading means.
+    pub tolerated_failures: Option<u16>,
 }
 
 /// All devices and channels of a board.
@@ -188,6 +217,16 @@ impl Io {
             let mine = self.analog_outputs.iter().enumerate();
             mine.filter(move |(_, output)| output.shutdown == place)
                 .map(|(channel, _)| channel)
+        })
+    }
+
+    /// The SPI device with this index as a person finds it, to be put behind the
+    /// name of what is connected there; nothing on a simulated board.
+    #[must_use]
+    pub(crate) fn device_name(&self, spi: Option<usize>) -> String {
+        spi.map_or_else(String::new, |spi| {
+            let SpiDevice { name, path, .. } = &self.spi[spi];
+            format!(" ([spi.{name}], {path})")
         })
     }
 

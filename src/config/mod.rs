@@ -8,6 +8,7 @@
 //! keys are refused: a misspelt limit must not become a default.
 
 mod axis;
+mod black_box;
 mod channels;
 mod error;
 mod io;
@@ -26,7 +27,7 @@ use toml::de::DeTable;
 pub use error::{ConfigError, Place};
 pub use io::{
     AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, Io, Line,
-    MAX_DEVICES, MAX_SHUTDOWN, Pin, SpiDevice,
+    MAX_DEVICES, MAX_SHUTDOWN, Monitor, Pin, SpiDevice,
 };
 pub use simulation::{SimulatedHeater, SimulatedMotor, SimulationConfig};
 
@@ -34,6 +35,7 @@ use crate::axis::ServoConfig;
 use crate::cycle::overrun::LadderConfig;
 use crate::realtime::runner::Requirement;
 use crate::realtime::wanted::LoopConfig;
+use crate::telemetry::blackbox::BlackBoxConfig;
 use error::Source;
 use reader::Table;
 
@@ -64,6 +66,8 @@ pub struct Config {
     pub simulation: Option<SimulationConfig>,
     /// The hardware watchdog, if one is to be fed.
     pub watchdog: Option<WatchdogConfig>,
+    /// Where the last seconds before a fault are kept, if they are to be.
+    pub black_box: Option<BlackBoxConfig>,
     /// The axes, for boards that have some.
     pub servo: Option<Servo>,
 }
@@ -75,6 +79,8 @@ pub struct Servo {
     pub config: ServoConfig,
     /// The axes' names, in order.
     pub names: Vec<String>,
+    /// The encoder of each and the device it hangs on, as a person finds them.
+    pub encoders: Vec<String>,
 }
 
 /// `[watchdog]`.
@@ -159,6 +165,7 @@ impl Config {
             "analog_output",
             "analog_input",
             "watchdog",
+            "black_box",
             "safety",
             "axis",
             "simulation",
@@ -188,6 +195,10 @@ impl Config {
             None
         };
         let watchdog = root.table_if("watchdog")?.map(watchdog).transpose()?;
+        let black_box = root
+            .table_if("black_box")?
+            .map(|table| black_box::read(table, run.period))
+            .transpose()?;
         let (heartbeat, servo) = axis::read(&mut root, &io, run.period)?;
         root.finish()?;
         Ok(Self {
@@ -200,6 +211,7 @@ impl Config {
             heartbeat,
             simulation,
             watchdog,
+            black_box,
             servo,
         })
     }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use super::io::{
     AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, Io, Line,
-    MAX_DEVICES, MAX_SHUTDOWN, Pin, SpiDevice,
+    MAX_DEVICES, MAX_SHUTDOWN, Monitor, Pin, SpiDevice,
 };
 use super::names::index_of;
 use super::reader::{At, Result, Table};
@@ -47,11 +47,12 @@ pub(super) fn read(root: &mut Table<'_>, simulated: bool) -> Result<Io> {
         encoders: each(root, "encoder", MAX_POSITIONS, |name, table| {
             reader.encoder(name, table)
         })?,
-        analog_outputs: each(root, "analog_output", MAX_ANALOG_OUTPUTS, |name, table| {
-            reader.analog_output(name, table)
-        })?,
+        // Before the outputs, which may name one that watches them.
         analog_inputs: each(root, "analog_input", MAX_ANALOG_INPUTS, |name, table| {
             reader.analog_input(name, table)
+        })?,
+        analog_outputs: each(root, "analog_output", MAX_ANALOG_OUTPUTS, |name, table| {
+            reader.analog_output(name, table)
         })?,
     })
 }
@@ -88,6 +89,7 @@ struct Reader {
     simulated: bool,
     gpio: Vec<String>,
     spi: Vec<String>,
+    analog_inputs: Vec<String>,
     gpio_chips: HashMap<String, Used>,
     spi_paths: HashMap<String, Used>,
     pins: HashMap<(usize, Line), Used>,
@@ -258,6 +260,12 @@ impl Reader {
             "safe_volts",
             "max_hold_ms",
             "shutdown",
+            "tolerated_failures",
+            "monitor",
+            "monitor_volts_at_0",
+            "monitor_volts_per_volt",
+            "monitor_tolerance_volts",
+            "monitor_cycles",
         ])?;
         table.choice("chip", &[("mcp4922", ())])?;
         let spi = self.spi_of(table, Chip::Mcp4922)?;
@@ -310,11 +318,45 @@ impl Reader {
             safe_volts,
             max_hold: max_hold(table)?,
             shutdown,
+            tolerated_failures: tolerated_failures(table)?,
+            monitor: self.monitor(table)?,
         })
     }
 
+    /// The input that watches an output. Inputs are read before outputs.
+    fn monitor(&self, table: &mut Table<'_>) -> Result<Option<Monitor>> {
+        if !table.has("monitor") {
+            return Ok(None);
+        }
+        let input = table.text("monitor")?;
+        let input = index_of(&strs(&self.analog_inputs), &input, "analog_input", table)?;
+        let volts_per_volt = table.number_or("monitor_volts_per_volt", -1000.0..=1000.0, 1.0)?;
+        if volts_per_volt == 0.0 {
+            let what = "`monitor_volts_per_volt` is 0, the input would see nothing";
+            let fix = "it is what the input changes by for a volt of the output";
+            return Err(table.error_at("monitor_volts_per_volt", what, fix));
+        }
+        Ok(Some(Monitor {
+            // No board has more than 16.
+            input: input as u8,
+            volts_at_0: table.number_or("monitor_volts_at_0", ANY_VOLTS, 0.0)?,
+            volts_per_volt,
+            tolerance_volts: table.number("monitor_tolerance_volts", 0.001..=1000.0)?,
+            tolerated_cycles: table.integer_or("monitor_cycles", 1..=1000, 5)? as u16,
+        }))
+    }
+
     fn analog_input(&mut self, name: &str, table: &mut Table<'_>) -> Result<AnalogInput> {
-        table.only(&["chip", "spi", "channel", "vref_volts"])?;
+        table.only(&[
+            "chip",
+            "spi",
+            "channel",
+            "vref_volts",
+            "min_volts",
+            "max_volts",
+            "tolerated_failures",
+        ])?;
+        self.analog_inputs.push(name.to_owned());
         table.choice("chip", &[("mcp3208", ())])?;
         let spi = self.spi_of(table, Chip::Mcp3208)?;
         let channel = table.integer("channel", 0..=7)? as u8;
@@ -325,11 +367,32 @@ impl Reader {
             "channel",
             &format!("channel {channel}"),
         )?;
+        let vref_volts = table.number("vref_volts", 0.1..=1000.0)?;
+        let min_volts = table.number_or("min_volts", 0.0..=vref_volts, 0.0)?;
+        let max_volts = table.number_or("max_volts", 0.0..=vref_volts, vref_volts)?;
+        if max_volts <= min_volts {
+            let what = format!(
+                "`max_volts` is {}, not above `min_volts` = {}",
+                figure(max_volts),
+                figure(min_volts)
+            );
+            // Either of them may be the default.
+            let key = if table.has("max_volts") {
+                "max_volts"
+            } else {
+                "min_volts"
+            };
+            let fix = "what the sensor gives when all is well lies between them";
+            return Err(table.error_at(key, what, fix));
+        }
         Ok(AnalogInput {
             name: name.to_owned(),
             spi,
             channel,
-            vref_volts: table.number("vref_volts", 0.1..=1000.0)?,
+            vref_volts,
+            min_volts,
+            max_volts,
+            tolerated_failures: tolerated_failures(table)?,
         })
     }
 }
@@ -343,6 +406,11 @@ fn strs(names: &[String]) -> Vec<&str> {
 
 fn active_low(table: &mut Table<'_>) -> Result<bool> {
     table.choice_or("active", &[("low", true), ("high", false)], false)
+}
+
+fn tolerated_failures(table: &mut Table<'_>) -> Result<Option<u16>> {
+    let tolerated = table.integer_if("tolerated_failures", 0..=100)?;
+    Ok(tolerated.map(|count| count as u16))
 }
 
 fn max_hold(table: &mut Table<'_>) -> Result<Duration> {

@@ -23,7 +23,6 @@ pub struct Histogram {
 
 /// The figures of a distribution that a report shows, in ns.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "linux", derive(serde::Serialize))]
 pub struct Summary {
     /// The least, exact.
     pub min: u32,
@@ -46,6 +45,15 @@ impl Histogram {
             count: 0,
             min: u32::MAX,
             max: 0,
+        }
+    }
+
+    /// All zeros: for a static, which then takes memory but no room in the
+    /// binary. Not to be added to before [`clear`](Self::clear).
+    pub(super) const fn unready() -> Self {
+        Self {
+            min: 0,
+            ..Self::new()
         }
     }
 

@@ -71,6 +71,28 @@ pub enum OutputError {
     Digital,
     /// The analog output with this number could not be set.
     Analog(u8),
+    /// A device has failed more often in a row than is tolerated of it.
+    Lost(Lost),
+}
+
+/// A device that has failed more often in a row than is tolerated of it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Lost {
+    /// The analog input with this number, and how it failed last.
+    AnalogInput(u8, InputError),
+    /// The analog output with this number.
+    AnalogOutput(u8),
+    /// The analog output with this number does not give what it is told to, says
+    /// the input that watches it.
+    Monitored(u8),
+}
+
+impl Lost {
+    /// Whether the axes can still be brought to rest in order: what is lost is
+    /// none of the outputs.
+    pub const fn can_stop(self) -> bool {
+        matches!(self, Self::AnalogInput(..))
+    }
 }
 
 /// The state of all digital inputs, one bit each, in logical levels (an

@@ -46,7 +46,8 @@ pub trait Act {
     /// Writes every configured channel. All of them are tried, whatever fails.
     ///
     /// # Errors
-    /// The first channel that could not be written.
+    /// The first device that is lost, else the first channel that could not be
+    /// written.
     fn act(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError>;
 
     /// Drives every output to its safe value, in the configured order.

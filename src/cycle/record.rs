@@ -3,7 +3,10 @@
 use super::ports::Trace;
 
 /// One cycle, as it happened. Fixed size, no pointers.
+///
+/// Its layout in memory is that of the files it is kept in (docs/blackbox.md).
 #[derive(Copy, Clone, Debug, Default, PartialEq)]
+#[repr(C)]
 pub struct CycleRecord {
     /// Number of the slot since the start of the run.
     pub slot: u64,
@@ -27,7 +30,7 @@ pub mod flags {
     pub const OVERRUN: u16 = 1 << 0;
     /// At least one input could not be read.
     pub const INPUT_FAILED: u16 = 1 << 1;
-    /// At least one output could not be written.
+    /// At least one output could not be written, or a device is lost.
     pub const OUTPUT_FAILED: u16 = 1 << 2;
     /// The last outputs were held instead of fresh ones.
     pub const HELD: u16 = 1 << 3;

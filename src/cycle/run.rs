@@ -2,7 +2,7 @@
 //! something ends it, and then the outputs safe.
 
 use super::beat::{Beat, Drive};
-use super::image::OutputError;
+use super::image::{Lost, OutputError};
 use super::overrun::{Ladder, LadderConfig, Step};
 use super::ports::{Act, Clock, Decide, Directive, Record, Sense, Tick};
 use super::record::flags;
@@ -89,6 +89,8 @@ pub enum End {
     Overrun,
     /// Outputs could not be written too often in a row; the last failure.
     OutputFailed(OutputError),
+    /// A device failed more often in a row than is tolerated of it.
+    DeviceLost(Lost),
     /// Memory was allocated on the real-time thread.
     Allocated,
 }
@@ -180,14 +182,25 @@ where
         elapsed_slots = skipped.saturating_add(1);
         record.record(&done.record);
 
-        failures = if done.acted.is_err() { failures + 1 } else { 0 };
         match (step, done.acted, demand) {
             (Step::Fault, _, _) => break End::Overrun,
-            (_, Err(error), _) if failures >= plan.output_failures => {
-                break End::OutputFailed(error);
+            (_, Err(OutputError::Lost(lost)), _) if lost.can_stop() => {
+                // In order, and only once: a run that is ending goes on to end.
+                if ending.is_none() {
+                    ending = Some(Ending::begin(End::DeviceLost(lost), &schedule));
+                }
             }
-            (_, _, Demand::Allocated) => break End::Allocated,
-            (_, _, Demand::Continue | Demand::Stop) => {}
+            (_, Err(OutputError::Lost(lost)), _) => break End::DeviceLost(lost),
+            (_, Err(error), _) => {
+                failures += 1;
+                if failures >= plan.output_failures {
+                    break End::OutputFailed(error);
+                }
+            }
+            (_, Ok(()), _) => failures = 0,
+        }
+        if demand == Demand::Allocated {
+            break End::Allocated;
         }
         match &ending {
             None if schedule.slot() >= last_slot => {

@@ -45,7 +45,7 @@
 //! # Cost
 //!
 //! 2 bytes on the stack, about 16 bytes of state. No call of the loop uses more
-//! than eight frames, and that many only when everything fails at once.
+//! than [`MAX_FRAMES`], and that many only when everything fails at once.
 
 mod error;
 mod registers;
@@ -75,6 +75,10 @@ pub const MIN_DESELECTED_NS: u32 = 350;
 pub const POWER_ON_MS: u32 = 10;
 /// Bits of the angle.
 pub const ANGLE_BITS: u32 = 14;
+/// Most frames of one call of [`As5047p::angle_pipelined`]: one to begin with
+/// after an error, one for the angle, three because it is all zeros, and six for
+/// an error flag without a cause: ERRFL, DIAAGC, and ERRFL again, two each.
+pub const MAX_FRAMES: u32 = 11;
 /// Calls of [`As5047p::angle_pipelined`] between two looks at DIAAGC.
 pub const DIAGNOSIS_EVERY: NonZeroU16 = NonZeroU16::new(100).unwrap();
 

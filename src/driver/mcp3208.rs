@@ -99,16 +99,18 @@ pub struct Mcp3208<SPI> {
 
 impl<SPI: SpiDevice> Mcp3208<SPI> {
     /// A driver for a converter whose reference is `reference_volts`. `None`
-    /// unless that is finite and above zero; the chip itself wants 0.25 V to
+    /// unless that is finite and above zero (and no denormal); the chip itself wants 0.25 V to
     /// its supply (section 1).
     pub fn new(spi: SPI, reference_volts: f64) -> Option<Self> {
-        if !reference_volts.is_finite() || reference_volts <= 0.0 {
+        // Section 4.2: code = 4096 * V_in / V_ref. Exact: a power of two, as long
+        // as the quotient is a normal number.
+        let volts_per_code = reference_volts / 4096.0;
+        if !volts_per_code.is_normal() || volts_per_code < 0.0 {
             return None;
         }
         Some(Self {
             spi,
-            // Section 4.2: code = 4096 * V_in / V_ref. Exact: a power of two.
-            volts_per_code: reference_volts / 4096.0,
+            volts_per_code,
         })
     }
 
@@ -185,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_reference_that_cannot_be_is_refused() {
-        for volts in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        for volts in [0.0, -1.0, f64::NAN, f64::INFINITY, f64::MIN_POSITIVE] {
             assert!(Mcp3208::new(Script::new(&[]), volts).is_none());
         }
     }

@@ -44,6 +44,17 @@ impl Clock for Monotonic {
     }
 }
 
+/// The first whole multiple of the period that is at least a quarter of one
+/// away, so that every run of a machine has the same phase, and the rehearsal
+/// and the run go on where the schedule before them ended.
+///
+/// A quarter is for going to sleep until then.
+pub(super) fn first_release(now: Instant, period: Duration) -> Instant {
+    let period = period.as_nanos();
+    let periods = (now.as_nanos() + period / 4).div_ceil(period);
+    Instant::from_nanos(periods * period)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +83,20 @@ mod tests {
         let mut clock = Monotonic;
         let now = clock.now();
         assert!(clock.wait_until(Instant::from_nanos(1)) >= now);
+    }
+
+    #[test]
+    fn the_first_release_is_a_multiple_of_the_period_and_leaves_time_to_sleep() {
+        let period = Duration::from_micros(1_000);
+        let release = |us: u64| {
+            let now = Instant::from_nanos(us * 1_000);
+            first_release(now, period).as_nanos() / 1_000
+        };
+        assert_eq!(release(5_000), 6_000, "never now");
+        // After a cycle that ends in time the schedule has no gap.
+        assert_eq!(release(5_001), 6_000);
+        assert_eq!(release(5_750), 6_000);
+        assert_eq!(release(5_751), 7_000);
+        assert_eq!(release(5_999), 7_000);
     }
 }

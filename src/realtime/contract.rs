@@ -7,8 +7,6 @@
 
 use core::fmt::{self, Write as _};
 
-use serde::{Serialize, Serializer};
-
 use super::facts::{Facts, Rehearsal};
 use super::guard::policy_above;
 use super::platform::Throttling;
@@ -54,15 +52,8 @@ impl fmt::Display for Text {
     }
 }
 
-impl Serialize for Text {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
 /// How a row came out.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Granted as wanted.
     Kept,
@@ -71,7 +62,7 @@ pub enum Verdict {
 }
 
 /// One promise.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// What it is about.
     pub name: &'static str,
@@ -92,16 +83,6 @@ pub const MAX_ROWS: usize = 16;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contract {
     rows: heapless::Vec<Row, MAX_ROWS>,
-}
-
-impl Serialize for Contract {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeStruct;
-        let mut object = serializer.serialize_struct("Contract", 2)?;
-        object.serialize_field("kept", &self.kept())?;
-        object.serialize_field("rows", self.rows.as_slice())?;
-        object.end()
-    }
 }
 
 impl Contract {

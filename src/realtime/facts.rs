@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::contract::Text;
 use super::memory::LockError;
-use super::platform::{Platform, Throttling};
+use super::platform::{Kernel, Throttling};
 use super::scheduler::{self, DmaLatency, Policy, RunawayLimit, ScheduleError};
 use super::wanted::{Cpu, LoopConfig, Scheduler};
 use crate::sys::Errno;
@@ -74,17 +74,17 @@ impl Facts {
         latency: &std::io::Result<DmaLatency>,
         runaway: Result<RunawayLimit, Errno>,
     ) -> Self {
-        let platform = Platform::read(root);
-        let isolated_cpu = match (&platform.isolated, &platform.online) {
+        let kernel = Kernel::read(root);
+        let isolated_cpu = match (&kernel.isolated, &kernel.online) {
             (Some(isolated), Some(online)) => scheduler::default_cpu(isolated, online),
             _ => None,
         };
         Self {
             kernel: Text::of(format_args!(
                 "{}",
-                platform.kernel.as_deref().unwrap_or("unknown")
+                kernel.name.as_deref().unwrap_or("unknown")
             )),
-            preempt_rt: platform.preempt_rt,
+            preempt_rt: kernel.preempt_rt,
             locked: Ok(()),
             vm_lck_kb: 0,
             vm_rss_kb: 0,
@@ -96,7 +96,7 @@ impl Facts {
                 Err(error) => Err(errno(error)),
             },
             timer_resolution_ns: crate::sys::clock::monotonic_resolution_ns(),
-            throttling: platform.throttling,
+            throttling: kernel.throttling,
             runaway,
             guard: None,
             rehearsal: None,

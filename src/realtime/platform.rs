@@ -14,9 +14,24 @@ use super::scheduler::{CpuSet, parse_cpu_list};
 /// The readings of one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Platform {
-    /// Release and version of the kernel: `/proc/sys/kernel/{osrelease,version}`,
-    /// as `uname -r -v` prints them.
-    pub kernel: Option<String>,
+    /// What the contract judges too.
+    pub kernel: Kernel,
+    /// CPUs without a tick while one task runs: `nohz_full` in
+    /// `/sys/devices/system/cpu` (kernel parameter of this name).
+    pub nohz_full: Option<CpuSet>,
+    /// Every online CPU's frequency governor and idle states.
+    pub cpus: Vec<Cpu>,
+    /// Interrupt threads and their real-time priorities.
+    pub irq_threads: Vec<IrqThread>,
+}
+
+/// What every start has to know of the kernel: seven small files. The rest of a
+/// [`Platform`] takes a look at every process, which is for `doctor` alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// Release and version: `/proc/sys/kernel/{osrelease,version}`, as
+    /// `uname -r -v` prints them.
+    pub name: Option<String>,
     /// Whether it is a PREEMPT_RT kernel: `/sys/kernel/realtime` reads 1, or
     /// where that is missing (it is since 6.12) the version names it.
     pub preempt_rt: bool,
@@ -25,15 +40,8 @@ pub struct Platform {
     /// CPUs kept free of other work: `isolated` there (kernel parameter
     /// `isolcpus=`).
     pub isolated: Option<CpuSet>,
-    /// CPUs without a tick while one task runs: `nohz_full` there (kernel
-    /// parameter of this name).
-    pub nohz_full: Option<CpuSet>,
     /// `/proc/sys/kernel/sched_rt_runtime_us`.
     pub throttling: Option<Throttling>,
-    /// Every online CPU's frequency governor and idle states.
-    pub cpus: Vec<Cpu>,
-    /// Interrupt threads and their real-time priorities.
-    pub irq_threads: Vec<IrqThread>,
 }
 
 /// How much of each second real-time threads may have (sched(7)).
@@ -80,13 +88,30 @@ pub struct IrqThread {
     pub priority: u32,
 }
 
+/// Where the kernel describes its CPUs.
+const CPUS: &str = "sys/devices/system/cpu";
+
 impl Platform {
     /// Reads the machine below `root`.
     #[must_use]
     pub fn read(root: &Path) -> Self {
-        let system = root.join("sys/devices/system/cpu");
-        let set = |name| parse_cpu_list(&line(&system.join(name))?).ok();
-        let online = set("online");
+        let kernel = Kernel::read(root);
+        let cpus = kernel.online.iter().flat_map(CpuSet::iter);
+        Self {
+            nohz_full: cpu_set(root, "nohz_full"),
+            cpus: cpus
+                .map(|number| Cpu::read(&root.join(CPUS), number))
+                .collect(),
+            irq_threads: irq_threads(&root.join("proc")),
+            kernel,
+        }
+    }
+}
+
+impl Kernel {
+    /// Reads it below `root`.
+    #[must_use]
+    pub fn read(root: &Path) -> Self {
         let release = line(&root.join("proc/sys/kernel/osrelease"));
         let version = line(&root.join("proc/sys/kernel/version"));
         let flag = line(&root.join("sys/kernel/realtime"));
@@ -94,23 +119,20 @@ impl Platform {
             .as_deref()
             .is_some_and(|text| text.split_whitespace().any(|word| word == "PREEMPT_RT"));
         Self {
-            kernel: release.map(|release| match &version {
+            name: release.map(|release| match &version {
                 Some(version) => format!("{release} {version}"),
                 None => release,
             }),
             preempt_rt: flag.map_or(named, |flag| flag == "1"),
-            online,
-            isolated: set("isolated"),
-            nohz_full: set("nohz_full"),
+            online: cpu_set(root, "online"),
+            isolated: cpu_set(root, "isolated"),
             throttling: throttling(root),
-            cpus: online
-                .iter()
-                .flat_map(CpuSet::iter)
-                .map(|number| Cpu::read(&system, number))
-                .collect(),
-            irq_threads: irq_threads(&root.join("proc")),
         }
     }
+}
+
+fn cpu_set(root: &Path, name: &str) -> Option<CpuSet> {
+    parse_cpu_list(&line(&root.join(CPUS).join(name))?).ok()
 }
 
 impl Cpu {
@@ -238,13 +260,13 @@ mod tests {
         );
         let platform = Platform::read(&tree.0);
         assert_eq!(
-            platform.kernel.as_deref(),
+            platform.kernel.name.as_deref(),
             Some("6.12.0-rt-arm64 #1 SMP PREEMPT_RT Debian")
         );
-        assert!(platform.preempt_rt);
-        assert_eq!(platform.isolated, parse_cpu_list("2-3").ok());
+        assert!(platform.kernel.preempt_rt);
+        assert_eq!(platform.kernel.isolated, parse_cpu_list("2-3").ok());
         assert_eq!(platform.nohz_full, parse_cpu_list("3").ok());
-        assert_eq!(platform.throttling, Some(Throttling::Off));
+        assert_eq!(platform.kernel.throttling, Some(Throttling::Off));
         assert_eq!(platform.cpus.len(), 4);
         assert_eq!(platform.cpus[0].governor, None);
         let cpu = &platform.cpus[3];
@@ -269,23 +291,23 @@ mod tests {
     fn preemptible_is_not_preempt_rt_and_the_flag_file_decides() {
         let dynamic = ("proc/sys/kernel/version", "#1 SMP PREEMPT_DYNAMIC @0");
         let tree = Tree::new("dynamic", &[dynamic]);
-        assert!(!Platform::read(&tree.0).preempt_rt);
+        assert!(!Kernel::read(&tree.0).preempt_rt);
         let old = Tree::new("old", &[("sys/kernel/realtime", "1\n"), dynamic]);
-        assert!(Platform::read(&old.0).preempt_rt);
+        assert!(Kernel::read(&old.0).preempt_rt);
     }
 
     #[test]
     fn throttling_is_told_from_its_absence() {
         let runtime = "proc/sys/kernel/sched_rt_runtime_us";
         let tree = Tree::new("throttled", &[(runtime, "950000\n")]);
-        let read = Platform::read(&tree.0).throttling;
+        let read = Kernel::read(&tree.0).throttling;
         assert_eq!(read, Some(Throttling::MicrosPerPeriod(950_000)));
     }
 
     #[test]
     fn this_machine_has_a_kernel_and_the_cpu_this_runs_on() {
         let platform = Platform::read(Path::new("/"));
-        assert!(platform.kernel.is_some());
+        assert!(platform.kernel.name.is_some());
         let current = crate::realtime::scheduler::current_cpu().unwrap();
         assert!(platform.cpus.iter().any(|cpu| cpu.number == current));
     }
@@ -294,8 +316,8 @@ mod tests {
     fn an_empty_machine_has_no_readings() {
         let tree = Tree::new("empty", &[("proc/readme", "")]);
         let platform = Platform::read(&tree.0);
-        assert_eq!(platform.kernel, None);
-        assert_eq!(platform.online, None);
+        assert_eq!(platform.kernel.name, None);
+        assert_eq!(platform.kernel.online, None);
         assert!(platform.cpus.is_empty() && platform.irq_threads.is_empty());
     }
 }

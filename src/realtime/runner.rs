@@ -20,7 +20,7 @@ use crate::sys::{Errno, emergency};
 use crate::time::{Duration, Instant};
 
 use super::allocator::{self, RealtimeThread, SEAL_OF_BUILD};
-use super::clock::Monotonic;
+use super::clock::{Monotonic, first_release};
 use super::contract::Contract;
 use super::facts::{Facts, Rehearsal};
 use super::faults;
@@ -129,6 +129,9 @@ pub struct Parts<'p, 'l, P, D: Decide, R, F> {
     pub deadline_met: &'p mut F,
     /// Where the helper threads wait until memory is locked.
     pub gate: &'p Gate,
+    /// Told of the contract, on the real-time thread, before anything is
+    /// energised by it. It must not allocate.
+    pub judged: &'p (dyn Fn(&Contract) + Sync),
     /// Where the stall guard looks; `None` without one.
     pub watch: Option<&'p Watch>,
 }
@@ -277,6 +280,7 @@ impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
             buffers: self.buffers,
             deadline_met: &mut *self.deadline_met,
             gate: self.gate,
+            judged: self.judged,
             watch: self.watch,
         }
     }
@@ -318,12 +322,13 @@ where
     facts.vm_lck_kb = status.vm_lck_kb;
     facts.vm_rss_kb = status.vm_rss_kb;
     contract.judge(config, facts);
+    (parts.judged)(contract);
 
     parts.timing.clear();
     let before = faults::own()?;
     let allowed = contract.kept() || request.requirement == Requirement::BestEffort;
     let ran = allowed.then(|| {
-        let epoch = first_release(&clock, config.period);
+        let epoch = first_release(clock.now(), config.period);
         parts.reborrow().run(request, epoch, &mut clock)
     });
     let during = faults::own()?.since(before);
@@ -371,7 +376,7 @@ where
             drive: Drive::Safe,
             plant: request.plant,
         };
-        let epoch = first_release(clock, config.period);
+        let epoch = first_release(clock.now(), config.period);
         let _watched = Watched::begin(parts.watch, epoch);
         run::run(
             parts.beat,
@@ -433,13 +438,6 @@ pub fn examine(config: &LoopConfig) -> Result<Box<Contract>, StartError> {
     taken.map_err(StartError::Stack)?;
     contract.judge(config, &facts);
     Ok(contract)
-}
-
-/// The first whole multiple of the period that is at least one period away, so
-/// that every run of a machine has the same phase.
-fn first_release(clock: &Monotonic, period: Duration) -> Instant {
-    let periods = clock.now().as_nanos() / period.as_nanos() + 2;
-    Instant::from_nanos(periods * period.as_nanos())
 }
 
 /// Allocations on any thread since the seal.

@@ -53,11 +53,15 @@ pub enum Kind {
     Panic = 13,
     /// SIGINT came twice.
     Interrupted = 14,
+    /// A device failed more often in a row than is tolerated of it; `detail` is
+    /// its channel, and 100h for an analog input, 200h for an analog output,
+    /// 300h for one that its monitor contradicts.
+    DeviceLost = 15,
 }
 
 impl Kind {
     /// Every kind, in the order of their numbers, from 1.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Finished,
         Self::Stopped,
         Self::Refused,
@@ -72,6 +76,7 @@ impl Kind {
         Self::StackOverrun,
         Self::Panic,
         Self::Interrupted,
+        Self::DeviceLost,
     ];
 
     /// The kind with this number.
@@ -286,7 +291,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind as u32), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(15), None);
+        assert_eq!(Kind::from_number(16), None);
         assert_eq!(Kind::from_number(WRITING), None);
     }
 

@@ -1,10 +1,20 @@
 //! What leaves the loop, and what people and programs see of it.
 //!
 //! The one way out of the loop is the [`ring`]; the [`reporter`] thread empties
-//! it. The [`report`] is what a run leaves behind, for programs as JSON, for
-//! people as [`text`].
+//! it. Ring, live status and the last seconds stand in a file in memory, the
+//! [`flight`] file, which outlives the process; a [`blackbox`] is made of it
+//! when something went wrong. The [`report`] is what a run leaves behind, for
+//! programs as JSON, for people as [`text`]. The service manager is told by
+//! [`notify`].
 
+mod atomic;
+pub mod blackbox;
+pub mod flight;
+pub mod journal;
+mod json;
+pub mod notify;
 pub mod report;
 pub mod reporter;
 pub mod ring;
+pub mod seqlock;
 pub mod text;

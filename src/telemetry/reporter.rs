@@ -8,8 +8,11 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use super::journal::Journal;
+use super::notify::{Judged, Notify};
 use super::ring::Reader;
 use crate::cycle::record::CycleRecord;
+use crate::realtime::signals;
 use crate::time::Duration;
 
 /// How often the ring is emptied.
@@ -52,32 +55,60 @@ impl Seen {
     }
 }
 
+/// Whom the reporter tells what.
+pub struct Listeners<'a, F> {
+    /// Redraw the line on standard error.
+    pub live: bool,
+    /// Name of the first trace value, if the control law has one.
+    pub watched: Option<&'a str>,
+    /// What it keeps outlives the process.
+    pub journal: Journal<'a>,
+    /// Called when the control law becomes faulted.
+    pub faulted: F,
+    /// The service manager, where one asked to be told.
+    pub notify: Option<Notify>,
+    /// The contract, once it was judged.
+    pub judged: &'a Judged,
+}
+
 /// Empties `ring` until `done` is set, and once more then. Returns the number of
 /// records that were dropped.
-///
-/// `live` redraws the line on standard error; `watched` is the name of the first
-/// trace value, if the control law has one.
-pub fn run(
+pub fn run<F: Fn(u16)>(
     mut ring: Reader<'_>,
     done: &AtomicBool,
-    live: bool,
     period: Duration,
-    watched: Option<&str>,
+    mut to: Listeners<'_, F>,
 ) -> u64 {
     let mut seen = Seen::default();
     let mut turn = 0;
     loop {
         let last = done.load(Ordering::Acquire);
         while let Some(record) = ring.take() {
+            if record.fault != 0 && record.fault != seen.last.fault {
+                (to.faulted)(record.fault);
+            }
             seen.add(&record);
+            to.journal.add(&record);
+            if let Some(notify) = &mut to.notify {
+                notify.add(&record);
+            }
         }
-        if live && seen.cycles > 0 && (last || turn % REDRAW == 0) {
+        if let Some(notify) = &mut to.notify {
+            if last {
+                notify.end(to.judged);
+            } else {
+                let stopping = signals::stop_requested().is_some();
+                notify.turn(std::time::Instant::now(), to.judged, stopping);
+            }
+        }
+        to.journal.turn(ring.dropped());
+        if to.live && seen.cycles > 0 && (last || turn % REDRAW == 0) {
             let end = if last { "\n" } else { "" };
             // A terminal that has gone away must not end the run.
             let _ = write!(
                 std::io::stderr(),
                 "\r\x1b[K{}{end}",
-                seen.line(period, watched)
+                seen.line(period, to.watched)
             );
         }
         if last {

@@ -1,90 +1,111 @@
 //! The ring between the loop and the reporter.
 //!
-//! Single producer, single consumer, fixed memory ([`heapless::spsc`]). When the
-//! reporter does not keep up, the newest record is dropped and counted: the loop
-//! never waits.
+//! Single producer, single consumer, fixed memory ([`lane`](crate::sys::lane)). When the reporter
+//! does not keep up, the newest record is dropped and counted: the loop never
+//! waits. The memory is the caller's, so that it can be memory that outlives
+//! the process ([`flight`](super::flight)).
 
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-use heapless::spsc::{Consumer, Producer, Queue};
-
-use crate::cycle::ports::Record;
+use crate::cycle::ports::{Record, TRACE_LEN};
 use crate::cycle::record::CycleRecord;
+use crate::sys::lane::{Consumer, Lane, Producer};
 
 /// Records that fit: at 1 kHz the reporter may be away for half a second.
 pub const CAPACITY: usize = 512;
+/// Words of a record.
+pub const RECORD_WORDS: usize = 7;
+/// Bytes of a record.
+pub const RECORD_BYTES: usize = RECORD_WORDS * 8;
 
 /// The memory of a ring.
-#[derive(Debug)]
-pub struct Ring {
-    queue: Queue<CycleRecord, CAPACITY>,
-    dropped: AtomicU64,
+pub type Memory = Lane<CycleRecord, CAPACITY>;
+
+/// A record as words: its bytes in the order of its fields, little-endian, are
+/// those of the black box (docs/blackbox.md).
+#[inline]
+#[must_use]
+pub fn encode(record: &CycleRecord) -> [u64; RECORD_WORDS] {
+    let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+    let trace = |at: usize| pair(record.trace[at].to_bits(), record.trace[at + 1].to_bits());
+    let what = u32::from(record.fault) | u32::from(record.flags) << 16;
+    [
+        record.slot,
+        pair(record.lateness_ns, record.execution_ns),
+        pair(record.skipped, what),
+        trace(0),
+        trace(2),
+        trace(4),
+        trace(6),
+    ]
 }
+
+/// The record of [`encode`]d words; every words are one.
+#[must_use]
+pub fn decode(words: &[u64; RECORD_WORDS]) -> CycleRecord {
+    let mut trace = [0.0; TRACE_LEN];
+    for (two, word) in trace.chunks_exact_mut(2).zip(&words[3..]) {
+        two[0] = f32::from_bits(*word as u32);
+        two[1] = f32::from_bits((*word >> 32) as u32);
+    }
+    CycleRecord {
+        slot: words[0],
+        lateness_ns: words[1] as u32,
+        execution_ns: (words[1] >> 32) as u32,
+        skipped: words[2] as u32,
+        fault: (words[2] >> 32) as u16,
+        flags: (words[2] >> 48) as u16,
+        trace,
+    }
+}
+
+/// A ring with memory of its own.
+#[derive(Debug, Default)]
+pub struct Ring(Memory);
 
 impl Ring {
     /// An empty ring.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            queue: Queue::new(),
-            dropped: AtomicU64::new(0),
-        }
+        Self(Memory::new())
     }
 
     /// The two ends of the emptied ring.
     pub fn split(&mut self) -> (Writer<'_>, Reader<'_>) {
-        while self.queue.dequeue().is_some() {}
-        *self.dropped.get_mut() = 0;
-        let (producer, consumer) = self.queue.split();
-        let writer = Writer {
-            producer,
-            dropped: &self.dropped,
-        };
-        let reader = Reader {
-            consumer,
-            dropped: &self.dropped,
-        };
-        (writer, reader)
+        let (producer, consumer) = self.0.split();
+        (Writer(producer), Reader(consumer))
     }
 }
 
-impl Default for Ring {
-    fn default() -> Self {
-        Self::new()
-    }
+/// The two ends of a ring in memory that outlives the process; `None` when
+/// somebody has them.
+#[must_use]
+pub fn claim(memory: &Memory) -> Option<(Writer<'_>, Reader<'_>)> {
+    let (producer, consumer) = memory.claim()?;
+    Some((Writer(producer), Reader(consumer)))
 }
 
 /// The loop's end of the ring.
-pub struct Writer<'r> {
-    producer: Producer<'r, CycleRecord>,
-    dropped: &'r AtomicU64,
-}
+pub struct Writer<'r>(Producer<'r, CycleRecord, CAPACITY>);
 
 impl Record for Writer<'_> {
     #[inline]
     fn record(&mut self, record: &CycleRecord) {
-        if self.producer.enqueue(*record).is_err() {
-            self.dropped.fetch_add(1, Relaxed);
-        }
+        self.0.put(record);
     }
 }
 
 /// The reporter's end of the ring.
-pub struct Reader<'r> {
-    consumer: Consumer<'r, CycleRecord>,
-    dropped: &'r AtomicU64,
-}
+pub struct Reader<'r>(Consumer<'r, CycleRecord, CAPACITY>);
 
 impl Reader<'_> {
     /// The oldest record that was not read yet.
     pub fn take(&mut self) -> Option<CycleRecord> {
-        self.consumer.dequeue()
+        self.0.take()
     }
 
     /// Records dropped because the ring was full.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Relaxed)
+        self.0.dropped()
     }
 }
 
@@ -110,7 +131,6 @@ mod tests {
                 ..CycleRecord::default()
             });
         }
-        // One place of the queue stays empty, to tell full from empty.
         assert_eq!(reader.dropped(), 10);
         let kept: Vec<_> = std::iter::from_fn(|| reader.take())
             .map(|r| r.slot)
@@ -123,5 +143,31 @@ mod tests {
         let mut ring = Ring::new();
         ring.split().0.record(&CycleRecord::default());
         assert_eq!(ring.split().1.take(), None);
+    }
+
+    #[test]
+    fn every_field_of_a_record_survives_the_ring() {
+        let record = CycleRecord {
+            slot: 0x0102_0304_0506_0708,
+            lateness_ns: 0x1112_1314,
+            execution_ns: 0x2122_2324,
+            skipped: 0x3132_3334,
+            fault: 0x4142,
+            flags: 0x5152,
+            trace: [1.0, -2.0, 3.5, f32::MAX, 0.0, -0.0, 1e-30, 8.0],
+        };
+        let mut ring = Ring::new();
+        let (mut writer, mut reader) = ring.split();
+        writer.record(&record);
+        assert_eq!(reader.take(), Some(record));
+        assert_eq!(reader.take(), None);
+        assert_eq!(decode(&encode(&record)), record);
+    }
+
+    #[test]
+    fn a_ring_in_shared_memory_has_its_ends_once() {
+        let memory = Memory::new();
+        assert!(claim(&memory).is_some());
+        assert!(claim(&memory).is_none());
     }
 }

@@ -13,6 +13,7 @@ mod files;
 mod limits;
 mod mutations;
 mod numbers;
+mod ranges;
 mod structure;
 mod types;
 mod wiring;

@@ -116,20 +116,12 @@ fn every_whole_number_has_its_range() {
                 "from 1",
             ),
             (
-                &[edit(
-                    "overrun",
-                    "fault = 200",
-                    "fault = 200\nstall_periods = §2",
-                )],
+                &[edit("overrun", "stall_periods = 5", "stall_periods = §2")],
                 "`stall_periods` is 2",
                 "from 3",
             ),
             (
-                &[edit(
-                    "overrun",
-                    "fault = 200",
-                    "fault = 200\nstall_periods = §21",
-                )],
+                &[edit("overrun", "stall_periods = 5", "stall_periods = §21")],
                 "`stall_periods` is 21, longer than outputs may be held",
                 "at most 20: the shortest `max_hold_ms`",
             ),

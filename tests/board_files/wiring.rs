@@ -9,7 +9,7 @@ fn one_line_cannot_be_two_channels() {
         &[
             (
                 &[edit("output.brake", "line = 9", "line = §8")],
-                "line 8 of [gpio.main] is used already, by [output.enable] in line 71",
+                "line 8 of [gpio.main] is used already, by [output.enable] in line 72",
                 "only once",
             ),
             (
@@ -71,8 +71,12 @@ fn one_converter_channel_cannot_be_two() {
                 "of its own",
             ),
             (
-                &[edit("analog_input.pressure", "\"adc\"", "§\"dac\"")],
-                "[spi.dac] leads to another chip",
+                // Inputs are read before outputs, which may name one.
+                &[
+                    edit("analog_input.pressure", "\"adc\"", "\"dac\""),
+                    edit("analog_output.torque", "\"dac\"", "§\"dac\""),
+                ],
+                "[spi.dac] leads to another chip, that of [analog_input.pressure]",
                 "of its own",
             ),
         ],
@@ -229,6 +233,71 @@ fn an_output_without_a_safe_value_is_refused() {
                 )],
                 "`safe_volts` is -10.001",
                 "-10 to 10",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn limits_and_monitors_of_analog_channels_make_sense() {
+    refused(
+        LINUX,
+        &[
+            (
+                &[edit("analog_input.pressure", "= 3.0", "= §0.33")],
+                "`max_volts` is 0.33, not above `min_volts` = 0.33",
+                "lies between them",
+            ),
+            (
+                &[
+                    edit("analog_input.pressure", "max_volts = 3.0\n", ""),
+                    edit("analog_input.pressure", "0.33", "§3.3"),
+                ],
+                "`max_volts` is 3.3, not above `min_volts` = 3.3",
+                "lies between them",
+            ),
+            (
+                &[edit("analog_input.pressure", "= 3.0", "= §3.4")],
+                "`max_volts` is 3.4",
+                "a finite number from 0 to 3.3",
+            ),
+            (
+                &[edit(
+                    "analog_output.torque",
+                    "\"torque_monitor\"",
+                    "§\"torque_monitr\"",
+                )],
+                "there is no [analog_input.torque_monitr]",
+                "did you mean \"torque_monitor\"?",
+            ),
+            (
+                &[edit("analog_output.torque", "0.165", "§0")],
+                "`monitor_volts_per_volt` is 0",
+                "for a volt of the output",
+            ),
+            (
+                &[
+                    edit("analog_output.torque", "monitor = \"torque_monitor\"\n", ""),
+                    edit(
+                        "analog_output.torque",
+                        "monitor_volts_at_0",
+                        "§monitor_volts_at_0",
+                    ),
+                ],
+                "`monitor_volts_at_0` of [analog_output.torque] has no effect",
+                "remove it, or add what it belongs to",
+            ),
+            (
+                &[
+                    edit(
+                        "analog_output.torque",
+                        "monitor_tolerance_volts = 0.1\n",
+                        "",
+                    ),
+                    edit("analog_output.torque", ".torque]", ".§torque]"),
+                ],
+                "[analog_output.torque] has no `monitor_tolerance_volts`",
+                "from 0.001 to 1000",
             ),
         ],
     );

@@ -7,6 +7,7 @@
 #![cfg(feature = "linux")]
 
 mod arguments;
+mod black_box;
 mod boards;
 #[path = "../emulation/mod.rs"]
 mod emulation;

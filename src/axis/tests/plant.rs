@@ -98,6 +98,8 @@ pub(super) struct Body {
     pub(super) velocity: f64,
     /// Held by someone's hand, or blocked.
     pub(super) blocked: bool,
+    /// Carried along at this speed by something stronger than the motor, rad/s.
+    pub(super) carried: f64,
     pub(super) reading: Option<InputError>,
     /// The encoder repeats this.
     pub(super) stuck: Option<Angle>,
@@ -150,6 +152,12 @@ impl Bench {
 
     pub(super) fn set(&mut self, channel: u8, active: bool) {
         self.levels = self.levels & !(1 << channel) | u32::from(active) << channel;
+    }
+
+    /// The input was active before the first cycle, so it never rises.
+    pub(super) fn stuck_from_the_start(&mut self, channel: u8) {
+        self.set(channel, true);
+        self.before |= 1 << channel;
     }
 
     /// A short press of the reset button.
@@ -264,6 +272,11 @@ impl Bench {
     fn move_plant(&mut self) {
         for (at, body) in self.bodies.iter_mut().enumerate() {
             let (enable, release) = (1 << (2 * at), 2 << (2 * at));
+            if body.carried != 0.0 {
+                body.velocity = body.carried;
+                body.position += 1e-3 * body.velocity;
+                continue;
+            }
             if body.blocked || self.outputs.digital & release == 0 {
                 body.velocity = 0.0;
                 continue;

@@ -36,7 +36,7 @@ impl Clock for Scripted {
 #[derive(Default)]
 struct Plant {
     written: Vec<Option<Outputs>>,
-    broken_from: Option<u64>,
+    broken_from: Option<(u64, OutputError)>,
 }
 
 impl Sense for Plant {
@@ -49,7 +49,7 @@ impl Act for Plant {
     fn act(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
         self.written.push(Some(*outputs));
         match self.broken_from {
-            Some(slot) if tick.slot >= slot => Err(OutputError::Analog(3)),
+            Some((slot, error)) if tick.slot >= slot => Err(error),
             _ => Ok(()),
         }
     }
@@ -130,7 +130,12 @@ fn plan(limit: Limit) -> Plan {
     }
 }
 
-fn ran(plan: &Plan, late: &[(u64, u64)], broken_from: Option<u64>, demand: DemandAt) -> Ran {
+fn ran(
+    plan: &Plan,
+    late: &[(u64, u64)],
+    broken_from: Option<(u64, OutputError)>,
+    demand: DemandAt,
+) -> Ran {
     let plant = Plant {
         broken_from,
         ..Plant::default()
@@ -254,11 +259,35 @@ fn outputs_that_cannot_be_written_are_a_fault_at_the_third_time_in_a_row() {
     let ran = ran(
         &plan(Limit::Slots(100)),
         &[],
-        Some(10),
+        Some((10, OutputError::Analog(3))),
         demand_at(u64::MAX, Demand::Continue),
     );
     assert_eq!(ran.summary.end, End::OutputFailed(OutputError::Analog(3)));
     assert_eq!(ran.records.last().unwrap().slot, 12);
+    assert_eq!(ran.plant.written.last(), Some(&None));
+}
+
+#[test]
+fn a_lost_output_ends_the_run_at_once_and_a_lost_input_after_coming_to_rest() {
+    let run = |lost| {
+        ran(
+            &plan(Limit::Slots(100)),
+            &[],
+            Some((10, OutputError::Lost(lost))),
+            demand_at(u64::MAX, Demand::Continue),
+        )
+    };
+    for lost in [Lost::AnalogOutput(3), Lost::Monitored(3)] {
+        let ran = run(lost);
+        assert_eq!(ran.summary.end, End::DeviceLost(lost));
+        assert_eq!(ran.records.last().unwrap().slot, 10);
+        assert_eq!(ran.plant.written.last(), Some(&None));
+    }
+    let lost = Lost::AnalogInput(3, InputError::OutOfRange);
+    let ran = run(lost);
+    assert_eq!(ran.summary.end, End::DeviceLost(lost));
+    assert_eq!((ran.summary.run, ran.summary.rest_cycles), (11, 3));
+    assert_ne!(ran.records[11].flags & flags::QUICK_STOP, 0);
     assert_eq!(ran.plant.written.last(), Some(&None));
 }
 

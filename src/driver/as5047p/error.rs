@@ -34,6 +34,15 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether it is the transfer that failed, so that another one may succeed;
+    /// what the sensor says of itself it will say again.
+    #[must_use]
+    pub const fn is_of_transfer(self) -> bool {
+        matches!(self, Self::Bus(_) | Self::Parity | Self::Framing(_))
+    }
+}
+
 impl From<Error> for InputError {
     fn from(error: Error) -> Self {
         match error {

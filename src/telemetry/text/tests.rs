@@ -28,6 +28,7 @@ fn report() -> Report {
         pace: Pace::Free,
         contract: Box::default(),
         watchdog: None,
+        black_box: None,
         warnings: Vec::new(),
         cycles: Cycles {
             run: 3,

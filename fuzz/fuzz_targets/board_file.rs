@@ -1,0 +1,39 @@
+//! Any bytes as a board file: refused in one line with a place in the text, or
+//! good for a controller that can be put together and for a simulated board
+//! that can be wired.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use steadfast::board::{Ports, Simulated};
+use steadfast::config::{Config, MAX_FILE};
+
+fuzz_target!(|bytes: &[u8]| {
+    if bytes.len() as u64 > MAX_FILE {
+        return;
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let config = match Config::parse("f.toml", text) {
+        Ok(config) => config,
+        Err(error) => {
+            let shown = error.to_string();
+            assert!(!shown.contains(char::is_control), "{shown:?}");
+            assert!(shown.len() < 1_000, "{shown:?}");
+            assert!(!error.what.is_empty() && !error.fix.is_empty(), "{shown:?}");
+            let place = error.place.expect("an error in the text has a place");
+            assert!(place.line <= text.matches('\n').count() + 1, "{shown:?}");
+            return;
+        }
+    };
+    if let Some(servo) = &config.servo {
+        let law = servo.config.build(config.run.period).expect("was checked");
+        assert_eq!(law.axes().len(), servo.names.len());
+    }
+    if let Some(simulation) = &config.simulation {
+        let (devices, map) =
+            Simulated::build(simulation, &config.io, config.run.period).expect("was checked");
+        let _ = Ports::new(devices, &config.io, &map);
+    }
+});

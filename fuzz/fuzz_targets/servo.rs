@@ -1,0 +1,121 @@
+//! Any readings, levels and gaps in time to the servo controller: no panic, and
+//! no axis without power that has an output away from its safe value.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use std::sync::LazyLock;
+use steadfast::axis::{Servo, State};
+use steadfast::config::Config;
+use steadfast::cycle::image::{Angle, DigitalInputs, InputError, Inputs};
+use steadfast::cycle::ports::{Decide, Directive, Tick};
+
+/// Everything an axis can have: two axes, switches, brake, range, frozen limit.
+const BOARD: &str = include_str!("../../tests/board_files/linux.toml");
+
+static SERVO: LazyLock<(Servo, Vec<AxisOutputs>)> = LazyLock::new(|| {
+    let config = Config::parse("linux.toml", BOARD).expect("good");
+    let servo = config.servo.expect("axes").config;
+    let outputs = servo.axes.iter().map(|axis| AxisOutputs {
+        command: axis.command_channel,
+        enable: axis.enable_channel,
+        brake: axis.brake_channel,
+        most_volts: axis.limits.max_command_volts,
+    });
+    let outputs = outputs.collect();
+    (servo.build(config.run.period).expect("good"), outputs)
+});
+
+struct AxisOutputs {
+    command: u8,
+    enable: u8,
+    brake: Option<u8>,
+    most_volts: f64,
+}
+
+/// Bytes of the fuzzer that one cycle takes.
+const CYCLE: usize = 8;
+
+const ERRORS: [InputError; 8] = [
+    InputError::NotRead,
+    InputError::Bus,
+    InputError::Parity,
+    InputError::Framing,
+    InputError::NotReady,
+    InputError::FieldWeak,
+    InputError::FieldStrong,
+    InputError::OutOfRange,
+];
+
+fuzz_target!(|bytes: &[u8]| {
+    let (servo, channels) = &*SERVO;
+    let mut state = servo.initial();
+    let mut levels_before = 0;
+    let mut slot = 0;
+    let mut at = [0_i32; 2];
+    for cycle in bytes.chunks_exact(CYCLE) {
+        let [levels, edges, what, gap, move_a, move_b, move_c, repeat] = *cycle else {
+            return;
+        };
+        let levels = u32::from(levels & 0xF);
+        let pulses = u32::from(edges & 0xF);
+        let mut inputs = Inputs::NOT_READ;
+        inputs.digital = if edges & 0x80 != 0 {
+            Err(InputError::Bus)
+        } else {
+            Ok(DigitalInputs {
+                levels,
+                rose: levels & !levels_before | pulses,
+                fell: levels_before & !levels | pulses,
+            })
+        };
+        levels_before = levels;
+        let step = i32::from_be_bytes([move_a, move_b, move_c, 0]) >> (what >> 4);
+        // One pattern for a while, or nothing ever gets as far as to move.
+        for _ in 0..=repeat {
+            for (number, position) in at.iter_mut().enumerate() {
+                *position = position.wrapping_add(step);
+                let failed = what & (1 << number) != 0;
+                let error = ERRORS[usize::from(gap >> 5)];
+                inputs.positions[number] = if failed {
+                    Err(error)
+                } else {
+                    Ok(Angle(*position as u32))
+                };
+            }
+            let elapsed = u32::from(gap & 0x1F).pow(3).max(1);
+            slot += u64::from(elapsed);
+            let tick = Tick {
+                slot,
+                elapsed_slots: elapsed,
+                directive: if what & 4 != 0 {
+                    Directive::QuickStop
+                } else {
+                    Directive::Run
+                },
+                ..Tick::default()
+            };
+            let outputs = Servo::decide(servo, &mut state, &inputs, &tick);
+            for (axis, channels) in state.axes().iter().zip(channels) {
+                let volts = outputs.analogs[usize::from(channels.command)];
+                let enabled = outputs.is_active(channels.enable);
+                let released = channels.brake.is_some_and(|brake| outputs.is_active(brake));
+                assert!(volts.abs() <= channels.most_volts, "{volts} V");
+                assert!(enabled || (!released && volts == 0.0), "{:?}", axis.state());
+                let off = matches!(
+                    axis.state(),
+                    State::NotReadyToSwitchOn
+                        | State::SwitchOnDisabled
+                        | State::ReadyToSwitchOn
+                        | State::Fault
+                );
+                assert!(!(off && enabled), "power in {:?}", axis.state());
+                let faulted = matches!(axis.state(), State::FaultReactionActive | State::Fault);
+                assert_eq!(axis.fault().is_some(), faulted);
+            }
+            // The emergency stop of this board is input 0.
+            let stopped = inputs.digital.is_ok_and(|digital| digital.was_active(0));
+            assert!(!stopped || state.axes().iter().all(|axis| !axis.is_powered()));
+        }
+    }
+});

@@ -1,0 +1,95 @@
+//! When a transfer is made once more, and when a device that fails is lost.
+//!
+//! # The budget of a retry
+//!
+//! A failed transfer is made once more, once, if that and all that is still to
+//! be done in the cycle would end before the deadline at twice the mean time of
+//! a call so far in this very cycle. The figure is not configured, because nobody
+//! knows it beforehand: a frame of two bytes at 1 MHz is 16 us on the wire, and
+//! the kernel adds from 10 us to 200 us, by controller, kernel and load. It needs
+//! no clock while nothing fails: the cycle's beginning is in its
+//! [`Tick`], and the clock is read when something has failed. A transfer that
+//! failed because it hung has used its time up, and is not repeated. Lines are
+//! not repeated either: a line that cannot be read has been taken away.
+//!
+//! The encoder's angle after a retry is that of now where others are one period
+//! old, so for one cycle the velocity is seen up to twice as large, and then as
+//! much smaller; its low pass takes most of that.
+//!
+//! # Failures in a row
+//!
+//! They are counted for each device by the slot of its last failure, so that a
+//! success costs nothing: a failure continues a row if the last one was in the
+//! cycle before. In a simulation that waits for a late loop skipped slots begin
+//! a new row.
+
+use crate::cycle::ports::Tick;
+use crate::time::{Duration, Instant};
+
+/// What a cycle may spend on retries.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Budget {
+    /// From the release to the deadline; zero for no retries.
+    pub(super) deadline: Duration,
+    /// Calls of a cycle in which nothing fails.
+    calls: usize,
+}
+
+impl Budget {
+    /// No retries in cycles of `calls` calls.
+    pub(super) const fn none(calls: usize) -> Self {
+        Self {
+            deadline: Duration::from_nanos(0),
+            calls,
+        }
+    }
+
+    /// Whether one more call fits, at `now`, after `done` calls (at least 1) of
+    /// the cycle, the failed one included.
+    #[cold]
+    pub(super) fn allows(&self, now: Instant, tick: &Tick, done: usize) -> bool {
+        let spent = now.since(tick.now).as_nanos();
+        // The retry itself may take two frames.
+        let left = self.calls.saturating_sub(done) + 2;
+        let needed = spent
+            .saturating_mul(2)
+            .saturating_mul(left as u64)
+            .div_ceil(done.max(1) as u64);
+        let end = tick.release + self.deadline;
+        now < end && end.since(now).as_nanos() >= needed
+    }
+}
+
+/// Failures in a row.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Row {
+    tolerated: Option<u16>,
+    count: u16,
+    /// Where the row ends; none before the first failure.
+    last_slot: Option<u64>,
+}
+
+impl Row {
+    /// No failure yet; `tolerated` of them in a row change nothing, and none
+    /// ever does where it is `None`.
+    pub(super) const fn tolerating(tolerated: Option<u16>) -> Self {
+        Self {
+            tolerated,
+            count: 0,
+            last_slot: None,
+        }
+    }
+
+    /// Takes note of a failure in the cycle of `tick`: whether it is one too many.
+    pub(super) fn is_too_long(&mut self, tick: &Tick) -> bool {
+        let before = tick.slot.checked_sub(u64::from(tick.elapsed_slots));
+        self.count = if self.last_slot.is_some() && self.last_slot == before {
+            self.count.saturating_add(1)
+        } else {
+            1
+        };
+        self.last_slot = Some(tick.slot);
+        self.tolerated
+            .is_some_and(|tolerated| self.count > tolerated)
+    }
+}

@@ -1,0 +1,291 @@
+//! Devices that fail: once, too often, in one place and in another.
+
+use super::*;
+use crate::board::Simulated;
+use crate::config::Config;
+use crate::sim::Fault;
+
+/// A motor with its encoder and converter, a sensor, and no controller. The
+/// sensor gives 0.5 V at 0 degC and stays there.
+const BOARD: &str = r#"
+[board]
+name = "b"
+devices = "simulated"
+[loop]
+period_us = 1000
+[encoder.shaft]
+chip = "as5047p"
+[analog_output.torque]
+chip = "mcp4922"
+channel = "a"
+min_volts = -10.0
+max_volts = 10.0
+safe_volts = 0.0
+tolerated_failures = 2
+monitor = "sensor"
+monitor_volts_at_0 = 0.5
+monitor_volts_per_volt = 0.1
+monitor_tolerance_volts = 0.05
+monitor_cycles = 3
+max_hold_ms = 20
+shutdown = 2
+[output.heater]
+safe = false
+max_hold_ms = 20
+shutdown = 1
+[analog_input.sensor]
+chip = "mcp3208"
+channel = 0
+vref_volts = 5.0
+min_volts = 0.4
+max_volts = 4.0
+tolerated_failures = 2
+[simulation.motor.x]
+encoder = "shaft"
+analog_output = "torque"
+[simulation.heater.sensor]
+analog_input = "sensor"
+switch = "heater"
+ambient_c = 0.0
+sensor_volts_at_0_c = 0.5
+sensor_volts_per_k = 0.01
+"#;
+
+const ENCODER: usize = 0;
+const DAC: usize = 1;
+const ADC: usize = 2;
+const DEADLINE: Duration = Duration::from_millis(1);
+const NEVER: Duration = Duration::from_nanos(0);
+
+struct Bench {
+    ports: Ports<Simulated>,
+    inputs: Inputs,
+    outputs: Outputs,
+    slot: u64,
+}
+
+impl Bench {
+    /// The board of `text`, after some cycles in which nothing failed.
+    fn of(text: &str, deadline: Duration) -> Self {
+        let config = Config::parse("b.toml", text).expect("good");
+        let simulation = config.simulation.as_ref().expect("simulated");
+        let (devices, map) =
+            Simulated::build(simulation, &config.io, config.run.period).expect("wired");
+        let mut bench = Self {
+            ports: Ports::new(devices, &config.io, &map).retrying_until(deadline),
+            inputs: Inputs::NOT_READ,
+            outputs: Outputs::default(),
+            slot: 0,
+        };
+        for _ in 0..5 {
+            assert_eq!(bench.cycle(), Ok(()));
+        }
+        bench
+    }
+
+    fn new(deadline: Duration) -> Self {
+        Self::of(BOARD, deadline)
+    }
+
+    fn cycle(&mut self) -> Result<(), OutputError> {
+        let now = Instant::from_nanos(1_000_000 * self.slot);
+        let tick = Tick {
+            slot: self.slot,
+            release: now,
+            now,
+            elapsed_slots: 1,
+            ..Tick::default()
+        };
+        self.slot += 1;
+        self.ports.sense(&tick, &mut self.inputs);
+        self.ports.act(&tick, &self.outputs)
+    }
+
+    fn fail(&mut self, chip: usize, fault: Fault, transfers: u64) {
+        let plan = self
+            .ports
+            .devices
+            .board_mut()
+            .faults_mut(chip)
+            .expect("a chip");
+        plan.add_now(fault, transfers).expect("room");
+    }
+
+    /// What two cycles make of two transfers of `chip` that fail, one in each.
+    fn two_failures(chip: usize, deadline: Duration) -> (bool, bool) {
+        let mut bench = Self::new(deadline);
+        bench.fail(chip, Fault::BusError, 1);
+        let written = bench.cycle().is_ok();
+        let read = bench.inputs.positions[0].is_ok() && bench.inputs.analogs[0].is_ok();
+        (read, written)
+    }
+}
+
+#[test]
+fn one_failed_transfer_is_made_good_within_the_cycle_and_only_with_a_budget() {
+    for chip in [ENCODER, DAC, ADC] {
+        assert_eq!(Bench::two_failures(chip, DEADLINE), (true, true), "{chip}");
+        let without = Bench::two_failures(chip, NEVER);
+        assert_eq!(without, (chip == DAC, chip != DAC), "{chip}");
+    }
+}
+
+#[test]
+fn a_retry_is_one_and_not_a_loop() {
+    for chip in [ENCODER, DAC, ADC] {
+        let mut bench = Bench::new(DEADLINE);
+        bench.fail(chip, Fault::BusError, 3);
+        let acted = bench.cycle();
+        let failed = match chip {
+            ENCODER => bench.inputs.positions[0].is_err(),
+            ADC => bench.inputs.analogs[0].is_err(),
+            _ => acted.is_err(),
+        };
+        assert!(failed, "{chip}: three transfers failed");
+    }
+}
+
+#[test]
+fn an_output_that_fails_too_often_in_a_row_is_lost_by_its_name() {
+    let mut bench = Bench::new(NEVER);
+    bench.fail(DAC, Fault::BusError, 2);
+    assert_eq!(bench.cycle(), Err(OutputError::Analog(0)));
+    assert_eq!(bench.cycle(), Err(OutputError::Analog(0)));
+    assert_eq!(bench.cycle(), Ok(()), "two are tolerated");
+    bench.fail(DAC, Fault::BusError, 3);
+    assert_eq!(bench.cycle(), Err(OutputError::Analog(0)));
+    assert_eq!(bench.cycle(), Err(OutputError::Analog(0)));
+    let lost = Err(OutputError::Lost(Lost::AnalogOutput(0)));
+    assert_eq!(bench.cycle(), lost);
+    assert_eq!(bench.cycle(), lost, "it stays lost");
+}
+
+#[test]
+fn an_input_that_fails_too_often_in_a_row_is_lost_with_the_reason() {
+    let mut bench = Bench::new(NEVER);
+    for _ in 0..10 {
+        bench.fail(ADC, Fault::BusError, 2);
+        for _ in 0..3 {
+            assert_eq!(bench.cycle(), Ok(()), "two in a row are tolerated");
+        }
+    }
+    bench.fail(ADC, Fault::MisoHigh, 3);
+    assert_eq!((bench.cycle(), bench.cycle()), (Ok(()), Ok(())));
+    let lost = Lost::AnalogInput(0, InputError::Framing);
+    assert_eq!(bench.cycle(), Err(OutputError::Lost(lost)));
+}
+
+#[test]
+fn a_broken_wire_is_outside_of_the_limits_and_is_not_read_again() {
+    // A line at 0 V is a reading like any other, but for the live zero.
+    let mut bench = Bench::new(DEADLINE);
+    bench.fail(ADC, Fault::MisoLow, 3);
+    for _ in 0..2 {
+        assert_eq!(bench.cycle(), Ok(()));
+        assert_eq!(bench.inputs.analogs[0], Err(InputError::OutOfRange));
+    }
+    let lost = Lost::AnalogInput(0, InputError::OutOfRange);
+    assert_eq!(bench.cycle(), Err(OutputError::Lost(lost)));
+}
+
+#[test]
+fn without_a_limit_of_failures_nothing_is_lost() {
+    let text = BOARD.replace("tolerated_failures = 2\n", "");
+    let mut bench = Bench::of(&text, NEVER);
+    bench.fail(ADC, Fault::BusError, 500);
+    for _ in 0..500 {
+        assert_eq!(bench.cycle(), Ok(()));
+        assert_eq!(bench.inputs.analogs[0], Err(InputError::Bus));
+    }
+}
+
+#[test]
+fn an_output_that_does_not_give_what_it_is_told_is_lost() {
+    let mut bench = Bench::new(DEADLINE);
+    // 0.4 V at the output are 0.04 V at the input: within the tolerance.
+    bench.outputs.analogs[0] = 0.4;
+    for _ in 0..100 {
+        assert_eq!(bench.cycle(), Ok(()));
+    }
+    bench.outputs.analogs[0] = 2.0;
+    for _ in 0..4 {
+        assert_eq!(bench.cycle(), Ok(()), "seen a cycle later, three tolerated");
+    }
+    let lost = Err(OutputError::Lost(Lost::Monitored(0)));
+    assert_eq!(bench.cycle(), lost);
+}
+
+#[test]
+fn an_output_is_compared_with_what_it_can_give() {
+    let mut bench = Bench::new(DEADLINE);
+    bench.outputs.analogs[0] = 1e9;
+    assert_eq!(bench.cycle(), Ok(()));
+    assert_eq!(bench.ports.monitors[0].expected, Some(1.5));
+}
+
+#[test]
+fn what_was_lost_before_the_run_is_not_lost_in_it() {
+    let mut bench = Bench::new(NEVER);
+    bench.fail(ADC, Fault::BusError, 3);
+    while bench.cycle() == Ok(()) {}
+    assert_eq!(bench.ports.safe(&Tick::default()), Ok(()));
+    assert_eq!(bench.cycle(), Ok(()));
+}
+
+#[test]
+fn the_safe_value_is_written_again_when_its_first_transfer_fails() {
+    let mut bench = Bench::new(NEVER);
+    bench.outputs.analogs[0] = 3.0;
+    assert_eq!(bench.cycle(), Ok(()));
+    bench.fail(DAC, Fault::BusError, 1);
+    assert_eq!(bench.ports.safe(&Tick::default()), Ok(()));
+    let volts = bench.ports.devices.board_mut().command_volts(0);
+    assert!(volts.expect("an axis").abs() < 0.01, "{volts:?}");
+}
+
+#[test]
+fn a_loss_that_stops_the_outputs_goes_before_one_that_does_not() {
+    let mut bench = Bench::new(NEVER);
+    bench.fail(ADC, Fault::BusError, 10);
+    while bench.cycle() == Ok(()) {}
+    bench.fail(DAC, Fault::BusError, 3);
+    let lost: Vec<_, 3> = (0..3).map(|_| bench.cycle()).collect();
+    assert_eq!(lost[2], Err(OutputError::Lost(Lost::AnalogOutput(0))));
+}
+
+#[test]
+fn a_retry_needs_the_time_for_itself_and_for_the_rest_of_the_cycle() {
+    let mut budget = Budget::none(4);
+    budget.deadline = DEADLINE;
+    let tick = Tick {
+        release: Instant::from_nanos(5_000_000),
+        now: Instant::from_nanos(5_100_000),
+        ..Tick::default()
+    };
+    let at = |us: u64| Instant::from_nanos(5_000_000 + us * 1_000);
+    // After two of four calls: 2 x 50 us for each of 2 + 2 to come are 400 us.
+    assert!(budget.allows(at(200), &tick, 2));
+    // 2 x 150 us x 4 are 1,200 us.
+    assert!(!budget.allows(at(400), &tick, 2));
+    // 2 x 90 us x 4 = 720 us of 720 us, and then 1 us more.
+    assert!(budget.allows(at(280), &tick, 2));
+    assert!(!budget.allows(at(281), &tick, 2));
+    assert!(!budget.allows(at(1_000), &tick, 4), "the deadline is there");
+    assert!(!budget.allows(at(5_000), &tick, 4), "it has passed");
+    assert!(!Budget::none(4).allows(at(100), &tick, 1), "no budget");
+}
+
+#[test]
+fn a_row_is_broken_by_a_cycle_without_failure_and_not_by_skipped_slots() {
+    let tick = |slot, elapsed_slots| Tick {
+        slot,
+        elapsed_slots,
+        ..Tick::default()
+    };
+    let mut row = Row::tolerating(Some(1));
+    assert!(!row.is_too_long(&tick(0, 1)));
+    assert!(!row.is_too_long(&tick(2, 1)), "slot 1 was good");
+    assert!(row.is_too_long(&tick(9, 7)), "nothing between 2 and 9");
+    let mut never = Row::tolerating(None);
+    assert!((0..1_000).all(|slot| !never.is_too_long(&tick(slot, 1))));
+}

@@ -1,0 +1,329 @@
+//! What is kept of a run beyond its process: the flight file, and the black
+//! boxes that are made of it.
+//!
+//! Nothing here keeps a controller from controlling but a board that another
+//! process has, and a board file that cannot be meant. A disk that is full or
+//! read-only costs the record, not the run: one line on standard error, and the
+//! report says so too.
+
+use core::fmt::Write as _;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::run::RunError;
+use crate::config::{Config, Place};
+use crate::sys::cause;
+use crate::telemetry::blackbox::store::{Path, Store, file_stem};
+use crate::telemetry::blackbox::{self, Ending, Occasion};
+use crate::telemetry::flight::{Claimed, Flight, FlightError, Step, layout};
+use crate::telemetry::report::{BlackBoxReport, Exit};
+
+/// This board's flight file, claimed; what is in it is still the last run's.
+pub(super) struct Recorder {
+    claimed: Claimed,
+    /// Where it is; `None` for a memory file.
+    path: Option<String>,
+}
+
+/// A run that is being recorded.
+pub(super) struct Recording {
+    pub(super) flight: Flight,
+    pub(super) store: Option<Store>,
+    /// How long a black box gets at most, bytes.
+    pub(super) expected: u64,
+    /// `None` where nothing is to be saved.
+    report: Option<BlackBoxReport>,
+    ended: bool,
+    /// A fault of which no black box was saved yet.
+    pending: bool,
+}
+
+impl Recorder {
+    /// Claims the board of `config` for this process.
+    pub(super) fn claim(config: &Config) -> Result<Self, RunError> {
+        let Some(black_box) = &config.black_box else {
+            let claimed = Claimed::anonymous().map_err(RunError::Flight)?;
+            return Ok(Self {
+                claimed,
+                path: None,
+            });
+        };
+        // Where it cannot be made, opening the file says so.
+        let _ = fs::create_dir_all(&black_box.memory);
+        let path = format!("{}/{}.flight", black_box.memory, file_stem(&config.name));
+        match Claimed::at(&path) {
+            Ok(claimed) => Ok(Self {
+                claimed,
+                path: Some(path),
+            }),
+            Err(FlightError::Busy) => Err(RunError::Flight(FlightError::Busy)),
+            Err(error) => {
+                let what = format!("the flight file {path} {error}");
+                let (line, column) = black_box.place;
+                let place = Place { line, column };
+                Err(RunError::Folder(config.device_error(place, &what)))
+            }
+        }
+    }
+
+    /// Saves what the last run left, and begins this one's record.
+    pub(super) fn begin(
+        self,
+        config: &Config,
+        trace: &[&str],
+        watchdog_reset: Option<bool>,
+    ) -> Result<Recording, RunError> {
+        let (records, expected) = config.black_box_records();
+        let mut report = BlackBoxReport::default();
+        let mut store = config.black_box.as_ref().and_then(|black_box| {
+            let opened = Store::open(black_box, &config.name);
+            opened
+                .map_err(|error| report.fail(&format!("{}: {error}", black_box.directory)))
+                .ok()
+        });
+        let mut claimed = self.claimed;
+        let mut left = false;
+        if let Some(path) = &self.path {
+            let aside = format!("{path}.unsaved");
+            let mut rescue =
+                |file: &File| rescue(file, &mut store, expected, watchdog_reset, &mut report);
+            if File::open(&aside).is_ok_and(|file| rescue(&file)) {
+                let _ = fs::remove_file(&aside);
+            }
+            if let Some(file) = claimed.left_behind() {
+                left = true;
+                if !rescue(file) && !fs::exists(&aside).unwrap_or(true) {
+                    // Kept for a start that finds the disk in order.
+                    let moved = fs::rename(path, &aside);
+                    if moved.is_ok() {
+                        claimed = Claimed::at(path).map_err(RunError::Flight)?;
+                    }
+                }
+            }
+        }
+        let begin = |claimed: Claimed, records| {
+            claimed.begin(
+                records,
+                config.run.period,
+                format_args!(
+                    "board = {}\nversion = {}\nperiod_ns = {}\ntrace = {}\n",
+                    config.name,
+                    env!("CARGO_PKG_VERSION"),
+                    config.run.period.as_nanos(),
+                    trace.join(", ")
+                ),
+            )
+        };
+        let flight = match begin(claimed, records) {
+            Err(FlightError::Refused(Step::Allocate, errno)) => {
+                report.fail(&format!(
+                    "{}: no room for the flight file ({errno}): this run is not recorded beyond its process",
+                    self.path.as_deref().unwrap_or("memory")
+                ));
+                let claimed = Claimed::anonymous().map_err(RunError::Flight)?;
+                begin(claimed, 0).map_err(RunError::Flight)?
+            }
+            other => other.map_err(RunError::Flight)?,
+        };
+        cause::redirect(flight.cause());
+        if let Some(store) = &mut store {
+            if store.marked() && !left {
+                let ending = Ending {
+                    cause: "no cause written, and nothing left in memory: the power was lost or the board was reset",
+                    exit: None,
+                    occasion: Occasion::NextStart,
+                    watchdog_reset,
+                };
+                report.save(store, expected, flight.file(), &ending);
+            }
+            if let Err(error) = store.mark() {
+                report.fail(&format!("the start could not be marked: {error}"));
+            }
+        }
+        Ok(Recording {
+            flight,
+            store,
+            expected,
+            report: config.black_box.as_ref().map(|_| report),
+            ended: false,
+            pending: false,
+        })
+    }
+}
+
+/// Saves what a process that is gone left in `file`.
+fn rescue(
+    file: &File,
+    store: &mut Option<Store>,
+    expected: u64,
+    watchdog_reset: Option<bool>,
+    report: &mut BlackBoxReport,
+) -> bool {
+    let mut bytes = [0; blackbox::CAUSE_BYTES];
+    // One that cannot be read is as good as none.
+    let _ = file.read_exact_at(&mut bytes, layout::CAUSE as u64);
+    let cause = blackbox::describe(&bytes);
+    let ending = Ending {
+        cause: &cause,
+        exit: None,
+        occasion: Occasion::NextStart,
+        watchdog_reset,
+    };
+    store
+        .as_mut()
+        .is_some_and(|store| report.save(store, expected, file, &ending))
+}
+
+impl BlackBoxReport {
+    fn fail(&mut self, what: &str) {
+        eprintln!("steadfast: black box: {what}");
+        self.failed.push(what.to_owned());
+    }
+
+    fn save(&mut self, store: &mut Store, expected: u64, from: &File, ending: &Ending<'_>) -> bool {
+        let saved = store.save(expected, |out| blackbox::write(from, ending, out));
+        match saved {
+            Ok(path) => {
+                eprintln!("steadfast: black box {path}: {}", ending.cause);
+                self.saved.push(path.as_str().to_owned());
+                true
+            }
+            Err(error) => {
+                self.fail(&format!(
+                    "not saved, {error}; make room in its folder, writable for this user"
+                ));
+                false
+            }
+        }
+    }
+}
+
+impl Recording {
+    /// Takes back what the saver worked with.
+    pub(super) fn saved_by(&mut self, store: Option<Store>, saver: Saver) {
+        self.store = store;
+        self.pending = saver.wanted.load(Ordering::Acquire) != 0;
+        let done = saver
+            .done
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(report) = &mut self.report {
+            let saved = done.saved.iter().map(|path| path.as_str().to_owned());
+            report.saved.extend(saved);
+            report
+                .failed
+                .extend(done.failed.map(|why| why.as_str().to_owned()));
+        }
+    }
+
+    /// Saves a black box of a run that ended by a fault; what there is to
+    /// report.
+    pub(super) fn end(mut self, exit: &Exit) -> Option<BlackBoxReport> {
+        let mut report = self.report.take();
+        let faulted = matches!(exit.code, 1 | 4) || self.pending;
+        if let (true, Some(report), Some(store)) = (faulted, &mut report, &mut self.store) {
+            let ending = Ending {
+                cause: &exit.reason,
+                exit: Some(exit.code),
+                occasion: Occasion::End,
+                watchdog_reset: None,
+            };
+            // One that cannot be saved now is left for the next start.
+            self.ended = !report.save(store, self.expected, self.flight.file(), &ending);
+        }
+        report
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        if !std::mem::replace(&mut self.ended, true) {
+            self.flight.end();
+        }
+        if let Some(store) = &self.store {
+            store.unmark();
+        }
+    }
+}
+
+/// Black boxes of one run that are saved while it goes on: a fault that comes
+/// and goes must not wear the disk out.
+const MOST: usize = 8;
+/// How often the saver looks.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// So much after a fault is in its black box.
+const AFTERMATH: Duration = Duration::from_millis(500);
+
+/// Saves a black box when the control law becomes faulted, while the loop goes
+/// on: an ordinary thread, which may wait for a disk. Allocates nothing.
+#[derive(Default)]
+pub(super) struct Saver {
+    /// The fault that is to be saved, 0 for none.
+    wanted: AtomicU16,
+    done: Mutex<Saves>,
+}
+
+#[derive(Default)]
+struct Saves {
+    saved: heapless::Vec<Path, MOST>,
+    /// The first that failed.
+    failed: Option<heapless::String<128>>,
+}
+
+impl Saver {
+    /// Asks for a black box of the fault `code`.
+    pub(super) fn faulted(&self, code: u16) {
+        self.wanted.store(code, Ordering::Release);
+    }
+
+    /// Saves what is asked for until `done`.
+    pub(super) fn run(&self, flight: &Flight, store: &mut Store, expected: u64, done: &AtomicBool) {
+        let mut saves = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        while !done.load(Ordering::Acquire) {
+            thread::sleep(INTERVAL);
+            let code = self.wanted.swap(0, Ordering::AcqRel);
+            if code == 0 || saves.saved.is_full() {
+                continue;
+            }
+            let mut waited = Duration::ZERO;
+            while waited < AFTERMATH && !done.load(Ordering::Acquire) {
+                thread::sleep(INTERVAL);
+                waited += INTERVAL;
+            }
+            if done.load(Ordering::Acquire) {
+                // The end of the run knows more of it.
+                self.faulted(code);
+                return;
+            }
+            let mut cause = heapless::String::<64>::new();
+            let _ = write!(cause, "the control law reports fault {code}");
+            let ending = Ending {
+                cause: &cause,
+                exit: None,
+                occasion: Occasion::Fault,
+                watchdog_reset: None,
+            };
+            let saved = store.save(expected, |out| blackbox::write(flight.file(), &ending, out));
+            match saved {
+                Ok(path) => {
+                    eprintln!("steadfast: black box {path}: {cause}");
+                    // There is room, or it would not have been saved.
+                    let _ = saves.saved.push(path);
+                }
+                Err(error) if saves.failed.is_none() => {
+                    eprintln!("steadfast: black box: not saved, {error}");
+                    let mut failed = heapless::String::new();
+                    // Too long a reason is cut off.
+                    let _ = write!(failed, "not saved, {error}");
+                    saves.failed = Some(failed);
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Memory that outlives the process: files that live in memory, mapped shared
+//! (mmap(2), memfd_create(2)), and the lock that says whose they are (fcntl(2)).
+//!
+//! A page of a disk file may be written back at any time, and whoever writes to
+//! it then waits for the disk; a page of tmpfs never is. So a mapping is made
+//! only of files for which [`lives_in_memory`] says yes.
+
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicU8, AtomicU64};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use super::memory::Range;
+use super::{Errno, check};
+
+/// What may be looked at in memory that others write.
+///
+/// # Safety
+/// Atomics only, without padding, every pattern of bytes a value, aligned to at
+/// most 8 bytes.
+pub unsafe trait Shareable {}
+
+// SAFETY: atomics only, and every number is a value.
+unsafe impl<const N: usize> Shareable for [AtomicU8; N] {}
+// SAFETY: as above.
+unsafe impl<const N: usize> Shareable for [AtomicU64; N] {}
+// SAFETY: as above.
+unsafe impl Shareable for super::cause::Cell {}
+// SAFETY: as above.
+unsafe impl<const N: usize, const W: usize> Shareable for [[AtomicU64; W]; N] {}
+
+/// The beginning of a file in memory, shared with whoever maps or reads it.
+#[derive(Debug)]
+pub struct SharedMapping {
+    range: Range,
+}
+
+impl SharedMapping {
+    /// `mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0)`. The
+    /// file must not be made shorter while this lives: that is `SIGBUS`.
+    ///
+    /// # Errors
+    /// `EINVAL` for a file that does not live in memory or is shorter than
+    /// `length`; those of mmap(2): `EACCES` for a file that is not open for
+    /// writing, `ENOMEM`, and `EAGAIN` as for
+    /// [`Mapping::anonymous`](super::memory::Mapping::anonymous).
+    pub fn of(file: BorrowedFd<'_>, length: usize) -> Result<Self, Errno> {
+        let long_enough = u64::try_from(length).is_ok_and(|wanted| {
+            // SAFETY: stat is plain numbers, zero is a value of each.
+            let mut stat: libc::stat = unsafe { core::mem::zeroed() };
+            // SAFETY: `stat` is live and writable.
+            let answer = unsafe { libc::fstat(file.as_raw_fd(), &raw mut stat) };
+            answer == 0 && u64::try_from(stat.st_size).is_ok_and(|size| size >= wanted)
+        });
+        if !long_enough || !lives_in_memory(file)? {
+            return Err(Errno(libc::EINVAL));
+        }
+        // SAFETY: a new mapping at an address of the kernel's choice overlaps
+        // nothing that exists.
+        let start = unsafe {
+            libc::mmap(
+                core::ptr::null_mut(),
+                length,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                file.as_raw_fd(),
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        Ok(Self {
+            range: Range {
+                address: start.expose_provenance(),
+                length,
+            },
+        })
+    }
+
+    /// The same, for ever: for what signal handlers look at.
+    #[must_use]
+    pub fn keep(self) -> &'static Self {
+        Box::leak(Box::new(self))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub const fn range(&self) -> Range {
+        self.range
+    }
+
+    /// What stands `offset` bytes from the beginning.
+    ///
+    /// # Panics
+    /// When that is not inside of the mapping, or not at a multiple of 8: the
+    /// offsets are constants, so a test that calls this once is enough.
+    #[must_use]
+    pub fn view<T: Shareable>(&self, offset: usize) -> &T {
+        let end = offset.checked_add(size_of::<T>());
+        assert!(
+            end.is_some_and(|end| end <= self.range.length) && offset.is_multiple_of(8),
+            "a view beyond its mapping"
+        );
+        let place = core::ptr::with_exposed_provenance::<T>(self.range.address + offset);
+        // SAFETY: the bytes are inside of the mapping, which lives as long as
+        // the borrow of `self`, and aligned, as a mapping begins with a page;
+        // a `Shareable` has interior mutability and no invalid value.
+        unsafe { &*place }
+    }
+}
+
+impl Drop for SharedMapping {
+    fn drop(&mut self) {
+        let start = core::ptr::with_exposed_provenance_mut(self.range.address);
+        // SAFETY: this is exactly what mmap gave, it is unmapped once, and every
+        // view of it has borrowed `self`.
+        let _ = unsafe { libc::munmap(start, self.range.length) };
+    }
+}
+
+/// `memfd_create(name, MFD_CLOEXEC)`: a file in memory that has no folder.
+///
+/// # Errors
+/// Those of memfd_create(2): `EMFILE`, `ENFILE`, `ENOMEM`.
+pub fn memory_file(name: &CStr) -> Result<OwnedFd, Errno> {
+    // SAFETY: the name is a live text that ends with a zero byte.
+    let fd = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(Errno::last());
+    }
+    // SAFETY: the descriptor is new and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// `RAMFS_MAGIC` (linux/magic.h), which the C library does not name.
+const RAMFS_MAGIC: u64 = 0x8584_58f6;
+
+/// `fstatfs(file)`: whether the file is on tmpfs (which memory files are on as
+/// well) or ramfs, whose pages are never written to a disk.
+///
+/// # Errors
+/// Those of fstatfs(2).
+pub fn lives_in_memory(file: BorrowedFd<'_>) -> Result<bool, Errno> {
+    // SAFETY: statfs is plain numbers, zero is a value of each.
+    let mut stat: libc::statfs = unsafe { core::mem::zeroed() };
+    // SAFETY: `stat` is live and writable.
+    check(unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut stat) })?;
+    // Its type is of another width on each machine.
+    let kind = stat.f_type as u64 & 0xffff_ffff;
+    Ok(kind == libc::TMPFS_MAGIC as u64 || kind == RAMFS_MAGIC)
+}
+
+/// `fallocate(file, 0, 0, length)`: the file is that long at least, and has the
+/// memory for it: no write and no access to it can run short later.
+///
+/// # Errors
+/// Those of fallocate(2): `ENOSPC` when the file system is full, `EOPNOTSUPP`
+/// when it cannot do this.
+pub fn allocate(file: BorrowedFd<'_>, length: u64) -> Result<(), Errno> {
+    let length = libc::off_t::try_from(length).map_err(|_| Errno(libc::EOVERFLOW))?;
+    // SAFETY: takes no pointer.
+    check(unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, length) })
+}
+
+/// The whole of a file, as fcntl(2) has it.
+fn whole(kind: libc::c_int) -> libc::flock {
+    // SAFETY: flock is plain numbers, zero is a value of each.
+    let mut lock: libc::flock = unsafe { core::mem::zeroed() };
+    lock.l_type = kind as libc::c_short;
+    lock.l_whence = libc::SEEK_SET as libc::c_short;
+    lock
+}
+
+/// `fcntl(file, F_OFD_SETLK, F_WRLCK)`: makes the file this opening's own, until
+/// it is closed or its process ends, however it ends. `false` when it is
+/// another's.
+///
+/// # Errors
+/// Those of fcntl(2): `ENOLCK`.
+pub fn claim(file: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let lock = whole(libc::F_WRLCK);
+    // SAFETY: the structure is live.
+    let answer = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
+    match check(answer) {
+        Ok(()) => Ok(true),
+        Err(Errno(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// `fcntl(file, F_OFD_GETLK)`: whether another opening has [`claim`]ed the file.
+/// Asking takes nothing from anybody.
+///
+/// # Errors
+/// Those of fcntl(2).
+pub fn is_claimed(file: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let mut lock = whole(libc::F_RDLCK);
+    // SAFETY: the structure is live and writable.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) })?;
+    Ok(i32::from(lock.l_type) != libc::F_UNLCK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::Ordering::Relaxed;
+    use std::fs::File;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileExt;
+
+    #[test]
+    fn what_is_written_to_a_mapping_is_in_the_file() {
+        let file = File::from(memory_file(c"test").unwrap());
+        allocate(file.as_fd(), 8192).unwrap();
+        let mapping = SharedMapping::of(file.as_fd(), 8192).unwrap();
+        mapping.view::<[AtomicU64; 2]>(4096)[1].store(0x0102, Relaxed);
+        let mut bytes = [0; 16];
+        file.read_exact_at(&mut bytes, 4096).unwrap();
+        assert_eq!(bytes[8..], 0x0102_u64.to_ne_bytes());
+        file.write_all_at(&[7], 5).unwrap();
+        assert_eq!(mapping.view::<[AtomicU8; 8]>(0)[5].load(Relaxed), 7);
+    }
+
+    #[test]
+    fn a_short_file_and_one_on_a_disk_are_not_mapped() {
+        let short = File::from(memory_file(c"test").unwrap());
+        allocate(short.as_fd(), 100).unwrap();
+        let refused = SharedMapping::of(short.as_fd(), 4096).unwrap_err();
+        assert_eq!(refused, Errno(libc::EINVAL));
+        let proc = File::open("/proc/self/status").unwrap();
+        assert_eq!(lives_in_memory(proc.as_fd()), Ok(false));
+        assert!(SharedMapping::of(proc.as_fd(), 0).is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "beyond its mapping")]
+    fn a_view_ends_where_the_mapping_does() {
+        let file = File::from(memory_file(c"test").unwrap());
+        allocate(file.as_fd(), 4096).unwrap();
+        let mapping = SharedMapping::of(file.as_fd(), 4096).unwrap();
+        let _ = mapping.view::<[AtomicU64; 2]>(4088);
+    }
+
+    #[test]
+    fn a_claimed_file_is_one_openings_own_until_it_is_closed() {
+        let first = File::from(memory_file(c"test").unwrap());
+        let path = format!("/proc/self/fd/{}", first.as_raw_fd());
+        let second = File::options().read(true).write(true).open(path).unwrap();
+        assert_eq!(is_claimed(second.as_fd()), Ok(false));
+        assert_eq!(claim(first.as_fd()), Ok(true));
+        assert_eq!(claim(second.as_fd()), Ok(false));
+        assert_eq!(is_claimed(second.as_fd()), Ok(true));
+        drop(first);
+        assert_eq!(claim(second.as_fd()), Ok(true));
+    }
+}

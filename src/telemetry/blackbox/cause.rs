@@ -1,0 +1,80 @@
+//! What a process that is gone wrote about its death, in words.
+
+use core::fmt::Write as _;
+
+use crate::sys::cause::{Kind, NOTE_BYTES};
+use crate::telemetry::flight::number;
+
+/// Bytes of a cause in a flight file: count of cycles (8), kind (4), detail (4),
+/// address (8), time (8), note (128), as [`Cell`](crate::sys::cause::Cell) has
+/// them.
+pub const CAUSE_BYTES: usize = 32 + NOTE_BYTES;
+
+/// The words of one cause.
+pub type Words = heapless::String<320>;
+
+/// What the cause in `bytes` says, whatever they are; missing ones count as
+/// zero.
+#[must_use]
+pub fn describe(bytes: &[u8]) -> Words {
+    let mut all = [0; CAUSE_BYTES];
+    for (to, from) in all.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    let what = number(&all, 8);
+    let (kind, detail) = (what as u32, (what >> 32) as u32);
+    let address = number(&all, 16);
+    let mut words = Words::new();
+    // Longer than any of it; what does not fit is cut off.
+    let _ = match Kind::from_number(kind) {
+        None if kind == 0 => {
+            words.write_str("no cause written: the process was killed, or memory ran out")
+        }
+        None if kind == u32::MAX => {
+            words.write_str("no whole cause written: the process died while it wrote one")
+        }
+        None => write!(
+            words,
+            "a cause of a newer version, number {kind}, detail {detail}"
+        ),
+        Some(kind) => in_words(&mut words, kind, detail, address),
+    };
+    let note = &all[32..];
+    let end = note.iter().position(|byte| *byte == 0);
+    let note = note[..end.unwrap_or(note.len())].utf8_chunks();
+    for (index, chunk) in note.enumerate() {
+        let _ = words.write_str(if index == 0 { ": " } else { "?" });
+        let _ = words.write_str(chunk.valid());
+    }
+    words
+}
+
+fn in_words(words: &mut Words, kind: Kind, detail: u32, address: u64) -> core::fmt::Result {
+    match kind {
+        Kind::Finished => words.write_str("finished, and killed before it was over"),
+        Kind::Stopped => write!(
+            words,
+            "stopped by signal {detail}, and killed before it was over"
+        ),
+        Kind::Refused => words.write_str("contract refused"),
+        Kind::LawFault => write!(words, "the control law reports fault {detail}"),
+        Kind::Overrun => write!(words, "too many missed deadlines (bucket at {detail})"),
+        Kind::OutputFailed => write!(words, "outputs could not be written ({detail})"),
+        Kind::Allocated => words.write_str("memory was allocated on the real-time thread"),
+        Kind::NotAtRest => words.write_str("not at rest in the time allowed"),
+        Kind::NotSafe => write!(words, "the outputs could not be made safe ({detail})"),
+        Kind::Stalled => write!(words, "the loop finished no cycle for {detail} us"),
+        Kind::Signal => write!(words, "signal {detail} at {address:#x}"),
+        Kind::StackOverrun => write!(words, "real-time stack of {detail} bytes overrun"),
+        Kind::Panic => words.write_str("panic"),
+        Kind::Interrupted => words.write_str("interrupted twice"),
+        Kind::DeviceLost => {
+            let what = match detail >> 8 {
+                1 => "analog input",
+                2 => "analog output",
+                _ => "monitored analog output",
+            };
+            write!(words, "{what} {} was lost", detail & 0xFF)
+        }
+    }
+}

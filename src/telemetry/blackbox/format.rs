@@ -1,0 +1,112 @@
+//! The frame of a black box file: a head, then sections, each with checksums of
+//! its own, so that one that is damaged takes none of the others with it.
+
+/// What a file begins with.
+pub(super) const MAGIC: [u8; 8] = *b"SFBLKBOX";
+/// The version that this program writes, and the highest that it reads.
+pub(super) const VERSION: u32 = 1;
+/// Bytes of the head: magic, version, checksum of both.
+pub(super) const HEAD: usize = 16;
+/// Bytes before a section's contents: tag, length, checksum of the contents,
+/// checksum of these three.
+pub(super) const SECTION_HEAD: usize = 16;
+/// Longest contents of a section.
+pub(super) const MAX_SECTION: usize = 4096;
+
+/// What a section holds.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Tag {
+    /// Facts of the run: lines `key = value`.
+    Facts,
+    /// Why there is this file: lines `key = value`.
+    Cause,
+    /// What the kernel granted, in words.
+    Contract,
+    /// Events, 16 bytes each.
+    Events,
+    /// Cycle records, 56 bytes each, oldest first; newer sections come first.
+    Cycles,
+    /// The end: numbers of sections and of records before it.
+    End,
+}
+
+impl Tag {
+    pub(super) const fn bytes(self) -> [u8; 4] {
+        *match self {
+            Self::Facts => b"FACT",
+            Self::Cause => b"CAUS",
+            Self::Contract => b"CONT",
+            Self::Events => b"EVNT",
+            Self::Cycles => b"CYCL",
+            Self::End => b"END ",
+        }
+    }
+
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
+        [
+            Self::Facts,
+            Self::Cause,
+            Self::Contract,
+            Self::Events,
+            Self::Cycles,
+            Self::End,
+        ]
+        .into_iter()
+        .find(|tag| tag.bytes() == bytes)
+    }
+}
+
+/// The head of a file.
+pub(super) fn head() -> [u8; HEAD] {
+    let mut head = [0; HEAD];
+    head[..8].copy_from_slice(&MAGIC);
+    head[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    let crc = crc32(&head[..12]);
+    head[12..].copy_from_slice(&crc.to_le_bytes());
+    head
+}
+
+/// The head of a section with these contents.
+pub(super) fn section_head(tag: Tag, contents: &[u8]) -> [u8; SECTION_HEAD] {
+    let mut head = [0; SECTION_HEAD];
+    head[..4].copy_from_slice(&tag.bytes());
+    head[4..8].copy_from_slice(&(contents.len() as u32).to_le_bytes());
+    head[8..12].copy_from_slice(&crc32(contents).to_le_bytes());
+    let crc = crc32(&head[..12]);
+    head[12..].copy_from_slice(&crc.to_le_bytes());
+    head
+}
+
+/// CRC-32 as in Ethernet, zip and PNG (ISO 3309: polynomial 0x04C11DB7
+/// reflected, begun and ended with all ones), by half bytes: a table of 64 bytes
+/// is enough for what is written once.
+#[must_use]
+pub fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        crc = TABLE[(crc & 15) as usize] ^ crc >> 4;
+        crc = TABLE[(crc & 15) as usize] ^ crc >> 4;
+    }
+    !crc
+}
+
+const TABLE: [u32; 16] = {
+    let mut table = [0; 16];
+    let mut index = 0;
+    while index < 16 {
+        let mut crc = index as u32;
+        let mut bit = 0;
+        while bit < 4 {
+            crc = if crc & 1 == 1 {
+                0xEDB8_8320 ^ crc >> 1
+            } else {
+                crc >> 1
+            };
+            bit += 1;
+        }
+        table[index] = crc;
+        index += 1;
+    }
+    table
+};

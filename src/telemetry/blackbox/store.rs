@@ -1,0 +1,221 @@
+//! The folder of black boxes: numbered files, each whole or not there, the
+//! oldest of them removed first.
+//!
+//! A file is written under a name that begins with a dot, brought to the disk
+//! (fsync(2)), renamed, and the folder brought to the disk as well: whatever
+//! ends the machine in between, a name that counts is a file that is whole.
+//! Numbers, not dates, order them: a board without a battery starts in 1970.
+
+use core::fmt::{self, Write as _};
+use std::fs::{self, File};
+use std::io;
+
+use super::BlackBoxConfig;
+
+/// How a black box file's name ends.
+pub const ENDING: &str = ".blackbox";
+/// Most files that are counted; beyond them the oldest goes, whatever its size.
+const MAX_FILES: usize = 256;
+
+/// A path that was put together without allocating.
+pub type Path = heapless::String<192>;
+
+/// What a step in the folder was refused with.
+#[derive(Debug)]
+pub struct StoreError {
+    step: &'static str,
+    error: io::Error,
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.step, self.error)
+    }
+}
+
+fn at(step: &'static str) -> impl FnOnce(io::Error) -> StoreError {
+    move |error| StoreError { step, error }
+}
+
+/// The folder, for one board. One process at a time may write to it: the one
+/// that has the board's flight file.
+#[derive(Debug)]
+pub struct Store {
+    directory: String,
+    board: String,
+    size_limit: u64,
+    /// Number and length, oldest first. As long as it will ever be, because
+    /// files are also saved while nothing may be allocated.
+    files: Vec<(u32, u64)>,
+    /// Number of the next file. Not from the files: all of them may have gone to
+    /// make room for it, and a number must not come twice.
+    next: u32,
+}
+
+/// `name` as part of a file's name.
+#[must_use]
+pub fn file_stem(name: &str) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    name.chars()
+        .map(|c| if safe(c) { c } else { '_' })
+        .collect()
+}
+
+impl Store {
+    /// Opens the folder, makes it where it is missing, and looks what is there.
+    ///
+    /// # Errors
+    /// When it cannot be made or read.
+    pub fn open(config: &BlackBoxConfig, board: &str) -> Result<Self, StoreError> {
+        let mut store = Self {
+            directory: config.directory.clone(),
+            board: file_stem(board),
+            size_limit: config.size_limit,
+            files: Vec::with_capacity(MAX_FILES + 1),
+            next: 1,
+        };
+        fs::create_dir_all(&store.directory).map_err(at("the folder cannot be made"))?;
+        let mut found = Vec::new();
+        let read = at("the folder cannot be read");
+        for entry in fs::read_dir(&store.directory).map_err(read)? {
+            let Ok(entry) = entry else { continue };
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|name| store.number_of(name));
+            if let Some((number, data)) = number.zip(entry.metadata().ok()) {
+                found.push((number, data.len()));
+            }
+        }
+        found.sort_unstable();
+        store.next = found
+            .last()
+            .map_or(1, |(number, _)| number.saturating_add(1));
+        while found.len() > MAX_FILES {
+            let (number, _) = found.remove(0);
+            // What cannot be removed now is removed, or not, at the next start.
+            let _ = fs::remove_file(store.path(number).as_str());
+        }
+        store.files.extend(found);
+        Ok(store)
+    }
+
+    fn number_of(&self, name: &str) -> Option<u32> {
+        let digits = name
+            .strip_prefix(self.board.as_str())?
+            .strip_prefix('-')?
+            .strip_suffix(ENDING)?;
+        let number = digits.parse().ok()?;
+        // Only names as they are made here.
+        (format!("{number:06}") == digits).then_some(number)
+    }
+
+    fn path(&self, number: u32) -> Path {
+        let mut path = Path::new();
+        // The board file's limits on both texts keep this from being cut off.
+        let _ = write!(
+            path,
+            "{}/{}-{number:06}{ENDING}",
+            self.directory, self.board
+        );
+        path
+    }
+
+    /// Saves what `write` writes; returns where.
+    ///
+    /// Older files go first, so that all of them with one of `expected` bytes
+    /// are within the limit. Allocates nothing.
+    ///
+    /// # Errors
+    /// The step that was refused; then there is no new file, whole or in part.
+    pub fn save(
+        &mut self,
+        expected: u64,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<Path, StoreError> {
+        self.make_room(expected);
+        let number = self.next;
+        let path = self.path(number);
+        let mut temporary = Path::new();
+        let _ = write!(temporary, "{}/.{}.new", self.directory, self.board);
+        let written = self.write_whole(&temporary, &path, write);
+        match written {
+            Ok(length) => {
+                self.files.push((number, length));
+                self.next = number.saturating_add(1);
+                self.make_room(0);
+                Ok(path)
+            }
+            Err(error) => {
+                // It would take the room that there is too little of.
+                let _ = fs::remove_file(temporary.as_str());
+                Err(error)
+            }
+        }
+    }
+
+    fn write_whole(
+        &self,
+        temporary: &Path,
+        path: &Path,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<u64, StoreError> {
+        let mut file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(temporary.as_str())
+            .map_err(at("a file cannot be made"))?;
+        write(&mut file).map_err(at("it cannot be written"))?;
+        file.sync_all().map_err(at("it does not get to the disk"))?;
+        let length = file.metadata().map_or(0, |data| data.len());
+        fs::rename(temporary.as_str(), path.as_str()).map_err(at("it cannot be renamed"))?;
+        File::open(self.directory.as_str())
+            .and_then(|folder| folder.sync_all())
+            .map_err(at("its name does not get to the disk"))?;
+        Ok(length)
+    }
+
+    fn make_room(&mut self, expected: u64) {
+        let keep = usize::from(expected == 0);
+        loop {
+            let all: u64 = self.files.iter().map(|(_, length)| length).sum();
+            let fits = all.saturating_add(expected) <= self.size_limit;
+            if (fits && self.files.len() <= MAX_FILES) || self.files.len() <= keep {
+                return;
+            }
+            let (number, _) = self.files.remove(0);
+            // One that cannot be removed is not looked at again in this run.
+            let _ = fs::remove_file(self.path(number).as_str());
+        }
+    }
+
+    /// Marks that a run of the board has begun and not ended: tmpfs forgets
+    /// when the power goes, a disk does not.
+    ///
+    /// # Errors
+    /// The step that was refused.
+    pub fn mark(&self) -> Result<(), StoreError> {
+        let file = File::create(self.marker().as_str()).map_err(at("a file cannot be made"))?;
+        file.sync_all().map_err(at("it does not get to the disk"))?;
+        File::open(self.directory.as_str())
+            .and_then(|folder| folder.sync_all())
+            .map_err(at("its name does not get to the disk"))
+    }
+
+    /// Whether the last run was marked and its end was not.
+    #[must_use]
+    pub fn marked(&self) -> bool {
+        fs::exists(self.marker().as_str()).unwrap_or(false)
+    }
+
+    /// Removes the mark.
+    pub fn unmark(&self) {
+        // One that stays is told at the next start, which is what it is for.
+        let _ = fs::remove_file(self.marker().as_str());
+    }
+
+    fn marker(&self) -> Path {
+        let mut path = Path::new();
+        let _ = write!(path, "{}/{}.running", self.directory, self.board);
+        path
+    }
+}

@@ -1,0 +1,232 @@
+//! A flight file made into a black box file.
+//!
+//! Allocates nothing: it also runs while memory is sealed. What is worth most
+//! comes first, so that a file that was cut off has the cause and the last
+//! cycles: facts, cause, contract, events, then the cycles, newest section
+//! first.
+
+use core::fmt::{self, Write as _};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+
+use super::format::{self, MAX_SECTION, Tag};
+use crate::sys::lane::NEXT;
+use crate::telemetry::flight::{MAX_RECORDS, last_places, layout, number, word};
+use crate::telemetry::ring::RECORD_BYTES;
+
+/// Records of one section: 64 ms at 1 kHz.
+const PER_SECTION: usize = 64;
+
+/// When a black box is written.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// While the loop runs: the control law is faulted.
+    Fault,
+    /// At the end of the run.
+    End,
+    /// At the start after a run that did not end in order.
+    NextStart,
+}
+
+/// Why a black box is written.
+#[derive(Copy, Clone, Debug)]
+pub struct Ending<'e> {
+    /// The cause, in words.
+    pub cause: &'e str,
+    /// The exit code, where the process had one.
+    pub exit: Option<u8>,
+    /// When it is written.
+    pub occasion: Occasion,
+    /// Whether the watchdog caused the board's last reset, where that is known.
+    pub watchdog_reset: Option<bool>,
+}
+
+/// Writes the black box of what stands in `flight`.
+///
+/// While a loop still writes to it, what is overwritten meanwhile is left out.
+///
+/// # Errors
+/// Of reading `flight` and of writing `out`.
+pub fn write(flight: &File, ending: &Ending<'_>, out: &mut File) -> io::Result<()> {
+    let mut sections = Sections {
+        out,
+        written: 0,
+        records: 0,
+    };
+    sections.out.write_all(&format::head())?;
+    let mut text = heapless::Vec::<u8, MAX_SECTION>::new();
+    copy_text(flight, layout::FACTS, layout::FACTS_LEN, &mut text)?;
+    sections.write(Tag::Facts, &text)?;
+    text.clear();
+    // It is cut off where it does not fit.
+    let _ = cause(&mut text, ending);
+    sections.write(Tag::Cause, &text)?;
+    text.clear();
+    copy_text(flight, layout::CONTRACT, layout::CONTRACT_LEN, &mut text)?;
+    sections.write(Tag::Contract, &text)?;
+    events(flight, &mut sections)?;
+    let oldest = if ending.occasion == Occasion::Fault {
+        // The reporter is still at it, and keeps the file up to date.
+        u64::MAX
+    } else {
+        ring(flight, &mut sections)?
+    };
+    records(flight, &mut sections, oldest)?;
+    let mut end = [0; 16];
+    end[..8].copy_from_slice(&sections.written.to_le_bytes());
+    end[8..].copy_from_slice(&sections.records.to_le_bytes());
+    sections.write(Tag::End, &end)
+}
+
+struct Sections<'o> {
+    out: &'o mut File,
+    written: u64,
+    records: u64,
+}
+
+impl Sections<'_> {
+    fn write(&mut self, tag: Tag, contents: &[u8]) -> io::Result<()> {
+        self.out.write_all(&format::section_head(tag, contents))?;
+        self.out.write_all(contents)?;
+        let padding = contents.len().next_multiple_of(8) - contents.len();
+        self.out.write_all(&[0; 8][..padding])?;
+        self.written += 1;
+        Ok(())
+    }
+
+    fn write_records(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.records += (bytes.len() / RECORD_BYTES) as u64;
+        self.write(Tag::Cycles, bytes)
+    }
+}
+
+/// The text at `at` up to its zero byte.
+fn copy_text(
+    flight: &File,
+    at: usize,
+    length: usize,
+    text: &mut heapless::Vec<u8, MAX_SECTION>,
+) -> io::Result<()> {
+    // Never full: no text in a flight file is longer than a section.
+    let _ = text.resize(length.min(MAX_SECTION), 0);
+    flight.read_exact_at(text, at as u64)?;
+    let end = text.iter().position(|byte| *byte == 0);
+    text.truncate(end.unwrap_or(text.len()));
+    Ok(())
+}
+
+fn cause(text: &mut heapless::Vec<u8, MAX_SECTION>, ending: &Ending<'_>) -> fmt::Result {
+    text.write_str("cause = ")?;
+    for part in ending.cause.chars().filter(|c| !c.is_control()) {
+        text.write_char(part)?;
+    }
+    if let Some(code) = ending.exit {
+        write!(text, "\nexit = {code}")?;
+    }
+    let written = match ending.occasion {
+        Occasion::Fault => "at the fault, the loop went on",
+        Occasion::End => "at the end of the run",
+        Occasion::NextStart => "at the next start",
+    };
+    write!(text, "\nwritten = {written}")?;
+    let watchdog = match ending.watchdog_reset {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "not known",
+    };
+    writeln!(text, "\nwatchdog reset the board = {watchdog}")
+}
+
+fn header(flight: &File, word: usize) -> io::Result<u64> {
+    word_at(flight, layout::HEADER + word * 8)
+}
+
+fn word_at(flight: &File, at: usize) -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    flight.read_exact_at(&mut bytes, at as u64)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+fn events(flight: &File, sections: &mut Sections<'_>) -> io::Result<()> {
+    const SIZE: usize = layout::EVENT_BYTES;
+    let written = header(flight, word::EVENTS_WRITTEN)?;
+    let mut bytes = [0; layout::EVENT_CAPACITY as usize * SIZE];
+    let count = written.min(layout::EVENT_CAPACITY) as usize;
+    let first = written - count as u64;
+    for (index, event) in bytes.chunks_exact_mut(SIZE).take(count).enumerate() {
+        let place = ((first + index as u64) % layout::EVENT_CAPACITY) as usize;
+        flight.read_exact_at(event, (layout::EVENTS + place * SIZE) as u64)?;
+    }
+    sections.write(Tag::Events, &bytes[..count * SIZE])
+}
+
+/// The loop's ring, newest section first; returns its oldest slot. The place
+/// that is written next is left out: it may have been in the writing.
+fn ring(flight: &File, sections: &mut Sections<'_>) -> io::Result<u64> {
+    let next = word_at(flight, layout::RING_CONTROL + NEXT)?;
+    let mut places = last_places(next).rev();
+    let mut newer = u64::MAX;
+    loop {
+        let bytes = &mut [0; PER_SECTION * RECORD_BYTES];
+        // From its end, so that the oldest comes first.
+        let mut begin = bytes.len();
+        while begin > 0
+            && let Some(place) = places.next()
+        {
+            let record = &mut bytes[begin - RECORD_BYTES..begin];
+            flight.read_exact_at(record, (layout::RING + place * RECORD_BYTES) as u64)?;
+            // A place that was never written, or one of before the beginning.
+            if record.iter().all(|byte| *byte == 0) || number(record, 0) >= newer {
+                sections.write_records(&bytes[begin..])?;
+                return Ok(newer);
+            }
+            newer = number(record, 0);
+            begin -= RECORD_BYTES;
+        }
+        if begin == bytes.len() {
+            return Ok(newer);
+        }
+        sections.write_records(&bytes[begin..])?;
+    }
+}
+
+/// The records behind the mapped part with slots before `before`, newest
+/// section first.
+fn records(flight: &File, sections: &mut Sections<'_>, before: u64) -> io::Result<()> {
+    let capacity = header(flight, word::RECORD_CAPACITY)?.min(MAX_RECORDS);
+    let mut end = header(flight, word::RECORDS_WRITTEN)?;
+    while capacity > 0 && end > 0 {
+        let begin = end.saturating_sub(PER_SECTION as u64);
+        let bytes = &mut [0; PER_SECTION * RECORD_BYTES];
+        let count = (end - begin) as usize;
+        for (index, record) in bytes.chunks_exact_mut(RECORD_BYTES).take(count).enumerate() {
+            let place = (begin + index as u64) % capacity;
+            let at = layout::RECORDS as u64 + place * RECORD_BYTES as u64;
+            flight.read_exact_at(record, at)?;
+        }
+        // Read after the records: what was overwritten while they were read
+        // counts as gone.
+        let written = header(flight, word::RECORDS_WRITTEN)?;
+        let kept = (written + MARGIN).saturating_sub(capacity);
+        let gone = kept.saturating_sub(begin).min(count as u64) as usize;
+        let rest = &bytes[gone * RECORD_BYTES..count * RECORD_BYTES];
+        let older = rest
+            .chunks_exact(RECORD_BYTES)
+            .take_while(|record| number(record, 0) < before)
+            .count();
+        sections.write_records(&rest[..older * RECORD_BYTES])?;
+        if gone > 0 {
+            break;
+        }
+        end = begin;
+    }
+    Ok(())
+}
+
+/// Records that may be in the writing before they are counted: a batch of the
+/// journal's.
+const MARGIN: u64 = 32;

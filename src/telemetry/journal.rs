@@ -1,0 +1,230 @@
+//! What the reporter writes into the [`flight`](super::flight) file: every
+//! record, what changed as an event, and the live status.
+//!
+//! Allocates nothing. Runs on the reporter's thread, never on the loop's.
+
+use super::flight::{Flight, STATUS_WORDS, layout};
+use super::ring::{self, RECORD_BYTES};
+use crate::cycle::record::{CycleRecord, flags};
+use crate::sys::Errno;
+
+/// Records written at once.
+const BATCH: usize = 32;
+
+/// What happened, apart from cycles.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The first cycle that is driven.
+    Started,
+    /// The control law's fault changed, 0 for none.
+    Fault(u16),
+    /// Outputs failed, inputs failed, outputs were held, a quick stop was asked
+    /// for, outputs were made safe, memory was allocated: the flags that are new.
+    Flags(u16),
+    /// So many slots were skipped.
+    Skipped(u32),
+    /// So many records were dropped in all.
+    Dropped(u32),
+    /// Something that this program does not know: its kind and value.
+    Other(u16, u32),
+}
+
+/// An event, with the slot in which it was seen.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct EventRecord {
+    /// The slot.
+    pub slot: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+impl EventRecord {
+    /// Its bytes: slot (8), kind (2), zero (2), value (4), little-endian.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; layout::EVENT_BYTES] {
+        let (kind, value) = match self.event {
+            Event::Started => (1, 0),
+            Event::Fault(code) => (2, u32::from(code)),
+            Event::Flags(new) => (3, u32::from(new)),
+            Event::Skipped(slots) => (4, slots),
+            Event::Dropped(records) => (5, records),
+            Event::Other(kind, value) => (kind, value),
+        };
+        let mut bytes = [0; layout::EVENT_BYTES];
+        bytes[..8].copy_from_slice(&self.slot.to_le_bytes());
+        bytes[8..10].copy_from_slice(&kind.to_le_bytes());
+        bytes[12..].copy_from_slice(&value.to_le_bytes());
+        bytes
+    }
+
+    /// The event of 16 bytes; all of them are one. Missing bytes count as zero.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let mut all = [0; layout::EVENT_BYTES];
+        for (to, from) in all.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        let word = super::flight::number(&all, 8);
+        let (kind, value) = (word as u16, (word >> 32) as u32);
+        let event = match kind {
+            1 => Event::Started,
+            2 => Event::Fault(value as u16),
+            3 => Event::Flags(value as u16),
+            4 => Event::Skipped(value),
+            5 => Event::Dropped(value),
+            other => Event::Other(other, value),
+        };
+        Self {
+            slot: super::flight::number(&all, 0),
+            event,
+        }
+    }
+}
+
+/// The live status: what `steadctl status` shows.
+#[derive(Copy, Clone, Debug, Default, PartialEq)]
+pub struct Status {
+    /// Cycles run.
+    pub cycles: u64,
+    /// Slots skipped.
+    pub skipped: u64,
+    /// Cycles whose outputs left late.
+    pub overruns: u64,
+    /// Records that found no room.
+    pub dropped: u64,
+    /// Longest time from release to beginning, ns.
+    pub lateness_max_ns: u32,
+    /// Longest time from beginning to the outputs, ns.
+    pub execution_max_ns: u32,
+    /// Error of pwrite(2) that keeps records from being kept, 0 for none.
+    pub errno: u32,
+    /// The last cycle.
+    pub last: CycleRecord,
+}
+
+impl Status {
+    fn to_words(self) -> [u64; STATUS_WORDS] {
+        let mut words = [0; STATUS_WORDS];
+        words[..6].copy_from_slice(&[
+            self.cycles,
+            self.skipped,
+            self.overruns,
+            self.dropped,
+            u64::from(self.lateness_max_ns) | u64::from(self.execution_max_ns) << 32,
+            u64::from(self.errno),
+        ]);
+        words[6..6 + ring::RECORD_WORDS].copy_from_slice(&ring::encode(&self.last));
+        words
+    }
+
+    /// The status of its words; all words are one.
+    #[must_use]
+    pub fn from_words(words: &[u64; STATUS_WORDS]) -> Self {
+        Self {
+            cycles: words[0],
+            skipped: words[1],
+            overruns: words[2],
+            dropped: words[3],
+            lateness_max_ns: words[4] as u32,
+            execution_max_ns: (words[4] >> 32) as u32,
+            errno: words[5] as u32,
+            last: ring::decode(&core::array::from_fn(|index| words[6 + index])),
+        }
+    }
+}
+
+/// Keeps what the loop says.
+pub struct Journal<'f> {
+    flight: &'f Flight,
+    batch: [u8; BATCH * RECORD_BYTES],
+    filled: usize,
+    status: Status,
+}
+
+impl<'f> Journal<'f> {
+    /// A journal in `flight`.
+    #[must_use]
+    pub fn new(flight: &'f Flight) -> Self {
+        Self {
+            flight,
+            batch: [0; BATCH * RECORD_BYTES],
+            filled: 0,
+            status: Status::default(),
+        }
+    }
+
+    /// Takes note of one record.
+    pub fn add(&mut self, record: &CycleRecord) {
+        let before = self.status.last;
+        let at = |event| EventRecord {
+            slot: record.slot,
+            event,
+        };
+        if self.status.cycles == 0 {
+            self.event(at(Event::Started));
+        }
+        if record.fault != before.fault {
+            self.event(at(Event::Fault(record.fault)));
+        }
+        if record.skipped > 0 {
+            self.event(at(Event::Skipped(record.skipped)));
+        }
+        let new = record.flags & !before.flags;
+        if new != 0 {
+            self.event(at(Event::Flags(new)));
+        }
+        let status = &mut self.status;
+        status.cycles += 1;
+        status.skipped += u64::from(record.skipped);
+        status.overruns += u64::from(record.flags & flags::OVERRUN);
+        status.lateness_max_ns = status.lateness_max_ns.max(record.lateness_ns);
+        status.execution_max_ns = status.execution_max_ns.max(record.execution_ns);
+        status.last = *record;
+        for (index, word) in ring::encode(record).into_iter().enumerate() {
+            let start = self.filled + index * 8;
+            self.batch[start..start + 8].copy_from_slice(&word.to_le_bytes());
+        }
+        self.filled += RECORD_BYTES;
+        if self.filled == self.batch.len() {
+            self.flush();
+        }
+    }
+
+    /// Writes out what was noted; `dropped` is what the ring has dropped so far.
+    pub fn turn(&mut self, dropped: u64) {
+        if dropped != self.status.dropped {
+            self.status.dropped = dropped;
+            let so_far = u32::try_from(dropped).unwrap_or(u32::MAX);
+            self.event(EventRecord {
+                slot: self.status.last.slot,
+                event: Event::Dropped(so_far),
+            });
+        }
+        self.flush();
+        self.flight.publish(&self.status.to_words());
+    }
+
+    /// What was noted last.
+    #[must_use]
+    pub const fn last(&self) -> &CycleRecord {
+        &self.status.last
+    }
+
+    fn flush(&mut self) {
+        let written = self.flight.append_records(&self.batch[..self.filled]);
+        self.filled = 0;
+        self.check(written);
+    }
+
+    fn event(&mut self, event: EventRecord) {
+        let written = self.flight.append_event(&event.to_bytes());
+        self.check(written);
+    }
+
+    /// A journal that cannot be written is said in the status; control goes on.
+    fn check(&mut self, written: Result<(), Errno>) {
+        if let Err(errno) = written {
+            self.status.errno = errno.0.unsigned_abs();
+        }
+    }
+}

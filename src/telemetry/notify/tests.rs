@@ -1,0 +1,147 @@
+//! Against a socket in the manager's place.
+
+use super::*;
+
+fn manager(name: &str) -> (UnixDatagram, String) {
+    let name = format!("steadfast-notify-{name}-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let socket = UnixDatagram::bind_addr(&address).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    (socket, format!("@{name}"))
+}
+
+fn received(socket: &UnixDatagram) -> Vec<String> {
+    let mut messages = Vec::new();
+    let mut bytes = [0; 256];
+    while let Ok(count) = socket.recv(&mut bytes) {
+        messages.push(String::from_utf8_lossy(&bytes[..count]).into_owned());
+    }
+    messages
+}
+
+fn judged(broken: usize) -> Judged {
+    let judged = Judged::new();
+    judged.set_broken(broken);
+    judged
+}
+
+fn late() -> CycleRecord {
+    CycleRecord {
+        flags: flags::OVERRUN,
+        ..CycleRecord::default()
+    }
+}
+
+#[test]
+fn ready_comes_once_after_the_first_cycle_under_a_kept_contract() {
+    let (socket, name) = manager("ready");
+    let mut notify = Notify::new(name.as_bytes(), None).unwrap();
+    let now = Instant::now();
+    notify.turn(now, &judged(0), false);
+    assert!(received(&socket).is_empty(), "no cycle yet");
+    notify.add(&CycleRecord::default());
+    notify.turn(now, &Judged::new(), false);
+    assert!(received(&socket).is_empty(), "not judged yet");
+    notify.turn(now, &judged(0), false);
+    notify.turn(now, &judged(0), false);
+    assert_eq!(
+        received(&socket),
+        ["READY=1\nSTATUS=real-time: contract kept"]
+    );
+}
+
+#[test]
+fn a_broken_contract_that_runs_all_the_same_says_so_with_ready() {
+    let (socket, name) = manager("broken");
+    let mut notify = Notify::new(name.as_bytes(), None).unwrap();
+    notify.add(&CycleRecord::default());
+    notify.turn(Instant::now(), &judged(3), false);
+    assert_eq!(
+        received(&socket),
+        ["READY=1\nSTATUS=NOT REAL-TIME: 3 promises broken (steadfast doctor)"]
+    );
+}
+
+#[test]
+fn a_refused_contract_is_never_ready() {
+    let (socket, name) = manager("refused");
+    let mut notify = Notify::new(name.as_bytes(), None).unwrap();
+    notify.turn(Instant::now(), &judged(2), false);
+    notify.end(&judged(2));
+    assert_eq!(
+        received(&socket),
+        ["STATUS=contract refused: 2 promises broken, nothing was energised"]
+    );
+}
+
+#[test]
+fn the_watchdog_is_fed_at_half_its_time_and_only_by_deadlines_met() {
+    let (socket, name) = manager("watchdog");
+    let mut notify = Notify::new(name.as_bytes(), Some("2000000")).unwrap();
+    let start = notify.fed;
+    let at = |millis| start + Duration::from_millis(millis);
+    notify.add(&CycleRecord::default());
+    notify.turn(at(999), &judged(0), false);
+    received(&socket);
+    notify.turn(at(1000), &judged(0), false);
+    assert_eq!(received(&socket), ["WATCHDOG=1"]);
+    notify.turn(at(5000), &judged(0), false);
+    assert!(received(&socket).is_empty(), "the loop stands still");
+    notify.add(&late());
+    notify.turn(at(6000), &judged(0), false);
+    assert!(received(&socket).is_empty(), "every cycle is late");
+    notify.add(&CycleRecord::default());
+    notify.turn(at(6020), &judged(0), false);
+    assert_eq!(received(&socket), ["WATCHDOG=1"]);
+}
+
+#[test]
+fn stopping_is_said_once_and_only_by_one_that_was_ready() {
+    let (socket, name) = manager("stopping");
+    let mut notify = Notify::new(name.as_bytes(), None).unwrap();
+    notify.add(&CycleRecord::default());
+    notify.turn(Instant::now(), &judged(0), true);
+    notify.turn(Instant::now(), &judged(0), true);
+    notify.end(&judged(0));
+    let messages = received(&socket);
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert_eq!(messages[1], "STOPPING=1\nSTATUS=stopping");
+}
+
+#[test]
+fn what_the_manager_has_no_room_for_is_sent_again() {
+    let (socket, name) = manager("full");
+    let mut notify = Notify::new(name.as_bytes(), None).unwrap();
+    while notify.send(b"filler") {}
+    notify.add(&CycleRecord::default());
+    notify.turn(Instant::now(), &judged(0), false);
+    assert!(!received(&socket).iter().any(|text| text.contains("READY")));
+    notify.turn(Instant::now(), &judged(0), false);
+    assert_eq!(received(&socket).len(), 1);
+}
+
+#[test]
+fn a_socket_may_be_a_path() {
+    let path = std::env::temp_dir().join(format!("steadfast-notify-{}", std::process::id()));
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let notify = Notify::new(path.as_os_str().as_bytes(), None).unwrap();
+    assert!(notify.send(b"READY=1"));
+    assert_eq!(received(&socket), ["READY=1"]);
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn what_cannot_be_used_is_an_error_and_not_silence() {
+    let error = |address: &[u8], usec| Notify::new(address, usec).unwrap_err();
+    assert_eq!(error(b"vsock:2:1", None), NotifyError::Address);
+    assert_eq!(error(b"@", None), NotifyError::Address);
+    assert_eq!(
+        error(b"/nowhere/at/all", None),
+        NotifyError::Connect(libc::ENOENT)
+    );
+    let (_socket, name) = manager("number");
+    for usec in ["", "0", "soon"] {
+        assert_eq!(error(name.as_bytes(), Some(usec)), NotifyError::Watchdog);
+    }
+}

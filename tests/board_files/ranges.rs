@@ -1,0 +1,169 @@
+//! Every key of a board file that can be too large, too small or too long has
+//! its bounds, the ones that nobody has written a test for included.
+
+use std::collections::BTreeSet;
+
+use super::{Config, LINUX, SIM, edit, edited, error_of};
+
+/// What stands in neither of the good files: exclusive with what does, or for
+/// boards of another kind. `(table, key = value to find, what is put there)`.
+const MORE: &[(&str, &str, &str)] = &[
+    (
+        "loop",
+        "scheduler = \"fifo\"\npriority = 80",
+        "scheduler = \"deadline\"\nruntime_us = 300",
+    ),
+    ("loop", "cpu = 3", "cpu = \"any\""),
+];
+
+/// A heater in the place of nothing: the keys that only it has.
+const HEATER: &str = "
+[output.heater]
+safe = false
+max_hold_ms = 20
+shutdown = 1
+
+[analog_input.oven]
+chip = \"mcp3208\"
+channel = 0
+vref_volts = 5.0
+
+[simulation.heater.oven]
+analog_input = \"oven\"
+switch = \"heater\"
+ambient_c = 20.0
+full_power_rise_k = 100.0
+time_constant_s = 5.0
+sensor_volts_at_0_c = 0.5
+sensor_volts_per_k = 0.01
+";
+
+/// The motor's keys that the simulated board leaves at their defaults.
+const MOTOR: &str = "noise_counts = 1
+load_nm = 0.0
+lower_end_rad = -20.0
+upper_end_rad = 20.0
+lower_switch = \"lower\"
+lower_switch_rad = -15.0
+upper_switch = \"upper\"
+upper_switch_rad = 15.0";
+
+/// Good files which together have every key there is.
+fn files() -> Vec<String> {
+    let more: Vec<_> = MORE.iter().map(|(t, from, to)| edit(t, from, to)).collect();
+    let motor = edit("simulation.motor.x", "noise_counts = 1", MOTOR);
+    let inputs = edit(
+        "input.emergency_stop",
+        "[input.emergency_stop]",
+        "[input.emergency_stop]\n\n[input.lower]\n\n[input.upper]",
+    );
+    let sim = edited(SIM, &[motor, inputs]);
+    vec![
+        LINUX.to_owned(),
+        edited(LINUX, &more),
+        format!("{sim}\n{HEATER}"),
+    ]
+}
+
+/// Each `key = value` of a file as its table, the key and the value.
+fn values(good: &str) -> Vec<(String, String, String)> {
+    let mut table = String::new();
+    let mut found = Vec::new();
+    for line in good.lines() {
+        if let Some(header) = line.strip_prefix('[') {
+            table = header.trim_end_matches(']').to_owned();
+        } else if let Some((key, value)) = line.split_once(" = ") {
+            let value = value.split('#').next().unwrap_or(value).trim();
+            found.push((table.clone(), key.to_owned(), value.to_owned()));
+        }
+    }
+    found
+}
+
+/// The error that another value of a key gives.
+fn with(good: &str, (table, key, value): &(String, String, String), bad: &str) -> String {
+    let from = format!("\n{key} = {value}");
+    let to = format!("\n{key} = §{bad}");
+    let error = error_of(&edited(good, &[edit(table, &from, &to)]));
+    assert!(error.what.contains(&format!("`{key}`")), "{error}");
+    assert!(error.fix.starts_with("it must be"), "{error}");
+    error.fix
+}
+
+#[test]
+fn every_number_has_a_least_and_a_greatest() {
+    let (mut whole, mut real) = (0, 0);
+    for good in files() {
+        Config::parse("good.toml", &good).expect("good");
+        for entry in values(&good) {
+            let value = entry.2.replace('_', "");
+            if value.parse::<i64>().is_ok() {
+                for bad in ["-1", "99999999999999999999", "9223372036854775807"] {
+                    // Every seed is as good as any other.
+                    if entry.1 == "seed" && bad.starts_with("92") {
+                        continue;
+                    }
+                    let fix = with(&good, &entry, bad);
+                    assert!(fix.contains("whole number from"), "{fix}");
+                }
+                whole += 1;
+            } else if value.parse::<f64>().is_ok() {
+                for bad in ["1e300", "-1e300", "1e13", "-1e13"] {
+                    let fix = with(&good, &entry, bad);
+                    assert!(fix.contains("finite number from"), "{fix}");
+                }
+                real += 1;
+            }
+        }
+    }
+    assert!(whole > 40 && real > 80, "{whole} whole ones, {real} others");
+}
+
+#[test]
+fn every_text_has_a_greatest_length_or_is_one_of_a_few_words() {
+    let long = format!("\"{}\"", "n".repeat(65));
+    let mut tried = 0;
+    for good in files() {
+        for entry in values(&good) {
+            if !entry.2.starts_with('"') {
+                continue;
+            }
+            let (table, key, value) = &entry;
+            let from = format!("\n{key} = {value}");
+            let to = format!("\n{key} = §{long}");
+            error_of(&edited(&good, &[edit(table, &from, &to)]));
+            tried += 1;
+        }
+    }
+    assert!(tried > 60, "only {tried}");
+}
+
+/// The keys that the reader knows, from its sources: the lists in `only(&[...])`.
+fn known_keys() -> BTreeSet<String> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config");
+    let mut keys = BTreeSet::new();
+    for file in std::fs::read_dir(folder).expect("the sources") {
+        let text = std::fs::read_to_string(file.expect("a file").path()).expect("text");
+        for list in text.split(".only(&[").skip(1) {
+            let (list, _) = list.split_once("])").expect("the end of a list");
+            for key in list.split('"').skip(1).step_by(2) {
+                keys.insert(key.to_owned());
+            }
+        }
+    }
+    keys
+}
+
+#[test]
+fn no_key_is_missing_in_the_files_that_these_tests_go_through() {
+    let mut there = BTreeSet::new();
+    for good in files() {
+        for (table, key, _) in values(&good) {
+            there.extend(table.split('.').map(str::to_owned));
+            there.insert(key);
+        }
+    }
+    let missing: Vec<_> = known_keys().difference(&there).cloned().collect();
+    assert!(missing.is_empty(), "in none of the files: {missing:?}");
+    assert!(known_keys().len() > 100);
+}

@@ -1,0 +1,46 @@
+//! `sys::lane`, with loom's parts in the place of the machine's.
+
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::{AtomicU64, Ordering};
+
+#[path = "../../src/sys/lane/ends.rs"]
+#[expect(
+    unreachable_pub,
+    reason = "it is compiled for its algorithm, and public in the product"
+)]
+pub(crate) mod ends;
+
+/// Stands in for the product's trait: any value that is copied.
+pub(crate) trait Plain: Copy + Send {}
+
+impl<T: Copy + Send> Plain for T {}
+
+/// A place that knows who is at it: two at once are a failed test.
+#[derive(Debug)]
+struct Place<T>(UnsafeCell<T>);
+
+impl<T: Copy> Place<T> {
+    unsafe fn write(&self, value: &T) {
+        // SAFETY: loom checks that nobody else is at it.
+        self.0.with_mut(|place| unsafe { *place = *value });
+    }
+
+    unsafe fn read(&self) -> T {
+        // SAFETY: loom checks that nobody writes to it.
+        self.0.with(|place| unsafe { *place })
+    }
+}
+
+pub(crate) fn empty<const N: usize>() -> ends::Lane<u64, N> {
+    let lines = || core::array::from_fn(|_| AtomicU64::new(0));
+    ends::Lane {
+        next: AtomicU64::new(0),
+        claimed: AtomicU64::new(0),
+        _line: core::array::from_fn(|_| AtomicU64::new(0)),
+        first: AtomicU64::new(0),
+        _line2: lines(),
+        dropped: AtomicU64::new(0),
+        _line3: lines(),
+        places: core::array::from_fn(|_| Place(UnsafeCell::new(0))),
+    }
+}

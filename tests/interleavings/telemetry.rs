@@ -1,0 +1,9 @@
+//! `telemetry::seqlock`, with loom's parts in the place of the machine's.
+
+mod atomic {
+    pub(super) use loom::sync::atomic::{AtomicU64, Ordering, fence};
+}
+
+#[path = "../../src/telemetry/seqlock.rs"]
+#[expect(unreachable_pub, reason = "it is public in the product")]
+pub(crate) mod seqlock;

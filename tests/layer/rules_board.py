@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""CPUs, kernel, slots and partitions: what has to agree for a board to run."""
+
+import re
+import tomllib
+
+from tree import BSP, CORE, RECIPES
+
+DISTRO = CORE + "/conf/distro/steadfast.conf"
+AB = BSP + "/conf/machine/include/steadfast-ab.inc"
+RAUC = BSP + "/dynamic-layers/rauc/recipes-core/rauc"
+KERNEL = CORE + "/recipes-kernel/linux"
+
+REQUIRED = {
+    "rt.cfg": "EXPERT=y PREEMPT_RT=y HIGH_RES_TIMERS=y NO_HZ_FULL=y RCU_NOCB_CPU=y RT_GROUP_SCHED=n",
+    "no-debug.cfg": "PROVE_LOCKING=n LOCKDEP=n DEBUG_PREEMPT=n DEBUG_OBJECTS=n SLUB_DEBUG=n",
+    "io.cfg": "SPI_SPIDEV=y GPIO_CDEV=y WATCHDOG=y",
+    "rauc.cfg": "BLK_DEV_LOOP=y DM_VERITY=y SQUASHFS=y CRYPTO_SHA256=y",
+}
+
+
+def rt_cpus_are_named_once(tree):
+    """Nothing but the distribution's variable may name CPUs."""
+    bad = []
+    cpus = tree.value(DISTRO, "STEADFAST_RT_CPUS")
+    for path in tree.files(*RECIPES, "*.conf", "*.in", "*.bbclass"):
+        code = "\n".join(line for line in path.read_text().splitlines() if not line.lstrip().startswith("#"))
+        if re.search(r"(isolcpus|nohz_full|rcu_nocbs|irqaffinity|CPUAffinity)=\S*\d", code):
+            bad.append(f"{tree.name(path)}: names CPUs; they come from STEADFAST_RT_CPUS")
+    for machine in tree.machines():
+        count = tree.value(tree.name(machine), "STEADFAST_CPUS") or tree.value(AB, "STEADFAST_CPUS")
+        try:
+            tree.module("cpus").cmdline(cpus, count)
+        except ValueError as error:
+            bad.append(f"{tree.name(machine)}: {error}")
+    return bad
+
+
+def rt_cpus_reach_everything(tree):
+    """Command line, interrupts, unit; and the board file follows the kernel."""
+    bad = []
+    for path, word in (
+        (DISTRO, "${STEADFAST_CPUS_CMDLINE}"),
+        (BSP + "/recipes-bsp/steadfast-boot/steadfast-boot_1.0.bb", "${STEADFAST_KERNEL_CMDLINE}"),
+        (CORE + "/recipes-steadfast/rt-setup/steadfast-rt-setup_1.0.bb", "${STEADFAST_HOUSEKEEPING_CPUS}"),
+        (tree.name(tree.files("steadfast_*.bb")[0]), "CPUAffinity=%s"),
+    ):
+        if word not in tree.text(path):
+            bad.append(f"{path}: {word} is gone")
+    for machine in tree.machines():
+        board = tree.value(tree.name(machine), "STEADFAST_BOARD")
+        cpu = tomllib.loads(tree.text(f"board/{board}/board.toml"))["loop"].get("cpu")
+        if cpu != "isolated":
+            bad.append(f"board/{board}/board.toml: cpu is {cpu}, not \"isolated\"")
+    return bad
+
+
+def documents_show_the_rt_cpus_in_use(tree):
+    cpus = tree.module("cpus").cmdline(tree.value(DISTRO, "STEADFAST_RT_CPUS"), tree.value(AB, "STEADFAST_CPUS"))
+    bad = []
+    for path in tree.files("README.md", under="board") + tree.files("README.md"):
+        for shown in re.findall(r"isolcpus=[^`]*", path.read_text()):
+            if " ".join(shown.split()) != cpus:
+                bad.append(f"{tree.name(path)}: shows {shown}, the layer gives {cpus}")
+    return bad
+
+
+def fragments_ask_for_what_is_needed(tree):
+    bad = []
+    for name, wanted in REQUIRED.items():
+        have = tree.module("kconfig").symbols(tree.text(f"{KERNEL}/files/{name}"))
+        for symbol, value in (w.split("=") for w in wanted.split()):
+            if have.get("CONFIG_" + symbol) != value:
+                bad.append(f"{KERNEL}/files/{name}: CONFIG_{symbol}={value} is missing")
+    return bad
+
+
+def every_fragment_is_asserted(tree):
+    inc = KERNEL + "/linux-steadfast.inc"
+    text = tree.text(inc)
+    asserted = set((tree.value(inc, "STEADFAST_FRAGMENTS") or "").split())
+    added = set(re.findall(r"file://(\S+\.cfg)", text))
+    present = {p.name for p in tree.files("*.cfg", under=KERNEL + "/files")}
+    bad = [f"{inc}: {name} is not added and asserted" for name in sorted(present - (asserted & added))]
+    if not re.search(r"^addtask steadfast_kernel_assert after do_configure before do_compile$", text, re.M):
+        bad.append(f"{inc}: the assertion is no task of the build")
+    return bad
+
+
+def a_vanished_symbol_stops_the_build(tree):
+    """The assertion itself, against a .config that lacks what EXPERT allows."""
+    kconfig = tree.module("kconfig")
+    fragment = tree.text(KERNEL + "/files/rt.cfg")
+    whole = "\n".join(f"{n}={v}" for n, v in kconfig.symbols(fragment).items() if v != "n")
+    lost = whole.replace("CONFIG_PREEMPT_RT=y", "# CONFIG_PREEMPT_RT is not set")
+    if kconfig.broken(whole, fragment) or len(kconfig.broken(lost, fragment)) != 1:
+        return ["lib/steadfast/kconfig.py: does not tell a real-time .config from another"]
+    if not kconfig.broken(whole + "\nCONFIG_RT_GROUP_SCHED=y", fragment):
+        return ["lib/steadfast/kconfig.py: a symbol that must be off may be on"]
+    return []
+
+
+def slots_are_the_partitions(tree):
+    """Partition numbers as wic counts them: what has --no-table has none."""
+    bad = []
+    for machine in tree.machines():
+        wks = tree.value(tree.name(machine), "WKS_FILE")
+        parts = [l for l in tree.text(f"{BSP}/files/wic/{wks}").splitlines()
+                 if l.startswith("part ") and "--no-table" not in l]
+        labels = [re.search(r"--label (\S+)", l).group(1) for l in parts]
+        if labels != ["boot", "root-a", "root-b", "data"]:
+            bad.append(f"{wks}: partitions are {labels}")
+        sizes = [re.search(r"--fixed-size (\S+)", l).group(1) for l in parts[1:3]]
+        if len(set(sizes)) != 1:
+            bad.append(f"{wks}: the slots differ in size")
+    for slot, number, label in (("A", "2", "root-a"), ("B", "3", "root-b")):
+        if tree.value(AB, "STEADFAST_SLOT_" + slot) != "${STEADFAST_DISK}" + number:
+            bad.append(f"{AB}: slot {slot} is not partition {number} ({label})")
+        script = tree.text(BSP + "/recipes-bsp/steadfast-boot/files/boot.cmd.in")
+        if f"setenv slot {slot}\n    setenv partition {number}\n    setenv root @@SLOT_{slot}@@" not in script:
+            bad.append(f"boot.cmd.in: slot {slot} is not partition {number}")
+        if f"device=@SLOT_{slot}@\ntype=ext4\nbootname={slot}\n" not in tree.text(RAUC + "/files/system.conf.in"):
+            bad.append(f"system.conf.in: slot {slot} is not @SLOT_{slot}@")
+    return bad
+
+
+def bundle_and_board_have_one_compatible(tree):
+    bundle = tree.value(CORE + "/recipes-core/bundles/steadfast-bundle.bb", "RAUC_BUNDLE_COMPATIBLE")
+    conf = tree.text(RAUC + "/rauc-conf.bbappend")
+    board = re.search(r"s\|@COMPATIBLE@\|([^|]*)\|", conf)
+    if not board or board.group(1) != bundle or "compatible=@COMPATIBLE@" not in tree.text(RAUC + "/files/system.conf.in"):
+        return [f"the bundle is for {bundle}, system.conf for {board and board.group(1)}"]
+    return []
+
+
+def only_verity_bundles(tree):
+    bundle = tree.value(CORE + "/recipes-core/bundles/steadfast-bundle.bb", "RAUC_BUNDLE_FORMAT")
+    conf = tree.text(RAUC + "/files/system.conf.in")
+    if bundle != "verity" or "bundle-formats=verity\n" not in conf:
+        return ["bundle or system.conf allows a format other than verity"]
+    return []
+
+
+def no_key_is_in_the_tree(tree):
+    return [f"{tree.name(p)}: a private key" for p in tree.files("*") if b"PRIVATE KEY-----" in p.read_bytes()]
+
+
+def the_field_image_lets_nobody_in(tree):
+    base, field = (tree.text(f"{CORE}/recipes-core/images/steadfast-image.{e}") for e in ("inc", "bb"))
+    bad = []
+    if 'IMAGE_FEATURES += "read-only-rootfs"' not in base:
+        bad.append("steadfast-image.inc: the root is not read-only")
+    if "usermod --lock --shell /sbin/nologin root" not in field:
+        bad.append("steadfast-image.bb: root is not locked")
+    if re.search(r"IMAGE_FEATURES \+?= \"[^\"]*(ssh|empty|login|debug-tweaks)", base + field):
+        bad.append("steadfast-image: has a way in")
+    return bad
+
+
+def overlays_use_a_compatible_that_spidev_accepts(tree):
+    return [
+        f"{tree.name(p)}: linux,spidev is refused by the kernel's driver"
+        for p in tree.files("*.dtso", under="board") if re.search(r"compatible = \"linux,spidev\"", p.read_text())
+    ]
+
+
+RULES = [
+    rt_cpus_are_named_once,
+    rt_cpus_reach_everything,
+    documents_show_the_rt_cpus_in_use,
+    fragments_ask_for_what_is_needed,
+    every_fragment_is_asserted,
+    a_vanished_symbol_stops_the_build,
+    slots_are_the_partitions,
+    bundle_and_board_have_one_compatible,
+    only_verity_bundles,
+    no_key_is_in_the_tree,
+    the_field_image_lets_nobody_in,
+    overlays_use_a_compatible_that_spidev_accepts,
+]

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Each rule is seen failing: a copy of the tree is broken in one place, and
+exactly that rule has to complain of what it did not complain of before."""
+
+import pathlib
+import shutil
+import tempfile
+
+from tree import BSP, CORE, Tree
+
+FIELD = CORE + "/recipes-core/images/steadfast-image.bb"
+BUNDLE = CORE + "/recipes-core/bundles/steadfast-bundle.bb"
+RECIPE = CORE + "/recipes-steadfast/steadfast/steadfast_%s.bb"
+KERNEL = CORE + "/recipes-kernel/linux"
+
+# Rule, file, what to replace, by what. None: append.
+BREAKS = [
+    ("every_file_in_src_uri_exists", CORE + "/recipes-steadfast/data/steadfast-data_1.0.bb", "file://data.mount", "file://date.mount"),
+    ("every_file_in_src_uri_exists", BSP + "/recipes-bsp/u-boot/u-boot_%.bbappend", "steadfast-env.cfg", "steadfast-environment.cfg"),
+    ("the_recipes_version_is_the_crates", CORE + "/conf/distro/steadfast.conf", 'DISTRO_VERSION = "', 'DISTRO_VERSION = "9'),
+    ("the_series_can_build_the_crate", "Cargo.toml", 'rust-version = "1.', 'rust-version = "1.1'),
+    ("the_crate_list_is_that_of_the_lock_file", "Cargo.lock", 'checksum = "', 'checksum = "0'),
+    ("ptest_has_every_test_that_needs_no_sources", RECIPE, " memory_rules", ""),
+    ("ptest_has_every_test_that_needs_no_sources", RECIPE, " memory_rules", " memory_rules layers"),
+    ("layers_name_their_series_and_contact", BSP + "/conf/layer.conf", '"wrynose"', '"scarthgap"'),
+    ("layers_name_their_series_and_contact", CORE + "/README.md", "Contact", ""),
+    ("kas_pins_every_repository", "yocto/kas/raspberrypi4-64.yml", "    commit: ", "    # commit: "),
+    ("rt_cpus_are_named_once", CORE + "/conf/distro/steadfast.conf", '${STEADFAST_CPUS_CMDLINE}', '${STEADFAST_CPUS_CMDLINE} isolcpus=2'),
+    ("rt_cpus_are_named_once", BSP + "/conf/machine/steadfast-imx8mp.conf", None, 'STEADFAST_CPUS = "2"\n'),
+    ("rt_cpus_reach_everything", CORE + "/conf/distro/steadfast.conf", "${STEADFAST_CPUS_CMDLINE} ", ""),
+    ("rt_cpus_reach_everything", "board/imx8mp-evk/board.toml", 'cpu = "isolated"', "cpu = 2"),
+    ("documents_show_the_rt_cpus_in_use", "board/imx8mp-evk/README.md", "nohz_full=3", "nohz_full=2"),
+    ("fragments_ask_for_what_is_needed", KERNEL + "/files/rt.cfg", "CONFIG_EXPERT=y\n", ""),
+    ("fragments_ask_for_what_is_needed", KERNEL + "/files/rauc.cfg", "CONFIG_DM_VERITY=y\n", ""),
+    ("every_fragment_is_asserted", KERNEL + "/linux-steadfast.inc", "rt.cfg no-debug.cfg", "no-debug.cfg"),
+    ("every_fragment_is_asserted", KERNEL + "/linux-steadfast.inc", "addtask steadfast", "#addtask steadfast"),
+    ("a_vanished_symbol_stops_the_build", CORE + "/lib/steadfast/kconfig.py", "!= wanted", "is None"),
+    ("slots_are_the_partitions", BSP + "/files/wic/steadfast-imx.wks.in", "--label root-b", "--label root-c"),
+    ("slots_are_the_partitions", BSP + "/conf/machine/include/steadfast-ab.inc", "${STEADFAST_DISK}3", "${STEADFAST_DISK}2"),
+    ("bundle_and_board_have_one_compatible", BUNDLE, "${STEADFAST_COMPATIBLE}", "steadfast"),
+    ("only_verity_bundles", BUNDLE, '"verity"', '"plain"'),
+    ("no_key_is_in_the_tree", "yocto/key.pem", None, "-----BEGIN " + "PRIVATE KEY-----\n"),
+    ("the_field_image_lets_nobody_in", FIELD, "usermod --lock", "usermod"),
+    ("the_field_image_lets_nobody_in", FIELD, None, 'IMAGE_FEATURES += "ssh-server-openssh"\n'),
+    ("overlays_use_a_compatible_that_spidev_accepts", "board/imx8mp-evk/overlay.dtso", "rohm,dh2228fv", "linux,spidev"),
+]
+
+
+def judge(rules, root):
+    return {(rule.__name__, line) for rule in rules for line in rule(Tree(root))}
+
+
+def copy(root, folder):
+    for part in ("yocto", "board"):
+        shutil.copytree(root / part, folder / part)
+    shutil.copytree(root / "tests", folder / "tests")
+    for name in ("Cargo.toml", "Cargo.lock"):
+        shutil.copy(root / name, folder)
+
+
+def run(root, rules):
+    before = judge(rules, root)
+    failures = []
+    version = next(root.glob(RECIPE % "*")).stem.split("_")[1]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch) / "tree"
+        folder.mkdir()
+        copy(root, folder)
+        for rule, name, old, new in BREAKS:
+            path = folder / (name % version if name == RECIPE else name)
+            kept = path.read_text() if path.exists() else None
+            if old is not None and old not in kept:
+                failures.append(f"{rule}: {name} no longer holds {old!r}")
+                continue
+            path.write_text((kept or "") + new if old is None else kept.replace(old, new))
+            said = {r for r, _ in judge(rules, folder) - before}
+            if said != {rule}:
+                failures.append(f"{rule}: {name} was broken, and these said so: {sorted(said) or 'none'}")
+            path.unlink() if kept is None else path.write_text(kept)
+    failures += [f"{r.__name__}: nothing breaks it" for r in rules if r.__name__ not in {b[0] for b in BREAKS}]
+    print("\n".join(failures + [f"{len(BREAKS)} breaks, {len(failures)} not seen as they should be"]))
+    return 1 if failures else 0

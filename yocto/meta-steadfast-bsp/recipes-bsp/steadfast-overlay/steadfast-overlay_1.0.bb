@@ -1,0 +1,26 @@
+SUMMARY = "The board's device tree overlay"
+DESCRIPTION = "Compiles board/NAME/overlay.dtso of the checkout that this layer lies in."
+HOMEPAGE = "https://crates.io/crates/steadfast"
+SECTION = "bsp"
+LICENSE = "MIT | Apache-2.0"
+LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/MIT;md5=0835ade698e0bcf8506ecda2f7b4f302"
+DEPENDS = "dtc-native"
+
+FILESEXTRAPATHS:prepend := "${STEADFAST_CHECKOUT}/board/${STEADFAST_BOARD}:"
+SRC_URI = "file://overlay.dtso"
+
+S = "${UNPACKDIR}"
+
+PACKAGE_ARCH = "${MACHINE_ARCH}"
+COMPATIBLE_MACHINE = "^(steadfast-raspberrypi4-64|steadfast-imx8mp)$"
+INHIBIT_DEFAULT_DEPS = "1"
+
+do_compile() {
+    dtc -@ -I dts -O dtb -o ${B}/steadfast.dtbo ${S}/overlay.dtso
+}
+
+do_install() {
+    install -D -m 0644 ${B}/steadfast.dtbo ${D}/boot/devicetree/steadfast.dtbo
+}
+
+FILES:${PN} += "/boot/devicetree"

@@ -1,0 +1,2 @@
+FILESEXTRAPATHS:prepend:steadfast-ab := "${THISDIR}/files:"
+SRC_URI:append:steadfast-ab = " file://steadfast-env.cfg file://fw_env.config"

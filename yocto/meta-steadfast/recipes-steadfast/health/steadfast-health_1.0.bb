@@ -1,0 +1,24 @@
+SUMMARY = "Keeps an update only when the contract was kept"
+DESCRIPTION = "Runs before boot-complete.target, after which RAUC marks the slot good."
+HOMEPAGE = "https://crates.io/crates/steadfast"
+SECTION = "base"
+LICENSE = "MIT | Apache-2.0"
+LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/MIT;md5=0835ade698e0bcf8506ecda2f7b4f302"
+
+SRC_URI = " \
+    file://steadfast-health \
+    file://steadfast-health.service \
+"
+
+S = "${UNPACKDIR}"
+
+inherit systemd
+
+SYSTEMD_SERVICE:${PN} = "steadfast-health.service"
+
+do_install() {
+    install -D -m 0755 ${S}/steadfast-health ${D}${libexecdir}/steadfast/steadfast-health
+    install -D -m 0644 ${S}/steadfast-health.service ${D}${systemd_system_unitdir}/steadfast-health.service
+}
+
+RDEPENDS:${PN} += "steadfast"

@@ -1,0 +1,69 @@
+SUMMARY = "Real-time controller firmware for embedded Linux"
+DESCRIPTION = "One static binary: locked, allocation-free, 1 kHz, proved at every start and in every cycle."
+HOMEPAGE = "https://crates.io/crates/steadfast"
+SECTION = "base"
+LICENSE = "MIT | Apache-2.0"
+LIC_FILES_CHKSUM = "file://LICENSE-MIT;md5=0a0a3ccd1d3034e504ed03c59f5221ec"
+
+SRC_URI = " \
+    file://steadfast.service \
+    file://60-steadfast.rules \
+    file://steadfast.sysusers.conf \
+    file://steadfast.tmpfiles.conf \
+"
+
+inherit cargo ptest-cargo cargo-update-recipe-crates externalsrc systemd useradd
+
+require steadfast-crates.inc
+
+# Built where it lies: the layer is part of the firmware's checkout.
+EXTERNALSRC = "${STEADFAST_CHECKOUT}"
+EXTERNALSRC_BUILD = "${WORKDIR}/build"
+EXTERNALSRC_SYMLINKS = ""
+STEADFAST_BOARD ?= "sim"
+PACKAGE_ARCH = "${MACHINE_ARCH}"
+
+# Static, as it is tested: a shared C library is locked into RAM whole.
+RUSTFLAGS:append = " -C target-feature=+crt-static"
+
+USERADD_PACKAGES = "${PN}"
+USERADD_PARAM:${PN} = "--system --no-create-home --home-dir / --shell /sbin/nologin --user-group steadfast"
+
+SYSTEMD_SERVICE:${PN} = "steadfast.service"
+
+# The tests that need nothing but the machine they run on. The others read the
+# sources or start cargo; tests/layer checks that none is forgotten.
+STEADFAST_PTESTS = "steadfast board_files device_gpio device_gpio_latch device_irq device_no_alloc device_spi device_watchdog memory_rules no_alloc third_party_drivers two_point"
+
+python steadfast_choose_ptests () {
+    path = d.getVar('CARGO_TEST_BINARIES_FILES')
+    wanted = d.getVar('STEADFAST_PTESTS').split()
+    with open(path) as all_tests:
+        found = [line for line in all_tests if os.path.basename(line.strip()).rsplit('-', 1)[0] in wanted]
+    absent = set(wanted) - {os.path.basename(line.strip()).rsplit('-', 1)[0] for line in found}
+    if absent:
+        bb.fatal('STEADFAST_PTESTS names tests that were not built: ' + ' '.join(sorted(absent)))
+    with open(path, 'w') as chosen:
+        chosen.writelines(found)
+}
+do_compile_ptest_cargo[postfuncs] += "steadfast_choose_ptests"
+
+do_install() {
+    install -D -m 0755 ${B}/target/${CARGO_TARGET_SUBDIR}/steadfast ${D}${bindir}/steadfast
+    install -D -m 0644 ${S}/board/${STEADFAST_BOARD}/board.toml ${D}${sysconfdir}/steadfast/board.toml
+    install -D -m 0644 ${UNPACKDIR}/60-steadfast.rules ${D}${nonarch_libdir}/udev/rules.d/60-steadfast.rules
+    install -D -m 0644 ${UNPACKDIR}/steadfast.sysusers.conf ${D}${nonarch_libdir}/sysusers.d/steadfast.conf
+    install -D -m 0644 ${UNPACKDIR}/steadfast.tmpfiles.conf ${D}${nonarch_libdir}/tmpfiles.d/steadfast.conf
+    install -D -m 0644 ${UNPACKDIR}/steadfast.service ${D}${systemd_system_unitdir}/steadfast.service
+    # Helper threads stay off the real-time CPUs; the loop pins itself to one of
+    # them, which an affinity mask, unlike a cpuset, allows.
+    install -d ${D}${systemd_system_unitdir}/steadfast.service.d
+    printf '[Service]\nCPUAffinity=%s\n' "${STEADFAST_HOUSEKEEPING_CPUS}" \
+        > ${D}${systemd_system_unitdir}/steadfast.service.d/10-cpus.conf
+}
+
+FILES:${PN} += "${nonarch_libdir}/udev ${nonarch_libdir}/sysusers.d ${nonarch_libdir}/tmpfiles.d ${systemd_system_unitdir}/steadfast.service.d"
+CONFFILES:${PN} = "${sysconfdir}/steadfast/board.toml"
+# Stripped by cargo itself: the release profile counts every byte.
+INSANE_SKIP:${PN} += "already-stripped"
+INSANE_SKIP:${PN}-ptest += "already-stripped"
