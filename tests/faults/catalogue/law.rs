@@ -38,7 +38,7 @@ pub(super) const FAULTS: &[Fault] = &[
             code: 4,
             detected: FAILURES,
         },
-        words: |_| "outputs could not be written",
+        words: |_| "could not be written",
         ..LAW
     },
     Fault {
@@ -84,7 +84,10 @@ pub(super) const FAULTS: &[Fault] = &[
             detected: 20,
         },
         words: |_| "finished no cycle",
-        needs: |_| Some("the loop's priority taken away before the guard's frames"),
+        needs: |state| {
+            let needs = "the loop's priority taken away before the guard's frames";
+            state.is_powered().then_some(needs)
+        },
         ..LAW
     },
     Fault {
