@@ -24,6 +24,7 @@
     reason = "the board tier's module; one of its boards is booted here"
 )]
 mod boards;
+mod boot;
 mod catalogue;
 #[path = "../board/control.rs"]
 mod control;
@@ -60,20 +61,14 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
 
-use boards::IMX8MP_EVK;
 use catalogue::{GROUPS, Outcome, SOAK};
-use emulator::{Boot, Machine, lock};
+use emulator::lock;
 use guest::Case;
 use judge::{Row, Verdict};
 // Where the board tier's modules look for them.
 pub(crate) use failure::Failure;
 pub(crate) use host::{Context, Host, Kernel};
-
-/// Wall time for a boot, and for each second that a case is watched in it.
-const LIMIT: Duration = Duration::from_secs(400);
-const LIMIT_A_SECOND: u32 = 40;
 
 /// Cases in a boot: a boot takes as long as some four of them.
 const CASES: usize = 36;
@@ -158,7 +153,7 @@ fn chosen(filters: &[String]) -> Vec<Case> {
     cases.filter(named).collect()
 }
 
-fn name(case: &Case) -> String {
+pub(crate) fn name(case: &Case) -> String {
     format!("{}: {}", case.fault.name, case.state.name())
 }
 
@@ -212,7 +207,7 @@ fn run() -> Result<bool, Failure> {
                     let Some(cases) = boots.get(number) else {
                         return;
                     };
-                    let rows = boot(&host, number, cases, arguments.show);
+                    let rows = boot::run(&host, number, cases, arguments.show);
                     lock(&found).push((number, rows));
                 }
             });
@@ -275,152 +270,4 @@ fn compare(host: &Host, found: &str, accept: bool) -> Result<bool, Failure> {
         other.display()
     );
     Ok(false)
-}
-
-/// Boots a board for these cases, and judges what came of each.
-fn boot(host: &Host, number: usize, cases: &[Case], show: bool) -> Result<Vec<Row>, Failure> {
-    let start = Instant::now();
-    let context = Context {
-        host,
-        transcripts: Mutex::default(),
-    };
-    let outcome = watch_boot(&context, cases);
-    let console: Vec<String> = lock(&context.transcripts)
-        .iter()
-        .flat_map(|transcript| lock(&transcript.console).clone())
-        .collect();
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("faults-{number}.console"));
-    fs::write(&file, console.join("\n") + "\n")?;
-    let edges = outcome
-        .map_err(|failure| Failure::new(format!("{failure}; its console is {}", file.display())))?;
-    let mut report = format!(
-        "boot {number}: {} cases in {:.1} s, console in {}\n",
-        cases.len(),
-        start.elapsed().as_secs_f64(),
-        file.display()
-    );
-    if show {
-        report += &(console.join("\n") + "\n");
-    }
-    let mut said = watch::said(&console).into_iter();
-    let mut seen = watch::cases(&edges).into_iter();
-    let mut rows = Vec::new();
-    for (index, case) in cases.iter().enumerate() {
-        let words = said.next().filter(|(number, _)| *number == index);
-        let (Some((_, said)), Some(seen)) = (words, seen.next()) else {
-            return Err(Failure::new(format!(
-                "'{}' was not run, or not seen; the console is {}",
-                name(case),
-                file.display()
-            )));
-        };
-        let row = Row::new(*case, seen, said);
-        report += &describe(&row);
-        rows.push(row);
-    }
-    // In one piece, because boards run side by side.
-    print!("{report}");
-    Ok(rows)
-}
-
-fn watch_boot(context: &Context<'_>, cases: &[Case]) -> Result<Vec<pins::Edge>, Failure> {
-    let mut boot = Boot::new(context, &IMX8MP_EVK).cpus(1);
-    for program in guest::PROGRAMS {
-        boot = boot.program(program)?;
-    }
-    for (path, text) in state::board_files(&context.host.board_file()?)? {
-        boot = boot.file(path, 0o644, text.as_bytes());
-    }
-    let tools = [
-        ("/hackbench", "usr/bin/hackbench"),
-        (
-            "/lib/libnuma.so.1",
-            "usr/lib/aarch64-linux-gnu/libnuma.so.1",
-        ),
-    ];
-    for (path, tool) in tools {
-        boot = boot.file(path, 0o755, &context.host.read_tool(tool)?);
-    }
-    let lines = IMX8MP_EVK.lines;
-    let mut inputs = vec![(lines.emergency_stop, true), (lines.reset, false)];
-    if let Some(limits) = lines.limits {
-        inputs.extend([(limits.positive, true), (limits.negative, true)]);
-    }
-    let mut machine = boot.start(&inputs, &guest::script(cases))?;
-    let start = machine.pins.mark();
-    let watched_s: u32 = cases.iter().map(|case| case.watch_ms / 1_000).sum();
-    let limit = LIMIT + Duration::from_secs(u64::from(watched_s * LIMIT_A_SECOND));
-    let presses = obey(&mut machine, start, limit)?;
-    machine.pins.drain();
-    let end = machine.pins.mark();
-    let mut edges = machine.pins.between(start, end).to_vec();
-    for place in presses {
-        // The script's own mark, later, is the end of what is watched. It moves
-        // up to the press, so that no place after it changes.
-        let own = edges[place..].iter().position(|edge| *edge == PRESSED);
-        let own = own.ok_or_else(|| Failure::new("a press was not marked"))?;
-        edges[place..=place + own].rotate_right(1);
-    }
-    Ok(edges)
-}
-
-/// Stands for the mark of a case whose injection came from outside.
-const PRESSED: pins::Edge = pins::Edge {
-    line: watch::line::MARK,
-    level: true,
-};
-
-/// Drives what the script wants driven, until the board has ended. Gives the
-/// places, in edges after `start`, of those that are injections: the first of
-/// each two, of which the second takes it back.
-fn obey(machine: &mut Machine, start: pins::Mark, limit: Duration) -> Result<Vec<usize>, Failure> {
-    let mut injections = Vec::new();
-    let mut back = false;
-    // It fails where the emulator has ended, and where the time is over.
-    while let Ok(line) = machine.wait_for_line(guest::PRESS, limit) {
-        let words = line.split_whitespace().skip(1);
-        let numbers: Vec<u8> = words.filter_map(|word| word.parse().ok()).collect();
-        let [line, level] = numbers[..] else {
-            return Err(Failure::new(format!("'{line}' is no press")));
-        };
-        let pressed = machine.pins.drive(line, level != 0)?;
-        if !back {
-            injections.push(machine.pins.between(start, pressed).len());
-        }
-        back = !back;
-        machine.type_line("go on")?;
-    }
-    machine.wait_for_end(Duration::ZERO)?;
-    Ok(injections)
-}
-
-/// A line for a person; what is wrong below it.
-fn describe(row: &Row) -> String {
-    let (word, wrong): (_, &[String]) = match &row.verdict {
-        Verdict::Kept => ("pass", &[]),
-        Verdict::Pending(_, wrong) => ("pend", wrong),
-        Verdict::Broken(wrong) => ("FAIL", wrong),
-    };
-    let seen = &row.seen;
-    let mut text = format!(
-        "{word}  {} (noticed {:?}, safe {:?} {:?}, exit {:?})\n",
-        name(&row.case),
-        seen.lamp,
-        seen.safe(row.case.fault.loses_dac),
-        seen.low,
-        row.said.status
-    );
-    if let Verdict::Pending(needs, _) = row.verdict {
-        text += &format!("      pending: needs {needs}\n");
-    }
-    if let (SOAK, Some(report)) = (row.case.fault.name, &row.said.report) {
-        text += &format!(
-            "      watched {} periods: cycles {}\n      release lateness {}\n",
-            seen.watched, report["cycles"], report["release_lateness_ns"]
-        );
-    }
-    for line in wrong {
-        text += &format!("      {line}\n");
-    }
-    text
 }
