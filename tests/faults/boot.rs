@@ -38,6 +38,11 @@ pub(crate) fn run(
     fs::write(&file, console.join("\n") + "\n")?;
     let edges = outcome
         .map_err(|failure| Failure::new(format!("{failure}; its console is {}", file.display())))?;
+    let pins: Vec<String> = edges
+        .iter()
+        .map(|edge| format!("{} {}\n", edge.line, u8::from(edge.level)))
+        .collect();
+    fs::write(file.with_extension("pins"), pins.concat())?;
     let mut report = format!(
         "boot {number}: {} cases in {:.1} s, console in {}\n",
         cases.len(),
