@@ -1,8 +1,8 @@
 //! The axis states that faults are injected in, and how the axis gets there.
 //!
 //! No test presses anything meanwhile: all comes from scripts in the guest, so
-//! that a boot repeats to the last instruction. Hence the board files arm at the
-//! start.
+//! that what a case meets does not depend on the host. Hence the board files arm
+//! at the start.
 
 use crate::Failure;
 use crate::failure::require;

@@ -42,12 +42,10 @@ pub(crate) fn comparable(document: &str) -> String {
         for character in line.chars() {
             columns += usize::from(character == '|');
             let is_time = line.starts_with('|') && columns >= BEFORE_TIMES;
-            if !is_time {
-                text.push(character);
-            } else if !character.is_ascii_digit() {
-                text.push(character);
-            } else if !text.ends_with('#') {
-                text.push('#');
+            match is_time && character.is_ascii_digit() {
+                false => text.push(character),
+                true if text.ends_with('#') => {}
+                true => text.push('#'),
             }
         }
         text.push('\n');
