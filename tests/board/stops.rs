@@ -54,7 +54,7 @@ const SLOW_BRAKE: (&str, &str) = ("brake_engage_ms = 30", "brake_engage_ms = 100
 
 /// A board of one CPU, with `/board.toml` and two files in which a state lasts
 /// long enough to be hit: `/slow.toml` for those of coming up, `/reaction.toml`
-/// for the reaction to a fault.
+/// for those of coming to rest.
 fn boot(context: &Context<'_>) -> Result<Machine, Failure> {
     let text = board_file(context, &IMX8MP_EVK, &[ONE_CPU, NO_WATCHDOG])?;
     let slow = board_file(
@@ -205,6 +205,7 @@ fn sigterm(context: &Context<'_>) -> Result<(), Failure> {
     switch_on_disabled(&mut machine)?;
     switched_on(&mut machine)?;
     operation_enabled(&mut machine)?;
+    quick_stop_active(&mut machine)?;
     fault_reaction_active(&mut machine)?;
     fault(&mut machine)?;
     machine.type_line("end")?;
@@ -227,15 +228,18 @@ fn ends_dark(machine: &mut Machine) -> Result<(), Failure> {
     require_order(&changes(machine, before, after), &[rises(LINES.fault_lamp)])
 }
 
+/// Gives the encoder a fault, or takes it back with `clear`.
+fn spi(machine: &mut Machine, fault: &str) -> Result<(), Failure> {
+    machine.type_line(&format!("spi {fault}"))?;
+    machine.wait_for_line("@@spi set", LIMIT).map(drop)
+}
+
 /// The encoder does not answer, so the axis never becomes ready.
 fn not_ready(machine: &mut Machine) -> Result<(), Failure> {
-    machine.type_line("spi eio")?;
-    machine.wait_for_line("@@spi set", LIMIT)?;
+    spi(machine, "eio")?;
     started(machine, "/slow.toml")?;
     ends_dark(machine)?;
-    machine.type_line("spi clear")?;
-    machine.wait_for_line("@@spi set", LIMIT)?;
-    Ok(())
+    spi(machine, "clear")
 }
 
 /// Nobody has pressed reset.
@@ -279,6 +283,26 @@ fn ends_in_order(
         ],
     )?;
     require_periods(found[1].1, engages, "from the brake to enable")
+}
+
+/// The brake is engaging after the overrun ladder's quick stop: SIGTERM neither
+/// shortens that nor drops the axis.
+fn quick_stop_active(machine: &mut Machine) -> Result<(), Failure> {
+    order(machine, "start /reaction.toml")?;
+    let moving = arm_and_move(machine, &IMX8MP_EVK)?;
+    // Six slots of ten each: above the ladder's 50, below its 200.
+    spi(machine, "delay 6000 x1")?;
+    let braked = machine
+        .pins
+        .wait_for(moving, LINES.brake_release, false, LIMIT)?;
+    let (report, before, after) = terminate(machine, 0)?;
+    require_reason(&report, "SIGTERM")?;
+    require_order(
+        &changes(machine, before, after),
+        &[falls(LINES.enable), rises(LINES.fault_lamp)],
+    )?;
+    let found = changes(machine, braked, after);
+    require_periods(found[0].1, SLOW_BRAKE_ENGAGES, "from the brake to enable")
 }
 
 /// The brake is engaging after a limit switch: SIGTERM neither shortens that

@@ -25,6 +25,8 @@ pub(crate) struct Plant {
     axes: u8,
     encoders: u8,
     dacs: u8,
+    /// Where the first motor's shaft is held, rad.
+    blocked: Option<f64>,
 }
 
 impl Plant {
@@ -36,6 +38,7 @@ impl Plant {
             axes: 0,
             encoders: 0,
             dacs: 0,
+            blocked: None,
         }
     }
 
@@ -44,6 +47,27 @@ impl Plant {
         self.now = now;
         let ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         self.board.advance(time::Instant::from_nanos(ns));
+        if let (Some(held), Some(motor)) = (self.blocked, self.board.motor_mut(0)) {
+            motor.set_state(held, 0.0);
+        }
+    }
+
+    /// Blocks the first motor's shaft where it stands, or frees it.
+    pub(crate) fn block(&mut self, blocked: bool) {
+        let position = self.board.motor(0).map(|motor| motor.position_rad());
+        self.blocked = if blocked { position } else { None };
+    }
+
+    /// The first motor's shaft at rest at `position_rad`.
+    pub(crate) fn rest(&mut self, position_rad: f64) {
+        if let Some(motor) = self.board.motor_mut(0) {
+            motor.set_state(position_rad, 0.0);
+        }
+    }
+
+    /// What the first motor's amplifier is commanded to, V.
+    pub(crate) fn command_volts(&self) -> f64 {
+        self.board.command_volts(0).unwrap_or(0.0)
     }
 
     /// The n-th encoder and the n-th DAC belong to the n-th motor. Its enable
@@ -79,26 +103,14 @@ impl Plant {
     }
 }
 
-/// A fault of what is measured, not of how it is transferred.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum PositionFault {
-    /// All is well.
-    #[default]
-    None,
-    /// The value does not change any more.
-    Stuck,
-    /// The value is off by this many counts.
-    Offset(i16),
-}
-
 /// A chip's model.
 pub(crate) trait Chip {
     /// One frame. `rx` is as long as `tx`; it stays as it is where the chip
     /// does not answer.
     fn frame(&mut self, plant: &mut Plant, tx: &[u8], rx: &mut [u8]);
 
-    /// Takes on a fault of what it measures.
-    fn disturb(&mut self, plant: &mut Plant, fault: PositionFault);
+    /// Takes on a fault of its own or of its wires, in place of the one before.
+    fn disturb(&mut self, plant: &mut Plant, fault: Option<Fault>);
 }
 
 /// Gives back the frame before, as chips with pipelined replies do.
@@ -116,13 +128,13 @@ impl Chip for Echo {
     }
 
     /// It measures nothing.
-    fn disturb(&mut self, _plant: &mut Plant, _fault: PositionFault) {}
+    fn disturb(&mut self, _plant: &mut Plant, _fault: Option<Fault>) {}
 }
 
 /// Measures the plant's time: 16 bits of milliseconds, most significant first.
 #[derive(Debug, Default)]
 pub(crate) struct Stopwatch {
-    fault: PositionFault,
+    fault: Option<Fault>,
     shown: u16,
 }
 
@@ -130,16 +142,17 @@ impl Chip for Stopwatch {
     fn frame(&mut self, plant: &mut Plant, _tx: &[u8], rx: &mut [u8]) {
         let milliseconds = plant.now.as_millis() as u16;
         self.shown = match self.fault {
-            PositionFault::None => milliseconds,
-            PositionFault::Stuck => self.shown,
-            PositionFault::Offset(counts) => milliseconds.wrapping_add_signed(counts),
+            Some(Fault::StuckPosition) => self.shown,
+            Some(Fault::PositionJump(counts)) => milliseconds.wrapping_add_signed(counts),
+            // It has no wires.
+            Some(_) | None => milliseconds,
         };
         for (received, byte) in rx.iter_mut().zip(self.shown.to_be_bytes()) {
             *received = byte;
         }
     }
 
-    fn disturb(&mut self, _plant: &mut Plant, fault: PositionFault) {
+    fn disturb(&mut self, _plant: &mut Plant, fault: Option<Fault>) {
         self.fault = fault;
     }
 }
@@ -159,18 +172,15 @@ impl Chip for Simulated {
         }
     }
 
-    fn disturb(&mut self, plant: &mut Plant, fault: PositionFault) {
+    fn disturb(&mut self, plant: &mut Plant, fault: Option<Fault>) {
         let Some(faults) = plant.board.faults_mut(self.number) else {
             return;
         };
         faults.clear();
-        let fault = match fault {
-            PositionFault::None => return,
-            PositionFault::Stuck => Fault::StuckPosition,
-            PositionFault::Offset(counts) => Fault::PositionJump(counts),
-        };
-        // There is room: all others have just been cleared.
-        let _ = faults.add_now(fault, FOREVER);
+        if let Some(fault) = fault {
+            // There is room: all others have just been cleared.
+            let _ = faults.add_now(fault, FOREVER);
+        }
     }
 }
 
@@ -206,7 +216,7 @@ impl Chip for Model {
         }
     }
 
-    fn disturb(&mut self, plant: &mut Plant, fault: PositionFault) {
+    fn disturb(&mut self, plant: &mut Plant, fault: Option<Fault>) {
         match self {
             Self::Echo(chip) => chip.disturb(plant, fault),
             Self::Stopwatch(chip) => chip.disturb(plant, fault),

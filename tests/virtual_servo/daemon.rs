@@ -10,6 +10,10 @@
 //! echo "spidev3.0 eio x3" >/dev/servo-control
 //! ```
 //!
+//! `--mark FILE` and `--driven FILE`, before the nodes, name `value` files of
+//! lines in `/sys/class/gpio`: pins on which the moment of a fault, and whether
+//! the motor is commanded to anything but 0 V, are seen from outside.
+//!
 //! It prints `virtual servo: ready` once all nodes exist. A node that the
 //! kernel has already wins silently over a served one of the same name: unbind
 //! it first (`/sys/bus/spi/drivers/spidev/unbind`).
@@ -21,6 +25,7 @@
 
 mod chip;
 mod cuse;
+mod lamp;
 mod rig;
 mod spidev;
 
@@ -30,7 +35,8 @@ use std::sync::{Arc, Mutex};
 use std::{io, thread};
 
 use chip::{Model, Plant};
-use rig::{ControlNode, Rig};
+use lamp::Lamp;
+use rig::{ControlNode, Lamps, Rig};
 use spidev::Spidev;
 
 const CONTROL: &str = "servo-control";
@@ -38,7 +44,25 @@ const CONTROL: &str = "servo-control";
 fn main() -> ExitCode {
     let mut plant = Plant::new();
     let mut chips = Vec::new();
-    for argument in std::env::args().skip(1) {
+    let mut lamps = Lamps::default();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let lamp = match argument.as_str() {
+            "--mark" => Some(&mut lamps.mark),
+            "--driven" => Some(&mut lamps.driven),
+            _ => None,
+        };
+        if let Some(lamp) = lamp {
+            let file = arguments.next().unwrap_or_default();
+            match Lamp::open(file.as_ref()) {
+                Ok(opened) => *lamp = Some(opened),
+                Err(error) => {
+                    eprintln!("virtual servo: {argument} '{file}': {error}");
+                    return ExitCode::from(2);
+                }
+            }
+            continue;
+        }
         let chip = argument
             .split_once('=')
             .and_then(|(node, chip)| Some((node.to_owned(), Model::by_name(chip, &mut plant)?)));
@@ -50,7 +74,7 @@ fn main() -> ExitCode {
             }
         }
     }
-    match serve(plant, chips) {
+    match serve(plant, chips, lamps) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("virtual servo: {error}");
@@ -60,9 +84,9 @@ fn main() -> ExitCode {
 }
 
 /// Serves every chip, each on a thread of its own, until the first one ends.
-fn serve(plant: Plant, chips: Vec<(String, Model)>) -> io::Result<()> {
+fn serve(plant: Plant, chips: Vec<(String, Model)>, lamps: Lamps) -> io::Result<()> {
     let nodes: Vec<String> = chips.iter().map(|(node, _)| node.clone()).collect();
-    let rig = Arc::new(Mutex::new(Rig::new(plant, chips)));
+    let rig = Arc::new(Mutex::new(Rig::new(plant, chips, lamps)));
     let (ended, end) = channel::<io::Error>();
     let (ready, is_ready) = channel::<()>();
     let awaited = nodes.len() + 1;

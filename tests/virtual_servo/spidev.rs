@@ -267,10 +267,12 @@ impl Device for Spidev {
 mod tests {
     use super::*;
     use crate::chip::{Echo, Model, Plant};
+    use crate::rig::Lamps;
 
     fn device() -> Spidev {
         let chip = Model::Echo(Echo::default());
-        let rig = Rig::new(Plant::new(), vec![("spidev0.0".to_owned(), chip)]);
+        let chips = vec![("spidev0.0".to_owned(), chip)];
+        let rig = Rig::new(Plant::new(), chips, Lamps::default());
         Spidev::new(Arc::new(Mutex::new(rig)), 0)
     }
 

@@ -1,0 +1,204 @@
+//! The process: signals, being stopped, being starved, a second one.
+
+use super::{FIRST, Fault, Outcome};
+use crate::state::State;
+
+const SIGNAL: Fault = Fault {
+    words: |state| if state.is_faulted() { FIRST } else { "" },
+    ..Fault::EMPTY
+};
+
+/// A signal that ends the run in order, quick stop first.
+const ORDERLY: Fault = Fault {
+    outcome: |state| Outcome::Stops {
+        code: if state.is_faulted() { 4 } else { 0 },
+    },
+    watch_ms: 300,
+    // With its slow brake, the axis needs longer than is watched.
+    states: &[
+        State::SwitchOnDisabled,
+        State::SwitchedOn,
+        State::Standing,
+        State::Moving,
+        State::Fault,
+    ],
+    ..SIGNAL
+};
+
+/// A signal that no program survives, but whose handler makes the outputs safe.
+macro_rules! fatal {
+    ($name:literal, $number:literal, $states:expr) => {
+        Fault {
+            name: concat!("killed by ", $name),
+            injected: concat!("`kill -", $number, "`"),
+            inject: concat!("kill -", $number, " $pid\n"),
+            states: $states,
+            outcome: |_| Outcome::Dies {
+                signal: $number,
+                after: 0,
+            },
+            words: |_| $name,
+            ..SIGNAL
+        }
+    };
+}
+
+/// A signal that nobody has a reason to send: it must not take the process away
+/// from outputs that move.
+macro_rules! stray {
+    ($name:literal, $number:literal) => {
+        Fault {
+            name: concat!("stray ", $name),
+            injected: concat!("`kill -", $number, "`"),
+            inject: concat!("kill -", $number, " $pid\n"),
+            states: &[State::Moving],
+            outcome: |_| Outcome::Dies {
+                signal: $number,
+                after: 0,
+            },
+            words: |_| $name,
+            needs: |_| Some("handlers for signals that end a process by default"),
+            ..SIGNAL
+        }
+    };
+}
+
+/// A signal that changes nothing.
+macro_rules! harmless {
+    ($name:literal, $number:literal) => {
+        Fault {
+            name: concat!("harmless ", $name),
+            injected: concat!("`kill -", $number, "`"),
+            inject: concat!("kill -", $number, " $pid\n"),
+            states: &[State::Moving],
+            ..SIGNAL
+        }
+    };
+}
+
+/// Stopped by SIGSTOP for a span of guest time and what the shell takes.
+macro_rules! stopped {
+    ($ms:literal) => {
+        concat!("kill -STOP $pid; usleep ", $ms, "000; kill -CONT $pid\n")
+    };
+}
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "ended by SIGTERM",
+        injected: "`kill -TERM`",
+        inject: "kill -TERM $pid\n",
+        ..ORDERLY
+    },
+    Fault {
+        name: "ended by SIGINT",
+        injected: "`kill -INT`",
+        inject: "kill -INT $pid\n",
+        states: &[State::Moving],
+        ..ORDERLY
+    },
+    Fault {
+        name: "ended by SIGHUP",
+        injected: "`kill -HUP`",
+        inject: "kill -HUP $pid\n",
+        states: &[State::Moving],
+        ..ORDERLY
+    },
+    Fault {
+        name: "SIGINT twice",
+        injected: "`kill -INT`, and again before it has come to rest",
+        inject: "kill -INT $pid; usleep 5000; kill -INT $pid\n",
+        states: &[State::Moving],
+        // 5 ms and what the shell takes: not yet at rest.
+        outcome: |_| Outcome::Dies {
+            signal: 2,
+            after: 10,
+        },
+        ..SIGNAL
+    },
+    fatal!("SIGSEGV", 11, State::ALL),
+    fatal!("SIGBUS", 7, &[State::Moving]),
+    fatal!("SIGILL", 4, &[State::Moving]),
+    fatal!("SIGFPE", 8, &[State::Moving]),
+    fatal!("SIGABRT", 6, &[State::Moving]),
+    fatal!("SIGXCPU", 24, &[State::Moving]),
+    stray!("SIGTRAP", 5),
+    stray!("SIGUSR1", 10),
+    stray!("SIGUSR2", 12),
+    stray!("SIGALRM", 14),
+    stray!("SIGSTKFLT", 16),
+    stray!("SIGXFSZ", 25),
+    stray!("SIGVTALRM", 26),
+    stray!("SIGPROF", 27),
+    stray!("SIGIO", 29),
+    stray!("SIGPWR", 30),
+    stray!("SIGSYS", 31),
+    stray!("SIGRTMIN", 34),
+    harmless!("SIGPIPE", 13),
+    harmless!("SIGCHLD", 17),
+    harmless!("SIGCONT", 18),
+    harmless!("SIGTSTP", 20),
+    harmless!("SIGTTIN", 21),
+    harmless!("SIGTTOU", 22),
+    harmless!("SIGURG", 23),
+    harmless!("SIGWINCH", 28),
+    Fault {
+        name: "killed by SIGKILL",
+        injected: "`kill -KILL`: nothing of the process is left",
+        file: Some("/watched.toml"),
+        inject: "kill -KILL $pid\nusleep 5000000\n",
+        states: &[State::Moving],
+        outcome: |_| Outcome::Reset,
+        ..SIGNAL
+    },
+    Fault {
+        name: "stopped for ever (watchdog starved)",
+        injected: "`kill -STOP`, and no `SIGCONT`",
+        file: Some("/watched.toml"),
+        inject: "kill -STOP $pid\nusleep 5000000\n",
+        states: &[State::Moving],
+        outcome: |_| Outcome::Reset,
+        ..SIGNAL
+    },
+    Fault {
+        name: "stopped for 3 ms",
+        injected: "`SIGSTOP`, `SIGCONT` 3 ms later",
+        inject: stopped!("3"),
+        // With what the shell takes, some five slots: whether that is a quick
+        // stop is a matter of phase.
+        states: &[State::SwitchOnDisabled, State::Standing],
+        watch_ms: 300,
+        ..SIGNAL
+    },
+    Fault {
+        name: "stopped for 20 ms",
+        injected: "`SIGSTOP`, `SIGCONT` 20 ms later",
+        inject: stopped!("20"),
+        outcome: |_| Outcome::Ends {
+            code: 4,
+            detected: 25,
+        },
+        words: |_| "overrun ladder|finished no cycle",
+        ..SIGNAL
+    },
+    Fault {
+        name: "stopped for 1 s",
+        injected: "`SIGSTOP`, `SIGCONT` 1 s later",
+        inject: stopped!("1000"),
+        outcome: |_| Outcome::Ends {
+            code: 4,
+            detected: 1_005,
+        },
+        states: State::SOME,
+        words: |_| "overrun ladder|finished no cycle",
+        watch_ms: 50,
+        ..SIGNAL
+    },
+    Fault {
+        name: "second instance",
+        injected: "the firmware started again on the same board file",
+        inject: "/steadfast run --board /moving.toml --quiet 2>&1 | sed 's/^/@@note /'\n",
+        states: &[State::SwitchOnDisabled, State::Moving],
+        ..SIGNAL
+    },
+];

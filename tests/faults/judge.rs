@@ -1,0 +1,227 @@
+//! Whether what was seen is what must come of a fault.
+
+use crate::catalogue::{Outcome, REACTION};
+use crate::guest::Case;
+use crate::state::State;
+use crate::watch::{Periods, Said, Seen};
+
+/// A case with what came of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) case: Case,
+    pub(crate) seen: Seen,
+    pub(crate) said: Said,
+    pub(crate) verdict: Verdict,
+}
+
+/// What is thought of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Kept,
+    /// It is not kept, and cannot be before something else is built.
+    Pending(&'static str, Vec<String>),
+    Broken(Vec<String>),
+}
+
+impl Row {
+    pub(crate) fn new(case: Case, seen: Seen, said: Said) -> Self {
+        let wrong = findings(&case, &seen, &said);
+        let verdict = match ((case.fault.needs)(case.state), wrong.is_empty()) {
+            (None, true) => Verdict::Kept,
+            (None, false) => Verdict::Broken(wrong),
+            (Some(needs), false) => Verdict::Pending(needs, wrong),
+            (Some(needs), true) => Verdict::Broken(vec![format!(
+                "it holds: take `needs` ({needs}) out of the catalogue"
+            )]),
+        };
+        Self {
+            case,
+            seen,
+            said,
+            verdict,
+        }
+    }
+}
+
+/// The watchdog's timeout in the board file, in periods, and a few for the way
+/// from the injection to the death: the kernel feeds the watchdog once more when
+/// the process that held it is gone (`watchdog_release`, watchdog_dev.c).
+const RESET: Periods = 2_000 + 5;
+
+/// Everything that is not as it must be.
+fn findings(case: &Case, seen: &Seen, said: &Said) -> Vec<String> {
+    let Case { fault, state, .. } = case;
+    let mut judge = Judge {
+        case,
+        seen,
+        said,
+        wrong: Vec::new(),
+    };
+    judge.started_in(*state, (fault.outcome)(*state));
+    let words = (fault.words)(*state);
+    if !words.is_empty() && !said.says(words) {
+        judge.wrong.push(format!("nothing says '{words}'"));
+    }
+    if said.hung {
+        judge.wrong.push("it did not end when asked".to_owned());
+    }
+    for note in &said.notes {
+        if note.starts_with("refused") {
+            judge.wrong.push(format!("the servo {note}"));
+        }
+    }
+    match (fault.outcome)(*state) {
+        Outcome::PowerOff { detected } => {
+            judge.lit_within(detected + REACTION);
+            judge.safe_within(detected + REACTION);
+            judge.ended(4);
+        }
+        Outcome::Ramp { detected } => {
+            judge.lit_within(detected + REACTION);
+            judge.in_order();
+            judge.ended(4);
+        }
+        Outcome::Stops { code } => {
+            judge.in_order();
+            judge.ended(code);
+        }
+        Outcome::Ends { code, detected } => {
+            judge.safe_within(detected + REACTION);
+            judge.silent_within(detected + REACTION);
+            judge.ended(code);
+        }
+        Outcome::Dies { signal, after } => {
+            judge.safe_within(after + REACTION);
+            judge.silent_within(after + REACTION);
+            judge.ended(128 + signal);
+        }
+        Outcome::GoesOn => {
+            judge.went_on();
+            judge.ended(if state.is_faulted() { 4 } else { 0 });
+        }
+        Outcome::Reset => {
+            if said.status.is_some() || seen.watched > RESET {
+                let periods = seen.watched;
+                let words = format!("the board was not reset {periods} periods later");
+                judge.wrong.push(words);
+            }
+        }
+        Outcome::Refused { code } => {
+            if seen.beats > 0 {
+                judge.wrong.push("its heartbeat was seen".to_owned());
+            }
+            judge.safe_within(0);
+            judge.ended(code);
+        }
+    }
+    judge.wrong
+}
+
+struct Judge<'a> {
+    case: &'a Case,
+    seen: &'a Seen,
+    said: &'a Said,
+    wrong: Vec<String>,
+}
+
+impl Judge<'_> {
+    fn require(&mut self, holds: bool, words: impl FnOnce() -> String) {
+        if !holds {
+            self.wrong.push(words());
+        }
+    }
+
+    /// A case that did not begin in its state shows nothing.
+    fn started_in(&mut self, state: State, outcome: Outcome) {
+        if matches!(outcome, Outcome::Refused { .. }) {
+            return;
+        }
+        let [enable, brake, _] = self.seen.before;
+        let released = matches!(state, State::SwitchedOn | State::Standing | State::Moving);
+        self.require(enable == state.is_powered() && brake == released, || {
+            format!("it began with enable {enable} and brake release {brake}")
+        });
+        let lit = self.seen.lamp_before;
+        self.require(lit == state.is_faulted(), || {
+            format!("it began with the fault lamp {lit}")
+        });
+        self.require(self.seen.watched > 0, || {
+            "there was no injection".to_owned()
+        });
+    }
+
+    fn ended(&mut self, wanted: i64) {
+        let found = self.said.status;
+        self.require(found == Some(wanted), || match found {
+            Some(found) => format!("exit status {found}, not {wanted}"),
+            None => "the board was reset".to_owned(),
+        });
+        let [enable, brake, driven] = self.seen.after;
+        let after = (enable, brake, driven && !self.case.fault.loses_dac);
+        self.require(after == (false, false, false), || {
+            format!("left energised: enable, brake release, DAC = {after:?}")
+        });
+    }
+
+    fn safe_within(&mut self, periods: Periods) {
+        let names = ["enable", "brake release", "the DAC"];
+        let judged = if self.case.fault.loses_dac { 2 } else { 3 };
+        for (low, name) in self.seen.low.into_iter().zip(names).take(judged) {
+            self.require(low.is_some_and(|low| low <= periods), || match low {
+                Some(low) => format!("{name} was safe after {low} periods, not {periods}"),
+                None => format!("{name} was not made safe"),
+            });
+        }
+        let again = self.seen.energised_again;
+        self.require(!again, || "energised again after being safe".to_owned());
+    }
+
+    fn lit_within(&mut self, periods: Periods) {
+        let lamp = self.seen.lamp;
+        let lit = self.seen.lamp_before || lamp.is_some_and(|lamp| lamp <= periods);
+        self.require(lit, || match lamp {
+            Some(lamp) => format!("the fault lamp was lit after {lamp} periods, not {periods}"),
+            None => "the fault lamp was not lit".to_owned(),
+        });
+    }
+
+    fn silent_within(&mut self, periods: Periods) {
+        let last = self.seen.last_beat.unwrap_or(0);
+        self.require(last <= periods, || {
+            format!("the heartbeat went on for {last} periods, not {periods}")
+        });
+    }
+
+    /// The brake engages before power goes.
+    fn in_order(&mut self) {
+        let [enable, brake, mut driven] = self.seen.low;
+        if self.case.fault.loses_dac {
+            driven = enable;
+        }
+        self.require(
+            matches!((enable, brake, driven), (Some(enable), Some(brake), Some(_)) if brake <= enable),
+            || format!("not stopped in order: enable {enable:?}, brake {brake:?}, DAC {driven:?}"),
+        );
+        let again = self.seen.energised_again;
+        self.require(!again, || "energised again after being safe".to_owned());
+    }
+
+    /// Neither enable nor brake has changed, and the heartbeat went on.
+    fn went_on(&mut self) {
+        let seen = self.seen;
+        for (index, name) in [(0, "enable"), (1, "brake release")] {
+            let (before, low) = (seen.before[index], seen.low[index]);
+            self.require(before == low.is_none(), || {
+                format!("{name} changed: {before} before, low after {low:?}")
+            });
+        }
+        let lamp = seen.lamp;
+        self.require(lamp.is_none(), || {
+            format!("the fault lamp was lit after {lamp:?} periods")
+        });
+        let (last, watched) = (seen.last_beat.unwrap_or(0), seen.watched);
+        self.require(watched <= last + 2, || {
+            format!("the last heartbeat came after {last} of {watched} periods")
+        });
+    }
+}

@@ -1,0 +1,426 @@
+//! The fault campaign: a catalogue of faults, each in every axis state in which
+//! it makes sense, on an emulated board with a real PREEMPT_RT kernel.
+//!
+//! ```text
+//! tests/run faults                          sets everything up, runs all
+//! cargo test --test faults                  runs all, compares docs/faults.md
+//! cargo test --test faults -- --accept      writes docs/faults.md
+//! cargo test --test faults -- [FILTER]...   runs what is named like a FILTER
+//!     --list        names the cases
+//!     --jobs N      boards at a time (default: the number of CPUs, at most 4)
+//!     --soak N      runs the busy machine alone, for N seconds instead of 20
+//!     --show        prints each boot's console, not only a failed one's
+//! ```
+//!
+//! Environment: as for the board tier (tests/board).
+//!
+//! Each boot runs a script of many cases without anybody from outside, so that
+//! the guest's time is a count of instructions and nothing else. What came of a
+//! case is read off the board's pins and off its console.
+
+#[path = "../board/boards.rs"]
+#[expect(
+    dead_code,
+    reason = "the board tier's module; one of its boards is booted here"
+)]
+mod boards;
+mod catalogue;
+#[path = "../board/control.rs"]
+mod control;
+#[path = "../board/cpio.rs"]
+mod cpio;
+#[path = "../board/emulator.rs"]
+#[expect(
+    dead_code,
+    reason = "the board tier's module; a boot is begun and ended here, and left alone in between"
+)]
+mod emulator;
+#[path = "../board/failure.rs"]
+mod failure;
+mod guest;
+mod host;
+#[path = "../board/image.rs"]
+mod image;
+mod judge;
+#[path = "../board/pins.rs"]
+#[expect(
+    dead_code,
+    reason = "the board tier's module; edges are read here when all is over"
+)]
+mod pins;
+mod state;
+mod table;
+mod watch;
+#[path = "../board/work.rs"]
+mod work;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use boards::IMX8MP_EVK;
+use catalogue::{GROUPS, Outcome, SOAK};
+use emulator::{Boot, Machine, lock};
+use guest::Case;
+use judge::{Row, Verdict};
+// Where the board tier's modules look for them.
+pub(crate) use failure::Failure;
+pub(crate) use host::{Context, Host, Kernel};
+
+/// Wall time for a boot, and for each second that a case is watched in it.
+const LIMIT: Duration = Duration::from_secs(400);
+const LIMIT_A_SECOND: u32 = 40;
+
+/// Cases in a boot: a boot takes as long as some four of them.
+const CASES: usize = 36;
+
+/// What came of the boot with this number.
+type OfBoot = (usize, Result<Vec<Row>, Failure>);
+
+struct Arguments {
+    filters: Vec<String>,
+    accept: bool,
+    list: bool,
+    show: bool,
+    jobs: usize,
+    soak_s: Option<u32>,
+}
+
+fn arguments() -> Result<Arguments, Failure> {
+    let processors = thread::available_parallelism().map_or(1, |count| count.get());
+    let mut found = Arguments {
+        filters: Vec::new(),
+        accept: false,
+        list: false,
+        show: false,
+        jobs: processors.min(4),
+        soak_s: None,
+    };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--accept" => found.accept = true,
+            "--list" => found.list = true,
+            "--show" | "--nocapture" => found.show = true,
+            "--jobs" => {
+                found.jobs = words
+                    .next()
+                    .and_then(|number| number.parse().ok())
+                    .filter(|jobs| *jobs > 0)
+                    .ok_or_else(|| Failure::new("--jobs wants a number from 1 up"))?;
+            }
+            "--soak" => {
+                found.soak_s = words.next().and_then(|number| number.parse().ok());
+                if found.soak_s.is_none_or(|seconds| seconds > 3_600) {
+                    return Err(Failure::new("--soak wants seconds, 3600 at most"));
+                }
+                found.filters.push(SOAK.to_owned());
+            }
+            option if option.starts_with('-') => {
+                return Err(Failure::new(format!("unknown option {option}")));
+            }
+            filter => found.filters.push(filter.to_owned()),
+        }
+    }
+    Ok(found)
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            eprintln!("faults: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Every case that is named like one of the filters.
+fn chosen(filters: &[String]) -> Vec<Case> {
+    let faults = GROUPS.iter().flat_map(|(_, faults)| *faults);
+    let cases = faults.flat_map(|fault| {
+        let states = fault.states.iter();
+        states.map(move |&state| Case {
+            fault,
+            state,
+            watch_ms: fault.watch_ms,
+        })
+    });
+    let named = |case: &Case| {
+        let name = name(case);
+        filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
+    };
+    cases.filter(named).collect()
+}
+
+fn name(case: &Case) -> String {
+    format!("{}: {}", case.fault.name, case.state.name())
+}
+
+/// Cuts the cases into boots. One that ends with a reset ends its boot; those
+/// that need somebody from outside are kept apart, as they move all after them.
+fn boots(cases: Vec<Case>) -> Vec<Vec<Case>> {
+    let ends_boot = |case: &Case| (case.fault.outcome)(case.state) == Outcome::Reset;
+    let (resets, others): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(ends_boot);
+    let (outside, others): (Vec<Case>, Vec<Case>) =
+        others.into_iter().partition(|case| case.fault.from_outside);
+    let (soak, others): (Vec<Case>, Vec<Case>) =
+        others.into_iter().partition(|case| case.fault.name == SOAK);
+    // The longest first.
+    let mut boots = vec![soak];
+    boots.extend(others.chunks(CASES).map(<[Case]>::to_vec));
+    boots.push(outside);
+    boots.retain(|boot| !boot.is_empty());
+    if boots.len() < resets.len() {
+        boots.resize(resets.len(), Vec::new());
+    }
+    for (boot, reset) in boots.iter_mut().zip(resets) {
+        boot.push(reset);
+    }
+    boots
+}
+
+fn run() -> Result<bool, Failure> {
+    let arguments = arguments()?;
+    let mut cases = chosen(&arguments.filters);
+    if let Some(seconds) = arguments.soak_s {
+        cases
+            .iter_mut()
+            .for_each(|case| case.watch_ms = seconds * 1_000);
+    }
+    if cases.is_empty() {
+        return Err(Failure::new("no case is named like that"));
+    }
+    if arguments.list {
+        cases.iter().for_each(|case| println!("{}", name(case)));
+        return Ok(true);
+    }
+    let host = Host::find()?;
+    let boots = boots(cases);
+    let next = AtomicUsize::new(0);
+    let found: Mutex<Vec<OfBoot>> = Mutex::default();
+    thread::scope(|scope| {
+        for _ in 0..arguments.jobs.min(boots.len()) {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(cases) = boots.get(number) else {
+                        return;
+                    };
+                    let rows = boot(&host, number, cases, arguments.show);
+                    lock(&found).push((number, rows));
+                }
+            });
+        }
+    });
+    let mut found = found.into_inner().unwrap_or_default();
+    found.sort_by_key(|(number, _)| *number);
+    let (mut rows, mut lost) = (Vec::new(), 0);
+    for (number, outcome) in found {
+        match outcome {
+            Ok(some) => rows.extend(some),
+            Err(failure) => {
+                lost += boots[number].len();
+                println!("FAIL  boot {number}: {failure}");
+            }
+        }
+    }
+    let kept = rows.iter().filter(|row| row.verdict == Verdict::Kept);
+    let pending = |row: &&Row| matches!(row.verdict, Verdict::Pending(..));
+    let (kept, pending) = (kept.count(), rows.iter().filter(pending).count());
+    let broken = rows.len() - kept - pending + lost;
+    println!("faults: {kept} kept, {pending} pending, {broken} broken");
+    let same = if arguments.filters.is_empty() && lost == 0 {
+        compare(&host, &table::document(&in_order(rows)), arguments.accept)?
+    } else {
+        true
+    };
+    Ok(broken == 0 && same)
+}
+
+/// As in the catalogue, whichever boot they were in.
+fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
+    rows.sort_by_key(|row| {
+        GROUPS
+            .iter()
+            .flat_map(|(_, faults)| *faults)
+            .position(|fault| fault.name == row.case.fault.name)
+            .map(|place| (place, row.case.state))
+    });
+    rows
+}
+
+/// Whether the document is as it was found; with `accept` it is made so.
+fn compare(host: &Host, found: &str, accept: bool) -> Result<bool, Failure> {
+    let path = host.source.join("docs/faults.md");
+    if accept {
+        fs::create_dir_all(host.source.join("docs"))?;
+        fs::write(&path, found)?;
+        return Ok(true);
+    }
+    let kept = fs::read_to_string(&path).unwrap_or_default();
+    if kept == found {
+        return Ok(true);
+    }
+    let other = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults.md");
+    fs::write(&other, found)?;
+    println!(
+        "FAIL  docs/faults.md is not what was found ({}): look at the difference, \
+         then accept it with `cargo test --test faults -- --accept`",
+        other.display()
+    );
+    Ok(false)
+}
+
+/// Boots a board for these cases, and judges what came of each.
+fn boot(host: &Host, number: usize, cases: &[Case], show: bool) -> Result<Vec<Row>, Failure> {
+    let start = Instant::now();
+    let context = Context {
+        host,
+        transcripts: Mutex::default(),
+    };
+    let outcome = watch_boot(&context, cases);
+    let console: Vec<String> = lock(&context.transcripts)
+        .iter()
+        .flat_map(|transcript| lock(&transcript.console).clone())
+        .collect();
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("faults-{number}.console"));
+    fs::write(&file, console.join("\n") + "\n")?;
+    let edges = outcome
+        .map_err(|failure| Failure::new(format!("{failure}; its console is {}", file.display())))?;
+    let mut report = format!(
+        "boot {number}: {} cases in {:.1} s, console in {}\n",
+        cases.len(),
+        start.elapsed().as_secs_f64(),
+        file.display()
+    );
+    if show {
+        report += &(console.join("\n") + "\n");
+    }
+    let mut said = watch::said(&console).into_iter();
+    let mut seen = watch::cases(&edges).into_iter();
+    let mut rows = Vec::new();
+    for (index, case) in cases.iter().enumerate() {
+        let words = said.next().filter(|(number, _)| *number == index);
+        let (Some((_, said)), Some(seen)) = (words, seen.next()) else {
+            return Err(Failure::new(format!(
+                "'{}' was not run, or not seen; the console is {}",
+                name(case),
+                file.display()
+            )));
+        };
+        let row = Row::new(*case, seen, said);
+        report += &describe(&row);
+        rows.push(row);
+    }
+    // In one piece, because boards run side by side.
+    print!("{report}");
+    Ok(rows)
+}
+
+fn watch_boot(context: &Context<'_>, cases: &[Case]) -> Result<Vec<pins::Edge>, Failure> {
+    let mut boot = Boot::new(context, &IMX8MP_EVK).cpus(1);
+    for program in guest::PROGRAMS {
+        boot = boot.program(program)?;
+    }
+    for (path, text) in state::board_files(&context.host.board_file()?)? {
+        boot = boot.file(path, 0o644, text.as_bytes());
+    }
+    let tools = [
+        ("/hackbench", "usr/bin/hackbench"),
+        (
+            "/lib/libnuma.so.1",
+            "usr/lib/aarch64-linux-gnu/libnuma.so.1",
+        ),
+    ];
+    for (path, tool) in tools {
+        boot = boot.file(path, 0o755, &context.host.read_tool(tool)?);
+    }
+    let lines = IMX8MP_EVK.lines;
+    let mut inputs = vec![(lines.emergency_stop, true), (lines.reset, false)];
+    if let Some(limits) = lines.limits {
+        inputs.extend([(limits.positive, true), (limits.negative, true)]);
+    }
+    let mut machine = boot.start(&inputs, &guest::script(cases))?;
+    let start = machine.pins.mark();
+    let watched_s: u32 = cases.iter().map(|case| case.watch_ms / 1_000).sum();
+    let limit = LIMIT + Duration::from_secs(u64::from(watched_s * LIMIT_A_SECOND));
+    let presses = obey(&mut machine, start, limit)?;
+    machine.pins.drain();
+    let end = machine.pins.mark();
+    let mut edges = machine.pins.between(start, end).to_vec();
+    for place in presses {
+        // The script's own mark, later, is the end of what is watched. It moves
+        // up to the press, so that no place after it changes.
+        let own = edges[place..].iter().position(|edge| *edge == PRESSED);
+        let own = own.ok_or_else(|| Failure::new("a press was not marked"))?;
+        edges[place..=place + own].rotate_right(1);
+    }
+    Ok(edges)
+}
+
+/// Stands for the mark of a case whose injection came from outside.
+const PRESSED: pins::Edge = pins::Edge {
+    line: watch::line::MARK,
+    level: true,
+};
+
+/// Drives what the script wants driven, until the board has ended. Gives the
+/// places, in edges after `start`, of those that are injections: the first of
+/// each two, of which the second takes it back.
+fn obey(machine: &mut Machine, start: pins::Mark, limit: Duration) -> Result<Vec<usize>, Failure> {
+    let mut injections = Vec::new();
+    let mut back = false;
+    // It fails where the emulator has ended, and where the time is over.
+    while let Ok(line) = machine.wait_for_line(guest::PRESS, limit) {
+        let words = line.split_whitespace().skip(1);
+        let numbers: Vec<u8> = words.filter_map(|word| word.parse().ok()).collect();
+        let [line, level] = numbers[..] else {
+            return Err(Failure::new(format!("'{line}' is no press")));
+        };
+        let pressed = machine.pins.drive(line, level != 0)?;
+        if !back {
+            injections.push(machine.pins.between(start, pressed).len());
+        }
+        back = !back;
+        machine.type_line("go on")?;
+    }
+    machine.wait_for_end(Duration::ZERO)?;
+    Ok(injections)
+}
+
+/// A line for a person; what is wrong below it.
+fn describe(row: &Row) -> String {
+    let (word, wrong): (_, &[String]) = match &row.verdict {
+        Verdict::Kept => ("pass", &[]),
+        Verdict::Pending(_, wrong) => ("pend", wrong),
+        Verdict::Broken(wrong) => ("FAIL", wrong),
+    };
+    let seen = &row.seen;
+    let mut text = format!(
+        "{word}  {} (noticed {:?}, safe {:?} {:?}, exit {:?})\n",
+        name(&row.case),
+        seen.lamp,
+        seen.safe(row.case.fault.loses_dac),
+        seen.low,
+        row.said.status
+    );
+    if let Verdict::Pending(needs, _) = row.verdict {
+        text += &format!("      pending: needs {needs}\n");
+    }
+    if let (SOAK, Some(report)) = (row.case.fault.name, &row.said.report) {
+        text += &format!(
+            "      watched {} periods: cycles {}\n      release lateness {}\n",
+            seen.watched, report["cycles"], report["release_lateness_ns"]
+        );
+    }
+    for line in wrong {
+        text += &format!("      {line}\n");
+    }
+    text
+}
