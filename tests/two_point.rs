@@ -1,6 +1,7 @@
 //! The control law of `examples/two_point.rs`, on the board of its own board
 //! file: it holds the band, and a heater that it cannot see for is off.
 
+mod emulation;
 #[path = "../examples/two_point.rs"]
 #[expect(dead_code, reason = "its `main` is the example's")]
 mod two_point;
@@ -142,9 +143,28 @@ fn a_quick_stop_switches_the_heater_off_and_is_at_rest() {
     }
 }
 
+/// In a process of its own, on its main thread: the allocator is sealed for the
+/// whole process, and the other tests, on their threads, allocate.
 #[test]
 fn the_whole_controller_runs_to_its_end_without_a_fault() {
+    const ALONE: &str = "STEADFAST_TEST_ALONE";
     const SLOTS: u64 = 120_000;
+    const NAME: &str = "the_whole_controller_runs_to_its_end_without_a_fault";
+    if std::env::var_os(ALONE).is_none() {
+        let program = std::env::current_exe().expect("/proc is mounted");
+        let mut command = emulation::start(&program);
+        let output = command
+            .args(["--exact", NAME, "--test-threads=1", "--nocapture"])
+            .env(ALONE, "1")
+            .output()
+            .expect("this program starts anew");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && said.contains("1 passed"),
+            "{output:?}"
+        );
+        return;
+    }
     let report = two_point::run(Pace::Free, Limit::Slots(SLOTS)).expect("it runs");
     assert_eq!((report.exit.code, report.exit.reason.as_str()), (0, "done"));
     assert_eq!((report.cycles.run, report.cycles.skipped), (SLOTS, 0));

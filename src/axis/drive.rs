@@ -299,9 +299,15 @@ impl Axis {
         match state.machine {
             State::Fault => return,
             State::FaultReactionActive => {
-                if fault.stops_on_ramp() {
+                if fault.stops_on_ramp() && fault != Fault::FollowingError {
                     return;
                 }
+                // Who leaves the ramp that is to stop it does not obey: power off
+                // is better than power without control (safe stop 1 with a
+                // monitored ramp, IEC 61800-5-2).
+                state.cut_power();
+                state.event(Event::FaultReactionDone);
+                return;
             }
             State::NotReadyToSwitchOn
             | State::SwitchOnDisabled

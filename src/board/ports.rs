@@ -307,10 +307,15 @@ impl<D: Devices> Sense for Ports<D> {
     fn sense(&mut self, tick: &Tick, inputs: &mut Inputs) {
         self.devices.advance(tick.release);
         inputs.digital = self.devices.digital_inputs();
+        // What was asked for before a gap is as old as the gap.
+        let stale = tick.elapsed_slots > 1;
         for (number, (encoder, position)) in
             (self.encoders.iter_mut().zip(&mut inputs.positions)).enumerate()
         {
             let spi = self.devices.spi(encoder.spi);
+            if stale {
+                encoder.driver.forget_angle();
+            }
             let mut driver = as5047p::As5047p::resume(spi, encoder.driver);
             let mut read = driver.angle_pipelined();
             if let Err(error) = read

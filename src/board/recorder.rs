@@ -22,6 +22,7 @@ use crate::telemetry::blackbox::store::{Path, Store, file_stem};
 use crate::telemetry::blackbox::{self, Ending, Occasion};
 use crate::telemetry::flight::{Claimed, Flight, FlightError, Step, layout};
 use crate::telemetry::report::{BlackBoxReport, Exit};
+use crate::telemetry::say;
 
 /// This board's flight file, claimed; what is in it is still the last run's.
 pub(super) struct Recorder {
@@ -181,7 +182,7 @@ fn rescue(
 
 impl BlackBoxReport {
     fn fail(&mut self, what: &str) {
-        eprintln!("steadfast: black box: {what}");
+        say(format_args!("steadfast: black box: {what}"));
         self.failed.push(what.to_owned());
     }
 
@@ -189,7 +190,10 @@ impl BlackBoxReport {
         let saved = store.save(expected, |out| blackbox::write(from, ending, out));
         match saved {
             Ok(path) => {
-                eprintln!("steadfast: black box {path}: {}", ending.cause);
+                say(format_args!(
+                    "steadfast: black box {path}: {}",
+                    ending.cause
+                ));
                 self.saved.push(path.as_str().to_owned());
                 true
             }
@@ -311,12 +315,12 @@ impl Saver {
             let saved = store.save(expected, |out| blackbox::write(flight.file(), &ending, out));
             match saved {
                 Ok(path) => {
-                    eprintln!("steadfast: black box {path}: {cause}");
+                    say(format_args!("steadfast: black box {path}: {cause}"));
                     // There is room, or it would not have been saved.
                     let _ = saves.saved.push(path);
                 }
                 Err(error) if saves.failed.is_none() => {
-                    eprintln!("steadfast: black box: not saved, {error}");
+                    say(format_args!("steadfast: black box: not saved, {error}"));
                     let mut failed = heapless::String::new();
                     // Too long a reason is cut off.
                     let _ = write!(failed, "not saved, {error}");

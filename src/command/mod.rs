@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
+use crate::telemetry::say;
 use args::Command;
 
 /// Bad arguments or a bad board file.
@@ -68,7 +69,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("{}", failure.line);
+            say(format_args!("{}", failure.line));
             ExitCode::from(failure.code)
         }
     }

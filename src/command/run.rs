@@ -11,7 +11,7 @@ use crate::board::{self, Options, RunError};
 use crate::config::{self, Config};
 use crate::cycle::run::Limit;
 use crate::telemetry::report::Report;
-use crate::telemetry::text;
+use crate::telemetry::{say, text};
 use crate::time::Duration;
 
 /// How long the simulated board runs when nothing else is asked for.
@@ -64,11 +64,26 @@ fn publish(args: &RunArgs, json: Option<JsonFile<'_>>, report: &Report) -> Resul
     if !args.quiet {
         let mut shown = String::new();
         text::write_report(&mut shown, report).map_err(|error| Failure::new(FAILED, &error))?;
-        print(&shown)?;
+        if let Err(failure) = print(&shown) {
+            return Ok(unless_worse(failure, report));
+        }
     } else if report.exit.code != 0 {
-        eprintln!("steadfast: {}", report.exit.reason);
+        say(format_args!("steadfast: {}", report.exit.reason));
     }
-    kept.map(|()| report.exit.code)
+    match kept {
+        Ok(()) => Ok(report.exit.code),
+        Err(failure) => Ok(unless_worse(failure, report)),
+    }
+}
+
+/// The code to end with when the report could not be delivered: a fault stays a
+/// fault for whoever acts by the code.
+fn unless_worse(failure: Failure, report: &Report) -> u8 {
+    say(format_args!("{}", failure.line));
+    match report.exit.code {
+        0 => failure.code,
+        code => code,
+    }
 }
 
 fn not_run(error: RunError) -> Failure {

@@ -106,6 +106,12 @@ impl State {
             verdict: Ok(()),
         }
     }
+
+    /// The angle under way, asked for before a gap in the cycles, is not to be
+    /// taken for one of this cycle: the next call asks anew, in one frame more.
+    pub const fn forget_angle(&mut self) {
+        self.angle_under_way = false;
+    }
 }
 
 /// The encoder on its own chip select.

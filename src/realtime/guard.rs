@@ -27,7 +27,7 @@
 //! Cost: for the loop one load and one store a cycle; for the machine a wake
 //! every quarter of the gap, which reads one number.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::fmt::Write as _;
 
 use super::clock::Monotonic;
@@ -72,6 +72,8 @@ pub const fn policy_above(scheduler: Scheduler) -> Policy {
 pub struct Watch {
     /// From when on the loop is watched, ns; 0 while it is not.
     from_ns: AtomicU64,
+    /// The loop's thread, by the kernel's number.
+    thread: AtomicI32,
     /// What the guard got: 0 not known yet, the FIFO priority that was read
     /// back, or [`REFUSED`] and the error number.
     granted: AtomicU32,
@@ -86,13 +88,16 @@ impl Watch {
     pub const fn new() -> Self {
         Self {
             from_ns: AtomicU64::new(0),
+            thread: AtomicI32::new(0),
             granted: AtomicU32::new(0),
             ended: AtomicBool::new(false),
         }
     }
 
-    /// Watches the loop, whose first release is at `epoch`.
+    /// Watches the loop, which is the calling thread and whose first release is
+    /// at `epoch`.
     pub fn begin(&self, epoch: Instant) {
+        self.thread.store(scheduler::thread_id(), Ordering::Relaxed);
         self.from_ns.store(epoch.as_nanos(), Ordering::Release);
     }
 
@@ -174,7 +179,7 @@ pub fn run(watch: &Watch, limit: Limit, policy: Policy) {
         // By the plan, not by the clock: looks that come a little sooner or later
         // must not add up to one more.
         if let Some(silent) = looks.look(next, on_time, from, cause::cell().finished()) {
-            end_stalled(silent);
+            end_stalled(silent, watch.thread.load(Ordering::Relaxed));
         }
         if !on_time {
             // In step again, not a burst of looks.
@@ -196,8 +201,11 @@ fn use_stack() {
 }
 
 #[cold]
-fn end_stalled(silent: Duration) -> ! {
+fn end_stalled(silent: Duration, thread: i32) -> ! {
     emergency::lines();
+    // A loop that spins would keep whoever carries the frames, the controller's
+    // interrupt thread, from its CPU. If it is gone by now there is no need.
+    let _ = scheduler::set_ordinary(thread);
     let us = u32::try_from(silent.as_nanos() / 1_000).unwrap_or(u32::MAX);
     cause::record(Kind::Stalled, us, 0);
     let mut line = heapless::String::<192>::new();

@@ -187,6 +187,7 @@ where
     stack.unlock_guard().map_err(StartError::Stack)?;
     // What is not given back is locked, which the contract judges.
     let _ = memory::release_unused_stack();
+    let _ = memory::release_unwind_tables();
     parts.gate.open();
     facts.guard = parts.watch.map(Watch::wait_granted);
 
@@ -426,6 +427,7 @@ pub fn examine(config: &LoopConfig) -> Result<Box<Contract>, StartError> {
     };
     stack.unlock_guard().map_err(StartError::Stack)?;
     let _ = memory::release_unused_stack();
+    let _ = memory::release_unwind_tables();
     let status = Status::now().map_err(StartError::Proc)?;
     facts.vm_lck_kb = status.vm_lck_kb;
     facts.vm_rss_kb = status.vm_rss_kb;

@@ -6,7 +6,9 @@
 //! | `SIGINT` after any of these | safe outputs at once, the process dies by `SIGINT` |
 //! | `SIGTSTP`, `SIGTTIN`, `SIGTTOU` | ignored: a terminal cannot freeze a moving axis |
 //! | `SIGPIPE` | ignored: who reads a report may leave |
-//! | `SIGSEGV`, `SIGBUS`, `SIGILL`, `SIGFPE`, `SIGABRT`, `SIGXCPU` | one line, safe outputs, death by the signal ([`crate::sys::fault`]) |
+//! | `SIGUSR1`, `SIGUSR2`, `SIGALRM`, `SIGVTALRM`, `SIGPROF`, `SIGIO`, `SIGSTKFLT`, real-time signals | ignored: a stray one would end the process with its outputs as they are |
+//! | `SIGPWR` | as `SIGTERM` |
+//! | `SIGSEGV`, `SIGBUS`, `SIGILL`, `SIGFPE`, `SIGABRT`, `SIGXCPU`, `SIGQUIT`, `SIGTRAP`, `SIGSYS`, `SIGXFSZ` | one line, safe outputs, death by the signal ([`crate::sys::fault`]) |
 //!
 //! `SIGKILL` and `SIGSTOP` cannot be handled (signal(7)): against those stand
 //! the watchdog and the heartbeat line. `SIGHUP` is there because a lost
@@ -32,6 +34,8 @@ pub enum StopSignal {
     Interrupt,
     /// `SIGHUP`: the terminal is gone.
     HangUp,
+    /// `SIGPWR`: the power is about to fail.
+    PowerFail,
 }
 
 impl StopSignal {
@@ -42,6 +46,7 @@ impl StopSignal {
             Self::Terminate => libc::SIGTERM,
             Self::Interrupt => libc::SIGINT,
             Self::HangUp => libc::SIGHUP,
+            Self::PowerFail => libc::SIGPWR,
         }
     }
 }
@@ -52,9 +57,26 @@ impl fmt::Display for StopSignal {
             Self::Terminate => "SIGTERM",
             Self::Interrupt => "SIGINT",
             Self::HangUp => "SIGHUP",
+            Self::PowerFail => "SIGPWR",
         })
     }
 }
+
+/// What is ignored, beside the real-time signals. The default of most of these
+/// is to end the process, whatever its outputs are.
+const IGNORED: [i32; 11] = [
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGPIPE,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGIO,
+    libc::SIGSTKFLT,
+];
 
 /// Installs all of the above, for the whole process.
 ///
@@ -65,10 +87,12 @@ pub fn install() -> Result<(), Errno> {
         StopSignal::Terminate,
         StopSignal::Interrupt,
         StopSignal::HangUp,
+        StopSignal::PowerFail,
     ] {
         sys::set_disposition(signal.number(), Disposition::RequestStop)?;
     }
-    for signal in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU, libc::SIGPIPE] {
+    let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
+    for signal in IGNORED.into_iter().chain(real_time) {
         sys::set_disposition(signal, Disposition::Ignore)?;
     }
     note_panics();
@@ -130,6 +154,7 @@ pub fn stop_requested() -> Option<StopSignal> {
     sys::stop_signal().map(|number| match number {
         libc::SIGINT => StopSignal::Interrupt,
         libc::SIGHUP => StopSignal::HangUp,
+        libc::SIGPWR => StopSignal::PowerFail,
         _ => StopSignal::Terminate,
     })
 }

@@ -14,7 +14,7 @@ use super::cause::{self, Kind};
 use super::{Errno, check, emergency, signal, stack};
 
 /// The signals handled, and what is said of each.
-const HANDLED: [(libc::c_int, &str); 6] = [
+const HANDLED: [(libc::c_int, &str); 10] = [
     (
         libc::SIGSEGV,
         "SIGSEGV, an access to memory that is not there",
@@ -27,6 +27,13 @@ const HANDLED: [(libc::c_int, &str); 6] = [
         libc::SIGXCPU,
         "SIGXCPU, a real-time thread ran without a blocking call for longer than RLIMIT_RTTIME",
     ),
+    (libc::SIGQUIT, "SIGQUIT, asked to end at once"),
+    (libc::SIGTRAP, "SIGTRAP, a breakpoint without a debugger"),
+    (
+        libc::SIGSYS,
+        "SIGSYS, a system call that is not allowed here",
+    ),
+    (libc::SIGXFSZ, "SIGXFSZ, a file longer than RLIMIT_FSIZE"),
 ];
 
 /// What handled each signal before: the handler's address and its flags.
@@ -71,7 +78,11 @@ extern "C" fn on_fault(
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr().addr()) };
     // A positive code is the kernel's own (sigaction(2)). Only then does
     // returning run into the same fault again; SIGXCPU and SIGABRT are sent.
-    let is_fault = code > 0 && !matches!(signal, libc::SIGABRT | libc::SIGXCPU);
+    let is_fault = code > 0
+        && !matches!(
+            signal,
+            libc::SIGABRT | libc::SIGXCPU | libc::SIGQUIT | libc::SIGXFSZ | libc::SIGTRAP
+        );
     let overrun = (is_fault && signal == libc::SIGSEGV)
         .then(|| stack::guarded_size(address))
         .flatten();

@@ -31,6 +31,7 @@ pub mod signal;
 pub mod spi;
 pub mod stack;
 pub mod unused_stack;
+pub mod unwind_tables;
 pub mod watchdog;
 
 pub use errno::Errno;

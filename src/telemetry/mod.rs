@@ -18,3 +18,10 @@ pub mod reporter;
 pub mod ring;
 pub mod seqlock;
 pub mod text;
+
+/// Writes one line to standard error. One that cannot be written is lost: a full
+/// disk behind it must not end a controller (`eprintln!` panics).
+pub fn say(line: core::fmt::Arguments<'_>) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

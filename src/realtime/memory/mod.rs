@@ -17,6 +17,7 @@ mod status;
 
 pub use crate::sys::memory::{LockFlags, Mapping, Range, Sharing, page_size, trim_heap};
 pub use crate::sys::unused_stack::release as release_unused_stack;
+pub use crate::sys::unwind_tables::release as release_unwind_tables;
 pub use error::LockError;
 pub use limits::{Raised, raise_locked_memory, raise_realtime_priority};
 pub use status::{Status, StatusReader};

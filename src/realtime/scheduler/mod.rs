@@ -228,6 +228,14 @@ pub fn set_fifo_of(tid: i32, priority: u8) -> Result<(), Errno> {
     sys::set_attributes(tid, attr)
 }
 
+/// Takes another thread of this process back to `SCHED_OTHER`.
+///
+/// # Errors
+/// `ESRCH` when there is no such thread.
+pub fn set_ordinary(tid: i32) -> Result<(), Errno> {
+    sys::set_attributes(tid, Policy::Other.attributes())
+}
+
 /// The calling thread's policy as the kernel has it (sched_getattr(2)).
 ///
 /// # Errors

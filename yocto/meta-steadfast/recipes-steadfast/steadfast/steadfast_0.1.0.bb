@@ -33,7 +33,7 @@ SYSTEMD_SERVICE:${PN} = "steadfast.service"
 
 # The tests that need nothing but the machine they run on. The others read the
 # sources or start cargo; tests/layer checks that none is forgotten.
-STEADFAST_PTESTS = "steadfast board_files device_gpio device_gpio_latch device_irq device_no_alloc device_spi device_watchdog memory_rules no_alloc third_party_drivers two_point"
+STEADFAST_PTESTS = "steadfast device_gpio device_gpio_latch device_irq device_no_alloc device_spi device_watchdog interleavings memory_rules no_alloc third_party_drivers two_point"
 
 python steadfast_choose_ptests () {
     path = d.getVar('CARGO_TEST_BINARIES_FILES')
@@ -50,6 +50,7 @@ do_compile_ptest_cargo[postfuncs] += "steadfast_choose_ptests"
 
 do_install() {
     install -D -m 0755 ${B}/target/${CARGO_TARGET_SUBDIR}/steadfast ${D}${bindir}/steadfast
+    install -D -m 0755 ${B}/target/${CARGO_TARGET_SUBDIR}/steadctl ${D}${bindir}/steadctl
     install -D -m 0644 ${S}/board/${STEADFAST_BOARD}/board.toml ${D}${sysconfdir}/steadfast/board.toml
     install -D -m 0644 ${UNPACKDIR}/60-steadfast.rules ${D}${nonarch_libdir}/udev/rules.d/60-steadfast.rules
     install -D -m 0644 ${UNPACKDIR}/steadfast.sysusers.conf ${D}${nonarch_libdir}/sysusers.d/steadfast.conf

@@ -1,0 +1,106 @@
+//! Giving back the program's unwind tables.
+//!
+//! mlockall(2) makes them resident with everything else: some 150 kB of a static
+//! binary. Nothing reads them but a debugger, which has the file, and the printing
+//! of a backtrace in a process that is dying. They stand at the end of the
+//! program's read-only segment, behind `.eh_frame_hdr`, which the program header
+//! `PT_GNU_EH_FRAME` finds (Linux Standard Base Core, section 10.6; elf(5)).
+
+use core::ffi::c_void;
+
+use super::memory::{Range, page_size, unlock};
+use super::{Errno, check};
+
+/// Unlocks and gives back (madvise(2), `MADV_DONTNEED`) the whole pages from the
+/// program's `.eh_frame_hdr` to the end of the segment that holds it. Should
+/// something else stand there, it faults in again from the file when it is used,
+/// which the contract's row "page faults" would tell. Allocates nothing.
+///
+/// Returns how many bytes were given back; 0 for a program without such tables.
+///
+/// # Errors
+/// Those of munlock(2) and madvise(2); none is expected.
+pub fn release() -> Result<usize, Errno> {
+    let Some(tables) = of_program() else {
+        return Ok(0);
+    };
+    unlock(tables)?;
+    let start = core::ptr::without_provenance_mut(tables.address);
+    // SAFETY: whole pages of a read-only segment of the program's file, which
+    // nobody can have changed: what is read there again comes from the file.
+    check(unsafe { libc::madvise(start, tables.length, libc::MADV_DONTNEED) })?;
+    Ok(tables.length)
+}
+
+/// Where the tables of the program itself are, in whole pages.
+fn of_program() -> Option<Range> {
+    let mut found = None;
+    // SAFETY: the callback gets the pointer given here, which lives as long as
+    // the call, and is called before it returns.
+    unsafe { libc::dl_iterate_phdr(Some(first_object), (&raw mut found).cast()) };
+    found
+}
+
+/// Looks at the first object alone, which is the program (dl_iterate_phdr(3)).
+unsafe extern "C" fn first_object(
+    info: *mut libc::dl_phdr_info,
+    _size: usize,
+    found: *mut c_void,
+) -> libc::c_int {
+    // SAFETY: `of_program` passes a pointer to its own Option<Range>.
+    let found = unsafe { &mut *found.cast::<Option<Range>>() };
+    // SAFETY: the C library hands over a description that lives as long as the
+    // call, with as many headers as it says.
+    let (base, headers) = unsafe {
+        let info = &*info;
+        let count = usize::from(info.dlpi_phnum);
+        (
+            info.dlpi_addr as usize,
+            core::slice::from_raw_parts(info.dlpi_phdr, count),
+        )
+    };
+    *found = tables_in(headers).map(|(start, end)| {
+        let page = page_size();
+        let address = (base + start).next_multiple_of(page);
+        Range {
+            address,
+            length: ((base + end) & !(page - 1)).saturating_sub(address),
+        }
+    });
+    *found = found.filter(|range| range.length > 0);
+    1
+}
+
+/// From `.eh_frame_hdr` to the end of its segment, as the file numbers addresses.
+/// None where that segment can be written.
+fn tables_in(headers: &[libc::Elf64_Phdr]) -> Option<(usize, usize)> {
+    let tables = headers
+        .iter()
+        .find(|header| header.p_type == libc::PT_GNU_EH_FRAME)?
+        .p_vaddr;
+    let segment = headers.iter().find(|header| {
+        let end = header.p_vaddr + header.p_filesz;
+        header.p_type == libc::PT_LOAD && (header.p_vaddr..end).contains(&tables)
+    })?;
+    (segment.p_flags & libc::PF_W == 0).then_some((
+        tables as usize,
+        (segment.p_vaddr + segment.p_filesz) as usize,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_are_found_given_back_and_still_there_when_they_are_needed() {
+        let tables = of_program().unwrap();
+        assert!(tables.length > 16 * 1024, "{tables:?}");
+        assert_eq!(release(), Ok(tables.length));
+        let caught = std::panic::catch_unwind(|| {
+            // Not printed, but unwound through the tables.
+            std::panic::resume_unwind(Box::new(7_u8));
+        });
+        assert_eq!(*caught.unwrap_err().downcast::<u8>().unwrap(), 7);
+    }
+}
