@@ -1,6 +1,6 @@
 SUMMARY = "U-Boot's script that picks a slot"
 DESCRIPTION = "Reads RAUC's slot order and tries, and boots kernel and overlay from that slot."
-HOMEPAGE = "https://crates.io/crates/steadfast"
+HOMEPAGE = "https://steadfast.example/"
 SECTION = "bsp"
 LICENSE = "MIT | Apache-2.0"
 LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/MIT;md5=0835ade698e0bcf8506ecda2f7b4f302"

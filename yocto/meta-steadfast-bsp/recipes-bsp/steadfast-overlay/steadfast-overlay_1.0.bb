@@ -1,6 +1,6 @@
 SUMMARY = "The board's device tree overlay"
 DESCRIPTION = "Compiles board/NAME/overlay.dtso of the checkout that this layer lies in."
-HOMEPAGE = "https://crates.io/crates/steadfast"
+HOMEPAGE = "https://steadfast.example/"
 SECTION = "bsp"
 LICENSE = "MIT | Apache-2.0"
 LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/MIT;md5=0835ade698e0bcf8506ecda2f7b4f302"

@@ -1,6 +1,6 @@
 SUMMARY = "The update: a signed verity bundle with one root file system"
 DESCRIPTION = "What a running board installs into the slot that it does not run from, and boots next."
-HOMEPAGE = "https://crates.io/crates/steadfast"
+HOMEPAGE = "https://steadfast.example/"
 LICENSE = "MIT"
 
 inherit bundle

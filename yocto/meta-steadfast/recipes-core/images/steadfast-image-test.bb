@@ -1,6 +1,6 @@
 SUMMARY = "The controller's image for the bench: ssh, ptest and rt-tests"
 DESCRIPTION = "Root logs in without a password, over the network too. It is for the bench: never ship it."
-HOMEPAGE = "https://crates.io/crates/steadfast"
+HOMEPAGE = "https://steadfast.example/"
 
 require steadfast-image.inc
 

@@ -1,6 +1,6 @@
 SUMMARY = "The controller's image for the field: nobody can log in"
 DESCRIPTION = "Read-only root, no password, no shell and no ssh: it is changed by updates alone."
-HOMEPAGE = "https://crates.io/crates/steadfast"
+HOMEPAGE = "https://steadfast.example/"
 
 require steadfast-image.inc
 

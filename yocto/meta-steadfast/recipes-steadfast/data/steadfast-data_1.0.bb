@@ -1,6 +1,6 @@
 SUMMARY = "The partitions that are not a slot"
 DESCRIPTION = "Mounts data (black boxes, board files, RAUC status) and the boot loader environment."
-HOMEPAGE = "https://crates.io/crates/steadfast"
+HOMEPAGE = "https://steadfast.example/"
 SECTION = "base"
 LICENSE = "MIT | Apache-2.0"
 LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/MIT;md5=0835ade698e0bcf8506ecda2f7b4f302"

@@ -1,6 +1,6 @@
 SUMMARY = "Keeps an update only when the contract was kept"
 DESCRIPTION = "Runs before boot-complete.target, after which RAUC marks the slot good."
-HOMEPAGE = "https://crates.io/crates/steadfast"
+HOMEPAGE = "https://steadfast.example/"
 SECTION = "base"
 LICENSE = "MIT | Apache-2.0"
 LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/MIT;md5=0835ade698e0bcf8506ecda2f7b4f302"

@@ -1,6 +1,6 @@
 SUMMARY = "Interrupts, governor and limits for real time"
 DESCRIPTION = "Keeps interrupts off the real-time CPUs and sets what the contract asks of the kernel."
-HOMEPAGE = "https://crates.io/crates/steadfast"
+HOMEPAGE = "https://steadfast.example/"
 SECTION = "base"
 LICENSE = "MIT | Apache-2.0"
 LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/MIT;md5=0835ade698e0bcf8506ecda2f7b4f302"

@@ -1,6 +1,6 @@
 SUMMARY = "Real-time controller firmware for embedded Linux"
 DESCRIPTION = "One static binary: locked, allocation-free, 1 kHz, proved at every start and in every cycle."
-HOMEPAGE = "https://crates.io/crates/steadfast"
+HOMEPAGE = "https://steadfast.example/"
 SECTION = "base"
 LICENSE = "MIT | Apache-2.0"
 LIC_FILES_CHKSUM = "file://LICENSE-MIT;md5=0a0a3ccd1d3034e504ed03c59f5221ec"
