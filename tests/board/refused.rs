@@ -143,7 +143,7 @@ trap 'echo $base >/sys/class/gpio/unexport' EXIT",
         change: None,
         by: User,
         expected: Refused {
-            rows: &["scheduler"],
+            rows: &["scheduler", "stall guard"],
             words: &[
                 "priority 80 is above RLIMIT_RTPRIO, which is 0",
                 "cap_sys_nice",

@@ -1,3 +1,6 @@
+#[path = "../../../tests/emulation/mod.rs"]
+mod emulation;
+
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::FileExt;
@@ -308,10 +311,18 @@ fn a_writer_killed_at_any_time_leaves_only_whole_files() {
     let folder = Folder::new("killed");
     let myself = std::env::current_exe().unwrap();
     let mut seen = 0;
-    for round in 0..25_u64 {
+    // A slow machine, an emulated one, takes longer to come to writing.
+    let mut delays = (0..25_u64)
+        .map(|round| 2_000 + round * 1_700)
+        .collect::<Vec<_>>();
+    delays.extend((0..9).map(|doubling| 50_000 << doubling));
+    for (round, delay) in delays.into_iter().enumerate() {
+        if round >= 25 && seen > 0 {
+            break;
+        }
         let name =
             "telemetry::blackbox::tests::a_writer_killed_at_any_time_leaves_only_whole_files";
-        let mut writer = std::process::Command::new(&myself)
+        let mut writer = emulation::start(&myself)
             .args(["--exact", name, "--nocapture"])
             .env(WRITER, &folder.0)
             .stdout(std::process::Stdio::null())
@@ -319,7 +330,7 @@ fn a_writer_killed_at_any_time_leaves_only_whole_files() {
             .unwrap();
         // From before it begins to after some files: whenever the kill comes,
         // what is there must be whole.
-        std::thread::sleep(std::time::Duration::from_micros(2_000 + round * 1_700));
+        std::thread::sleep(std::time::Duration::from_micros(delay));
         writer.kill().unwrap();
         writer.wait().unwrap();
         if !folder.0.exists() {
