@@ -4,10 +4,11 @@
 use std::fs;
 use std::time::Duration;
 
+use crate::Context;
 use crate::boards::{Board, IMX8MP_EVK};
 use crate::emulator::Boot;
 use crate::failure::{Failure, require};
-use crate::host::{Context, Host};
+use crate::host::Host;
 
 /// How much is run.
 #[derive(Copy, Clone, Debug)]

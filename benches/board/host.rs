@@ -6,9 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
 
-use crate::emulator::{Transcript, lock};
 use crate::failure::{Failure, require};
 
 /// What a board boots: of the board tier's kernels, the one that is measured.
@@ -106,40 +104,4 @@ impl Host {
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
-}
-
-/// What a boot is given: the machine, and where its console is kept.
-pub(crate) struct Context<'a> {
-    pub(crate) host: &'a Host,
-    transcripts: Mutex<Vec<Arc<Transcript>>>,
-}
-
-impl<'a> Context<'a> {
-    pub(crate) fn new(host: &'a Host) -> Self {
-        Self {
-            host,
-            transcripts: Mutex::default(),
-        }
-    }
-
-    /// A transcript of a boot that is about to begin.
-    pub(crate) fn new_transcript(&self) -> Arc<Transcript> {
-        let transcript = Arc::new(Transcript::default());
-        lock(&self.transcripts).push(Arc::clone(&transcript));
-        transcript
-    }
-
-    /// Console and emulator's messages of all boots so far.
-    pub(crate) fn console(&self) -> String {
-        let mut text = String::new();
-        for transcript in lock(&self.transcripts).iter() {
-            for line in lock(&transcript.console).iter() {
-                text += &format!("{line}\n");
-            }
-            for line in lock(&transcript.messages).iter() {
-                text += &format!("emulator: {line}\n");
-            }
-        }
-        text
-    }
 }

@@ -21,6 +21,8 @@
 )]
 mod boards;
 mod chart;
+#[path = "../../tests/board/context.rs"]
+mod context;
 #[path = "../../tests/board/control.rs"]
 mod control;
 #[path = "../../tests/board/cpio.rs"]
@@ -58,8 +60,9 @@ use std::thread;
 use guest::{Cycles, Ready};
 use steadfast::realtime::scheduler;
 // Where the board tier's modules look for them.
+pub(crate) use context::Context;
 pub(crate) use failure::Failure;
-pub(crate) use host::{Context, Host, Kernel};
+pub(crate) use host::{Host, Kernel};
 
 /// What is asked for on the command line.
 struct Arguments {
@@ -171,6 +174,20 @@ fn kept(file: &Path) -> Result<Vec<String>, Failure> {
     Ok(text.lines().map(str::to_owned).collect())
 }
 
+/// Console and emulator's messages of all boots of `context`.
+fn console(context: &Context<'_>) -> String {
+    let mut text = String::new();
+    for transcript in context.transcripts() {
+        for line in emulator::lock(&transcript.console).iter() {
+            text += &format!("{line}\n");
+        }
+        for line in emulator::lock(&transcript.messages).iter() {
+            text += &format!("emulator: {line}\n");
+        }
+    }
+    text
+}
+
 /// Boots once, or twice side by side, and compares every line of the guest.
 fn boot(host: &Host, ready: &Ready, arguments: &Arguments) -> Result<Vec<String>, Failure> {
     let once = |name: &str, cpu: usize| {
@@ -180,7 +197,7 @@ fn boot(host: &Host, ready: &Ready, arguments: &Arguments) -> Result<Vec<String>
         let context = Context::new(host);
         let result = guest::measure(&context, ready, arguments.cycles);
         let file = host.output.join(name);
-        fs::write(&file, context.console())?;
+        fs::write(&file, console(&context))?;
         result.map_err(|failure| {
             Failure::new(format!("{failure} (the console is in {})", file.display()))
         })

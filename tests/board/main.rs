@@ -18,6 +18,7 @@
 //!   `tests/run` puts them.
 
 mod boards;
+mod context;
 mod control;
 mod cpio;
 mod emulator;
@@ -42,10 +43,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
+pub(crate) use context::Context;
 use emulator::{Transcript, lock};
 pub(crate) use failure::{Failure, require};
 
@@ -131,21 +132,6 @@ fn ask_for_kernel(source: &Path, kind: &str) -> Result<PathBuf, Failure> {
     Ok(PathBuf::from(
         String::from_utf8_lossy(&output.stdout).trim(),
     ))
-}
-
-/// What a test is given.
-pub(crate) struct Context<'a> {
-    pub(crate) host: &'a Host,
-    transcripts: Mutex<Vec<Arc<Transcript>>>,
-}
-
-impl Context<'_> {
-    /// A transcript that is reported should the test fail.
-    pub(crate) fn new_transcript(&self) -> Arc<Transcript> {
-        let transcript = Arc::new(Transcript::default());
-        lock(&self.transcripts).push(Arc::clone(&transcript));
-        transcript
-    }
 }
 
 /// One test: its name says what must hold.
@@ -252,14 +238,11 @@ fn run() -> Result<bool, Failure> {
 }
 
 fn run_one(host: &Host, test: &Test, show: bool) -> bool {
-    let context = Context {
-        host,
-        transcripts: Mutex::default(),
-    };
+    let context = Context::new(host);
     let start = Instant::now();
     let outcome = (test.run)(&context);
     let seconds = start.elapsed().as_secs_f64();
-    let transcripts = lock(&context.transcripts);
+    let transcripts = context.transcripts();
     let mut report = match &outcome {
         Ok(()) => format!("pass  {} ({seconds:.1} s)\n", test.name),
         Err(failure) => format!("FAIL  {} ({seconds:.1} s)\n      {failure}\n", test.name),
