@@ -132,6 +132,11 @@ where
     let workspace = &mut *workspace;
     workspace.clear();
     runner::prepare().map_err(RunError::Start)?;
+    if options.pace == Pace::Real {
+        // Before a watchdog is armed: who cannot be started must not reset the
+        // board again and again.
+        Notify::from_environment().map_err(RunError::Notify)?;
+    }
     // In functions that are not inlined: what stands on the main thread's stack
     // while the loop runs is locked.
     let finished = match (&config.simulation, options.pace) {
@@ -251,7 +256,13 @@ where
         .watchdog
         .as_ref()
         .and_then(|watchdog| watchdog.facts().caused_last_reset);
-    let mut recording = recorder.begin(config, D::TRACE, watchdog_reset)?;
+    let mut feeder = helpers
+        .watchdog
+        .map(|watchdog| Feeder::new(watchdog, config.run.period));
+    let mut recording = match recorder.begin(config, D::TRACE, watchdog_reset) {
+        Ok(recording) => recording,
+        Err(error) => return Err(stand_down(feeder, error)),
+    };
     let (saver, expected) = (Saver::default(), recording.expected);
     let mut store = recording.store.take();
     let flight = &recording.flight;
@@ -261,11 +272,8 @@ where
     let notify = Notify::from_environment().map_err(RunError::Notify)?;
     let judged = Judged::new();
     let request = request(config, options);
-    let mut feeder = helpers
-        .watchdog
-        .map(|watchdog| Feeder::new(watchdog, config.run.period));
     let refused = |error: std::io::Error| RunError::Helper(error.raw_os_error().unwrap_or(0));
-    let (outcome, records_dropped) = thread::scope(|scope| {
+    let ran = thread::scope(|scope| {
         // However this scope is left, the helpers must end, or it never is.
         let _end = EndHelpers(&done, &gate, &watch);
         let (period, live) = (config.run.period, options.live);
@@ -329,7 +337,11 @@ where
         done.store(true, Ordering::Release);
         let dropped = reporter.join().unwrap_or(0);
         Ok::<_, RunError>((outcome, dropped))
-    })?;
+    });
+    let (outcome, records_dropped) = match ran {
+        Ok(ran) => ran,
+        Err(error) => return Err(stand_down(feeder, error)),
+    };
     recording.saved_by(store, saver);
     let stopped_by = signals::stop_requested();
     record_cause(&outcome, D::fault(beat.config, &beat.state), stopped_by);
@@ -351,6 +363,18 @@ where
         recording: Some(recording),
         warnings,
     })
+}
+
+/// Stops the watchdog of a start that came to nothing: nothing was energised, and
+/// a supervisor that tries again must not have the board reset under it. Only an
+/// error of `/proc` can come after a run; then the watchdog stays armed.
+fn stand_down(feeder: Option<Feeder>, error: RunError) -> RunError {
+    let before_the_run = !matches!(error, RunError::Start(StartError::Proc(_)));
+    if let (Some(feeder), true) = (feeder, before_the_run) {
+        // One that cannot be stopped resets a board whose outputs are safe.
+        let _ = feeder.watchdog.close();
+    }
+    error
 }
 
 /// What is to be said of the helper threads; an error number, or 0.

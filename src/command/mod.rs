@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
-use crate::telemetry::say;
+use crate::telemetry::{escaped, say};
 use args::Command;
 
 /// Bad arguments or a bad board file.
@@ -39,20 +39,6 @@ impl Failure {
             line: error.to_string(),
         }
     }
-}
-
-/// `text` with everything escaped that would end the line or steer a terminal:
-/// arguments and file names can hold anything.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            escaped.extend(c.escape_default());
-        } else {
-            escaped.push(c);
-        }
-    }
-    escaped
 }
 
 /// Does what `args`, the arguments after the program's name, ask for.

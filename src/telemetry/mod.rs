@@ -19,6 +19,21 @@ pub mod ring;
 pub mod seqlock;
 pub mod text;
 
+/// `text` with everything escaped that would end the line or steer a terminal:
+/// arguments, file names and files can hold anything.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            escaped.extend(c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
 /// Writes one line to standard error. One that cannot be written is lost: a full
 /// disk behind it must not end a controller (`eprintln!` panics).
 pub fn say(line: core::fmt::Arguments<'_>) {

@@ -6,9 +6,10 @@ use std::io::Read;
 use std::path::Path;
 
 use steadfast::telemetry::blackbox::{BlackBox, Damage, NotBlackBox, Tag, parse};
+use steadfast::telemetry::escaped;
 
 use super::cycles::{csv, event, table, trace_names};
-use super::{BAD_INPUT, DAMAGED, FAILED, Failure, print, shown, shown_lines};
+use super::{BAD_INPUT, DAMAGED, FAILED, Failure, print, shown_lines};
 
 /// Longest file that is read: more than a controller writes.
 const MAX_FILE: u64 = 80 * 1024 * 1024;
@@ -58,7 +59,7 @@ pub(super) fn main(path: &Path, as_csv: bool, last: usize) -> Result<u8, Failure
         for damage in found.damage.iter().take(MAX_TOLD) {
             eprintln!(
                 "steadctl: {}: {}",
-                shown(&path.display().to_string()),
+                escaped(&path.display().to_string()),
                 missing(damage)
             );
         }

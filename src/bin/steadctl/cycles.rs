@@ -35,7 +35,7 @@ pub(crate) fn flag_names(bits: u16) -> String {
 /// The names of the trace values, as many as there are places.
 pub(crate) fn trace_names(list: &str) -> Vec<String> {
     let named = list.split(", ").filter(|name| !name.is_empty());
-    named.take(8).map(super::shown).collect()
+    named.take(8).map(steadfast::telemetry::escaped).collect()
 }
 
 /// All `cycles` as comma-separated values, with a line of names.

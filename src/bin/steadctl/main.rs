@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use lexopt::{Arg, Parser, ValueExt};
+use steadfast::telemetry::escaped;
 
 const HELP: &str = "\
 steadctl: looks at what a steadfast controller left behind, and at one that runs
@@ -67,7 +68,7 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(Failure(code, line)) => {
-            eprintln!("steadctl: {}", shown(&line));
+            eprintln!("steadctl: {}", escaped(&line));
             ExitCode::from(code)
         }
     }
@@ -76,20 +77,7 @@ fn main() -> ExitCode {
 /// `text` with everything escaped that would steer a terminal but the ends of
 /// its lines: files can hold anything.
 fn shown_lines(text: &str) -> String {
-    text.lines().map(|line| shown(line) + "\n").collect()
-}
-
-/// `text` with everything escaped that would end the line or steer a terminal.
-fn shown(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            escaped.extend(c.escape_default());
-        } else {
-            escaped.push(c);
-        }
-    }
-    escaped
+    text.lines().map(|line| escaped(line) + "\n").collect()
 }
 
 /// Prints `text`; a reader that has left (`| head`) is no failure.
