@@ -32,6 +32,7 @@ mod memory;
 mod moves;
 mod others;
 mod pins;
+mod recorded;
 mod refused;
 mod servo;
 mod smoke;
@@ -198,6 +199,7 @@ fn run() -> Result<bool, Failure> {
         refused::TESTS,
         granted::TESTS,
         stalled::TESTS,
+        recorded::TESTS,
         stops::TESTS,
         moves::TESTS,
         others::TESTS,
