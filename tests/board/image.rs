@@ -67,7 +67,8 @@ fn root(
 ) -> Result<Vec<u8>, Failure> {
     let mut root = Archive::new();
     for folder in [
-        "/bin", "/dev", "/proc", "/sys", "/tmp", "/etc", "/modules", "/sbin", "/usr",
+        "/bin", "/data", "/dev", "/etc", "/modules", "/proc", "/run", "/sbin", "/sys", "/tmp",
+        "/usr",
     ] {
         root.directory(folder);
     }
@@ -112,8 +113,13 @@ fn init(board: &Board) -> String {
          mount -t sysfs sys /sys\n\
          mount -t tmpfs tmp /tmp\n\
          mkdir -p /dev/shm\n\
-         mount -t tmpfs shm /dev/shm\n",
+         mount -t tmpfs shm /dev/shm\n\
+         mount -t tmpfs run /run\n",
     );
+    // What unit and tmpfiles.d make for the service's user, here for any. The root
+    // file system stands for the data partition.
+    script += "mkdir -p /run/steadfast /data/steadfast/black-box\n\
+               chmod 1777 /run/steadfast /data/steadfast/black-box\n";
     for module in board.modules {
         script += &format!("insmod /modules/{}.ko {}\n", module.name, module.parameters);
     }

@@ -34,6 +34,7 @@ mod memory;
 mod moves;
 mod others;
 mod pins;
+mod recorded;
 mod refused;
 mod servo;
 mod smoke;
@@ -215,6 +216,7 @@ fn run() -> Result<bool, Failure> {
         refused::TESTS,
         granted::TESTS,
         stalled::TESTS,
+        recorded::TESTS,
         stops::TESTS,
         moves::TESTS,
         others::TESTS,

@@ -208,7 +208,7 @@ impl Start {
         };
         format!(
             "echo '@@case {name}'
-rm -f /tmp/report.json
+rm -f /tmp/report.json /run/steadfast/* /data/steadfast/black-box/*
 (
 {before}
 {by}/steadfast run --board {file} --cycles 100 --quiet --json /tmp/report.json 2>&1
