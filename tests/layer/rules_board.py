@@ -79,9 +79,14 @@ def every_fragment_is_asserted(tree):
     inc = KERNEL + "/linux-steadfast.inc"
     text = tree.text(inc)
     asserted = set((tree.value(inc, "STEADFAST_FRAGMENTS") or "").split())
-    added = set(re.findall(r"file://(\S+\.cfg)", text))
+    io = {tree.value(tree.name(m), "STEADFAST_IO_FRAGMENT") for m in tree.machines()}
+    if "${STEADFAST_IO_FRAGMENT}" in asserted:
+        asserted |= io
     present = {p.name for p in tree.files("*.cfg", under=KERNEL + "/files")}
-    bad = [f"{inc}: {name} is not added and asserted" for name in sorted(present - (asserted & added))]
+    bad = [f"{inc}: {name} is asserted for no machine" for name in sorted(present - asserted)]
+    bad += [f"{inc}: a machine names {name}, which is not there" for name in sorted(map(str, io - present))]
+    if "'file://' + f for f in d.getVar('STEADFAST_FRAGMENTS').split()" not in text:
+        bad.append(f"{inc}: what is asserted is not added to SRC_URI")
     if not re.search(r"^addtask steadfast_kernel_assert after do_configure before do_compile$", text, re.M):
         bad.append(f"{inc}: the assertion is no task of the build")
     return bad
@@ -152,8 +157,11 @@ def the_field_image_lets_nobody_in(tree):
         bad.append("steadfast-image.inc: the root is not read-only")
     if "usermod --lock --shell /sbin/nologin root" not in field:
         bad.append("steadfast-image.bb: root is not locked")
-    if re.search(r"IMAGE_FEATURES \+?= \"[^\"]*(ssh|empty|login|debug-tweaks)", base + field):
+    if re.search(r"^IMAGE_FEATURES \+?= \"[^\"]*(ssh|empty|login)", base + field, re.M):
         bad.append("steadfast-image: has a way in")
+    refused = (tree.value(f"{CORE}/recipes-core/images/steadfast-image.bb", "CONFLICT_IMAGE_FEATURES") or "").split()
+    ways = tree.value(f"{CORE}/recipes-core/images/steadfast-image-test.bb", "IMAGE_FEATURES").split()
+    bad += [f"steadfast-image.bb: local.conf could add {w}" for w in ways if w not in refused]
     return bad
 
 

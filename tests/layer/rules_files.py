@@ -28,12 +28,12 @@ def every_file_in_src_uri_exists(tree):
                 if folder.startswith("/"):
                     folders.append(type(path)(folder))
         removed = set(re.findall(r"SRC_URI:remove\S* = \"file://([^\"]*)\"", text))
-        for name in re.findall(r"file://([^\s;\"$]+)", re.sub(r"LIC_FILES_CHKSUM.*", "", text)):
+        for name in re.findall(r"file://([^\s;\"'$]+)", re.sub(r"LIC_FILES_CHKSUM.*", "", text)):
             if name in removed:
                 continue
             boards = sorted((tree.root / "board").glob("*/overlay.dtso"))
             for board in machine_folders(tree, folders, name, boards):
-                if not any((f / name).is_file() for f in board):
+                if not any((f / name).exists() for f in board):
                     bad.append(f"{tree.name(path)}: file://{name} is in none of its folders")
     return sorted(set(bad))
 

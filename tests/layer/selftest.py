@@ -24,6 +24,13 @@ BREAKS = [
     ("ptest_has_every_test_that_needs_no_sources", RECIPE, " memory_rules", " memory_rules layers"),
     ("layers_name_their_series_and_contact", BSP + "/conf/layer.conf", '"wrynose"', '"scarthgap"'),
     ("layers_name_their_series_and_contact", CORE + "/README.md", "Contact", ""),
+    ("no_recipe_has_the_name_of_an_override", CORE + "/conf/distro/steadfast.conf", 'DISTROOVERRIDES = "', '#DISTROOVERRIDES = "'),
+    ("the_recipe_has_the_sources_that_cargo_reads", RECIPE, "    file://benches;subdir=${BP} \\\n", ""),
+    ("the_recipe_has_the_sources_that_cargo_reads", "src/config/mod.rs", "../../board/sim/board.toml", "../../docs/board.toml"),
+    ("the_checkout_is_not_hashed_whole", RECIPE, "inherit cargo ", "inherit externalsrc cargo "),
+    ("the_firmware_is_static_or_not_built", RECIPE, "*INTERP*) bbfatal", "*INTERP*) bbwarn"),
+    ("the_firmware_is_static_or_not_built", RECIPE, "target['crt-static-respected'] = True", ""),
+    ("kas_takes_the_layers_that_ours_name", "yocto/kas/base.yml", None, "  meta-openembedded:\n    url: x\n    commit: " + "0" * 40 + "\n"),
     ("kas_pins_every_repository", "yocto/kas/raspberrypi4-64.yml", "    commit: ", "    # commit: "),
     ("rt_cpus_are_named_once", CORE + "/conf/distro/steadfast.conf", '${STEADFAST_CPUS_CMDLINE}', '${STEADFAST_CPUS_CMDLINE} isolcpus=2'),
     ("rt_cpus_are_named_once", BSP + "/conf/machine/steadfast-imx8mp.conf", None, 'STEADFAST_CPUS = "2"\n'),
@@ -33,6 +40,7 @@ BREAKS = [
     ("fragments_ask_for_what_is_needed", KERNEL + "/files/rt.cfg", "CONFIG_EXPERT=y\n", ""),
     ("fragments_ask_for_what_is_needed", KERNEL + "/files/rauc.cfg", "CONFIG_DM_VERITY=y\n", ""),
     ("every_fragment_is_asserted", KERNEL + "/linux-steadfast.inc", "rt.cfg no-debug.cfg", "no-debug.cfg"),
+    ("every_fragment_is_asserted", BSP + "/conf/machine/steadfast-imx8mp.conf", "io-imx8mp.cfg", "io-imx8.cfg"),
     ("every_fragment_is_asserted", KERNEL + "/linux-steadfast.inc", "addtask steadfast", "#addtask steadfast"),
     ("a_vanished_symbol_stops_the_build", CORE + "/lib/steadfast/kconfig.py", "!= wanted", "is None"),
     ("slots_are_the_partitions", BSP + "/files/wic/steadfast-imx.wks.in", "--label root-b", "--label root-c"),
@@ -41,6 +49,7 @@ BREAKS = [
     ("only_verity_bundles", BUNDLE, '"verity"', '"plain"'),
     ("no_key_is_in_the_tree", "yocto/key.pem", None, "-----BEGIN " + "PRIVATE KEY-----\n"),
     ("the_field_image_lets_nobody_in", FIELD, "usermod --lock", "usermod"),
+    ("the_field_image_lets_nobody_in", FIELD, " ssh-server-openssh", ""),
     ("the_field_image_lets_nobody_in", FIELD, None, 'IMAGE_FEATURES += "ssh-server-openssh"\n'),
     ("overlays_use_a_compatible_that_spidev_accepts", "board/imx8mp-evk/overlay.dtso", "rohm,dh2228fv", "linux,spidev"),
 ]
@@ -51,10 +60,9 @@ def judge(rules, root):
 
 
 def copy(root, folder):
-    for part in ("yocto", "board"):
+    for part in ("yocto", "board", "src", "tests", "benches", "examples"):
         shutil.copytree(root / part, folder / part)
-    shutil.copytree(root / "tests", folder / "tests")
-    for name in ("Cargo.toml", "Cargo.lock"):
+    for name in ("Cargo.toml", "Cargo.lock", "LICENSE-MIT"):
         shutil.copy(root / name, folder)
 
 

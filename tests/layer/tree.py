@@ -28,7 +28,7 @@ class Tree:
     def value(self, path, variable):
         """What a recipe or configuration assigns, first assignment, continued lines joined."""
         text = self.text(path).replace("\\\n", " ")
-        found = re.search(r"^%s\s*\??\??=\s*\"([^\"]*)\"" % re.escape(variable), text, re.M)
+        found = re.search(r"^%s\s*[?+]*=\s*\"([^\"]*)\"" % re.escape(variable), text, re.M)
         return found and " ".join(found.group(1).split())
 
     def machines(self):

@@ -6,6 +6,7 @@ LICENSE = "MIT | Apache-2.0"
 LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/MIT;md5=0835ade698e0bcf8506ecda2f7b4f302"
 DEPENDS = "dtc-native"
 
+# nooelint: oelint.vars.fileextrapaths,oelint.vars.outofcontext - the checkout is used where it lies
 FILESEXTRAPATHS:prepend := "${STEADFAST_CHECKOUT}/board/${STEADFAST_BOARD}:"
 SRC_URI = "file://overlay.dtso"
 

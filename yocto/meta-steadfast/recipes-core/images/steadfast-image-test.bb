@@ -4,6 +4,7 @@ HOMEPAGE = "https://steadfast.example/"
 
 require steadfast-image.inc
 
+# nooelint: oelint.var.badimagefeature.allow-empty-password,oelint.var.badimagefeature.allow-root-login,oelint.var.badimagefeature.empty-root-password - the bench, see above
 IMAGE_FEATURES += "ssh-server-openssh allow-empty-password allow-root-login empty-root-password"
 IMAGE_INSTALL += "rt-tests steadfast-ptest ptest-runner"
 

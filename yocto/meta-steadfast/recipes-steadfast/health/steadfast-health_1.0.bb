@@ -12,7 +12,9 @@ SRC_URI = " \
 
 S = "${UNPACKDIR}"
 
-inherit systemd
+inherit features_check systemd
+
+REQUIRED_DISTRO_FEATURES = "systemd steadfast-rt"
 
 SYSTEMD_SERVICE:${PN} = "steadfast-health.service"
 

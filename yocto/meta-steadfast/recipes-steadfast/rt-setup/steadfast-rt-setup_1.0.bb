@@ -13,7 +13,9 @@ SRC_URI = " \
 
 S = "${UNPACKDIR}"
 
-inherit systemd
+inherit features_check systemd
+
+REQUIRED_DISTRO_FEATURES = "systemd steadfast-rt"
 
 PACKAGE_ARCH = "${MACHINE_ARCH}"
 SYSTEMD_SERVICE:${PN} = "steadfast-rt-setup.service"

@@ -5,26 +5,52 @@ SECTION = "base"
 LICENSE = "MIT | Apache-2.0"
 LIC_FILES_CHKSUM = "file://LICENSE-MIT;md5=0a0a3ccd1d3034e504ed03c59f5221ec"
 
+# The checkout's own sources, by name: externalsrc would hash all that lies in the
+# checkout at every parse, the build folder that kas makes there included.
+# nooelint: oelint.vars.fileextrapaths,oelint.vars.outofcontext - the checkout is used where it lies
+FILESEXTRAPATHS:prepend := "${STEADFAST_CHECKOUT}:"
 SRC_URI = " \
+    file://Cargo.toml;subdir=${BP} \
+    file://Cargo.lock;subdir=${BP} \
+    file://LICENSE-MIT;subdir=${BP} \
+    file://benches;subdir=${BP} \
+    file://board;subdir=${BP} \
+    file://examples;subdir=${BP} \
+    file://src;subdir=${BP} \
+    file://tests;subdir=${BP} \
     file://steadfast.service \
     file://60-steadfast.rules \
     file://steadfast.sysusers.conf \
     file://steadfast.tmpfiles.conf \
 "
 
-inherit cargo ptest-cargo cargo-update-recipe-crates externalsrc systemd useradd
+inherit cargo ptest-cargo cargo-update-recipe-crates features_check systemd useradd
 
 require steadfast-crates.inc
 
-# Built where it lies: the layer is part of the firmware's checkout.
-EXTERNALSRC = "${STEADFAST_CHECKOUT}"
-EXTERNALSRC_BUILD = "${WORKDIR}/build"
-EXTERNALSRC_SYMLINKS = ""
+REQUIRED_DISTRO_FEATURES = "systemd steadfast-rt"
 STEADFAST_BOARD ?= "sim"
 PACKAGE_ARCH = "${MACHINE_ARCH}"
 
 # Static, as it is tested: a shared C library is locked into RAM whole.
 RUSTFLAGS:append = " -C target-feature=+crt-static"
+
+# oe-core describes its glibc targets to rustc without these two, and rustc then
+# passes over crt-static without a word. They are what rustc itself says of glibc.
+python steadfast_target_may_be_static () {
+    import json
+    path = d.getVar('RUST_TARGETS_DIR') + d.getVar('RUST_HOST_SYS') + '.json'
+    with open(path) as file:
+        target = json.load(file)
+    target['crt-static-respected'] = True
+    target['static-position-independent-executables'] = True
+    with open(path, 'w') as file:
+        json.dump(target, file, indent=4)
+}
+do_rust_gen_targets[postfuncs] += "steadfast_target_may_be_static"
+
+# bitbake strips, and keeps the symbols in the -dbg package.
+export CARGO_PROFILE_RELEASE_STRIP = "none"
 
 USERADD_PACKAGES = "${PN}"
 USERADD_PARAM:${PN} = "--system --no-create-home --home-dir / --shell /sbin/nologin --user-group steadfast"
@@ -49,6 +75,10 @@ python steadfast_choose_ptests () {
 do_compile_ptest_cargo[postfuncs] += "steadfast_choose_ptests"
 
 do_install() {
+    headers=$(${READELF} --wide --program-headers ${B}/target/${CARGO_TARGET_SUBDIR}/steadfast)
+    case $headers in
+        *INTERP*) bbfatal "the firmware was linked dynamically: crt-static was not respected" ;;
+    esac
     install -D -m 0755 ${B}/target/${CARGO_TARGET_SUBDIR}/steadfast ${D}${bindir}/steadfast
     install -D -m 0755 ${B}/target/${CARGO_TARGET_SUBDIR}/steadctl ${D}${bindir}/steadctl
     install -D -m 0644 ${S}/board/${STEADFAST_BOARD}/board.toml ${D}${sysconfdir}/steadfast/board.toml
@@ -65,6 +95,3 @@ do_install() {
 
 FILES:${PN} += "${nonarch_libdir}/udev ${nonarch_libdir}/sysusers.d ${nonarch_libdir}/tmpfiles.d ${systemd_system_unitdir}/steadfast.service.d"
 CONFFILES:${PN} = "${sysconfdir}/steadfast/board.toml"
-# Stripped by cargo itself: the release profile counts every byte.
-INSANE_SKIP:${PN} += "already-stripped"
-INSANE_SKIP:${PN}-ptest += "already-stripped"

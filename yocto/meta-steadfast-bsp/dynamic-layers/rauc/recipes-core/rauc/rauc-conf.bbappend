@@ -1,8 +1,12 @@
 # The slots are the machine's, the keys the user's (yocto/README.md, Keys).
 FILESEXTRAPATHS:prepend:steadfast-ab := "${THISDIR}/files:${STEADFAST_KEYS}:"
-PACKAGE_ARCH:steadfast-ab = "${MACHINE_ARCH}"
 SRC_URI:remove:steadfast-ab = "file://system.conf"
 SRC_URI:append:steadfast-ab = " file://system.conf.in"
+
+inherit steadfast_keys
+
+STEADFAST_KEY_FILES:steadfast-ab = "steadfast-ca.cert.pem"
+PACKAGE_ARCH:steadfast-ab = "${MACHINE_ARCH}"
 RAUC_KEYRING_FILE:steadfast-ab = "steadfast-ca.cert.pem"
 
 do_install:prepend:steadfast-ab() {
@@ -10,9 +14,4 @@ do_install:prepend:steadfast-ab() {
         -e 's|@SLOT_A@|${STEADFAST_SLOT_A}|' \
         -e 's|@SLOT_B@|${STEADFAST_SLOT_B}|' \
         ${UNPACKDIR}/system.conf.in > ${UNPACKDIR}/system.conf
-}
-
-python () {
-    if 'steadfast-ab' in d.getVar('OVERRIDES').split(':') and not d.getVar('STEADFAST_KEYS'):
-        raise bb.parse.SkipRecipe('STEADFAST_KEYS is not set: export the folder that yocto/make-keys made')
 }

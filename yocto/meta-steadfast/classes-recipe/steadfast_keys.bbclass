@@ -1,0 +1,15 @@
+# What is signed, or believes signatures, needs the user's own keys. Without them
+# the recipe is skipped, and bitbake names the file that is missing.
+STEADFAST_KEY_FILES ?= ""
+
+# nooelint: oelint.task.noanonpython - only this can skip a recipe with a reason
+python () {
+    files = (d.getVar('STEADFAST_KEY_FILES') or '').split()
+    keys = d.getVar('STEADFAST_KEYS')
+    if files and not keys:
+        raise bb.parse.SkipRecipe('STEADFAST_KEYS is not set: export the folder that yocto/make-keys made')
+    for name in files:
+        path = os.path.join(keys, name)
+        if not os.path.exists(path):
+            raise bb.parse.SkipRecipe('%s does not exist: STEADFAST_KEYS has to be the folder that yocto/make-keys made' % path)
+}
