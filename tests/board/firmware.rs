@@ -2,11 +2,11 @@
 //! its emergency stop.
 
 use crate::boards::IMX8MP_EVK;
-use crate::emulator::Machine;
 use crate::guest::{
     LIMIT, SHOW, arm_and_move, board_file, command, energising, healthy, number, ready, report_of,
     require_kept, require_number, servo,
 };
+use crate::machine::Machine;
 use crate::{Context, Failure, Test, require};
 
 pub(crate) const TESTS: &[Test] = &[

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::boards::Board;
-use crate::emulator::{Boot, Machine};
+use crate::emulator::Boot;
+use crate::machine::Machine;
 use crate::pins::Mark;
 use crate::servo::serve;
 use crate::{Context, Failure, require};
