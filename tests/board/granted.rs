@@ -3,11 +3,11 @@
 //! limit of 512 kB. A second start on the same lines disturbs nothing.
 
 use crate::boards::IMX8MP_EVK;
-use crate::emulator::Machine;
 use crate::guest::{
     AS_USER, LIMIT, ONE_CPU, OPEN_TO_ALL, SHOW, SHOWN, arm_and_move, board_file, healthy, number,
     ready, report_of, require_kept, require_number, servo,
 };
+use crate::machine::Machine;
 use crate::pins::Mark;
 use crate::{Context, Failure, Test, require};
 

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::boards::Board;
 pub(crate) use crate::boards::healthy;
-use crate::emulator::{Boot, Machine};
+use crate::emulator::Boot;
+use crate::machine::Machine;
 use crate::pins::Mark;
 use crate::servo::serve;
 use crate::{Context, Failure, require};

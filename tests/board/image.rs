@@ -6,12 +6,11 @@ use std::process::Command;
 
 use crate::boards::Board;
 use crate::cpio::Archive;
+use crate::machine::ENDED;
 use crate::{Failure, Host, Kernel};
 
 /// Printed by the init script before it hands over to the test's script.
 pub(crate) const BOOTED: &str = "@@booted";
-/// Printed with the exit status of the test's script, when that has ended.
-pub(crate) const ENDED: &str = "@@ended";
 
 /// A file to be put into the guest.
 #[derive(Debug)]

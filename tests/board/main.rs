@@ -18,6 +18,7 @@
 //! - `STEADFAST_GUEST`: folder of static aarch64 binaries. Without it, where
 //!   `tests/run` puts them.
 
+mod arguments;
 mod boards;
 mod context;
 mod control;
@@ -30,6 +31,7 @@ mod granted;
 mod guest;
 mod image;
 mod killed;
+mod machine;
 mod memory;
 mod moves;
 mod others;
@@ -50,8 +52,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
+use arguments::Arguments;
 pub(crate) use context::Context;
-use emulator::{Transcript, lock};
 pub(crate) use failure::{Failure, require};
 
 /// What a board boots.
@@ -151,49 +153,6 @@ pub(crate) struct Test {
     pub(crate) run: fn(&Context<'_>) -> Result<(), Failure>,
 }
 
-struct Arguments {
-    filters: Vec<String>,
-    skipped: Option<String>,
-    list: bool,
-    show: bool,
-    jobs: usize,
-}
-
-fn arguments() -> Result<Arguments, Failure> {
-    let processors = thread::available_parallelism().map_or(1, |count| count.get());
-    let mut found = Arguments {
-        filters: Vec::new(),
-        skipped: None,
-        list: false,
-        show: false,
-        jobs: processors.min(4),
-    };
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--list" => found.list = true,
-            "--show" | "--nocapture" => found.show = true,
-            "--skip" => {
-                let filter = words.next();
-                found.skipped =
-                    Some(filter.ok_or_else(|| Failure::new("--skip wants a part of a name"))?);
-            }
-            "--jobs" => {
-                found.jobs = words
-                    .next()
-                    .and_then(|number| number.parse().ok())
-                    .filter(|jobs| *jobs > 0)
-                    .ok_or_else(|| Failure::new("--jobs wants a number from 1 up"))?;
-            }
-            option if option.starts_with('-') => {
-                return Err(Failure::new(format!("unknown option {option}")));
-            }
-            filter => found.filters.push(filter.to_owned()),
-        }
-    }
-    Ok(found)
-}
-
 fn main() -> ExitCode {
     match run() {
         Ok(true) => ExitCode::SUCCESS,
@@ -206,7 +165,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<bool, Failure> {
-    let arguments = arguments()?;
+    let arguments = Arguments::read()?;
     let chosen: Vec<&Test> = [
         smoke::TESTS,
         servo::TESTS,
@@ -224,17 +183,7 @@ fn run() -> Result<bool, Failure> {
     ]
     .into_iter()
     .flatten()
-    .filter(|test| {
-        let skipped = arguments.skipped.as_ref();
-        !skipped.is_some_and(|filter| test.name.contains(filter))
-    })
-    .filter(|test| {
-        arguments.filters.is_empty()
-            || arguments
-                .filters
-                .iter()
-                .any(|filter| test.name.contains(filter))
-    })
+    .filter(|test| arguments.choose(test.name))
     .collect();
     require(!chosen.is_empty(), || {
         "no test is named like that".to_owned()
@@ -273,32 +222,10 @@ fn run_one(host: &Host, test: &Test, show: bool) -> bool {
     };
     if outcome.is_err() || show {
         for (index, transcript) in transcripts.iter().enumerate() {
-            report += &describe(test.name, index, transcript);
+            report += &transcript.describe(&format!("{}-{index}", test.name));
         }
     }
     // In one piece, because boards run side by side.
     print!("{report}");
     outcome.is_ok()
-}
-
-/// The end of the console and all of the emulator's messages; the whole console
-/// goes into a file that is named.
-fn describe(name: &str, boot: usize, transcript: &Transcript) -> String {
-    const LAST: usize = 60;
-    let console = lock(&transcript.console);
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{boot}.console"));
-    let mut text = match fs::write(&file, console.join("\n") + "\n") {
-        Ok(()) => format!(
-            "      console of boot {boot}, all of it in {}:\n",
-            file.display()
-        ),
-        Err(error) => format!("      console of boot {boot} (not kept: {error}):\n"),
-    };
-    for line in &console[console.len().saturating_sub(LAST)..] {
-        text += &format!("      | {line}\n");
-    }
-    for line in lock(&transcript.messages).iter() {
-        text += &format!("      emulator: {line}\n");
-    }
-    text
 }

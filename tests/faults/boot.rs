@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use crate::boards::IMX8MP_EVK;
 use crate::catalogue::SOAK;
-use crate::emulator::{Boot, Machine, lock};
+use crate::emulator::Boot;
 use crate::guest::{self, Case};
 use crate::judge::{Row, Verdict};
+use crate::machine::{Machine, lock};
 use crate::pins::{Edge, Mark};
 use crate::{Context, Failure, Host, name, state, watch};
 

@@ -35,7 +35,7 @@ mod cpio;
 #[path = "../board/emulator.rs"]
 #[expect(
     dead_code,
-    reason = "the board tier's module; a boot is begun and ended here, and left alone in between"
+    reason = "the board tier's module; its other boots are not needed here"
 )]
 mod emulator;
 #[path = "../board/failure.rs"]
@@ -45,6 +45,12 @@ mod host;
 #[path = "../board/image.rs"]
 mod image;
 mod judge;
+#[path = "../board/machine.rs"]
+#[expect(
+    dead_code,
+    reason = "the board tier's module; a boot is begun and ended here, and left alone in between"
+)]
+mod machine;
 #[path = "../board/pins.rs"]
 #[expect(
     dead_code,
@@ -65,9 +71,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use catalogue::{GROUPS, Outcome, SOAK};
-use emulator::lock;
 use guest::Case;
 use judge::{Row, Verdict};
+use machine::lock;
 // Where the board tier's modules look for them.
 pub(crate) use failure::Failure;
 pub(crate) use host::{Context, Host, Kernel};
