@@ -46,7 +46,7 @@ pub(crate) struct Module {
 }
 
 impl Module {
-    const fn plain(name: &'static str) -> Self {
+    pub(crate) const fn plain(name: &'static str) -> Self {
         Self {
             name,
             parameters: "",
@@ -66,6 +66,8 @@ pub(crate) struct Board {
     /// The kernel package's device tree, below its `dtb/`. `None` where the
     /// emulator makes the tree itself.
     pub(crate) device_tree: Option<&'static str>,
+    /// Overlays after the board's own, as paths in the repository.
+    pub(crate) overlays: &'static [&'static str],
     /// Nodes that the emulator has no device for, with the reason next to them.
     /// A `*` at the end stands for any unit address.
     pub(crate) disabled: &'static [&'static str],
@@ -106,6 +108,7 @@ pub(crate) const IMX8MP_EVK: Board = Board {
     machine: &["-M", "imx8mp-evk", "-m", "1G", "-device", "w25q80"],
     cpus: 4,
     device_tree: Some("freescale/imx8mp-evk.dtb"),
+    overlays: &[],
     disabled: &[],
     removed: &[],
     // There is no SDMA: the SPI driver would wait for its channels for ever.
@@ -148,6 +151,7 @@ pub(crate) const RASPBERRYPI4_64: Board = Board {
     machine: &["-M", "raspi4b", "-m", "2G", "-device", "w25q80"],
     cpus: 4,
     device_tree: Some("broadcom/bcm2711-rpi-4-b.dtb"),
+    overlays: &[],
     // Devices that the emulator does not have: the kernel dies of an
     // external abort when it touches them.
     disabled: &[
@@ -224,6 +228,7 @@ pub(crate) const QEMUARM64: Board = Board {
     ],
     cpus: 1,
     device_tree: None,
+    overlays: &[],
     disabled: &[],
     removed: &[],
     removed_properties: &[],

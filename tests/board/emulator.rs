@@ -4,6 +4,7 @@
 //! the end of the process, and every wait has a limit after which it fails.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,6 +36,8 @@ pub(crate) struct Boot<'a> {
     kernel: Kernel,
     cpus: u32,
     files: Vec<GuestFile>,
+    disk: Option<PathBuf>,
+    resets: bool,
 }
 
 impl<'a> Boot<'a> {
@@ -45,7 +48,23 @@ impl<'a> Boot<'a> {
             kernel: Kernel::Realtime,
             cpus: board.cpus,
             files: Vec::new(),
+            disk: None,
+            resets: false,
         }
+    }
+
+    /// Puts a card with this image into the board's own card slot, the i.MX 8M
+    /// Plus EVK's `/dev/mmcblk2`. What the guest has written stays in the file,
+    /// however the emulator ends.
+    pub(crate) fn disk(mut self, image: &Path) -> Self {
+        self.disk = Some(image.to_owned());
+        self
+    }
+
+    /// A reset boots the board again, instead of ending the emulator.
+    pub(crate) fn resets(mut self) -> Self {
+        self.resets = true;
+        self
     }
 
     /// As if the board had so many CPUs. With one, nothing but the guest itself
@@ -103,7 +122,7 @@ impl<'a> Boot<'a> {
         let mut command = Command::new("qemu-system-aarch64");
         command
             .args(self.board.machine)
-            .args(["-display", "none", "-no-reboot", "-S"])
+            .args(["-display", "none", "-S"])
             .args(["-smp", &self.cpus.to_string()])
             .args(["-rtc", "base=2026-01-01,clock=vm", "-seed", "1"])
             // One executed instruction is one nanosecond, idle stretches are
@@ -130,6 +149,14 @@ impl<'a> Boot<'a> {
                 "-qmp",
                 &format!("unix:{}", work.path.join("control").display()),
             ]);
+        if !self.resets {
+            command.arg("-no-reboot");
+        }
+        if let Some(disk) = &self.disk {
+            let file = disk.display();
+            let drive = format!("if=sd,bus=2,unit=0,format=raw,file={file}");
+            command.args(["-drive", &drive]);
+        }
         if let Some(tree) = &image.device_tree {
             command.arg("-dtb").arg(tree);
         }
@@ -298,6 +325,13 @@ pub(crate) struct Finished {
     /// The console, from where it had been read to.
     pub(crate) lines: Vec<String>,
     pub(crate) pins: Pins,
+}
+
+impl Machine {
+    /// Cuts the power: the emulator is killed where it stands.
+    pub(crate) fn cut_power(self) {
+        drop(self);
+    }
 }
 
 /// Ends the emulator, whatever became of the test.

@@ -137,28 +137,22 @@ fn device_tree(
     stock: &str,
     folder: &Path,
 ) -> Result<PathBuf, Failure> {
-    let source = host
-        .source
-        .join("board")
-        .join(board.name)
-        .join("overlay.dtso");
-    let overlay = folder.join("overlay.dtbo");
+    let own = format!("board/{}/overlay.dtso", board.name);
     let merged = folder.join("board.dtb");
     let stock = host.kernel(kernel).join("dtb").join(stock);
-    tool(
-        Command::new("dtc")
-            .args(["-q", "-@", "-I", "dts", "-O", "dtb", "-o"])
-            .arg(&overlay)
-            .arg(&source),
-    )?;
-    tool(
-        Command::new("fdtoverlay")
-            .arg("-i")
-            .arg(&stock)
-            .arg("-o")
-            .arg(&merged)
-            .arg(&overlay),
-    )?;
+    let mut merge = Command::new("fdtoverlay");
+    merge.arg("-i").arg(&stock).arg("-o").arg(&merged);
+    for (number, source) in [own.as_str()].iter().chain(board.overlays).enumerate() {
+        let overlay = folder.join(format!("overlay-{number}.dtbo"));
+        tool(
+            Command::new("dtc")
+                .args(["-q", "-@", "-I", "dts", "-O", "dtb", "-o"])
+                .arg(&overlay)
+                .arg(host.source.join(source)),
+        )?;
+        merge.arg(overlay);
+    }
+    tool(&mut merge)?;
     for pattern in board.disabled {
         for node in matching_nodes(&merged, pattern)? {
             tool(Command::new("fdtput").args(["-t", "s"]).arg(&merged).args([
