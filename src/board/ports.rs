@@ -145,7 +145,7 @@ impl<D: Devices> Ports<D> {
     pub fn new(devices: D, io: &Io, map: &SpiMap) -> Self {
         let encoders = map.encoders.iter().map(|&spi| Encoder {
             spi,
-            driver: as5047p::State::new(as5047p::DIAGNOSIS_EVERY),
+            driver: as5047p::State::new(),
         });
         let analog_inputs = io
             .analog_inputs

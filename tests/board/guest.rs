@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::boards::Board;
+pub(crate) use crate::boards::healthy;
 use crate::emulator::{Boot, Machine};
 use crate::pins::Mark;
 use crate::servo::serve;
@@ -13,17 +14,6 @@ use crate::{Context, Failure, require};
 
 /// Wall time for what runs up to 20,000 cycles of guest time.
 pub(crate) const LIMIT: Duration = Duration::from_secs(240);
-
-/// Input levels of a healthy machine: the break contacts are closed, and
-/// nobody presses reset.
-pub(crate) fn healthy(board: &Board) -> Vec<(u8, bool)> {
-    let lines = board.lines;
-    let mut levels = vec![(lines.emergency_stop, true), (lines.reset, false)];
-    if let Some(limits) = lines.limits {
-        levels.extend([(limits.positive, true), (limits.negative, true)]);
-    }
-    levels
-}
 
 /// Lines of which every test sees that they rest at their safe level, which is
 /// low.

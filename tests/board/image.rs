@@ -137,20 +137,21 @@ fn device_tree(
     stock: &str,
     folder: &Path,
 ) -> Result<PathBuf, Failure> {
-    let own = format!("board/{}/overlay.dtso", board.name);
     let merged = folder.join("board.dtb");
     let stock = host.kernel(kernel).join("dtb").join(stock);
     let mut merge = Command::new("fdtoverlay");
     merge.arg("-i").arg(&stock).arg("-o").arg(&merged);
-    for (number, source) in [own.as_str()].iter().chain(board.overlays).enumerate() {
-        let overlay = folder.join(format!("overlay-{number}.dtbo"));
+    let own = format!("board/{}/overlay.dtso", board.name);
+    let sources = [Some(own.as_str()), board.further_overlay];
+    for (index, source) in sources.into_iter().flatten().enumerate() {
+        let overlay = folder.join(format!("overlay-{index}.dtbo"));
         tool(
             Command::new("dtc")
                 .args(["-q", "-@", "-I", "dts", "-O", "dtb", "-o"])
                 .arg(&overlay)
                 .arg(host.source.join(source)),
         )?;
-        merge.arg(overlay);
+        merge.arg(&overlay);
     }
     tool(&mut merge)?;
     for pattern in board.disabled {

@@ -4,6 +4,7 @@
 //! ```text
 //! tests/run board                         sets everything up, runs all
 //! cargo test --test board -- [FILTER]...  runs what is named like a FILTER
+//!     --skip FILTER leaves out what is named like it
 //!     --list        names the tests
 //!     --jobs N      boards at a time (default: the number of CPUs, at most 4)
 //!     --show        prints each board's console, not only a failed one's
@@ -12,8 +13,8 @@
 //! It is no part of a plain `cargo test`, because it needs the emulator, the
 //! kernel package and binaries for the guest. Environment:
 //!
-//! - `STEADFAST_KERNEL`, `STEADFAST_PLAIN_KERNEL`: folders that
-//!   `tests/setup/kernel rt plain` printed. Without them that script is asked.
+//! - `STEADFAST_KERNEL`, `STEADFAST_PLAIN_KERNEL`, `STEADFAST_TOOLS`: folders that
+//!   `tests/setup/kernel rt plain tools` printed. Without them that script is asked.
 //! - `STEADFAST_GUEST`: folder of static aarch64 binaries. Without it, where
 //!   `tests/run` puts them.
 
@@ -28,6 +29,7 @@ mod cpio;
 mod emulator;
 mod failure;
 mod firmware;
+mod fixed_encoder;
 mod granted;
 mod guest;
 mod image;
@@ -40,6 +42,7 @@ mod pins;
 mod refused;
 mod servo;
 mod smoke;
+mod soak;
 mod stalled;
 mod stops;
 mod work;
@@ -80,12 +83,8 @@ pub(crate) struct Host {
 impl Host {
     fn find() -> Result<Self, Failure> {
         let source = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let kernel = |variable, kind| match std::env::var_os(variable) {
-            Some(folder) => Ok(PathBuf::from(folder)),
-            None => ask_for_kernel(&source, kind),
-        };
-        let realtime = kernel("STEADFAST_KERNEL", "rt")?;
-        let plain = kernel("STEADFAST_PLAIN_KERNEL", "plain")?;
+        let realtime = folder(&source, "STEADFAST_KERNEL", "rt")?;
+        let plain = folder(&source, "STEADFAST_PLAIN_KERNEL", "plain")?;
         let guest = match std::env::var_os("STEADFAST_GUEST") {
             Some(folder) => PathBuf::from(folder),
             None => source.join("target/aarch64-unknown-linux-gnu/release"),
@@ -117,6 +116,12 @@ impl Host {
         )
     }
 
+    /// A file of Debian's rt-tests; `tests/setup/kernel tools` fetches them.
+    pub(crate) fn read_tool(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        let folder = folder(&self.source, "STEADFAST_TOOLS", "tools")?;
+        read(&folder.join(path), "run tests/setup/kernel tools")
+    }
+
     pub(crate) fn read_source(&self, path: &str) -> Result<Vec<u8>, Failure> {
         read(&self.source.join(path), "it is part of the repository")
     }
@@ -126,7 +131,12 @@ fn read(path: &Path, fix: &str) -> Result<Vec<u8>, Failure> {
     fs::read(path).map_err(|error| Failure::new(format!("{}: {error} ({fix})", path.display())))
 }
 
-fn ask_for_kernel(source: &Path, kind: &str) -> Result<PathBuf, Failure> {
+/// The folder that `variable` names, or the one that `tests/setup/kernel KIND`
+/// prints.
+fn folder(source: &Path, variable: &str, kind: &str) -> Result<PathBuf, Failure> {
+    if let Some(folder) = std::env::var_os(variable) {
+        return Ok(PathBuf::from(folder));
+    }
     let output = Command::new(source.join("tests/setup/kernel"))
         .arg(kind)
         .stderr(Stdio::inherit())
@@ -147,6 +157,7 @@ pub(crate) struct Test {
 
 struct Arguments {
     filters: Vec<String>,
+    skipped: Option<String>,
     list: bool,
     show: bool,
     jobs: usize,
@@ -156,6 +167,7 @@ fn arguments() -> Result<Arguments, Failure> {
     let processors = thread::available_parallelism().map_or(1, |count| count.get());
     let mut found = Arguments {
         filters: Vec::new(),
+        skipped: None,
         list: false,
         show: false,
         jobs: processors.min(4),
@@ -165,6 +177,11 @@ fn arguments() -> Result<Arguments, Failure> {
         match word.as_str() {
             "--list" => found.list = true,
             "--show" | "--nocapture" => found.show = true,
+            "--skip" => {
+                let filter = words.next();
+                found.skipped =
+                    Some(filter.ok_or_else(|| Failure::new("--skip wants a part of a name"))?);
+            }
             "--jobs" => {
                 found.jobs = words
                     .next()
@@ -206,9 +223,14 @@ fn run() -> Result<bool, Failure> {
         stops::TESTS,
         moves::TESTS,
         others::TESTS,
+        soak::TESTS,
     ]
     .into_iter()
     .flatten()
+    .filter(|test| {
+        let skipped = arguments.skipped.as_ref();
+        !skipped.is_some_and(|filter| test.name.contains(filter))
+    })
     .filter(|test| {
         arguments.filters.is_empty()
             || arguments

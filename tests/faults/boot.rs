@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::boards::{Board, IMX8MP_EVK, Module};
+use crate::boards::{Board, IMX8MP_EVK, Module, healthy};
 use crate::catalogue::{Outcome, SOAK};
 use crate::emulator::{Boot, Machine, lock};
 use crate::failure::require;
@@ -85,8 +85,8 @@ pub(crate) fn run(
 }
 
 /// The i.MX 8M Plus EVK with a card, and with a GPIO chip that can be taken away.
-const BOARD: Board = Board {
-    overlays: &["tests/faults/removable.dtso"],
+pub(crate) const BOARD: Board = Board {
+    further_overlay: Some("tests/faults/removable.dtso"),
     modules: &[
         Module::plain("spi-imx"),
         Module::plain("imx2_wdt"),
@@ -115,16 +115,6 @@ pub(crate) fn equipped<'c>(context: &'c Context<'c>) -> Result<Boot<'c>, Failure
         boot = boot.file(path, 0o644, text.as_bytes());
     }
     Ok(boot)
-}
-
-/// The levels of the board's inputs at rest.
-pub(crate) fn inputs() -> Vec<(u8, bool)> {
-    let lines = BOARD.lines;
-    let mut inputs = vec![(lines.emergency_stop, true), (lines.reset, false)];
-    if let Some(limits) = lines.limits {
-        inputs.extend([(limits.positive, true), (limits.negative, true)]);
-    }
-    inputs
 }
 
 /// An empty file system on a disk of its own, in `folder`.
@@ -157,7 +147,7 @@ fn edges_of(context: &Context<'_>, cases: &[Case]) -> Result<Vec<Edge>, Failure>
     for (path, tool) in tools {
         boot = boot.file(path, 0o755, &context.host.read_tool(tool)?);
     }
-    let mut machine = boot.start(&inputs(), &guest::script(cases))?;
+    let mut machine = boot.start(&healthy(&BOARD), &guest::script(cases))?;
     let start = machine.pins.mark();
     let watched_s: u32 = cases.iter().map(|case| case.watch_ms / 1_000).sum();
     let limit = LIMIT + Duration::from_secs(u64::from(watched_s * LIMIT_A_SECOND));
@@ -196,7 +186,7 @@ fn obey(
         if line == BOOTED {
             end = end.or(Some(machine.pins.all()?));
             // The reset took the levels of the inputs as well.
-            for (line, level) in inputs() {
+            for (line, level) in healthy(&BOARD) {
                 machine.pins.drive(line, level)?;
             }
             machine.type_line("go on")?;

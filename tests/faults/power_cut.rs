@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::boot::{equipped, inputs, new_disk};
+use crate::boards::healthy;
+use crate::boot::{BOARD, equipped, new_disk};
 use crate::emulator::lock;
 use crate::guest::{self, Case};
 use crate::image::ENDED;
@@ -80,7 +81,7 @@ fn boot(host: &Host, disk: &Path, cut: Option<(&str, u64, u64)>) -> Result<Vec<S
     };
     let script = guest::power_cut(cut);
     let boot = equipped(&context)?.disk(disk).resets();
-    let mut machine = boot.start(&inputs(), &script)?;
+    let mut machine = boot.start(&healthy(&BOARD), &script)?;
     let end = if cut.is_some() { guest::CUT } else { ENDED };
     let line = machine.wait_for_line(end, LIMIT)?;
     machine.cut_power();
