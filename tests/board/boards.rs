@@ -46,7 +46,7 @@ pub(crate) struct Module {
 }
 
 impl Module {
-    const fn plain(name: &'static str) -> Self {
+    pub(crate) const fn plain(name: &'static str) -> Self {
         Self {
             name,
             parameters: "",

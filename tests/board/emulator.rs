@@ -1,6 +1,7 @@
 //! A boot of a board from an image of our own: what is in it, and how the
 //! emulator is called.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub(crate) struct Boot<'a> {
     kernel: Kernel,
     cpus: u32,
     files: Vec<GuestFile>,
+    disk: Option<PathBuf>,
+    resets: bool,
 }
 
 impl<'a> Boot<'a> {
@@ -31,7 +34,23 @@ impl<'a> Boot<'a> {
             kernel: Kernel::Realtime,
             cpus: board.cpus,
             files: Vec::new(),
+            disk: None,
+            resets: false,
         }
+    }
+
+    /// Puts a card with this image into the board's own card slot, the i.MX 8M
+    /// Plus EVK's `/dev/mmcblk2`. What the guest has written stays in the file,
+    /// however the emulator ends.
+    pub(crate) fn disk(mut self, image: &Path) -> Self {
+        self.disk = Some(image.to_owned());
+        self
+    }
+
+    /// A reset boots the board again, instead of ending the emulator.
+    pub(crate) fn resets(mut self) -> Self {
+        self.resets = true;
+        self
     }
 
     /// As if the board had so many CPUs. With one, nothing but the guest itself
@@ -86,7 +105,6 @@ impl<'a> Boot<'a> {
         let mut command = Command::new("qemu-system-aarch64");
         command
             .args(self.board.machine)
-            .arg("-no-reboot")
             .args(["-smp", &self.cpus.to_string()])
             .args(["-rtc", "base=2026-01-01,clock=vm", "-seed", "1"])
             // One executed instruction is one nanosecond, idle stretches are
@@ -104,6 +122,14 @@ impl<'a> Boot<'a> {
                     isolation(self.cpus)
                 ),
             ]);
+        if !self.resets {
+            command.arg("-no-reboot");
+        }
+        if let Some(disk) = &self.disk {
+            let file = disk.display();
+            let drive = format!("if=sd,bus=2,unit=0,format=raw,file={file}");
+            command.args(["-drive", &drive]);
+        }
         if let Some(tree) = &image.device_tree {
             command.arg("-dtb").arg(tree);
         }

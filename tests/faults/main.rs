@@ -2,9 +2,12 @@
 //! it makes sense, on an emulated board with a real PREEMPT_RT kernel.
 //!
 //! ```text
-//! tests/run faults                          sets everything up, runs all
-//! cargo test --test faults                  runs all, compares docs/faults.md
-//! cargo test --test faults -- --accept      writes docs/faults.md
+//! tests/run faults                          sets everything up, runs the brief campaign
+//! tests/run campaign                        the same with every case
+//! cargo test --test faults                  every case, and compares docs/faults.md
+//! cargo test --test faults -- --brief       each fault once, the fundamental ones in
+//!                                           every state; compares its part of the file
+//! cargo test --test faults -- --accept      every case, and writes docs/faults.md
 //! cargo test --test faults -- [FILTER]...   runs what is named like a FILTER
 //!     --list        names the cases
 //!     --jobs N      boards at a time (default: the number of CPUs, at most 4)
@@ -57,6 +60,7 @@ mod machine;
     reason = "the board tier's module; edges are read here when all is over"
 )]
 mod pins;
+mod power_cut;
 mod state;
 mod table;
 mod watch;
@@ -74,6 +78,7 @@ use catalogue::{GROUPS, Outcome, SOAK};
 use guest::Case;
 use judge::{Row, Verdict};
 use machine::lock;
+use state::State;
 // Where the board tier's modules look for them.
 pub(crate) use failure::Failure;
 pub(crate) use host::{Context, Host, Kernel};
@@ -87,6 +92,7 @@ type OfBoot = (usize, Result<Vec<Row>, Failure>);
 struct Arguments {
     filters: Vec<String>,
     accept: bool,
+    brief: bool,
     list: bool,
     show: bool,
     jobs: usize,
@@ -98,6 +104,7 @@ fn arguments() -> Result<Arguments, Failure> {
     let mut found = Arguments {
         filters: Vec::new(),
         accept: false,
+        brief: false,
         list: false,
         show: false,
         jobs: processors.min(4),
@@ -107,6 +114,7 @@ fn arguments() -> Result<Arguments, Failure> {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--accept" => found.accept = true,
+            "--brief" => found.brief = true,
             "--list" => found.list = true,
             "--show" | "--nocapture" => found.show = true,
             "--jobs" => {
@@ -143,8 +151,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Every case that is named like one of the filters.
-fn chosen(filters: &[String]) -> Vec<Case> {
+/// Every case, or those of the brief campaign, that is named like one of the
+/// filters.
+fn chosen(filters: &[String], brief: bool) -> Vec<Case> {
     let faults = GROUPS.iter().flat_map(|(_, faults)| *faults);
     let cases = faults.flat_map(|fault| {
         let states = fault.states.iter();
@@ -158,7 +167,16 @@ fn chosen(filters: &[String]) -> Vec<Case> {
         let name = name(case);
         filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
     };
-    cases.filter(named).collect()
+    let is_meant = |case: &Case| !brief || is_brief(case);
+    cases.filter(is_meant).filter(named).collect()
+}
+
+/// The brief campaign: each fault once, in motion where that makes sense, and the
+/// fundamental ones in every state.
+fn is_brief(case: &Case) -> bool {
+    let states = case.fault.states;
+    let moving = states.iter().find(|state| **state == State::Moving);
+    case.fault.is_fundamental || moving.or(states.first()) == Some(&case.state)
 }
 
 pub(crate) fn name(case: &Case) -> String {
@@ -172,11 +190,11 @@ fn boots(cases: Vec<Case>) -> Vec<Vec<Case>> {
     let (resets, others): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(ends_boot);
     let (outside, others): (Vec<Case>, Vec<Case>) =
         others.into_iter().partition(|case| case.fault.from_outside);
-    let (soak, others): (Vec<Case>, Vec<Case>) =
-        others.into_iter().partition(|case| case.fault.name == SOAK);
-    // The longest first.
-    let mut boots = vec![soak];
-    boots.extend(others.chunks(CASES).map(<[Case]>::to_vec));
+    let alone = |case: &Case| {
+        case.fault.name == SOAK || (case.fault.outcome)(case.state) == Outcome::PowerCut
+    };
+    let (alone, others): (Vec<Case>, Vec<Case>) = others.into_iter().partition(alone);
+    let mut boots: Vec<Vec<Case>> = others.chunks(CASES).map(<[Case]>::to_vec).collect();
     boots.push(outside);
     boots.retain(|boot| !boot.is_empty());
     if boots.len() < resets.len() {
@@ -185,12 +203,14 @@ fn boots(cases: Vec<Case>) -> Vec<Vec<Case>> {
     for (boot, reset) in boots.iter_mut().zip(resets) {
         boot.push(reset);
     }
-    boots
+    // The longest first.
+    let alone = alone.into_iter().map(|case| vec![case]);
+    alone.chain(boots).collect()
 }
 
 fn run() -> Result<bool, Failure> {
     let arguments = arguments()?;
-    let mut cases = chosen(&arguments.filters);
+    let mut cases = chosen(&arguments.filters, arguments.brief);
     if let Some(seconds) = arguments.soak_s {
         cases
             .iter_mut()
@@ -238,11 +258,9 @@ fn run() -> Result<bool, Failure> {
     let (kept, pending) = (kept.count(), rows.iter().filter(pending).count());
     let broken = rows.len() - kept - pending + lost;
     println!("faults: {kept} kept, {pending} pending, {broken} broken");
-    let same = if arguments.filters.is_empty() && lost == 0 {
-        compare(&host, &table::document(&in_order(rows)), arguments.accept)?
-    } else {
-        true
-    };
+    let whole = arguments.filters.is_empty() && !arguments.brief && lost == 0;
+    let found = table::document(&in_order(rows));
+    let same = compare(&host, &found, whole, whole && arguments.accept)?;
     Ok(broken == 0 && same)
 }
 
@@ -258,16 +276,17 @@ fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
-/// Whether the document is as it was found; with `accept` it is made so.
-fn compare(host: &Host, found: &str, accept: bool) -> Result<bool, Failure> {
+/// Whether the document says what was found, as far as that was run; with `accept`
+/// it is made so.
+fn compare(host: &Host, found: &str, whole: bool, accept: bool) -> Result<bool, Failure> {
     let path = host.source.join("docs/faults.md");
     if accept {
-        fs::create_dir_all(host.source.join("docs"))?;
         fs::write(&path, found)?;
         return Ok(true);
     }
-    let kept = fs::read_to_string(&path).unwrap_or_default();
-    if table::comparable(&kept) == table::comparable(found) {
+    let kept = fs::read_to_string(&path)?;
+    let differing = table::differing(&kept, found);
+    if differing.is_empty() && (!whole || table::comparable(&kept) == table::comparable(found)) {
         return Ok(true);
     }
     let other = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults.md");
@@ -277,5 +296,8 @@ fn compare(host: &Host, found: &str, accept: bool) -> Result<bool, Failure> {
          then accept it with `cargo test --test faults -- --accept`",
         other.display()
     );
+    for row in differing {
+        println!("      {row}");
+    }
     Ok(false)
 }

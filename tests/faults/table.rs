@@ -1,5 +1,6 @@
 //! The table of the campaign: `docs/faults.md`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::catalogue::{GROUPS, Outcome, REACTION};
@@ -23,7 +24,11 @@ everything here but the digits of the last four columns.
   gave 0 V, as seen by the servo (\"but the DAC\": that cannot be reached, or the
   law drives it, and its amplifier is without enable).
 - *end*: the exit status, or the signal that the process died of.
-- *on record*: what the report or standard error says.
+- *detected as*: what the report or standard error says.
+- *black box*: the cause in the file that `steadctl blackbox` reads afterwards, and
+  whether it was written by the process at its end or by the next start; \"the
+  same\" is what stands in the column before. After a reset the board was booted
+  again with the same disk.
 
 A stop on the ramp takes its time by design: the axis is braked, the brake
 engages (30 ms), and only then is power taken. States are those of CiA 402;
@@ -53,6 +58,37 @@ pub(crate) fn comparable(document: &str) -> String {
     text
 }
 
+/// Fault and state of each row that stands in both documents and is not the same
+/// there, or that `kept` does not have.
+pub(crate) fn differing(kept: &str, found: &str) -> Vec<String> {
+    let kept = rows(kept);
+    let differs = |(name, row): (String, String)| (kept.get(&name) != Some(&row)).then_some(name);
+    rows(found).into_iter().filter_map(differs).collect()
+}
+
+/// What is compared of each row, by its fault and its state.
+fn rows(document: &str) -> BTreeMap<String, String> {
+    let document = comparable(document);
+    let mut fault = "";
+    let mut rows = BTreeMap::new();
+    for line in document.lines() {
+        let columns: Vec<&str> = line.split('|').map(str::trim).collect();
+        let ["", name, _, state, _, ..] = columns[..] else {
+            continue;
+        };
+        // The head of a table, and the line below it.
+        if name == "fault" || name.starts_with('-') {
+            continue;
+        }
+        if !name.is_empty() {
+            fault = name;
+        }
+        let found = columns[4..].join("|");
+        rows.insert(format!("{fault}: {state}"), found);
+    }
+    rows
+}
+
 /// The whole document.
 pub(crate) fn document(rows: &[Row]) -> String {
     let mut text = HEAD.to_owned();
@@ -60,7 +96,7 @@ pub(crate) fn document(rows: &[Row]) -> String {
     for (heading, faults) in GROUPS {
         let _ = write!(
             text,
-            "\n## {heading}\n\n| fault | injected | state | noticed | safe | end | on record |\n|---|---|---|---|---|---|---|\n"
+            "\n## {heading}\n\n| fault | injected | state | noticed | safe | end | detected as | black box |\n|---|---|---|---|---|---|---|---|\n"
         );
         for fault in *faults {
             let of_fault = rows.iter().filter(|row| row.case.fault.name == fault.name);
@@ -71,12 +107,13 @@ pub(crate) fn document(rows: &[Row]) -> String {
                 };
                 let _ = writeln!(
                     text,
-                    "| {name} | {injected} | {} | {} | {} | {} | {} |",
+                    "| {name} | {injected} | {} | {} | {} | {} | {} | {} |",
                     row.case.state.name(),
                     noticed(row),
                     safe(row),
                     end(row),
-                    record(row),
+                    detected(row),
+                    recorded(row),
                 );
             }
         }
@@ -115,6 +152,7 @@ fn safe(row: &Row) -> String {
         (Outcome::Reset, _) if row.said.status.is_none() => {
             format!("{}, by the reset", row.seen.watched)
         }
+        (Outcome::PowerCut, _) => "–".to_owned(),
         (Outcome::GoesOn, _) => "goes on".to_owned(),
         (_, Some(0)) => "was".to_owned(),
         (Outcome::Ramp { .. }, Some(_)) if row.case.fault.from_outside => "on its ramp".to_owned(),
@@ -138,6 +176,9 @@ fn counted(row: &Row, periods: u32) -> String {
 
 fn end(row: &Row) -> String {
     match row.said.status {
+        None if (row.case.fault.outcome)(row.case.state) == Outcome::PowerCut => {
+            "power cut".to_owned()
+        }
         None => "board reset".to_owned(),
         Some(status) if status >= 128 => format!("signal {}", status - 128),
         Some(status) => status.to_string(),
@@ -145,16 +186,43 @@ fn end(row: &Row) -> String {
 }
 
 /// The cause in its own words, or what is missing.
-fn record(row: &Row) -> String {
+fn detected(row: &Row) -> String {
     let words = row
         .said
         .reason()
         .or_else(|| row.said.words.last().map(String::as_str))
         .unwrap_or("nothing");
-    let words: String = words.split(';').next().unwrap_or(words).replace('|', "/");
+    let words = short(words);
     match &row.verdict {
         Verdict::Kept => words,
         Verdict::Pending(needs, _) => format!("{words} **(pending: needs {needs})**"),
         Verdict::Broken(_) => format!("{words} **(broken)**"),
+    }
+}
+
+/// The cause in the newest black box, and who wrote it.
+fn recorded(row: &Row) -> String {
+    let boxes = &row.said.black_boxes;
+    let Some(last) = boxes.iter().rfind(|found| found.status == Some(0)) else {
+        return "–".to_owned();
+    };
+    let cause = last.value("cause").unwrap_or("nothing");
+    let written = last.value("written").unwrap_or("nobody knows when");
+    if row.said.reason() == Some(cause) {
+        format!("the same, {written}")
+    } else {
+        format!("{}, {written}", short(cause))
+    }
+}
+
+/// As much of `words` as says what it was. Addresses are those of one build.
+fn short(words: &str) -> String {
+    let words: String = words.split(';').next().unwrap_or(words).replace('|', "/");
+    match words.split_once(" at 0x") {
+        Some((before, after)) => {
+            let rest = after.trim_start_matches(|digit: char| digit.is_ascii_hexdigit());
+            format!("{before} at an address{rest}")
+        }
+        None => words,
     }
 }

@@ -39,6 +39,7 @@ const BAD: Fault = Fault {
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "encoder transfer fails",
+        is_fundamental: true,
         injected: "`EIO` from every transfer",
         inject: "servo spidev3.0 eio\n",
         words: |state| or_first(state, "encoder not readable"),
@@ -122,6 +123,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "encoder jumps",
+        is_fundamental: true,
         injected: "off by 2,000 of 16,384 counts from one reading to the next",
         inject: "servo spidev3.0 jump 2000\n",
         outcome: |state| unreadable(state, 1),
