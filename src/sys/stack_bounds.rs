@@ -1,9 +1,10 @@
 //! A thread's stack bounds, as the firmware's binary answers for them: not known.
 //!
 //! The standard library asks pthread_getattr_np(3) for them once in each thread,
-//! to tell in its message about a stack overflow which thread it was. That message
-//! is never seen: a fault has a handler of its own here
-//! ([`fault`](../fault/index.html)), and a range that is not known is a case the
+//! to say in a message about a stack overflow which thread it was. By then the
+//! firmware's own handler has made the outputs safe, put the cause on record and
+//! said the address; an overflow of the real-time stack it names itself. What is
+//! lost is the name of a helper thread, and a range that is not known is a case the
 //! standard library provides for. The C library's answer, though, is read from
 //! `/proc/self/maps` by sscanf(3), and that brings 75 kB of conversions with it,
 //! long double among them, into a static binary that is locked into RAM.
