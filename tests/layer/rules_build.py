@@ -30,6 +30,15 @@ def no_recipe_has_the_name_of_an_override(tree):
     ]
 
 
+def no_oeqa_case_has_the_name_of_a_module(tree):
+    """bitbake has imported lib/steadfast: a case of that name cannot be loaded."""
+    modules = {p.name for p in (tree.root / CORE / "lib").iterdir()}
+    cases = [p.stem for p in tree.files("*.py", under=CORE + "/lib/oeqa/runtime/cases")]
+    suites = (tree.value(CORE + "/recipes-core/images/steadfast-image-test.bb", "TEST_SUITES") or "").split()
+    return [f"lib/oeqa: the case {c} has the name of a module of lib" for c in cases if c in modules] + [
+        f"steadfast-image-test.bb: does not run the case {c}" for c in cases if c not in suites]
+
+
 def the_recipe_has_the_sources_that_cargo_reads(tree):
     """Every target of Cargo.toml, and what those include from elsewhere in the tree."""
     recipe = tree.text(tree.name(tree.files("steadfast_*.bb", under=RECIPE)[0]))
@@ -83,6 +92,7 @@ def kas_takes_the_layers_that_ours_name(tree):
 
 RULES = [
     no_recipe_has_the_name_of_an_override,
+    no_oeqa_case_has_the_name_of_a_module,
     the_recipe_has_the_sources_that_cargo_reads,
     the_checkout_is_not_hashed_whole,
     the_firmware_is_static_or_not_built,

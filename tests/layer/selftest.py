@@ -25,6 +25,8 @@ BREAKS = [
     ("layers_name_their_series_and_contact", BSP + "/conf/layer.conf", '"wrynose"', '"scarthgap"'),
     ("layers_name_their_series_and_contact", CORE + "/README.md", "Contact", ""),
     ("no_recipe_has_the_name_of_an_override", CORE + "/conf/distro/steadfast.conf", 'DISTROOVERRIDES = "', '#DISTROOVERRIDES = "'),
+    ("no_oeqa_case_has_the_name_of_a_module", CORE + "/lib/oeqa/runtime/cases/oeqa.py", None, ""),
+    ("no_oeqa_case_has_the_name_of_a_module", CORE + "/recipes-core/images/steadfast-image-test.bb", "ssh steadfast_target", "ssh"),
     ("the_recipe_has_the_sources_that_cargo_reads", RECIPE, "    file://benches;subdir=${BP} \\\n", ""),
     ("the_recipe_has_the_sources_that_cargo_reads", "src/config/mod.rs", "../../board/sim/board.toml", "../../docs/board.toml"),
     ("the_checkout_is_not_hashed_whole", RECIPE, "inherit cargo ", "inherit externalsrc cargo "),
