@@ -73,6 +73,13 @@ def the_firmware_is_static_or_not_built(tree):
     return sorted({f"{path}: {words}" for code, words in wanted if code not in text})
 
 
+def the_standard_library_panics_as_the_crate_does(tree):
+    """Else: "the crate `panic_abort` does not have the panic strategy `abort`"."""
+    crate = tomllib.loads(tree.text("Cargo.toml"))["profile"]["release"].get("panic", "unwind")
+    distro = tree.value(DISTRO, "RUST_PANIC_STRATEGY:class-target") or "unwind"
+    return [] if crate == distro else [f"steadfast.conf: RUST_PANIC_STRATEGY is {distro}, Cargo.toml says {crate}"]
+
+
 def kas_takes_the_layers_that_ours_name(tree):
     """One more brings its own dependencies with it, and bitbake stops for those."""
     named = {"core"}
@@ -96,5 +103,6 @@ RULES = [
     the_recipe_has_the_sources_that_cargo_reads,
     the_checkout_is_not_hashed_whole,
     the_firmware_is_static_or_not_built,
+    the_standard_library_panics_as_the_crate_does,
     kas_takes_the_layers_that_ours_name,
 ]
