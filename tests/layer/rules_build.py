@@ -80,6 +80,17 @@ def the_standard_library_panics_as_the_crate_does(tree):
     return [] if crate == distro else [f"steadfast.conf: RUST_PANIC_STRATEGY is {distro}, Cargo.toml says {crate}"]
 
 
+def no_test_unwinds_where_the_build_aborts(tree):
+    """One such test ends the whole program that ptest runs."""
+    bad = []
+    for path in tree.files("*.rs", under="src"):
+        for test in path.read_text().split("    #[test]\n")[1:]:
+            name = re.search(r"fn (\w+)", test)
+            if re.search(r"should_panic|catch_unwind", test) and 'cfg_attr(panic = "abort", ignore' not in test:
+                bad.append(f"{tree.name(path)}: {name.group(1)} is not ignored where panics abort")
+    return bad
+
+
 def kas_takes_the_layers_that_ours_name(tree):
     """One more brings its own dependencies with it, and bitbake stops for those."""
     named = {"core"}
@@ -104,5 +115,6 @@ RULES = [
     the_checkout_is_not_hashed_whole,
     the_firmware_is_static_or_not_built,
     the_standard_library_panics_as_the_crate_does,
+    no_test_unwinds_where_the_build_aborts,
     kas_takes_the_layers_that_ours_name,
 ]
