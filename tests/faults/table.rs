@@ -27,8 +27,9 @@ everything here but the digits of the last four columns.
 - *detected as*: what the report or standard error says.
 - *black box*: the cause in the file that `steadctl blackbox` reads afterwards, and
   whether it was written by the process at its end or by the next start; \"the
-  same\" is what stands in the column before. After a reset the board was booted
-  again with the same disk.
+  same\" is what stands in the column before. After a reset the board was up again
+  with the same disk. The emulated watchdog forgets at the reset that it was the one
+  (`WDIOC_GETBOOTSTATUS`); the mark of a run that did not end is what is left.
 
 A stop on the ramp takes its time by design: the axis is braked, the brake
 engages (30 ms), and only then is power taken. States are those of CiA 402;
