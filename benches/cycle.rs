@@ -1,11 +1,19 @@
 //! What one cycle costs, in instructions that repeat, and how many cycles a
 //! second the simulated board runs. See `benches/README.md`.
 //!
+//! ```text
+//! cargo bench --bench cycle                 the table
+//! cargo bench --bench cycle -- --check      fails when the goal is missed, or a count is
+//!                                           more than 2 % above the accepted one
+//! cargo bench --bench cycle -- --accept     makes what is found the accepted counts
+//! ```
+//!
 //! The program runs itself under Valgrind, once for [`CYCLES`] cycles and once
 //! for twice as many. Without Valgrind it says so and fails: a figure that was
 //! not measured is not shown.
 
 mod axes;
+mod baseline;
 mod callgrind;
 mod profile;
 mod report;
@@ -16,7 +24,7 @@ use std::fs;
 use std::hint::black_box;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use steadfast::axis::Servo;
@@ -49,11 +57,12 @@ const WAITING: &str = "waiting";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let asked = |word: &str| arguments.iter().any(|argument| argument == word);
     // Whatever else cargo passes on (`--bench`, a filter) changes nothing here.
     let done = match arguments.as_slice() {
         [first, what, cycles] if first == COUNTED => counted(what, cycles),
         [first, what] if first == STEPPED => stepped(what),
-        _ => measure(),
+        _ => measure(asked("--check"), asked("--accept")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -90,7 +99,7 @@ fn stepped(what: &str) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn measure() -> Result<(), Box<dyn std::error::Error>> {
+fn measure(check: bool, accept: bool) -> Result<(), Box<dyn std::error::Error>> {
     let folder = folder()?;
     let mut lines = Vec::new();
     let mut profile = Vec::new();
@@ -113,7 +122,57 @@ fn measure() -> Result<(), Box<dyn std::error::Error>> {
     };
     print!("{}", results.table());
     fs::write(folder.join("cycle.json"), results.json())?;
+    let compiler = compiler()?;
+    let accepted = accepted(&compiler);
+    if accept {
+        baseline::accept(&accepted, &results.figures())?;
+    }
+    if check {
+        judge(&results, &accepted, &compiler)?;
+    }
     Ok(())
+}
+
+/// Most instructions of a cycle without axes, its readings of the clock included.
+const GOAL: f64 = 390.0;
+
+fn judge(
+    results: &Results,
+    accepted: &Path,
+    compiler: &str,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let found = results.with_readings();
+    if found > GOAL {
+        return Err(format!("a cycle without axes: {found:.1}, at most {GOAL}").into());
+    }
+    if !accepted.exists() {
+        println!("rustc {compiler} has no accepted counts: not compared (--accept writes them)");
+        return Ok(());
+    }
+    match baseline::regressions(accepted, &results.figures())?.as_slice() {
+        [] => Ok(()),
+        worse => Err(format!("regressed: {}", worse.join("; ")).into()),
+    }
+}
+
+/// Counts are those of one compiler.
+fn accepted(compiler: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("benches/baseline")
+        .join(format!("cycle-rustc-{compiler}.json"))
+}
+
+/// Major and minor version of the compiler that is used here.
+fn compiler() -> Result<String, Box<dyn std::error::Error>> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).arg("--version").output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version = text.split_whitespace().nth(1).unwrap_or_default();
+    let mut numbers = version.split('.');
+    match (numbers.next(), numbers.next()) {
+        (Some(major), Some(minor)) => Ok(format!("{major}.{minor}")),
+        _ => Err(format!("rustc says its version is '{text}'").into()),
+    }
 }
 
 /// Beside the programs that cargo built, wherever that is.

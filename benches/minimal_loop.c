@@ -3,15 +3,13 @@
 // The least that a 1 kHz control loop on Linux can be: what `cargo bench --bench
 // board` measures the firmware against.
 //
-//     minimal_loop CYCLES [EXTRA]
+//     minimal_loop CYCLES
 //
 // Each cycle sleeps to an absolute time and makes four kernel calls: all inputs
 // in one GPIO_V2_LINE_GET_VALUES, one SPI frame of 2 bytes to the encoder, all
 // outputs in one GPIO_V2_LINE_SET_VALUES (one of them toggles), one SPI frame
-// of 2 bytes to the DAC. With EXTRA, every EXTRA-th cycle sends the encoder a
-// second frame, as a loop does that also reads the sensor's diagnosis. There is
-// no control law, no check of an answer, no record; the samples are kept one by
-// one, so that what it prints is exact.
+// of 2 bytes to the DAC. There is no control law, no check of an answer, no
+// record; the samples are kept one by one, so that what it prints is exact.
 //
 // Devices, lines, modes and clocks are those of board/imx8mp-evk.
 //
@@ -113,13 +111,12 @@ int main(int count, char **words)
 {
 	static const uint32_t in[] = { 5, 7, 13, 15 }, out[] = { 6, 8, 9, 10 };
 	unsigned cycles = count > 1 ? strtoul(words[1], NULL, 10) : 0;
-	unsigned extra = count > 2 ? strtoul(words[2], NULL, 10) : 0;
 	struct sched_param priority = { .sched_priority = 80 };
 	struct timespec release;
 	unsigned skipped = 0;
 
 	if (cycles == 0 || cycles > MOST_CYCLES) {
-		fprintf(stderr, "minimal_loop CYCLES [EXTRA], at most %d cycles\n", MOST_CYCLES);
+		fprintf(stderr, "minimal_loop CYCLES, at most %d cycles\n", MOST_CYCLES);
 		return 2;
 	}
 	int chip = open("/dev/gpiochip0", O_RDWR | O_CLOEXEC);
@@ -148,10 +145,6 @@ int main(int count, char **words)
 		check(ioctl(inputs, GPIO_V2_LINE_GET_VALUES_IOCTL, &levels), "GET_VALUES");
 		memset(frame, 0xff, sizeof(frame));
 		check(ioctl(encoder, SPI_IOC_MESSAGE(1), &read_angle), "encoder");
-		if (extra && cycle % extra == 0) {
-			memset(frame, 0xff, sizeof(frame));
-			check(ioctl(encoder, SPI_IOC_MESSAGE(1), &read_angle), "encoder");
-		}
 		driven.bits ^= 4;
 		check(ioctl(outputs, GPIO_V2_LINE_SET_VALUES_IOCTL, &driven), "SET_VALUES");
 		check(ioctl(dac, SPI_IOC_MESSAGE(1), &write_dac), "dac");

@@ -77,8 +77,10 @@ fn dropping_leaves_it_armed_and_only_an_orderly_close_stops_it() {
 fn a_timeout_other_than_asked_or_refused_is_an_error() {
     let opened = |granted| {
         let mut answer = None;
-        with_stub(|stub, _, _| {
+        with_stub(|stub, _, written| {
             answer = Watchdog::with(Stub { granted, ..stub }, 2).err();
+            let stopped = written.borrow().as_slice() == b"V";
+            assert_eq!(stopped, answer.is_some(), "nobody will feed it");
         });
         answer
     };

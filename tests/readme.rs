@@ -23,12 +23,13 @@ const COMMANDS: &[(&str, How)] = &[
     ("cargo run --release -- --help", Here),
     ("cargo run --release -- doctor", Here),
     (
-        "cargo run --release -- run --for 1h --pace free --json target/report.json",
+        "cargo run --release -- run --for 1h --pace free --json /tmp/report.json",
         Here,
     ),
     ("tests/run", Not("it is what runs this test")),
     ("cargo test", Not("tests/run host runs it")),
     ("cargo bench --bench cycle", Not("tests/run host runs it")),
+    ("cargo bench --bench board", Not("tests/run bench runs it")),
     (
         "cross test --target aarch64-unknown-linux-gnu",
         Not("needs containers; tests/run cross runs it where they work"),

@@ -19,8 +19,7 @@ fn colour(program: Program) -> &'static str {
     // Distinct for people who do not tell red from green (Okabe and Ito).
     match program {
         Program::Firmware => "#d55e00",
-        Program::LoopEqual => "#0072b2",
-        Program::LoopStrict => "#56b4e9",
+        Program::MinimalLoop => "#0072b2",
         Program::Cyclictest => "#000000",
     }
 }

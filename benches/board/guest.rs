@@ -1,13 +1,13 @@
-//! The boot that everything is measured in: the board with a constant encoder
+//! The boot that everything is measured in: the board with a fixed encoder
 //! behind its SPI bus, and the script that runs one program after the other.
 
-use std::fs;
 use std::time::Duration;
 
 use crate::Context;
-use crate::boards::{Board, IMX8MP_EVK};
+use crate::boards::{Board, healthy};
 use crate::emulator::Boot;
-use crate::failure::{Failure, require};
+use crate::failure::Failure;
+use crate::fixed_encoder::{READY, board, board_file, write_frames};
 use crate::host::Host;
 
 /// How much is run.
@@ -18,26 +18,12 @@ pub(crate) struct Cycles {
 }
 
 /// Cycles of the two runs whose difference gives the system calls of a cycle.
-/// Both are multiples of [`DIAGNOSIS_EVERY`].
 pub(crate) const COUNTED: [u32; 2] = [200, 400];
 /// Cycles of the run that is timed from exec to its first cycle.
 pub(crate) const STARTED: u32 = 20;
-/// The firmware's encoder driver reads the sensor's diagnosis, one frame more,
-/// in every so many cycles (`driver::as5047p::DIAGNOSIS_EVERY`).
-pub(crate) const DIAGNOSIS_EVERY: u32 = 100;
 
 /// Wall time for the whole boot.
 const LIMIT: Duration = Duration::from_secs(900);
-
-/// The levels of a healthy machine: break contacts closed, reset not pressed.
-fn healthy(board: &Board) -> Vec<(u8, bool)> {
-    let lines = board.lines;
-    let mut levels = vec![(lines.emergency_stop, true), (lines.reset, false)];
-    if let Some(limits) = lines.limits {
-        levels.extend([(limits.positive, true), (limits.negative, true)]);
-    }
-    levels
-}
 
 /// What is put into the guest, made once for all boots.
 pub(crate) struct Ready {
@@ -46,7 +32,8 @@ pub(crate) struct Ready {
     pub(crate) cyclictest: Vec<u8>,
     hackbench: Vec<u8>,
     numa: Vec<u8>,
-    board_file: String,
+    /// The shipped board file, as this boot needs it.
+    pub(crate) board_file: String,
     board: &'static Board,
 }
 
@@ -57,8 +44,6 @@ impl Ready {
     /// Something is missing, or the C loop does not compile.
     pub(crate) fn make(host: &Host) -> Result<Self, Failure> {
         let shipped = crate::host::read(&host.source.join("board/imx8mp-evk/board.toml"))?;
-        let flash = host.output.join("encoder.bin");
-        fs::write(&flash, encoder_frames())?;
         Ok(Self {
             firmware: host.read_guest_program("steadfast")?,
             minimal_loop: host.compile_minimal_loop()?,
@@ -66,8 +51,16 @@ impl Ready {
             hackbench: host.read_tool("usr/bin/hackbench")?,
             numa: host.read_tool("usr/lib/aarch64-linux-gnu/libnuma.so.1")?,
             board_file: board_file(&String::from_utf8_lossy(&shipped))?,
-            board: board(&flash.display().to_string()),
+            board: board(&write_frames(&host.output)?),
         })
+    }
+}
+
+impl Ready {
+    /// What is run beside: hackbench, with its library.
+    pub(crate) fn put_load<'a>(&self, boot: Boot<'a>) -> Boot<'a> {
+        boot.file("/hackbench", 0o755, &self.hackbench)
+            .file("/lib/libnuma.so.1", 0o755, &self.numa)
     }
 }
 
@@ -80,84 +73,17 @@ pub(crate) fn measure(
     ready: &Ready,
     cycles: Cycles,
 ) -> Result<Vec<String>, Failure> {
-    let finished = Boot::new(context, ready.board)
+    let boot = Boot::new(context, ready.board)
         .cpus(1)
         .file("/steadfast", 0o755, &ready.firmware)
         .file("/minimal_loop", 0o755, &ready.minimal_loop)
         .file("/cyclictest", 0o755, &ready.cyclictest)
-        .file("/hackbench", 0o755, &ready.hackbench)
-        .file("/lib/libnuma.so.1", 0o755, &ready.numa)
-        .file("/board.toml", 0o644, ready.board_file.as_bytes())
+        .file("/board.toml", 0o644, ready.board_file.as_bytes());
+    let finished = ready
+        .put_load(boot)
         .start(&healthy(ready.board), &script(cycles))?
         .finish(LIMIT)?;
     Ok(finished.lines)
-}
-
-/// The board tier's i.MX8MP, its flash chip filled from `image`.
-fn board(image: &str) -> &'static Board {
-    let machine = [
-        "-M".to_owned(),
-        "imx8mp-evk".to_owned(),
-        "-m".to_owned(),
-        "1G".to_owned(),
-        "-nic".to_owned(),
-        "none".to_owned(),
-        "-drive".to_owned(),
-        // Never written to: two boots see the same content.
-        format!("if=none,id=encoder,format=raw,read-only=on,file={image}"),
-        "-device".to_owned(),
-        "w25q80,drive=encoder".to_owned(),
-    ];
-    // A board is made of constants; this one lives as long as the program.
-    let machine: Vec<&'static str> = machine
-        .into_iter()
-        .map(|word| &*Box::leak(word.into_boxed_str()))
-        .collect();
-    Box::leak(Box::new(Board {
-        machine: Box::leak(machine.into_boxed_slice()),
-        ..IMX8MP_EVK
-    }))
-}
-
-/// The flash chip's 1 MiB: frames that an AS5047P could send, of which every
-/// one is both a good angle and a good diagnosis, so that the firmware's driver
-/// is satisfied with one frame a cycle.
-///
-/// Nobody selects the emulated chip anew, so after one READ DATA command (03h,
-/// w25q80 datasheet) it goes on answering with its content for ever, whatever
-/// is sent to it. The data bits are 180h or 181h: LF set, COF, MAGH and MAGL
-/// clear (AS5047P datasheet, figure "DIAAGC"), bit 15 makes parity even. The
-/// two change every two frames, so that an encoder which has every second
-/// frame, the DAC having the others, is not taken for a frozen one.
-fn encoder_frames() -> Vec<u8> {
-    const FRAMES: [u16; 4] = [0x0180, 0x0180, 0x8181, 0x8181];
-    let bytes: Vec<u8> = FRAMES
-        .iter()
-        .flat_map(|frame| frame.to_be_bytes())
-        .collect();
-    bytes.iter().copied().cycle().take(1 << 20).collect()
-}
-
-/// The firmware's board file for this boot: the shipped one on the only CPU,
-/// armed without a button, and moving around where its encoder stands (384.5
-/// of 16384 counts are 0.1475 rad) by less than the following-error window.
-fn board_file(shipped: &str) -> Result<String, Failure> {
-    const CHANGES: [(&str, &str); 3] = [
-        ("cpu = \"isolated\"", "cpu = 0"),
-        ("arm = \"on-reset\"", "arm = \"at-start\""),
-        (
-            "positions_rad = [6.283185, -6.283185]",
-            "positions_rad = [0.25, 0.05]",
-        ),
-    ];
-    let mut text = shipped.to_owned();
-    for (from, to) in CHANGES {
-        require(text.matches(from).count() == 1, || {
-            format!("board/imx8mp-evk/board.toml does not hold '{from}' once")
-        })?;
-        text = text.replace(from, to);
-    }
-    Ok(text)
 }
 
 /// Shell lines for the guest. Every part begins with a line `@@part NAME`.
@@ -172,8 +98,7 @@ firmware() {{
     /steadfast run --board /board.toml --cycles $1 --quiet --json /tmp/report.json
     cat /tmp/report.json
 }}
-loop_equal() {{ /minimal_loop $1 {DIAGNOSIS_EVERY}; }}
-loop_strict() {{ /minimal_loop $1; }}
+minimal_loop() {{ /minimal_loop $1; }}
 cyclictest() {{ /cyclictest -m -p80 -i1000 -a0 -l$1 -q -N; }}
 # Its histogram is of nanoseconds; lines that count nothing are left out.
 cyclictest_histogram() {{
@@ -181,20 +106,12 @@ cyclictest_histogram() {{
     grep -v '^[0-9]*[^0-9]*000000[^0-9]*$' /tmp/histogram
 }}
 measure() {{
-    for program in firmware loop_equal loop_strict cyclictest_histogram; do
+    for program in firmware minimal_loop cyclictest_histogram; do
         part $program $1
         $program $2
     done
 }}
-# READ DATA from address 0 on; see encoder_frames.
-printf '\003\000\000\000' >/dev/spidev3.0
-# A kernel whose random numbers are not seeded yet takes some 9,000 instructions
-# more for each system call (its random stack offset is made by a whole cipher
-# block then), and 10 s after the boot it gives up on drivers that wait for each
-# other. Both are over before anything is measured.
-head -c 1 /dev/random >/dev/null
-sleep 30
-
+{READY}
 measure idle {idle}
 /hackbench -g 1 -l 100000000 >/dev/null 2>&1 &
 load=$!
@@ -210,7 +127,7 @@ calls=events/raw_syscalls/sys_enter/trigger
 requests=events/syscalls/sys_enter_ioctl/trigger
 by_call='hist:keys=common_pid.execname,id:size=4096'
 by_request='hist:keys=common_pid.execname,cmd.hex:size=4096'
-for program in firmware loop_equal loop_strict cyclictest; do
+for program in firmware minimal_loop cyclictest; do
     for cycles in {counted} {counted_twice}; do
         echo "$by_call" >$calls
         echo "$by_request" >$requests
@@ -227,7 +144,7 @@ for program in firmware loop_equal loop_strict cyclictest; do
 done
 echo 1 >events/syscalls/sys_enter_execve/enable
 echo 1 >events/syscalls/sys_exit_clock_nanosleep/enable
-for program in firmware loop_equal loop_strict cyclictest; do
+for program in firmware minimal_loop cyclictest; do
     echo >trace
     echo 1 >tracing_on
     $program {STARTED} >/tmp/output

@@ -7,6 +7,7 @@
 //!                                              than 2 % above benches/board/baseline.json
 //! cargo bench --bench board -- --twice         boots twice; fails on any difference
 //! cargo bench --bench board -- --accept        makes what is found the baseline
+//! cargo bench --bench board -- --rates         the shortest period without a missed slot
 //!     --cycles IDLE,LOADED                     cycles of each run
 //!     --from FILE                              judges a kept console, boots nothing
 //! ```
@@ -14,6 +15,8 @@
 //! What is run and how to read it is in `benches/BOARD.md`. Results also go to
 //! `target/bench/board.json`, `board.svg` and `board.console`.
 
+#[path = "../baseline/mod.rs"]
+mod baseline;
 #[path = "../../tests/board/boards.rs"]
 #[expect(
     dead_code,
@@ -31,15 +34,23 @@ mod distribution;
 #[path = "../../tests/board/emulator.rs"]
 #[expect(
     dead_code,
-    reason = "the board tier's module; a boot is begun and ended here, and left alone in between"
+    reason = "the board tier's module; its other boots are not needed here"
 )]
 mod emulator;
 #[path = "../../tests/board/failure.rs"]
 mod failure;
+#[path = "../../tests/board/fixed_encoder.rs"]
+mod fixed_encoder;
 mod guest;
 mod host;
 #[path = "../../tests/board/image.rs"]
 mod image;
+#[path = "../../tests/board/machine.rs"]
+#[expect(
+    dead_code,
+    reason = "the board tier's module; a boot is begun and ended here, and left alone in between"
+)]
+mod machine;
 mod measure;
 #[path = "../../tests/board/pins.rs"]
 #[expect(
@@ -47,6 +58,7 @@ mod measure;
     reason = "the board tier's module; pins are set before the boot and not watched here"
 )]
 mod pins;
+mod rates;
 mod trace;
 mod verdict;
 #[path = "../../tests/board/work.rs"]
@@ -69,6 +81,7 @@ struct Arguments {
     check: bool,
     accept: bool,
     twice: bool,
+    rates: bool,
     cycles: Cycles,
     from: Option<PathBuf>,
 }
@@ -78,6 +91,7 @@ fn arguments() -> Result<Arguments, Failure> {
         check: false,
         accept: false,
         twice: false,
+        rates: false,
         cycles: Cycles {
             idle: 3_000,
             loaded: 1_000,
@@ -92,6 +106,7 @@ fn arguments() -> Result<Arguments, Failure> {
             "--check" => found.check = true,
             "--accept" => found.accept = true,
             "--twice" => found.twice = true,
+            "--rates" => found.rates = true,
             "--from" => {
                 let file = words.next().map(PathBuf::from);
                 found.from = Some(file.ok_or_else(|| Failure::new("--from wants a file"))?);
@@ -127,6 +142,9 @@ fn run() -> Result<bool, Failure> {
     let arguments = arguments()?;
     let host = Host::prepare()?;
     let ready = Ready::make(&host)?;
+    if arguments.rates {
+        return rates(&host, &ready);
+    }
     let lines = match &arguments.from {
         Some(file) => kept(file)?,
         None => boot(&host, &ready, &arguments)?,
@@ -153,18 +171,33 @@ fn run() -> Result<bool, Failure> {
     );
     println!("{}", verdict::table(&all));
     println!("{}", verdict::goals_text(&goals));
-    let baseline = host.source.join("benches/board/baseline.json");
+    let accepted = host.source.join("benches/board/baseline.json");
     if arguments.accept {
-        verdict::accept(&baseline, &ratios)?;
+        baseline::accept(&accepted, &ratios)?;
     }
     if !arguments.check {
         return Ok(true);
     }
-    let worse = verdict::regressions(&baseline, &ratios)?;
+    let worse = baseline::regressions(&accepted, &ratios)?;
     for line in &worse {
         println!("regressed: {line}");
     }
     Ok(worse.is_empty())
+}
+
+/// The highest rates, as a table and as JSON.
+fn rates(host: &Host, ready: &Ready) -> Result<bool, Failure> {
+    let context = Context::new(host);
+    let rates = rates::measure(host, &context, ready);
+    let file = host.output.join("rates.console");
+    fs::write(&file, console(&context))?;
+    let rates = rates.map_err(|failure| {
+        Failure::new(format!("{failure} (the console is in {})", file.display()))
+    })?;
+    println!("{}", rates::table(&rates));
+    let json = serde_json::json!(rates);
+    fs::write(host.output.join("rates.json"), format!("{json:#}\n"))?;
+    Ok(true)
 }
 
 /// The lines of a console that an earlier run has kept.
@@ -178,10 +211,10 @@ fn kept(file: &Path) -> Result<Vec<String>, Failure> {
 fn console(context: &Context<'_>) -> String {
     let mut text = String::new();
     for transcript in context.transcripts() {
-        for line in emulator::lock(&transcript.console).iter() {
+        for line in machine::lock(&transcript.console).iter() {
             text += &format!("{line}\n");
         }
-        for line in emulator::lock(&transcript.messages).iter() {
+        for line in machine::lock(&transcript.messages).iter() {
             text += &format!("emulator: {line}\n");
         }
     }

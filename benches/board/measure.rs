@@ -15,28 +15,21 @@ use crate::trace::{self, Calls, Counted, Hits};
 pub(crate) enum Program {
     /// steadfast, as it is shipped.
     Firmware,
-    /// The C loop with the firmware's own number of encoder frames.
-    LoopEqual,
-    /// The C loop with four calls in every cycle.
-    LoopStrict,
+    /// The C loop: the firmware's system calls and nothing else.
+    MinimalLoop,
     /// rt-tests' cyclictest: no I/O.
     Cyclictest,
 }
 
-pub(crate) const PROGRAMS: [Program; 4] = [
-    Program::Firmware,
-    Program::LoopEqual,
-    Program::LoopStrict,
-    Program::Cyclictest,
-];
+pub(crate) const PROGRAMS: [Program; 3] =
+    [Program::Firmware, Program::MinimalLoop, Program::Cyclictest];
 
 impl Program {
     /// Its name in the guest's script and in the JSON file.
     pub(crate) fn key(self) -> &'static str {
         match self {
             Self::Firmware => "firmware",
-            Self::LoopEqual => "loop_equal",
-            Self::LoopStrict => "loop_strict",
+            Self::MinimalLoop => "minimal_loop",
             Self::Cyclictest => "cyclictest",
         }
     }
@@ -45,8 +38,7 @@ impl Program {
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Firmware => "steadfast",
-            Self::LoopEqual => "C loop, same calls",
-            Self::LoopStrict => "C loop, four calls",
+            Self::MinimalLoop => "C loop",
             Self::Cyclictest => "cyclictest",
         }
     }
@@ -55,7 +47,7 @@ impl Program {
     fn threads(self) -> &'static [&'static str] {
         match self {
             Self::Firmware => &["steadfast", "reporter", "edges"],
-            Self::LoopEqual | Self::LoopStrict => &["minimal_loop"],
+            Self::MinimalLoop => &["minimal_loop"],
             Self::Cyclictest => &["cyclictest"],
         }
     }
@@ -157,7 +149,7 @@ fn of(program: Program, parts: &Parts, ready: &Ready) -> Result<Figures, Failure
     let key = program.key();
     let run = |load: &str| match program {
         Program::Firmware => firmware(&report(parts.get(&format!("firmware {load}"))?)?),
-        Program::LoopEqual | Program::LoopStrict => minimal(parts.get(&format!("{key} {load}"))?),
+        Program::MinimalLoop => minimal(parts.get(&format!("{key} {load}"))?),
         Program::Cyclictest => cyclictest(parts.get(&format!("cyclictest_histogram {load}"))?),
     };
     let counted = |cycles: u32| {
@@ -183,7 +175,7 @@ fn of(program: Program, parts: &Parts, ready: &Ready) -> Result<Figures, Failure
                 ready.firmware.len(),
             )
         }
-        Program::LoopEqual | Program::LoopStrict => {
+        Program::MinimalLoop => {
             let locked = value(parts.get(&format!("{key} idle"))?, "locked")?;
             (locked, 0, ready.minimal_loop.len())
         }

@@ -1,19 +1,11 @@
 //! The ratios, the goals, and the gate that keeps both from getting worse.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
-
 use serde::Serialize;
 
+use crate::baseline;
 use crate::distribution::Summary;
 use crate::failure::Failure;
-use crate::guest::DIAGNOSIS_EVERY;
-use crate::host::read;
 use crate::measure::{Figures, PROGRAMS, Program, Times};
-
-/// A ratio may exceed the accepted one by this share of it.
-const TOLERANCE: f64 = 0.02;
 
 /// System calls of a cycle that are allowed: the sleep and four I/O calls.
 const ALLOWED_CALLS: f64 = 5.0;
@@ -38,40 +30,23 @@ impl Goal {
     }
 }
 
-/// Ratios by name, of which smaller ones are better: those that the gate judges.
-/// A maximum under load is a single event, which any change of the image moves:
-/// its ratio is a goal, but no ground to refuse a change.
-pub(crate) type Ratios = BTreeMap<String, f64>;
-
 /// What is compared, and the most that its ratio may be.
-const RATIOS: [(&str, Program, Pick, f64); 6] = [
+const RATIOS: [(&str, Program, Pick, f64); 4] = [
     (
         "execution p50",
-        Program::LoopEqual,
+        Program::MinimalLoop,
         Pick::ExecutionP50,
         1.05,
     ),
     (
         "execution max",
-        Program::LoopEqual,
-        Pick::ExecutionMax,
-        1.05,
-    ),
-    (
-        "execution p50",
-        Program::LoopStrict,
-        Pick::ExecutionP50,
-        1.05,
-    ),
-    (
-        "execution max",
-        Program::LoopStrict,
+        Program::MinimalLoop,
         Pick::ExecutionMax,
         1.05,
     ),
     (
         "release lateness max",
-        Program::LoopEqual,
+        Program::MinimalLoop,
         Pick::LatenessMax,
         1.05,
     ),
@@ -121,10 +96,10 @@ fn figures_of(all: &[Figures], program: Program) -> Result<&Figures, Failure> {
 ///
 /// # Errors
 /// A program has no figures.
-pub(crate) fn judge(all: &[Figures]) -> Result<(Vec<Goal>, Ratios), Failure> {
+pub(crate) fn judge(all: &[Figures]) -> Result<(Vec<Goal>, baseline::Figures), Failure> {
     let firmware = figures_of(all, Program::Firmware)?;
     let mut goals = Vec::new();
-    let mut ratios = Ratios::new();
+    let mut ratios = baseline::Figures::new();
     for (what, other, pick, at_most) in RATIOS {
         let other = figures_of(all, other)?;
         for (load, repeats, ours, theirs) in [
@@ -146,13 +121,21 @@ pub(crate) fn judge(all: &[Figures]) -> Result<(Vec<Goal>, Ratios), Failure> {
     let beyond = (beyond * 1e6).round() / 1e6;
     goals.extend([
         Goal::new(
-            format!("system calls per cycle beyond the sleep and four (1/{DIAGNOSIS_EVERY} is the sensor's diagnosis)"),
+            "system calls per cycle beyond the sleep and four",
             beyond,
             0.0,
         ),
         Goal::new("VmLck, kB", firmware.vm_lck_kb as f64, 2_048.0),
-        Goal::new("binary, kB of 1000 bytes", firmware.binary_bytes as f64 / 1e3, 1_500.0),
-        Goal::new("exec to first cycle without warm-up, ms", firmware.start_us / 1e3, 10.0),
+        Goal::new(
+            "binary, kB of 1000 bytes",
+            firmware.binary_bytes as f64 / 1e3,
+            1_500.0,
+        ),
+        Goal::new(
+            "exec to first cycle without warm-up, ms",
+            firmware.start_us / 1e3,
+            10.0,
+        ),
     ]);
     Ok((goals, ratios))
 }
@@ -240,41 +223,4 @@ pub(crate) fn goals_text(goals: &[Goal]) -> String {
         text += &format!("{verdict:<7}{found:>10.4}  at most {at_most:<8} {name}\n");
     }
     text
-}
-
-/// Writes the ratios that are accepted from now on.
-///
-/// # Errors
-/// The file cannot be written.
-pub(crate) fn accept(path: &Path, ratios: &Ratios) -> Result<(), Failure> {
-    let json =
-        serde_json::to_string_pretty(ratios).map_err(|error| Failure::new(error.to_string()))?;
-    Ok(fs::write(path, json + "\n")?)
-}
-
-/// The ratios that got worse than accepted, in words.
-///
-/// # Errors
-/// There is no file of accepted ratios, or it names others than these.
-pub(crate) fn regressions(path: &Path, ratios: &Ratios) -> Result<Vec<String>, Failure> {
-    let accepted: Ratios = serde_json::from_slice(&read(path)?)
-        .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
-    if !accepted.keys().eq(ratios.keys()) {
-        return Err(Failure::new(format!(
-            "{} does not name the ratios of this benchmark; run with --accept",
-            path.display()
-        )));
-    }
-    Ok(worse(&accepted, ratios))
-}
-
-fn worse(accepted: &Ratios, ratios: &Ratios) -> Vec<String> {
-    ratios
-        .iter()
-        .filter_map(|(name, found)| {
-            let before = accepted.get(name)?;
-            (*found > before * (1.0 + TOLERANCE))
-                .then(|| format!("{name}: {found:.4}, accepted is {before:.4}"))
-        })
-        .collect()
 }

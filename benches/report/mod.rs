@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde_json::json;
 
+use crate::baseline;
+
 /// The cycle of a number of axes.
 pub(crate) struct Line {
     /// Axes.
@@ -71,13 +73,26 @@ impl Results {
     }
 
     /// A cycle without axes with its two readings of the clock.
-    fn with_readings(&self) -> f64 {
+    pub(crate) fn with_readings(&self) -> f64 {
         self.empty + 2.0 * self.clock.reading as f64
     }
 
     /// The same with its sleep.
     fn with_clock(&self) -> f64 {
         self.with_readings() + self.clock.sleeping as f64
+    }
+
+    /// The counts that are held against accepted ones.
+    pub(crate) fn figures(&self) -> baseline::Figures {
+        let axes = self
+            .lines
+            .iter()
+            .map(|line| (format!("axes {}", line.axes), line.instructions));
+        axes.chain([(
+            "axes none, clock read twice".to_owned(),
+            self.with_readings(),
+        )])
+        .collect()
     }
 
     /// For people.

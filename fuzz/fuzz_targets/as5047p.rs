@@ -5,17 +5,12 @@
 
 mod wire;
 
-use core::num::NonZeroU16;
 use libfuzzer_sys::fuzz_target;
 use steadfast::driver::as5047p::{ANGLE_BITS, As5047p, MAX_FRAMES, Register, Setting};
 use wire::Wire;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Some((every, rest)) = bytes.split_first() else {
-        return;
-    };
-    let every = NonZeroU16::new(u16::from(*every)).unwrap_or(NonZeroU16::MIN);
-    let mut driver = As5047p::with_diagnosis_every(Wire::new(rest), every);
+    let mut driver = As5047p::new(Wire::new(bytes));
     while let Some(call) = driver.bus_mut().byte() {
         let before = driver.bus_mut().frames;
         let in_loop = call < 0xC0;

@@ -143,6 +143,7 @@ pub(super) fn record_cause(
     let channel = |error: OutputError| match error {
         OutputError::Digital => 0,
         OutputError::Analog(channel) => u32::from(channel) + 1,
+        OutputError::NotFinite(channel) => cause::NOT_FINITE | u32::from(channel),
         OutputError::Lost(device) => lost(device),
     };
     let (kind, detail) = match (&outcome.ran, law) {
@@ -185,6 +186,10 @@ fn fault_of(ran: &Summary, config: &Config) -> Option<String> {
             config.run.stop_time
         )),
         End::Overrun => Some("too many missed deadlines (overrun ladder)".to_owned()),
+        End::OutputFailed(OutputError::NotFinite(channel)) => Some(format!(
+            "the control law's command for {} was no number",
+            output_name(channel, config)
+        )),
         End::OutputFailed(error) => Some(format!(
             "{} could not be written in {} cycles in a row",
             written(error, config),
@@ -200,6 +205,7 @@ fn written(error: OutputError, config: &Config) -> String {
     match error {
         OutputError::Digital => "a digital output".to_owned(),
         OutputError::Analog(channel)
+        | OutputError::NotFinite(channel)
         | OutputError::Lost(Lost::AnalogOutput(channel) | Lost::Monitored(channel)) => {
             output_name(channel, config)
         }

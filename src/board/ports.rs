@@ -145,7 +145,7 @@ impl<D: Devices> Ports<D> {
     pub fn new(devices: D, io: &Io, map: &SpiMap) -> Self {
         let encoders = map.encoders.iter().map(|&spi| Encoder {
             spi,
-            driver: as5047p::State::new(as5047p::DIAGNOSIS_EVERY),
+            driver: as5047p::State::new(),
         });
         let analog_inputs = io
             .analog_inputs
@@ -214,6 +214,12 @@ impl<D: Devices> Ports<D> {
     /// An output was not written.
     #[cold]
     fn write_failed(&mut self, channel: usize, volts: f64, tick: &Tick) -> Result<(), OutputError> {
+        if !volts.is_finite() {
+            // Else the converter would hold the last command. Should this fail too,
+            // the end of the run writes it again.
+            let _ = self.write_analog(channel, self.analog_outputs[channel].safe_volts);
+            return Err(OutputError::NotFinite(channel as u8));
+        }
         let done = 3 + self.encoders.len() + self.analog_inputs.len() + channel;
         if self.budget.allows(D::now(tick), tick, done) && self.write_analog(channel, volts).is_ok()
         {
@@ -361,6 +367,9 @@ impl<D: Devices> Act for Ports<D> {
         }
         match self.lost {
             None => result,
+            // A run that still comes to rest without the lost device does not with
+            // a law whose commands are no numbers.
+            Some(_) if matches!(result, Err(OutputError::NotFinite(_))) => result,
             Some(lost) => Err(OutputError::Lost(lost)),
         }
     }

@@ -84,7 +84,12 @@ impl Recorder {
         let mut store = config.black_box.as_ref().and_then(|black_box| {
             let opened = Store::open(black_box, &config.name);
             opened
-                .map_err(|error| report.fail(&format!("{}: {error}", black_box.directory)))
+                .map_err(|error| {
+                    report.fail(&format!(
+                        "{}: {error}; make it, writable for this user, or name another in [black_box]",
+                        black_box.directory
+                    ));
+                })
                 .ok()
         });
         let mut claimed = self.claimed;

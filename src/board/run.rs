@@ -261,15 +261,20 @@ where
         .map(|watchdog| Feeder::new(watchdog, config.run.period));
     let mut recording = match recorder.begin(config, D::TRACE, watchdog_reset) {
         Ok(recording) => recording,
-        Err(error) => return Err(stand_down(feeder, error)),
+        Err(error) => return Err(Feeder::stand_down(feeder, error)),
     };
     let (saver, expected) = (Saver::default(), recording.expected);
     let mut store = recording.store.take();
     let flight = &recording.flight;
-    let (mut writer, reader) = ring::claim(flight.ring()).ok_or(RunError::Busy)?;
+    let Some((mut writer, reader)) = ring::claim(flight.ring()) else {
+        return Err(Feeder::stand_down(feeder, RunError::Busy));
+    };
     let edges_failed = AtomicI32::new(0);
     let (done, gate, watch) = (AtomicBool::new(false), Gate::new(), Watch::new());
-    let notify = Notify::from_environment().map_err(RunError::Notify)?;
+    let notify = match Notify::from_environment() {
+        Ok(notify) => notify,
+        Err(error) => return Err(Feeder::stand_down(feeder, RunError::Notify(error))),
+    };
     let judged = Judged::new();
     let request = request(config, options);
     let refused = |error: std::io::Error| RunError::Helper(error.raw_os_error().unwrap_or(0));
@@ -340,7 +345,7 @@ where
     });
     let (outcome, records_dropped) = match ran {
         Ok(ran) => ran,
-        Err(error) => return Err(stand_down(feeder, error)),
+        Err(error) => return Err(Feeder::stand_down(feeder, error)),
     };
     recording.saved_by(store, saver);
     let stopped_by = signals::stop_requested();
@@ -363,18 +368,6 @@ where
         recording: Some(recording),
         warnings,
     })
-}
-
-/// Stops the watchdog of a start that came to nothing: nothing was energised, and
-/// a supervisor that tries again must not have the board reset under it. Only an
-/// error of `/proc` can come after a run; then the watchdog stays armed.
-fn stand_down(feeder: Option<Feeder>, error: RunError) -> RunError {
-    let before_the_run = !matches!(error, RunError::Start(StartError::Proc(_)));
-    if let (Some(feeder), true) = (feeder, before_the_run) {
-        // One that cannot be stopped resets a board whose outputs are safe.
-        let _ = feeder.watchdog.close();
-    }
-    error
 }
 
 /// What is to be said of the helper threads; an error number, or 0.

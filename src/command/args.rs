@@ -23,6 +23,8 @@ usage:
                               (simulated boards only)
       --json FILE             write the report as JSON
       --quiet                 print nothing but errors
+      --supervised            a supervisor starts this again: refuse a real
+                              board that arms without a reset
   steadfast check FILE        check a board file, and that this machine has the
                               devices that it names
   steadfast doctor [--board FILE]
@@ -63,6 +65,8 @@ pub struct RunArgs {
     pub json: Option<PathBuf>,
     /// Whether nothing but errors is printed.
     pub quiet: bool,
+    /// Whether a supervisor starts this again when it ends.
+    pub supervised: bool,
 }
 
 /// When a run ends, as it was asked for.
@@ -93,6 +97,7 @@ impl Default for RunArgs {
             pace: Pace::Real,
             json: None,
             quiet: false,
+            supervised: false,
         }
     }
 }
@@ -143,7 +148,15 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
     }
     let word = word.as_deref();
     let allowed: &[&str] = match word {
-        None | Some("run") => &["board", "for", "cycles", "pace", "json", "quiet"],
+        None | Some("run") => &[
+            "board",
+            "for",
+            "cycles",
+            "pace",
+            "json",
+            "quiet",
+            "supervised",
+        ],
         Some("doctor") => &["board"],
         Some(_) => &[],
     };
@@ -174,6 +187,7 @@ fn option(name: &str, run: &mut RunArgs, parser: &mut Parser) -> Result<(), Usag
         "board" => run.board = Some(PathBuf::from(parser.value()?)),
         "json" => run.json = Some(PathBuf::from(parser.value()?)),
         "quiet" => run.quiet = true,
+        "supervised" => run.supervised = true,
         "for" => limit(run, RunLimit::For(time(&parser.value()?.string()?)?))?,
         "cycles" => {
             let text = parser.value()?.string()?;
@@ -261,9 +275,10 @@ mod tests {
             pace: Pace::Free,
             json: Some("r.json".into()),
             quiet: true,
+            supervised: true,
         };
         assert_eq!(
-            parsed("run --board b.toml --for 500ms --pace free --json r.json --quiet"),
+            parsed("run --board b.toml --for 500ms --pace free --json r.json --quiet --supervised"),
             Ok(Command::Run(expected))
         );
     }

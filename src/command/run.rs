@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::args::{RunArgs, RunLimit};
 use super::{BAD_INPUT, FAILED, Failure, print};
-use crate::axis::Servo;
+use crate::axis::{Arm, Servo};
 use crate::board::{self, Options, RunError};
 use crate::config::{self, Config};
 use crate::cycle::run::Limit;
@@ -29,6 +29,13 @@ pub(super) fn main(args: &RunArgs) -> Result<u8, Failure> {
         );
         return Err(Failure::new(BAD_INPUT, &line));
     };
+    if args.supervised && config.simulation.is_none() && servo.config.arm == Arm::AtStart {
+        let line = format!(
+            "{}: [safety] `arm` is \"at-start\", and this is started again when it ends: after a crash the axes would move by themselves; set arm = \"on-reset\" and name the reset input",
+            config.file
+        );
+        return Err(Failure::new(BAD_INPUT, &line));
+    }
     // Before the run, as it can last for weeks.
     let json = args.json.as_deref().map(JsonFile::open).transpose()?;
     let report = control(args, &config, servo)?;

@@ -1,14 +1,12 @@
 //! Names of channels, resolved to their numbers in the process image.
 
-use std::collections::HashMap;
-
 use super::Config;
 use super::error::ConfigError;
 use super::io::Io;
 use super::reader::{At, Result, Table, nearest};
 
 /// The kinds of channels that can be named.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Input,
     Output,
@@ -104,7 +102,7 @@ pub(super) fn channel_if(
 /// is a brake and a lamp, or an input that is the emergency stop and a limit
 /// switch, is a mistake in every case.
 #[derive(Default)]
-pub(super) struct Claims(HashMap<(Kind, u8), (String, usize)>);
+pub(super) struct Claims(Vec<((Kind, u8), String, usize)>);
 
 impl Claims {
     /// The channel that `key` names, for nobody else.
@@ -117,11 +115,15 @@ impl Claims {
     ) -> Result<u8> {
         let at = table.text(key)?;
         let channel = channel(table, key, kind, io)?;
-        let owner = format!("`{key}` of {}", table.title());
-        let line = table.source().place(&at.span).line;
-        match self.0.insert((kind, channel), (owner, line)) {
-            None => Ok(channel),
-            Some((first, line)) => Err(table.source().error(
+        let claim = (kind, channel);
+        match self.0.iter().find(|(claimed, ..)| *claimed == claim) {
+            None => {
+                let owner = format!("`{key}` of {}", table.title());
+                let line = table.source().place(&at.span).line;
+                self.0.push((claim, owner, line));
+                Ok(channel)
+            }
+            Some((_, first, line)) => Err(table.source().error(
                 &at.span,
                 format!(
                     "[{}.{}] is used already, by {first} in line {line}",

@@ -6,7 +6,6 @@
 //! and not asked for in the end is refused by [`Table::finish`]. Values are read
 //! in [`value`](super::value).
 
-use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::Range;
 
@@ -32,7 +31,7 @@ pub(super) struct Table<'t> {
     span: Range<usize>,
     entries: &'t DeTable<'t>,
     keys: &'static [&'static str],
-    asked: BTreeSet<&'static str>,
+    asked: Vec<&'static str>,
 }
 
 impl<'t> Table<'t> {
@@ -47,7 +46,7 @@ impl<'t> Table<'t> {
             span,
             entries,
             keys: &[],
-            asked: BTreeSet::new(),
+            asked: Vec::new(),
         }
     }
 
@@ -94,7 +93,7 @@ impl<'t> Table<'t> {
         key: &'static str,
     ) -> Option<(Range<usize>, &'t Spanned<DeValue<'t>>)> {
         debug_assert!(self.keys.contains(&key), "{key} in {}", self.title());
-        self.asked.insert(key);
+        self.asked.push(key);
         self.entries
             .get_key_value(key)
             .map(|(name, value)| (name.span(), value))
@@ -154,7 +153,7 @@ impl<'t> Table<'t> {
             return Err(self.wrong_type(key, value, &format!("tables [{header}.NAME]")));
         };
         let mut named: Vec<_> = entries.iter().collect();
-        named.sort_by_key(|(name, _)| name.span().start);
+        named.sort_unstable_by_key(|(name, _)| name.span().start);
         if let Some((first, _)) = named.get(most) {
             return Err(self.source.error(
                 &first.span(),
@@ -253,7 +252,7 @@ impl<'t> Table<'t> {
         let unused = self
             .entries
             .keys()
-            .filter(|key| !self.asked.contains(key.get_ref().as_ref()))
+            .filter(|key| !self.asked.contains(&key.get_ref().as_ref()))
             .min_by_key(|key| key.span().start);
         match unused {
             None => Ok(()),

@@ -7,8 +7,6 @@
 //! line by its number and by its name. The kernel refuses the second request of
 //! a line as busy (`EBUSY`).
 
-use std::collections::HashMap;
-
 use super::io::{
     AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, Io, Line,
     MAX_DEVICES, MAX_SHUTDOWN, Monitor, Pin, SpiDevice,
@@ -90,13 +88,22 @@ struct Reader {
     gpio: Vec<String>,
     spi: Vec<String>,
     analog_inputs: Vec<String>,
-    gpio_chips: HashMap<String, Used>,
-    spi_paths: HashMap<String, Used>,
-    pins: HashMap<(usize, Line), Used>,
-    chips: HashMap<usize, (Chip, Used)>,
-    converters: HashMap<(usize, u8), Used>,
+    taken: Vec<(Thing, Used)>,
+    /// What is at each SPI device.
+    chips: Vec<(usize, Chip, Used)>,
     /// The last place of a digital output in the order of shutting down.
     last_digital: u8,
+}
+
+/// What can be used only once.
+#[derive(PartialEq)]
+enum Thing {
+    GpioChip(String),
+    SpiPath(String),
+    /// Of the GPIO chip with this index.
+    Pin(usize, Line),
+    /// A channel of the chip at the SPI device with this index.
+    Converter(usize, u8),
 }
 
 /// Who uses something, and in which line of the file.
@@ -120,7 +127,7 @@ impl Reader {
         self.gpio.push(name.to_owned());
         let chip = table.text("chip")?.value.to_owned();
         let shown = format!("GPIO chip \"{chip}\"");
-        only_once(&mut self.gpio_chips, chip.clone(), table, "chip", &shown)?;
+        self.take(Thing::GpioChip(chip.clone()), table, "chip", &shown)?;
         Ok(GpioChip {
             name: name.to_owned(),
             chip,
@@ -132,7 +139,7 @@ impl Reader {
         table.only(&["device", "speed_hz", "irq_priority"])?;
         self.spi.push(name.to_owned());
         let path = table.text("device")?.value.to_owned();
-        only_once(&mut self.spi_paths, path.clone(), table, "device", &path)?;
+        self.take(Thing::SpiPath(path.clone()), table, "device", &path)?;
         Ok(SpiDevice {
             name: name.to_owned(),
             path,
@@ -158,7 +165,7 @@ impl Reader {
             }
         };
         let shown = format!("line {shown} of [gpio.{}]", chip.value);
-        only_once(&mut self.pins, (gpio, line.clone()), table, "line", &shown)?;
+        self.take(Thing::Pin(gpio, line.clone()), table, "line", &shown)?;
         let place = table.source().place(table.span());
         Ok(Some(Pin { gpio, line, place }))
     }
@@ -206,19 +213,39 @@ impl Reader {
         }
         let device = table.text("spi")?;
         let spi = index_of(&strs(&self.spi), &device, "spi", table)?;
-        let (first, used) = self
-            .chips
-            .entry(spi)
-            .or_insert_with(|| (chip, Used::by(table)));
-        if *first != chip {
-            let what = format!(
-                "[spi.{}] leads to another chip, that of {} in line {}",
-                device.value, used.by, used.line
-            );
-            let fix = "each chip has a chip select, and so an [spi.NAME], of its own";
-            return Err(table.error_at("spi", what, fix));
+        match self.chips.iter().find(|(at, ..)| *at == spi) {
+            None => self.chips.push((spi, chip, Used::by(table))),
+            Some((_, first, used)) if *first != chip => {
+                let what = format!(
+                    "[spi.{}] leads to another chip, that of {} in line {}",
+                    device.value, used.by, used.line
+                );
+                let fix = "each chip has a chip select, and so an [spi.NAME], of its own";
+                return Err(table.error_at("spi", what, fix));
+            }
+            Some(_) => {}
         }
         Ok(Some(spi))
+    }
+
+    /// Takes `thing` for `table`, unless somebody else has it.
+    fn take(
+        &mut self,
+        thing: Thing,
+        table: &mut Table<'_>,
+        key: &'static str,
+        shown: &str,
+    ) -> Result<()> {
+        match self.taken.iter().find(|(taken, _)| *taken == thing) {
+            None => {
+                self.taken.push((thing, Used::by(table)));
+                Ok(())
+            }
+            Some((_, Used { by, line })) => {
+                let what = format!("{shown} is used already, by {by} in line {line}");
+                Err(table.error_at(key, what, "each can be used only once"))
+            }
+        }
     }
 
     /// Takes channel `number` of the chip at `spi` for `table`.
@@ -234,7 +261,7 @@ impl Reader {
             None => Ok(()),
             Some(spi) => {
                 let shown = format!("{shown} of [spi.{}]", self.spi[spi]);
-                only_once(&mut self.converters, (spi, number), table, key, &shown)
+                self.take(Thing::Converter(spi, number), table, key, &shown)
             }
         }
     }
@@ -446,21 +473,4 @@ fn need_safe(table: &mut Table<'_>, key: &'static str, example: &str) -> Result<
     let what = format!("an output without a safe value, `{key}`");
     let fix = format!("add what it must be when the controller is not in control: {example}");
     Err(table.error(what, fix))
-}
-
-/// Takes `thing` for `table`, unless somebody else has it.
-fn only_once<K: std::hash::Hash + Eq>(
-    taken: &mut HashMap<K, Used>,
-    thing: K,
-    table: &mut Table<'_>,
-    key: &'static str,
-    shown: &str,
-) -> Result<()> {
-    match taken.insert(thing, Used::by(table)) {
-        None => Ok(()),
-        Some(Used { by, line }) => {
-            let what = format!("{shown} is used already, by {by} in line {line}");
-            Err(table.error_at(key, what, "each can be used only once"))
-        }
-    }
 }

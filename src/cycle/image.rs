@@ -71,6 +71,10 @@ pub enum OutputError {
     Digital,
     /// The analog output with this number could not be set.
     Analog(u8),
+    /// The control law's command for the analog output with this number is not
+    /// finite: it got its safe value instead. Nothing is wrong with the device, and
+    /// no further cycle would mend the law.
+    NotFinite(u8),
     /// A device has failed more often in a row than is tolerated of it.
     Lost(Lost),
 }

@@ -87,7 +87,8 @@ pub enum End {
     NotAtRest,
     /// The overrun ladder's last step.
     Overrun,
-    /// Outputs could not be written too often in a row; the last failure.
+    /// Outputs could not be written too often in a row, or once where that cannot
+    /// pass; the last failure.
     OutputFailed(OutputError),
     /// A device failed more often in a row than is tolerated of it.
     DeviceLost(Lost),
@@ -191,6 +192,7 @@ where
                 }
             }
             (_, Err(OutputError::Lost(lost)), _) => break End::DeviceLost(lost),
+            (_, Err(error @ OutputError::NotFinite(_)), _) => break End::OutputFailed(error),
             (_, Err(error), _) => {
                 failures += 1;
                 if failures >= plan.output_failures {

@@ -179,36 +179,9 @@ pub struct Facts {
     pub identity: sys::gpio::Name,
 }
 
-/// An armed watchdog.
-#[derive(Debug)]
-pub struct Watchdog<T = Kernel> {
-    timer: T,
-    facts: Facts,
-}
-
-impl Watchdog {
-    /// Opens the watchdog at `path`, which starts it, with a timeout of
-    /// `timeout_s` seconds.
-    ///
-    /// # Errors
-    /// [`WatchdogError`]. Once the device was open the watchdog is armed, even
-    /// when this fails.
-    pub fn open(path: &Path, timeout_s: u32) -> Result<Self, WatchdogError> {
-        let file = OpenOptions::new()
-            .write(true)
-            .open(path)
-            .map_err(|error| WatchdogError::Open(Errno(error.raw_os_error().unwrap_or(0))))?;
-        Self::with(Kernel(file), timeout_s)
-    }
-}
-
-impl<T: Timer> Watchdog<T> {
-    /// A watchdog whose calls go to `timer`, with a timeout of `timeout_s`
-    /// seconds.
-    ///
-    /// # Errors
-    /// [`WatchdogError`].
-    pub fn with(timer: T, timeout_s: u32) -> Result<Self, WatchdogError> {
+impl Facts {
+    /// Those of `timer`, which is given a timeout of `timeout_s` seconds.
+    fn of(timer: &impl Timer, timeout_s: u32) -> Result<Self, WatchdogError> {
         let info = timer.support().map_err(WatchdogError::Support)?;
         if info.options & calls::ALARM_ONLY != 0 {
             return Err(WatchdogError::AlarmOnly);
@@ -225,7 +198,7 @@ impl<T: Timer> Watchdog<T> {
                 granted,
             });
         }
-        let facts = Facts {
+        Ok(Self {
             timeout_s,
             caused_last_reset: timer
                 .boot_status()
@@ -233,8 +206,48 @@ impl<T: Timer> Watchdog<T> {
                 .map(|status| status & calls::CARD_RESET != 0),
             stops_when_dropped: info.options & calls::MAGIC_CLOSE == 0,
             identity: sys::gpio::Name::from_bytes(info.identity),
-        };
-        Ok(Self { timer, facts })
+        })
+    }
+}
+
+/// An armed watchdog.
+#[derive(Debug)]
+pub struct Watchdog<T = Kernel> {
+    timer: T,
+    facts: Facts,
+}
+
+impl Watchdog {
+    /// Opens the watchdog at `path`, which starts it, with a timeout of
+    /// `timeout_s` seconds.
+    ///
+    /// # Errors
+    /// As for [`Watchdog::with`].
+    pub fn open(path: &Path, timeout_s: u32) -> Result<Self, WatchdogError> {
+        let file = OpenOptions::new()
+            .write(true)
+            .open(path)
+            .map_err(|error| WatchdogError::Open(Errno(error.raw_os_error().unwrap_or(0))))?;
+        Self::with(Kernel(file), timeout_s)
+    }
+}
+
+impl<T: Timer> Watchdog<T> {
+    /// A watchdog whose calls go to `timer`, with a timeout of `timeout_s`
+    /// seconds.
+    ///
+    /// # Errors
+    /// [`WatchdogError`]; it is then stopped again, as nobody will feed it: a
+    /// timeout that is not granted must not have the board reset at every start.
+    pub fn with(mut timer: T, timeout_s: u32) -> Result<Self, WatchdogError> {
+        match Facts::of(&timer, timeout_s) {
+            Ok(facts) => Ok(Self { timer, facts }),
+            Err(error) => {
+                // One that cannot be stopped resets a board whose outputs are safe.
+                let _ = timer.write(b'V');
+                Err(error)
+            }
+        }
     }
 
     /// What this watchdog is.

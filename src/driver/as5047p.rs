@@ -11,29 +11,26 @@
 //!
 //! # Faults found while running
 //!
-//! Parity and the error flag are checked in every frame. Whether the magnet is
-//! there is told only by DIAAGC, so every Nth call (100 unless set otherwise)
-//! asks DIAAGC first and the angle after it:
+//! Parity and the error flag EF are checked in every frame. A lost magnet is not
+//! an error to the chip as it leaves the factory: it is told in DIAAGC alone,
+//! which costs a frame more each time. So the first call sets bits 7:6 of ZPOSL,
+//! which let MAGL and MAGH set EF (figure "ZPOSL"), and reads them back. From
+//! then on a magnet that is too weak or too strong shows in the frame that brings
+//! the angle, within a cycle, and no cycle has a frame more than another. Only
+//! when EF is set are ERRFL and DIAAGC asked for the cause. COF has no bit there;
+//! the CORDIC overflows where the gain is at its lowest, which is MAGH.
 //!
-//! ```text
-//! call        k          k + 1 = N                     k + 2
-//! sent        ANGLECOM   DIAAGC         ANGLECOM       ANGLECOM
-//! received    angle k-1  angle k        DIAAGC         angle k+1
-//! ```
-//!
-//! The angle of that call came with its first frame, so the loop never lacks a
-//! value, its age is the same in all calls, and after each call an ANGLECOM is
-//! under way again. The cost is one frame more in every Nth call and one
-//! decrement and compare in the others. A fault found by it holds for the
-//! following calls, in which DIAAGC is asked every time, until it is gone.
+//! The bits last until the chip loses power. A chip that starts anew replies
+//! zeros and is not ready (LF) for 10 ms; after either it is looked at again, and
+//! the bits are set again, before its angle is believed.
 //!
 //! A frame of all zeros is a valid reply: angle 0, even parity, no error flag.
 //! It is also what a line gives that is stuck low or a chip that has no power.
 //! DIAAGC tells them apart, because its LF bit is 1 in a living, settled chip.
-//! So a reply of all zeros is never believed: in the same call DIAAGC is asked,
-//! and after it the angle again, so that a line that was dead for some frames
-//! and lives again does not leave its zero behind. That is three frames more
-//! in each cycle in which the shaft stands at exactly zero; where the bus has
+//! So a reply of all zeros is never believed: in the same call DIAAGC and ZPOSL
+//! are asked, and after them the angle again, so that a line that was dead for
+//! some frames and lives again does not leave its zero behind. That is five frames
+//! more in each cycle in which the shaft stands at exactly zero; where the bus has
 //! no time for that, [`As5047p::set_zero`] moves the zero to where the shaft
 //! does not rest. A line stuck high (0xFFFF) has even parity too, but the error
 //! flag set; it is told from a real error by ERRFL, whose upper bits are always
@@ -44,7 +41,7 @@
 //!
 //! # Cost
 //!
-//! 2 bytes on the stack, about 16 bytes of state. No call of the loop uses more
+//! 2 bytes on the stack, 2 bytes of state. No call of the loop uses more
 //! than [`MAX_FRAMES`], and that many only when everything fails at once.
 
 mod error;
@@ -52,11 +49,10 @@ mod registers;
 #[cfg(test)]
 mod tests;
 
-use core::num::NonZeroU16;
-
 use embedded_hal::spi::{Error as _, MODE_1, Mode, SpiDevice};
 
 pub use error::Error;
+use registers::MAGNET_SETS_EF;
 pub use registers::{
     Diagnosis, ErrorFlags, Register, Reply, Setting, Settings1, Settings2, write_data,
 };
@@ -75,35 +71,29 @@ pub const MIN_DESELECTED_NS: u32 = 350;
 pub const POWER_ON_MS: u32 = 10;
 /// Bits of the angle.
 pub const ANGLE_BITS: u32 = 14;
-/// Most frames of one call of [`As5047p::angle_pipelined`]: one to begin with
-/// after an error, one for the angle, three because it is all zeros, and six for
-/// an error flag without a cause: ERRFL, DIAAGC, and ERRFL again, two each.
-pub const MAX_FRAMES: u32 = 11;
-/// Calls of [`As5047p::angle_pipelined`] between two looks at DIAAGC.
-pub const DIAGNOSIS_EVERY: NonZeroU16 = NonZeroU16::new(100).unwrap();
+/// Most frames of one call of [`As5047p::angle_pipelined`], of a chip that says
+/// something else each time: twice twelve to look at it and to set its bits (four
+/// to look, and twice two to write and two to read back), two for the angle, six
+/// for an error flag without a cause (ERRFL, DIAAGC, and ERRFL again, two each).
+pub const MAX_FRAMES: u32 = 32;
 
 /// What a driver remembers from one call to the next, for a bus that it can
 /// have only for a while: see [`As5047p::suspend`].
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// Whether the next frame brings an angle.
     angle_under_way: bool,
-    /// Calls until DIAAGC is asked again.
-    until_diagnosis: u16,
-    diagnosis_every: NonZeroU16,
-    /// What DIAAGC said last.
-    verdict: Result<(), Error>,
+    /// Whether the chip was seen alive, with its magnet among the causes of EF.
+    watched: bool,
 }
 
 impl State {
-    /// Nothing sent yet; `calls` as for [`As5047p::with_diagnosis_every`].
+    /// Nothing sent yet.
     #[must_use]
-    pub const fn new(calls: NonZeroU16) -> Self {
+    pub const fn new() -> Self {
         Self {
             angle_under_way: false,
-            until_diagnosis: 1,
-            diagnosis_every: calls,
-            verdict: Ok(()),
+            watched: false,
         }
     }
 
@@ -123,16 +113,9 @@ pub struct As5047p<SPI> {
 
 impl<SPI: SpiDevice> As5047p<SPI> {
     /// A driver that has not sent anything yet. Its first
-    /// [`As5047p::angle_pipelined`] looks at DIAAGC.
+    /// [`As5047p::angle_pipelined`] looks at the chip and sets it up.
     pub const fn new(spi: SPI) -> Self {
-        Self::with_diagnosis_every(spi, DIAGNOSIS_EVERY)
-    }
-
-    /// As [`As5047p::new`], with `calls` of [`As5047p::angle_pipelined`]
-    /// between two looks at DIAAGC: the longest time, in cycles, for which a
-    /// lost magnet goes unseen.
-    pub const fn with_diagnosis_every(spi: SPI, calls: NonZeroU16) -> Self {
-        Self::resume(spi, State::new(calls))
+        Self::resume(spi, State::new())
     }
 
     /// Goes on where a driver of the same chip was suspended.
@@ -161,41 +144,39 @@ impl<SPI: SpiDevice> As5047p<SPI> {
     /// The angle asked for by the previous call, one period old; asks for the
     /// next one.
     ///
-    /// One frame; two in every Nth call and while a fault holds; four when the
-    /// reply is all zeros; one more after an error of the bus, two to four more
-    /// when the chip reports an error.
+    /// One frame. The first call, and one after a chip was not ready, has five,
+    /// and nine if its bits have to be set; a reply of all zeros costs five more,
+    /// an error of the bus one more, an error that the chip reports two to four.
     ///
     /// # Errors
-    /// All of [`Error`] except `Refused`. Each is a matter of this call: the
-    /// next one is made whatever this one gave.
+    /// All of [`Error`]. Each is a matter of this call: the next one is made
+    /// whatever this one gave.
+    #[inline]
     pub fn angle_pipelined(&mut self) -> Result<Angle, Error> {
-        self.state.until_diagnosis = self.state.until_diagnosis.saturating_sub(1);
-        let due = self.state.until_diagnosis == 0 || self.state.verdict.is_err();
-        if !self.state.angle_under_way {
-            self.frame(Register::AngleCom.read_command())?;
+        if !self.state.watched {
+            self.watch_magnet()?;
         }
-        let mut reply = self.ask(if due {
-            Register::DiaAgc
-        } else {
-            Register::AngleCom
-        })?;
-        if due || reply.0 == 0 {
-            reply = self.with_diagnosis(reply, due)?;
+        if !self.state.angle_under_way {
+            self.ask(Register::AngleCom)?;
+        }
+        let mut reply = self.ask(Register::AngleCom)?;
+        if reply.0 == 0 {
+            self.watch_magnet()?;
+            reply = self.ask(Register::AngleCom)?;
         }
         let data = self.checked(reply)?;
-        self.state.verdict?;
         Ok(Angle::from_counts(u32::from(data), ANGLE_BITS))
     }
 
-    /// The angle as old as one frame. Two frames, five if it is all zeros.
+    /// The angle as old as one frame. Two frames, five more if it is all zeros.
     ///
     /// # Errors
-    /// As [`As5047p::angle_pipelined`], but the magnet is looked at only if the
-    /// reply is all zeros.
+    /// As [`As5047p::angle_pipelined`], but a chip that was never looked at has
+    /// its magnet looked at only if the reply is all zeros.
     pub fn angle(&mut self) -> Result<Angle, Error> {
         let mut data = self.read_register(Register::AngleCom)?;
         if data == 0 {
-            self.diagnosis()?.verdict()?;
+            self.watch_magnet()?;
             let again = self.ask(Register::AngleCom)?;
             data = self.checked(again)?;
         }
@@ -218,13 +199,18 @@ impl<SPI: SpiDevice> As5047p<SPI> {
         self.checked(reply)
     }
 
-    /// DIAAGC. Two frames.
+    /// DIAAGC. Two frames, four if the question was disturbed on its way.
     ///
     /// # Errors
-    /// As [`As5047p::read_register`]. What the register says is not judged: see
-    /// [`Diagnosis::verdict`].
+    /// `Bus`, `Parity`, `Framing` and `NotDriven`. What the register says is not
+    /// judged, whatever EF says: see [`Diagnosis::verdict`].
     pub fn diagnosis(&mut self) -> Result<Diagnosis, Error> {
-        self.read_register(Register::DiaAgc).map(Diagnosis)
+        self.ask(Register::DiaAgc)?;
+        let reply = self.ask(Register::AngleCom)?;
+        match parity_checked(reply)? {
+            0 if reply.error_flag() => Err(Error::Framing(self.error_flags()?)),
+            content => Ok(Diagnosis(content)),
+        }
     }
 
     /// ERRFL, which is cleared by this. Two frames.
@@ -270,7 +256,7 @@ impl<SPI: SpiDevice> As5047p<SPI> {
     /// # Errors
     /// As [`As5047p::write_setting`].
     pub fn set_zero(&mut self, counts: u16) -> Result<(), Error> {
-        let enables = self.read_register(Register::ZPosL)? as u8 & 0b1100_0000;
+        let enables = self.read_register(Register::ZPosL)? as u8 & MAGNET_SETS_EF;
         self.write_setting(Setting::ZPosM, (counts >> 6) as u8)?;
         self.write_setting(Setting::ZPosL, enables | (counts & 0x3F) as u8)?;
         Ok(())
@@ -295,36 +281,32 @@ impl<SPI: SpiDevice> As5047p<SPI> {
         }
     }
 
-    /// Looks at DIAAGC, for which the frame that brought `reply` has `asked` or
-    /// not, and gives a reply that can be believed: `reply` itself, or if that
-    /// is all zeros, one that came after the chip has shown that it lives.
-    fn with_diagnosis(&mut self, reply: Reply, asked: bool) -> Result<Reply, Error> {
-        if !asked {
-            self.ask(Register::DiaAgc)?;
+    /// Makes sure that the chip lives and that its magnet is among the causes of
+    /// EF, and asks for the angle. Four frames, eight if the bits are not set.
+    ///
+    /// They stand beside the zero position, which must not get lost by setting
+    /// them: that is written only as it was read twice, with a sign of life
+    /// between.
+    #[cold]
+    fn watch_magnet(&mut self) -> Result<(), Error> {
+        self.state.watched = false;
+        self.ask(Register::ZPosL)?;
+        let zero = self.ask(Register::DiaAgc)?;
+        let diagnosis = self.ask(Register::ZPosL)?;
+        let again = self.ask(Register::AngleCom)?;
+        let diagnosis = self.checked(diagnosis)?;
+        Diagnosis(diagnosis).verdict()?;
+        let zero = self.checked(zero)? as u8;
+        if self.checked(again)? as u8 != zero {
+            return Err(Error::NotDriven);
         }
-        self.finish_diagnosis()?;
-        match reply.0 {
-            0 => {
-                self.state.verdict?;
-                self.ask(Register::AngleCom)
+        if zero & MAGNET_SETS_EF != MAGNET_SETS_EF {
+            let before = self.write_setting(Setting::ZPosL, zero | MAGNET_SETS_EF)?;
+            if before != zero {
+                self.write_setting(Setting::ZPosL, before | MAGNET_SETS_EF)?;
             }
-            _ => Ok(reply),
         }
-    }
-
-    /// Takes the DIAAGC that is under way, and asks for the angle.
-    fn finish_diagnosis(&mut self) -> Result<(), Error> {
-        let reply = self.ask(Register::AngleCom)?;
-        let content = parity_checked(reply)?;
-        if reply.error_flag() && content == 0 {
-            // The answer to a command that was disturbed on its way there.
-            return Err(match self.error_flags() {
-                Ok(flags) => Error::Framing(flags),
-                Err(error) => error,
-            });
-        }
-        self.state.verdict = Diagnosis(content).verdict();
-        self.state.until_diagnosis = self.state.diagnosis_every.get();
+        self.state.watched = true;
         Ok(())
     }
 
@@ -337,25 +319,26 @@ impl<SPI: SpiDevice> As5047p<SPI> {
         Ok(data)
     }
 
-    /// Why EF is set. ERRFL is cleared by being read, so the flag ends here.
+    /// Why EF is set. ERRFL is cleared by being read, so the flag ends here,
+    /// unless it is the magnet's.
     #[cold]
     fn cause_of_error_flag(&mut self) -> Error {
         match self.error_flags() {
-            Err(error) => error,
+            Err(error) => self.no_longer_watched(error),
             Ok(flags) if !flags.is_empty() => Error::Framing(flags),
-            // ZPOSL bits 7:6 let a magnet that is too weak or too strong set EF.
-            Ok(none) => match self.look_at_magnet() {
-                Err(error) => error,
+            Ok(none) => match self.diagnosis().and_then(Diagnosis::verdict) {
+                Err(error) => self.no_longer_watched(error),
                 Ok(()) => Error::Framing(none),
             },
         }
     }
 
-    #[cold]
-    fn look_at_magnet(&mut self) -> Result<(), Error> {
-        self.ask(Register::DiaAgc)?;
-        self.finish_diagnosis()?;
-        self.state.verdict
+    /// A chip that was dead, or not there, may have lost what it was told.
+    const fn no_longer_watched(&mut self, error: Error) -> Error {
+        if matches!(error, Error::NotReady | Error::NotDriven) {
+            self.state.watched = false;
+        }
+        error
     }
 }
 

@@ -44,15 +44,31 @@ impl Clock for Monotonic {
     }
 }
 
-/// The first whole multiple of the period that is at least a quarter of one
-/// away, so that every run of a machine has the same phase, and the rehearsal
+/// From the whole multiples of a period to its releases: half a period, at most
+/// 500 us.
+///
+/// The kernel's own tick comes at whole multiples of its own length, which are
+/// whole milliseconds at the usual HZ of 1000, 250 and 100
+/// (`kernel/time/tick-common.c`), and so do the timers of most programs. A loop
+/// whose releases are whole milliseconds wakes after them; these are between them.
+pub(super) const fn release_phase(period: Duration) -> Duration {
+    const LONGEST: u64 = 500_000;
+    let half = period.as_nanos() / 2;
+    Duration::from_nanos(if half < LONGEST { half } else { LONGEST })
+}
+
+/// The first release, in phase (`release_phase`), that is at least a quarter of
+/// a period away: every run of a machine has the same phase, and the rehearsal
 /// and the run go on where the schedule before them ended.
 ///
 /// A quarter is for going to sleep until then.
 pub(super) fn first_release(now: Instant, period: Duration) -> Instant {
+    let phase = release_phase(period).as_nanos();
     let period = period.as_nanos();
-    let periods = (now.as_nanos() + period / 4).div_ceil(period);
-    Instant::from_nanos(periods * period)
+    let periods = (now.as_nanos() + period / 4)
+        .saturating_sub(phase)
+        .div_ceil(period);
+    Instant::from_nanos(periods * period + phase)
 }
 
 #[cfg(test)]
@@ -86,17 +102,30 @@ mod tests {
     }
 
     #[test]
-    fn the_first_release_is_a_multiple_of_the_period_and_leaves_time_to_sleep() {
+    fn the_first_release_is_in_phase_and_leaves_time_to_sleep() {
         let period = Duration::from_micros(1_000);
         let release = |us: u64| {
             let now = Instant::from_nanos(us * 1_000);
             first_release(now, period).as_nanos() / 1_000
         };
-        assert_eq!(release(5_000), 6_000, "never now");
+        assert_eq!(release(5_500), 6_500, "never now");
         // After a cycle that ends in time the schedule has no gap.
-        assert_eq!(release(5_001), 6_000);
-        assert_eq!(release(5_750), 6_000);
-        assert_eq!(release(5_751), 7_000);
-        assert_eq!(release(5_999), 7_000);
+        assert_eq!(release(5_501), 6_500);
+        assert_eq!(release(6_250), 6_500);
+        assert_eq!(release(6_251), 7_500);
+        assert_eq!(release(6_499), 7_500);
+        assert_eq!(release(0), 500);
+    }
+
+    #[test]
+    fn no_release_is_at_a_tick_of_the_kernel() {
+        for period_us in [100, 250, 500, 1_000, 2_000, 5_000, 10_000] {
+            let period = Duration::from_micros(period_us);
+            let mut release = first_release(Instant::from_nanos(7_123_456), period);
+            for _ in 0..1_000 {
+                assert_ne!(release.as_nanos() % 1_000_000, 0, "{period_us} us");
+                release += period;
+            }
+        }
     }
 }

@@ -30,7 +30,7 @@
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::fmt::Write as _;
 
-use super::clock::Monotonic;
+use super::clock::{Monotonic, first_release};
 use super::scheduler::{self, Policy, ScheduleError};
 use super::wanted::Scheduler;
 use crate::cycle::ports::Clock;
@@ -163,10 +163,8 @@ pub fn run(watch: &Watch, limit: Limit, policy: Policy) {
     watch.take(policy);
     let mut clock = Monotonic;
     let mut looks = Looks::new(limit);
-    let mut next = Instant::from_nanos(
-        clock.now().as_nanos() / limit.period.as_nanos() * limit.period.as_nanos()
-            + limit.period.as_nanos() / 2,
-    );
+    let half = Duration::from_nanos(limit.period.as_nanos() / 2);
+    let mut next = first_release(clock.now(), limit.period) + half;
     loop {
         next += limit.interval();
         let now = clock.wait_until(next);

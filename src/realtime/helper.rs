@@ -6,8 +6,7 @@
 //! `RLIMIT_MEMLOCK` is small), and take no signals.
 
 use std::io;
-use std::sync::mpsc::sync_channel;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use super::memory;
@@ -23,8 +22,15 @@ pub const MIN_STACK_BYTES: usize = 64 * 1024;
 /// they do not use of it.
 #[derive(Debug, Default)]
 pub struct Gate {
-    open: Mutex<bool>,
-    opened: Condvar,
+    state: Mutex<GateState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct GateState {
+    open: bool,
+    /// Helpers that ever came here.
+    arrived: usize,
 }
 
 impl Gate {
@@ -32,25 +38,39 @@ impl Gate {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            open: Mutex::new(false),
-            opened: Condvar::new(),
+            state: Mutex::new(GateState {
+                open: false,
+                arrived: 0,
+            }),
+            changed: Condvar::new(),
         }
     }
 
     /// Lets every helper go, now and later.
     pub fn open(&self) {
-        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.opened.notify_all();
+        self.lock().open = true;
+        self.changed.notify_all();
     }
 
-    fn wait(&self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*open {
-            open = self
-                .opened
-                .wait(open)
+    fn lock(&self) -> MutexGuard<'_, GateState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_until(&self, reached: impl Fn(&GateState) -> bool) {
+        let mut state = self.lock();
+        while !reached(&state) {
+            state = self
+                .changed
+                .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// A helper's side: it has arrived, and waits.
+    fn pass(&self) {
+        self.lock().arrived += 1;
+        self.changed.notify_all();
+        self.wait_until(|state| state.open);
     }
 }
 
@@ -77,18 +97,16 @@ where
     F: FnOnce() -> T + Send + 'scope,
 {
     let before = set_mask(&SignalSet::all_but_synchronous())?;
-    let (arrive, arrived) = sync_channel(1);
+    let arrived = gate.lock().arrived;
     let spawned = Builder::new()
         .name(name.to_owned())
         .stack_size(stack_bytes.max(MIN_STACK_BYTES))
         .spawn_scoped(scope, move || {
-            // There is room for the one message, and the receiver waits for it.
-            let _ = arrive.send(());
             if !matches!(scheduler::policy(), Ok(Policy::Other)) {
                 // Giving up a real-time policy is always allowed (sched(7)).
                 let _ = scheduler::set_policy(Policy::Other);
             }
-            gate.wait();
+            gate.pass();
             // What is not given back is locked, which the contract judges.
             let _ = memory::release_unused_stack();
             job()
@@ -97,7 +115,7 @@ where
     if spawned.is_ok() {
         // The standard library still allocates on the new thread before the job:
         // that must not come after the seal.
-        let _ = arrived.recv();
+        gate.wait_until(|state| state.arrived > arrived);
     }
     spawned
 }

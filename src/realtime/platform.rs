@@ -182,7 +182,7 @@ fn irq_threads(proc: &Path) -> Vec<IrqThread> {
             irq_thread(pid, entry.path())
         })
         .collect();
-    found.sort_by_key(|thread| thread.pid);
+    found.sort_unstable_by_key(|thread| thread.pid);
     found
 }
 

@@ -113,7 +113,10 @@ impl As5047pChip {
     fn measure_field(&mut self) {
         let field = if self.disturbance.has(Fault::FieldWeak) {
             0.1
-        } else if self.disturbance.has(Fault::FieldStrong) {
+        } else if self.disturbance.has(Fault::FieldStrong)
+            || self.disturbance.has(Fault::CordicOverflow)
+        {
+            // The CORDIC overflows where the gain cannot go lower.
             3.0
         } else {
             self.field

@@ -18,6 +18,9 @@ use super::clock;
 /// Longest text that goes with a cause, bytes.
 pub const NOTE_BYTES: usize = 128;
 
+/// In the detail of [`Kind::OutputFailed`]: the command was no number.
+pub const NOT_FINITE: u32 = 0x400;
+
 /// What ended a run. The numbers are those of the file format.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
@@ -34,7 +37,8 @@ pub enum Kind {
     /// The overrun ladder's last step; `detail` is the level of the bucket.
     Overrun = 5,
     /// Outputs could not be written; `detail` is 0 for the digital ones, else
-    /// the analog output's channel and 1.
+    /// the analog output's channel and 1; or [`NOT_FINITE`] and the channel whose
+    /// command was no number.
     OutputFailed = 6,
     /// The real-time thread allocated memory.
     Allocated = 7,

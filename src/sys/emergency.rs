@@ -269,7 +269,11 @@ static LATEST_END: AtomicI32 = AtomicI32::new(0);
 /// even if the caller hangs (setitimer(2)). It takes a thread that does not block
 /// `SIGALRM`: the main thread, unless it is the one that hangs.
 /// Async-signal-safe.
-pub fn end_within(microseconds: u32, end: End) {
+///
+/// # Errors
+/// Those of sigaction(2) and setitimer(2), such as a sandbox's: then nothing ends
+/// a caller that hangs.
+pub fn end_within(microseconds: u32, end: End) -> Result<(), Errno> {
     let number = match end {
         End::Exit(code) => i32::from(code),
         End::Signal(signal) => -signal,
@@ -279,7 +283,7 @@ pub fn end_within(microseconds: u32, end: End) {
     let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
     action.sa_sigaction = on_alarm as extern "C" fn(libc::c_int) as usize;
     // SAFETY: `action` is live; its handler makes async-signal-safe calls only.
-    unsafe { libc::sigaction(libc::SIGALRM, &raw const action, core::ptr::null_mut()) };
+    check(unsafe { libc::sigaction(libc::SIGALRM, &raw const action, core::ptr::null_mut()) })?;
     let once = libc::itimerval {
         it_interval: libc::timeval {
             tv_sec: 0,
@@ -292,7 +296,7 @@ pub fn end_within(microseconds: u32, end: End) {
     };
     // SAFETY: `once` is live, the old value is not asked for. setitimer(2) is no
     // function of the C library's but a call as it stands.
-    unsafe {
+    let answer = unsafe {
         libc::syscall(
             libc::SYS_setitimer,
             libc::ITIMER_REAL,
@@ -300,6 +304,7 @@ pub fn end_within(microseconds: u32, end: End) {
             core::ptr::null_mut::<libc::itimerval>(),
         )
     };
+    check(answer as libc::c_int)
 }
 
 extern "C" fn on_alarm(_: libc::c_int) {
@@ -327,9 +332,7 @@ const FRAMES_US: u32 = 50_000;
 /// hangs: see [`end_within`]. Async-signal-safe.
 pub fn end(code: u8) -> ! {
     lines();
-    end_within(FRAMES_US, End::Exit(code));
-    frames();
-    lines();
+    frames_before(End::Exit(code));
     exit(i32::from(code))
 }
 
@@ -337,9 +340,16 @@ pub fn end(code: u8) -> ! {
 /// brings about. Async-signal-safe.
 pub fn before_signal(signal: libc::c_int) {
     lines();
-    end_within(FRAMES_US, End::Signal(signal));
-    frames();
-    lines();
+    frames_before(End::Signal(signal));
+}
+
+/// Sends the frames on the way to `end`. Where nothing would end a bus that hangs
+/// they are not sent: the lines have taken the power, and the end must come.
+fn frames_before(end: End) {
+    if end_within(FRAMES_US, end).is_ok() {
+        frames();
+        lines();
+    }
 }
 
 #[cfg(test)]

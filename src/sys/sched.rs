@@ -150,10 +150,14 @@ pub fn current_cpu() -> Result<usize, Errno> {
 }
 
 /// `gettid()`: the kernel's number of the calling thread. Cannot fail.
+///
+/// The call itself and not the C library's function: the standard library refers
+/// to that one weakly, and in a static program linked as one piece (`lto`) it is
+/// then left out, and a call of it gives whatever there was before.
 #[must_use]
 pub fn thread_id() -> i32 {
     // SAFETY: takes no argument.
-    unsafe { libc::gettid() }
+    unsafe { libc::syscall(libc::SYS_gettid) as i32 }
 }
 
 /// `getrusage(RUSAGE_THREAD)`: minor and major page faults of the calling

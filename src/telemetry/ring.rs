@@ -164,6 +164,50 @@ mod tests {
         assert_eq!(decode(&encode(&record)), record);
     }
 
+    /// For whoever looks for data races: Miri and the thread sanitizer see what
+    /// happens, loom (tests/interleavings) what could.
+    #[test]
+    fn what_one_thread_writes_another_reads_whole_and_in_order() {
+        const RECORDS: u64 = if cfg!(miri) { 700 } else { 20_000 };
+        let mut ring = Ring::new();
+        let (mut writer, mut reader) = ring.split();
+        let read = std::thread::scope(|scope| {
+            let reading = scope.spawn(move || {
+                let mut read = Vec::new();
+                while read.last() != Some(&RECORDS) {
+                    match reader.take() {
+                        Some(record) => {
+                            assert!(record.trace.iter().all(|v| *v == record.slot as f32));
+                            read.push(record.slot);
+                        }
+                        None => std::thread::yield_now(),
+                    }
+                }
+                (read, reader.dropped())
+            });
+            for slot in 1..RECORDS {
+                writer.record(&CycleRecord {
+                    slot,
+                    trace: [slot as f32; TRACE_LEN],
+                    ..CycleRecord::default()
+                });
+            }
+            // The last one until it found room.
+            while !reading.is_finished() {
+                writer.record(&CycleRecord {
+                    slot: RECORDS,
+                    trace: [RECORDS as f32; TRACE_LEN],
+                    ..CycleRecord::default()
+                });
+                std::thread::yield_now();
+            }
+            reading.join().expect("no record was torn")
+        });
+        let (slots, dropped) = read;
+        assert!(slots.is_sorted(), "in the order of writing");
+        assert!(slots.len() as u64 + dropped >= RECORDS, "or counted");
+    }
+
     #[test]
     fn a_ring_in_shared_memory_has_its_ends_once() {
         let memory = Memory::new();

@@ -47,6 +47,14 @@ pub fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
     if let Some(watchdog) = &report.watchdog {
         write_watchdog(out, watchdog)?;
     }
+    if let Some(black_box) = &report.black_box {
+        for path in &black_box.saved {
+            writeln!(out, "{:SUBJECT$}{path}", "black box")?;
+        }
+        for reason in &black_box.failed {
+            writeln!(out, "{:SUBJECT$}NOT KEPT: {reason}", "black box")?;
+        }
+    }
     for warning in &report.warnings {
         writeln!(out, "{:SUBJECT$}{warning}", "warning")?;
     }

@@ -46,7 +46,7 @@ pub(crate) struct Module {
 }
 
 impl Module {
-    const fn plain(name: &'static str) -> Self {
+    pub(crate) const fn plain(name: &'static str) -> Self {
         Self {
             name,
             parameters: "",
@@ -66,6 +66,9 @@ pub(crate) struct Board {
     /// The kernel package's device tree, below its `dtb/`. `None` where the
     /// emulator makes the tree itself.
     pub(crate) device_tree: Option<&'static str>,
+    /// A second overlay on top of the board's own, for more than is on the
+    /// board; a path in the repository.
+    pub(crate) further_overlay: Option<&'static str>,
     /// Nodes that the emulator has no device for, with the reason next to them.
     /// A `*` at the end stands for any unit address.
     pub(crate) disabled: &'static [&'static str],
@@ -96,6 +99,17 @@ pub(crate) struct Board {
     pub(crate) has_watchdog: bool,
 }
 
+/// Input levels of a healthy machine: the break contacts are closed, and
+/// nobody presses reset.
+pub(crate) fn healthy(board: &Board) -> Vec<(u8, bool)> {
+    let lines = board.lines;
+    let mut levels = vec![(lines.emergency_stop, true), (lines.reset, false)];
+    if let Some(limits) = lines.limits {
+        levels.extend([(limits.positive, true), (limits.negative, true)]);
+    }
+    levels
+}
+
 const ECSPI2: &str = "/soc@0/bus@30800000/spba-bus@30800000/spi@30830000";
 const ECSPI3: &str = "/soc@0/bus@30800000/spba-bus@30800000/spi@30840000";
 
@@ -106,6 +120,7 @@ pub(crate) const IMX8MP_EVK: Board = Board {
     machine: &["-M", "imx8mp-evk", "-m", "1G", "-device", "w25q80"],
     cpus: 4,
     device_tree: Some("freescale/imx8mp-evk.dtb"),
+    further_overlay: None,
     disabled: &[],
     removed: &[],
     // There is no SDMA: the SPI driver would wait for its channels for ever.
@@ -148,6 +163,7 @@ pub(crate) const RASPBERRYPI4_64: Board = Board {
     machine: &["-M", "raspi4b", "-m", "2G", "-device", "w25q80"],
     cpus: 4,
     device_tree: Some("broadcom/bcm2711-rpi-4-b.dtb"),
+    further_overlay: None,
     // Devices that the emulator does not have: the kernel dies of an
     // external abort when it touches them.
     disabled: &[
@@ -224,6 +240,7 @@ pub(crate) const QEMUARM64: Board = Board {
     ],
     cpus: 1,
     device_tree: None,
+    further_overlay: None,
     disabled: &[],
     removed: &[],
     removed_properties: &[],

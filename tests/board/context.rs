@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::Host;
-use crate::emulator::{Transcript, lock};
+use crate::machine::{Transcript, lock};
 
 /// For one test, or for one boot of the benchmark.
 pub(crate) struct Context<'a> {

@@ -1,12 +1,14 @@
 //! The firmware, unmodified, on the i.MX 8M Plus EVK: its contract, its loop,
 //! its emergency stop.
 
+use serde_json::Value;
+
 use crate::boards::IMX8MP_EVK;
-use crate::emulator::Machine;
 use crate::guest::{
     LIMIT, SHOW, arm_and_move, board_file, command, energising, healthy, number, ready, report_of,
     require_kept, require_number, servo,
 };
+use crate::machine::Machine;
 use crate::{Context, Failure, Test, require};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -26,6 +28,8 @@ pub(crate) const TESTS: &[Test] = &[
 
 /// Most memory that may be locked, kB (design, section 1).
 const LOCKED_KB: u64 = 2_048;
+/// The longest the binary may be, bytes: all of it but its unwind tables is locked.
+const BINARY_BYTES: usize = 1_500_000;
 /// How far VmLck may be from VmRSS: a few pages of 4 kB that cannot be locked
 /// (vDSO, vvar) or are not resident (guard pages).
 const PAGES_APART_KB: u64 = 32;
@@ -38,6 +42,10 @@ pub(crate) fn boot(context: &Context<'_>, script: &str) -> Result<Machine, Failu
 
 fn contract(context: &Context<'_>) -> Result<(), Failure> {
     const CYCLES: u64 = 10_000;
+    let binary = context.host.read_guest_program("steadfast")?.len();
+    require(binary <= BINARY_BYTES, || {
+        format!("the binary is {binary} bytes long, more than {BINARY_BYTES}")
+    })?;
     let lines = IMX8MP_EVK.lines;
     let script = servo(&IMX8MP_EVK) + &command(&format!("--cycles {CYCLES}")) + SHOW;
     let mut machine = boot(context, &script)?;
@@ -123,6 +131,11 @@ fn emergency_stop(context: &Context<'_>) -> Result<(), Failure> {
     let reason = report["exit"]["reason"].as_str().unwrap_or_default();
     require(reason.contains("emergency stop"), || {
         format!("the report does not name the emergency stop: {reason}")
+    })?;
+    // One half a second after the press, when the loop went on, one at its end.
+    let saved = report.pointer("/black_box/saved").and_then(Value::as_array);
+    require(saved.is_some_and(|saved| saved.len() == 2), || {
+        format!("black boxes: {}", report["black_box"])
     })
 }
 

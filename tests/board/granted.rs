@@ -3,11 +3,11 @@
 //! limit of 512 kB. A second start on the same lines disturbs nothing.
 
 use crate::boards::IMX8MP_EVK;
-use crate::emulator::Machine;
 use crate::guest::{
     AS_USER, LIMIT, ONE_CPU, OPEN_TO_ALL, SHOW, SHOWN, arm_and_move, board_file, healthy, number,
     ready, report_of, require_kept, require_number, servo,
 };
+use crate::machine::Machine;
 use crate::pins::Mark;
 use crate::{Context, Failure, Test, require};
 
@@ -25,6 +25,9 @@ fn granted(context: &Context<'_>) -> Result<(), Failure> {
     let text = board_file(context, &IMX8MP_EVK, &[ONE_CPU])?;
     let lock = ("lock = \"all\"", "lock = \"selective\"");
     let selective = board_file(context, &IMX8MP_EVK, &[ONE_CPU, lock])?;
+    // Another board by its name, the same one by its lines.
+    let other = ("name = \"imx8mp-evk\"", "name = \"other\"");
+    let other = board_file(context, &IMX8MP_EVK, &[ONE_CPU, other])?;
     let run = "/steadfast run --quiet --json /tmp/report.json";
     let script = servo(&IMX8MP_EVK)
         + OPEN_TO_ALL
@@ -34,12 +37,15 @@ first=$!
 read order
 /steadfast run --board /board.toml --quiet 2>&1
 status=$?; echo; echo \"@@second $status\"
+/steadfast run --board /other.toml --quiet 2>&1
+status=$?; echo; echo \"@@third $status\"
 wait $first{SHOW}
 ( {LITTLE}; {AS_USER}{run} --board /selective.toml --cycles 500 ){SHOW}"
         );
     let mut machine = ready(context, &IMX8MP_EVK, &text)?
         .program("examples/as_user")?
         .file("/selective.toml", 0o644, selective.as_bytes())
+        .file("/other.toml", 0o644, other.as_bytes())
         .cpus(1)
         .start(&healthy(&IMX8MP_EVK), &script)?;
     let enabled = arm_and_move(&mut machine, &IMX8MP_EVK)?;
@@ -61,19 +67,24 @@ wait $first{SHOW}
     machine.finish(LIMIT).map(drop)
 }
 
-/// Starts the firmware again, by root, while the first run drives the axis.
+/// Starts the firmware again, by root, while the first run drives the axis: the
+/// same board, and one of another name on the same lines.
 fn second_start(machine: &mut Machine, enabled: Mark) -> Result<(), Failure> {
     let lines = IMX8MP_EVK.lines;
     machine.type_line("go on")?;
-    let said = machine.collect_until("@@second", LIMIT)?;
-    require(said.iter().any(|line| line == "@@second 1"), || {
-        "a second start on busy lines does not exit with 1".to_owned()
-    })?;
-    require(
-        said.iter()
-            .any(|line| line.contains("line 6 is in use by steadfast")),
-        || "the second start does not say that a line is in use".to_owned(),
-    )?;
+    for (end, words) in [
+        ("@@second", "another process controls this board"),
+        ("@@third", "line 6 is in use by steadfast"),
+    ] {
+        let said = machine.collect_until(end, LIMIT)?;
+        let failed = format!("{end} 1");
+        require(said.contains(&failed), || {
+            format!("a second start on a busy board does not exit with 1: {said:?}")
+        })?;
+        require(said.iter().any(|line| line.contains(words)), || {
+            format!("the second start does not say '{words}': {said:?}")
+        })?;
+    }
     // The answer to a press comes after every edge before it.
     let now = machine.pins.drive(lines.reset, false)?;
     let later = machine

@@ -6,24 +6,15 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::boards::Board;
-use crate::emulator::{Boot, Machine};
+pub(crate) use crate::boards::healthy;
+use crate::emulator::Boot;
+use crate::machine::Machine;
 use crate::pins::Mark;
 use crate::servo::serve;
 use crate::{Context, Failure, require};
 
 /// Wall time for what runs up to 20,000 cycles of guest time.
 pub(crate) const LIMIT: Duration = Duration::from_secs(240);
-
-/// Input levels of a healthy machine: the break contacts are closed, and
-/// nobody presses reset.
-pub(crate) fn healthy(board: &Board) -> Vec<(u8, bool)> {
-    let lines = board.lines;
-    let mut levels = vec![(lines.emergency_stop, true), (lines.reset, false)];
-    if let Some(limits) = lines.limits {
-        levels.extend([(limits.positive, true), (limits.negative, true)]);
-    }
-    levels
-}
 
 /// Lines of which every test sees that they rest at their safe level, which is
 /// low.
@@ -48,10 +39,12 @@ pub(crate) fn servo(board: &Board) -> String {
     unbind(board) + &serve_chips(board)
 }
 
-/// Shell lines that serve encoder and DAC.
+/// Shell lines that serve encoder and DAC, with the shaft at rest away from the
+/// encoder's zero: a reading of zero has the driver look twice in each cycle.
 pub(crate) fn serve_chips(board: &Board) -> String {
     let [encoder, dac] = board.servo;
     serve(&format!("{encoder}=as5047p {dac}=mcp4922"))
+        + &format!("echo '{dac} rest' >/dev/servo-control\n")
 }
 
 /// The board's own file with each `(old, new)` put in place.

@@ -6,12 +6,11 @@ use std::process::Command;
 
 use crate::boards::Board;
 use crate::cpio::Archive;
+use crate::machine::ENDED;
 use crate::{Failure, Host, Kernel};
 
 /// Printed by the init script before it hands over to the test's script.
 pub(crate) const BOOTED: &str = "@@booted";
-/// Printed with the exit status of the test's script, when that has ended.
-pub(crate) const ENDED: &str = "@@ended";
 
 /// A file to be put into the guest.
 #[derive(Debug)]
@@ -67,7 +66,8 @@ fn root(
 ) -> Result<Vec<u8>, Failure> {
     let mut root = Archive::new();
     for folder in [
-        "/bin", "/dev", "/proc", "/sys", "/tmp", "/etc", "/modules", "/sbin", "/usr",
+        "/bin", "/data", "/dev", "/etc", "/modules", "/proc", "/run", "/sbin", "/sys", "/tmp",
+        "/usr",
     ] {
         root.directory(folder);
     }
@@ -112,8 +112,13 @@ fn init(board: &Board) -> String {
          mount -t sysfs sys /sys\n\
          mount -t tmpfs tmp /tmp\n\
          mkdir -p /dev/shm\n\
-         mount -t tmpfs shm /dev/shm\n",
+         mount -t tmpfs shm /dev/shm\n\
+         mount -t tmpfs run /run\n",
     );
+    // What unit and tmpfiles.d make for the service's user, here for any. The root
+    // file system stands for the data partition.
+    script += "mkdir -p /run/steadfast /data/steadfast/black-box\n\
+               chmod 1777 /run/steadfast /data/steadfast/black-box\n";
     for module in board.modules {
         script += &format!("insmod /modules/{}.ko {}\n", module.name, module.parameters);
     }
@@ -137,28 +142,23 @@ fn device_tree(
     stock: &str,
     folder: &Path,
 ) -> Result<PathBuf, Failure> {
-    let source = host
-        .source
-        .join("board")
-        .join(board.name)
-        .join("overlay.dtso");
-    let overlay = folder.join("overlay.dtbo");
     let merged = folder.join("board.dtb");
     let stock = host.kernel(kernel).join("dtb").join(stock);
-    tool(
-        Command::new("dtc")
-            .args(["-q", "-@", "-I", "dts", "-O", "dtb", "-o"])
-            .arg(&overlay)
-            .arg(&source),
-    )?;
-    tool(
-        Command::new("fdtoverlay")
-            .arg("-i")
-            .arg(&stock)
-            .arg("-o")
-            .arg(&merged)
-            .arg(&overlay),
-    )?;
+    let mut merge = Command::new("fdtoverlay");
+    merge.arg("-i").arg(&stock).arg("-o").arg(&merged);
+    let own = format!("board/{}/overlay.dtso", board.name);
+    let sources = [Some(own.as_str()), board.further_overlay];
+    for (index, source) in sources.into_iter().flatten().enumerate() {
+        let overlay = folder.join(format!("overlay-{index}.dtbo"));
+        tool(
+            Command::new("dtc")
+                .args(["-q", "-@", "-I", "dts", "-O", "dtb", "-o"])
+                .arg(&overlay)
+                .arg(host.source.join(source)),
+        )?;
+        merge.arg(&overlay);
+    }
+    tool(&mut merge)?;
     for pattern in board.disabled {
         for node in matching_nodes(&merged, pattern)? {
             tool(Command::new("fdtput").args(["-t", "s"]).arg(&merged).args([

@@ -6,11 +6,11 @@
 use serde_json::Value;
 
 use crate::boards::IMX8MP_EVK;
-use crate::emulator::Machine;
 use crate::guest::{
     LIMIT, ONE_CPU, SHOW, arm_and_move, board_file, command, healthy, number, ready, report_of,
     require_kept, require_number, servo,
 };
+use crate::machine::Machine;
 use crate::{Context, Failure, Test, require};
 
 pub(crate) const TESTS: &[Test] = &[

@@ -3,11 +3,11 @@
 //! enable within two periods.
 
 use crate::boards::{Board, QEMUARM64, RASPBERRYPI4_64};
-use crate::emulator::Machine;
 use crate::guest::{
     HOLD, LIMIT, ONE_CPU, SHOW, SHOWN, arm_and_move, board_file, broken_rows, command, energising,
     healthy, let_go, ready, report_of, require_kept, require_number, servo,
 };
+use crate::machine::Machine;
 use crate::{Context, Failure, Test, require};
 
 pub(crate) const TESTS: &[Test] = &[

@@ -175,6 +175,16 @@ impl Pins {
             .count()
     }
 
+    /// The place after all edges until now: a question that changes nothing is
+    /// answered after them.
+    ///
+    /// # Errors
+    /// The emulator does not answer any more.
+    pub(crate) fn all(&mut self) -> Result<Mark, Failure> {
+        self.command("endianness")?;
+        Ok(self.mark())
+    }
+
     /// Takes in what is left after the emulator has ended.
     pub(crate) fn drain(&mut self) {
         while let Ok(message) = self.messages.recv_timeout(ANSWER) {

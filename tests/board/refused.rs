@@ -6,11 +6,12 @@
 //! what is granted to the same user with higher limits is in `granted`.
 
 use crate::boards::IMX8MP_EVK;
-use crate::emulator::{Boot, Machine};
+use crate::emulator::Boot;
 use crate::guest::{
     AS_USER, HOLD, LIMIT, ONE_CPU, OPEN_TO_ALL, SHOW, SHOWN, board_file, broken_rows, energising,
     exit_status, healthy, let_go, ready, report_of, require_number, serve_chips, servo, unbind,
 };
+use crate::machine::Machine;
 use crate::pins::Mark;
 use crate::{Context, Failure, Kernel, Test, require};
 
@@ -208,7 +209,7 @@ impl Start {
         };
         format!(
             "echo '@@case {name}'
-rm -f /tmp/report.json
+rm -f /tmp/report.json /run/steadfast/* /data/steadfast/black-box/*
 (
 {before}
 {by}/steadfast run --board {file} --cycles 100 --quiet --json /tmp/report.json 2>&1

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use crate::boards::{Board, IMX8MP_EVK, QEMUARM64, RASPBERRYPI4_64};
-use crate::emulator::{Boot, Finished};
+use crate::emulator::Boot;
+use crate::machine::Finished;
 use crate::pins::Edge;
 use crate::{Context, Failure, Test, require};
 

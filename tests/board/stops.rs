@@ -6,11 +6,11 @@
 use serde_json::Value;
 
 use crate::boards::{IMX8MP_EVK, Limits, Lines};
-use crate::emulator::Machine;
 use crate::guest::{
     LIMIT, NO_WATCHDOG, ONE_CPU, SHOW, SHOWN, arm, arm_and_move, board_file, healthy, ready,
     report_of, servo,
 };
+use crate::machine::Machine;
 use crate::pins::{Edge, Mark};
 use crate::{Context, Failure, Test, require};
 

@@ -19,6 +19,7 @@ fn version_and_help_are_printed_and_done() {
         "--pace",
         "--json",
         "--quiet",
+        "--supervised",
         "check",
         "doctor",
         "--version",

@@ -206,3 +206,27 @@ fn doctor_shows_the_machine_and_changes_nothing() {
     }
     assert_eq!(settings(), before);
 }
+
+/// A supervisor would energise by itself after each crash.
+#[test]
+fn under_a_supervisor_only_a_simulated_board_arms_at_start() {
+    let scratch = Scratch::new("supervised");
+    let shipped = fs::read_to_string(&shipped()["qemuarm64"]).expect("it is shipped");
+    let at_start = shipped.replace("arm = \"on-reset\"", "arm = \"at-start\"");
+    assert_ne!(at_start, shipped);
+    let file = scratch.file("board.toml", &at_start);
+    let run = |file: &Path, options: &[&str]| -> Ended {
+        let mut command = command(["run", "--supervised", "--quiet", "--board"]);
+        let output = command.arg(file).args(options).output();
+        output.expect("it starts").into()
+    };
+    let refused = run(&file, &[]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    let line = refused.error_line();
+    assert!(
+        line.contains("at-start") && line.contains("set arm = \"on-reset\""),
+        "{line}"
+    );
+    let ended = run(&scratch.board(&[]), &["--pace", "free", "--cycles", "10"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}

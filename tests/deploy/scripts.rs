@@ -28,6 +28,18 @@ impl Folder {
         fs::write(path, content).unwrap();
     }
 
+    /// A script of the health check, which finds these programs of the folder.
+    fn script(&self, name: &str, programs: &[&str]) -> Command {
+        for program in programs {
+            let program = self.0.join(program);
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let path = std::env::var("PATH").unwrap();
+        let mut command = Command::new(format!("{RECIPES}/health/files/{name}"));
+        command.env("PATH", format!("{}:{path}", self.0.display()));
+        command
+    }
+
     fn get(&self, file: &str) -> String {
         fs::read_to_string(self.0.join(file))
             .unwrap()
@@ -147,11 +159,8 @@ sed -n 1p \"$file\"
 "
         ),
     );
-    let program = folder.0.join("systemctl");
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let path = std::env::var("PATH").unwrap();
-    Command::new(format!("{RECIPES}/health/files/steadfast-health"))
-        .env("PATH", format!("{place}:{path}"))
+    folder
+        .script("steadfast-health", &["systemctl"])
         .env("STEADFAST_HEALTH_SECONDS", "2")
         .env("STEADFAST_HEALTH_PATIENCE", "4")
         .output()
@@ -194,4 +203,101 @@ fn the_health_check_waits_for_what_the_firmware_says() {
     let script = fs::read_to_string(format!("{RECIPES}/health/files/steadfast-health")).unwrap();
     assert!(firmware.contains(&format!("STATUS={KEPT}\"")));
     assert!(script.contains(KEPT));
+}
+
+/// A board that runs from slot A, installed as `content`: whether B may be booted,
+/// and what rauc does when it is told that a slot is bad.
+fn board(name: &str, content: &str, other: &str, mark_bad: &str) -> Folder {
+    let folder = Folder::new(name);
+    let place = folder.0.display();
+    folder.put(
+        "rauc",
+        &format!(
+            "#!/bin/sh
+echo \"rauc $2\" >>{place}/calls
+case $2 in
+mark-bad) {mark_bad} ;;
+--detailed) cat {place}/status ;;
+esac
+"
+        ),
+    );
+    folder.put(
+        "systemctl",
+        &format!("#!/bin/sh\n[ $1 != is-system-running ] || {{ echo running; exit; }}\necho \"systemctl $2\" >>{place}/calls\n"),
+    );
+    folder.put(
+        "status",
+        &format!(
+            "RAUC_SLOT_STATE_1=booted
+RAUC_SLOT_DEVICE_1=/dev/a
+RAUC_SLOT_BOOTNAME_1=A
+RAUC_SLOT_BOOT_STATUS_1=good
+RAUC_SLOT_STATUS_INSTALLED_TIMESTAMP_1={content}
+RAUC_SLOT_STATE_2=inactive
+RAUC_SLOT_DEVICE_2=/dev/b
+RAUC_SLOT_BOOTNAME_2=B
+RAUC_SLOT_BOOT_STATUS_2={other}
+"
+        ),
+    );
+    folder.put("calls", "");
+    folder
+}
+
+/// What the script has told rauc and systemctl to do.
+fn calls(board: &Folder, word: &str, result: &str) -> Vec<String> {
+    board.put("calls", "");
+    let output = board
+        .script("steadfast-slot", &["rauc", "systemctl"])
+        .arg(word)
+        .env("STEADFAST_ROOT", &board.0)
+        .env("SERVICE_RESULT", result)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", errors(&output));
+    let calls = board.get("calls");
+    let told = calls.lines().filter(|call| *call != "rauc --detailed");
+    told.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_slot_on_trial_is_marked_bad_before_the_board_restarts_into_the_other() {
+    let board = board("trial", "monday", "good", "exit 0");
+    let told = calls(&board, "ended", "exit-code");
+    assert_eq!(told, ["rauc mark-bad", "systemctl reboot"]);
+    let log = board.get("data/steadfast/health/log");
+    assert!(
+        log.contains("slot A does not keep its contract: back to slot B"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_board_does_not_restart_when_the_other_slot_is_bad_too() {
+    let board = board("both", "monday", "bad", "exit 0");
+    assert!(calls(&board, "ended", "exit-code").is_empty());
+}
+
+#[test]
+fn a_board_does_not_restart_when_the_boot_loader_cannot_be_told() {
+    let board = board("untold", "monday", "good", "exit 1");
+    assert_eq!(calls(&board, "ended", "timeout"), ["rauc mark-bad"]);
+}
+
+#[test]
+fn a_slot_that_was_proven_stays_and_an_update_of_it_is_on_trial_again() {
+    let board = board("proven", "monday", "good", "exit 0");
+    assert!(calls(&board, "kept", "success").is_empty());
+    assert_eq!(calls(&board, "ended", "exit-code"), ["rauc mark-good"]);
+    let status = board.get("status").replace("monday", "tuesday");
+    board.put("status", &status);
+    let told = calls(&board, "ended", "exit-code");
+    assert_eq!(told, ["rauc mark-bad", "systemctl reboot"]);
+}
+
+#[test]
+fn an_orderly_end_judges_nothing() {
+    let board = board("orderly", "monday", "good", "exit 0");
+    assert!(calls(&board, "ended", "success").is_empty());
 }

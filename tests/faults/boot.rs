@@ -1,17 +1,22 @@
 //! One boot: its cases run, its pins watched, and what came of each judged.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::boards::IMX8MP_EVK;
-use crate::catalogue::SOAK;
-use crate::emulator::{Boot, Machine, lock};
+use crate::boards::{Board, IMX8MP_EVK, Module, healthy};
+use crate::catalogue::{Outcome, SOAK};
+use crate::emulator::Boot;
+use crate::failure::require;
 use crate::guest::{self, Case};
+use crate::image::BOOTED;
 use crate::judge::{Row, Verdict};
+use crate::machine::{ENDED, Machine, lock};
 use crate::pins::{Edge, Mark};
-use crate::{Context, Failure, Host, name, state, watch};
+use crate::work::WorkFolder;
+use crate::{Context, Failure, Host, name, power_cut, state, watch};
 
 /// Wall time for a boot, and for each second that a case is watched in it.
 const LIMIT: Duration = Duration::from_secs(400);
@@ -24,6 +29,13 @@ pub(crate) fn run(
     cases: &[Case],
     show: bool,
 ) -> Result<Vec<Row>, Failure> {
+    if let [case] = cases
+        && (case.fault.outcome)(case.state) == Outcome::PowerCut
+    {
+        let (row, console) = power_cut::run(host, *case, show)?;
+        print!("{}", console.join("\n") + &describe(&row));
+        return Ok(vec![row]);
+    }
     let start = Instant::now();
     let context = Context {
         host,
@@ -73,13 +85,58 @@ pub(crate) fn run(
     Ok(rows)
 }
 
-fn edges_of(context: &Context<'_>, cases: &[Case]) -> Result<Vec<Edge>, Failure> {
-    let mut boot = Boot::new(context, &IMX8MP_EVK).cpus(1);
+/// The i.MX 8M Plus EVK with a card, and with a GPIO chip that can be taken away.
+pub(crate) const BOARD: Board = Board {
+    further_overlay: Some("tests/faults/removable.dtso"),
+    modules: &[
+        Module::plain("spi-imx"),
+        Module::plain("imx2_wdt"),
+        Module::plain("cuse"),
+        Module::plain("sdhci"),
+        Module::plain("sdhci-pltfm"),
+        Module::plain("cqhci"),
+        Module::plain("sdhci-esdhc-imx"),
+        Module::plain("crc16"),
+        Module::plain("crc32c_generic"),
+        Module::plain("libcrc32c"),
+        Module::plain("mbcache"),
+        Module::plain("jbd2"),
+        Module::plain("ext4"),
+    ],
+    ..IMX8MP_EVK
+};
+
+/// A boot with all programs and board files of the campaign.
+pub(crate) fn equipped<'c>(context: &'c Context<'c>) -> Result<Boot<'c>, Failure> {
+    let mut boot = Boot::new(context, &BOARD).cpus(1);
     for program in guest::PROGRAMS {
         boot = boot.program(program)?;
     }
     for (path, text) in state::board_files(&context.host.board_file()?)? {
         boot = boot.file(path, 0o644, text.as_bytes());
+    }
+    Ok(boot)
+}
+
+/// An empty file system on a disk of its own, in `folder`.
+pub(crate) fn new_disk(folder: &Path) -> Result<PathBuf, Failure> {
+    const BYTES: u64 = 16 << 20;
+    let path = folder.join("disk");
+    fs::File::create(&path)?.set_len(BYTES)?;
+    let made = Command::new("mkfs.ext4").arg("-q").arg(&path).output();
+    let made = made.map_err(|error| Failure::new(format!("mkfs.ext4: {error}")))?;
+    require(made.status.success(), || {
+        format!("mkfs.ext4: {}", String::from_utf8_lossy(&made.stderr))
+    })?;
+    Ok(path)
+}
+
+fn edges_of(context: &Context<'_>, cases: &[Case]) -> Result<Vec<Edge>, Failure> {
+    let mut boot = equipped(context)?;
+    let work = WorkFolder::new()?;
+    let resets = cases.iter().any(Case::resets);
+    if resets {
+        boot = boot.disk(&new_disk(&work.path)?).resets();
     }
     let tools = [
         ("/hackbench", "usr/bin/hackbench"),
@@ -91,18 +148,11 @@ fn edges_of(context: &Context<'_>, cases: &[Case]) -> Result<Vec<Edge>, Failure>
     for (path, tool) in tools {
         boot = boot.file(path, 0o755, &context.host.read_tool(tool)?);
     }
-    let lines = IMX8MP_EVK.lines;
-    let mut inputs = vec![(lines.emergency_stop, true), (lines.reset, false)];
-    if let Some(limits) = lines.limits {
-        inputs.extend([(limits.positive, true), (limits.negative, true)]);
-    }
-    let mut machine = boot.start(&inputs, &guest::script(cases))?;
+    let mut machine = boot.start(&healthy(&BOARD), &guest::script(cases))?;
     let start = machine.pins.mark();
     let watched_s: u32 = cases.iter().map(|case| case.watch_ms / 1_000).sum();
     let limit = LIMIT + Duration::from_secs(u64::from(watched_s * LIMIT_A_SECOND));
-    let presses = obey(&mut machine, start, limit)?;
-    machine.pins.drain();
-    let end = machine.pins.mark();
+    let (presses, end) = obey(&mut machine, start, resets, limit)?;
     let mut edges = machine.pins.between(start, end).to_vec();
     for place in presses {
         // The script's own mark, later, is the end of what is watched. It moves
@@ -120,28 +170,50 @@ const PRESSED: Edge = Edge {
     level: true,
 };
 
-/// Drives what the script wants driven, until the board has ended. Gives the
-/// places, in edges after `start`, of those that are injections: the first of
-/// each two, of which the second takes it back.
-fn obey(machine: &mut Machine, start: Mark, limit: Duration) -> Result<Vec<usize>, Failure> {
+/// Drives what the script wants driven, until the script has ended. Gives the
+/// places, in edges after `start`, of those that are injections, the first of
+/// each two, of which the second takes it back; and the place after all that is
+/// of the cases: what comes after a reset is not.
+fn obey(
+    machine: &mut Machine,
+    start: Mark,
+    resets: bool,
+    limit: Duration,
+) -> Result<(Vec<usize>, Mark), Failure> {
     let mut injections = Vec::new();
-    let mut back = false;
-    // It fails where the emulator has ended, and where the time is over.
-    while let Ok(line) = machine.wait_for_line(guest::PRESS, limit) {
-        let words = line.split_whitespace().skip(1);
-        let numbers: Vec<u8> = words.filter_map(|word| word.parse().ok()).collect();
-        let [line, level] = numbers[..] else {
-            return Err(Failure::new(format!("'{line}' is no press")));
-        };
-        let pressed = machine.pins.drive(line, level != 0)?;
-        if !back {
-            injections.push(machine.pins.between(start, pressed).len());
+    let (mut back, mut end) = (false, None);
+    loop {
+        let line = machine.wait_for_line("@@", limit)?;
+        if line == BOOTED {
+            end = end.or(Some(machine.pins.all()?));
+            // The reset took the levels of the inputs as well.
+            for (line, level) in healthy(&BOARD) {
+                machine.pins.drive(line, level)?;
+            }
+            machine.type_line("go on")?;
+        } else if line.starts_with(ENDED) && resets {
+            // The script's own end boots a board again that was not reset.
+            if let Some(end) = end {
+                return Ok((injections, end));
+            }
+        } else if line.starts_with(ENDED) {
+            machine.wait_for_end(limit)?;
+            machine.pins.drain();
+            return Ok((injections, machine.pins.mark()));
+        } else if let Some(press) = line.strip_prefix(guest::PRESS) {
+            let words = press.split_whitespace();
+            let numbers: Vec<u8> = words.filter_map(|word| word.parse().ok()).collect();
+            let [line, level] = numbers[..] else {
+                return Err(Failure::new(format!("'{press}' is no press")));
+            };
+            let pressed = machine.pins.drive(line, level != 0)?;
+            if !back {
+                injections.push(machine.pins.between(start, pressed).len());
+            }
+            back = !back;
+            machine.type_line("go on")?;
         }
-        back = !back;
-        machine.type_line("go on")?;
     }
-    machine.wait_for_end(Duration::ZERO)?;
-    Ok(injections)
 }
 
 /// A line for a person; what is wrong below it.

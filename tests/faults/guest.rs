@@ -1,7 +1,7 @@
 //! The script of a boot: one case after the other, and nobody from outside.
 
-use crate::catalogue::{Fault, Program};
-use crate::state::{State, UNTIL_MOVING_US};
+use crate::catalogue::{Fault, Outcome, Program};
+use crate::state::{self, State, UNTIL_MOVING_US};
 use crate::watch::{TICK_US, line};
 
 /// A fault in a state.
@@ -11,6 +11,13 @@ pub(crate) struct Case {
     pub(crate) state: State,
     /// Guest time for which is watched what comes of it.
     pub(crate) watch_ms: u32,
+}
+
+impl Case {
+    /// Whether the board's watchdog resets the board in it.
+    pub(crate) fn resets(&self) -> bool {
+        (self.fault.outcome)(self.state) == Outcome::Reset
+    }
 }
 
 /// The slot in which a law misbehaves: after the state has been reached. The
@@ -25,14 +32,54 @@ const PATIENCE_US: u32 = 4_000_000;
 /// when a line has been typed.
 pub(crate) const PRESS: &str = "@@press ";
 
+/// Before what `steadctl` says of a black box: its exit code and its name, and
+/// then its lines.
+pub(crate) const BOX: &str = "@@box ";
+pub(crate) const BOX_LINE: &str = "@@box-line ";
+
 /// The firmware and everything beside it.
 pub(crate) const PROGRAMS: &[&str] = &[
     "steadfast",
+    "steadctl",
     "examples/virtual_servo",
     "examples/metronome",
     "examples/faulty_law",
     "examples/trouble",
 ];
+
+/// Functions of every script: the virtual servo, a start after an end, and what
+/// black boxes there are.
+const FUNCTIONS: &str = "
+servo() { echo \"$*\" >/dev/servo-control || echo \"@@note refused: $*\"; }
+start_servo() {
+for device in spi3.0 spi3.1; do
+driver=/sys/bus/spi/drivers/spidev
+[ ! -e $driver/$device ] || echo $device >$driver/unbind
+done
+mkfifo /tmp/ready
+chrt -f 80 /virtual_servo $* spidev3.0=as5047p spidev3.1=mcp4922 >/tmp/ready &
+read ready </tmp/ready
+[ \"$ready\" = 'virtual servo: ready' ] || exit 1
+servo spidev3.1 rest
+}
+# The next start on this board file, at rest: what is left is saved by it.
+next_start() {
+/steadfast run --board $1 --cycles 5 --quiet 2>/tmp/next ||
+echo \"@@note refused: the next start, $?: $(cat /tmp/next)\"
+}
+boxes() {
+for box in $1/*.blackbox; do
+[ -e $box ] || continue
+/steadctl blackbox $box --last 0 >/tmp/box 2>&1
+echo; echo \"@@box $? ${box##*/}\"
+sed -n -e '1,/^$/s/^/@@box-line /p' -e 's/^cycles: /@@box-line cycles = /p' /tmp/box
+done
+}
+# On tmpfs, with no more room than they need.
+mkdir -p /run /data /disk
+mount -t tmpfs -o size=3m run /run
+mount -t tmpfs -o size=1m data /data
+";
 
 /// Lines before the first case: pins, servo, metronome.
 fn setup() -> String {
@@ -51,18 +98,9 @@ ln -s /sys/class/gpio/gpio$number/value /pin-$1
 pin metronome {metronome}
 pin mark {mark}
 pin driven {driven}
-for device in spi3.0 spi3.1; do
-driver=/sys/bus/spi/drivers/spidev
-[ ! -e $driver/$device ] || echo $device >$driver/unbind
-done
-mkfifo /tmp/ready
-chrt -f 80 /virtual_servo --mark /pin-mark --driven /pin-driven \
-spidev3.0=as5047p spidev3.1=mcp4922 >/tmp/ready &
-read ready </tmp/ready
-[ \"$ready\" = 'virtual servo: ready' ] || exit 1
+start_servo --mark /pin-mark --driven /pin-driven
 chrt -f 99 /metronome /pin-metronome {TICK_US} &
 press() {{ echo; echo \"{PRESS}$1 $2\"; read answer; }}
-servo() {{ echo \"$*\" >/dev/servo-control || echo \"@@note refused: $*\"; }}
 "
     )
 }
@@ -90,19 +128,21 @@ fn case(number: usize, case: &Case) -> String {
         Program::Firmware if !fault.from_outside => format!("servo mark on\n{}", fault.inject),
         Program::Firmware | Program::Law(_) => fault.inject.to_owned(),
     };
-    let (before, cure, preparation) = (fault.before, fault.cure, state.preparation());
+    let (before, prepare, cure) = (fault.before, fault.prepare, fault.cure);
+    let preparation = state.preparation();
+    let directory = state::BLACK_BOXES;
     let rescue_us = u64::from(*watch_ms) * 1000 + u64::from(RESCUE_US);
     let watch_us = u64::from(*watch_ms) * 1000;
     format!(
         "echo; echo '@@case {number}'
 servo spidev3.1 rest
-rm -f /tmp/report.json
+rm -rf /tmp/report.json /run/* /data/*
 {before}{start} 2>/tmp/stderr &
 pid=$!
 chrt -f 98 sh -c \"usleep {rescue_us}; kill -KILL $pid; echo; echo '@@hung'\" &
 rescuer=$!
 usleep {UNTIL_MOVING_US}
-{preparation}{inject}usleep {watch_us}
+{preparation}{prepare}{inject}usleep {watch_us}
 servo mark on
 servo mark off
 kill -TERM $pid 2>/dev/null
@@ -119,7 +159,10 @@ kill $rescuer 2>/dev/null
 servo mark on
 servo mark off
 echo; echo \"@@exit $status\"
-{cure}sed 's/^/@@stderr /' /tmp/stderr
+{cure}set -- {directory}/*.blackbox
+[ $status = 0 ] || [ -e $1 ] || next_start /disabled.toml
+boxes {directory}
+sed 's/^/@@stderr /' /tmp/stderr
 echo '@@json'
 cat /tmp/report.json 2>/dev/null
 echo; echo '@@json end'
@@ -131,9 +174,71 @@ echo; echo '@@json end'
 /// its own priority: one that spins there lets the script itself never run.
 const RESCUE_US: u32 = PATIENCE_US + 500_000;
 
+/// Printed where the power is to be cut.
+pub(crate) const CUT: &str = "@@cut";
+
+/// The script of a boot in which the power is cut when there is a new file whose
+/// name ends so and that is so long, and a while later; where `cut` is `None` all is only looked at.
+pub(crate) fn power_cut(cut: Option<(&str, u64, u64)>) -> String {
+    let directory = state::ON_DISK;
+    let mut script = FUNCTIONS.to_owned();
+    script += &format!(
+        "{WAIT_FOR_DISK}echo; echo '@@case 0'
+boxes {directory}
+start_servo
+echo; echo '@@case 1'
+next_start /on-disk-disabled.toml
+boxes {directory}
+"
+    );
+    if let Some((ending, bytes, later_us)) = cut {
+        // Two seconds of cycles, so that there is much to be written.
+        script += &format!(
+            "/steadfast run --board /on-disk.toml --quiet 2>/dev/null &
+pid=$!
+usleep 2200000
+kill -SEGV $pid
+wait $pid
+count=1
+[ '{ending}' != .blackbox ] || count=$(($(ls {directory} | grep -c blackbox) + 1))
+(chrt -f 98 /trouble await {directory} '{ending}' {bytes} $count; usleep {later_us}; echo; echo '{CUT}') &
+next_start /on-disk-disabled.toml
+usleep 5000000
+"
+        );
+    }
+    script + "true\n"
+}
+
+/// Mounts the card, which the kernel finds by itself.
+const WAIT_FOR_DISK: &str = "until [ -b /dev/mmcblk2 ]; do usleep 10000; done
+mount -t ext4 /dev/mmcblk2 /disk || exit 1
+";
+
+/// What the board does when it is up again after its watchdog has reset it: the
+/// next start, with the watchdog, and with the disk that is all that is left.
+fn after_reset() -> String {
+    let directory = state::ON_DISK;
+    format!(
+        "{WAIT_FOR_DISK}if [ -e {directory} ]; then
+read answer
+start_servo
+next_start /after-reset.toml
+boxes {directory}
+exit 0
+fi
+mkdir {directory}; sync
+"
+    )
+}
+
 /// The whole script of a boot with these cases, numbered from 0.
 pub(crate) fn script(cases: &[Case]) -> String {
-    let mut script = setup();
+    let mut script = FUNCTIONS.to_owned();
+    if cases.iter().any(Case::resets) {
+        script += &after_reset();
+    }
+    script += &setup();
     for (number, one) in cases.iter().enumerate() {
         script += &case(number, one);
     }

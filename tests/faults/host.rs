@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use crate::emulator::{Transcript, lock};
 use crate::failure::{Failure, require};
+use crate::machine::{Transcript, lock};
 
 /// What a board boots.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

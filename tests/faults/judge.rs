@@ -3,7 +3,7 @@
 use crate::catalogue::{Outcome, REACTION};
 use crate::guest::Case;
 use crate::state::State;
-use crate::watch::{Periods, Said, Seen};
+use crate::watch::{BlackBox, Periods, Said, Seen, has};
 
 /// A case with what came of it.
 #[derive(Clone, Debug)]
@@ -48,6 +48,9 @@ impl Row {
 /// the process that held it is gone (`watchdog_release`, watchdog_dev.c).
 const RESET: Periods = 2_000 + 5;
 
+/// What the start after a reset puts on record.
+const RESET_WORDS: &str = "the board was reset";
+
 /// Everything that is not as it must be.
 fn findings(case: &Case, seen: &Seen, said: &Said) -> Vec<String> {
     let Case { fault, state, .. } = case;
@@ -59,7 +62,7 @@ fn findings(case: &Case, seen: &Seen, said: &Said) -> Vec<String> {
     };
     judge.started_in(*state, (fault.outcome)(*state));
     let words = (fault.words)(*state);
-    if !words.is_empty() && !said.says(words) {
+    if !fault.is_mute && !words.is_empty() && !said.says(words) {
         judge.wrong.push(format!("nothing says '{words}'"));
     }
     if said.hung {
@@ -67,9 +70,10 @@ fn findings(case: &Case, seen: &Seen, said: &Said) -> Vec<String> {
     }
     for note in &said.notes {
         if note.starts_with("refused") {
-            judge.wrong.push(format!("the servo {note}"));
+            judge.wrong.push(note.clone());
         }
     }
+    judge.recorded();
     match (fault.outcome)(*state) {
         Outcome::PowerOff { detected } => {
             judge.lit_within(detected + REACTION);
@@ -106,6 +110,8 @@ fn findings(case: &Case, seen: &Seen, said: &Said) -> Vec<String> {
                 judge.wrong.push(words);
             }
         }
+        // All of it is on the disk.
+        Outcome::PowerCut => {}
         Outcome::Refused { code } => {
             if seen.beats > 0 {
                 judge.wrong.push("its heartbeat was seen".to_owned());
@@ -133,7 +139,7 @@ impl Judge<'_> {
 
     /// A case that did not begin in its state shows nothing.
     fn started_in(&mut self, state: State, outcome: Outcome) {
-        if matches!(outcome, Outcome::Refused { .. }) {
+        if matches!(outcome, Outcome::Refused { .. } | Outcome::PowerCut) {
             return;
         }
         let [enable, brake, _] = self.seen.before;
@@ -163,7 +169,11 @@ impl Judge<'_> {
         });
     }
 
+    /// Within so many periods of the injection, and soon after the lamp says that
+    /// it was noticed.
     fn safe_within(&mut self, periods: Periods) {
+        let noticed = self.seen.lamp.unwrap_or(periods);
+        let periods = periods.min(noticed + REACTION);
         let names = ["enable", "brake release", "the DAC"];
         let judged = if self.case.fault.loses_dac { 2 } else { 3 };
         for (low, name) in self.seen.low.into_iter().zip(names).take(judged) {
@@ -190,6 +200,44 @@ impl Judge<'_> {
         self.require(last <= periods, || {
             format!("the heartbeat went on for {last} periods, not {periods}")
         });
+    }
+
+    /// Every end by a fault leaves one black box that says why, and no other end
+    /// does.
+    fn recorded(&mut self) {
+        let Case { fault, state, .. } = self.case;
+        let whole = |found: &BlackBox| found.status == Some(0);
+        for found in self.said.black_boxes.iter().filter(|found| !whole(found)) {
+            if !fault.damages_box {
+                let words = format!("{} is no whole black box: {:?}", found.name, found.status);
+                self.wrong.push(words);
+            }
+        }
+        let outcome = (fault.outcome)(*state);
+        let wanted = match outcome {
+            Outcome::Reset | Outcome::PowerCut => true,
+            Outcome::Refused { .. } => false,
+            _ => self.said.status != Some(0),
+        };
+        let last = self.said.black_boxes.iter().rfind(|found| whole(found));
+        match last {
+            None => self.require(!wanted, || "nothing is on record".to_owned()),
+            Some(last) => {
+                let cause = last.value("cause").unwrap_or("nothing");
+                self.require(wanted, || format!("a black box of no fault: {cause}"));
+                let words = match outcome {
+                    Outcome::Reset => RESET_WORDS,
+                    _ => (fault.words)(*state),
+                };
+                self.require(has(cause, words), || {
+                    format!("on record is '{cause}', not '{words}'")
+                });
+                // What was in memory is gone after a reset.
+                let reset = matches!(outcome, Outcome::Reset | Outcome::PowerCut);
+                let cycles = last.cycles() > 0 || reset;
+                self.require(cycles, || "no cycles are on record".to_owned());
+            }
+        }
     }
 
     /// The brake engages before power goes.

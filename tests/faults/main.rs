@@ -4,8 +4,9 @@
 //! ```text
 //! tests/run faults                          sets everything up, runs all
 //! cargo test --test faults                  runs all, compares docs/faults.md
-//! cargo test --test faults -- --accept      writes docs/faults.md
-//! cargo test --test faults -- [FILTER]...   runs what is named like a FILTER
+//! cargo test --test faults -- [FILTER]...   runs what is named like a FILTER, and
+//!                                           compares its rows
+//!     --accept      writes docs/faults.md, or these rows of it
 //!     --list        names the cases
 //!     --jobs N      boards at a time (default: the number of CPUs, at most 4)
 //!     --soak N      runs the busy machine alone, for N seconds instead of 20
@@ -35,7 +36,7 @@ mod cpio;
 #[path = "../board/emulator.rs"]
 #[expect(
     dead_code,
-    reason = "the board tier's module; a boot is begun and ended here, and left alone in between"
+    reason = "the board tier's module; its other boots are not needed here"
 )]
 mod emulator;
 #[path = "../board/failure.rs"]
@@ -45,12 +46,19 @@ mod host;
 #[path = "../board/image.rs"]
 mod image;
 mod judge;
+#[path = "../board/machine.rs"]
+#[expect(
+    dead_code,
+    reason = "the board tier's module; a boot is begun and ended here, and left alone in between"
+)]
+mod machine;
 #[path = "../board/pins.rs"]
 #[expect(
     dead_code,
     reason = "the board tier's module; edges are read here when all is over"
 )]
 mod pins;
+mod power_cut;
 mod state;
 mod table;
 mod watch;
@@ -65,9 +73,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use catalogue::{GROUPS, Outcome, SOAK};
-use emulator::lock;
 use guest::Case;
 use judge::{Row, Verdict};
+use machine::lock;
 // Where the board tier's modules look for them.
 pub(crate) use failure::Failure;
 pub(crate) use host::{Context, Host, Kernel};
@@ -166,11 +174,11 @@ fn boots(cases: Vec<Case>) -> Vec<Vec<Case>> {
     let (resets, others): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(ends_boot);
     let (outside, others): (Vec<Case>, Vec<Case>) =
         others.into_iter().partition(|case| case.fault.from_outside);
-    let (soak, others): (Vec<Case>, Vec<Case>) =
-        others.into_iter().partition(|case| case.fault.name == SOAK);
-    // The longest first.
-    let mut boots = vec![soak];
-    boots.extend(others.chunks(CASES).map(<[Case]>::to_vec));
+    let alone = |case: &Case| {
+        case.fault.name == SOAK || (case.fault.outcome)(case.state) == Outcome::PowerCut
+    };
+    let (alone, others): (Vec<Case>, Vec<Case>) = others.into_iter().partition(alone);
+    let mut boots: Vec<Vec<Case>> = others.chunks(CASES).map(<[Case]>::to_vec).collect();
     boots.push(outside);
     boots.retain(|boot| !boot.is_empty());
     if boots.len() < resets.len() {
@@ -179,7 +187,9 @@ fn boots(cases: Vec<Case>) -> Vec<Vec<Case>> {
     for (boot, reset) in boots.iter_mut().zip(resets) {
         boot.push(reset);
     }
-    boots
+    // The longest first.
+    let alone = alone.into_iter().map(|case| vec![case]);
+    alone.chain(boots).collect()
 }
 
 fn run() -> Result<bool, Failure> {
@@ -232,11 +242,9 @@ fn run() -> Result<bool, Failure> {
     let (kept, pending) = (kept.count(), rows.iter().filter(pending).count());
     let broken = rows.len() - kept - pending + lost;
     println!("faults: {kept} kept, {pending} pending, {broken} broken");
-    let same = if arguments.filters.is_empty() && lost == 0 {
-        compare(&host, &table::document(&in_order(rows)), arguments.accept)?
-    } else {
-        true
-    };
+    let whole = arguments.filters.is_empty() && lost == 0;
+    let found = table::document(&in_order(rows));
+    let same = compare(&host, &found, whole, arguments.accept)?;
     Ok(broken == 0 && same)
 }
 
@@ -252,16 +260,21 @@ fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
-/// Whether the document is as it was found; with `accept` it is made so.
-fn compare(host: &Host, found: &str, accept: bool) -> Result<bool, Failure> {
+/// Whether the document says what was found, as far as that was run; with `accept`
+/// it is made so.
+fn compare(host: &Host, found: &str, whole: bool, accept: bool) -> Result<bool, Failure> {
     let path = host.source.join("docs/faults.md");
+    let kept = fs::read_to_string(&path)?;
     if accept {
-        fs::create_dir_all(host.source.join("docs"))?;
-        fs::write(&path, found)?;
+        let accepted = match whole {
+            true => found.to_owned(),
+            false => table::merged(&kept, found)?,
+        };
+        fs::write(&path, accepted)?;
         return Ok(true);
     }
-    let kept = fs::read_to_string(&path).unwrap_or_default();
-    if table::comparable(&kept) == table::comparable(found) {
+    let differing = table::differing(&kept, found);
+    if differing.is_empty() && (!whole || table::comparable(&kept) == table::comparable(found)) {
         return Ok(true);
     }
     let other = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults.md");
@@ -271,5 +284,8 @@ fn compare(host: &Host, found: &str, accept: bool) -> Result<bool, Failure> {
          then accept it with `cargo test --test faults -- --accept`",
         other.display()
     );
+    for row in differing {
+        println!("      {row}");
+    }
     Ok(false)
 }

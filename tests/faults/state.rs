@@ -123,12 +123,56 @@ const SHORT_REHEARSAL: (&str, &str) = ("stack_kb = 64", "stack_kb = 64\nwarm_up_
 const POSITIONS: &str = "positions_rad = [6.283185, -6.283185]";
 /// From where the shaft rests before each start, 7.3 rad: the axis is at full
 /// speed for 0.3 s.
-const LONG_MOVE: (&str, &str) = (POSITIONS, "positions_rad = [-6.283185, 6.283185]");
+///
+/// Not to the encoder's zero: a reply of all zeros costs five frames more, each a
+/// process switch or two on this bus (CUSE), and the period would be over.
+const LONG_MOVE: (&str, &str) = (POSITIONS, "positions_rad = [-6.0, 6.0]");
+const MOVING: Changes = &[NO_WATCHDOG, ARM, LONG_MOVE];
 
-/// Name and changes of each board file.
-const FILES: &[(&str, Changes)] = &[
-    ("/disabled.toml", &[NO_WATCHDOG]),
-    (
+/// Where black boxes are kept, on tmpfs.
+pub(crate) const BLACK_BOXES: &str = "/data/steadfast";
+/// The same on the disk, which is there after a reset as well.
+pub(crate) const ON_DISK: &str = "/disk/steadfast";
+
+/// The GPIO chip of `removable.dtso`, with one line.
+const REMOVABLE: &str = "
+[gpio.removable]
+chip = \"900000.gpio\"
+";
+const REMOVABLE_INPUT: &str = "
+[input.spare]
+gpio = \"removable\"
+line = 0
+";
+const REMOVABLE_OUTPUT: &str = "
+[output.spare]
+gpio = \"removable\"
+line = 1
+safe = false
+max_hold_ms = 20
+shutdown = 2
+";
+
+/// A board file of the campaign, made from the board's own.
+struct File {
+    path: &'static str,
+    changes: Changes,
+    added: &'static [&'static str],
+    black_boxes: &'static str,
+}
+
+const fn file(path: &'static str, changes: Changes) -> File {
+    File {
+        path,
+        changes,
+        added: &[],
+        black_boxes: BLACK_BOXES,
+    }
+}
+
+const FILES: &[File] = &[
+    file("/disabled.toml", &[NO_WATCHDOG]),
+    file(
         "/switched-on.toml",
         &[
             NO_WATCHDOG,
@@ -137,7 +181,7 @@ const FILES: &[(&str, Changes)] = &[
             ("start_timeout_ms = 1000", "start_timeout_ms = 60000"),
         ],
     ),
-    (
+    file(
         "/standing.toml",
         &[
             NO_WATCHDOG,
@@ -146,9 +190,16 @@ const FILES: &[(&str, Changes)] = &[
             ("dwell_s = 0.25", "dwell_s = 60.0"),
         ],
     ),
-    ("/moving.toml", &[NO_WATCHDOG, ARM, LONG_MOVE]),
-    ("/watched.toml", &[ARM, LONG_MOVE]),
-    (
+    file("/moving.toml", MOVING),
+    file(
+        "/moving-up.toml",
+        &[
+            NO_WATCHDOG,
+            ARM,
+            (POSITIONS, "positions_rad = [12.9, -6.283185]"),
+        ],
+    ),
+    file(
         "/braking.toml",
         &[
             NO_WATCHDOG,
@@ -157,10 +208,39 @@ const FILES: &[(&str, Changes)] = &[
             ("brake_engage_ms = 30", "brake_engage_ms = 400"),
         ],
     ),
-    (
+    file(
         "/no-watchdog-there.toml",
         &[ARM, ("\"/dev/watchdog\"", "\"/dev/watchdog9\"")],
     ),
+    file("/with-watchdog.toml", &[ARM]),
+    file(
+        "/other-name.toml",
+        &[NO_WATCHDOG, ("\"imx8mp-evk\"", "\"other\"")],
+    ),
+    File {
+        added: &[REMOVABLE, REMOVABLE_INPUT],
+        ..file("/removable-input.toml", MOVING)
+    },
+    File {
+        added: &[REMOVABLE, REMOVABLE_OUTPUT],
+        ..file("/removable-output.toml", MOVING)
+    },
+    File {
+        black_boxes: ON_DISK,
+        ..file("/watched.toml", &[ARM, LONG_MOVE])
+    },
+    File {
+        black_boxes: ON_DISK,
+        ..file("/on-disk.toml", MOVING)
+    },
+    File {
+        black_boxes: ON_DISK,
+        ..file("/on-disk-disabled.toml", &[NO_WATCHDOG])
+    },
+    File {
+        black_boxes: ON_DISK,
+        ..file("/after-reset.toml", &[])
+    },
 ];
 
 /// Path and content of every board file.
@@ -169,16 +249,38 @@ const FILES: &[(&str, Changes)] = &[
 /// The board's own file has changed, so that a change finds no place.
 pub(crate) fn board_files(stock: &str) -> Result<Vec<(&'static str, String)>, Failure> {
     let mut files = Vec::new();
-    for (path, changes) in FILES {
-        let mut text = stock.to_owned();
-        for (old, new) in changes.iter().chain(&[ONE_CPU, SHORT_REHEARSAL, ROOM]) {
+    let stock = without_black_box(stock);
+    for file in FILES {
+        let mut text = stock.clone();
+        for (old, new) in file.changes.iter().chain(&[ONE_CPU, SHORT_REHEARSAL, ROOM]) {
             let count = text.matches(old).count();
             require(count == 1, || {
                 format!("board.toml has '{old}' {count} times")
             })?;
             text = text.replace(old, new);
         }
-        files.push((*path, text));
+        text += &file.added.concat();
+        text += &format!(
+            "\n[black_box]\ndirectory = \"{}\"\nseconds = 2\n",
+            file.black_boxes
+        );
+        files.push((file.path, text));
     }
     Ok(files)
+}
+
+/// A board file without its own `[black_box]`, which gives way to the campaign's.
+fn without_black_box(text: &str) -> String {
+    let mut is_in = false;
+    let mut rest = String::new();
+    for line in text.lines() {
+        if line.starts_with('[') {
+            is_in = line.trim() == "[black_box]";
+        }
+        if !is_in {
+            rest += line;
+            rest.push('\n');
+        }
+    }
+    rest
 }

@@ -1,7 +1,9 @@
 //! The table of the campaign: `docs/faults.md`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use crate::Failure;
 use crate::catalogue::{GROUPS, Outcome, REACTION};
 use crate::judge::{Row, Verdict};
 
@@ -23,7 +25,12 @@ everything here but the digits of the last four columns.
   gave 0 V, as seen by the servo (\"but the DAC\": that cannot be reached, or the
   law drives it, and its amplifier is without enable).
 - *end*: the exit status, or the signal that the process died of.
-- *on record*: what the report or standard error says.
+- *detected as*: what the report or standard error says.
+- *black box*: the cause in the file that `steadctl blackbox` reads afterwards, and
+  whether it was written by the process at its end or by the next start; \"the
+  same\" is what stands in the column before. After a reset the board was up again
+  with the same disk. The emulated watchdog forgets at the reset that it was the one
+  (`WDIOC_GETBOOTSTATUS`); the mark of a run that did not end is what is left.
 
 A stop on the ramp takes its time by design: the axis is braked, the brake
 engages (30 ms), and only then is power taken. States are those of CiA 402;
@@ -53,14 +60,75 @@ pub(crate) fn comparable(document: &str) -> String {
     text
 }
 
+/// Fault and state of each row of `found` that is not the same in `kept`, or not
+/// there.
+pub(crate) fn differing(kept: &str, found: &str) -> Vec<String> {
+    let (kept, found) = (comparable(kept), comparable(found));
+    let kept = rows(&kept);
+    let differs = |(name, row)| (kept.get(&name) != Some(&row)).then_some(name);
+    rows(&found).into_iter().filter_map(differs).collect()
+}
+
+/// `kept` with the rows of `found` in place of its own.
+///
+/// # Errors
+/// It does not have all of them.
+pub(crate) fn merged(kept: &str, found: &str) -> Result<String, Failure> {
+    let mut rows = rows(found);
+    let (mut fault, mut text) = ("", String::new());
+    for line in kept.lines() {
+        let row = columns(line, &mut fault).and_then(|(name, _)| rows.remove(&name));
+        match row {
+            Some(row) => {
+                let place = line.match_indices('|').nth(2).map_or(0, |(place, _)| place);
+                text += &line[..place];
+                text += row;
+            }
+            None => text += line,
+        }
+        text.push('\n');
+    }
+    match rows.keys().next() {
+        Some(name) => Err(Failure::new(format!(
+            "docs/faults.md has no '{name}': accept all of it, without a filter"
+        ))),
+        None => Ok(recounted(&text)),
+    }
+}
+
+/// The rows of a document, from their state on, by their fault and state.
+fn rows(document: &str) -> BTreeMap<String, &str> {
+    let mut fault = "";
+    let lines = document.lines();
+    lines.filter_map(|line| columns(line, &mut fault)).collect()
+}
+
+/// Fault and state of a row, and the row from the state on; `fault` is that of the
+/// rows before.
+fn columns<'t>(line: &'t str, fault: &mut &'t str) -> Option<(String, &'t str)> {
+    let columns: Vec<&str> = line.split('|').map(str::trim).collect();
+    let ["", name, _, state, _, ..] = columns[..] else {
+        return None;
+    };
+    // The head of a table, and the line below it.
+    if name == "fault" || name.starts_with('-') {
+        return None;
+    }
+    if !name.is_empty() {
+        *fault = name;
+    }
+    let place = line.match_indices('|').nth(2)?.0;
+    Some((format!("{fault}: {state}"), &line[place..]))
+}
+
 /// The whole document.
 pub(crate) fn document(rows: &[Row]) -> String {
     let mut text = HEAD.to_owned();
-    text += &counts(rows);
+    text += "0 cases: 0 pending, 0 broken.\n";
     for (heading, faults) in GROUPS {
         let _ = write!(
             text,
-            "\n## {heading}\n\n| fault | injected | state | noticed | safe | end | on record |\n|---|---|---|---|---|---|---|\n"
+            "\n## {heading}\n\n| fault | injected | state | noticed | safe | end | detected as | black box |\n|---|---|---|---|---|---|---|---|\n"
         );
         for fault in *faults {
             let of_fault = rows.iter().filter(|row| row.case.fault.name == fault.name);
@@ -71,32 +139,34 @@ pub(crate) fn document(rows: &[Row]) -> String {
                 };
                 let _ = writeln!(
                     text,
-                    "| {name} | {injected} | {} | {} | {} | {} | {} |",
+                    "| {name} | {injected} | {} | {} | {} | {} | {} | {} |",
                     row.case.state.name(),
                     noticed(row),
                     safe(row),
                     end(row),
-                    record(row),
+                    detected(row),
+                    recorded(row),
                 );
             }
         }
     }
-    text
+    recounted(&text)
 }
 
-fn counts(rows: &[Row]) -> String {
-    let pending = rows
-        .iter()
-        .filter(|row| matches!(row.verdict, Verdict::Pending(..)));
-    let broken = rows
-        .iter()
-        .filter(|row| matches!(row.verdict, Verdict::Broken(_)));
-    format!(
-        "{} cases: {} pending, {} broken.\n",
+/// With the counts of what stands in it.
+fn recounted(document: &str) -> String {
+    let rows = rows(document);
+    let with = |mark: &str| rows.values().filter(|row| row.contains(mark)).count();
+    let counts = format!(
+        "{} cases: {} pending, {} broken.",
         rows.len(),
-        pending.count(),
-        broken.count()
-    )
+        with("**(pending: "),
+        with("**(broken)**")
+    );
+    let is_counts = |line: &str| line.contains(" cases: ") && line.ends_with(" broken.");
+    let lines = document.lines();
+    let lines = lines.map(|line| if is_counts(line) { &counts } else { line });
+    lines.fold(String::new(), |text, line| text + line + "\n")
 }
 
 fn noticed(row: &Row) -> String {
@@ -115,6 +185,7 @@ fn safe(row: &Row) -> String {
         (Outcome::Reset, _) if row.said.status.is_none() => {
             format!("{}, by the reset", row.seen.watched)
         }
+        (Outcome::PowerCut, _) => "–".to_owned(),
         (Outcome::GoesOn, _) => "goes on".to_owned(),
         (_, Some(0)) => "was".to_owned(),
         (Outcome::Ramp { .. }, Some(_)) if row.case.fault.from_outside => "on its ramp".to_owned(),
@@ -138,6 +209,9 @@ fn counted(row: &Row, periods: u32) -> String {
 
 fn end(row: &Row) -> String {
     match row.said.status {
+        None if (row.case.fault.outcome)(row.case.state) == Outcome::PowerCut => {
+            "power cut".to_owned()
+        }
         None => "board reset".to_owned(),
         Some(status) if status >= 128 => format!("signal {}", status - 128),
         Some(status) => status.to_string(),
@@ -145,16 +219,43 @@ fn end(row: &Row) -> String {
 }
 
 /// The cause in its own words, or what is missing.
-fn record(row: &Row) -> String {
+fn detected(row: &Row) -> String {
     let words = row
         .said
         .reason()
         .or_else(|| row.said.words.last().map(String::as_str))
         .unwrap_or("nothing");
-    let words: String = words.split(';').next().unwrap_or(words).replace('|', "/");
+    let words = short(words);
     match &row.verdict {
         Verdict::Kept => words,
         Verdict::Pending(needs, _) => format!("{words} **(pending: needs {needs})**"),
         Verdict::Broken(_) => format!("{words} **(broken)**"),
+    }
+}
+
+/// The cause in the newest black box, and who wrote it.
+fn recorded(row: &Row) -> String {
+    let boxes = &row.said.black_boxes;
+    let Some(last) = boxes.iter().rfind(|found| found.status == Some(0)) else {
+        return "–".to_owned();
+    };
+    let cause = last.value("cause").unwrap_or("nothing");
+    let written = last.value("written").unwrap_or("nobody knows when");
+    if row.said.reason() == Some(cause) {
+        format!("the same, {written}")
+    } else {
+        format!("{}, {written}", short(cause))
+    }
+}
+
+/// As much of `words` as says what it was. Addresses are those of one build.
+fn short(words: &str) -> String {
+    let words: String = words.split(';').next().unwrap_or(words).replace('|', "/");
+    match words.split_once(" at 0x") {
+        Some((before, after)) => {
+            let rest = after.trim_start_matches(|digit: char| digit.is_ascii_hexdigit());
+            format!("{before} at an address{rest}")
+        }
+        None => words,
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::guest;
 use crate::pins::Edge;
 
 /// Lines of the board, and three more for the campaign alone (GPIO1).
@@ -122,6 +123,35 @@ pub(crate) fn cases(edges: &[Edge]) -> Vec<Seen> {
     cases
 }
 
+/// A black box, as `steadctl` reads it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BlackBox {
+    /// The exit code of `steadctl`: 0 for a whole one.
+    pub(crate) status: Option<i64>,
+    /// Its name.
+    pub(crate) name: String,
+    lines: Vec<String>,
+}
+
+impl BlackBox {
+    /// What stands behind `key` in it.
+    pub(crate) fn value(&self, key: &str) -> Option<&str> {
+        let mut lines = self.lines.iter();
+        lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "))
+    }
+
+    /// Cycles before the end that are in it.
+    pub(crate) fn cycles(&self) -> u64 {
+        let count = self.value("cycles").and_then(|text| text.split(',').next());
+        count.and_then(|count| count.parse().ok()).unwrap_or(0)
+    }
+}
+
+/// Whether one of `words`, with `|` between them, is in `text`.
+pub(crate) fn has(text: &str, words: &str) -> bool {
+    words.split('|').any(|words| text.contains(words))
+}
+
 /// What a case printed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Said {
@@ -135,6 +165,8 @@ pub(crate) struct Said {
     pub(crate) report: Option<Value>,
     /// Other lines that the case has printed about itself, without `@@note `.
     pub(crate) notes: Vec<String>,
+    /// The black boxes that there are when all is over, oldest first.
+    pub(crate) black_boxes: Vec<BlackBox>,
 }
 
 impl Said {
@@ -145,9 +177,9 @@ impl Said {
 
     /// Whether anything says one of `words`, with `|` between them.
     pub(crate) fn says(&self, words: &str) -> bool {
-        let lines = self.words.iter().map(String::as_str).chain(self.reason());
-        let has = |line: &str| words.split('|').any(|words| line.contains(words));
-        lines.into_iter().any(has)
+        let lines = self.words.iter().chain(&self.notes).map(String::as_str);
+        let mut lines = lines.chain(self.reason());
+        lines.any(|line| has(line, words))
     }
 }
 
@@ -183,6 +215,17 @@ pub(crate) fn said(console: &[String]) -> Vec<(usize, Said)> {
             said.words.push(words.to_owned());
         } else if let Some(note) = line.strip_prefix("@@note ") {
             said.notes.push(note.to_owned());
+        } else if let Some(found) = line.strip_prefix(guest::BOX) {
+            let (status, name) = found.split_once(' ').unwrap_or((found, ""));
+            said.black_boxes.push(BlackBox {
+                status: status.parse().ok(),
+                name: name.to_owned(),
+                lines: Vec::new(),
+            });
+        } else if let Some(line) = line.strip_prefix(guest::BOX_LINE)
+            && let Some(last) = said.black_boxes.last_mut()
+        {
+            last.lines.push(line.to_owned());
         }
     }
     all

@@ -224,6 +224,28 @@ fn an_output_is_compared_with_what_it_can_give() {
 }
 
 #[test]
+fn a_command_that_is_no_number_becomes_the_safe_value_in_its_own_cycle() {
+    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let mut bench = Bench::new(DEADLINE);
+        bench.outputs.analogs[0] = 0.4;
+        assert_eq!(bench.cycle(), Ok(()));
+        bench.outputs.analogs[0] = bad;
+        assert_eq!(bench.cycle(), Err(OutputError::NotFinite(0)), "{bad}");
+        let volts = bench.ports.devices.board_mut().command_volts(0);
+        assert!(volts.expect("an axis").abs() < 0.01, "{bad}: {volts:?}");
+    }
+}
+
+#[test]
+fn a_command_that_is_no_number_is_not_hidden_by_a_lost_input() {
+    let mut bench = Bench::new(NEVER);
+    bench.fail(ADC, Fault::BusError, 10);
+    while bench.cycle() == Ok(()) {}
+    bench.outputs.analogs[0] = f64::NAN;
+    assert_eq!(bench.cycle(), Err(OutputError::NotFinite(0)));
+}
+
+#[test]
 fn what_was_lost_before_the_run_is_not_lost_in_it() {
     let mut bench = Bench::new(NEVER);
     bench.fail(ADC, Fault::BusError, 3);

@@ -268,6 +268,20 @@ fn outputs_that_cannot_be_written_are_a_fault_at_the_third_time_in_a_row() {
 }
 
 #[test]
+fn a_command_that_is_no_number_ends_the_run_in_its_own_cycle() {
+    let ran = ran(
+        &plan(Limit::Slots(100)),
+        &[],
+        Some((10, OutputError::NotFinite(3))),
+        demand_at(u64::MAX, Demand::Continue),
+    );
+    let end = End::OutputFailed(OutputError::NotFinite(3));
+    assert_eq!(ran.summary.end, end);
+    assert_eq!(ran.records.last().unwrap().slot, 10);
+    assert_eq!(ran.plant.written.last(), Some(&None));
+}
+
+#[test]
 fn a_lost_output_ends_the_run_at_once_and_a_lost_input_after_coming_to_rest() {
     let run = |lost| {
         ran(

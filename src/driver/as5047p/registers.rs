@@ -101,6 +101,10 @@ pub const fn write_data(value: u8) -> [u8; 2] {
     with_even_parity(value as u16).to_be_bytes()
 }
 
+/// Bits 7:6 of ZPOSL, comp_h_error_en and comp_l_error_en: MAGH and MAGL set EF
+/// (figure "ZPOSL").
+pub(super) const MAGNET_SETS_EF: u8 = 0b1100_0000;
+
 /// A frame that came from the chip (figure "SPI Read Data Frame").
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Reply(pub u16);

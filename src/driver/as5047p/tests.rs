@@ -11,10 +11,15 @@ const DIAAGC: &[u8] = &[0xFF, 0xFC];
 const ERRFL: &[u8] = &[0x40, 0x01];
 /// DIAAGC: LF set, AGC 128: two ones.
 const HEALTHY: &[u8] = &[0x01, 0x80];
+const ZPOSL: &[u8] = &[0xC0, 0x17];
+/// ZPOSL with both enable bits and no zero position.
+const ENABLED: &[u8] = &[0x00, 0xC0];
+const ZERO: &[u8] = &[0x00, 0x00];
 
+/// A driver that has looked at its chip before.
 fn run<T>(steps: &[Step], calls: impl FnOnce(&mut As5047p<Script<'_>>) -> T) -> T {
-    let mut encoder =
-        As5047p::with_diagnosis_every(Script::new(steps), NonZeroU16::new(3).unwrap());
+    let mut encoder = As5047p::new(Script::new(steps));
+    encoder.state.watched = true;
     let result = calls(&mut encoder);
     encoder.release().finish();
     result
@@ -50,98 +55,158 @@ fn write_frames_have_even_parity_and_bit_14_low() {
     assert_eq!(write_data(0x04), [0x80, 0x04]);
 }
 
+fn counts(counts: u32) -> Result<Angle, Error> {
+    Ok(Angle::from_counts(counts, 14))
+}
+
 #[test]
-fn in_steady_state_a_call_is_one_frame_and_every_nth_is_two() {
-    let steps: [Step; 8] = [
-        // First call: nothing under way yet, and DIAAGC is looked at.
+fn every_call_is_one_frame() {
+    let steps: [Step; 4] = [
         (ANGLECOM, Ok(&[0x12, 0x34])),
-        (DIAAGC, Ok(&[0x80, 0x01])),
-        (ANGLECOM, Ok(HEALTHY)),
+        (ANGLECOM, Ok(&[0x80, 0x01])),
         (ANGLECOM, Ok(&[0x00, 0x03])),
         (ANGLECOM, Ok(&[0x80, 0x07])),
-        // Third call after it.
-        (DIAAGC, Ok(&[0x00, 0x0F])),
-        (ANGLECOM, Ok(HEALTHY)),
-        (ANGLECOM, Ok(&[0x80, 0x1F])),
     ];
     let angles = run(&steps, |encoder| {
-        [(); 5].map(|()| encoder.angle_pipelined().unwrap())
-    });
-    assert_eq!(
-        angles,
-        [1, 3, 7, 15, 31].map(|counts| Angle::from_counts(counts, 14))
-    );
-}
-
-#[test]
-fn a_fault_of_the_magnet_holds_until_diaagc_is_well_again() {
-    let steps: [Step; 7] = [
-        (ANGLECOM, Ok(&[0x00, 0x03])),
-        (DIAAGC, Ok(&[0x00, 0x03])),
-        // MAGL and LF, AGC 255.
-        (ANGLECOM, Ok(&[0x09, 0xFF])),
-        (DIAAGC, Ok(&[0x00, 0x03])),
-        (ANGLECOM, Ok(&[0x09, 0xFF])),
-        (DIAAGC, Ok(&[0x00, 0x03])),
-        (ANGLECOM, Ok(HEALTHY)),
-    ];
-    let results = run(&steps, |encoder| {
         [(); 3].map(|()| encoder.angle_pipelined())
     });
-    assert_eq!(
-        results,
-        [
-            Err(Error::FieldWeak),
-            Err(Error::FieldWeak),
-            Ok(Angle::from_counts(3, 14))
-        ]
-    );
+    assert_eq!(angles, [counts(1), counts(3), counts(7)]);
 }
 
 #[test]
-fn a_reply_of_zeros_is_believed_only_after_diaagc_and_a_second_look() {
-    const ZERO: &[u8] = &[0x00, 0x00];
-    let angle = |counts| Ok(Angle::from_counts(counts, 14));
-    let after_zero: [(&[Step], Result<Angle, Error>); 3] = [
-        (&[(ANGLECOM, Ok(ZERO))], Err(Error::NotReady)),
-        (&[(ANGLECOM, Ok(HEALTHY)), (ANGLECOM, Ok(ZERO))], angle(0)),
-        (
-            &[(ANGLECOM, Ok(HEALTHY)), (ANGLECOM, Ok(&[0x00, 0x05]))],
-            angle(5),
-        ),
+fn the_first_call_lets_the_magnet_set_the_error_flag_and_keeps_the_zero_position() {
+    let steps: [Step; 10] = [
+        (ZPOSL, Ok(&[0x12, 0x34])),
+        (DIAAGC, Ok(&[0x80, 0x15])),
+        (ZPOSL, Ok(HEALTHY)),
+        (ANGLECOM, Ok(&[0x80, 0x15])),
+        (&[0x00, 0x17], Ok(&[0x00, 0x03])),
+        (&[0x80, 0xD5], Ok(&[0x80, 0x15])),
+        (ZPOSL, Ok(&[0x80, 0xD5])),
+        (ANGLECOM, Ok(&[0x80, 0xD5])),
+        (ANGLECOM, Ok(&[0x80, 0x01])),
+        (ANGLECOM, Ok(&[0x00, 0x03])),
     ];
-    for (last, expected) in after_zero {
-        let unplanned: [Step; 3] = [
-            (ANGLECOM, Ok(&[0x00, 0x03])),
-            (ANGLECOM, Ok(ZERO)),
-            (DIAAGC, Ok(ZERO)),
-        ];
-        let planned: [Step; 2] = [(ANGLECOM, Ok(&[0x00, 0x03])), (DIAAGC, Ok(ZERO))];
-        for (first, until) in [(&unplanned as &[Step], 9), (&planned, 1)] {
-            let steps: heapless::Vec<Step, 5> = first.iter().chain(last).copied().collect();
-            let result = run(&steps, |encoder| {
-                encoder.state.until_diagnosis = until;
-                encoder.angle_pipelined()
-            });
-            assert_eq!(result, expected);
-        }
+    let angles = run(&steps, |encoder| {
+        encoder.state.watched = false;
+        [(); 2].map(|()| encoder.angle_pipelined())
+    });
+    assert_eq!(angles, [counts(1), counts(3)]);
+}
+
+#[test]
+fn a_chip_that_has_its_bits_is_not_written_to() {
+    let steps: [Step; 5] = [
+        (ZPOSL, Ok(ZERO)),
+        (DIAAGC, Ok(ENABLED)),
+        (ZPOSL, Ok(HEALTHY)),
+        (ANGLECOM, Ok(ENABLED)),
+        (ANGLECOM, Ok(&[0x80, 0x01])),
+    ];
+    let angle = run(&steps, |encoder| {
+        encoder.state.watched = false;
+        encoder.angle_pipelined()
+    });
+    assert_eq!(angle, counts(1));
+}
+
+#[test]
+fn a_zero_position_that_is_read_in_two_ways_is_not_written() {
+    let steps: [Step; 4] = [
+        (ZPOSL, Ok(ZERO)),
+        (DIAAGC, Ok(ZERO)),
+        (ZPOSL, Ok(HEALTHY)),
+        (ANGLECOM, Ok(&[0x80, 0x15])),
+    ];
+    let angle = run(&steps, |encoder| {
+        encoder.state.watched = false;
+        encoder.angle_pipelined()
+    });
+    assert_eq!(angle, Err(Error::NotDriven));
+}
+
+#[test]
+fn a_zero_position_that_was_another_one_while_it_was_written_is_restored() {
+    let steps: [Step; 13] = [
+        (ZPOSL, Ok(ZERO)),
+        (DIAAGC, Ok(ZERO)),
+        (ZPOSL, Ok(HEALTHY)),
+        (ANGLECOM, Ok(ZERO)),
+        (&[0x00, 0x17], Ok(&[0x00, 0x03])),
+        (&[0x00, 0xC0], Ok(&[0x80, 0x15])),
+        (ZPOSL, Ok(ENABLED)),
+        (ANGLECOM, Ok(ENABLED)),
+        (&[0x00, 0x17], Ok(&[0x00, 0x03])),
+        (&[0x80, 0xD5], Ok(ENABLED)),
+        (ZPOSL, Ok(&[0x80, 0xD5])),
+        (ANGLECOM, Ok(&[0x80, 0xD5])),
+        (ANGLECOM, Ok(&[0x80, 0x01])),
+    ];
+    let angle = run(&steps, |encoder| {
+        encoder.state.watched = false;
+        encoder.angle_pipelined()
+    });
+    assert_eq!(angle, counts(1));
+}
+
+#[test]
+fn a_lost_magnet_is_named_in_the_call_that_brings_its_error_flag() {
+    let steps: [Step; 7] = [
+        (ANGLECOM, Ok(ZERO)),
+        (ANGLECOM, Ok(&[0xC0, 0x03])),
+        (ERRFL, Ok(&[0xC0, 0x03])),
+        (ANGLECOM, Ok(&[0xC0, 0x00])),
+        (DIAAGC, Ok(&[0xC0, 0x03])),
+        // MAGL and LF, AGC 255, and EF.
+        (ANGLECOM, Ok(&[0xC9, 0xFF])),
+        (ANGLECOM, Ok(&[0x80, 0x01])),
+    ];
+    let angles = run(&steps, |encoder| {
+        [(); 2].map(|()| encoder.angle_pipelined())
+    });
+    assert_eq!(angles, [Err(Error::FieldWeak), counts(1)]);
+}
+
+#[test]
+fn a_reply_of_zeros_is_believed_only_after_a_sign_of_life_and_a_second_look() {
+    let looked: [Step; 6] = [
+        (ANGLECOM, Ok(&[0x00, 0x03])),
+        (ANGLECOM, Ok(ZERO)),
+        (ZPOSL, Ok(ZERO)),
+        (DIAAGC, Ok(ENABLED)),
+        (ZPOSL, Ok(HEALTHY)),
+        (ANGLECOM, Ok(ENABLED)),
+    ];
+    for (again, expected) in [(ZERO, counts(0)), (&[0x00, 0x05], counts(5))] {
+        let mut steps = [looked[0]; 7];
+        steps[..6].copy_from_slice(&looked);
+        steps[6] = (ANGLECOM, Ok(again));
+        assert_eq!(run(&steps, |encoder| encoder.angle_pipelined()), expected);
     }
+    let mut dead = looked;
+    for step in &mut dead[1..] {
+        step.1 = Ok(ZERO);
+    }
+    assert_eq!(
+        run(&dead, |encoder| encoder.angle_pipelined()),
+        Err(Error::NotReady)
+    );
 }
 
 #[test]
 fn a_disturbed_question_for_diaagc_is_a_framing_error_and_no_verdict() {
-    let steps: [Step; 5] = [
-        (ANGLECOM, Ok(&[0x00, 0x03])),
+    let steps: [Step; 8] = [
+        (ANGLECOM, Ok(ZERO)),
+        (ANGLECOM, Ok(&[0xC0, 0x03])),
+        (ERRFL, Ok(&[0xC0, 0x03])),
+        (ANGLECOM, Ok(ZERO)),
         (DIAAGC, Ok(&[0x00, 0x03])),
         (ANGLECOM, Ok(&[0xC0, 0x00])),
         (ERRFL, Ok(&[0x00, 0x03])),
         (ANGLECOM, Ok(&[0x40, 0x04])),
     ];
-    let (result, verdict) = run(&steps, |encoder| {
-        (encoder.angle_pipelined(), encoder.state.verdict)
-    });
+    let result = run(&steps, |encoder| encoder.angle_pipelined());
     assert!(matches!(result, Err(Error::Framing(flags)) if flags.parity()));
-    assert_eq!(verdict, Ok(()));
 }
 
 #[test]
@@ -153,7 +218,6 @@ fn the_reply_to_a_write_is_never_taken_for_an_angle() {
         (ANGLECOM, Ok(&[0x80, 0x07])),
     ];
     let results = run(&steps, |encoder| {
-        encoder.state.until_diagnosis = 9;
         encoder.state.angle_under_way = true;
         let write = encoder.write_setting(Setting::Settings1, 5);
         (write, encoder.angle_pipelined())
@@ -183,10 +247,7 @@ fn an_error_flag_is_looked_up_in_errfl() {
         steps[..4].copy_from_slice(&with_flags);
         steps[4..].copy_from_slice(&then_diaagc);
         let used = if errfl[0] == 0 { 6 } else { 4 };
-        let result = run(&steps[..used], |encoder| {
-            encoder.state.until_diagnosis = 9;
-            encoder.angle_pipelined()
-        });
+        let result = run(&steps[..used], |encoder| encoder.angle_pipelined());
         let Err(Error::Framing(flags)) = result else {
             panic!("{result:?}");
         };
@@ -203,10 +264,7 @@ fn a_line_stuck_high_is_not_taken_for_error_flags() {
         (ERRFL, Ok(HIGH)),
         (ANGLECOM, Ok(HIGH)),
     ];
-    let result = run(&steps, |encoder| {
-        encoder.state.until_diagnosis = 9;
-        encoder.angle_pipelined()
-    });
+    let result = run(&steps, |encoder| encoder.angle_pipelined());
     assert_eq!(result, Err(Error::NotDriven));
 }
 
@@ -218,7 +276,6 @@ fn wrong_parity_costs_one_value_and_no_further_frame() {
         (ANGLECOM, Ok(&[0x80, 0x01])),
     ];
     let results = run(&steps, |encoder| {
-        encoder.state.until_diagnosis = 9;
         [(); 2].map(|()| encoder.angle_pipelined())
     });
     assert_eq!(results, [Err(Error::Parity), Ok(Angle::from_counts(1, 14))]);
@@ -233,7 +290,6 @@ fn after_an_error_of_the_bus_no_stale_reply_is_taken_for_an_angle() {
         (ANGLECOM, Ok(&[0x80, 0x01])),
     ];
     let results = run(&steps, |encoder| {
-        encoder.state.until_diagnosis = 9;
         [(); 2].map(|()| encoder.angle_pipelined())
     });
     assert_eq!(

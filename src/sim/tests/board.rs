@@ -72,7 +72,7 @@ fn rig(seed: u64, noise_counts: u16) -> Rig {
         encoder,
         dac,
         adc,
-        state: as5047p::State::new(as5047p::DIAGNOSIS_EVERY),
+        state: as5047p::State::new(),
         scale: Scale::new(-10.0, 10.0).unwrap(),
         now: Instant::from_nanos(77),
     }

@@ -2,7 +2,7 @@
 
 use core::fmt::Write as _;
 
-use crate::sys::cause::{Kind, NOTE_BYTES};
+use crate::sys::cause::{Kind, NOT_FINITE, NOTE_BYTES};
 use crate::telemetry::flight::number;
 
 /// Bytes of a cause in a flight file: count of cycles (8), kind (4), detail (4),
@@ -59,6 +59,11 @@ fn in_words(words: &mut Words, kind: Kind, detail: u32, address: u64) -> core::f
         Kind::Refused => words.write_str("contract refused"),
         Kind::LawFault => write!(words, "the control law reports fault {detail}"),
         Kind::Overrun => write!(words, "too many missed deadlines (bucket at {detail})"),
+        Kind::OutputFailed if detail & NOT_FINITE != 0 => write!(
+            words,
+            "the control law's command for analog output {} was no number",
+            detail & 0xFF
+        ),
         Kind::OutputFailed => write!(words, "outputs could not be written ({detail})"),
         Kind::Allocated => words.write_str("memory was allocated on the real-time thread"),
         Kind::NotAtRest => words.write_str("not at rest in the time allowed"),

@@ -211,7 +211,7 @@ fn records(flight: &File, sections: &mut Sections<'_>, before: u64) -> io::Resul
         // Read after the records: what was overwritten while they were read
         // counts as gone.
         let written = header(flight, word::RECORDS_WRITTEN)?;
-        let kept = (written + MARGIN).saturating_sub(capacity);
+        let kept = written.saturating_add(MARGIN).saturating_sub(capacity);
         let gone = kept.saturating_sub(begin).min(count as u64) as usize;
         let rest = &bytes[gone * RECORD_BYTES..count * RECORD_BYTES];
         let older = rest

@@ -1,4 +1,4 @@
-use super::super::report::{Cycles, Exit};
+use super::super::report::{BlackBoxReport, Cycles, Exit};
 use super::*;
 use crate::realtime::contract::Text;
 
@@ -183,6 +183,10 @@ fn figures_that_were_taken_are_all_shown() {
         caused_last_reset: Some(true),
         feeds_refused: 3,
     });
+    report.black_box = Some(BlackBoxReport {
+        saved: vec!["/data/b-000001.blackbox".to_owned()],
+        failed: vec!["no room".to_owned()],
+    });
     report.warnings = vec!["something beside the loop".to_owned()];
     let text = text_of(&report);
     for line in [
@@ -191,6 +195,8 @@ fn figures_that_were_taken_are_all_shown() {
         "allocations       not counted: this binary has no sealed allocator",
         "stack             14072 of 65536 bytes at its high-water mark",
         "watchdog          2 s; IT CAUSED the board's last reset; refused to be fed 3 times",
+        "black box         /data/b-000001.blackbox",
+        "black box         NOT KEPT: no room",
         "warning           something beside the loop",
         "records           5 were dropped, the reporter did not keep up",
     ] {

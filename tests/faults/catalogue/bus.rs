@@ -59,7 +59,6 @@ pub(super) const FAULTS: &[Fault] = &[
         words: |_| "axis x",
         watch_ms: 600,
         loses_dac: true,
-        needs: |_| Some("a stop ramp that is supervised"),
         ..BAD
     },
     Fault {
@@ -72,10 +71,6 @@ pub(super) const FAULTS: &[Fault] = &[
         },
         words: |state| if state.is_faulted() { FIRST } else { "" },
         watch_ms: 300,
-        needs: |state| match state {
-            State::Moving => Some("a fresh encoder reading after skipped slots"),
-            _ => None,
-        },
         ..BAD
     },
     Fault {

@@ -2,13 +2,9 @@
 
 use super::{Fault, Outcome, Program};
 use crate::state::State;
-use crate::watch::Periods;
 
 const SIGABRT: i64 = 6;
 const SIGSEGV: i64 = 11;
-
-/// The third output that cannot be written ends the run.
-const FAILURES: Periods = 3;
 
 /// The law's fault comes in a slot of its own; what is waited for here is that
 /// slot, and what comes of it.
@@ -27,18 +23,19 @@ pub(super) const FAULTS: &[Fault] = &[
             signal: SIGABRT,
             after: 0,
         },
-        words: |_| "SIGABRT",
+        words: |_| "SIGABRT|panic: ",
         ..LAW
     },
     Fault {
         name: "law's command is no number",
         injected: "NaN volts from one slot on",
         program: Program::Law("nan"),
+        // In the cycle that hears it; what the converter gets is the safe value.
         outcome: |_| Outcome::Ends {
             code: 4,
-            detected: FAILURES,
+            detected: 0,
         },
-        words: |_| "could not be written",
+        words: |_| "was no number",
         ..LAW
     },
     Fault {
@@ -84,10 +81,6 @@ pub(super) const FAULTS: &[Fault] = &[
             detected: 20,
         },
         words: |_| "finished no cycle",
-        needs: |state| {
-            let needs = "the loop's priority taken away before the guard's frames";
-            state.is_powered().then_some(needs)
-        },
         ..LAW
     },
     Fault {
@@ -111,7 +104,7 @@ pub(super) const FAULTS: &[Fault] = &[
             after: 0,
         },
         states: State::SOME,
-        words: |_| "SIGABRT",
+        words: |_| "SIGABRT|panic: ",
         ..LAW
     },
 ];

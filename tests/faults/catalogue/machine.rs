@@ -9,18 +9,25 @@ const OTHERS: Fault = Fault {
     ..Fault::EMPTY
 };
 
+/// Something is full or damaged, and a fault of the encoder ends the run.
+const FULL: Fault = Fault {
+    inject: "servo spidev3.0 eio\n",
+    states: &[State::Standing],
+    outcome: |_| Outcome::PowerOff { detected: 3 },
+    words: |_| "encoder not readable",
+    ..Fault::EMPTY
+};
+
 /// The one that says that nothing is wrong: a loaded machine is no fault.
 pub(crate) const SOAK: &str = "busy machine";
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "CPU taken for 3 ms",
-        injected: "a busy loop at FIFO 95 for 3 ms",
-        inject: "chrt -f 95 /trouble spin 3\n",
+        injected: "a busy loop at FIFO 95 for 2 ms, and its start there",
+        inject: "chrt -f 95 /trouble spin 2\n",
         states: &[State::Standing, State::Moving],
-        // With its own start, above the loop too, more than five slots: a quick
-        // stop.
-        outcome: |_| Outcome::Stops { code: 0 },
+        // Four slots at most: too few for a quick stop.
         watch_ms: 300,
         ..OTHERS
     },
@@ -81,6 +88,7 @@ pub(super) const FAULTS: &[Fault] = &[
         injected: "`CLOCK_REALTIME` set ten years ahead",
         inject: "date -s 2036-01-01 >/dev/null\n",
         cure: "date -s 2026-01-01 >/dev/null\n",
+        states: State::SOME,
         ..OTHERS
     },
     Fault {
@@ -88,18 +96,74 @@ pub(super) const FAULTS: &[Fault] = &[
         injected: "`CLOCK_REALTIME` set 25 years back",
         inject: "date -s 2001-01-01 >/dev/null\n",
         cure: "date -s 2026-01-01 >/dev/null\n",
+        states: State::SOME,
         ..OTHERS
     },
     Fault {
         name: "report cannot be kept",
         injected: "the file system of the report is full; an encoder fault ends the run",
-        inject: "cat /dev/zero >/tmp/filler 2>/dev/null; servo spidev3.0 eio\n",
+        prepare: "cat /dev/zero >/tmp/filler 2>/dev/null\n",
         cure: "rm /tmp/filler; servo spidev3.0 clear\n",
-        // To fill half of the memory takes a second and more.
-        outcome: |_| Outcome::PowerOff { detected: 3_000 },
-        words: |_| "",
-        needs: |_| Some("an end that survives a full file system"),
-        watch_ms: 100,
+        is_mute: true,
+        ..FULL
+    },
+    Fault {
+        name: "`/run` full at the start",
+        injected: "no room for the flight file: the run is not recorded beyond its process",
+        before: "cat /dev/zero >/run/filler 2>/dev/null\n",
+        cure: "rm /run/filler\n",
+        words: |_| "no room for the flight file",
+        ..OTHERS
+    },
+    Fault {
+        name: "`/run` full at the start, then a fault",
+        injected: "the same, and an encoder fault ends the run",
+        before: "cat /dev/zero >/run/filler 2>/dev/null\n",
+        cure: "rm /run/filler; servo spidev3.0 clear\n",
+        ..FULL
+    },
+    Fault {
+        name: "`/run` full meanwhile, then a fault",
+        injected: "the flight file has its room; an encoder fault ends the run",
+        prepare: "cat /dev/zero >/run/filler 2>/dev/null\n",
+        cure: "rm /run/filler; servo spidev3.0 clear\n",
+        ..FULL
+    },
+    Fault {
+        name: "disk of the black boxes full",
+        injected: "an encoder fault ends the run; then room is made, and it is started again",
+        before: "cat /dev/zero >/data/filler 2>/dev/null\n",
+        cure: "rm /data/filler; servo spidev3.0 clear\n",
+        // What the process says of itself, and what it left for the next start.
+        words: |_| "encoder not readable|the control law reports fault 9",
+        ..FULL
+    },
+    Fault {
+        name: "black box file damaged",
+        injected: "a file of that name that is none; an encoder fault ends the run",
+        before: "mkdir /data/steadfast
+head -c 5000 /steadfast >/data/steadfast/imx8mp-evk-000007.blackbox
+",
+        cure: "servo spidev3.0 clear\n",
+        damages_box: true,
+        ..FULL
+    },
+    Fault {
+        name: "flight file damaged",
+        injected: "what a process left begins as it must, and goes on as noise",
+        before: "mkdir /run/steadfast
+(printf 'SFFLIGHT\\1\\0\\0\\0\\0\\0\\0\\0\\1\\0\\0\\0\\0\\0\\0\\0'
+head -c 60000 /steadfast) >/run/steadfast/imx8mp-evk.flight
+",
+        cure: "servo spidev3.0 clear\n",
+        ..FULL
+    },
+    Fault {
+        name: "power cut while a black box is written",
+        injected: "the emulator killed at five places of the writing, and booted again with the same disk",
+        outcome: |_| Outcome::PowerCut,
+        is_mute: true,
+        words: |_| "power was lost",
         ..OTHERS
     },
     Fault {
@@ -109,6 +173,17 @@ pub(super) const FAULTS: &[Fault] = &[
         states: &[State::SwitchOnDisabled],
         outcome: |_| Outcome::Refused { code: 1 },
         words: |_| "/dev/watchdog9",
+        ..OTHERS
+    },
+    Fault {
+        name: "watchdog taken",
+        injected: "another process has it open",
+        file: Some("/with-watchdog.toml"),
+        before: "exec 9>/dev/watchdog\n",
+        cure: "printf V >&9; exec 9>&-\n",
+        states: &[State::SwitchOnDisabled],
+        outcome: |_| Outcome::Refused { code: 1 },
+        words: |_| "another process feeds it",
         ..OTHERS
     },
 ];

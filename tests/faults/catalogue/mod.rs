@@ -41,6 +41,9 @@ pub(crate) enum Outcome {
     GoesOn,
     /// The board's watchdog resets the board.
     Reset,
+    /// The power is cut, several times; each time the black boxes are as they were,
+    /// or there is one more (`power_cut`).
+    PowerCut,
     /// The program refuses to start, and energises nothing.
     Refused { code: i64 },
 }
@@ -58,9 +61,10 @@ pub(crate) struct Fault {
     pub(crate) program: Program,
     /// Another board file than that of the state.
     pub(crate) file: Option<&'static str>,
-    /// Shell lines before the start, at the moment of the injection, and after
-    /// all is over.
+    /// Shell lines before the start, in the state but before the injection, at
+    /// the moment of the injection, and after all is over.
     pub(crate) before: &'static str,
+    pub(crate) prepare: &'static str,
     pub(crate) inject: &'static str,
     pub(crate) cure: &'static str,
     /// Whether the injection is a `press` (see `guest`), which the test does from
@@ -74,8 +78,13 @@ pub(crate) struct Fault {
     /// Whether the DAC cannot be expected at 0 V at once: it cannot be reached,
     /// or the law drives it. Then its amplifier is without enable.
     pub(crate) loses_dac: bool,
+    /// Whether a damaged black box is part of it.
+    pub(crate) damages_box: bool,
+    /// Whether neither report nor standard error can be had: what is known is in the
+    /// black box.
+    pub(crate) is_mute: bool,
     /// Words of which the end's reason or a line on standard error must have
-    /// one, with `|` between them.
+    /// one, with `|` between them; and the cause in the black box as well.
     pub(crate) words: fn(State) -> &'static str,
     /// What must be built first: until then the case is shown and counted, and
     /// not passed. Once it holds, this must go.
@@ -90,6 +99,7 @@ impl Fault {
         program: Program::Firmware,
         file: None,
         before: "",
+        prepare: "",
         inject: "",
         cure: "",
         from_outside: false,
@@ -97,6 +107,8 @@ impl Fault {
         states: State::ALL,
         outcome: |_| Outcome::GoesOn,
         loses_dac: false,
+        damages_box: false,
+        is_mute: false,
         words: |_| "",
         needs: |_| None,
     };
@@ -110,7 +122,7 @@ pub(crate) const FIRST: &str = "following error";
 pub(crate) const GROUPS: &[(&str, &[Fault])] = &[
     ("Sensor and its bus", sensor::FAULTS),
     ("Output converter and its bus", bus::FAULTS),
-    ("Digital inputs", inputs::FAULTS),
+    ("Digital lines", inputs::FAULTS),
     ("Control law", law::FAULTS),
     ("Process", process::FAULTS),
     ("Machine", machine::FAULTS),

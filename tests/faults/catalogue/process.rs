@@ -37,33 +37,15 @@ macro_rules! fatal {
                 signal: $number,
                 after: 0,
             },
-            words: |_| $name,
+            // In words on standard error, by its number in the black box.
+            words: |_| concat!($name, "|signal ", $number, " "),
             ..SIGNAL
         }
     };
 }
 
-/// A signal that nobody has a reason to send: it must not take the process away
-/// from outputs that move.
-macro_rules! stray {
-    ($name:literal, $number:literal) => {
-        Fault {
-            name: concat!("stray ", $name),
-            injected: concat!("`kill -", $number, "`"),
-            inject: concat!("kill -", $number, " $pid\n"),
-            states: &[State::Moving],
-            outcome: |_| Outcome::Dies {
-                signal: $number,
-                after: 0,
-            },
-            words: |_| $name,
-            needs: |_| Some("handlers for signals that end a process by default"),
-            ..SIGNAL
-        }
-    };
-}
-
-/// A signal that changes nothing.
+/// A signal that changes nothing, though some of them end a process by default:
+/// nobody has a reason to send it.
 macro_rules! harmless {
     ($name:literal, $number:literal) => {
         Fault {
@@ -105,6 +87,13 @@ pub(super) const FAULTS: &[Fault] = &[
         ..ORDERLY
     },
     Fault {
+        name: "ended by SIGPWR",
+        injected: "`kill -PWR`",
+        inject: "kill -PWR $pid\n",
+        states: &[State::Moving],
+        ..ORDERLY
+    },
+    Fault {
         name: "SIGINT twice",
         injected: "`kill -INT`, and again before it has come to rest",
         inject: "kill -INT $pid; usleep 5000; kill -INT $pid\n",
@@ -114,6 +103,7 @@ pub(super) const FAULTS: &[Fault] = &[
             signal: 2,
             after: 10,
         },
+        words: |_| "interrupted twice",
         ..SIGNAL
     },
     fatal!("SIGSEGV", 11, State::ALL),
@@ -122,18 +112,18 @@ pub(super) const FAULTS: &[Fault] = &[
     fatal!("SIGFPE", 8, &[State::Moving]),
     fatal!("SIGABRT", 6, &[State::Moving]),
     fatal!("SIGXCPU", 24, &[State::Moving]),
-    stray!("SIGTRAP", 5),
-    stray!("SIGUSR1", 10),
-    stray!("SIGUSR2", 12),
-    stray!("SIGALRM", 14),
-    stray!("SIGSTKFLT", 16),
-    stray!("SIGXFSZ", 25),
-    stray!("SIGVTALRM", 26),
-    stray!("SIGPROF", 27),
-    stray!("SIGIO", 29),
-    stray!("SIGPWR", 30),
-    stray!("SIGSYS", 31),
-    stray!("SIGRTMIN", 34),
+    fatal!("SIGQUIT", 3, &[State::Moving]),
+    fatal!("SIGTRAP", 5, &[State::Moving]),
+    fatal!("SIGXFSZ", 25, &[State::Moving]),
+    fatal!("SIGSYS", 31, &[State::Moving]),
+    harmless!("SIGUSR1", 10),
+    harmless!("SIGUSR2", 12),
+    harmless!("SIGALRM", 14),
+    harmless!("SIGSTKFLT", 16),
+    harmless!("SIGVTALRM", 26),
+    harmless!("SIGPROF", 27),
+    harmless!("SIGIO", 29),
+    harmless!("SIGRTMIN", 34),
     harmless!("SIGPIPE", 13),
     harmless!("SIGCHLD", 17),
     harmless!("SIGCONT", 18),
@@ -163,10 +153,9 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "stopped for 3 ms",
         injected: "`SIGSTOP`, `SIGCONT` 3 ms later",
-        inject: stopped!("3"),
-        // With what the shell takes, some five slots: whether that is a quick
-        // stop is a matter of phase.
-        states: &[State::SwitchOnDisabled, State::Standing],
+        // With what the shell takes, three slots: too few for a quick stop.
+        inject: stopped!("2"),
+        states: State::ALL,
         watch_ms: 300,
         ..SIGNAL
     },
@@ -199,6 +188,15 @@ pub(super) const FAULTS: &[Fault] = &[
         injected: "the firmware started again on the same board file",
         inject: "/steadfast run --board /moving.toml --quiet 2>&1 | sed 's/^/@@note /'\n",
         states: &[State::SwitchOnDisabled, State::Moving],
+        words: |_| "another process controls this board",
+        ..SIGNAL
+    },
+    Fault {
+        name: "second instance under another name",
+        injected: "the firmware started again, for a board with another name",
+        inject: "/steadfast run --board /other-name.toml --quiet 2>&1 | sed 's/^/@@note /'\n",
+        states: &[State::SwitchOnDisabled, State::Moving],
+        words: |_| "is in use by",
         ..SIGNAL
     },
 ];

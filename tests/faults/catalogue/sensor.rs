@@ -7,8 +7,6 @@ use crate::watch::Periods;
 /// The board file tolerates two bad readings in a row: the third is a fault, and
 /// the first may come up to a period after the injection.
 const TOLERATED: Periods = 3;
-/// The driver looks at the magnet in every 100th cycle.
-const DIAGNOSIS: Periods = 100;
 
 /// Readings that cannot be believed: power goes, because an axis that does not
 /// know where it is cannot be braked on a ramp.
@@ -144,7 +142,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "magnet lost",
         injected: "field too weak in the encoder's diagnosis",
         inject: "servo spidev3.0 weak\n",
-        outcome: |state| unreadable(state, DIAGNOSIS + TOLERATED),
+        outcome: |state| unreadable(state, TOLERATED),
         states: State::POWERED,
         words: |state| or_first(state, "magnet too weak"),
         watch_ms: 200,
@@ -155,7 +153,7 @@ pub(super) const FAULTS: &[Fault] = &[
         injected: "field too strong in the encoder's diagnosis",
         inject: "servo spidev3.0 strong\n",
         states: &[State::Moving],
-        outcome: |state| unreadable(state, DIAGNOSIS + TOLERATED),
+        outcome: |state| unreadable(state, TOLERATED),
         words: |_| "magnet too strong",
         watch_ms: 200,
         ..BAD
@@ -197,10 +195,12 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "encoder transfers take 5 ms",
         injected: "every transfer late by 5 ms",
         inject: "servo spidev3.0 delay 5000\n",
-        // Five slots and a miss a cycle, 10 each: 200 are full in the fourth.
+        // Five slots and a miss in the first cycle, 10 each. After a gap a reading
+        // takes a second transfer: ten slots and a miss, and 200 are full in the
+        // third cycle.
         outcome: |_| Outcome::Ends {
             code: 4,
-            detected: 4 * 6,
+            detected: 6 + 2 * 11,
         },
         words: |_| "overrun ladder",
         watch_ms: 200,

@@ -3,9 +3,13 @@
 //! - `trouble spin MILLISECONDS` keeps a CPU busy for so long, at the priority
 //!   that it is started with (`chrt -f 95`).
 //! - `trouble eat` takes memory until the kernel ends it.
+//! - `trouble await FOLDER ENDING BYTES COUNT` waits until the folder has so many
+//!   files whose names end so and that are so long.
 
+use std::fs;
 use std::hint::black_box;
 use std::process::ExitCode;
+use std::thread;
 
 use steadfast::cycle::ports::Clock;
 use steadfast::realtime::clock::Monotonic;
@@ -20,8 +24,18 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::from(2),
         },
         ["eat"] => eat(),
+        ["await", folder, ending, bytes, count] => match (bytes.parse(), count.parse()) {
+            (Ok(bytes), Ok(count)) => {
+                while files(folder, ending, bytes) < count {
+                    // Not a moment to lose, and the CPU is needed for what is awaited.
+                    thread::sleep(std::time::Duration::from_micros(20));
+                }
+                ExitCode::SUCCESS
+            }
+            _ => ExitCode::from(2),
+        },
         _ => {
-            eprintln!("trouble spin MILLISECONDS | eat");
+            eprintln!("trouble spin MILLISECONDS | eat | await FOLDER ENDING BYTES COUNT");
             ExitCode::from(2)
         }
     }
@@ -32,6 +46,17 @@ fn spin(span: Duration) -> ExitCode {
     let end = clock.now() + span;
     while clock.now() < end {}
     ExitCode::SUCCESS
+}
+
+fn files(folder: &str, ending: &str, bytes: u64) -> usize {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0;
+    };
+    let is_meant = |entry: &fs::DirEntry| {
+        let named = entry.file_name().to_string_lossy().ends_with(ending);
+        named && entry.metadata().is_ok_and(|data| data.len() >= bytes)
+    };
+    entries.flatten().filter(is_meant).count()
 }
 
 /// A page of each: what is never written to is never there.

@@ -8,6 +8,7 @@ LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/MIT;md5=0835ade698e0bcf8506ecda
 SRC_URI = " \
     file://steadfast-health \
     file://steadfast-health.service \
+    file://steadfast-slot \
 "
 
 S = "${UNPACKDIR}"
@@ -20,6 +21,7 @@ SYSTEMD_SERVICE:${PN} = "steadfast-health.service"
 
 do_install() {
     install -D -m 0755 ${S}/steadfast-health ${D}${libexecdir}/steadfast/steadfast-health
+    install -D -m 0755 ${S}/steadfast-slot ${D}${libexecdir}/steadfast/steadfast-slot
     install -D -m 0644 ${S}/steadfast-health.service ${D}${systemd_system_unitdir}/steadfast-health.service
 }
 

@@ -1,0 +1,91 @@
+//! Any bytes as a black box file: no panic, nothing believed that its checksum
+//! does not say, no more memory than the file's own size asks for, and words for
+//! everything that was read.
+
+#![no_main]
+
+// Those of `steadctl`, which shows what is read here.
+#[path = "../../src/bin/steadctl/cycles.rs"]
+mod cycles;
+
+use libfuzzer_sys::fuzz_target;
+use steadfast::telemetry::blackbox::{BlackBox, Damage, crc32, parse};
+
+fuzz_target!(|bytes: &[u8]| {
+    read(bytes);
+    // No fuzzer hits a checksum: the same bytes as orders for a file whose
+    // checksums are right, but for what the orders damage.
+    read(&assembled(bytes));
+});
+
+fn read(bytes: &[u8]) {
+    let Ok(found) = parse(bytes) else {
+        return;
+    };
+    assert!(found.cycles.len() * 56 <= bytes.len());
+    assert!(found.events.len() * 16 <= bytes.len());
+    assert!(found.damage.len() <= bytes.len() / 8 + 2);
+    // A byte that is no text becomes a character of three.
+    for text in [&found.facts, &found.cause, &found.contract] {
+        assert!(text.len() <= 3 * 4096);
+    }
+    let slots = found.cycles.windows(2);
+    assert!(slots.into_iter().all(|two| two[0].slot < two[1].slot));
+    let cut = |damage: &Damage| matches!(damage, Damage::CutOff { .. });
+    assert!(found.damage.iter().filter(|damage| cut(damage)).count() <= 1);
+    let _ = found.gaps();
+
+    let trace = BlackBox::value(&found.facts, "trace").unwrap_or_default();
+    let names = cycles::trace_names(trace);
+    assert!(names.iter().all(|name| !name.contains(char::is_control)));
+    let mut shown = String::new();
+    let last = &found.cycles[found.cycles.len().saturating_sub(20)..];
+    cycles::table(&mut shown, last, &names).expect("a string takes all");
+    cycles::csv(&mut shown, last, &names).expect("a string takes all");
+    for event in found.events.iter().take(20) {
+        shown += &cycles::event(event);
+        shown += "\n";
+    }
+    let lines = 2 + 2 * last.len() + found.events.len().min(20);
+    assert_eq!(shown.lines().count(), lines, "one line each: {shown:?}");
+}
+
+/// Orders of [`assembled`], from the top bit on.
+const WRONG_CONTENTS: u8 = 0x80;
+const WRONG_HEAD: u8 = 0x40;
+const UNALIGNED: u8 = 0x20;
+const CUT_OFF: u8 = 0x10;
+
+/// A file of sections, each ordered by a byte (what is wrong with it, and its
+/// tag), its length in two, and its contents.
+fn assembled(mut orders: &[u8]) -> Vec<u8> {
+    let mut file = b"SFBLKBOX\x01\0\0\0".to_vec();
+    file.extend(crc32(&file).to_le_bytes());
+    while let [order, low, high, rest @ ..] = orders {
+        let length = usize::from(u16::from_le_bytes([*low, *high])) % 4_200;
+        let (contents, after) = rest.split_at(length.min(rest.len()));
+        orders = after;
+        let tag = match order & 7 {
+            0 => b"FACT",
+            1 => b"CAUS",
+            2 => b"CONT",
+            3 => b"EVNT",
+            4 | 5 => b"CYCL",
+            6 => b"END ",
+            _ => b"NEXT",
+        };
+        let wrong = |flag| u32::from(order & flag != 0);
+        let mut head = tag.to_vec();
+        // One that claims more than there is is cut off there.
+        let claimed = contents.len() + usize::from(order & CUT_OFF != 0) * 64;
+        head.extend((claimed as u32).to_le_bytes());
+        head.extend((crc32(contents) ^ wrong(WRONG_CONTENTS)).to_le_bytes());
+        head.extend((crc32(&head) ^ wrong(WRONG_HEAD)).to_le_bytes());
+        file.extend(head);
+        file.extend(contents);
+        if order & UNALIGNED == 0 {
+            file.resize(file.len().next_multiple_of(8), 0);
+        }
+    }
+    file
+}

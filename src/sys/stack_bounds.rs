@@ -1,0 +1,25 @@
+//! A thread's stack bounds, as the firmware's binary answers for them: not known.
+//!
+//! The standard library asks pthread_getattr_np(3) for them once in each thread,
+//! to say in a message about a stack overflow which thread it was. By then the
+//! firmware's own handler has made the outputs safe, put the cause on record and
+//! said the address; an overflow of the real-time stack it names itself. What is
+//! lost is the name of a helper thread, and a range that is not known is a case the
+//! standard library provides for. The C library's answer, though, is read from
+//! `/proc/self/maps` by sscanf(3), and that brings 75 kB of conversions with it,
+//! long double among them, into a static binary that is locked into RAM.
+//!
+//! In the binary alone, not in the library: sanitizers and other people's runtimes
+//! rely on the real one.
+
+/// pthread_getattr_np(3), refused.
+///
+/// # Safety
+/// None needed: it touches nothing.
+// SAFETY: the name is the C library's, its type is kept, and an error is an
+// answer that every caller has to expect. In a static program the definition of
+// the program's own is the one that is linked.
+#[unsafe(no_mangle)]
+extern "C" fn pthread_getattr_np(_: libc::pthread_t, _: *mut libc::pthread_attr_t) -> libc::c_int {
+    libc::ENOSYS
+}

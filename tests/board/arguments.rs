@@ -1,0 +1,61 @@
+//! The command line of a tier that boots boards.
+
+use std::thread;
+
+use crate::Failure;
+
+/// The command line of a tier that boots boards.
+pub(crate) struct Arguments {
+    pub(crate) filters: Vec<String>,
+    pub(crate) skipped: Option<String>,
+    pub(crate) list: bool,
+    pub(crate) show: bool,
+    pub(crate) jobs: usize,
+}
+
+impl Arguments {
+    /// # Errors
+    /// An option that there is not.
+    pub(crate) fn read() -> Result<Self, Failure> {
+        let processors = thread::available_parallelism().map_or(1, |count| count.get());
+        let mut found = Self {
+            filters: Vec::new(),
+            skipped: None,
+            list: false,
+            show: false,
+            jobs: processors.min(4),
+        };
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--list" => found.list = true,
+                "--show" | "--nocapture" => found.show = true,
+                "--skip" => {
+                    let filter = words.next();
+                    let filter =
+                        filter.ok_or_else(|| Failure::new("--skip wants a part of a name"));
+                    found.skipped = Some(filter?);
+                }
+                "--jobs" => {
+                    found.jobs = words
+                        .next()
+                        .and_then(|number| number.parse().ok())
+                        .filter(|jobs| *jobs > 0)
+                        .ok_or_else(|| Failure::new("--jobs wants a number from 1 up"))?;
+                }
+                option if option.starts_with('-') => {
+                    return Err(Failure::new(format!("unknown option {option}")));
+                }
+                filter => found.filters.push(filter.to_owned()),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether what is named like this is to be run.
+    pub(crate) fn choose(&self, name: &str) -> bool {
+        let like = |filter: &String| name.contains(filter);
+        let chosen = self.filters.is_empty() || self.filters.iter().any(like);
+        chosen && !self.skipped.iter().any(like)
+    }
+}
