@@ -242,13 +242,6 @@ pub(crate) struct Finished {
     pub(crate) pins: Pins,
 }
 
-impl Machine {
-    /// Cuts the power: the emulator is killed where it stands.
-    pub(crate) fn cut_power(self) {
-        drop(self);
-    }
-}
-
 /// Ends the emulator, whatever became of the test.
 struct Guard {
     child: Child,

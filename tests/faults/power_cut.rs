@@ -84,7 +84,8 @@ fn boot(host: &Host, disk: &Path, cut: Option<(&str, u64, u64)>) -> Result<Vec<S
     let mut machine = boot.start(&healthy(&BOARD), &script)?;
     let end = if cut.is_some() { guest::CUT } else { ENDED };
     let line = machine.wait_for_line(end, LIMIT)?;
-    machine.cut_power();
+    // The emulator is killed where it stands.
+    drop(machine);
     let transcripts = lock(&context.transcripts);
     let console = transcripts.iter().flat_map(|t| lock(&t.console).clone());
     let console: Vec<String> = console.collect();

@@ -15,7 +15,7 @@ REQUIRED = {
     "rt.cfg": "EXPERT=y PREEMPT_RT=y HIGH_RES_TIMERS=y NO_HZ_FULL=y RCU_NOCB_CPU=y RT_GROUP_SCHED=n",
     "no-debug.cfg": "PROVE_LOCKING=n LOCKDEP=n DEBUG_PREEMPT=n DEBUG_OBJECTS=n SLUB_DEBUG=n",
     "io.cfg": "SPI_SPIDEV=y GPIO_CDEV=y WATCHDOG=y",
-    "rauc.cfg": "BLK_DEV_LOOP=y DM_VERITY=y SQUASHFS=y CRYPTO_SHA256=y",
+    "rauc.cfg": "BLK_DEV_LOOP=y DM_VERITY=y SQUASHFS=y CRYPTO_SHA256=y BLK_DEV_NBD=y",
 }
 
 
@@ -129,6 +129,15 @@ def slots_are_the_partitions(tree):
     return bad
 
 
+def the_boot_script_has_all_its_values(tree):
+    """The recipe ends the build for one that is left over, in a comment too."""
+    folder = BSP + "/recipes-bsp/steadfast-boot"
+    script, recipe = tree.text(folder + "/files/boot.cmd.in"), tree.text(folder + "/steadfast-boot_1.0.bb")
+    for value in re.findall(r"s\|(@@\w+@@)\|", recipe):
+        script = script.replace(value, "")
+    return [f"boot.cmd.in: {line.strip()}: a value that steadfast-boot does not put in" for line in script.splitlines() if "@@" in line]
+
+
 def bundle_and_board_have_one_compatible(tree):
     bundle = tree.value(CORE + "/recipes-core/bundles/steadfast-bundle.bb", "RAUC_BUNDLE_COMPATIBLE")
     conf = tree.text(RAUC + "/rauc-conf.bbappend")
@@ -180,6 +189,7 @@ RULES = [
     every_fragment_is_asserted,
     a_vanished_symbol_stops_the_build,
     slots_are_the_partitions,
+    the_boot_script_has_all_its_values,
     bundle_and_board_have_one_compatible,
     only_verity_bundles,
     no_key_is_in_the_tree,

@@ -30,6 +30,15 @@ def no_recipe_has_the_name_of_an_override(tree):
     ]
 
 
+def no_oeqa_case_has_the_name_of_a_module(tree):
+    """bitbake has imported lib/steadfast: a case of that name cannot be loaded."""
+    modules = {p.name for p in (tree.root / CORE / "lib").iterdir()}
+    cases = [p.stem for p in tree.files("*.py", under=CORE + "/lib/oeqa/runtime/cases")]
+    suites = (tree.value(CORE + "/recipes-core/images/steadfast-image-test.bb", "TEST_SUITES") or "").split()
+    return [f"lib/oeqa: the case {c} has the name of a module of lib" for c in cases if c in modules] + [
+        f"steadfast-image-test.bb: does not run the case {c}" for c in cases if c not in suites]
+
+
 def the_recipe_has_the_sources_that_cargo_reads(tree):
     """Every target of Cargo.toml, and what those include from elsewhere in the tree."""
     recipe = tree.text(tree.name(tree.files("steadfast_*.bb", under=RECIPE)[0]))
@@ -64,6 +73,24 @@ def the_firmware_is_static_or_not_built(tree):
     return sorted({f"{path}: {words}" for code, words in wanted if code not in text})
 
 
+def the_standard_library_panics_as_the_crate_does(tree):
+    """Else: "the crate `panic_abort` does not have the panic strategy `abort`"."""
+    crate = tomllib.loads(tree.text("Cargo.toml"))["profile"]["release"].get("panic", "unwind")
+    distro = tree.value(DISTRO, "RUST_PANIC_STRATEGY:class-target") or "unwind"
+    return [] if crate == distro else [f"steadfast.conf: RUST_PANIC_STRATEGY is {distro}, Cargo.toml says {crate}"]
+
+
+def no_test_unwinds_where_the_build_aborts(tree):
+    """One such test ends the whole program that ptest runs."""
+    bad = []
+    for path in tree.files("*.rs", under="src"):
+        for test in path.read_text().split("    #[test]\n")[1:]:
+            name = re.search(r"fn (\w+)", test)
+            if re.search(r"should_panic|catch_unwind", test) and 'cfg_attr(panic = "abort", ignore' not in test:
+                bad.append(f"{tree.name(path)}: {name.group(1)} is not ignored where panics abort")
+    return bad
+
+
 def kas_takes_the_layers_that_ours_name(tree):
     """One more brings its own dependencies with it, and bitbake stops for those."""
     named = {"core"}
@@ -83,8 +110,11 @@ def kas_takes_the_layers_that_ours_name(tree):
 
 RULES = [
     no_recipe_has_the_name_of_an_override,
+    no_oeqa_case_has_the_name_of_a_module,
     the_recipe_has_the_sources_that_cargo_reads,
     the_checkout_is_not_hashed_whole,
     the_firmware_is_static_or_not_built,
+    the_standard_library_panics_as_the_crate_does,
+    no_test_unwinds_where_the_build_aborts,
     kas_takes_the_layers_that_ours_name,
 ]

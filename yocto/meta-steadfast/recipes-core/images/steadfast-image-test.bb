@@ -6,8 +6,9 @@ require steadfast-image.inc
 
 # nooelint: oelint.var.badimagefeature.allow-empty-password,oelint.var.badimagefeature.allow-root-login,oelint.var.badimagefeature.empty-root-password - the bench, see above
 IMAGE_FEATURES += "ssh-server-openssh allow-empty-password allow-root-login empty-root-password"
-IMAGE_INSTALL += "rt-tests steadfast-ptest ptest-runner"
+# What the cases of lib/oeqa ask the target with: busybox has no `chrt -a`.
+IMAGE_INSTALL += "rt-tests steadfast-ptest ptest-runner util-linux-chrt util-linux-findmnt"
 
 inherit testimage
 
-TEST_SUITES = "ping ssh steadfast"
+TEST_SUITES = "ping ssh steadfast_target"

@@ -1,0 +1,94 @@
+//! The isolated CPU is the loop's: judged by what happens on it, not by masks.
+
+use std::collections::BTreeMap;
+
+use crate::service::threads;
+use crate::target::Target;
+use crate::{Case, Failure, require};
+
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "no_device_interrupts_the_isolated_cpu",
+        run: interrupts,
+    },
+    Case {
+        name: "no_other_process_runs_on_the_isolated_cpu",
+        run: processes,
+    },
+];
+
+/// Interrupts on CPU 3 so far, by the line that names them.
+fn counts(lines: &[String]) -> BTreeMap<String, u64> {
+    let rows = lines.iter().filter_map(|line| {
+        let (name, rest) = line.trim_start().split_once(':')?;
+        let mut words = rest.split_whitespace();
+        let count = words.nth(3)?.parse().ok()?;
+        Some((
+            format!("{name}: {}", words.collect::<Vec<_>>().join(" ")),
+            count,
+        ))
+    });
+    rows.collect()
+}
+
+fn interrupts(target: &mut Target) -> Result<(), Failure> {
+    // Disk, console and timers at work.
+    let (_, before) = target.run("cat /proc/interrupts")?;
+    target.ask("dd if=/dev/disk/by-id/virtio-slot-b of=/dev/null bs=1M count=16 status=none; ls -lR /usr/lib/systemd >/dev/null; sleep 2")?;
+    let (_, after) = target.run("cat /proc/interrupts")?;
+    let (before, after) = (counts(&before), counts(&after));
+    require(after.len() > 10, || format!("no interrupts in {after:?}"))?;
+    // Devices' have numbers; what belongs to each CPU are its timer, and the
+    // interrupts that CPUs send each other (letters).
+    let devices = after.iter().filter(|(name, _)| {
+        name.starts_with(|c: char| c.is_ascii_digit()) && !name.contains("arch_timer")
+    });
+    let moved: Vec<&String> = devices
+        .filter(|(name, count)| before.get(*name) != Some(*count))
+        .map(|(name, _)| name)
+        .collect();
+    require(moved.is_empty(), || {
+        format!("CPU 3 was interrupted by {moved:?}")
+    })
+}
+
+fn processes(target: &mut Target) -> Result<(), Failure> {
+    // Processes that want every CPU they can get, from all CPUs.
+    target.ask("for n in 1 2 3 4 5 6 7 8; do (i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done) & done; wait")?;
+    let pid = target.unit("MainPID")?;
+    let (_, lines) = target.run("cat /proc/[0-9]*/task/[0-9]*/stat 2>/dev/null; true")?;
+    let own = threads(target)?;
+    let mut found = 0;
+    for line in &lines {
+        let Some((head, rest)) = line.rsplit_once(')') else {
+            continue;
+        };
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        // Fields 9 and 39 of proc_pid_stat(5), where fields[0] is field 3.
+        let (Some(flags), Some(cpu)) = (fields.get(6), fields.get(36)) else {
+            continue;
+        };
+        const PF_KTHREAD: u64 = 0x0020_0000;
+        let kernel = flags
+            .parse::<u64>()
+            .is_ok_and(|flags| flags & PF_KTHREAD != 0);
+        if kernel || *cpu != "3" {
+            continue;
+        }
+        found += 1;
+        let name = head.split_once('(').map_or("", |(_, name)| name);
+        require(own.len() >= 2 && line_of(target, &pid, head)?, || {
+            format!("{name} was on CPU 3: {line}")
+        })?;
+    }
+    require(found > 0, || {
+        "nothing runs on CPU 3, the loop neither".to_owned()
+    })
+}
+
+/// Whether a line of a stat file is a thread of the process.
+fn line_of(target: &mut Target, pid: &str, head: &str) -> Result<bool, Failure> {
+    let thread = head.split_whitespace().next().unwrap_or_default();
+    let (status, _) = target.run(&format!("[ -e /proc/{pid}/task/{thread} ]"))?;
+    Ok(status == 0)
+}
