@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use crate::boards::healthy;
 use crate::boot::{BOARD, equipped, new_disk};
-use crate::emulator::lock;
 use crate::guest::{self, Case};
-use crate::image::ENDED;
 use crate::judge::Row;
+use crate::machine::{ENDED, lock};
 use crate::watch::{self, Said, Seen};
 use crate::work::WorkFolder;
 use crate::{Context, Failure, Host};
