@@ -60,6 +60,7 @@ mkfifo /tmp/ready
 chrt -f 80 /virtual_servo $* spidev3.0=as5047p spidev3.1=mcp4922 >/tmp/ready &
 read ready </tmp/ready
 [ \"$ready\" = 'virtual servo: ready' ] || exit 1
+servo spidev3.1 rest
 }
 # The next start on this board file, at rest: what is left is saved by it.
 next_start() {

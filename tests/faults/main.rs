@@ -2,13 +2,11 @@
 //! it makes sense, on an emulated board with a real PREEMPT_RT kernel.
 //!
 //! ```text
-//! tests/run faults                          sets everything up, runs the brief campaign
-//! tests/run campaign                        the same with every case
-//! cargo test --test faults                  every case, and compares docs/faults.md
-//! cargo test --test faults -- --brief       each fault once, the fundamental ones in
-//!                                           every state; compares its part of the file
-//! cargo test --test faults -- --accept      every case, and writes docs/faults.md
-//! cargo test --test faults -- [FILTER]...   runs what is named like a FILTER
+//! tests/run faults                          sets everything up, runs all
+//! cargo test --test faults                  runs all, compares docs/faults.md
+//! cargo test --test faults -- [FILTER]...   runs what is named like a FILTER, and
+//!                                           compares its rows
+//!     --accept      writes docs/faults.md, or these rows of it
 //!     --list        names the cases
 //!     --jobs N      boards at a time (default: the number of CPUs, at most 4)
 //!     --soak N      runs the busy machine alone, for N seconds instead of 20
@@ -78,7 +76,6 @@ use catalogue::{GROUPS, Outcome, SOAK};
 use guest::Case;
 use judge::{Row, Verdict};
 use machine::lock;
-use state::State;
 // Where the board tier's modules look for them.
 pub(crate) use failure::Failure;
 pub(crate) use host::{Context, Host, Kernel};
@@ -92,7 +89,6 @@ type OfBoot = (usize, Result<Vec<Row>, Failure>);
 struct Arguments {
     filters: Vec<String>,
     accept: bool,
-    brief: bool,
     list: bool,
     show: bool,
     jobs: usize,
@@ -104,7 +100,6 @@ fn arguments() -> Result<Arguments, Failure> {
     let mut found = Arguments {
         filters: Vec::new(),
         accept: false,
-        brief: false,
         list: false,
         show: false,
         jobs: processors.min(4),
@@ -114,7 +109,6 @@ fn arguments() -> Result<Arguments, Failure> {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--accept" => found.accept = true,
-            "--brief" => found.brief = true,
             "--list" => found.list = true,
             "--show" | "--nocapture" => found.show = true,
             "--jobs" => {
@@ -151,9 +145,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Every case, or those of the brief campaign, that is named like one of the
-/// filters.
-fn chosen(filters: &[String], brief: bool) -> Vec<Case> {
+/// Every case that is named like one of the filters.
+fn chosen(filters: &[String]) -> Vec<Case> {
     let faults = GROUPS.iter().flat_map(|(_, faults)| *faults);
     let cases = faults.flat_map(|fault| {
         let states = fault.states.iter();
@@ -167,16 +160,7 @@ fn chosen(filters: &[String], brief: bool) -> Vec<Case> {
         let name = name(case);
         filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
     };
-    let is_meant = |case: &Case| !brief || is_brief(case);
-    cases.filter(is_meant).filter(named).collect()
-}
-
-/// The brief campaign: each fault once, in motion where that makes sense, and the
-/// fundamental ones in every state.
-fn is_brief(case: &Case) -> bool {
-    let states = case.fault.states;
-    let moving = states.iter().find(|state| **state == State::Moving);
-    case.fault.is_fundamental || moving.or(states.first()) == Some(&case.state)
+    cases.filter(named).collect()
 }
 
 pub(crate) fn name(case: &Case) -> String {
@@ -210,7 +194,7 @@ fn boots(cases: Vec<Case>) -> Vec<Vec<Case>> {
 
 fn run() -> Result<bool, Failure> {
     let arguments = arguments()?;
-    let mut cases = chosen(&arguments.filters, arguments.brief);
+    let mut cases = chosen(&arguments.filters);
     if let Some(seconds) = arguments.soak_s {
         cases
             .iter_mut()
@@ -258,9 +242,9 @@ fn run() -> Result<bool, Failure> {
     let (kept, pending) = (kept.count(), rows.iter().filter(pending).count());
     let broken = rows.len() - kept - pending + lost;
     println!("faults: {kept} kept, {pending} pending, {broken} broken");
-    let whole = arguments.filters.is_empty() && !arguments.brief && lost == 0;
+    let whole = arguments.filters.is_empty() && lost == 0;
     let found = table::document(&in_order(rows));
-    let same = compare(&host, &found, whole, whole && arguments.accept)?;
+    let same = compare(&host, &found, whole, arguments.accept)?;
     Ok(broken == 0 && same)
 }
 
@@ -280,11 +264,15 @@ fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
 /// it is made so.
 fn compare(host: &Host, found: &str, whole: bool, accept: bool) -> Result<bool, Failure> {
     let path = host.source.join("docs/faults.md");
+    let kept = fs::read_to_string(&path)?;
     if accept {
-        fs::write(&path, found)?;
+        let accepted = match whole {
+            true => found.to_owned(),
+            false => table::merged(&kept, found)?,
+        };
+        fs::write(&path, accepted)?;
         return Ok(true);
     }
-    let kept = fs::read_to_string(&path)?;
     let differing = table::differing(&kept, found);
     if differing.is_empty() && (!whole || table::comparable(&kept) == table::comparable(found)) {
         return Ok(true);

@@ -34,7 +34,6 @@ const UNBOUND: Fault = Fault {
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "emergency stop, or its wire",
-        is_fundamental: true,
         injected: "line 5 low",
         inject: "press 5 0\n",
         cure: "press 5 1\n",

@@ -17,7 +17,6 @@ const LAW: Fault = Fault {
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "law panics",
-        is_fundamental: true,
         injected: "`panic!` in `decide`",
         program: Program::Law("panic"),
         outcome: |_| Outcome::Dies {
@@ -29,7 +28,6 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "law's command is no number",
-        is_fundamental: true,
         injected: "NaN volts from one slot on",
         program: Program::Law("nan"),
         // In the cycle that hears it; what the converter gets is the safe value.
@@ -53,7 +51,6 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "law overruns the stack",
-        is_fundamental: true,
         injected: "recursion without an end in `decide`",
         program: Program::Law("stack"),
         outcome: |_| Outcome::Dies {

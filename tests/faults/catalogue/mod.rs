@@ -67,8 +67,6 @@ pub(crate) struct Fault {
     pub(crate) prepare: &'static str,
     pub(crate) inject: &'static str,
     pub(crate) cure: &'static str,
-    /// Whether the brief campaign tries it in every state as well.
-    pub(crate) is_fundamental: bool,
     /// Whether the injection is a `press` (see `guest`), which the test does from
     /// outside: it repeats, but not to the instruction.
     pub(crate) from_outside: bool,
@@ -104,7 +102,6 @@ impl Fault {
         prepare: "",
         inject: "",
         cure: "",
-        is_fundamental: false,
         from_outside: false,
         watch_ms: 100,
         states: State::ALL,

@@ -33,7 +33,6 @@ macro_rules! fatal {
             injected: concat!("`kill -", $number, "`"),
             inject: concat!("kill -", $number, " $pid\n"),
             states: $states,
-            is_fundamental: $states.len() > 1,
             outcome: |_| Outcome::Dies {
                 signal: $number,
                 after: 0,
@@ -162,7 +161,6 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "stopped for 20 ms",
-        is_fundamental: true,
         injected: "`SIGSTOP`, `SIGCONT` 20 ms later",
         inject: stopped!("20"),
         outcome: |_| Outcome::Ends {

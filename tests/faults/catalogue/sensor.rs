@@ -7,8 +7,6 @@ use crate::watch::Periods;
 /// The board file tolerates two bad readings in a row: the third is a fault, and
 /// the first may come up to a period after the injection.
 const TOLERATED: Periods = 3;
-/// The driver looks at the magnet in every 100th cycle.
-const DIAGNOSIS: Periods = 100;
 
 /// Readings that cannot be believed: power goes, because an axis that does not
 /// know where it is cannot be braked on a ramp.
@@ -39,7 +37,6 @@ const BAD: Fault = Fault {
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "encoder transfer fails",
-        is_fundamental: true,
         injected: "`EIO` from every transfer",
         inject: "servo spidev3.0 eio\n",
         words: |state| or_first(state, "encoder not readable"),
@@ -123,7 +120,6 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "encoder jumps",
-        is_fundamental: true,
         injected: "off by 2,000 of 16,384 counts from one reading to the next",
         inject: "servo spidev3.0 jump 2000\n",
         outcome: |state| unreadable(state, 1),
@@ -146,7 +142,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "magnet lost",
         injected: "field too weak in the encoder's diagnosis",
         inject: "servo spidev3.0 weak\n",
-        outcome: |state| unreadable(state, DIAGNOSIS + TOLERATED),
+        outcome: |state| unreadable(state, TOLERATED),
         states: State::POWERED,
         words: |state| or_first(state, "magnet too weak"),
         watch_ms: 200,
@@ -157,7 +153,7 @@ pub(super) const FAULTS: &[Fault] = &[
         injected: "field too strong in the encoder's diagnosis",
         inject: "servo spidev3.0 strong\n",
         states: &[State::Moving],
-        outcome: |state| unreadable(state, DIAGNOSIS + TOLERATED),
+        outcome: |state| unreadable(state, TOLERATED),
         words: |_| "magnet too strong",
         watch_ms: 200,
         ..BAD
@@ -199,10 +195,12 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "encoder transfers take 5 ms",
         injected: "every transfer late by 5 ms",
         inject: "servo spidev3.0 delay 5000\n",
-        // Five slots and a miss a cycle, 10 each: 200 are full in the fourth.
+        // Five slots and a miss in the first cycle, 10 each. After a gap a reading
+        // takes a second transfer: ten slots and a miss, and 200 are full in the
+        // third cycle.
         outcome: |_| Outcome::Ends {
             code: 4,
-            detected: 4 * 6,
+            detected: 6 + 2 * 11,
         },
         words: |_| "overrun ladder",
         watch_ms: 200,
