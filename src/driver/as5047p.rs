@@ -26,10 +26,10 @@
 //!
 //! A frame of all zeros is a valid reply: angle 0, even parity, no error flag.
 //! It is also what a line gives that is stuck low or a chip that has no power.
-//! DIAAGC tells them apart, because its LF bit is 1 in a living, settled chip.
-//! So a reply of all zeros is never believed: in the same call DIAAGC and ZPOSL
-//! are asked, and after them the angle again, so that a line that was dead for
-//! some frames and lives again does not leave its zero behind. That is five frames
+//! ZPOSL tells them apart, because its two bits are 1 in a chip that was set up.
+//! So a reply of all zeros is never believed: in the same call ZPOSL is asked, and
+//! after it the angle again, so that a line that was dead for some frames and lives
+//! again does not leave its zero behind. That is three frames
 //! more in each cycle in which the shaft stands at exactly zero; where the bus has
 //! no time for that, [`As5047p::set_zero`] moves the zero to where the shaft
 //! does not rest. A line stuck high (0xFFFF) has even parity too, but the error
@@ -73,9 +73,10 @@ pub const POWER_ON_MS: u32 = 10;
 pub const ANGLE_BITS: u32 = 14;
 /// Most frames of one call of [`As5047p::angle_pipelined`], of a chip that says
 /// something else each time: twice twelve to look at it and to set its bits (four
-/// to look, and twice two to write and two to read back), two for the angle, six
-/// for an error flag without a cause (ERRFL, DIAAGC, and ERRFL again, two each).
-pub const MAX_FRAMES: u32 = 32;
+/// to look, and twice two to write and two to read back), two for the angle, three
+/// because that is all zeros, six for an error flag without a cause (ERRFL, DIAAGC,
+/// and ERRFL again, two each).
+pub const MAX_FRAMES: u32 = 35;
 
 /// What a driver remembers from one call to the next, for a bus that it can
 /// have only for a while: see [`As5047p::suspend`].
@@ -145,7 +146,7 @@ impl<SPI: SpiDevice> As5047p<SPI> {
     /// next one.
     ///
     /// One frame. The first call, and one after a chip was not ready, has five,
-    /// and nine if its bits have to be set; a reply of all zeros costs five more,
+    /// and nine if its bits have to be set; a reply of all zeros costs three more,
     /// an error of the bus one more, an error that the chip reports two to four.
     ///
     /// # Errors
@@ -161,14 +162,13 @@ impl<SPI: SpiDevice> As5047p<SPI> {
         }
         let mut reply = self.ask(Register::AngleCom)?;
         if reply.0 == 0 {
-            self.watch_magnet()?;
-            reply = self.ask(Register::AngleCom)?;
+            reply = self.second_look()?;
         }
         let data = self.checked(reply)?;
         Ok(Angle::from_counts(u32::from(data), ANGLE_BITS))
     }
 
-    /// The angle as old as one frame. Two frames, five more if it is all zeros.
+    /// The angle as old as one frame. Two frames, three more if it is all zeros.
     ///
     /// # Errors
     /// As [`As5047p::angle_pipelined`], but a chip that was never looked at has
@@ -176,8 +176,7 @@ impl<SPI: SpiDevice> As5047p<SPI> {
     pub fn angle(&mut self) -> Result<Angle, Error> {
         let mut data = self.read_register(Register::AngleCom)?;
         if data == 0 {
-            self.watch_magnet()?;
-            let again = self.ask(Register::AngleCom)?;
+            let again = self.second_look()?;
             data = self.checked(again)?;
         }
         Ok(Angle::from_counts(u32::from(data), ANGLE_BITS))
@@ -279,6 +278,19 @@ impl<SPI: SpiDevice> As5047p<SPI> {
                 Err(Error::Bus(error.kind()))
             }
         }
+    }
+
+    /// After a reply of all zeros: one that came after a sign of life. Three frames;
+    /// a chip that does not give it is looked at as if for the first time.
+    fn second_look(&mut self) -> Result<Reply, Error> {
+        self.ask(Register::ZPosL)?;
+        let zero = self.ask(Register::AngleCom)?;
+        let again = self.ask(Register::AngleCom)?;
+        if self.checked(zero)? as u8 & MAGNET_SETS_EF == MAGNET_SETS_EF {
+            return Ok(again);
+        }
+        self.watch_magnet()?;
+        self.ask(Register::AngleCom)
     }
 
     /// Makes sure that the chip lives and that its magnet is among the causes of

@@ -99,11 +99,17 @@ impl As5047pChip {
     }
 
     /// Whether the offset loops have settled (LF). They have not until 10 ms
-    /// after power-on (t_pon).
+    /// after power-on (t_pon): a chip that has not is one that starts anew, without
+    /// what it was told.
     #[inline]
     pub fn set_settled(&mut self, settled: bool) {
         if self.settled != settled {
             self.settled = settled;
+            if !settled {
+                let told = Self::new();
+                (self.zero_high, self.zero_low) = (told.zero_high, told.zero_low);
+                (self.settings1, self.settings2) = (told.settings1, told.settings2);
+            }
             self.measure_field();
         }
     }

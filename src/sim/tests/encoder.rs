@@ -48,6 +48,16 @@ fn a_hundred_calls_cost_a_hundred_frames() {
 }
 
 #[test]
+fn a_shaft_that_rests_at_exactly_zero_costs_three_frames_more_a_call() {
+    let mut encoder = running_at(0);
+    let before = transfers(&mut encoder);
+    for _ in 0..100 {
+        assert_eq!(encoder.angle_pipelined(), angle(0));
+    }
+    assert_eq!(transfers(&mut encoder) - before, 400);
+}
+
+#[test]
 fn the_angle_in_two_frames_is_fresh_whatever_was_under_way() {
     let mut encoder = running_at(5);
     encoder.bus_mut().chip.set_shaft(0x3FFF);
@@ -303,13 +313,13 @@ fn a_new_zero_leaves_the_two_enable_bits_beside_it_alone() {
 
 #[test]
 fn the_zero_of_a_line_that_was_dead_for_a_moment_is_not_kept() {
-    for frames in 1..=3 {
+    for frames in 1..=6 {
         let mut encoder = running_at(500);
         inject(&mut encoder, Fault::MisoLow, frames);
         assert_eq!(encoder.angle(), angle(500), "{frames}");
     }
-    // Still dead when ZPOSL is asked for the first time, or DIAAGC.
-    for (frames, error) in [(4, Error::NotDriven), (5, Error::NotReady)] {
+    // Still dead when it is looked at as if for the first time.
+    for (frames, error) in [(7, Error::NotDriven), (8, Error::NotReady)] {
         let mut encoder = running_at(500);
         inject(&mut encoder, Fault::MisoLow, frames);
         assert_eq!(encoder.angle(), Err(error));
