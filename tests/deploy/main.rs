@@ -19,9 +19,9 @@
 //! the one before it left it, in good order. Behind one that fails the others may fail
 //! for its sake.
 //!
-//! Guest time is a count of instructions, and idle time is skipped: a busy host
-//! changes nothing. The emulator runs the four CPUs in turns, though, so latencies are
-//! not judged here.
+//! Guest time is a count of instructions, and idle time is skipped, also the time in
+//! which the guest waits for its disk: a busy host's disk makes it leap. The emulator
+//! runs the four CPUs in turns. So states and orders are judged here, not latencies.
 
 #[path = "../board/arguments.rs"]
 mod arguments;
