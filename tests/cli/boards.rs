@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use steadfast::config::Config;
+
 use super::{Ended, Scratch, command, steadfast};
 
 /// The board files that are shipped, by the board's name.
@@ -56,6 +58,24 @@ fn every_shipped_board_file_is_right_and_a_missing_device_is_named() {
             }
             _ => panic!("{ended:?}"),
         }
+    }
+}
+
+#[test]
+fn black_boxes_of_shipped_boards_are_where_the_unit_may_write() {
+    let unit = include_str!(
+        "../../yocto/meta-steadfast/recipes-steadfast/steadfast/files/steadfast.service"
+    );
+    let says = |line: String| unit.lines().any(|other| other == line);
+    for (name, file) in shipped() {
+        let config = Config::load(&file).expect("a right file");
+        let Some(black_box) = config.black_box else {
+            assert_eq!(name, "sim", "a demonstration leaves nothing behind");
+            continue;
+        };
+        assert!(says(format!("ReadWritePaths=-{}", black_box.directory)));
+        let memory = black_box.memory.strip_prefix("/run/").expect("tmpfs");
+        assert!(says(format!("RuntimeDirectory={memory}")), "{memory}");
     }
 }
 
