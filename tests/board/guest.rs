@@ -39,12 +39,10 @@ pub(crate) fn servo(board: &Board) -> String {
     unbind(board) + &serve_chips(board)
 }
 
-/// Shell lines that serve encoder and DAC, with the shaft at rest away from the
-/// encoder's zero: a reading of zero has the driver look twice in each cycle.
+/// Shell lines that serve encoder and DAC.
 pub(crate) fn serve_chips(board: &Board) -> String {
     let [encoder, dac] = board.servo;
     serve(&format!("{encoder}=as5047p {dac}=mcp4922"))
-        + &format!("echo '{dac} rest' >/dev/servo-control\n")
 }
 
 /// The board's own file with each `(old, new)` put in place.
