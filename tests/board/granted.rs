@@ -4,8 +4,8 @@
 
 use crate::boards::IMX8MP_EVK;
 use crate::guest::{
-    AS_USER, LIMIT, OFF_ZERO, ONE_CPU, OPEN_TO_ALL, SHOW, SHOWN, arm_and_move, board_file, healthy,
-    number, ready, report_of, require_kept, require_number, servo,
+    AS_USER, LIMIT, ONE_CPU, OPEN_TO_ALL, SHOW, SHOWN, arm_and_move, board_file, healthy, number,
+    ready, report_of, require_kept, require_number, servo,
 };
 use crate::machine::Machine;
 use crate::pins::Mark;
@@ -22,9 +22,9 @@ const ENOUGH: &str = "ulimit -l unlimited; ulimit -r 98";
 const LITTLE: &str = "ulimit -l 512; ulimit -r 98";
 const LITTLE_KB: u64 = 512;
 fn granted(context: &Context<'_>) -> Result<(), Failure> {
-    let text = board_file(context, &IMX8MP_EVK, &[ONE_CPU, OFF_ZERO])?;
+    let text = board_file(context, &IMX8MP_EVK, &[ONE_CPU])?;
     let lock = ("lock = \"all\"", "lock = \"selective\"");
-    let selective = board_file(context, &IMX8MP_EVK, &[ONE_CPU, OFF_ZERO, lock])?;
+    let selective = board_file(context, &IMX8MP_EVK, &[ONE_CPU, lock])?;
     // Another board by its name, the same one by its lines.
     let other = ("name = \"imx8mp-evk\"", "name = \"other\"");
     let other = board_file(context, &IMX8MP_EVK, &[ONE_CPU, other])?;

@@ -69,13 +69,6 @@ pub(crate) fn board_file(
 /// the loop has one CPU to itself but for the servo that it waits for.
 pub(crate) const ONE_CPU: (&str, &str) = ("cpu = \"isolated\"", "cpu = 0");
 
-/// Positions that are no whole turns. At the encoder's zero a cycle has five frames
-/// more, for which the virtual servo takes most of a period.
-pub(crate) const OFF_ZERO: (&str, &str) = (
-    "positions_rad = [6.283185, -6.283185]",
-    "positions_rad = [6.0, -6.0]",
-);
-
 /// For the EVK, without its watchdog. That stays armed after a fault, and the
 /// guest's time leaps while it is idle: a board that waits for a test's next step
 /// would be reset, as it should be.
