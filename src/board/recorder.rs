@@ -12,17 +12,17 @@ use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use super::run::RunError;
 use crate::config::{Config, Place};
+use crate::realtime::helper;
 use crate::sys::cause;
 use crate::telemetry::blackbox::store::{Path, Store, file_stem};
 use crate::telemetry::blackbox::{self, Ending, Occasion};
 use crate::telemetry::flight::{Claimed, Flight, FlightError, Step, layout};
 use crate::telemetry::report::{BlackBoxReport, Exit};
 use crate::telemetry::say;
+use crate::time::Duration;
 
 /// This board's flight file, claimed; what is in it is still the last run's.
 pub(super) struct Recorder {
@@ -265,8 +265,8 @@ impl Drop for Recording {
 const MOST: usize = 8;
 /// How often the saver looks.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// So much after a fault is in its black box.
-const AFTERMATH: Duration = Duration::from_millis(500);
+/// So many looks after a fault are in its black box: half a second.
+const AFTERMATH: u32 = 5;
 
 /// Saves a black box when the control law becomes faulted, while the loop goes
 /// on: an ordinary thread, which may wait for a disk. Allocates nothing.
@@ -294,15 +294,15 @@ impl Saver {
     pub(super) fn run(&self, flight: &Flight, store: &mut Store, expected: u64, done: &AtomicBool) {
         let mut saves = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         while !done.load(Ordering::Acquire) {
-            thread::sleep(INTERVAL);
+            helper::pause(INTERVAL);
             let code = self.wanted.swap(0, Ordering::AcqRel);
             if code == 0 || saves.saved.is_full() {
                 continue;
             }
-            let mut waited = Duration::ZERO;
+            let mut waited = 0;
             while waited < AFTERMATH && !done.load(Ordering::Acquire) {
-                thread::sleep(INTERVAL);
-                waited += INTERVAL;
+                helper::pause(INTERVAL);
+                waited += 1;
             }
             if done.load(Ordering::Acquire) {
                 // The end of the run knows more of it.

@@ -9,9 +9,12 @@ use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
+use super::clock::Monotonic;
 use super::memory;
 use super::scheduler::{self, Policy};
+use crate::cycle::ports::Clock;
 use crate::sys::signal::{SignalSet, set_mask};
+use crate::time::{Duration, Instant};
 
 /// Smallest stack of a helper, in bytes: 64 KiB. The standard library raises it
 /// to what glibc asks for, `PTHREAD_STACK_MIN`: 16 KiB on x86-64, 128 KiB on
@@ -72,6 +75,16 @@ impl Gate {
         self.changed.notify_all();
         self.wait_until(|state| state.open);
     }
+}
+
+/// Sleeps to the next whole multiple of `interval`, which is the rhythm of a helper:
+/// its timer then ends together with the kernel's tick, and not while the loop, half
+/// a period away (`clock::release_phase`), moves its frames.
+pub fn pause(interval: Duration) {
+    let mut clock = Monotonic;
+    let interval = interval.as_nanos().max(1);
+    let next = (clock.now().as_nanos() / interval + 1) * interval;
+    clock.wait_until(Instant::from_nanos(next));
 }
 
 /// Starts `job` on a thread of `scope` named `name` (its first 15 bytes show in
@@ -140,6 +153,16 @@ mod tests {
         assert!(!blocked.contains(libc::SIGSEGV));
         assert_eq!(policy, Ok(Policy::Other));
         assert!(!mask().unwrap().contains(libc::SIGTERM));
+    }
+
+    #[test]
+    fn a_pause_ends_in_the_next_interval_and_not_before() {
+        let turn = |now: Instant| now.as_nanos() / 2_000_000;
+        for _ in 0..5 {
+            let before = Monotonic.now();
+            pause(Duration::from_millis(2));
+            assert!(turn(Monotonic.now()) > turn(before));
+        }
     }
 
     #[test]

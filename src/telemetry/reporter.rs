@@ -6,17 +6,16 @@
 use core::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use super::journal::Journal;
 use super::notify::{Judged, Notify};
 use super::ring::Reader;
 use crate::cycle::record::CycleRecord;
-use crate::realtime::signals;
+use crate::realtime::{helper, signals};
 use crate::time::Duration;
 
 /// How often the ring is emptied.
-const INTERVAL: std::time::Duration = std::time::Duration::from_millis(20);
+const INTERVAL: Duration = Duration::from_millis(20);
 /// The line is redrawn every so many intervals.
 const REDRAW: u32 = 5;
 
@@ -115,7 +114,7 @@ pub fn run<F: Fn(u16)>(
             return ring.dropped();
         }
         turn = turn.wrapping_add(1);
-        thread::sleep(INTERVAL);
+        helper::pause(INTERVAL);
     }
 }
 
