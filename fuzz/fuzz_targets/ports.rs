@@ -114,6 +114,8 @@ fuzz_target!(|bytes: &[u8]| {
         let acted = ports.act(&tick, &outputs);
         let now_lost = match acted {
             Err(OutputError::Lost(device)) => Some(device),
+            // Ends a run whatever else is lost, and says nothing of that.
+            Err(OutputError::NotFinite(_)) => lost,
             Ok(()) | Err(_) => None,
         };
         assert!(lost.is_none() || now_lost.is_some(), "{lost:?} came back");
