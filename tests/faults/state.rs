@@ -124,8 +124,8 @@ const POSITIONS: &str = "positions_rad = [6.283185, -6.283185]";
 /// From where the shaft rests before each start, 7.3 rad: the axis is at full
 /// speed for 0.3 s.
 ///
-/// Not to the encoder's zero: a reply of all zeros costs five frames more, each a
-/// process switch or two on this bus (CUSE), and the period would be over.
+/// Not to the encoder's zero: a reply of all zeros costs three frames more, each a
+/// process switch or two on this bus (CUSE), which leaves little of a period.
 const LONG_MOVE: (&str, &str) = (POSITIONS, "positions_rad = [-6.0, 6.0]");
 const MOVING: Changes = &[NO_WATCHDOG, ARM, LONG_MOVE];
 
