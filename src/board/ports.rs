@@ -308,6 +308,20 @@ impl<D: Devices> Ports<D> {
     }
 }
 
+/// Of two results of one cycle the one that counts: a command that is no number ends
+/// the run at once, whatever else failed; of the others, the first.
+#[cold]
+fn graver(
+    first: Result<(), OutputError>,
+    second: Result<(), OutputError>,
+) -> Result<(), OutputError> {
+    match (first, second) {
+        (Err(OutputError::NotFinite(_)), _) => first,
+        (_, Err(OutputError::NotFinite(_))) => second,
+        _ => first.and(second),
+    }
+}
+
 impl<D: Devices> Sense for Ports<D> {
     #[inline]
     fn sense(&mut self, tick: &Tick, inputs: &mut Inputs) {
@@ -359,7 +373,7 @@ impl<D: Devices> Act for Ports<D> {
             let volts = outputs.analogs[channel];
             if self.write_analog(channel, volts).is_err() {
                 let written = self.write_failed(channel, volts, tick);
-                result = result.and(written);
+                result = graver(result, written);
             }
         }
         if !self.monitors.is_empty() {

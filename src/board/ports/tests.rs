@@ -246,6 +246,43 @@ fn a_command_that_is_no_number_is_not_hidden_by_a_lost_input() {
 }
 
 #[test]
+fn a_command_that_is_no_number_is_not_hidden_by_another_output_that_fails() {
+    let second = r#"
+[analog_output.second]
+chip = "mcp4922"
+channel = "b"
+min_volts = -10.0
+max_volts = 10.0
+safe_volts = 0.0
+max_hold_ms = 20
+shutdown = 3
+"#;
+    let motor = r#"
+[encoder.other]
+chip = "as5047p"
+[simulation.motor.y]
+encoder = "other"
+analog_output = "second"
+"#;
+    let mut bench = Bench::of(&format!("{BOARD}{second}{motor}"), NEVER);
+    // One encoder more comes before the converters.
+    bench.fail(DAC + 1, Fault::BusError, 2);
+    assert_eq!(bench.cycle(), Err(OutputError::Analog(0)));
+    bench.outputs.analogs[1] = f64::NAN;
+    assert_eq!(bench.cycle(), Err(OutputError::NotFinite(1)));
+
+    let no_number = Err(OutputError::NotFinite(1));
+    for other in [
+        Ok(()),
+        Err(OutputError::Digital),
+        Err(OutputError::Analog(0)),
+    ] {
+        assert_eq!(graver(other, no_number), no_number, "{other:?}");
+        assert_eq!(graver(no_number, other), no_number, "{other:?}");
+    }
+}
+
+#[test]
 fn what_was_lost_before_the_run_is_not_lost_in_it() {
     let mut bench = Bench::new(NEVER);
     bench.fail(ADC, Fault::BusError, 3);
