@@ -115,7 +115,9 @@ fn note_panics() {
                 let _ = write!(Cut(&mut note), "{}", Panic(panic));
                 cause::cell().record(Kind::Panic, 0, 0, note.as_bytes());
             }
-            before(panic);
+            if cfg!(not(panic = "abort")) || crate::sys::stderr_has_room() {
+                before(panic);
+            }
         }));
     });
 }

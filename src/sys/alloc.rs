@@ -81,6 +81,8 @@ fn note_sealed(state: u8, bytes: usize) {
     if state == ABORT {
         // Whoever prepares to die may allocate.
         STATE.store(COUNT, Ordering::Relaxed);
+        // Before anything that takes time.
+        super::emergency::lines();
         let thread = if realtime { "the real-time" } else { "another" };
         let mut line = heapless::String::<128>::new();
         let _ = writeln!(

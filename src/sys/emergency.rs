@@ -325,7 +325,7 @@ fn exit(code: i32) -> ! {
 
 /// Time that the frames may take before the process ends without them, us: ten
 /// times what 16 frames of 2 bytes take at 100 kHz.
-const FRAMES_US: u32 = 50_000;
+pub const FRAMES_US: u32 = 50_000;
 
 /// Makes the outputs safe and ends the process with `code`, at once: nothing is
 /// closed, flushed or given back (`_exit(2)`). It does not return, whatever

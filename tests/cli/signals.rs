@@ -1,11 +1,11 @@
 //! Signals during a run.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Ended, Scratch, command, json_at, number, reason};
 
@@ -156,6 +156,33 @@ fn a_second_interrupt_ends_it_at_once() {
         (None, Some(SIGINT)),
         "{ended:?}"
     );
+}
+
+/// What a pipe holds by default, in bytes (pipe(7)).
+const PIPE_BYTES: usize = 65_536;
+/// Far more than any end takes: only one that never comes takes that long.
+const NEVER: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_standard_error_that_takes_nothing_holds_up_no_end() {
+    const SIGSEGV: i32 = 11;
+    let scratch = Scratch::new("stuck");
+    let (_reader, mut writer) = io::pipe().expect("a pipe");
+    writer.write_all(&[b'\n'; PIPE_BYTES]).expect("it fits");
+    let mut command = command(["run", "--for", "10m", "--quiet", "--json"]);
+    command.arg(scratch.path("report.json")).stderr(writer);
+    let mut running = Running(command.spawn().expect("it starts"));
+    running.wait_for_cycles(300);
+    running.signal("SEGV");
+    let begun = Instant::now();
+    let status = loop {
+        match running.0.try_wait().expect("a child can be asked") {
+            Some(status) => break status,
+            None => assert!(begun.elapsed() < NEVER, "it does not end"),
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!(status.signal(), Some(SIGSEGV));
 }
 
 #[test]

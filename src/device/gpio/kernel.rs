@@ -1,8 +1,8 @@
 //! The GPIO traits, by the kernel.
 
 use super::{Chip, ChipInfo, Chips, Events, LineEvent, LineInfo, LineRequest, LineValues, Lines};
-use crate::sys::Errno;
 use crate::sys::gpio as calls;
+use crate::sys::{self, Errno, Ready};
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -114,7 +114,7 @@ pub struct KernelEvents(OwnedFd);
 
 impl Events for KernelEvents {
     fn read(&mut self, events: &mut [LineEvent], timeout_ms: u16) -> Result<usize, Errno> {
-        if !calls::wait_readable(self.0.as_fd(), timeout_ms)? {
+        if !sys::wait_ready(self.0.as_fd(), Ready::Read, timeout_ms)? {
             return Ok(0);
         }
         calls::read_events(self.0.as_fd(), events)

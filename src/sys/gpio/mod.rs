@@ -91,24 +91,6 @@ pub fn set_values(lines: BorrowedFd<'_>, mut values: LineValues) -> Result<(), E
     Ok(())
 }
 
-/// poll(2): whether there is something to read within `timeout_ms`.
-///
-/// # Errors
-/// The kernel's: `EINTR` when a signal came first.
-pub fn wait_readable(fd: BorrowedFd<'_>, timeout_ms: u16) -> Result<bool, Errno> {
-    let mut poll = libc::pollfd {
-        fd: fd.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
-    // SAFETY: one `pollfd`, and a count of one.
-    match unsafe { libc::poll(&raw mut poll, 1, i32::from(timeout_ms)) } {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(Errno::last()),
-    }
-}
-
 /// read(2) of edge events: as many as there are and `events` has room for;
 /// blocks until there is one.
 ///
@@ -127,6 +109,7 @@ pub fn read_events(fd: BorrowedFd<'_>, events: &mut [LineEvent]) -> Result<usize
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::{Ready, wait_ready};
     use std::os::fd::AsFd;
 
     #[test]
@@ -171,9 +154,9 @@ mod tests {
         bytes[..8].copy_from_slice(&77_u64.to_ne_bytes());
         bytes[8..12].copy_from_slice(&LineEvent::FALLING.to_ne_bytes());
         bytes[48 + 12..48 + 16].copy_from_slice(&5_u32.to_ne_bytes());
-        assert_eq!(wait_readable(reader.as_fd(), 0), Ok(false));
+        assert_eq!(wait_ready(reader.as_fd(), Ready::Read, 0), Ok(false));
         std::io::Write::write_all(&mut writer, &bytes).unwrap();
-        assert_eq!(wait_readable(reader.as_fd(), 0), Ok(true));
+        assert_eq!(wait_ready(reader.as_fd(), Ready::Read, 0), Ok(true));
         let mut events = [LineEvent::default(); 4];
         assert_eq!(read_events(reader.as_fd(), &mut events), Ok(2));
         assert_eq!(
