@@ -17,6 +17,9 @@
 //! seen from another. Where there is one CPU it comes first because of its
 //! priority, half a period away from the loop's releases.
 //!
+//! A crash takes the outputs first and ends the process by its own signal, even where
+//! its frames hang; the guard leaves it the time for that, and is behind it too.
+//!
 //! What it cannot see: a stop of the whole process (SIGSTOP) or of the machine
 //! stops the guard as well. It notices its own lateness, and leaves the verdict
 //! to the overrun ladder, which the loop meets in its first cycle after the gap;
@@ -176,7 +179,10 @@ pub fn run(watch: &Watch, limit: Limit, policy: Policy) {
         let from = (from != 0).then(|| Instant::from_nanos(from));
         // By the plan, not by the clock: looks that come a little sooner or later
         // must not add up to one more.
-        if let Some(silent) = looks.look(next, on_time, from, cause::cell().finished()) {
+        let finished = cause::cell().finished();
+        if let Some(silent) = looks.look(next, on_time, from, finished)
+            && !is_crash_ending(limit, silent, emergency::taken())
+        {
             end_stalled(silent, watch.thread.load(Ordering::Relaxed));
         }
         if !on_time {
@@ -185,6 +191,14 @@ pub fn run(watch: &Watch, limit: Limit, policy: Policy) {
             next += limit.period * missed;
         }
     }
+}
+
+/// Whether a crash, which has `taken` the outputs, is to end the process by its own
+/// signal: it has the time that its frames may take. Should it not end in that, it is
+/// the guard's turn after all.
+fn is_crash_ending(limit: Limit, silent: Duration, taken: bool) -> bool {
+    let frames = Duration::from_micros(u64::from(emergency::FRAMES_US));
+    taken && silent <= limit.gap + frames
 }
 
 /// Bytes of stack that the way to safe outputs may need.
@@ -328,6 +342,15 @@ mod tests {
         assert_eq!(looks.look(at(1010), true, Some(at(1)), 4), None);
         assert_eq!(looks.look(at(1015), true, Some(at(1)), 4), None);
         assert!(looks.look(at(1020), true, Some(at(1)), 4).is_some());
+    }
+
+    #[test]
+    fn a_crash_ends_by_itself_unless_it_does_not_come_to_its_end() {
+        let ends = |ms, taken| is_crash_ending(LIMIT, Duration::from_millis(ms), taken);
+        assert!(!ends(15, false), "no crash");
+        assert!(ends(15, true));
+        assert!(ends(70, true), "its frames have 50 ms");
+        assert!(!ends(75, true));
     }
 
     #[test]
