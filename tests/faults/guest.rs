@@ -16,7 +16,7 @@ pub(crate) struct Case {
 impl Case {
     /// Whether the board's watchdog resets the board in it.
     pub(crate) fn resets(&self) -> bool {
-        (self.fault.outcome)(self.state) == Outcome::Reset
+        matches!((self.fault.outcome)(self.state), Outcome::Reset { .. })
     }
 }
 

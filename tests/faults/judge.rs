@@ -103,8 +103,8 @@ fn findings(case: &Case, seen: &Seen, said: &Said) -> Vec<String> {
             judge.went_on();
             judge.ended(if state.is_faulted() { 4 } else { 0 });
         }
-        Outcome::Reset => {
-            if said.status.is_some() || seen.watched > RESET {
+        Outcome::Reset { after } => {
+            if said.status.is_some() || seen.watched > after + RESET {
                 let periods = seen.watched;
                 let words = format!("the board was not reset {periods} periods later");
                 judge.wrong.push(words);
@@ -215,7 +215,7 @@ impl Judge<'_> {
         }
         let outcome = (fault.outcome)(*state);
         let wanted = match outcome {
-            Outcome::Reset | Outcome::PowerCut => true,
+            Outcome::Reset { .. } | Outcome::PowerCut => true,
             Outcome::Refused { .. } => false,
             _ => self.said.status != Some(0),
         };
@@ -226,14 +226,14 @@ impl Judge<'_> {
                 let cause = last.value("cause").unwrap_or("nothing");
                 self.require(wanted, || format!("a black box of no fault: {cause}"));
                 let words = match outcome {
-                    Outcome::Reset => RESET_WORDS,
+                    Outcome::Reset { .. } => RESET_WORDS,
                     _ => (fault.words)(*state),
                 };
                 self.require(has(cause, words), || {
                     format!("on record is '{cause}', not '{words}'")
                 });
                 // What was in memory is gone after a reset.
-                let reset = matches!(outcome, Outcome::Reset | Outcome::PowerCut);
+                let reset = matches!(outcome, Outcome::Reset { .. } | Outcome::PowerCut);
                 let cycles = last.cycles() > 0 || reset;
                 self.require(cycles, || "no cycles are on record".to_owned());
             }

@@ -170,8 +170,7 @@ pub(crate) fn name(case: &Case) -> String {
 /// Cuts the cases into boots. One that ends with a reset ends its boot; those
 /// that need somebody from outside are kept apart, as they move all after them.
 fn boots(cases: Vec<Case>) -> Vec<Vec<Case>> {
-    let ends_boot = |case: &Case| (case.fault.outcome)(case.state) == Outcome::Reset;
-    let (resets, others): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(ends_boot);
+    let (resets, others): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(Case::resets);
     let (outside, others): (Vec<Case>, Vec<Case>) =
         others.into_iter().partition(|case| case.fault.from_outside);
     let alone = |case: &Case| {

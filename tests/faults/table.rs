@@ -182,7 +182,7 @@ fn safe(row: &Row) -> String {
         (row.case.fault.outcome)(row.case.state),
         row.seen.safe(row.case.fault.loses_dac),
     ) {
-        (Outcome::Reset, _) if row.said.status.is_none() => {
+        (Outcome::Reset { .. }, _) if row.said.status.is_none() => {
             format!("{}, by the reset", row.seen.watched)
         }
         (Outcome::PowerCut, _) => "–".to_owned(),

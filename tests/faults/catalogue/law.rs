@@ -98,13 +98,42 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "helper thread panics",
         injected: "`panic!` in another thread of the process",
-        program: Program::Law("helper"),
+        program: Program::Law("helper-panic"),
         outcome: |_| Outcome::Dies {
             signal: SIGABRT,
             after: 0,
         },
         states: State::SOME,
         words: |_| "SIGABRT|panic: ",
+        ..LAW
+    },
+    Fault {
+        name: "helper thread overruns its stack",
+        injected: "recursion without an end in another thread of the process",
+        program: Program::Law("helper-stack"),
+        outcome: |_| Outcome::Dies {
+            // By the standard library's handler, which comes after ours and names
+            // the thread.
+            signal: SIGABRT,
+            // It looks once in a millisecond whether it is asked to.
+            after: 1,
+        },
+        states: State::SOME,
+        words: |_| "SIGSEGV|signal 11",
+        ..LAW
+    },
+    Fault {
+        name: "law panics while a bus hangs",
+        injected: "`panic!` in `decide`, and the DAC's next transfer takes 500 ms, in the kernel",
+        program: Program::Law("hung-bus"),
+        outcome: |_| Outcome::Dies {
+            signal: SIGABRT,
+            after: 0,
+        },
+        states: State::SOME,
+        words: |_| "SIGABRT|panic: ",
+        watch_ms: 700,
+        loses_dac: true,
         ..LAW
     },
 ];

@@ -59,7 +59,7 @@ pub(super) const FAULTS: &[Fault] = &[
         injected: "a busy loop at FIFO 95, without an end",
         file: Some("/watched.toml"),
         inject: "chrt -f 95 /trouble spin 10000\n",
-        outcome: |_| Outcome::Reset,
+        outcome: |_| Outcome::Reset { after: 0 },
         ..OTHERS
     },
     Fault {
@@ -81,6 +81,15 @@ pub(super) const FAULTS: &[Fault] = &[
         injected: "another process takes all there is, until the kernel kills it",
         inject: "/trouble eat\necho \"@@note eater $?\"\n",
         states: &[State::Standing],
+        ..OTHERS
+    },
+    Fault {
+        name: "memory runs out, and the kernel ends the firmware",
+        injected: "`oom_score_adj` 1000: it is the first to go",
+        file: Some("/watched.toml"),
+        inject: "echo 1000 >/proc/$pid/oom_score_adj\n/trouble eat\nusleep 5000000\n",
+        // Writing to all the memory there is takes that long.
+        outcome: |_| Outcome::Reset { after: 2_000 },
         ..OTHERS
     },
     Fault {

@@ -39,8 +39,9 @@ pub(crate) enum Outcome {
     Dies { signal: i64, after: Periods },
     /// Nothing happens to the axis.
     GoesOn,
-    /// The board's watchdog resets the board.
-    Reset,
+    /// The process is dead or stands still `after` so many periods, and the board's
+    /// watchdog resets the board.
+    Reset { after: Periods },
     /// The power is cut, several times; each time the black boxes are as they were,
     /// or there is one more (`power_cut`).
     PowerCut,

@@ -138,7 +138,7 @@ pub(super) const FAULTS: &[Fault] = &[
         file: Some("/watched.toml"),
         inject: "kill -KILL $pid\nusleep 5000000\n",
         states: &[State::Moving],
-        outcome: |_| Outcome::Reset,
+        outcome: |_| Outcome::Reset { after: 0 },
         ..SIGNAL
     },
     Fault {
@@ -147,7 +147,7 @@ pub(super) const FAULTS: &[Fault] = &[
         file: Some("/watched.toml"),
         inject: "kill -STOP $pid\nusleep 5000000\n",
         states: &[State::Moving],
-        outcome: |_| Outcome::Reset,
+        outcome: |_| Outcome::Reset { after: 0 },
         ..SIGNAL
     },
     Fault {

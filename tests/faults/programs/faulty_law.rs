@@ -8,6 +8,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::hint::black_box;
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -28,8 +29,13 @@ use steadfast::telemetry::report::Pace;
 #[global_allocator]
 static ALLOCATOR: SealedAllocator = SealedAllocator;
 
-/// Asks the helper thread to panic.
-static HELPER_PANICS: AtomicBool = AtomicBool::new(false);
+/// Asks the helper thread to misbehave.
+static HELPER_FAILS: AtomicBool = AtomicBool::new(false);
+
+/// Where the virtual servo is told what fails (`tests/virtual_servo/rig.rs`), and
+/// that it is the next transfer of the DAC, which will take 500 ms.
+const SERVO: &str = "/dev/servo-control";
+const HANG: &[u8] = b"spidev3.1 delay 500000 x1\n";
 
 /// What the law does.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -49,7 +55,12 @@ enum Kind {
     /// It blocks for 50 ms.
     Sleep,
     /// Another thread of the process panics.
-    Helper,
+    HelperPanic,
+    /// Another thread of the process calls itself until its stack is at its end.
+    HelperStack,
+    /// It panics while the bus of the DAC takes nothing any more: the frame that
+    /// the crash sends hangs.
+    HungBus,
 }
 
 impl Kind {
@@ -62,7 +73,9 @@ impl Kind {
             "allocate" => Self::Allocate,
             "loop" => Self::Loop,
             "sleep" => Self::Sleep,
-            "helper" => Self::Helper,
+            "helper-panic" => Self::HelperPanic,
+            "helper-stack" => Self::HelperStack,
+            "hung-bus" => Self::HungBus,
             _ => return None,
         })
     }
@@ -75,6 +88,7 @@ struct FaultyConfig {
     kind: Kind,
     slot: u64,
     mark: File,
+    bus: File,
     torque: usize,
 }
 
@@ -94,7 +108,7 @@ impl Decide for FaultyLaw {
         // The rehearsal counts its own slots, and fewer than are asked for.
         if tick.slot == config.slot {
             let _ = config.mark.write_at(b"1", 0);
-            misbehave(config.kind);
+            misbehave(config);
         }
         if tick.slot >= config.slot {
             match config.kind {
@@ -119,8 +133,12 @@ impl Decide for FaultyLaw {
     }
 }
 
-fn misbehave(kind: Kind) {
-    match kind {
+fn misbehave(config: &FaultyConfig) {
+    match config.kind {
+        Kind::HungBus => {
+            let told = (&config.bus).write(HANG);
+            panic!("the law was asked to, and the servo told: {told:?}");
+        }
         Kind::Panic => panic!("the law was asked to"),
         Kind::Stack => {
             black_box(descend(black_box(0)));
@@ -130,7 +148,7 @@ fn misbehave(kind: Kind) {
             black_box(());
         },
         Kind::Sleep => thread::sleep(Duration::from_millis(50)),
-        Kind::Helper => HELPER_PANICS.store(true, Ordering::Relaxed),
+        Kind::HelperPanic | Kind::HelperStack => HELPER_FAILS.store(true, Ordering::Relaxed),
         Kind::Nan | Kind::Huge => {}
     }
 }
@@ -161,6 +179,10 @@ fn run() -> Result<ExitCode, String> {
         return Err("faulty_law BOARD-FILE FAULT SLOT MARK REPORT".to_owned());
     };
     let kind = Kind::by_name(kind).ok_or_else(|| format!("there is no fault '{kind}'"))?;
+    let open = |path: &str| {
+        let opened = OpenOptions::new().write(true).open(path);
+        opened.map_err(|error| format!("{path}: {error}"))
+    };
     let slot = slot.parse().map_err(|_| format!("'{slot}' is no slot"))?;
     let config = Config::load(Path::new(file)).map_err(|error| error.to_string())?;
     let servo = config.servo.as_ref().ok_or("no axes")?;
@@ -171,10 +193,8 @@ fn run() -> Result<ExitCode, String> {
             .map_err(|error| error.to_string())?,
         kind,
         slot,
-        mark: OpenOptions::new()
-            .write(true)
-            .open(mark)
-            .map_err(|error| format!("{mark}: {error}"))?,
+        mark: open(mark)?,
+        bus: open(SERVO)?,
         torque: 0,
     };
     let options = Options {
@@ -182,15 +202,18 @@ fn run() -> Result<ExitCode, String> {
         pace: Pace::Real,
         live: false,
     };
-    if kind == Kind::Helper {
+    if matches!(kind, Kind::HelperPanic | Kind::HelperStack) {
         // One heap for all threads, before there is a second one, and a stack as
         // small as a helper's of the firmware: all of it will be locked.
         runner::prepare().map_err(|error| error.to_string())?;
         let helper = thread::Builder::new().stack_size(64 * 1024);
         helper
-            .spawn(|| {
-                while !HELPER_PANICS.load(Ordering::Relaxed) {
+            .spawn(move || {
+                while !HELPER_FAILS.load(Ordering::Relaxed) {
                     thread::sleep(Duration::from_millis(1));
+                }
+                if kind == Kind::HelperStack {
+                    black_box(descend(black_box(0)));
                 }
                 panic!("the helper was asked to");
             })
