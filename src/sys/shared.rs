@@ -138,11 +138,14 @@ impl Drop for SharedMapping {
 /// # Errors
 /// Those of memfd_create(2): `EMFILE`, `ENFILE`, `ENOMEM`.
 pub fn memory_file(name: &CStr) -> Result<OwnedFd, Errno> {
+    // The call as it stands: C libraries before 2.27, as in cross's own image, have
+    // no function for it.
     // SAFETY: the name is a live text that ends with a zero byte.
-    let fd = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
-    if fd < 0 {
+    let answer = unsafe { libc::syscall(libc::SYS_memfd_create, name.as_ptr(), libc::MFD_CLOEXEC) };
+    if answer < 0 {
         return Err(Errno::last());
     }
+    let fd = answer as libc::c_int;
     // SAFETY: the descriptor is new and nobody else's.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
