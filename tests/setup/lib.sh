@@ -202,3 +202,17 @@ container_engine() {
     done
     return 1
 }
+
+# cross_works ENGINE: whether cross can build an empty library in a container, for
+# which it fetches its image.
+cross_works() {
+    local scratch works=1
+    scratch=$(mktemp -d)
+    if cargo init --quiet --lib --vcs none --name probe "$scratch" &&
+        (cd "$scratch" && CROSS_CONTAINER_ENGINE=$1 \
+            timeout 900 cross check --quiet --target "$guest_target") >&2; then
+        works=0
+    fi
+    rm -rf "$scratch"
+    return $works
+}
