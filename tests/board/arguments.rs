@@ -1,6 +1,6 @@
 //! The command line of a tier that boots boards.
 
-use std::thread;
+use std::{env, thread};
 
 use crate::Failure;
 
@@ -14,9 +14,14 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// `further` is asked about options of one tier alone: whether a word is one, of
+    /// which it then takes the value from the words after it.
+    ///
     /// # Errors
     /// An option that there is not.
-    pub(crate) fn read() -> Result<Self, Failure> {
+    pub(crate) fn read(
+        mut further: impl FnMut(&str, &mut env::Args) -> Result<bool, Failure>,
+    ) -> Result<Self, Failure> {
         let processors = thread::available_parallelism().map_or(1, |count| count.get());
         let mut found = Self {
             filters: Vec::new(),
@@ -25,7 +30,8 @@ impl Arguments {
             show: false,
             jobs: processors.min(4),
         };
-        let mut words = std::env::args().skip(1);
+        let mut words = env::args();
+        let _ = words.next();
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--list" => found.list = true,
@@ -43,6 +49,7 @@ impl Arguments {
                         .filter(|jobs| *jobs > 0)
                         .ok_or_else(|| Failure::new("--jobs wants a number from 1 up"))?;
                 }
+                option if further(option, &mut words)? => {}
                 option if option.starts_with('-') => {
                     return Err(Failure::new(format!("unknown option {option}")));
                 }

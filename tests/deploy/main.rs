@@ -173,7 +173,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<bool, Failure> {
-    let arguments = Arguments::read()?;
+    let arguments = Arguments::read(|_, _| Ok(false))?;
     let chosen: Vec<&Boot> = BOOTS
         .iter()
         .copied()

@@ -7,6 +7,7 @@
 //! cargo test --test faults -- [FILTER]...   runs what is named like a FILTER, and
 //!                                           compares its rows
 //!     --accept      writes docs/faults.md, or these rows of it
+//!     --skip WORDS  leaves out what is named like that
 //!     --list        names the cases
 //!     --jobs N      boards at a time (default: the number of CPUs, at most 4)
 //!     --soak N      runs the busy machine alone, for N seconds instead of 20
@@ -21,6 +22,8 @@
 //! for a while and then differ by microseconds, on a busy host sooner; why is not
 //! known. So every figure is held against a bound, and none against another run.
 
+#[path = "../board/arguments.rs"]
+mod arguments;
 #[path = "../board/boards.rs"]
 #[expect(
     dead_code,
@@ -65,13 +68,13 @@ mod watch;
 #[path = "../board/work.rs"]
 mod work;
 
-use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::{env, fs, thread};
 
+use arguments::Arguments;
 use catalogue::{GROUPS, Outcome, SOAK};
 use guest::Case;
 use judge::{Row, Verdict};
@@ -86,52 +89,27 @@ const CASES: usize = 36;
 /// What came of the boot with this number.
 type OfBoot = (usize, Result<Vec<Row>, Failure>);
 
-struct Arguments {
-    filters: Vec<String>,
+/// Options that no other tier has.
+#[derive(Default)]
+struct Own {
     accept: bool,
-    list: bool,
-    show: bool,
-    jobs: usize,
     soak_s: Option<u32>,
 }
 
-fn arguments() -> Result<Arguments, Failure> {
-    let processors = thread::available_parallelism().map_or(1, |count| count.get());
-    let mut found = Arguments {
-        filters: Vec::new(),
-        accept: false,
-        list: false,
-        show: false,
-        jobs: processors.min(4),
-        soak_s: None,
-    };
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--accept" => found.accept = true,
-            "--list" => found.list = true,
-            "--show" | "--nocapture" => found.show = true,
-            "--jobs" => {
-                found.jobs = words
-                    .next()
-                    .and_then(|number| number.parse().ok())
-                    .filter(|jobs| *jobs > 0)
-                    .ok_or_else(|| Failure::new("--jobs wants a number from 1 up"))?;
-            }
+impl Own {
+    fn take(&mut self, word: &str, words: &mut env::Args) -> Result<bool, Failure> {
+        match word {
+            "--accept" => self.accept = true,
             "--soak" => {
-                found.soak_s = words.next().and_then(|number| number.parse().ok());
-                if found.soak_s.is_none_or(|seconds| seconds > 3_600) {
+                self.soak_s = words.next().and_then(|number| number.parse().ok());
+                if self.soak_s.is_none_or(|seconds| seconds > 3_600) {
                     return Err(Failure::new("--soak wants seconds, 3600 at most"));
                 }
-                found.filters.push(SOAK.to_owned());
             }
-            option if option.starts_with('-') => {
-                return Err(Failure::new(format!("unknown option {option}")));
-            }
-            filter => found.filters.push(filter.to_owned()),
+            _ => return Ok(false),
         }
+        Ok(true)
     }
-    Ok(found)
 }
 
 fn main() -> ExitCode {
@@ -145,8 +123,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Every case that is named like one of the filters.
-fn chosen(filters: &[String]) -> Vec<Case> {
+/// Every case that is asked for.
+fn chosen(arguments: &Arguments) -> Vec<Case> {
     let faults = GROUPS.iter().flat_map(|(_, faults)| *faults);
     let cases = faults.flat_map(|fault| {
         let states = fault.states.iter();
@@ -156,11 +134,7 @@ fn chosen(filters: &[String]) -> Vec<Case> {
             watch_ms: fault.watch_ms,
         })
     });
-    let named = |case: &Case| {
-        let name = name(case);
-        filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
-    };
-    cases.filter(named).collect()
+    cases.filter(|case| arguments.choose(&name(case))).collect()
 }
 
 pub(crate) fn name(case: &Case) -> String {
@@ -192,9 +166,13 @@ fn boots(cases: Vec<Case>) -> Vec<Vec<Case>> {
 }
 
 fn run() -> Result<bool, Failure> {
-    let arguments = arguments()?;
-    let mut cases = chosen(&arguments.filters);
-    if let Some(seconds) = arguments.soak_s {
+    let mut own = Own::default();
+    let mut arguments = Arguments::read(|word, words| own.take(word, words))?;
+    if own.soak_s.is_some() {
+        arguments.filters.push(SOAK.to_owned());
+    }
+    let mut cases = chosen(&arguments);
+    if let Some(seconds) = own.soak_s {
         cases
             .iter_mut()
             .for_each(|case| case.watch_ms = seconds * 1_000);
@@ -241,9 +219,9 @@ fn run() -> Result<bool, Failure> {
     let (kept, pending) = (kept.count(), rows.iter().filter(pending).count());
     let broken = rows.len() - kept - pending + lost;
     println!("faults: {kept} kept, {pending} pending, {broken} broken");
-    let whole = arguments.filters.is_empty() && lost == 0;
+    let whole = arguments.filters.is_empty() && arguments.skipped.is_none() && lost == 0;
     let found = table::document(&in_order(rows));
-    let same = compare(&host, &found, whole, arguments.accept)?;
+    let same = compare(&host, &found, whole, own.accept)?;
     Ok(broken == 0 && same)
 }
 
