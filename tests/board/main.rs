@@ -48,6 +48,7 @@ mod smoke;
 mod soak;
 mod stalled;
 mod stops;
+mod vanished;
 mod work;
 
 use std::fs;
@@ -184,6 +185,7 @@ fn run() -> Result<bool, Failure> {
         stops::TESTS,
         moves::TESTS,
         others::TESTS,
+        vanished::TESTS,
         soak::TESTS,
     ]
     .into_iter()
