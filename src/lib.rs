@@ -163,3 +163,7 @@ pub mod realtime;
 pub mod sys;
 #[cfg(feature = "linux")]
 pub mod telemetry;
+
+#[cfg(all(test, feature = "linux"))]
+#[path = "../tests/emulation/mod.rs"]
+mod emulation;

@@ -4,6 +4,7 @@
 
 mod device_count;
 mod device_stub;
+mod emulation;
 
 use device_count::allocator_calls;
 use device_stub::{chip, input};
@@ -66,10 +67,14 @@ fn transactions_that_fail_do_not_allocate_either() {
     // The real ioctl, answered by a device that is no spidev.
     let null = std::fs::File::open("/dev/null").unwrap();
     let mut device = Spidev::with(Kernel::from(OwnedFd::from(null)), 4_096);
+    let Err(SpiError::Kernel(not_so)) = device.write(&[1, 2]) else {
+        panic!("it is no spidev");
+    };
+    assert_eq!(not_so, Errno(emulation::enotty(not_so.0)));
     let calls = allocator_calls(|| {
         for _ in 0..1_000 {
             let refused = device.write(&[1, 2]);
-            assert_eq!(refused, Err(SpiError::Kernel(Errno(25))), "ENOTTY");
+            assert_eq!(refused, Err(SpiError::Kernel(not_so)));
             let too_long = device.transaction(&mut [Operation::DelayNs(u32::MAX)]);
             assert_eq!(too_long, Err(SpiError::TooManyTransfers));
         }

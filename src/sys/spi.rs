@@ -219,6 +219,7 @@ pub fn message(fd: BorrowedFd<'_>, transfers: &mut [Transfer<'_>]) -> Result<usi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::emulation;
 
     #[test]
     fn request_numbers_are_those_of_the_kernel_header() {
@@ -241,7 +242,8 @@ mod tests {
             std::os::fd::AsFd::as_fd(&null),
             &mut [Transfer::write(&[1, 2]).unwrap()],
         );
-        assert_eq!(refused, Err(Errno(libc::ENOTTY)));
+        let refused = refused.unwrap_err();
+        assert_eq!(refused, Errno(emulation::enotty(refused.0)));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use super::{Ended, Scratch, command, emulated, json_at, not_run};
+use super::emulation::not_run;
+use super::{Ended, Scratch, command, emulated, json_at};
 
 /// The program that looks.
 const STEADCTL: &str = env!("CARGO_BIN_EXE_steadctl");

@@ -73,17 +73,6 @@ fn command<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Comm
     command
 }
 
-/// Says that the test of this thread is not run, and why: past the capture of
-/// the test harness, because a test that is not run must not look like one that
-/// passed.
-fn not_run(reason: &str) {
-    use std::io::Write;
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("a test");
-    // Nobody can be told that standard error is gone.
-    let _ = writeln!(std::io::stderr(), "test {name} ... not run: {reason}");
-}
-
 /// Why what a kernel must judge is not run here, if it is not.
 fn emulated() -> Option<&'static str> {
     emulation::emulator()

@@ -2,7 +2,8 @@
 
 use std::process::{Command, Stdio};
 
-use super::{Ended, STEADFAST, emulated, not_run};
+use super::emulation::not_run;
+use super::{Ended, STEADFAST, emulated};
 
 /// What starts every drawing of the live line: back to its start, and clear it
 /// (ECMA-48, EL).

@@ -6,7 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Ended, STEADFAST, Scratch, emulated, not_run, number, reason};
+use super::emulation::not_run;
+use super::{Ended, STEADFAST, Scratch, emulated, number, reason};
 
 /// The user "nobody", by convention.
 const NOBODY: u32 = 65_534;

@@ -109,6 +109,7 @@ pub fn read_events(fd: BorrowedFd<'_>, events: &mut [LineEvent]) -> Result<usize
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::emulation;
     use crate::sys::{Ready, wait_ready};
     use std::os::fd::AsFd;
 
@@ -135,8 +136,8 @@ mod tests {
     #[test]
     fn a_file_that_is_no_chip_answers_enotty() {
         let null = std::fs::File::open("/dev/null").unwrap();
-        let refused = Errno(libc::ENOTTY);
-        assert_eq!(chip_info(null.as_fd()), Err(refused));
+        let refused = chip_info(null.as_fd()).unwrap_err();
+        assert_eq!(refused, Errno(emulation::enotty(refused.0)));
         assert_eq!(line_info(null.as_fd(), 3), Err(refused));
         assert_eq!(get_values(null.as_fd(), 1), Err(refused));
         assert_eq!(

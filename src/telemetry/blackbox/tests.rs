@@ -1,6 +1,3 @@
-#[path = "../../../tests/emulation/mod.rs"]
-mod emulation;
-
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::FileExt;
@@ -10,6 +7,7 @@ use super::store::{ENDING, Store};
 use super::*;
 use crate::cycle::ports::Record as _;
 use crate::cycle::record::CycleRecord;
+use crate::emulation;
 use crate::realtime::contract::Contract;
 use crate::sys::cause::Kind;
 use crate::telemetry::flight::{Claimed, Flight, layout};
