@@ -191,6 +191,36 @@ guest_cargo() {
         cargo "$@" --target "$guest_target"
 }
 
+# Sets `miri` to a nightly toolchain that has Miri, which comes with rustup alone, or
+# to nothing.
+miri=''
+find_miri() {
+    have rustup || return 0
+    local nightly
+    nightly=$(rustup toolchain list | sed -n 's/^\(nightly[^ ]*\).*/\1/p' | sed -n 1p)
+    if [ -z "$nightly" ]; then
+        nightly=nightly
+        say "asking rustup for $nightly"
+        timeout 300 rustup toolchain install "$nightly" --profile minimal >/dev/null 2>&1 || return 0
+    fi
+    if cargo "+$nightly" miri --version >/dev/null 2>&1 ||
+        { say "asking rustup for Miri" &&
+            timeout 300 rustup component add miri rust-src --toolchain "$nightly" >/dev/null 2>&1; }; then
+        miri=$nightly
+    fi
+}
+
+# Sets `asan_host` to this machine's target if the compiler in use has the address
+# sanitizer's runtime for it, which Debian's has not, or to nothing.
+asan_host=''
+find_asan() {
+    local host
+    host=$(rustc -vV | sed -n 's/^host: //p')
+    if compgen -G "$(rustc --print sysroot)/lib/rustlib/$host/lib/librustc-*_rt.asan.a" >/dev/null; then
+        asan_host=$host
+    fi
+}
+
 # container_engine: prints the container engine that works here.
 container_engine() {
     local engine
