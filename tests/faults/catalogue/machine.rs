@@ -89,7 +89,7 @@ pub(super) const FAULTS: &[Fault] = &[
         file: Some("/watched.toml"),
         inject: "echo 1000 >/proc/$pid/oom_score_adj\n/trouble eat\nusleep 5000000\n",
         // Writing to all the memory there is takes that long.
-        outcome: |_| Outcome::Reset { after: 2_000 },
+        outcome: |_| Outcome::Reset { after: 3_000 },
         ..OTHERS
     },
     Fault {
