@@ -209,9 +209,9 @@ mod tests {
         assert!(shallow > 0 && shallow < MIN_BYTES, "{shallow}");
         assert!((100_000..140_000).contains(&deep), "{deep}");
         assert_eq!(stack.run(|| ()), Ok(()));
-        // Not to the byte: what the C library does once for a thread may be in it.
+        // The first run may go a little deeper: what is done once is done in it.
         let again = high_water_bytes();
-        assert!(again > 0 && again < MIN_BYTES, "{again}: it starts afresh");
+        assert!(again > 0 && again <= shallow, "{again}: it starts afresh");
     }
 
     #[test]
