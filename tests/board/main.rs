@@ -35,6 +35,7 @@ mod granted;
 mod guest;
 mod image;
 mod killed;
+mod load;
 mod machine;
 mod memory;
 mod moves;

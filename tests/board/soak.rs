@@ -10,7 +10,7 @@ use crate::emulator::Boot;
 use crate::fixed_encoder::{READY, board, board_file, write_frames};
 use crate::guest::{SHOW, command, number, report_of, require_kept, require_number};
 use crate::work::WorkFolder;
-use crate::{Context, Failure, Test, require};
+use crate::{Context, Failure, Test, load, require};
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -51,8 +51,7 @@ fn idle(context: &Context<'_>) -> Result<(), Failure> {
 }
 
 fn loaded(context: &Context<'_>) -> Result<(), Failure> {
-    let load = "/hackbench -g 1 -l 100000000 >/dev/null 2>&1 &\n";
-    soak(context, seconds()?[1], LIMITS[1], load)
+    soak(context, seconds()?[1], LIMITS[1], "/load &\n")
 }
 
 fn soak(context: &Context<'_>, seconds: u64, limit: Duration, before: &str) -> Result<(), Failure> {
@@ -61,22 +60,11 @@ fn soak(context: &Context<'_>, seconds: u64, limit: Duration, before: &str) -> R
     let shipped = context.host.read_source("board/imx8mp-evk/board.toml")?;
     let text = board_file(&String::from_utf8_lossy(&shipped))?;
     let script = READY.to_owned() + before + &command(&format!("--for {seconds}s")) + SHOW;
-    let report = Boot::new(context, board)
+    let boot = Boot::new(context, board)
         .cpus(1)
         .program("steadfast")?
-        .file("/board.toml", 0o644, text.as_bytes())
-        .file(
-            "/hackbench",
-            0o755,
-            &context.host.read_tool("usr/bin/hackbench")?,
-        )
-        .file(
-            "/lib/libnuma.so.1",
-            0o755,
-            &context
-                .host
-                .read_tool("usr/lib/aarch64-linux-gnu/libnuma.so.1")?,
-        )
+        .file("/board.toml", 0o644, text.as_bytes());
+    let report = load::put(boot, context.host)?
         .start(&healthy(board), &script)?
         .finish(AROUND + limit * u32::try_from(seconds).unwrap_or(u32::MAX))?;
     let report = report_of(&report.lines, 0)?;

@@ -16,7 +16,7 @@ use crate::judge::{Row, Verdict};
 use crate::machine::{ENDED, Machine, lock};
 use crate::pins::{Edge, Mark};
 use crate::work::WorkFolder;
-use crate::{Context, Failure, Host, name, power_cut, state, watch};
+use crate::{Context, Failure, Host, load, name, power_cut, state, watch};
 
 /// Wall time for a boot, and for each second that a case is watched in it.
 const LIMIT: Duration = Duration::from_secs(400);
@@ -138,16 +138,7 @@ fn edges_of(context: &Context<'_>, cases: &[Case]) -> Result<Vec<Edge>, Failure>
     if resets {
         boot = boot.disk(&new_disk(&work.path)?).resets();
     }
-    let tools = [
-        ("/hackbench", "usr/bin/hackbench"),
-        (
-            "/lib/libnuma.so.1",
-            "usr/lib/aarch64-linux-gnu/libnuma.so.1",
-        ),
-    ];
-    for (path, tool) in tools {
-        boot = boot.file(path, 0o755, &context.host.read_tool(tool)?);
-    }
+    boot = load::put(boot, context.host)?;
     let mut machine = boot.start(&healthy(&BOARD), &guest::script(cases))?;
     let start = machine.pins.mark();
     let watched_s: u32 = cases.iter().map(|case| case.watch_ms / 1_000).sum();

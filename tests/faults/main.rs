@@ -49,6 +49,8 @@ mod host;
 #[path = "../board/image.rs"]
 mod image;
 mod judge;
+#[path = "../board/load.rs"]
+mod load;
 #[path = "../board/machine.rs"]
 #[expect(
     dead_code,

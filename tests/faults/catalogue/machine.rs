@@ -71,7 +71,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: SOAK,
         injected: "hackbench beside the firmware for 20 s",
-        inject: "/hackbench -g 1 -l 100000000 >/dev/null 2>&1 & busy=$!\n",
+        inject: "/load & busy=$!\n",
         cure: "kill $busy; killall -q hackbench\n",
         watch_ms: 20_000,
         ..OTHERS
