@@ -34,7 +34,7 @@ pub(crate) struct Ready {
     numa: Vec<u8>,
     /// The shipped board file, as this boot needs it.
     pub(crate) board_file: String,
-    board: &'static Board,
+    pub(crate) board: &'static Board,
 }
 
 impl Ready {

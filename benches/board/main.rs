@@ -46,6 +46,7 @@ mod guest;
 mod host;
 #[path = "../../tests/board/image.rs"]
 mod image;
+mod longest;
 #[path = "../../tests/board/machine.rs"]
 #[expect(
     dead_code,
@@ -83,6 +84,7 @@ struct Arguments {
     accept: bool,
     twice: bool,
     rates: bool,
+    longest: bool,
     cycles: Cycles,
     from: Option<PathBuf>,
 }
@@ -93,6 +95,7 @@ fn arguments() -> Result<Arguments, Failure> {
         accept: false,
         twice: false,
         rates: false,
+        longest: false,
         cycles: Cycles {
             idle: 3_000,
             loaded: 1_000,
@@ -108,6 +111,7 @@ fn arguments() -> Result<Arguments, Failure> {
             "--accept" => found.accept = true,
             "--twice" => found.twice = true,
             "--rates" => found.rates = true,
+            "--longest" => found.longest = true,
             "--from" => {
                 let file = words.next().map(PathBuf::from);
                 found.from = Some(file.ok_or_else(|| Failure::new("--from wants a file"))?);
@@ -145,6 +149,9 @@ fn run() -> Result<bool, Failure> {
     let ready = Ready::make(&host)?;
     if arguments.rates {
         return rates(&host, &ready);
+    }
+    if arguments.longest {
+        return longest(&host, &ready);
     }
     let lines = match &arguments.from {
         Some(file) => kept(file)?,
@@ -187,14 +194,34 @@ fn run() -> Result<bool, Failure> {
     Ok(worse.is_empty() && !missed)
 }
 
+/// What `measure` finds; the console of its boot is kept under `name`.
+fn with_console<T>(
+    host: &Host,
+    name: &str,
+    measure: impl FnOnce(&Context<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let context = Context::new(host);
+    let found = measure(&context);
+    let file = host.output.join(name);
+    fs::write(&file, console(&context))?;
+    found.map_err(|failure| {
+        Failure::new(format!("{failure} (the console is in {})", file.display()))
+    })
+}
+
+/// The trace of the longest cycle.
+fn longest(host: &Host, ready: &Ready) -> Result<bool, Failure> {
+    let lines = with_console(host, "longest.console", |context| {
+        longest::measure(context, ready)
+    })?;
+    println!("{}", lines.join("\n"));
+    Ok(true)
+}
+
 /// The highest rates, as a table and as JSON.
 fn rates(host: &Host, ready: &Ready) -> Result<bool, Failure> {
-    let context = Context::new(host);
-    let rates = rates::measure(host, &context, ready);
-    let file = host.output.join("rates.console");
-    fs::write(&file, console(&context))?;
-    let rates = rates.map_err(|failure| {
-        Failure::new(format!("{failure} (the console is in {})", file.display()))
+    let rates = with_console(host, "rates.console", |context| {
+        rates::measure(host, context, ready)
     })?;
     println!("{}", rates::table(&rates));
     let json = serde_json::json!(rates);
@@ -229,12 +256,8 @@ fn boot(host: &Host, ready: &Ready, arguments: &Arguments) -> Result<Vec<String>
         // The emulator inherits it. Its two threads on one CPU do not run at the
         // same time, which its count of instructions does not always survive.
         scheduler::pin_to(cpu).map_err(|error| Failure::new(error.to_string()))?;
-        let context = Context::new(host);
-        let result = guest::measure(&context, ready, arguments.cycles);
-        let file = host.output.join(name);
-        fs::write(&file, console(&context))?;
-        result.map_err(|failure| {
-            Failure::new(format!("{failure} (the console is in {})", file.display()))
+        with_console(host, name, |context| {
+            guest::measure(context, ready, arguments.cycles)
         })
     };
     let allowed = scheduler::affinity()
