@@ -30,6 +30,8 @@ function seconds(text) {
 }
 
 END {
+    if (!cycles)
+        exit
     printf "@@longest %d cycles of four calls, %.1f us on average, the longest %.0f us:\n", cycles, sum / cycles, longest
     for (i = from; i <= to; i++)
         print "@@longest " line[i]
