@@ -83,7 +83,7 @@ fn own_user(target: &mut Target) -> Result<(), Failure> {
 }
 
 fn first_cycle(target: &mut Target) -> Result<(), Failure> {
-    /// Guest time: instructions of four CPUs, one after the other. It takes 33 s.
+    /// Guest time: instructions of four CPUs, one after the other. It takes some 10 s.
     const MOST_MS: u64 = 90_000;
     // Microseconds of the monotonic clock, which starts with the kernel.
     let started = target.unit_number("ExecMainStartTimestampMonotonic")? / 1000;
