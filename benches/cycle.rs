@@ -12,8 +12,6 @@
 //! for twice as many. Without Valgrind it says so and fails: a figure that was
 //! not measured is not shown.
 
-mod axes;
-mod baseline;
 mod callgrind;
 mod profile;
 mod report;
@@ -27,7 +25,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use steadfast::axis::Servo;
 use steadfast::board::{self, Options};
 use steadfast::cycle::ports::Clock;
 use steadfast::cycle::run::Limit;
@@ -36,6 +33,7 @@ use steadfast::realtime::clock::Monotonic;
 use steadfast::telemetry::report::Pace;
 
 use report::{Line, Results};
+use testbed::baseline;
 
 #[global_allocator]
 static ALLOCATOR: SealedAllocator = SealedAllocator;
@@ -217,9 +215,7 @@ fn clock() -> Result<report::Clock, stepping::Error> {
 /// Cycles a second of `run --pace free` on the simulated board, drivers, chips
 /// and motor included. The best of three: what disturbs only makes it slower.
 fn free() -> Result<f64, Box<dyn std::error::Error>> {
-    let config = axes::board(1);
-    let servo = config.servo.as_ref().ok_or("the board has no axis")?;
-    let law = servo.config.build(config.run.period)?;
+    let config = rig::board_of(1);
     let options = Options {
         limit: Limit::Cycles(FREE_CYCLES),
         pace: Pace::Free,
@@ -227,11 +223,8 @@ fn free() -> Result<f64, Box<dyn std::error::Error>> {
     };
     let mut best = 0.0_f64;
     for _ in 0..3 {
-        let state = law.initial();
         let started = Instant::now();
-        let report = board::run::<Servo>(&config, &law, state, &options, |state| {
-            board::describe_servo(servo, state)
-        })?;
+        let report = board::run_machine(&config, &options)?;
         let took = started.elapsed().as_secs_f64();
         if report.exit.code != 0 {
             return Err(report.exit.reason.into());

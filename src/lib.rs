@@ -3,8 +3,9 @@
 //! start and in every cycle.
 //!
 //! A library and a firmware at once. The library gives the parts; the binary
-//! `steadfast` is the firmware made of them, for servo axes. Another control law
-//! is one implementation of [`Decide`](cycle::ports::Decide), and the rest stays.
+//! `steadfast` is the firmware made of them, for servo axes. Another chip, control law
+//! or plant is one `impl` in a crate of your own, registered with a
+//! [`Firmware`](firmware::Firmware), and the rest stays.
 //!
 //! # One cycle
 //!
@@ -31,28 +32,35 @@
 //!  the core: no_std, no alloc, no unsafe, reads no clock
 //!    time        Instant and Duration in nanoseconds
 //!    control     laws: PID, filters, trajectory; configuration apart from state
-//!    cycle       one period: sense -> decide -> act -> record; schedule, overrun
+//!    cycle       one period: sense -> decide -> act -> record; schedule, overrun;
+//!                signals, and what a device and a law are
 //!    axis        a servo axis: CiA 402 states, limits, safe outputs
 //!    driver      chips over embedded-hal: AS5047P, MCP4922, MCP3208
-//!    sim         motor, heater and the same chips at register level, with faults
+//!    sim         motor, heater and the same chips at register level, with faults;
+//!                what a plant is
 //!
 //!  the Linux half: feature "linux"
 //!    sys         the only unsafe code: each system call and ioctl once, typed
 //!    realtime    this process made real-time: memory, stack, allocator,
 //!                scheduler, clock, contract, runner
-//!    device      kernel devices: SPI as embedded-hal, GPIO, watchdog
+//!    device      kernel devices: SPI, I2C and PWM as embedded-hal, GPIO, watchdog
+//!    bus         one handle for each bus, over a kernel device or a simulated one
 //!    telemetry   ring, reporter thread, flight file, black box, report,
 //!                service notification
-//!    config      board.toml -> Config; every error says file, line and fix
+//!    config      board.toml -> Config; every error says file, line and fix; how
+//!                drivers, laws and plants of one's own read their tables
+//!    stock       what this crate ships for board files to name: PWM, H-bridge, PID,
+//!                two-point, profile, lag, state space
 //!    board       composes a Config into ports: simulated or Linux
 //!    command     run, check, doctor
-//!    bin/        steadctl, a second binary that is not locked: what looks
+//!    firmware    drivers, laws and plants of one's own, registered
 //! ```
 //!
 //! The rules, each of them tested:
 //!
 //! - Imports point up this list only: a room knows those above it and none
-//!   below. `cycle` names no chip and no axis, a control law never sees a device.
+//!   below. No shared layer names a chip or a law, a control law never sees a device.
+//! - No files import each other in a circle.
 //! - `unsafe` stays in `sys`, with its reason on each block.
 //! - The core builds without the standard library and for bare metal.
 //! - From the seal on, nothing allocates on the real-time thread.
@@ -61,12 +69,19 @@
 //!
 //! | to | read |
 //! |---|---|
-//! | write a control law | [`cycle::ports::Decide`], [`cycle::image`], `examples/two_point.rs` |
-//! | run one on a board | [`board::run`], [`config::Config`] |
+//! | build a machine of your own | [`firmware`], `docs/machines.md` |
+//! | add a chip or an actuator | [`config::Driver`], [`cycle::device::Device`] |
+//! | add a control law | [`config::LawKind`], [`cycle::law::Law`], [`control`] |
+//! | list the keys of your board files | [`firmware::Firmware::keys`], `docs/board-file.md` |
+//! | simulate what you control | [`config::PlantKind`], [`sim::Plant`] |
+//! | put one law in place of all others, without a registry | [`cycle::ports::Decide`], [`board::run`], `examples/two_point` |
+//! | follow one sample through the code | `docs/architecture.md` |
+//! | change this crate | `CONTRIBUTING.md` |
 //! | know what is promised and judged | [`realtime::contract`] |
 //! | know what a late cycle leads to | [`cycle::overrun`] |
 //! | use the kernel's SPI and GPIO without allocating | [`device`] |
-//! | add a chip | [`driver`], and its other half in [`sim`] |
+//! | let a driver run on a board and over a register model | [`bus`] |
+//! | read a shipped driver and its register model | [`driver`], [`sim`] |
 //!
 //! # Example
 //!
@@ -74,11 +89,12 @@
 //! board. The virtual clock never waits; [`Pace::Real`](telemetry::report::Pace)
 //! would make the thread real-time first.
 //!
-#![cfg_attr(feature = "linux", doc = "```")]
+// One loop runs in a process at a time: such examples have one of their own.
+#![cfg_attr(feature = "linux", doc = "```standalone_crate")]
 #![cfg_attr(not(feature = "linux"), doc = "```ignore")]
 //! use steadfast::board::{self, Description, Options};
 //! use steadfast::config::Config;
-//! use steadfast::cycle::image::{Inputs, Outputs};
+//! use steadfast::cycle::image::{InputChannel, Inputs, OutputChannel, Outputs};
 //! use steadfast::cycle::ports::{Decide, Directive, Tick};
 //! use steadfast::cycle::run::Limit;
 //! use steadfast::telemetry::report::Pace;
@@ -86,8 +102,8 @@
 //! struct Lamp;
 //!
 //! struct Channels {
-//!     button: u8,
-//!     lamp: u8,
+//!     button: InputChannel,
+//!     lamp: OutputChannel,
 //! }
 //!
 //! impl Decide for Lamp {
@@ -95,13 +111,18 @@
 //!     /// Whether it is lit.
 //!     type State = bool;
 //!
-//!     fn decide(at: &Channels, lit: &mut bool, inputs: &Inputs, tick: &Tick) -> Outputs {
+//!     fn decide(
+//!         at: &Channels,
+//!         lit: &mut bool,
+//!         inputs: &Inputs,
+//!         tick: &Tick,
+//!         outputs: &mut Outputs,
+//!     ) {
 //!         // A button that cannot be read counts as pressed.
 //!         let pressed = inputs.digital.map_or(true, |all| all.was_active(at.button));
 //!         *lit = pressed && tick.directive == Directive::Run;
-//!         let mut outputs = Outputs::default();
+//!         // All others keep the safe values of the board file.
 //!         outputs.set(at.lamp, *lit);
-//!         outputs
 //!     }
 //!
 //!     fn at_rest(_: &Channels, lit: &bool) -> bool {
@@ -132,7 +153,6 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `linux` | yes | the Linux half and the firmware. Without it the crate is the core alone: `no_std`, without `alloc`, with `embedded-hal`, `heapless` and `libm` as its dependencies |
-//! | `tools` | yes | `steadctl`; no dependency of its own |
 #![cfg_attr(not(any(test, feature = "linux")), no_std)]
 #![cfg_attr(
     not(feature = "linux"),
@@ -152,18 +172,23 @@ pub mod time;
 #[cfg(feature = "linux")]
 pub mod board;
 #[cfg(feature = "linux")]
+pub mod bus;
+#[cfg(feature = "linux")]
 pub mod command;
 #[cfg(feature = "linux")]
 pub mod config;
 #[cfg(feature = "linux")]
 pub mod device;
 #[cfg(feature = "linux")]
+pub mod firmware;
+#[cfg(feature = "linux")]
 pub mod realtime;
+#[cfg(feature = "linux")]
+pub mod stock;
 #[cfg(feature = "linux")]
 pub mod sys;
 #[cfg(feature = "linux")]
 pub mod telemetry;
 
 #[cfg(all(test, feature = "linux"))]
-#[path = "../tests/emulation/mod.rs"]
-mod emulation;
+use testbed::emulation;

@@ -2,17 +2,14 @@
 
 use std::process::ExitCode;
 
+use steadfast::firmware::Firmware;
 use steadfast::realtime::allocator::SealedAllocator;
-
-// A static binary alone: see there.
-#[cfg(target_feature = "crt-static")]
-#[expect(unsafe_code, reason = "a function under a name of the C library's")]
-#[path = "sys/stack_bounds.rs"]
-mod stack_bounds;
 
 #[global_allocator]
 static ALLOCATOR: SealedAllocator = SealedAllocator;
 
+steadfast::static_binary!();
+
 fn main() -> ExitCode {
-    steadfast::command::main(std::env::args_os().skip(1))
+    Firmware::stock().main()
 }

@@ -63,9 +63,10 @@ impl Duration {
         self.0
     }
 
-    /// The span in seconds.
+    /// The span in seconds, of one below 292 years (2^63 ns).
     pub const fn as_secs_f64(self) -> f64 {
-        self.0 as f64 * 1e-9
+        // Signed, because that is one instruction to convert, and unsigned is six.
+        self.0 as i64 as f64 * 1e-9
     }
 
     /// `self - other`, or zero if `other` is longer.

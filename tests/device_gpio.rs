@@ -3,7 +3,6 @@
 #![cfg(feature = "linux")]
 
 mod device_stub;
-mod emulation;
 
 use device_stub::{StubChip, chip, input};
 use steadfast::cycle::image::DigitalInputs;
@@ -13,6 +12,7 @@ use steadfast::device::gpio::{
 };
 use steadfast::sys::Errno;
 use steadfast::sys::gpio::{LineAttribute, LineConfigAttribute};
+use testbed::emulation;
 
 struct StubChips(Vec<Result<StubChip, Errno>>);
 
@@ -71,6 +71,23 @@ fn a_chip_is_found_by_label_name_and_path() {
     assert_eq!(find_chip(&locked, "expander").err(), Some(wanted));
     let opened = find_chip(&locked, "gpiochip0").err();
     assert_eq!(opened, Some(GpioError::Open(Errno(13))));
+}
+
+/// On a Raspberry Pi 5, /dev/gpiochip4 is a symbolic link to gpiochip0.
+#[test]
+fn a_chip_with_two_names_is_one_chip() {
+    let mut board = board();
+    let link = board.0[0].clone();
+    board.0.push(link);
+    for wanted in ["30200000.gpio", "gpiochip4", "/dev/gpiochip4"] {
+        let (_, info) = find_chip(&board, wanted).ok().unwrap();
+        assert_eq!(info.name.as_str(), "gpiochip0", "{wanted}");
+    }
+    assert_eq!(present_chips(&board).len(), 4);
+    let (_, info, offset) = find_named_line(&board, "estop").ok().unwrap();
+    assert_eq!((info.name.as_str(), offset), ("gpiochip0", 1));
+    let both = find_chip(&board, "expander").err();
+    assert_eq!(both, Some(GpioError::AmbiguousChip { matches: 2 }));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod device_stub;
 
 use device_stub::{StubChip, chip, input};
+use steadfast::cycle::image::InputChannel;
 use steadfast::device::gpio::{InputLine, InputLines, LineEvent, flag};
 use steadfast::sys::Errno;
 use steadfast::sys::gpio::{LineAttribute, LineConfigAttribute};
@@ -62,7 +63,7 @@ fn a_pulse_between_two_readings_is_seen_once() {
     assert_eq!(reader.drain(0), Ok(2));
     let seen = inputs.read().unwrap();
     assert_eq!((seen.levels, seen.rose, seen.fell), (0, 1 << 5, 1 << 5));
-    assert!(seen.was_active(5));
+    assert!(seen.was_active(InputChannel::new(5).unwrap()));
     let after = inputs.read().unwrap();
     assert_eq!((after.rose, after.fell), (0, 0));
 }

@@ -95,9 +95,32 @@ fn each_reason_for_finding_none_is_told() {
     assert_eq!(find("/dev/spidev9.0"), Err(IrqError::NoBus { bus: 9 }));
     assert_eq!(root.find(), Err(IrqError::NoInterrupt { bus: 2 }));
     root.put("sys/kernel/irq/41/actions", "30840000.spi\n");
+    assert_eq!(root.find(), Err(IrqError::Hidden));
+    root.put("proc/2/comm", "kthreadd\n");
     assert_eq!(root.find(), Err(IrqError::NoThread { irq: 41 }));
     root.put("proc/92/comm", "irq/41-30840000.spi\n");
     assert_eq!(root.find(), Err(IrqError::Unreadable { pid: 92 }));
+}
+
+/// In the shipped unit the firmware has no CAP_SYS_NICE: `steadfast setup` had it.
+#[test]
+fn without_the_privilege_to_set_it_the_priority_is_verified() {
+    let root = Root::new("verify");
+    root.put("sys/kernel/irq/41/actions", "30840000.spi\n");
+    let ensure = || {
+        let refuse = |_, _| Err(Errno(1));
+        irq::ensure_priority_with(&root.0, Path::new("/dev/spidev2.0"), 85, refuse)
+    };
+    root.thread(92, "irq/41-30840000.spi", 85, 1);
+    assert_eq!(ensure().map(|thread| thread.pid), Ok(92));
+    root.thread(92, "irq/41-30840000.spi", 50, 1);
+    let below = IrqError::Below {
+        pid: 92,
+        asked: 85,
+        priority: 50,
+    };
+    assert_eq!(ensure(), Err(below));
+    assert!(below.to_string().contains("; run `steadfast setup"));
 }
 
 #[test]

@@ -4,7 +4,6 @@
 
 mod device_count;
 mod device_stub;
-mod emulation;
 
 use device_count::allocator_calls;
 use device_stub::{chip, input};
@@ -16,6 +15,7 @@ use steadfast::device::gpio::{
 };
 use steadfast::device::spi::{Kernel, Message, SpiError, Spidev, Transfer};
 use steadfast::sys::Errno;
+use testbed::emulation;
 
 /// Answers every incoming byte with the one before it plus one.
 struct Echo;
@@ -118,6 +118,9 @@ struct QuietChip;
 impl steadfast::device::gpio::Chip for QuietChip {
     type Lines = Quiet;
 
+    fn device(&self) -> Result<u64, Errno> {
+        Err(Errno(22))
+    }
     fn info(&self) -> Result<steadfast::device::gpio::ChipInfo, Errno> {
         Err(Errno(22))
     }

@@ -1,13 +1,12 @@
 //! The watchdog against a stub in the place of its ioctls.
 #![cfg(feature = "linux")]
 
-mod emulation;
-
 use std::cell::{Cell, RefCell};
 use std::path::Path;
-use steadfast::device::watchdog::{Timer, Watchdog, WatchdogError, no_way_out};
+use steadfast::device::watchdog::{Standing, Timer, Watchdog, WatchdogError, no_way_out};
 use steadfast::sys::Errno;
 use steadfast::sys::watchdog::{ALARM_ONLY, CARD_RESET, Info, MAGIC_CLOSE};
+use testbed::emulation;
 
 /// A watchdog that grants what it is told to and remembers what it was told.
 struct Stub<'a> {
@@ -127,6 +126,17 @@ fn what_it_is_and_why_the_board_was_reset_is_known() {
     });
 }
 
+/// bcm2835_wdt never sets the bit, and does not say that it could.
+#[test]
+fn a_clear_bit_says_nothing_unless_the_driver_has_that_bit() {
+    for (options, known) in [(MAGIC_CLOSE, None), (MAGIC_CLOSE | CARD_RESET, Some(false))] {
+        with_stub(|stub, _, _| {
+            let watchdog = Watchdog::with(Stub { options, ..stub }, 2).unwrap();
+            assert_eq!(watchdog.facts().caused_last_reset, known);
+        });
+    }
+}
+
 #[test]
 fn one_that_resets_nothing_is_refused() {
     with_stub(|stub, _, _| {
@@ -171,4 +181,46 @@ fn a_kernel_that_never_stops_a_watchdog_is_known() {
         .map(|path| no_way_out(&root, Path::new(path)));
     std::fs::remove_dir_all(&root).unwrap();
     assert_eq!(asked, [Some(true), Some(false), None]);
+}
+
+#[test]
+fn whether_it_runs_is_known_without_opening_it() {
+    let root = std::env::temp_dir().join(format!("steadfast-{}-standing", std::process::id()));
+    for (name, state, boot, options) in [
+        ("watchdog0", "active\n", "32\n", "0x8180\n"),
+        ("watchdog1", "inactive\n", "0\n", "0x8180\n"),
+        ("watchdog2", "asleep\n", "\n", "\n"),
+        ("watchdog4", "inactive\n", "0\n", "0x81a0\n"),
+    ] {
+        let directory = root.join("sys/class/watchdog").join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("state"), state).unwrap();
+        std::fs::write(directory.join("bootstatus"), boot).unwrap();
+        std::fs::write(directory.join("options"), options).unwrap();
+    }
+    let read = |path| {
+        let standing = Standing::read(&root, Path::new(path));
+        (standing.running, standing.caused_last_reset)
+    };
+    let found = [
+        "/dev/watchdog",
+        "/dev/watchdog1",
+        "/dev/watchdog2",
+        "/dev/watchdog3",
+        "/dev/watchdog4",
+    ]
+    .map(read);
+    std::fs::remove_dir_all(&root).unwrap();
+    let unknown = (None, None);
+    assert_eq!(
+        found,
+        [
+            (Some(true), Some(true)),
+            // bcm2835_wdt: a clear bit that the driver does not claim to have.
+            (Some(false), None),
+            unknown,
+            unknown,
+            (Some(false), Some(false)),
+        ]
+    );
 }

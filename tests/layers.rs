@@ -1,11 +1,14 @@
 //! The house rules, read off the sources: imports point one way, `unsafe` stays
-//! in one room, files stay short.
+//! in one room, no files import each other in a circle, files stay short.
 
+mod import_circles;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms of the house, from the ground up: each may use those before it.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 17] = [
     "time",
     "control",
     "cycle",
@@ -15,12 +18,14 @@ const ROOMS: [&str; 15] = [
     "sys",
     "realtime",
     "device",
+    "bus",
     "telemetry",
     "config",
+    "stock",
     "board",
     "command",
+    "firmware",
     "main",
-    "bin",
 ];
 
 /// Rooms of the core, which know nothing of Linux.
@@ -34,6 +39,20 @@ const STRANGERS: [(&str, &str); 4] = [
     ("sim", "axis"),
     ("device", "axis"),
 ];
+
+/// Layers that every machine shares: another chip or another law is added without them
+/// learning its name. (Signals are in `cycle`.)
+const SHARED: [&str; 6] = [
+    "cycle",
+    "realtime",
+    "bus",
+    "telemetry",
+    "config",
+    "firmware",
+];
+
+/// Words of control laws. Those of chips are the names of the files in `driver`.
+const LAWS: [&str; 3] = ["servo", "axis", "axes"];
 
 fn sources() -> Vec<PathBuf> {
     fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -190,6 +209,116 @@ fn unsafe_code_stays_in_sys() {
     });
 }
 
+/// The code of a file without comments and tests.
+fn code_alone(text: &str) -> String {
+    code(text).map(|(_, line)| format!("{line}\n")).collect()
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = BTreeMap::new();
+    for file in sources() {
+        let inside = file.strip_prefix(&root).unwrap().with_extension("");
+        let mut module: Vec<String> = inside
+            .iter()
+            .map(|part| part.to_str().unwrap().to_owned())
+            .collect();
+        if module.iter().any(|part| part == "tests") {
+            continue;
+        }
+        module.retain(|part| part != "mod" && part != "lib");
+        files.insert(module, code_alone(&fs::read_to_string(&file).unwrap()));
+    }
+    let found = import_circles::circles(&files);
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn a_circle_of_imports_is_found() {
+    let circles = |files: &[(&str, &str)]| {
+        let files = files.iter().map(|(module, text)| {
+            let module = module.split("::").filter(|part| !part.is_empty());
+            (module.map(str::to_owned).collect(), (*text).to_owned())
+        });
+        import_circles::circles(&files.collect())
+    };
+    let root = ("", "mod a;\nmod b;\npub use a::A;\n");
+    let found = circles(&[
+        root,
+        ("a", "use super::b::B;"),
+        ("b", "fn f() { crate::a::g() }"),
+    ]);
+    assert_eq!(found, [["a", "b"]]);
+    // By a name that the root exports again, and in braces over lines.
+    let found = circles(&[
+        root,
+        ("a", "use crate::{\n    b::{self, B},\n};"),
+        ("b", "use super::A;"),
+    ]);
+    assert_eq!(found, [["a", "b"]]);
+    // A parent and its child.
+    let found = circles(&[
+        ("", ""),
+        ("a", "mod b;\nfn f() { b::g() }"),
+        ("a::b", "use super::A;"),
+    ]);
+    assert_eq!(found, [["a", "a::b"]]);
+    let found = circles(&[root, ("a", "use super::b::B;"), ("b", "use std::fmt;")]);
+    assert!(found.is_empty(), "{found:?}");
+}
+
+/// How often `text` has one of `names` in its code, whatever the case: as a word or as a
+/// part of one, as in `AxisReport`.
+fn mentions(text: &str, names: &[String]) -> usize {
+    let code = code_alone(text).to_lowercase();
+    let count = |name: &String| code.matches(name.as_str()).count();
+    names.iter().map(count).sum()
+}
+
+#[test]
+fn no_shared_layer_learns_the_name_of_a_chip_or_a_law() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut names: Vec<String> = LAWS.iter().map(|name| (*name).to_owned()).collect();
+    for entry in fs::read_dir(root.join("driver")).unwrap() {
+        let name = entry.unwrap().path().file_stem().unwrap().to_owned();
+        let name = name.into_string().unwrap();
+        // The layer itself, what board files know of any chip, and the bus that the
+        // layer's tests use.
+        if !["mod", "script", "chip"].contains(&&*name) && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    assert!(names.len() > LAWS.len(), "the drivers were not found");
+    let mut found = Vec::new();
+    for file in sources() {
+        let inside = file.strip_prefix(&root).unwrap();
+        let part = |name: &str| inside.iter().any(|part| part == name);
+        let shared = SHARED.iter().any(|layer| inside.starts_with(layer));
+        if !shared || part("tests") || part("tests.rs") {
+            continue;
+        }
+        let count = mentions(&fs::read_to_string(&file).unwrap(), &names);
+        if count > 0 {
+            found.push((inside.to_str().unwrap().to_owned(), count));
+        }
+    }
+    assert_eq!(found, [], "let the chip or the law say it itself");
+}
+
+#[test]
+fn a_mention_of_a_chip_or_a_law_is_found() {
+    let names = ["axis".to_owned(), "mcp4922".to_owned()];
+    for (text, count) in [
+        ("use crate::driver::mcp4922;\nlet x = MCP4922_MAX;", 2),
+        ("struct AxisReport; // of an axis", 1),
+        ("/// An axis.\nfn f() {}", 0),
+        ("fn f() {}\n#[cfg(test)]\nmod tests { use axis; }", 0),
+    ] {
+        assert_eq!(mentions(text, &names), count, "{text}");
+    }
+}
+
 #[test]
 fn files_stay_short() {
     let long: Vec<_> = sources()
@@ -198,4 +327,23 @@ fn files_stay_short() {
         .filter(|(lines, _)| *lines > 500)
         .collect();
     assert!(long.is_empty(), "split these: {long:?}");
+}
+
+/// Each is a machine that somebody reads at one sitting; its tests and board files are not
+/// counted.
+#[test]
+fn examples_stay_short() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut seen = 0;
+    for example in fs::read_dir(examples).unwrap() {
+        let source = example.unwrap().path().join("src");
+        let files = fs::read_dir(&source).unwrap_or_else(|error| panic!("{source:?}: {error}"));
+        let files = files.map(|file| file.unwrap().path());
+        let lines = files.filter(|file| !file.ends_with("tests.rs"));
+        let lines = lines.map(|file| fs::read_to_string(file).unwrap().lines().count());
+        let lines: usize = lines.sum();
+        assert!((1..=150).contains(&lines), "{source:?}: {lines} lines");
+        seen += 1;
+    }
+    assert_eq!(seen, 5, "a new one is to be counted, too");
 }

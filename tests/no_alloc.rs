@@ -6,10 +6,6 @@
 //! And the proof can fail: a control law that allocates is found.
 #![cfg(feature = "linux")]
 
-#[path = "../benches/axes/mod.rs"]
-mod axes;
-#[path = "emulation/mod.rs"]
-mod emulation;
 mod no_alloc_trouble;
 
 use std::hint::black_box;
@@ -23,7 +19,7 @@ use steadfast::axis::Servo;
 use steadfast::board::{self, Description, Options, Ports, Simulated};
 use steadfast::config::Config;
 use steadfast::cycle::beat::{Beat, Drive};
-use steadfast::cycle::image::{Inputs, Outputs};
+use steadfast::cycle::image::{InputChannel, Inputs, Outputs};
 use steadfast::cycle::overrun::LadderConfig;
 use steadfast::cycle::ports::{Act, Clock, Decide, Record, Sense, Tick};
 use steadfast::cycle::record::{CycleRecord, flags};
@@ -33,9 +29,12 @@ use steadfast::realtime::allocator::{
     self, AllocationCounts, RealtimeThread, Seal, SealedAllocator,
 };
 use steadfast::sim::VirtualClock;
+use steadfast::stock::SIM_BOARD;
+use steadfast::stock::servo::Axes;
 use steadfast::telemetry::report::Pace;
 use steadfast::telemetry::ring::{Reader, Ring, Writer};
 use steadfast::time::{Duration, Instant};
+use testbed::emulation;
 
 #[global_allocator]
 static ALLOCATOR: SealedAllocator = SealedAllocator;
@@ -49,7 +48,7 @@ static SEAL: Mutex<()> = Mutex::new(());
 struct Watch;
 
 impl Supervise for Watch {
-    fn demand(&self) -> Demand {
+    fn demand(&self, _: Instant) -> Demand {
         match allocator::counts().realtime {
             0 => Demand::Continue,
             _ => Demand::Allocated,
@@ -190,27 +189,28 @@ where
     })
 }
 
-/// The board with a reset button, so that what is stopped can start again.
-fn board_with_reset(axes: usize) -> Config {
-    let mut config = axes::board(axes);
+/// The simulated board with `axes` axes.
+fn several(axes: usize) -> Config {
+    let text = testbed::axes::board_file(SIM_BOARD, axes);
+    Config::parse("board.toml", &text).expect("copies of a checked axis")
+}
+
+/// The board with a reset button, so that what is stopped can start again, and its law.
+fn board_with_reset(axes: usize) -> (Config, Servo) {
+    let mut config = several(axes);
     let mut button = config.io.inputs[0].clone();
     button.name = "reset".to_owned();
     config.io.inputs.push(button);
-    config.servo.as_mut().unwrap().config.reset = Some(no_alloc_trouble::RESET);
-    config
+    let mut servo = Axes::of(&config).unwrap().config.clone();
+    servo.reset = InputChannel::new(no_alloc_trouble::RESET);
+    let law = servo.build(config.run.period).unwrap();
+    (config, law)
 }
 
 fn a_hundred_thousand_cycles_in_trouble(axes: usize) {
     assert!(allocator::is_installed());
     let _alone = SEAL.lock().unwrap();
-    let config = board_with_reset(axes);
-    let law = config
-        .servo
-        .as_ref()
-        .unwrap()
-        .config
-        .build(config.run.period)
-        .unwrap();
+    let (config, law) = board_with_reset(axes);
     let simulation = config.simulation.as_ref().unwrap();
     let (devices, map) = Simulated::build(simulation, &config.io, config.run.period).unwrap();
     let ports = Troubled::new(Ports::new(devices, &config.io, &map), axes);
@@ -227,7 +227,8 @@ fn a_hundred_thousand_cycles_in_trouble(axes: usize) {
     assert_eq!(sealed.summary.run, CYCLES);
     assert_eq!(sealed.records, CYCLES + sealed.summary.rest_cycles);
     // Else the unusual ways were not gone.
-    let wanted = flags::OVERRUN | flags::OUTPUT_FAILED | flags::HELD | flags::QUICK_STOP;
+    let wanted =
+        flags::OVERRUN | flags::OUTPUT_FAILED | flags::HELD | flags::QUICK_STOP | flags::STOPPED;
     assert_eq!(sealed.flags, wanted);
     let stops = (sealed.faults, sealed.resets);
     assert!(
@@ -257,18 +258,17 @@ impl Decide for Leaky {
     type Config = u64;
     type State = ();
 
-    fn decide(slot: &u64, (): &mut (), _: &Inputs, tick: &Tick) -> Outputs {
+    fn decide(slot: &u64, (): &mut (), _: &Inputs, tick: &Tick, _: &mut Outputs) {
         if tick.slot == *slot {
             drop(black_box(Box::new(tick.slot)));
         }
-        Outputs::default()
     }
 }
 
 #[test]
 fn a_control_law_that_allocates_ends_the_run_in_the_cycle_that_did() {
     let _alone = SEAL.lock().unwrap();
-    let config = axes::board(1);
+    let config = several(1);
     let simulation = config.simulation.as_ref().unwrap();
     let (devices, map) = Simulated::build(simulation, &config.io, config.run.period).unwrap();
     let ports = Ports::new(devices, &config.io, &map);
@@ -307,10 +307,9 @@ fn a_firmware_whose_control_law_allocates_does_not_get_away_with_it() {
             pace: Pace::Free,
             live: false,
         };
-        let report = board::run::<Leaky>(&axes::board(1), &700, (), &options, |()| {
-            Description::default()
-        })
-        .unwrap();
+        let report =
+            board::run::<Leaky>(&several(1), &700, (), &options, |()| Description::default())
+                .unwrap();
         eprintln!("exit {}: {}", report.exit.code, report.exit.reason);
         std::process::exit(i32::from(report.exit.code));
     }

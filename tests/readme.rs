@@ -7,6 +7,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use testbed::emulation;
+
 const README: &str = include_str!("../README.md");
 
 enum How {
@@ -27,15 +29,30 @@ const COMMANDS: &[(&str, How)] = &[
         Here,
     ),
     ("tests/run", Not("it is what runs this test")),
-    ("cargo test", Not("tests/run host runs it")),
+    ("cargo test --workspace", Not("tests/run host runs it")),
     ("cargo bench --bench cycle", Not("tests/run host runs it")),
-    ("cargo bench --bench board", Not("tests/run bench runs it")),
     (
-        "cross test --target aarch64-unknown-linux-gnu",
+        "cargo bench -p testbed --bench board",
+        Not("tests/run bench runs it"),
+    ),
+    (
+        "cross test --workspace --target aarch64-unknown-linux-gnu",
         Not("needs containers; tests/run cross runs it where they work"),
     ),
-    ("cargo run --example two_point", Here),
-    ("cargo run --example two_point -- free", Here),
+    (
+        "cargo run --package steadctl -- new ../my-robot --path .",
+        Not("writes beside the checkout; tools/steadctl/tests/new.rs does it elsewhere"),
+    ),
+    (
+        "cd ../my-robot && cargo test",
+        Not("tools/steadctl/tests/new.rs does it in a folder of its own"),
+    ),
+    (
+        "cd ../my-robot && cargo run -- run --pace free",
+        Not("tools/steadctl/tests/new.rs does it in a folder of its own"),
+    ),
+    ("cargo run -p two_point", Here),
+    ("cargo run -p two_point -- free", Here),
     ("cargo doc --no-deps", Here),
     ("cargo check --lib --no-default-features", Here),
     (
@@ -87,14 +104,6 @@ fn commands(text: &str) -> Vec<&str> {
     found
 }
 
-/// Whether this machine builds for what these tests were built for. It does not
-/// where they run under an emulator of another one.
-fn builds_here() -> bool {
-    let asked = Command::new("rustc").arg("-vV").output();
-    let host = format!("host: {}-", std::env::consts::ARCH);
-    asked.is_ok_and(|answer| String::from_utf8_lossy(&answer.stdout).contains(&host))
-}
-
 fn run(command: &str) {
     println!("--> {command}");
     let output = Command::new("sh")
@@ -131,9 +140,8 @@ fn every_command_is_run_or_has_a_reason_not_to_be() {
 
 #[test]
 fn commands_that_can_run_here_end_well() {
-    if !builds_here() {
-        println!("not run: these tests are emulated, the commands are for the machine that builds");
-        return;
+    if emulation::emulator().is_some() {
+        return emulation::not_run("emulated, and the commands are for the machine that builds");
     }
     for (command, how) in COMMANDS {
         match how {

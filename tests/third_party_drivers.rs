@@ -4,26 +4,21 @@
 #![cfg(feature = "linux")]
 
 mod device_count;
+mod foreign_chips;
 
 use ad57xx::ad57x4::{ChannelQuad, PowerConfigQuad};
 use ad57xx::{Ad57xx, Ad57xxShared, OutputRange};
 use bmi160::{AccelerometerPowerMode, Bmi160, GyroscopePowerMode, SensorSelector};
 use device_count::allocator_calls;
 use embedded_hal::spi::Error as _;
+use foreign_chips::{ACC_X, Ad5754Chip, Bmi160Chip, Chip, Tmc5072Chip};
 use steadfast::device::spi::{Message, SpiError, Spidev, Transfer};
 use steadfast::sys::Errno;
 use tmc5072::Tmc5072;
 use tmc5072::registers::ramp_generator_register::{XActual, XTarget};
 
-/// A chip as its bus sees it.
-trait Chip {
-    /// Chip select becomes active.
-    fn select(&mut self);
-    /// One byte in each direction.
-    fn shift(&mut self, incoming: u8) -> u8;
-    /// Chip select becomes inactive.
-    fn deselect(&mut self);
-}
+/// "Register map": data from GYR_X.
+const GYR_X: usize = 0x0C;
 
 /// The wires between the ioctl and a chip.
 struct Wires<'a, C>(&'a mut C);
@@ -51,55 +46,9 @@ fn device<C: Chip>(chip: &mut C) -> Spidev<Wires<'_, C>> {
     Spidev::with(Wires(chip), 4_096)
 }
 
-/// Bosch BMI160, datasheet BST-BMI160-DS000, "Primary interface", SPI: the
-/// first byte is the register, its top bit set for reading; the register counts
-/// up.
-struct Bmi160Chip {
-    registers: [u8; 128],
-    address: Option<u8>,
-}
-
-/// "Register map": CHIP_ID, PMU_STATUS and CMD; data from GYR_X, ACC_X.
-const CHIP_ID: usize = 0x00;
-const PMU_STATUS: usize = 0x03;
-const GYR_X: usize = 0x0C;
-const ACC_X: usize = 0x12;
-const CMD: u8 = 0x7E;
-
-impl Chip for Bmi160Chip {
-    fn select(&mut self) {
-        self.address = None;
-    }
-
-    fn shift(&mut self, incoming: u8) -> u8 {
-        let Some(address) = self.address else {
-            self.address = Some(incoming);
-            return 0;
-        };
-        self.address = Some(address.wrapping_add(1));
-        let register = usize::from(address & 0x7F);
-        if address & 0x80 != 0 {
-            return self.registers[register];
-        }
-        match (address, incoming) {
-            // Commands acc_set_pmu_mode and gyr_set_pmu_mode, "normal".
-            (CMD, 0x11) => self.registers[PMU_STATUS] |= 0b01 << 4,
-            (CMD, 0x15) => self.registers[PMU_STATUS] |= 0b01 << 2,
-            _ => self.registers[register] = incoming,
-        }
-        0
-    }
-
-    fn deselect(&mut self) {}
-}
-
 #[test]
 fn bmi160_reads_its_axes_without_allocating() {
-    let mut chip = Bmi160Chip {
-        registers: [0; 128],
-        address: None,
-    };
-    chip.registers[CHIP_ID] = 0xD1;
+    let mut chip = Bmi160Chip::new();
     chip.registers[GYR_X..GYR_X + 6].copy_from_slice(&[1, 0, 2, 0, 0xFF, 0xFF]);
     chip.registers[ACC_X..ACC_X + 6].copy_from_slice(&[0x34, 0x12, 0, 0, 0, 0x40]);
     let mut imu = Bmi160::new_with_spi(device(&mut chip));
@@ -121,55 +70,9 @@ fn bmi160_reads_its_axes_without_allocating() {
     assert_eq!(calls, 0);
 }
 
-/// Trinamic TMC5072, datasheet "SPI datagram structure": frames of 40 bits; the
-/// top bit of the first byte writes; what is read comes with the next frame.
-struct Tmc5072Chip {
-    registers: [u32; 128],
-    frame: [u8; 5],
-    place: usize,
-    answer: u32,
-}
-
-/// "Register mapping": the first motor's, and IOIN with the IC's version.
-const IOIN: usize = 0x04;
-const XACTUAL: usize = 0x21;
-const XTARGET: usize = 0x2D;
-
-impl Chip for Tmc5072Chip {
-    fn select(&mut self) {
-        self.place = 0;
-    }
-
-    fn shift(&mut self, incoming: u8) -> u8 {
-        let [a, b, c, d] = self.answer.to_be_bytes();
-        let back = [0, a, b, c, d][self.place];
-        self.frame[self.place] = incoming;
-        self.place += 1;
-        back
-    }
-
-    fn deselect(&mut self) {
-        assert_eq!(self.place, 5, "a frame of 40 bits");
-        let [address, a, b, c, d] = self.frame;
-        let register = &mut self.registers[usize::from(address & 0x7F)];
-        if address & 0x80 != 0 {
-            *register = u32::from_be_bytes([a, b, c, d]);
-        }
-        self.answer = *register;
-        // A motor that is always already there.
-        self.registers[XACTUAL] = self.registers[XTARGET];
-    }
-}
-
 #[test]
 fn tmc5072_follows_its_target_without_allocating() {
-    let mut chip = Tmc5072Chip {
-        registers: [0; 128],
-        frame: [0; 5],
-        place: 0,
-        answer: 0,
-    };
-    chip.registers[IOIN] = 0x10 << 24;
+    let mut chip = Tmc5072Chip::new();
     let Ok(mut motor) = Tmc5072::new(device(&mut chip)) else {
         panic!("the version of the IC was not read");
     };
@@ -181,45 +84,6 @@ fn tmc5072_follows_its_target_without_allocating() {
         }
     });
     assert_eq!(calls, 0);
-}
-
-/// Analog Devices AD5754, datasheet AD5724/AD5734/AD5754, "Input shift
-/// register": frames of 24 bits; register in bits 21 to 19 (0 output, 1 range,
-/// 2 power, 3 control), channel or function in bits 18 to 16.
-#[derive(Default)]
-struct Ad5754Chip {
-    outputs: [u16; 4],
-    ranges: [u16; 4],
-    power: u16,
-    loads: u32,
-    frame: [u8; 3],
-    place: usize,
-}
-
-impl Chip for Ad5754Chip {
-    fn select(&mut self) {
-        self.place = 0;
-    }
-
-    fn shift(&mut self, incoming: u8) -> u8 {
-        self.frame[self.place] = incoming;
-        self.place += 1;
-        0
-    }
-
-    fn deselect(&mut self) {
-        assert_eq!(self.place, 3, "a frame of 24 bits");
-        let [head, high, low] = self.frame;
-        let data = u16::from_be_bytes([high, low]);
-        let channel = usize::from(head & 0b111);
-        match (head >> 7, (head >> 3) & 0b111) {
-            (0, 0) => self.outputs[channel] = data,
-            (0, 1) => self.ranges[channel] = data,
-            (0, 2) => self.power = data,
-            (0, 3) if channel == 5 => self.loads += 1,
-            other => panic!("not a frame of this test: {other:?}"),
-        }
-    }
 }
 
 #[test]

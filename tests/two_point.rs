@@ -1,19 +1,21 @@
-//! The control law of `examples/two_point.rs`, on the board of its own board
+//! The control law of `examples/two_point`, on the board of its own board
 //! file: it holds the band, and a heater that it cannot see for is off.
 
-mod emulation;
-#[path = "../examples/two_point.rs"]
+#[path = "../examples/two_point/src/main.rs"]
 #[expect(dead_code, reason = "its `main` is the example's")]
 mod two_point;
 
 use steadfast::board::{Ports, Simulated};
 use steadfast::config::Config;
 use steadfast::cycle::beat::{Beat, Drive};
-use steadfast::cycle::ports::{Decide, Directive, Tick};
+use steadfast::cycle::ports::{Decide, Directive, FaultNumber, Tick};
+use steadfast::cycle::record::CycleRecord;
 use steadfast::cycle::run::Limit;
+use steadfast::cycle::stop::StopCause;
 use steadfast::sim::{Fault, VirtualClock};
 use steadfast::telemetry::report::Pace;
 use steadfast::time::{Duration, Instant};
+use testbed::emulation;
 use two_point::{BAND_C, Channels, State, TwoPoint};
 
 /// Chip and heater are the only ones of their board.
@@ -54,10 +56,12 @@ impl<'l> Oven<'l> {
         };
         self.slot += 1;
         let clock = VirtualClock::new(Duration::ZERO);
-        let done = self.beat.run_once(&clock, &tick, Drive::Fresh);
+        let done = self
+            .beat
+            .run_once(&clock, &tick, Drive::Fresh, &mut CycleRecord::default());
         assert_eq!(done.acted, Ok(()));
         let board = self.beat.ports.devices.board_mut();
-        board.gpio().output(self.law.heater)
+        board.gpio().output(self.law.heater.number())
     }
 
     /// What the oven really is, not what was read.
@@ -74,8 +78,8 @@ impl<'l> Oven<'l> {
 }
 
 fn board() -> (Config, Channels) {
-    let text = include_str!("../examples/two_point.toml");
-    let config = Config::parse("two_point.toml", text).expect("its board file is right");
+    let text = include_str!("../examples/two_point/board.toml");
+    let config = Config::parse("board.toml", text).expect("its board file is right");
     let law = Channels {
         sensor: config.analog_input("oven").unwrap(),
         heater: config.output("heater").unwrap(),
@@ -124,7 +128,10 @@ fn without_a_credible_reading_the_heater_is_off_in_the_same_cycle() {
         oven.break_converter(fault, 50);
         for _ in 0..50 {
             assert!(!oven.cycle(Directive::Run), "on with {fault:?}");
-            assert_eq!(TwoPoint::fault(&law, &oven.beat.state), Some(1));
+            assert_eq!(
+                TwoPoint::fault(&law, &oven.beat.state),
+                Some(FaultNumber::MIN)
+            );
         }
         assert!(oven.cycle(Directive::Run), "off after {fault:?}");
         assert_eq!(TwoPoint::fault(&law, &oven.beat.state), None);
@@ -138,7 +145,7 @@ fn a_quick_stop_switches_the_heater_off_and_is_at_rest() {
     assert!(oven.cycle(Directive::Run));
     assert!(!TwoPoint::at_rest(&law, &oven.beat.state));
     for _ in 0..100 {
-        assert!(!oven.cycle(Directive::QuickStop));
+        assert!(!oven.cycle(Directive::QuickStop(StopCause::RunEnds)));
         assert!(TwoPoint::at_rest(&law, &oven.beat.state));
     }
 }
@@ -157,7 +164,12 @@ fn let_the_harness_rest() {
     };
     // More than once, as it may also wait for a moment on its way.
     let mut seen = 0;
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while seen < 20 {
+        assert!(
+            std::time::Instant::now() < patience,
+            "the test harness never rests"
+        );
         seen = if sleeps() { seen + 1 } else { 0 };
         std::thread::yield_now();
     }
@@ -194,6 +206,8 @@ fn the_whole_controller_runs_to_its_end_without_a_fault() {
 
 #[test]
 fn the_example_stays_as_short_as_it_is_said_to_be() {
-    let lines = include_str!("../examples/two_point.rs").lines().count();
+    let lines = include_str!("../examples/two_point/src/main.rs")
+        .lines()
+        .count();
     assert!(lines < 80, "{lines} lines");
 }

@@ -9,20 +9,21 @@
 
 use std::hint::black_box;
 
-use steadfast::axis::Servo;
-use steadfast::board::{Ports, Simulated};
+use steadfast::board::{self, MachineLaws, Ports, Simulated};
 use steadfast::config::Config;
 use steadfast::cycle::beat::Beat;
-use steadfast::cycle::image::{Angle, DigitalInputs, Inputs, MAX_POSITIONS, OutputError, Outputs};
+use steadfast::cycle::image::{
+    Angle, DigitalInputs, Inputs, MAX_ANALOG_OUTPUTS, MAX_POSITIONS, OutputError, Outputs, Sample,
+};
 use steadfast::cycle::ports::{Act, Clock, Decide, Record, Sense, Tick};
 use steadfast::cycle::run::{Limit, Plant};
 use steadfast::cycle::timing::Timing;
 use steadfast::realtime::helper::Gate;
 use steadfast::realtime::runner::{self, Outcome, Parts, Request, StartError};
+use steadfast::stock::SIM_BOARD;
+use steadfast::telemetry::report::Field;
 use steadfast::telemetry::ring::{Discard, Reader, Ring};
 use steadfast::time::{Duration, Instant};
-
-use crate::axes;
 
 /// The functions that stand in the place of devices, as a profile names them.
 pub(crate) const PORTS: &str = "Notes";
@@ -60,10 +61,10 @@ impl Clock for Given {
 }
 
 /// What was sensed in one cycle.
-#[derive(Copy, Clone, Default)]
+#[derive(Copy, Clone)]
 struct Sensed {
     digital: DigitalInputs,
-    positions: [Angle; MAX_POSITIONS],
+    positions: [Sample<Angle>; MAX_POSITIONS],
 }
 
 /// Ports that write down what the simulated board says.
@@ -77,12 +78,16 @@ impl Sense for Recorder {
         self.ports.sense(tick, inputs);
         self.notes.push(Sensed {
             digital: inputs.digital.expect("nothing fails on this board"),
-            positions: inputs.positions.map(Result::unwrap_or_default),
+            positions: inputs.positions,
         });
     }
 }
 
 impl Act for Recorder {
+    fn safe_image(&self) -> Outputs {
+        self.ports.safe_image()
+    }
+
     fn act(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
         self.ports.act(tick, outputs)
     }
@@ -107,18 +112,22 @@ impl Sense for Notes<'_> {
         let sensed = &self.notes[self.next];
         self.next += 1;
         inputs.digital = Ok(sensed.digital);
-        for (position, angle) in inputs
+        for (position, sample) in inputs
             .positions
             .iter_mut()
-            .zip(sensed.positions)
+            .zip(&sensed.positions)
             .take(self.axes)
         {
-            *position = Ok(angle);
+            *position = *sample;
         }
     }
 }
 
 impl Act for Notes<'_> {
+    fn safe_image(&self) -> Outputs {
+        Outputs::new(0, &[0.0; MAX_ANALOG_OUTPUTS][..self.axes])
+    }
+
     #[inline(never)]
     fn act(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
         black_box(outputs);
@@ -143,9 +152,7 @@ impl Decide for Empty {
     type Config = ();
     type State = ();
 
-    fn decide((): &(), (): &mut (), _: &Inputs, _: &Tick) -> Outputs {
-        Outputs::default()
-    }
+    fn decide((): &(), (): &mut (), _: &Inputs, _: &Tick, _: &mut Outputs) {}
 }
 
 /// Runs `cycles` cycles of `axes` axes on a clock that costs nothing; `most` is
@@ -155,10 +162,8 @@ impl Decide for Empty {
 /// When the axes did not move as they should: what was counted would be
 /// something else.
 pub(crate) fn servo(axes: usize, cycles: u64, most: u64) {
-    let config = short(axes::board(axes));
-    let servo = config.servo.as_ref().expect("the board has axes");
-    let law = servo.config.build(config.run.period).expect("checked");
-    let notes = write_down(&config, &law, most);
+    let config = short(board_of(axes));
+    let notes = write_down(&config, most);
     let mut ring = Ring::new();
     let (mut writer, reader) = ring.split();
     let ports = Notes {
@@ -167,7 +172,9 @@ pub(crate) fn servo(axes: usize, cycles: u64, most: u64) {
         axes,
         reader,
     };
-    let mut beat = Beat::<_, Servo>::new(ports, &law, law.initial(), config.heartbeat);
+    // As the firmware has them: one law among those that a board file can name.
+    let laws = board::laws(&config).expect("they fit");
+    let mut beat = Beat::<_, MachineLaws>::new(ports, &(), laws, config.heartbeat);
     run(
         &config,
         &mut beat,
@@ -176,17 +183,29 @@ pub(crate) fn servo(axes: usize, cycles: u64, most: u64) {
         &mut { Given::START },
         How::Measured,
     );
-    for axis in beat.state.axes() {
-        let error = axis.tracking_error_max_rad();
-        assert_eq!(axis.fault(), None, "the notes are not those of this loop");
-        assert!(error > 0.0 && error < 0.05, "tracking error {error} rad");
+    for law in beat.state.iter() {
+        let law = law.description();
+        assert_eq!(law.fault, None, "the notes are not those of this loop");
+        let entries: Vec<_> = law.sections.iter().flat_map(|s| &s.entries).collect();
+        assert_eq!(entries.len(), axes);
+        for axis in entries {
+            let error = ("tracking_error_max_rad", 0.0..0.05);
+            let told = axis.fields.iter().any(|(key, field)| {
+                matches!(field, Field::Number(rad) if *key == error.0 && error.1.contains(rad) && *rad > 0.0)
+            });
+            assert!(told, "tracking error in {:?}", axis.fields);
+        }
     }
 }
 
 /// Runs `cycles` cycles of a controller without axes: the loop alone.
 pub(crate) fn empty(cycles: u64) {
-    let config = short(axes::board(1));
-    let notes = vec![Sensed::default(); (cycles + MARGIN) as usize];
+    let config = short(board_of(1));
+    let nothing = Sensed {
+        digital: DigitalInputs::default(),
+        positions: [Sample::NOT_READ; MAX_POSITIONS],
+    };
+    let notes = vec![nothing; (cycles + MARGIN) as usize];
     let mut ring = Ring::new();
     let (mut writer, reader) = ring.split();
     let ports = Notes {
@@ -206,13 +225,19 @@ pub(crate) fn empty(cycles: u64) {
     );
 }
 
+/// The simulated board with `axes` axes.
+pub(crate) fn board_of(axes: usize) -> Config {
+    let text = testbed::axes::board_file(SIM_BOARD, axes);
+    Config::parse("board.toml", &text).expect("copies of a checked axis")
+}
+
 /// The board with no time to come to rest in: a run ends where it stands.
 fn short(mut config: Config) -> Config {
     config.run.stop_time = config.run.period;
     config
 }
 
-fn write_down(config: &Config, law: &Servo, cycles: u64) -> Vec<Sensed> {
+fn write_down(config: &Config, cycles: u64) -> Vec<Sensed> {
     let simulation = config.simulation.as_ref().expect("a simulated board");
     let (devices, map) =
         Simulated::build(simulation, &config.io, config.run.period).expect("checked");
@@ -220,7 +245,8 @@ fn write_down(config: &Config, law: &Servo, cycles: u64) -> Vec<Sensed> {
         ports: Ports::new(devices, &config.io, &map),
         notes: Vec::with_capacity((cycles + MARGIN) as usize),
     };
-    let mut beat = Beat::<_, Servo>::new(recorder, law, law.initial(), config.heartbeat);
+    let laws = board::laws(config).expect("they fit");
+    let mut beat = Beat::<_, MachineLaws>::new(recorder, &(), laws, config.heartbeat);
     run(
         config,
         &mut beat,
@@ -251,6 +277,7 @@ fn run<P, D, R, C>(
         config: &config.run,
         ladder: config.ladder,
         requirement: config.requirement,
+        on_broken: config.on_broken,
         limit: Limit::Cycles(cycles),
         max_hold: config.io.max_hold(),
         plant: Plant::Waits,
@@ -264,6 +291,7 @@ fn run<P, D, R, C>(
         deadline_met: &mut |_: &Tick| {},
         gate: &Gate::new(),
         watch: None,
+        audit: None,
         judged: &|_| {},
     };
     let outcome = match how {

@@ -4,11 +4,9 @@
 
 #![no_main]
 
-// Those of `steadctl`, which shows what is read here.
-#[path = "../../src/bin/steadctl/cycles.rs"]
-mod cycles;
-
 use libfuzzer_sys::fuzz_target;
+// `steadctl` shows what is read here.
+use steadctl::cycles;
 use steadfast::telemetry::blackbox::{BlackBox, Damage, crc32, parse};
 
 fuzz_target!(|bytes: &[u8]| {

@@ -7,6 +7,7 @@
 use libfuzzer_sys::fuzz_target;
 use steadfast::board::{Ports, Simulated};
 use steadfast::config::{Config, MAX_FILE};
+use steadfast::stock::servo::Axes;
 
 fuzz_target!(|bytes: &[u8]| {
     if bytes.len() as u64 > MAX_FILE {
@@ -27,9 +28,8 @@ fuzz_target!(|bytes: &[u8]| {
             return;
         }
     };
-    if let Some(servo) = &config.servo {
-        let law = servo.config.build(config.run.period).expect("was checked");
-        assert_eq!(law.axes().len(), servo.names.len());
+    if let Some(axes) = Axes::of(&config) {
+        assert_eq!(axes.law().axes().len(), axes.names.axes.len());
     }
     if let Some(simulation) = &config.simulation {
         let (devices, map) =

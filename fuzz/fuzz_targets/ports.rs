@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 use steadfast::board::{Devices, Ports, SpiMap};
 use steadfast::config::{Config, Io};
-use steadfast::cycle::image::{DigitalInputs, InputError, Inputs, OutputError, Outputs};
+use steadfast::cycle::image::{DigitalInputs, InputError, Inputs, OutputError};
 use steadfast::cycle::ports::{Act, Sense, Tick};
 use steadfast::driver::as5047p;
 use steadfast::time::{Duration, Instant};
@@ -48,7 +48,9 @@ impl<'b> Devices for Board<'b> {
     where
         'b: 'a;
 
-    fn advance(&mut self, _: Instant) {}
+    fn advance(&mut self, tick: &Tick) -> Instant {
+        tick.now
+    }
 
     fn spi(&mut self, _: usize) -> &mut Wire<'b> {
         &mut self.wire
@@ -83,7 +85,7 @@ fuzz_target!(|bytes: &[u8]| {
     let most = io.encoders.len() as u32 * as5047p::MAX_FRAMES
         + io.analog_inputs.len() as u32
         + io.analog_outputs.len() as u32;
-    let (mut inputs, mut outputs) = (Inputs::NOT_READ, Outputs::default());
+    let (mut inputs, mut outputs) = (Inputs::NOT_READ, ports.safe_image());
     let (mut slot, mut lost) = (0, None);
     while let Some(how) = ports.devices.wire.byte() {
         let elapsed_slots = if how & 1 == 0 { 1 } else { u32::from(how) };
@@ -101,7 +103,7 @@ fuzz_target!(|bytes: &[u8]| {
         ports.sense(&tick, &mut inputs);
         for (input, read) in io.analog_inputs.iter().zip(&inputs.analogs) {
             let limits = input.min_volts..=input.max_volts;
-            assert!(read.is_err() || read.is_ok_and(|volts| limits.contains(&volts)));
+            assert!(read.value.is_err() || read.value.is_ok_and(|volts| limits.contains(&volts)));
         }
         for output in &mut outputs.analogs {
             let volts = ports.devices.wire.byte().map_or(0.0, f64::from) - 128.0;
@@ -116,9 +118,12 @@ fuzz_target!(|bytes: &[u8]| {
             Err(OutputError::Lost(device)) => Some(device),
             // Ends a run whatever else is lost, and says nothing of that.
             Err(OutputError::NotFinite(_)) => lost,
-            Ok(()) | Err(_) => None,
+            // Counted before an input that is lost.
+            Err(_) => lost.filter(|lost| lost.can_stop()),
+            Ok(()) => None,
         };
         assert!(lost.is_none() || now_lost.is_some(), "{lost:?} came back");
+        // An input that was lost in a cycle whose outputs failed shows in the next.
         lost = now_lost;
         let frames = ports.devices.wire.frames - before;
         let allowed = if how & 2 == 0 { 2 * most } else { most };

@@ -7,15 +7,21 @@ use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 use steadfast::axis::{Servo, State};
 use steadfast::config::Config;
-use steadfast::cycle::image::{Angle, DigitalInputs, InputError, Inputs};
+use steadfast::cycle::image::{
+    Angle, DigitalInputs, InputChannel, InputError, Inputs, MAX_ANALOG_OUTPUTS, OutputChannel,
+    Outputs, Sample,
+};
 use steadfast::cycle::ports::{Decide, Directive, Tick};
+use steadfast::cycle::stop::StopCause;
+use steadfast::stock::servo::Axes;
+use steadfast::time::{Duration, Instant};
 
 /// Everything an axis can have: two axes, switches, brake, range, frozen limit.
 const BOARD: &str = include_str!("../../tests/board_files/linux.toml");
 
 static SERVO: LazyLock<(Servo, Vec<AxisOutputs>)> = LazyLock::new(|| {
     let config = Config::parse("linux.toml", BOARD).expect("good");
-    let servo = config.servo.expect("axes").config;
+    let servo = Axes::of(&config).expect("axes").config.clone();
     let outputs = servo.axes.iter().map(|axis| AxisOutputs {
         command: axis.command_channel,
         enable: axis.enable_channel,
@@ -26,12 +32,20 @@ static SERVO: LazyLock<(Servo, Vec<AxisOutputs>)> = LazyLock::new(|| {
     (servo.build(config.run.period).expect("good"), outputs)
 });
 
+/// The emergency stop, the first input of the file.
+const STOP: InputChannel = InputChannel::new(0).unwrap();
+
 struct AxisOutputs {
     command: u8,
-    enable: u8,
-    brake: Option<u8>,
+    enable: OutputChannel,
+    brake: Option<OutputChannel>,
     most_volts: f64,
 }
+
+const PERIOD: Duration = Duration::from_millis(1);
+
+/// Nothing is safe at zero, and an output that no axis has is not touched.
+const SAFE: Outputs = Outputs::new(1 << 30, &[2.5; MAX_ANALOG_OUTPUTS]);
 
 /// Bytes of the fuzzer that one cycle takes.
 const CYCLE: usize = 8;
@@ -51,7 +65,7 @@ fuzz_target!(|bytes: &[u8]| {
     let (servo, channels) = &*SERVO;
     let mut state = servo.initial();
     let mut levels_before = 0;
-    let mut slot = 0;
+    let mut slot = 0_u64;
     let mut at = [0_i32; 2];
     for cycle in bytes.chunks_exact(CYCLE) {
         let [levels, edges, what, gap, move_a, move_b, move_c, repeat] = *cycle else {
@@ -77,11 +91,15 @@ fuzz_target!(|bytes: &[u8]| {
                 *position = position.wrapping_add(step);
                 let failed = what & (1 << number) != 0;
                 let error = ERRORS[usize::from(gap >> 5)];
-                inputs.positions[number] = if failed {
+                let value = if failed {
                     Err(error)
                 } else {
                     Ok(Angle(*position as u32))
                 };
+                // At times one that was taken in the cycle before, or not in order.
+                let periods = slot.saturating_sub(u64::from(edges >> 4 & 0x3));
+                let at = Instant::from_nanos(0) + PERIOD * periods;
+                inputs.positions[number] = Sample { value, at };
             }
             let elapsed = u32::from(gap & 0x1F).pow(3).max(1);
             slot += u64::from(elapsed);
@@ -89,19 +107,21 @@ fuzz_target!(|bytes: &[u8]| {
                 slot,
                 elapsed_slots: elapsed,
                 directive: if what & 4 != 0 {
-                    Directive::QuickStop
+                    Directive::QuickStop(StopCause::Overrun)
                 } else {
                     Directive::Run
                 },
                 ..Tick::default()
             };
-            let outputs = Servo::decide(servo, &mut state, &inputs, &tick);
+            let mut outputs = SAFE;
+            Servo::decide(servo, &mut state, &inputs, &tick, &mut outputs);
+            assert!(outputs.digital & SAFE.digital != 0 && outputs.analogs[7] == 2.5);
             for (axis, channels) in state.axes().iter().zip(channels) {
                 let volts = outputs.analogs[usize::from(channels.command)];
                 let enabled = outputs.is_active(channels.enable);
                 let released = channels.brake.is_some_and(|brake| outputs.is_active(brake));
                 assert!(volts.abs() <= channels.most_volts, "{volts} V");
-                assert!(enabled || (!released && volts == 0.0), "{:?}", axis.state());
+                assert!(enabled || (!released && volts == 2.5), "{:?}", axis.state());
                 let off = matches!(
                     axis.state(),
                     State::NotReadyToSwitchOn
@@ -114,7 +134,7 @@ fuzz_target!(|bytes: &[u8]| {
                 assert_eq!(axis.fault().is_some(), faulted);
             }
             // The emergency stop of this board is input 0.
-            let stopped = inputs.digital.is_ok_and(|digital| digital.was_active(0));
+            let stopped = inputs.digital.is_ok_and(|digital| digital.was_active(STOP));
             assert!(!stopped || state.axes().iter().all(|axis| !axis.is_powered()));
         }
     }

@@ -6,7 +6,7 @@ use super::limits::{LimitsConfig, periods};
 use super::motion::Motion;
 use crate::control::param::{self, ParameterError, ParameterErrorKind};
 use crate::control::{Gains, PidConfig, TrajectoryConfig};
-use crate::cycle::image::{MAX_ANALOG_OUTPUTS, MAX_DIGITAL};
+use crate::cycle::image::{MAX_COMMANDS, OutputChannel};
 use crate::time::Duration;
 
 /// Times of an axis' sequences. They are rounded up to whole periods.
@@ -27,6 +27,9 @@ pub struct Timing {
     pub standstill_velocity_rad_s: f64,
 }
 
+/// Most axes of a servo controller.
+pub const MAX_AXES: usize = 32;
+
 /// One axis: channels of the process image, limits and tuning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AxisConfig {
@@ -37,9 +40,9 @@ pub struct AxisConfig {
     /// Whether a positive command moves the axis in negative direction.
     pub command_inverted: bool,
     /// Digital output that applies power.
-    pub enable_channel: u8,
+    pub enable_channel: OutputChannel,
     /// Digital output that releases the brake, if there is one.
-    pub brake_channel: Option<u8>,
+    pub brake_channel: Option<OutputChannel>,
     /// Gains of the position controller: radians in, volts out.
     pub gains: Gains,
     /// Volts for each rad/s of the setpoint, 0 or more: the motor's back-EMF.
@@ -73,16 +76,16 @@ impl AxisConfig {
             output_max: self.limits.max_command_volts,
         }
         .build(period)?;
-        param::channel("command_channel", self.command_channel, MAX_ANALOG_OUTPUTS)?;
-        param::channel("enable_channel", self.enable_channel, MAX_DIGITAL)?;
-        if let Some(brake) = self.brake_channel {
-            param::channel("brake_channel", brake, MAX_DIGITAL)?;
-            if brake == self.enable_channel {
-                return Err(ParameterError {
-                    name: "brake_channel",
-                    kind: ParameterErrorKind::Duplicate { channel: brake },
-                });
-            }
+        param::channel("command_channel", self.command_channel, MAX_COMMANDS)?;
+        if let Some(brake) = self.brake_channel
+            && brake == self.enable_channel
+        {
+            return Err(ParameterError {
+                name: "brake_channel",
+                kind: ParameterErrorKind::Duplicate {
+                    channel: brake.number(),
+                },
+            });
         }
         for (name, value) in [
             (

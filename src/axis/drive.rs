@@ -5,11 +5,16 @@
 //!
 //! | state | enable | brake release | command |
 //! |---|---|---|---|
-//! | Not ready, Switch on disabled, Ready to switch on | off | off | 0 V |
+//! | Not ready, Switch on disabled, Ready to switch on | safe | safe | safe |
 //! | Switched on | on | on | holds the measured position |
 //! | Operation enabled | on | on | follows the trajectory |
 //! | Quick stop active, Fault reaction active | on | until at rest | follows the stop, then holds |
-//! | Fault | off | off | 0 V |
+//! | Fault | safe | safe | safe |
+//!
+//! "Safe" is the safe value of the board file, which must mean off for enable and
+//! brake release; of a command it need not be 0 V. Digital outputs are written first,
+//! so an amplifier sees the safe command for as long as a frame takes when its enable
+//! comes or goes.
 //!
 //! Switched on lasts as long as the brake takes to let go. The loop holds the
 //! position already then, so that a hanging load does not drop while the brake
@@ -27,7 +32,7 @@ use super::memory::{AxisState, Power};
 use super::motion::{Program, ProgramState};
 use super::state::{Command, Event, State, status};
 use crate::control::{Pid, PidState, Sample, Trajectory, TrajectoryState};
-use crate::cycle::image::{DigitalInputs, Inputs, Outputs};
+use crate::cycle::image::{DigitalInputs, Inputs, OutputChannel, Outputs};
 use crate::cycle::ports::Tick;
 
 /// A validated axis. Made by [`AxisConfig::build`](super::AxisConfig::build).
@@ -43,8 +48,8 @@ pub struct Axis {
     pub(super) program: Program,
     pub(super) command_channel: u8,
     pub(super) command_sign: f64,
-    pub(super) enable_channel: u8,
-    pub(super) brake_channel: Option<u8>,
+    pub(super) enable_channel: OutputChannel,
+    pub(super) brake_channel: Option<OutputChannel>,
     pub(super) start_slots: u32,
     pub(super) brake_release_slots: u32,
     pub(super) brake_engage_slots: u32,
@@ -85,7 +90,8 @@ impl Axis {
     }
 
     /// One cycle: takes the reading, moves the automaton, drives the outputs.
-    /// `outputs` must hold the safe values of this axis' channels (0) before.
+    /// `outputs` holds the safe values of this axis' channels before, and still does
+    /// if there is no power after.
     #[inline]
     pub fn step(
         &self,
@@ -96,12 +102,11 @@ impl Axis {
         outputs: &mut Outputs,
     ) {
         let elapsed = tick.elapsed_slots.max(1);
-        let reading = self.feedback.update(
-            &mut state.feedback,
-            inputs.positions[usize::from(self.feedback.channel())],
-            elapsed,
-            state.command_volts,
-        );
+        let sample = &inputs.positions[usize::from(self.feedback.channel())];
+        let command_volts = state.command_volts;
+        let reading = self
+            .feedback
+            .update(&mut state.feedback, sample, command_volts);
         if let Request::Trip(fault) = request {
             self.trip(state, fault);
         }
@@ -114,7 +119,11 @@ impl Axis {
         if self.limits.look_at_both(&mut state.limits, digital) {
             self.trip(state, Fault::BothLimitSwitches);
         }
-        self.sequence(state, request, reading, elapsed);
+        if state.machine == State::OperationEnabled && request == Request::Operate {
+            self.operate(state, elapsed);
+        } else {
+            self.sequence(state, request, reading, elapsed);
+        }
         if state.power != Power::Off {
             self.control(state, reading, digital, elapsed);
         }
@@ -123,20 +132,31 @@ impl Axis {
                 self.command_sign * state.command_volts;
             outputs.set(self.enable_channel, true);
             if let Some(brake) = self.brake_channel {
-                outputs.set(
-                    brake,
-                    matches!(state.power, Power::Releasing(_) | Power::On),
-                );
+                match state.power {
+                    Power::Releasing(_) | Power::On => outputs.set(brake, true),
+                    Power::Off | Power::Engaging(_) => outputs.set(brake, false),
+                }
             }
         }
     }
 
+    /// Operation enabled, and to stay so: the one state that lasts.
+    #[inline]
+    fn operate(&self, state: &mut AxisState, elapsed: u32) {
+        if state.trajectory.is_at_rest()
+            && let Some(target) = self.program.next(&mut state.program, elapsed)
+        {
+            self.profile.move_to(&mut state.trajectory, target);
+        }
+    }
+
     /// Moves the automaton by what was asked and by what has come to pass.
+    #[inline(never)]
     fn sequence(&self, state: &mut AxisState, request: Request, reading: Reading, elapsed: u32) {
         let operate = request == Request::Operate;
         match state.machine {
             State::NotReadyToSwitchOn => match reading {
-                Reading::Fresh(_) => state.event(Event::Initialised),
+                Reading::Fresh => state.event(Event::Initialised),
                 Reading::Held(fault) | Reading::Failed(fault) => {
                     state.slots_left = state.slots_left.saturating_sub(elapsed);
                     if state.slots_left == 0 {
@@ -152,7 +172,7 @@ impl Axis {
             State::ReadyToSwitchOn => {
                 if !operate {
                     state.event(Event::Command(Command::QuickStop));
-                } else if matches!(reading, Reading::Fresh(_)) {
+                } else if reading == Reading::Fresh {
                     state.event(Event::Command(Command::SwitchOn));
                     self.switch_on(state);
                 }
@@ -180,10 +200,8 @@ impl Axis {
                     self.profile.stop(&mut state.trajectory);
                     state.slots_left = self.standstill_slots;
                     state.event(Event::Command(Command::QuickStop));
-                } else if state.trajectory.is_at_rest()
-                    && let Some(target) = self.program.next(&mut state.program, elapsed)
-                {
-                    self.profile.move_to(&mut state.trajectory, target);
+                } else {
+                    self.operate(state, elapsed);
                 }
             }
             State::QuickStopActive => {
@@ -204,7 +222,9 @@ impl Axis {
     fn switch_on(&self, state: &mut AxisState) {
         let position = state.feedback.position_rad();
         state.trajectory = TrajectoryState::at_rest(position);
-        self.pid.track(&mut state.pid, 0.0, position, position, 0.0);
+        let measured_at = state.feedback.measured_at();
+        self.pid
+            .track(&mut state.pid, 0.0, position, position, 0.0, measured_at);
         state.limits = LimitsState::NONE;
         state.command_volts = 0.0;
         state.power = Power::Releasing(self.brake_release_slots);
@@ -248,27 +268,30 @@ impl Axis {
         digital: Option<&DigitalInputs>,
         elapsed: u32,
     ) {
-        let setpoint = self.profile.advance(&mut state.trajectory, elapsed);
-        let Reading::Fresh(since) = reading else {
+        let mut setpoint = self.profile.advance(&mut state.trajectory, elapsed);
+        if reading != Reading::Fresh {
             // Without a new reading the command is held, like the position.
             return;
-        };
+        }
         let position = state.feedback.position_rad();
         let velocity = state.feedback.velocity_rad_s();
-        let found = self
-            .limits
-            .check(&mut state.limits, position, velocity, &setpoint, digital);
-        let setpoint = match found {
-            Some(fault) => {
-                self.trip(state, fault);
-                if state.power == Power::Off {
-                    return;
-                }
-                *state.trajectory.last()
+        let mut error = setpoint.position_rad - position;
+        let found = self.limits.check(
+            &mut state.limits,
+            position,
+            velocity,
+            setpoint.velocity_rad_s,
+            error,
+            digital,
+        );
+        if let Some(fault) = found {
+            self.trip(state, fault);
+            if state.power == Power::Off {
+                return;
             }
-            None => setpoint,
-        };
-        let error = setpoint.position_rad - position;
+            setpoint = *state.trajectory.last();
+            error = setpoint.position_rad - position;
+        }
         state.tracking_error_rad = error;
         if state.machine == State::OperationEnabled {
             if error.abs() > state.error_max_rad {
@@ -284,7 +307,7 @@ impl Axis {
             setpoint.position_rad,
             position,
             feed_forward,
-            since,
+            state.feedback.measured_at(),
         );
         match command {
             Some(volts) => state.command_volts = volts,
@@ -295,6 +318,8 @@ impl Axis {
     /// Enters the fault reaction: a quick stop where the position can be
     /// trusted and power is on, no power at once otherwise. A fault during the
     /// reaction can make it harder, never softer.
+    #[cold]
+    #[inline(never)]
     fn trip(&self, state: &mut AxisState, fault: Fault) {
         match state.machine {
             State::Fault => return,

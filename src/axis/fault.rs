@@ -5,6 +5,8 @@
 //! manufacturer) for those who speak it, and three lines of plain words for the
 //! person in front of the machine: what it is, why it may have come, what to do.
 
+use crate::cycle::ports::FaultNumber;
+
 /// A fault of an axis.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[repr(u16)]
@@ -85,8 +87,8 @@ impl Fault {
     ];
 
     /// The small number that stands for the fault in records, from 1.
-    pub const fn number(self) -> u16 {
-        self as u16
+    pub const fn number(self) -> FaultNumber {
+        FaultNumber::MIN.saturating_add(self as u16 - 1)
     }
 
     /// The fault with this number.
@@ -166,7 +168,7 @@ impl Fault {
             Self::EmergencyStop => (
                 "emergency stop",
                 "the emergency stop was pressed, or its circuit is open",
-                "release it, see that nobody is in reach, then reset",
+                "release it, make sure that no person is within reach, then reset",
             ),
             Self::DigitalInputs => (
                 "digital inputs not readable",
@@ -275,8 +277,8 @@ mod tests {
     fn numbers_count_from_one_and_lead_back_to_their_fault() {
         assert_eq!(Fault::from_number(0), None);
         for (at, fault) in Fault::ALL.into_iter().enumerate() {
-            assert_eq!(usize::from(fault.number()), at + 1);
-            assert_eq!(Fault::from_number(fault.number()), Some(fault));
+            assert_eq!(usize::from(fault.number().get()), at + 1);
+            assert_eq!(Fault::from_number(fault.number().get()), Some(fault));
         }
         assert_eq!(Fault::from_number(Fault::ALL.len() as u16 + 1), None);
     }

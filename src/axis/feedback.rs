@@ -1,26 +1,39 @@
 //! From encoder readings to a position and a velocity that can be trusted.
 //!
 //! What it promises:
-//! - The position counts turns: it is the sum of the shortest ways between
-//!   readings. After skipped slots the way is taken nearest to where the last
-//!   velocity leads, so several turns of the motor shaft are not lost with them.
-//! - The velocity is the difference over the time that really passed, low-pass
-//!   filtered; skipped slots or missed readings make no spike.
+//! - The position counts turns: it is the sum of the ways between readings, each
+//!   taken nearest to where the last velocity leads, so several turns of the motor
+//!   shaft are not lost with skipped slots.
+//! - The velocity is the difference over the time between the instants at which the
+//!   two readings were true, low-pass filtered. So is the plausibility. A failed
+//!   transfer, one that was repeated, skipped slots and cycles that begin late make
+//!   no spike and no fault.
 //! - A reading that failed is tolerated a configured number of times in a row,
 //!   the last value held; one that is implausible is a fault at once.
+//!
+//! Readings less than half a period apart ([`least_distance`]) give a position and
+//! no velocity: the next one is compared with the earlier of the two.
+//!
+//! The low pass is designed for readings one period apart. A difference over several
+//! periods is put in once for each of them (8 at most), so that the filter's time is
+//! the machine's. A distance that is no whole number of periods counts as the nearest
+//! one: for that step the cut-off frequency is off by the same ratio, from 1/2 to 3/2.
+//! At a constant velocity neither can be seen. Under acceleration the filter sees the
+//! mean velocity of the gap instead of a ramp: the difference is at most half of
+//! what the velocity changes by in the gap.
 //!
 //! What it cannot know: turns made while readings failed for longer than that.
 //! An axis whose range is more than one turn of its encoder must be referenced
 //! again after such a fault.
 //!
-//! Cost of a reading: some fifteen operations; a division only after a gap.
+//! Cost of a reading: some thirty operations, a division among them.
 
 use super::fault::Fault;
 use crate::control::filter::BUTTERWORTH;
 use crate::control::param::{self, ParameterError};
-use crate::control::{Biquad, BiquadState};
-use crate::cycle::image::{Angle, InputError, MAX_POSITIONS, RADIANS_PER_UNIT};
-use crate::time::Duration;
+use crate::control::{Biquad, BiquadState, least_distance};
+use crate::cycle::image::{Angle, InputError, MAX_POSITIONS, RADIANS_PER_UNIT, Sample};
+use crate::time::{Duration, Instant};
 
 /// An encoder and how the axis hangs on it.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -60,13 +73,19 @@ pub struct Feedback {
     channel: u8,
     /// Radians of the axis per 2^-32 turns of the encoder, signed.
     scale: f64,
-    /// The same divided by the period: velocity per unit and slot.
-    velocity_scale: f64,
-    /// Its reciprocal: units per slot for each rad/s.
-    units_per_velocity: f64,
+    /// Its reciprocal: units for each radian.
+    units_per_rad: f64,
     offset_rad: f64,
-    /// Greatest plausible change in one slot, units.
-    units_per_slot: f64,
+    /// Greatest plausible change in a second, units.
+    units_per_s: f64,
+    /// Greatest plausible change besides, units: jitter, and what the axis turns by in
+    /// the error of a reading's time.
+    slack_units: f64,
+    period: Duration,
+    /// Distance of two readings below which they give no velocity.
+    least_distance: Duration,
+    /// From which on the low pass goes on by more than one period.
+    long_distance: Duration,
     filter: Biquad,
     tolerated_failures: u16,
     frozen_cycles: u32,
@@ -76,15 +95,17 @@ pub struct Feedback {
 /// What is known of an axis' motion.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct FeedbackState {
-    /// Sum of all ways, in 2^-32 turns of the encoder. 2^63 of them are more
-    /// turns than any machine makes.
+    /// When the last good reading was true.
+    measured_at: Instant,
+    /// Of the last reading that gave a velocity: the sum of all ways until then, in
+    /// 2^-32 turns of the encoder, of which 2^63 are more turns than any machine
+    /// makes; the angle; and when it was true.
     total: i64,
     angle: Angle,
+    at: Instant,
     known: bool,
     healthy: bool,
     failures: u16,
-    /// Slots since the last good reading.
-    age_slots: u32,
     unchanged: u32,
     position_rad: f64,
     velocity_rad_s: f64,
@@ -94,8 +115,8 @@ pub struct FeedbackState {
 /// What a reading was worth.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// Position and velocity are new, after this many slots.
-    Fresh(u32),
+    /// The position is new, and the velocity as far as it can be.
+    Fresh,
     /// The reading failed and is tolerated, the last value is held. It will be
     /// this fault if it goes on.
     Held(Fault),
@@ -106,6 +127,14 @@ pub enum Reading {
 /// What an encoder at rest may jitter by: 1/1024 of a turn. An AS5047P's least
 /// bit is a sixteenth of that.
 const JITTER_UNITS: f64 = 4_294_967_296.0 / 1_024.0;
+
+/// Periods of which one is allowed for the error of a reading's time, 125 us at 1 kHz.
+/// The time is that of the cycle's beginning: between that and the frame are the
+/// frames of other devices and, at times, an interrupt.
+const PERIODS_PER_TIME_ERROR: f64 = 8.0;
+
+/// Most periods that the low pass goes on by for one reading.
+const STEPS_MAX: u64 = 8;
 
 /// Most failures that can be tolerated in a row.
 const TOLERATED_MAX: u16 = 100;
@@ -150,13 +179,17 @@ impl FeedbackConfig {
         } else {
             magnitude
         };
+        let units_per_s = self.plausible_velocity_rad_s / magnitude;
         Ok(Feedback {
             channel: self.encoder_channel,
             scale,
-            velocity_scale: scale / period_s,
-            units_per_velocity: period_s / scale,
+            units_per_rad: 1.0 / scale,
             offset_rad: self.offset_rad,
-            units_per_slot: self.plausible_velocity_rad_s * period_s / magnitude,
+            units_per_s,
+            slack_units: JITTER_UNITS + units_per_s * period_s / PERIODS_PER_TIME_ERROR,
+            period,
+            least_distance: least_distance(period),
+            long_distance: period + least_distance(period),
             filter,
             tolerated_failures: self.tolerated_failures,
             frozen_cycles: self.frozen.map_or(u32::MAX, |f| f.frozen_cycles),
@@ -171,25 +204,32 @@ impl Feedback {
         self.channel
     }
 
-    /// Takes one reading, `elapsed` slots (at least 1) after the last call;
-    /// `command_volts` is what the motor was driven with in between.
+    /// Takes the reading of a cycle; `command_volts` is what the motor was driven
+    /// with since the last one.
+    #[inline]
     pub fn update(
         &self,
         state: &mut FeedbackState,
-        reading: Result<Angle, InputError>,
-        elapsed: u32,
+        sample: &Sample<Angle>,
         command_volts: f64,
     ) -> Reading {
-        state.age_slots = state.age_slots.saturating_add(elapsed);
-        let (fault, tolerated) = match reading {
-            Ok(angle) => return self.accept(state, angle, command_volts),
-            Err(InputError::Bus) => (Fault::FeedbackBus, true),
-            Err(InputError::Parity) => (Fault::FeedbackParity, true),
-            Err(InputError::Framing) => (Fault::FeedbackFraming, true),
-            Err(InputError::NotRead | InputError::OutOfRange) => (Fault::FeedbackInvalid, true),
-            Err(InputError::NotReady) => (Fault::FeedbackNotReady, false),
-            Err(InputError::FieldWeak) => (Fault::FieldWeak, false),
-            Err(InputError::FieldStrong) => (Fault::FieldStrong, false),
+        match sample.value {
+            Ok(angle) => self.accept(state, angle, sample.at, command_volts),
+            Err(error) => self.failed(state, error),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn failed(&self, state: &mut FeedbackState, error: InputError) -> Reading {
+        let (fault, tolerated) = match error {
+            InputError::Bus => (Fault::FeedbackBus, true),
+            InputError::Parity => (Fault::FeedbackParity, true),
+            InputError::Framing => (Fault::FeedbackFraming, true),
+            InputError::NotRead | InputError::OutOfRange => (Fault::FeedbackInvalid, true),
+            InputError::NotReady => (Fault::FeedbackNotReady, false),
+            InputError::FieldWeak => (Fault::FieldWeak, false),
+            InputError::FieldStrong => (Fault::FieldStrong, false),
         };
         state.healthy = false;
         state.failures = state.failures.saturating_add(1);
@@ -200,63 +240,110 @@ impl Feedback {
         Reading::Failed(fault)
     }
 
-    fn accept(&self, state: &mut FeedbackState, angle: Angle, command_volts: f64) -> Reading {
-        let slots = core::mem::take(&mut state.age_slots);
+    #[inline]
+    fn accept(
+        &self,
+        state: &mut FeedbackState,
+        angle: Angle,
+        at: Instant,
+        command_volts: f64,
+    ) -> Reading {
         state.failures = 0;
+        state.measured_at = at;
         if !state.known {
-            // Half a turn to either side of zero, so that an axis that rests a
-            // little below zero does not start a turn above it.
-            state.known = true;
-            state.total = i64::from(angle.wrapping_difference(Angle(0)));
-            state.angle = angle;
-            self.place(state);
-            self.set_velocity(state, 0.0);
-            state.healthy = true;
-            return Reading::Fresh(slots);
+            self.begin(state, angle, at);
+            return Reading::Fresh;
         }
-        let way = self.way(state, angle, slots);
-        state.total += way;
-        state.angle = angle;
-        self.place(state);
-        let slots_f = f64::from(slots);
-        if (way as f64).abs() > self.units_per_slot * slots_f + JITTER_UNITS {
-            self.set_velocity(state, 0.0);
-            state.healthy = false;
-            return Reading::Failed(Fault::FeedbackJump);
+        let distance = at.since(state.at);
+        let distance_s = distance.as_secs_f64();
+        // The one nearest to the velocity's lead.
+        let lead = (state.velocity_rad_s * self.units_per_rad * distance_s) as i64;
+        let led_to = Angle(state.angle.0.wrapping_add(lead as u32));
+        let way = lead.wrapping_add(i64::from(angle.wrapping_difference(led_to)));
+        let total = state.total.wrapping_add(way);
+        self.place(state, total);
+        if distance < self.least_distance {
+            return self.near(state, way, total, angle);
         }
-        let mut velocity = way as f64 * self.velocity_scale;
-        if slots > 1 {
-            velocity /= slots_f;
+        state.compare_with(total, angle, at);
+        if self.is_jump(way, distance_s) {
+            return self.jumped(state);
         }
+        let velocity = way as f64 * self.scale / distance_s;
         state.velocity_rad_s = self.filter.step(&mut state.filter, velocity);
-        if way == 0 && command_volts.abs() >= self.frozen_command_volts {
-            state.unchanged = state.unchanged.saturating_add(1);
-        } else {
-            state.unchanged = 0;
+        if distance >= self.long_distance {
+            self.go_on(state, velocity, distance);
         }
-        if state.unchanged >= self.frozen_cycles {
-            state.unchanged = 0;
-            state.healthy = false;
-            return Reading::Failed(Fault::FeedbackFrozen);
+        if way == 0 && command_volts.abs() >= self.frozen_command_volts {
+            return self.unmoved(state);
+        }
+        state.unchanged = 0;
+        state.healthy = true;
+        Reading::Fresh
+    }
+
+    /// The first reading.
+    #[cold]
+    #[inline(never)]
+    fn begin(&self, state: &mut FeedbackState, angle: Angle, at: Instant) {
+        // Half a turn to either side of zero, so that an axis that rests a
+        // little below zero does not start a turn above it.
+        let total = i64::from(angle.wrapping_difference(Angle(0)));
+        state.known = true;
+        state.healthy = true;
+        self.place(state, total);
+        self.set_velocity(state, 0.0);
+        state.compare_with(total, angle, at);
+    }
+
+    /// A reading that is that of before, although the motor is driven.
+    #[cold]
+    #[inline(never)]
+    fn unmoved(&self, state: &mut FeedbackState) -> Reading {
+        state.unchanged = state.unchanged.saturating_add(1);
+        state.healthy = state.unchanged < self.frozen_cycles;
+        if state.healthy {
+            return Reading::Fresh;
+        }
+        state.unchanged = 0;
+        Reading::Failed(Fault::FeedbackFrozen)
+    }
+
+    /// A reading too near to the one before for a velocity.
+    #[cold]
+    fn near(&self, state: &mut FeedbackState, way: i64, total: i64, angle: Angle) -> Reading {
+        // The true distance is not known well enough.
+        if self.is_jump(way, self.least_distance.as_secs_f64()) {
+            state.compare_with(total, angle, state.measured_at);
+            return self.jumped(state);
         }
         state.healthy = true;
-        Reading::Fresh(slots)
+        Reading::Fresh
     }
 
-    /// The way from the last angle to `angle`, in units. Over one slot it is
-    /// the shortest; over more it is the one nearest to the velocity's lead.
-    fn way(&self, state: &FeedbackState, angle: Angle, slots: u32) -> i64 {
-        let lead = if slots > 1 {
-            (state.velocity_rad_s * self.units_per_velocity * f64::from(slots)) as i64
-        } else {
-            0
-        };
-        let led_to = Angle(state.angle.0.wrapping_add(lead as u32));
-        lead + i64::from(angle.wrapping_difference(led_to))
+    /// The rest of the periods of a distance of more than one, to the nearest whole
+    /// number.
+    #[cold]
+    fn go_on(&self, state: &mut FeedbackState, velocity: f64, distance: Duration) {
+        let more = distance.saturating_sub(self.least_distance) / self.period;
+        for _ in 0..more.min(STEPS_MAX - 1) {
+            state.velocity_rad_s = self.filter.step(&mut state.filter, velocity);
+        }
     }
 
-    fn place(&self, state: &mut FeedbackState) {
-        state.position_rad = state.total as f64 * self.scale + self.offset_rad;
+    fn is_jump(&self, way: i64, distance_s: f64) -> bool {
+        (way as f64).abs() > self.units_per_s * distance_s + self.slack_units
+    }
+
+    #[cold]
+    fn jumped(&self, state: &mut FeedbackState) -> Reading {
+        self.set_velocity(state, 0.0);
+        state.healthy = false;
+        Reading::Failed(Fault::FeedbackJump)
+    }
+
+    fn place(&self, state: &mut FeedbackState, total: i64) {
+        state.position_rad = total as f64 * self.scale + self.offset_rad;
     }
 
     fn set_velocity(&self, state: &mut FeedbackState, velocity_rad_s: f64) {
@@ -268,17 +355,30 @@ impl Feedback {
 impl FeedbackState {
     /// Before the first reading.
     pub const UNKNOWN: Self = Self {
+        measured_at: Instant::from_nanos(0),
         total: 0,
         angle: Angle(0),
+        at: Instant::from_nanos(0),
         known: false,
         healthy: false,
         failures: 0,
-        age_slots: 0,
         unchanged: 0,
         position_rad: 0.0,
         velocity_rad_s: 0.0,
         filter: BiquadState::REST,
     };
+
+    /// The next reading is compared with this one.
+    const fn compare_with(&mut self, total: i64, angle: Angle, at: Instant) {
+        self.total = total;
+        self.angle = angle;
+        self.at = at;
+    }
+
+    /// When the position was true.
+    pub const fn measured_at(&self) -> Instant {
+        self.measured_at
+    }
 
     /// Position of the axis, rad, turns included; 0 before the first reading.
     pub const fn position_rad(&self) -> f64 {

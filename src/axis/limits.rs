@@ -17,15 +17,14 @@
 
 use super::fault::Fault;
 use crate::control::param::{self, ParameterError};
-use crate::control::trajectory::Sample;
-use crate::cycle::image::{DigitalInputs, MAX_DIGITAL};
+use crate::cycle::image::{DigitalInputs, InputChannel};
 use crate::time::Duration;
 
 /// A switch at an end of the range.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct LimitSwitch {
     /// Digital input channel of the process image.
-    pub channel: u8,
+    pub channel: InputChannel,
     /// Whether the input is active while the switch is NOT hit. This is the
     /// wiring to choose: a broken wire then stops the axis.
     pub normally_closed: bool,
@@ -68,6 +67,8 @@ pub struct Limits {
     min_rad: f64,
     max_rad: f64,
     timeout_cycles: u32,
+    /// Whether there is a switch at each end, so that they can contradict each other.
+    has_both: bool,
 }
 
 /// How long the following error has been outside of its window, and whether the
@@ -102,7 +103,7 @@ impl LimitSwitch {
     #[inline]
     pub const fn is_hit(self, digital: &DigitalInputs) -> bool {
         if self.normally_closed {
-            let bit = 1_u32 << self.channel;
+            let bit = self.channel.bit();
             digital.levels & bit == 0 || digital.fell & bit != 0
         } else {
             digital.was_active(self.channel)
@@ -130,14 +131,6 @@ impl LimitsConfig {
         ] {
             param::positive(name, value)?;
         }
-        for (name, switch) in [
-            ("negative_switch.channel", self.negative_switch),
-            ("positive_switch.channel", self.positive_switch),
-        ] {
-            if let Some(switch) = switch {
-                param::channel(name, switch.channel, MAX_DIGITAL)?;
-            }
-        }
         let margin = self.following_error_window_rad;
         Ok(Limits {
             config: *self,
@@ -146,6 +139,7 @@ impl LimitsConfig {
                 .map_or(f64::NEG_INFINITY, |r| r.min_rad - margin),
             max_rad: self.position.map_or(f64::INFINITY, |r| r.max_rad + margin),
             timeout_cycles: periods(self.following_error_timeout, period),
+            has_both: self.negative_switch.is_some() && self.positive_switch.is_some(),
         })
     }
 }
@@ -165,6 +159,10 @@ impl Limits {
     /// hit. Nothing to look at for an axis that has not two of them.
     #[inline]
     pub fn look_at_both(&self, state: &mut LimitsState, digital: Option<&DigitalInputs>) -> bool {
+        self.has_both && self.compare_both(state, digital)
+    }
+
+    fn compare_both(&self, state: &mut LimitsState, digital: Option<&DigitalInputs>) -> bool {
         if let (Some(negative), Some(positive), Some(digital)) = (
             self.config.negative_switch,
             self.config.positive_switch,
@@ -182,7 +180,8 @@ impl Limits {
     }
 
     /// Checks one cycle of an axis under power: where it is, how fast, and
-    /// where it should be. Without digital inputs the switches are not looked
+    /// where it should be. `error_rad` is the setpoint's position minus
+    /// `position_rad`. Without digital inputs the switches are not looked
     /// at; that they could not be read is a fault of its own.
     #[inline]
     pub fn check(
@@ -190,11 +189,11 @@ impl Limits {
         state: &mut LimitsState,
         position_rad: f64,
         velocity_rad_s: f64,
-        setpoint: &Sample,
+        setpoint_velocity_rad_s: f64,
+        error_rad: f64,
         digital: Option<&DigitalInputs>,
     ) -> Option<Fault> {
-        let error = setpoint.position_rad - position_rad;
-        if error.abs() > self.config.following_error_window_rad {
+        if error_rad.abs() > self.config.following_error_window_rad {
             state.cycles_outside = state.cycles_outside.saturating_add(1);
         } else {
             state.cycles_outside = 0;
@@ -202,7 +201,7 @@ impl Limits {
         if self.is_overspeed(velocity_rad_s) {
             return Some(Fault::Overspeed);
         }
-        if let Some(fault) = self.blocks(position_rad, setpoint.velocity_rad_s, digital) {
+        if let Some(fault) = self.blocks(position_rad, setpoint_velocity_rad_s, digital) {
             return Some(fault);
         }
         (state.cycles_outside > self.timeout_cycles).then_some(Fault::FollowingError)
@@ -243,11 +242,11 @@ mod tests {
 
     const PERIOD: Duration = Duration::from_millis(1);
     const CLOSED: LimitSwitch = LimitSwitch {
-        channel: 3,
+        channel: InputChannel::new(3).unwrap(),
         normally_closed: true,
     };
     const OPEN: LimitSwitch = LimitSwitch {
-        channel: 4,
+        channel: InputChannel::new(4).unwrap(),
         normally_closed: false,
     };
 
@@ -314,8 +313,7 @@ mod tests {
     fn a_following_error_is_a_fault_only_after_its_time_out_without_a_break() {
         let limits = config().build(PERIOD).unwrap();
         let mut state = LimitsState::default();
-        let setpoint = Sample::at_rest(0.0);
-        let mut check = |position| limits.check(&mut state, position, 0.0, &setpoint, None);
+        let mut check = |position| limits.check(&mut state, position, 0.0, 0.0, -position, None);
         for _ in 0..5 {
             for _ in 0..3 {
                 assert_eq!(check(0.11), None);
@@ -331,8 +329,7 @@ mod tests {
     #[test]
     fn overspeed_is_a_fault_in_both_directions() {
         let limits = config().build(PERIOD).unwrap();
-        let rest = Sample::at_rest(0.0);
-        let check = |v| limits.check(&mut LimitsState::default(), 0.0, v, &rest, None);
+        let check = |v| limits.check(&mut LimitsState::default(), 0.0, v, 0.0, 0.0, None);
         assert_eq!(check(10.0), None);
         assert_eq!(check(10.1), Some(Fault::Overspeed));
         assert_eq!(check(-10.1), Some(Fault::Overspeed));
@@ -349,7 +346,7 @@ mod tests {
     #[test]
     fn each_bad_parameter_is_refused_by_its_name() {
         type Spoil = fn(&mut LimitsConfig);
-        let cases: [(&str, Spoil); 7] = [
+        let cases: [(&str, Spoil); 5] = [
             ("position.max_rad", |c| {
                 c.position = Some(PositionRange {
                     min_rad: 1.0,
@@ -366,18 +363,6 @@ mod tests {
             ("max_command_volts", |c| c.max_command_volts = f64::NAN),
             ("following_error_window_rad", |c| {
                 c.following_error_window_rad = 0.0
-            }),
-            ("negative_switch.channel", |c| {
-                c.negative_switch = Some(LimitSwitch {
-                    channel: 32,
-                    ..CLOSED
-                });
-            }),
-            ("positive_switch.channel", |c| {
-                c.positive_switch = Some(LimitSwitch {
-                    channel: 255,
-                    ..CLOSED
-                });
             }),
         ];
         for (name, spoil) in cases {

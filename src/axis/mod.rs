@@ -12,9 +12,9 @@
 //!   fault     why an axis stopped, as number, code and words
 //! ```
 //!
-//! A cycle of an axis without power drives 0 V, no enable, no brake release:
-//! those are the values that outputs have before anything is decided, so a path
-//! that forgets to drive them is safe.
+//! A cycle of an axis without power leaves command, enable and brake release at
+//! their safe values, which outputs have before anything is decided: a path that
+//! forgets to drive them is safe.
 
 pub mod config;
 pub mod drive;
@@ -24,16 +24,18 @@ pub mod limits;
 pub mod memory;
 pub mod motion;
 pub mod servo;
+mod servo_state;
 pub mod state;
 
-pub use config::{AxisConfig, Timing};
+pub use config::{AxisConfig, MAX_AXES, Timing};
 pub use drive::{Axis, Request};
 pub use fault::Fault;
 pub use feedback::{FeedbackConfig, Frozen};
 pub use limits::{LimitSwitch, LimitsConfig, PositionRange};
 pub use memory::AxisState;
 pub use motion::Motion;
-pub use servo::{Arm, Servo, ServoConfig, ServoError, ServoState};
+pub use servo::{Arm, Rearm, Servo, ServoConfig, ServoError};
+pub use servo_state::ServoState;
 pub use state::State;
 
 #[cfg(test)]

@@ -1,34 +1,37 @@
-//! The servo controller: up to eight axes that stop and start as one machine.
+//! The servo controller: up to 32 axes that stop and start as one machine.
 //!
 //! - The emergency stop takes power from every axis in the cycle that sees it
-//!   (stop category 0, IEC 60204-1 section 9.2): 0 V, enable off, brake
-//!   engaged. A pulse shorter than a period counts, and digital inputs that
+//!   (stop category 0, IEC 60204-1 section 9.2): command, enable and brake at
+//!   their safe values. A pulse shorter than a period counts, and digital inputs that
 //!   cannot be read count as pressed. Releasing it starts nothing.
 //! - Arming again takes a rising edge of the reset input, with every cause
 //!   gone; the edge resets the faults and arms. An edge that comes too early is
 //!   lost, so a button that is held down or stuck arms nothing; so does a pulse
 //!   that is over when the line is read.
 //! - A fault of one axis stops the others on their quick stop ramps.
-//! - [`Directive::QuickStop`] brings every axis to rest and disarms.
+//! - [`Directive::QuickStop`] brings every axis to rest and disarms. Where the loop asks
+//!   for it while the run goes on, the lamp is lit and the cause is kept
+//!   ([`ServoState::stopped`]) until the axes are armed again: by the reset, as after a
+//!   fault, or with [`Rearm::WhenInTime`] by themselves. Either way they come up as at
+//!   the start: setpoint at the measured position, 0 V.
 //!
-//! Promises: bounded work, no allocation, no clock; outputs start from zero in
-//! every cycle. Cost: that of [`Axis::step`] for each axis, and some twenty
-//! instructions.
+//! Bounded work, no allocation, no clock; only the lamp and the outputs of axes under power
+//! are set. Cost: that of [`Axis::step`] for each axis, and some twenty instructions.
 
-use super::config::AxisConfig;
+use super::config::{AxisConfig, MAX_AXES};
 use super::drive::{Axis, Request};
 use super::fault::Fault;
 use super::limits::LimitSwitch;
 use super::memory::AxisState;
+use super::servo_state::ServoState;
 use super::state::State;
 use crate::control::param::{self, ParameterError, ParameterErrorKind};
-use crate::cycle::image::{DigitalInputs, Inputs, MAX_DIGITAL, Outputs};
-use crate::cycle::ports::{Decide, Directive, TRACE_LEN, Tick, Trace};
+use crate::cycle::image::{DigitalInputs, InputChannel, Inputs, OutputChannel, Outputs};
+use crate::cycle::ports::{Decide, Directive, FaultNumber, Tick, Trace};
+use crate::cycle::stop::StopCause;
 use crate::time::Duration;
 use core::fmt;
-
-/// Most axes of a servo controller.
-pub const MAX_AXES: usize = 8;
+use core::ops::{Deref, DerefMut};
 
 /// What arms the axes for the first time.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -40,22 +43,39 @@ pub enum Arm {
     OnReset,
 }
 
+/// What arms the axes again after a quick stop that the loop asked for.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum Rearm {
+    /// A rising edge of the reset input, as after a fault.
+    #[default]
+    OnReset,
+    /// The controller itself, once cycles have been in time again until the overrun
+    /// bucket was empty, and every axis has come to rest without a fault.
+    WhenInTime,
+}
+
 /// What makes a [`Servo`].
+///
+/// `C` holds the axes: a slice or a vector of any kind. The default has room for
+/// [`MAX_AXES`], which takes 11 kB; a vector of the right length takes less.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct ServoConfig {
+pub struct ServoConfig<C = heapless::Vec<AxisConfig, MAX_AXES>> {
     /// The axes, at least one.
-    pub axes: heapless::Vec<AxisConfig, MAX_AXES>,
+    pub axes: C,
     /// Digital input that is active while the emergency stop is pressed. Wire
     /// the contact normally closed and declare the line active-low, so that a
     /// broken wire reads as pressed.
-    pub emergency_stop: Option<u8>,
+    pub emergency_stop: Option<InputChannel>,
     /// Digital input of the reset button. Without one nothing can be armed
     /// again once it was stopped.
-    pub reset: Option<u8>,
-    /// Digital output that is active while an axis has a fault.
-    pub fault_lamp: Option<u8>,
+    pub reset: Option<InputChannel>,
+    /// Digital output that is active while an axis has a fault, and while the axes are
+    /// off because of a quick stop that the loop asked for.
+    pub fault_lamp: Option<OutputChannel>,
     /// What arms the axes for the first time.
     pub arm: Arm,
+    /// What arms them again after a quick stop that the loop asked for.
+    pub rearm: Rearm,
 }
 
 /// Why a [`ServoConfig`] was refused.
@@ -88,47 +108,33 @@ impl From<ParameterError> for ServoError {
     }
 }
 
-/// A validated servo controller, and its own [`Decide`].
+/// A validated servo controller, and its own [`Decide`]; `A` is where its axes are.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Servo {
-    axes: heapless::Vec<Axis, MAX_AXES>,
-    emergency_stop: Option<u8>,
-    reset: Option<u8>,
-    fault_lamp: Option<u8>,
+pub struct Servo<A = heapless::Vec<Axis, MAX_AXES>> {
+    axes: A,
+    emergency_stop: Option<InputChannel>,
+    reset: Option<InputChannel>,
+    fault_lamp: Option<OutputChannel>,
     arm: Arm,
+    rearm: Rearm,
     needs_digital: bool,
-}
-
-/// What a [`Servo`] remembers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ServoState {
-    axes: heapless::Vec<AxisState, MAX_AXES>,
-    armed: bool,
-    /// Whether the start of the program has yet to arm the axes.
-    arms_at_start: bool,
-    /// Whether the last cycle took power from every axis: an edge seen right
-    /// after it may have come before.
-    was_emergency: bool,
-    /// The first axis with a fault after the last cycle. Kept, because it is
-    /// asked for three times a cycle and axes change only there.
-    fault: Option<(u8, Fault)>,
 }
 
 /// Channels that are in use, one bit each.
 #[derive(Default)]
 struct Used {
-    encoders: u32,
-    commands: u32,
-    inputs: u32,
-    outputs: u32,
+    encoders: u64,
+    commands: u64,
+    inputs: u64,
+    outputs: u64,
 }
 
-/// Marks `channel` in `used`, unless it is marked already.
-fn claim(used: &mut u32, name: &'static str, channel: Option<u8>) -> Result<(), ParameterError> {
+/// Marks `channel`, which is one of the process image, in `used`, unless it is marked
+/// already.
+fn claim(used: &mut u64, name: &'static str, channel: Option<u8>) -> Result<(), ParameterError> {
     let Some(channel) = channel else {
         return Ok(());
     };
-    param::channel(name, channel, MAX_DIGITAL)?;
     let bit = 1 << channel;
     if *used & bit != 0 {
         return Err(ParameterError {
@@ -142,7 +148,7 @@ fn claim(used: &mut u32, name: &'static str, channel: Option<u8>) -> Result<(), 
 
 impl Used {
     fn claim_axis(&mut self, axis: &AxisConfig) -> Result<(), ParameterError> {
-        let channel_of = |switch: Option<LimitSwitch>| switch.map(|s| s.channel);
+        let channel_of = |switch: Option<LimitSwitch>| switch.map(|s| s.channel.number());
         let negative = channel_of(axis.limits.negative_switch);
         let positive = channel_of(axis.limits.positive_switch);
         let encoder = Some(axis.feedback.encoder_channel);
@@ -155,15 +161,19 @@ impl Used {
         claim(
             &mut self.outputs,
             "enable_channel",
-            Some(axis.enable_channel),
+            Some(axis.enable_channel.number()),
         )?;
-        claim(&mut self.outputs, "brake_channel", axis.brake_channel)?;
+        claim(
+            &mut self.outputs,
+            "brake_channel",
+            axis.brake_channel.map(OutputChannel::number),
+        )?;
         claim(&mut self.inputs, "negative_switch.channel", negative)?;
         claim(&mut self.inputs, "positive_switch.channel", positive)
     }
 }
 
-impl ServoConfig {
+impl<C: Deref<Target = [AxisConfig]>> ServoConfig<C> {
     /// Validates everything for cycles every `period`.
     ///
     /// # Errors
@@ -171,6 +181,17 @@ impl ServoConfig {
     /// outside of its range, a channel that does not exist or is used twice, no
     /// axis at all, or `arm` on a reset input that is not there.
     pub fn build(&self, period: Duration) -> Result<Servo, ServoError> {
+        self.build_in(period)
+    }
+
+    /// The same, with its axes in a collection of any kind, with room for all of them.
+    ///
+    /// # Errors
+    /// As of [`ServoConfig::build`].
+    pub fn build_in<A: Default + Extend<Axis>>(
+        &self,
+        period: Duration,
+    ) -> Result<Servo<A>, ServoError> {
         let missing = |name| ParameterError {
             name,
             kind: ParameterErrorKind::Missing,
@@ -178,15 +199,22 @@ impl ServoConfig {
         if self.axes.is_empty() {
             return Err(missing("axes").into());
         }
+        param::in_range("axes", self.axes.len() as f64, 1.0, MAX_AXES as f64)?;
         if self.arm == Arm::OnReset && self.reset.is_none() {
             return Err(missing("reset").into());
         }
         let mut used = Used::default();
-        claim(&mut used.inputs, "emergency_stop", self.emergency_stop)?;
-        claim(&mut used.inputs, "reset", self.reset)?;
-        claim(&mut used.outputs, "fault_lamp", self.fault_lamp)?;
+        let input = |channel: Option<InputChannel>| channel.map(InputChannel::number);
+        let lamp = self.fault_lamp.map(OutputChannel::number);
+        claim(
+            &mut used.inputs,
+            "emergency_stop",
+            input(self.emergency_stop),
+        )?;
+        claim(&mut used.inputs, "reset", input(self.reset))?;
+        claim(&mut used.outputs, "fault_lamp", lamp)?;
         let mut needs_digital = self.emergency_stop.is_some() || self.reset.is_some();
-        let mut axes = heapless::Vec::new();
+        let mut axes = A::default();
         for (config, number) in self.axes.iter().zip(0_u8..) {
             let on_axis = |parameter| ServoError {
                 axis: Some(number),
@@ -195,8 +223,7 @@ impl ServoConfig {
             let axis = config.build(period).map_err(on_axis)?;
             used.claim_axis(config).map_err(on_axis)?;
             needs_digital |= axis.limits.needs_digital();
-            // Both vectors have the same capacity.
-            let _ = axes.push(axis);
+            axes.extend([axis]);
         }
         Ok(Servo {
             axes,
@@ -204,6 +231,7 @@ impl ServoConfig {
             reset: self.reset,
             fault_lamp: self.fault_lamp,
             arm: self.arm,
+            rearm: self.rearm,
             needs_digital,
         })
     }
@@ -212,15 +240,42 @@ impl ServoConfig {
 impl Servo {
     /// The state before the first cycle.
     pub fn initial(&self) -> ServoState {
+        self.initial_over(self.axes.iter().map(Axis::initial).collect())
+    }
+}
+
+impl<A> Servo<A> {
+    /// The same controller with its axes elsewhere, where `moved` puts them.
+    ///
+    /// # Errors
+    /// Those of `moved`.
+    pub fn with_axes<B, E>(self, moved: impl FnOnce(A) -> Result<B, E>) -> Result<Servo<B>, E> {
+        Ok(Servo {
+            axes: moved(self.axes)?,
+            emergency_stop: self.emergency_stop,
+            reset: self.reset,
+            fault_lamp: self.fault_lamp,
+            arm: self.arm,
+            rearm: self.rearm,
+            needs_digital: self.needs_digital,
+        })
+    }
+
+    /// The state before the first cycle over `axes`, the [`Axis::initial`] of each axis.
+    pub fn initial_over<S>(&self, axes: S) -> ServoState<S> {
         ServoState {
-            axes: self.axes.iter().map(Axis::initial).collect(),
+            axes,
             armed: false,
             arms_at_start: self.arm == Arm::AtStart,
             was_emergency: false,
             fault: None,
+            error_max_rad: 0.0,
+            stopped: None,
         }
     }
+}
 
+impl<A: Deref<Target = [Axis]>> Servo<A> {
     /// The axes, in the order of the configuration.
     pub fn axes(&self) -> &[Axis] {
         &self.axes
@@ -238,39 +293,95 @@ impl Servo {
     }
 
     /// Decides whether the axes are armed in this cycle.
-    fn update_arming(
+    fn update_arming<S: DerefMut<Target = [AxisState]>>(
         &self,
-        state: &mut ServoState,
+        state: &mut ServoState<S>,
         digital: Option<&DigitalInputs>,
         directive: Directive,
     ) {
-        if directive == Directive::QuickStop || state.fault().is_some() {
+        if let Directive::QuickStop(cause) = directive {
+            state.stop(cause);
+            return;
+        }
+        if state.fault().is_some() {
             state.disarm();
         }
-        if state.arms_at_start
-            && state
-                .axes
-                .iter()
-                .all(|axis| axis.state() == State::SwitchOnDisabled)
-        {
-            state.arms_at_start = false;
-            state.armed = true;
+        if !state.armed {
+            self.arm(state, digital);
+        }
+    }
+
+    /// Arms axes that are not armed, once that may be.
+    fn arm<S: DerefMut<Target = [AxisState]>>(
+        &self,
+        state: &mut ServoState<S>,
+        digital: Option<&DigitalInputs>,
+    ) {
+        let disabled = |axis: &AxisState| axis.state() == State::SwitchOnDisabled;
+        if state.arms_at_start && state.axes.iter().all(disabled) {
+            state.arm();
+            return;
         }
         let pressed = match (self.reset, digital) {
             // Still active, too: a latched pulse shorter than a period is no
             // thumb on a button, and after lost edges the latch reports both.
-            (Some(channel), Some(digital)) => digital.levels & digital.rose & 1 << channel != 0,
+            (Some(channel), Some(digital)) => {
+                digital.is_active(channel) && digital.became_active(channel)
+            }
             (None, _) | (_, None) => false,
         };
-        if pressed && !state.armed && !state.was_emergency && directive == Directive::Run {
-            let mut pairs = self.axes.iter().zip(&state.axes);
+        let by_itself = self.rearm == Rearm::WhenInTime
+            && state.stopped.is_some()
+            && state.fault().is_none()
+            && state.axes.iter().all(disabled);
+        if (pressed || by_itself) && !state.was_emergency {
+            let mut pairs = self.axes.iter().zip(state.axes.iter());
             if pairs.all(|(axis, state)| axis.can_reset(state)) {
-                for (axis, state) in self.axes.iter().zip(&mut state.axes) {
+                for (axis, state) in self.axes.iter().zip(state.axes.iter_mut()) {
                     axis.reset(state);
                 }
-                state.arms_at_start = false;
-                state.armed = true;
+                state.arm();
             }
+        }
+    }
+
+    /// One cycle of all axes: see [`Decide::decide`].
+    #[inline]
+    pub fn step<S: DerefMut<Target = [AxisState]>>(
+        &self,
+        state: &mut ServoState<S>,
+        inputs: &Inputs,
+        tick: &Tick,
+        outputs: &mut Outputs,
+    ) {
+        let emergency = self.emergency(inputs);
+        match emergency {
+            Some(_) => state.disarm(),
+            None => self.update_arming(state, inputs.digital.as_ref().ok(), tick.directive),
+        }
+        state.was_emergency = emergency.is_some();
+        let request = match emergency {
+            Some(fault) => Request::Trip(fault),
+            None if state.armed => Request::Operate,
+            None => Request::Stop,
+        };
+        let mut faulted = false;
+        let mut error_max_rad = 0.0;
+        // Not `zip`, which multiplies an index by two sizes for each axis.
+        let mut axes = self.axes.iter();
+        for state in state.axes.iter_mut() {
+            let Some(axis) = axes.next() else { break };
+            axis.step(state, request, inputs, tick, outputs);
+            faulted |= state.fault().is_some();
+            // Not `f64::max`, which looks for NaN: there is none.
+            if state.tracking_error_max_rad() > error_max_rad {
+                error_max_rad = state.tracking_error_max_rad();
+            }
+        }
+        state.error_max_rad = error_max_rad;
+        state.fault = if faulted { state.first_fault() } else { None };
+        if let Some(lamp) = self.fault_lamp {
+            outputs.set(lamp, state.fault().is_some() || state.stopped.is_some());
         }
     }
 }
@@ -290,85 +401,31 @@ impl Decide for Servo {
         "armed",
     ];
 
-    fn decide(config: &Self, state: &mut ServoState, inputs: &Inputs, tick: &Tick) -> Outputs {
-        let mut outputs = Outputs::default();
-        let emergency = config.emergency(inputs);
-        match emergency {
-            Some(_) => state.disarm(),
-            None => config.update_arming(state, inputs.digital.as_ref().ok(), tick.directive),
-        }
-        state.was_emergency = emergency.is_some();
-        let request = match emergency {
-            Some(fault) => Request::Trip(fault),
-            None if state.armed => Request::Operate,
-            None => Request::Stop,
-        };
-        let mut fault = None;
-        for ((axis, state), number) in config.axes.iter().zip(&mut state.axes).zip(0_u8..) {
-            axis.step(state, request, inputs, tick, &mut outputs);
-            if fault.is_none() {
-                fault = state.fault().map(|fault| (number, fault));
-            }
-        }
-        state.fault = fault;
-        if let Some(lamp) = config.fault_lamp {
-            outputs.set(lamp, state.fault().is_some());
-        }
-        outputs
+    #[inline]
+    fn decide(
+        config: &Self,
+        state: &mut ServoState,
+        inputs: &Inputs,
+        tick: &Tick,
+        outputs: &mut Outputs,
+    ) {
+        config.step(state, inputs, tick, outputs);
     }
 
     fn at_rest(_: &Self, state: &ServoState) -> bool {
-        state.axes.iter().all(|axis| !axis.is_powered())
+        state.is_at_rest()
     }
 
-    fn fault(_: &Self, state: &ServoState) -> Option<u16> {
+    fn fault(_: &Self, state: &ServoState) -> Option<FaultNumber> {
         state.fault().map(|(_, fault)| fault.number())
     }
 
+    fn stopped(_: &Self, state: &ServoState) -> Option<StopCause> {
+        state.stopped
+    }
+
+    #[inline]
     fn trace(_: &Self, state: &ServoState) -> Trace {
-        let mut trace = [0.0; TRACE_LEN];
-        if let Some(first) = state.axes.first() {
-            trace = [
-                first.tracking_error_rad() as f32,
-                first.position_rad() as f32,
-                first.setpoint_rad() as f32,
-                first.velocity_rad_s() as f32,
-                first.command_volts() as f32,
-                f32::from(first.state().number()),
-                state.tracking_error_max_rad() as f32,
-                f32::from(u8::from(state.armed)),
-            ];
-        }
-        trace
-    }
-}
-
-impl ServoState {
-    fn disarm(&mut self) {
-        self.armed = false;
-        self.arms_at_start = false;
-    }
-
-    /// The axes, in the order of the configuration.
-    pub fn axes(&self) -> &[AxisState] {
-        &self.axes
-    }
-
-    /// Whether the axes may come up, or are up.
-    pub const fn is_armed(&self) -> bool {
-        self.armed
-    }
-
-    /// The first axis with a fault, from 0, and the fault.
-    pub const fn fault(&self) -> Option<(u8, Fault)> {
-        self.fault
-    }
-
-    /// The largest distance of any axis from its setpoint so far in Operation
-    /// enabled, rad.
-    pub fn tracking_error_max_rad(&self) -> f64 {
-        let errors = self.axes.iter().map(AxisState::tracking_error_max_rad);
-        // Not `f64::max`, which looks for NaN: there is none.
-        errors.fold(0.0, |most, error| if error > most { error } else { most })
+        state.trace()
     }
 }

@@ -1,52 +1,190 @@
-//! Feeds the watchdog, and knows from what.
+//! Arms the watchdog, feeds it, and knows from what.
+//!
+//! Opening a watchdog starts it, and from then on every slow step of the start runs
+//! against its timeout. So one that does not run yet is opened last: on the real-time
+//! thread, after the rehearsal and the verdict on the contract, right before the first
+//! cycle that may drive an output. One that runs already, left by a process that was
+//! killed or that ended by a fault, has to be taken over at once, and fed through the
+//! start: by a thread of its own while the last black box is saved, which waits for a
+//! disk, then by each step, then by each cycle of the rehearsal. A start that hangs is
+//! reset all the same: the thread feeds for at most [`SAVING`].
 
-use super::run::RunError;
-use crate::cycle::ports::Tick;
-use crate::device::watchdog::{Kernel, Timer, Watchdog};
-use crate::realtime::runner::StartError;
-use crate::time::Duration;
+use core::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Mutex;
+use std::thread;
 
-/// Feeds the watchdog from completed deadlines, four times within its timeout.
-pub(super) struct Feeder<T = Kernel> {
-    pub(super) watchdog: Watchdog<T>,
-    slots: u64,
-    next_slot: u64,
+use super::error::RunError;
+use crate::cycle::ports::{Clock, Tick};
+use crate::device::watchdog::{Kernel, Timer, Watchdog, WatchdogError};
+use crate::realtime::clock::Monotonic;
+use crate::realtime::helper::{self, Gate};
+use crate::realtime::runner::{Feed, StartError};
+use crate::sys::futex;
+use crate::time::{Duration, Instant};
+
+/// How long saving the last black box may take while a watchdog that was taken over is
+/// fed.
+const SAVING: Duration = Duration::from_secs(15);
+
+/// Feeds the watchdog from completed deadlines, four times within its timeout. `open`
+/// opens it, which starts it.
+pub(super) struct Feeder<O, T = Kernel> {
+    open: O,
+    watchdog: Option<Watchdog<T>>,
+    /// A quarter of the timeout.
+    quarter: Duration,
+    next: Instant,
     /// Feedings that the driver refused.
     pub(super) refused: u64,
+    /// Why it could not be armed.
+    failed: Option<WatchdogError>,
 }
 
-impl<T: Timer> Feeder<T> {
-    pub(super) fn new(watchdog: Watchdog<T>, period: Duration) -> Self {
-        let quarter = Duration::from_millis(u64::from(watchdog.facts().timeout_s) * 250);
+impl<O, T> Feeder<O, T>
+where
+    O: FnMut() -> Result<Watchdog<T>, WatchdogError>,
+    T: Timer,
+{
+    /// Feeds a watchdog with a timeout of `timeout_s` seconds: `running` where it has
+    /// been taken over, else the one that `open` will open.
+    pub(super) fn new(timeout_s: u32, running: Option<Watchdog<T>>, open: O) -> Self {
         Self {
-            watchdog,
-            slots: (quarter / period).max(1),
-            next_slot: 0,
+            open,
+            watchdog: running,
+            quarter: Duration::from_millis(u64::from(timeout_s) * 250),
+            next: Instant::from_nanos(0),
             refused: 0,
+            failed: None,
         }
     }
 
+    /// Why it could not be armed.
+    pub(super) const fn failed(&self) -> Option<&WatchdogError> {
+        self.failed.as_ref()
+    }
+
+    /// Feeds it where it runs: the start has made a step.
+    pub(super) fn step(&mut self) {
+        self.feed(Monotonic.now());
+    }
+
     #[inline]
-    pub(super) fn deadline_met(&mut self, tick: &Tick) {
-        if tick.slot >= self.next_slot {
-            self.next_slot = tick.slot + self.slots;
+    fn feed_if_due(&mut self, now: Instant) {
+        if now >= self.next {
+            self.feed(now);
+        }
+    }
+
+    #[cold]
+    fn feed(&mut self, now: Instant) {
+        self.next = now + self.quarter;
+        if let Some(watchdog) = &mut self.watchdog {
             // A watchdog that cannot be fed does what it is there for.
-            if self.watchdog.feed().is_err() {
+            if watchdog.feed().is_err() {
                 self.refused += 1;
             }
         }
     }
 
-    /// Stops the watchdog of a start that came to nothing: nothing was energised,
-    /// and a supervisor that tries again must not have the board reset under it.
-    /// Only an error of `/proc` can come after a run; then the watchdog stays armed.
-    pub(super) fn stand_down(feeder: Option<Self>, error: RunError) -> RunError {
-        let before_the_run = !matches!(error, RunError::Start(StartError::Proc(_)));
-        if let (Some(feeder), true) = (feeder, before_the_run) {
-            // One that cannot be stopped resets a board whose outputs are safe.
-            let _ = feeder.watchdog.close();
+    /// Does `work`, which may wait for a disk, and has the watchdog fed meanwhile where
+    /// it runs, for at most [`SAVING`].
+    ///
+    /// # Errors
+    /// When the thread that feeds could not be started; `work` was not done.
+    pub(super) fn while_fed<R>(&mut self, work: impl FnOnce() -> R) -> Result<R, RunError>
+    where
+        O: Send,
+        T: Send,
+    {
+        if self.watchdog.is_none() {
+            return Ok(work());
         }
-        error
+        let (done, gate) = (AtomicU32::new(0), Gate::new());
+        gate.open();
+        let feeder = Mutex::new(self);
+        thread::scope(|scope| {
+            let (done, feeder) = (&done, &feeder);
+            let feeds = move || {
+                let Ok(mut feeder) = feeder.lock() else {
+                    return;
+                };
+                let end = Monotonic.now() + SAVING;
+                while done.load(Ordering::Acquire) == 0 && Monotonic.now() < end {
+                    feeder.step();
+                    let next = feeder.next.as_nanos();
+                    if futex::wait_until(done, 0, next).is_err() {
+                        return;
+                    }
+                }
+            };
+            helper::spawn(scope, "start", helper::MIN_STACK_BYTES, &gate, feeds)
+                .map_err(|error| RunError::Helper(error.raw_os_error().unwrap_or(0)))?;
+            let result = work();
+            done.store(1, Ordering::Release);
+            futex::wake(done);
+            Ok(result)
+        })
+    }
+
+    /// Stops the watchdog: the run has ended in order, and its outputs are safe.
+    pub(super) fn close(&mut self) {
+        if let Some(watchdog) = self.watchdog.take() {
+            // One that cannot be stopped resets a board whose outputs are safe.
+            let _ = watchdog.close();
+        }
+    }
+}
+
+/// Stops the watchdog of a start that came to nothing: nothing was energised, and a
+/// supervisor that tries again must not have the board reset under it. Only an error of
+/// `/proc` can come after a run; then the watchdog stays armed.
+pub(super) fn stand_down<O, T>(feeder: Option<Feeder<O, T>>, error: RunError) -> RunError
+where
+    O: FnMut() -> Result<Watchdog<T>, WatchdogError>,
+    T: Timer,
+{
+    let before_the_run = !matches!(error, RunError::Start(StartError::Proc(_)));
+    if let (Some(mut feeder), true) = (feeder, before_the_run) {
+        feeder.close();
+    }
+    error
+}
+
+/// The watchdog of a board that may have none.
+pub(super) struct Fed<'f, O, T = Kernel>(pub(super) &'f mut Option<Feeder<O, T>>);
+
+impl<O, T> Feed for Fed<'_, O, T>
+where
+    O: FnMut() -> Result<Watchdog<T>, WatchdogError>,
+    T: Timer,
+{
+    fn rehearsed(&mut self) {
+        if let Some(feeder) = self.0 {
+            feeder.feed_if_due(Monotonic.now());
+        }
+    }
+
+    fn arm(&mut self) -> bool {
+        let Some(feeder) = self.0 else { return true };
+        if feeder.watchdog.is_none() {
+            match (feeder.open)() {
+                Ok(watchdog) => feeder.watchdog = Some(watchdog),
+                Err(error) => {
+                    feeder.failed = Some(error);
+                    return false;
+                }
+            }
+        }
+        // The whole timeout for the first cycle, however long ago the last step was.
+        feeder.step();
+        true
+    }
+
+    #[inline]
+    fn deadline_met(&mut self, tick: &Tick) {
+        if let Some(feeder) = self.0 {
+            feeder.feed_if_due(tick.now);
+        }
     }
 }
 
@@ -56,15 +194,25 @@ mod tests {
     use crate::sys::Errno;
     use crate::sys::watchdog::{Info, MAGIC_CLOSE};
     use crate::telemetry::flight::FlightError;
-    use std::cell::{Cell, RefCell};
-    use std::rc::Rc;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU64;
 
-    /// A watchdog that can be fed only once.
+    /// What a watchdog was told: how often it was opened, fed and stopped.
     #[derive(Default)]
-    struct Stub {
-        fed: Rc<Cell<u32>>,
-        written: Rc<RefCell<Vec<u8>>>,
+    struct Told {
+        opened: AtomicU64,
+        fed: AtomicU64,
+        stopped: AtomicU64,
     }
+
+    impl Told {
+        fn counts(&self) -> (u64, u64, u64) {
+            let count = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
+            (count(&self.opened), count(&self.fed), count(&self.stopped))
+        }
+    }
+
+    struct Stub(Arc<Told>, Result<(), Errno>);
 
     impl Timer for Stub {
         fn support(&self) -> Result<Info, Errno> {
@@ -81,57 +229,118 @@ mod tests {
             Ok(seconds)
         }
         fn keep_alive(&self) -> Result<(), Errno> {
-            self.fed.set(self.fed.get() + 1);
-            if self.fed.get() == 1 {
-                Ok(())
-            } else {
-                Err(Errno(libc::EIO))
-            }
+            self.0.fed.fetch_add(1, Ordering::SeqCst);
+            self.1
         }
         fn write(&mut self, byte: u8) -> Result<(), Errno> {
-            self.written.borrow_mut().push(byte);
+            assert_eq!(byte, b'V');
+            self.0.stopped.fetch_add(1, Ordering::SeqCst);
             Ok(())
         }
     }
 
-    fn feeder(stub: Stub) -> Feeder<Stub> {
-        let watchdog = Watchdog::with(stub, 2).expect("it grants all");
-        Feeder::new(watchdog, Duration::from_millis(1))
+    fn open(told: &Arc<Told>, feeding: Result<(), Errno>) -> Result<Watchdog<Stub>, WatchdogError> {
+        told.opened.fetch_add(1, Ordering::SeqCst);
+        Watchdog::with(Stub(Arc::clone(told), feeding), 2)
+    }
+
+    type Opened = Result<Watchdog<Stub>, WatchdogError>;
+
+    /// A feeder of a watchdog with a timeout of 2 s that runs already, or does not.
+    fn feeder(told: &Arc<Told>, running: bool) -> Feeder<impl FnMut() -> Opened + Send, Stub> {
+        let now = Arc::clone(told);
+        let taken_over = running.then(|| open(told, Ok(())).unwrap());
+        Feeder::new(2, taken_over, move || open(&now, Ok(())))
+    }
+
+    fn at(ms: u64) -> Tick {
+        Tick {
+            now: Instant::from_nanos(ms * 1_000_000),
+            ..Tick::default()
+        }
     }
 
     #[test]
-    fn a_start_that_comes_to_nothing_stops_the_watchdog_and_a_run_that_fails_does_not() {
-        for (error, bytes) in [
-            (RunError::Flight(FlightError::Busy), &b"V"[..]),
-            (RunError::Helper(libc::EAGAIN), b"V"),
-            (RunError::Busy, b"V"),
-            (RunError::Start(StartError::Proc(Errno(libc::EIO))), b""),
-        ] {
-            let written = Rc::<RefCell<Vec<u8>>>::default();
-            let stub = Stub {
-                written: Rc::clone(&written),
-                ..Stub::default()
-            };
-            let error = Feeder::stand_down(Some(feeder(stub)), error);
-            assert_eq!(written.borrow().as_slice(), bytes, "{error}");
-        }
+    fn one_that_does_not_run_is_opened_when_it_is_armed_and_fed_from_then_on() {
+        let told = Arc::<Told>::default();
+        let mut feeder = feeder(&told, false);
+        feeder.step();
+        assert_eq!(feeder.while_fed(|| 7).ok(), Some(7));
+        let mut feeder = Some(feeder);
+        let mut fed = Fed(&mut feeder);
+        fed.rehearsed();
+        assert_eq!(told.counts(), (0, 0, 0), "nothing slow runs against it");
+        assert!(fed.arm());
+        assert_eq!(told.counts(), (1, 1, 0));
+        feeder.unwrap().close();
+        assert_eq!(told.counts(), (1, 1, 1));
+    }
+
+    #[test]
+    fn one_that_runs_is_taken_over_and_fed_through_the_start() {
+        let told = Arc::<Told>::default();
+        let mut feeder = feeder(&told, true);
+        let fed = || told.counts().1;
+        let begun = std::time::Instant::now();
+        feeder
+            .while_fed(|| {
+                // Twice: while the work goes on.
+                while fed() < 2 {
+                    assert!(begun.elapsed().as_secs() < 60, "it is not fed");
+                    thread::yield_now();
+                }
+            })
+            .unwrap();
+        let before = fed();
+        feeder.step();
+        assert_eq!(fed(), before + 1);
+        let mut feeder = Some(feeder);
+        let mut rehearsal = Fed(&mut feeder);
+        rehearsal.0.as_mut().unwrap().next = Instant::from_nanos(0);
+        rehearsal.rehearsed();
+        assert_eq!(fed(), before + 2, "it was due");
+        rehearsal.rehearsed();
+        assert_eq!(fed(), before + 2, "not yet again");
+        assert!(rehearsal.arm());
+        assert_eq!(told.counts(), (1, before + 3, 0), "not opened again");
     }
 
     #[test]
     fn it_is_fed_four_times_within_its_timeout_and_what_is_refused_is_counted() {
-        let fed = Rc::<Cell<u32>>::default();
-        let stub = Stub {
-            fed: Rc::clone(&fed),
-            ..Stub::default()
-        };
-        let mut feeder = feeder(stub);
-        for slot in 0..2_000 {
-            let tick = Tick {
-                slot,
-                ..Tick::default()
-            };
-            feeder.deadline_met(&tick);
+        let told = Arc::<Told>::default();
+        let running = open(&told, Err(Errno(libc::EIO))).unwrap();
+        let unused = || unreachable!("it runs");
+        let mut feeder = Some(Feeder::new(2, Some(running), unused));
+        for ms in 1_000..3_000 {
+            Fed(&mut feeder).deadline_met(&at(ms));
         }
-        assert_eq!((fed.get(), feeder.refused), (4, 3));
+        assert_eq!((told.counts().1, feeder.unwrap().refused), (4, 4));
+    }
+
+    #[test]
+    fn one_that_cannot_be_opened_refuses_the_start() {
+        let gone = || Err::<Watchdog<Stub>, _>(WatchdogError::Open(Errno(libc::EBUSY)));
+        let mut feeder = Some(Feeder::new(2, None, gone));
+        assert!(!Fed(&mut feeder).arm());
+        let failed = feeder.as_ref().unwrap().failed();
+        assert_eq!(failed, Some(&WatchdogError::Open(Errno(libc::EBUSY))));
+        assert!(
+            Fed::<fn() -> Opened, Stub>(&mut None).arm(),
+            "there is none to be armed"
+        );
+    }
+
+    #[test]
+    fn a_start_that_comes_to_nothing_stops_the_watchdog_and_a_run_that_fails_does_not() {
+        for (error, stopped) in [
+            (RunError::Flight(FlightError::Busy), 1),
+            (RunError::Helper(libc::EAGAIN), 1),
+            (RunError::Busy, 1),
+            (RunError::Start(StartError::Proc(Errno(libc::EIO))), 0),
+        ] {
+            let told = Arc::<Told>::default();
+            let error = stand_down(Some(feeder(&told, true)), error);
+            assert_eq!(told.counts(), (1, 0, stopped), "{error}");
+        }
     }
 }

@@ -7,21 +7,23 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use super::ports::{Devices, SpiMap};
+use super::own::OwnDevices;
+use super::ports::{Devices, SpiMap, channel_of};
+use super::probe::{self, Machine};
 use crate::config::{
-    AnalogOutput, Bias, Config, ConfigError, Io, Line, Pin, Place, SpiDevice as SpiEntry,
+    self, AnalogOutput, Config, ConfigError, Details, Io, Line, Pin, Place, WatchdogConfig,
 };
-use crate::cycle::image::{DigitalInputs, InputError, OutputError};
+use crate::cycle::image::{DigitalInputs, InputError, Inputs, Lost, OutputError, Outputs};
 use crate::cycle::ports::{Clock, Tick};
 use crate::device::gpio::{
-    self, EdgeReader, GpioError, InputLine, InputLines, KernelChip, KernelChips, KernelEvents,
-    KernelLines, LineId, OutputLine, OutputLines, Wanted,
+    self, EdgeReader, GpioError, InputLines, KernelChip, KernelChips, KernelEvents, KernelLines,
+    LineId, OutputLine, OutputLines,
 };
-use crate::device::spi::{SpiConfig, Spidev, irq};
-use crate::device::watchdog::Watchdog;
+use crate::device::spi::Spidev;
+use crate::device::watchdog::{self, Standing, Watchdog, WatchdogError};
 use crate::driver::{as5047p, mcp3208, mcp4922};
 use crate::realtime::clock::Monotonic;
-use crate::sys::{Errno, emergency};
+use crate::sys::{self, Errno, emergency};
 use crate::time::Instant;
 
 /// Most devices of a kind; the board file allows no more.
@@ -33,6 +35,50 @@ pub struct Linux {
     outputs: heapless::Vec<OutputLines<KernelLines>, MAX>,
     spi: heapless::Vec<Spidev, MAX>,
     emergency: heapless::Vec<emergency::Slot, { emergency::CAPACITY }>,
+    edges: KeptEdges,
+    own: OwnDevices,
+}
+
+/// Edges of chips that were read well in a cycle in which another one failed: for
+/// the next cycle in which all are read, or a pulse would be lost with somebody
+/// else's error.
+#[derive(Default)]
+struct KeptEdges {
+    rose: u32,
+    fell: u32,
+}
+
+impl KeptEdges {
+    /// What all chips together give. All of them are read, whatever one says.
+    fn gather(
+        &mut self,
+        parts: impl Iterator<Item = Result<DigitalInputs, InputError>>,
+    ) -> Result<DigitalInputs, InputError> {
+        let mut all = DigitalInputs {
+            levels: 0,
+            rose: self.rose,
+            fell: self.fell,
+        };
+        let mut failed = None;
+        for part in parts {
+            match part {
+                Ok(part) => {
+                    all.levels |= part.levels;
+                    all.rose |= part.rose;
+                    all.fell |= part.fell;
+                }
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        *self = match failed {
+            Some(_) => Self {
+                rose: all.rose,
+                fell: all.fell,
+            },
+            None => Self::default(),
+        };
+        failed.map_or(Ok(all), Err)
+    }
 }
 
 /// The devices, which of them serve which channels, and the readers of latched
@@ -44,8 +90,17 @@ pub struct Opened {
     pub map: SpiMap,
     /// To be run by helper threads.
     pub edge_readers: Vec<EdgeReader<KernelEvents>>,
-    /// The armed watchdog, where the board file asks for one.
-    pub watchdog: Option<Watchdog>,
+    /// The watchdog, where the board file asks for one.
+    pub watchdog: Option<FoundWatchdog>,
+}
+
+/// A watchdog as it was found.
+pub struct FoundWatchdog {
+    /// Taken over, where it runs already or cannot be asked without opening it. From
+    /// then on somebody has to feed it.
+    pub running: Option<Watchdog>,
+    /// The board's last reset was its doing; `None` where the driver cannot tell.
+    pub caused_last_reset: Option<bool>,
 }
 
 impl Linux {
@@ -61,6 +116,8 @@ impl Linux {
             outputs: heapless::Vec::new(),
             spi: heapless::Vec::new(),
             emergency: heapless::Vec::new(),
+            edges: KeptEdges::default(),
+            own: OwnDevices::none(),
         };
         let mut edge_readers = Vec::new();
         // Outputs first: from here on they are at their safe values, whatever
@@ -68,22 +125,34 @@ impl Linux {
         for chip in 0..io.gpio.len() {
             linux.open_outputs(config, chip)?;
         }
+        // What no single device refuses: two entries of the file that are one device.
+        if let Some(error) = probe::doubles(config, &Machine::default())
+            .into_iter()
+            .next()
+        {
+            return Err(error);
+        }
         for chip in 0..io.gpio.len() {
             edge_readers.extend(linux.open_inputs(config, chip)?);
         }
-        let index =
-            |spi: Option<usize>| spi.expect("checked: a real board's channels name a device");
-        for entry in &io.spi {
-            let spi = open_spi(config, entry)?;
+        // Those with a stock chip; the rest belongs to devices that open it themselves.
+        let used: Vec<usize> = (0..io.spi.len()).filter(|at| is_used(io, *at)).collect();
+        let index = |spi: Option<usize>| {
+            used.iter()
+                .position(|at| Some(*at) == spi)
+                .expect("checked: a real board's channels name a device")
+        };
+        for at in &used {
+            let spi = config::open::spidev(config.buses(), *at, spi_mode(io, *at))?;
             // The board file has at most as many.
             let _ = linux.spi.push(spi);
         }
         linux.register_emergency(config, &index)?;
-        // Last: from here on somebody has to feed it.
+        linux.own = OwnDevices::open(config)?;
         let watchdog = config.watchdog.as_ref().map(|wanted| {
-            let path = Path::new(&wanted.device);
-            Watchdog::open(path, wanted.timeout_s).map_err(|error| {
-                config.device_error(wanted.place, &error.explain(path).to_string())
+            find_watchdog(wanted).map_err(|error| {
+                let what = error.explain(Path::new(&wanted.device)).to_string();
+                config.device_error(wanted.place, &what)
             })
         });
         let watchdog = watchdog.transpose()?;
@@ -98,39 +167,6 @@ impl Linux {
             edge_readers,
             watchdog,
         })
-    }
-
-    /// Looks whether everything that `config` names is there, without taking
-    /// any of it: a controller that runs is not disturbed.
-    ///
-    /// # Errors
-    /// The first device that is missing.
-    pub fn probe(config: &Config) -> Result<(), ConfigError> {
-        let inputs = config
-            .io
-            .inputs
-            .iter()
-            .filter_map(|input| input.pin.as_ref());
-        let outputs = config
-            .io
-            .outputs
-            .iter()
-            .filter_map(|output| output.pin.as_ref());
-        for pin in inputs.chain(outputs) {
-            Chip::find(config, pin.gpio, pin)?.offset(pin)?;
-        }
-        let spi = config.io.spi.iter().map(|entry| (&entry.path, entry.place));
-        let watchdog = config
-            .watchdog
-            .iter()
-            .map(|watchdog| (&watchdog.device, watchdog.place));
-        for (path, place) in spi.chain(watchdog) {
-            if let Err(error) = std::fs::metadata(path) {
-                let fix = "load its driver, enable it in the device tree, or name another";
-                return Err(config.device_error(place, &format!("{path}: {error}; {fix}")));
-            }
-        }
-        Ok(())
     }
 
     fn open_outputs(&mut self, config: &Config, chip: usize) -> Result<(), ConfigError> {
@@ -169,11 +205,13 @@ impl Linux {
         index: &impl Fn(Option<usize>) -> usize,
     ) -> Result<(), ConfigError> {
         let io = &config.io;
-        let full = |errno: Errno| ConfigError {
-            file: config.file.clone(),
-            place: None,
-            what: format!("too many outputs to be made safe in a crash ({errno})"),
-            fix: "use fewer GPIO chips for outputs, or fewer places in `shutdown`".to_owned(),
+        let full = |errno: Errno| {
+            ConfigError::from(Details {
+                file: config.file.clone(),
+                place: None,
+                what: format!("too many outputs to be made safe in a crash ({errno})"),
+                fix: "use fewer GPIO chips for outputs, or fewer places in `shutdown`".to_owned(),
+            })
         };
         for channels in io.shutdown_steps() {
             for lines in &self.outputs {
@@ -208,19 +246,10 @@ impl Linux {
         let opened = Chip::find(config, chip, first)?;
         let mut lines = Vec::new();
         for (input, pin, channel) in &mine {
-            lines.push(InputLine {
-                channel: *channel,
-                offset: opened.offset(pin)?,
-                active_low: input.active_low,
-                bias: match input.bias {
-                    Bias::AsIs => gpio::Bias::AsIs,
-                    Bias::PullUp => gpio::Bias::PullUp,
-                    Bias::PullDown => gpio::Bias::PullDown,
-                    Bias::Disabled => gpio::Bias::Disabled,
-                },
-                debounce_us: 0,
-                latch: input.latch,
-            });
+            if let Some(what) = config::bias::ignored(opened.info.label.as_str(), input.bias) {
+                return Err(config.device_error(pin.place, &what));
+            }
+            lines.push(probe::input_line(input, *channel, opened.offset(pin)?));
         }
         let (requested, reader) = InputLines::request(&opened.chip, &lines).map_err(|error| {
             opened.refused(
@@ -242,12 +271,36 @@ impl Drop for Linux {
     }
 }
 
+/// Takes the watchdog over if it runs, or if only opening it tells whether it can be had:
+/// one that is at rest and that this process may open is armed when there is something
+/// to watch.
+fn find_watchdog(wanted: &WatchdogConfig) -> Result<FoundWatchdog, WatchdogError> {
+    let path = Path::new(&wanted.device);
+    let standing = Standing::read(Path::new("/"), path);
+    // Known before it is armed, and so before anything is energised.
+    if let Some(refusal) = watchdog::refusal(Path::new("/"), path, wanted.timeout_s) {
+        return Err(refusal);
+    }
+    if standing.running == Some(false) && sys::may_write(path) {
+        return Ok(FoundWatchdog {
+            running: None,
+            caused_last_reset: standing.caused_last_reset,
+        });
+    }
+    let watchdog = Watchdog::open(path, wanted.timeout_s)?;
+    let caused_last_reset = watchdog.facts().caused_last_reset;
+    Ok(FoundWatchdog {
+        running: Some(watchdog),
+        caused_last_reset,
+    })
+}
+
 /// What makes `output` safe, as the loop's driver would send it.
 fn safe_frame(output: &AnalogOutput) -> [u8; 2] {
     let scale = mcp4922::Scale::new(output.min_volts, output.max_volts);
     let code = scale.ok().and_then(|s| s.code(output.safe_volts).ok());
     mcp4922::command(
-        output.channel,
+        channel_of(output),
         mcp4922::Reference::default(),
         mcp4922::Gain::default(),
         true,
@@ -273,7 +326,7 @@ impl<'c> Chip<'c> {
         let entry = &config.io.gpio[index];
         let chips = KernelChips::default();
         let (chip, info) = gpio::find_chip(&chips, &entry.chip)
-            .map_err(|error| gpio_error(config, index, entry.place, first, error))?;
+            .map_err(|error| probe::gpio_error(config, &chips, index, entry.place, first, error))?;
         Ok(Self {
             config,
             index,
@@ -288,7 +341,7 @@ impl<'c> Chip<'c> {
             Line::Name(name) => LineId::Name(name),
         };
         gpio::find_line(&self.chip, &self.info, line)
-            .map_err(|error| gpio_error(self.config, self.index, pin.place, pin, error))
+            .map_err(|error| self.error(pin.place, pin, error))
     }
 
     /// The kernel's refusal of a request, at the line that it is about.
@@ -307,68 +360,35 @@ impl<'c> Chip<'c> {
         };
         let place = one.map_or(self.config.io.gpio[self.index].place, |pin| pin.place);
         let pin = one.or(all).expect("a request has at least one line");
-        gpio_error(self.config, self.index, place, pin, error)
+        self.error(place, pin, error)
+    }
+
+    fn error(&self, place: Place, pin: &Pin, error: GpioError) -> ConfigError {
+        let chips = KernelChips::default();
+        probe::gpio_error(self.config, &chips, self.index, place, pin, error)
     }
 }
 
-fn gpio_error(
-    config: &Config,
-    chip: usize,
-    place: Place,
-    pin: &Pin,
-    error: GpioError,
-) -> ConfigError {
-    let present = gpio::present_chips(&KernelChips::default());
-    let line = match &pin.line {
-        Line::Offset(offset) => offset.to_string(),
-        Line::Name(name) => name.clone(),
-    };
-    let wanted = Wanted {
-        chip: &config.io.gpio[chip].chip,
-        line: &line,
-        present: &present,
-    };
-    config.device_error(place, &error.explain(wanted).to_string())
+/// Whether a stock chip is on this SPI device.
+fn is_used(io: &Io, index: usize) -> bool {
+    let encoders = io.encoders.iter().map(|e| e.spi);
+    let inputs = io.analog_inputs.iter().map(|i| i.spi);
+    let mut all = encoders
+        .chain(inputs)
+        .chain(io.analog_outputs.iter().map(|o| o.spi));
+    all.any(|spi| spi == Some(index))
 }
 
-/// Mode and fastest clock of whatever chips are on this SPI device.
-fn spi_needs(io: &Io, index: usize) -> (embedded_hal::spi::Mode, u32) {
+/// Mode of whatever chips are on this SPI device.
+fn spi_mode(io: &Io, index: usize) -> embedded_hal::spi::Mode {
     let here = |spi: Option<usize>| spi == Some(index);
     if io.encoders.iter().any(|e| here(e.spi)) {
-        (as5047p::SPI_MODE, as5047p::MAX_CLOCK_HZ)
+        as5047p::SPI_MODE
     } else if io.analog_inputs.iter().any(|i| here(i.spi)) {
-        (mcp3208::SPI_MODE, mcp3208::MAX_CLOCK_HZ_AT_5_V)
+        mcp3208::SPI_MODE
     } else {
-        (mcp4922::SPI_MODE, mcp4922::MAX_CLOCK_HZ)
+        mcp4922::SPI_MODE
     }
-}
-
-fn open_spi(config: &Config, entry: &SpiEntry) -> Result<Spidev, ConfigError> {
-    let index = config
-        .io
-        .spi
-        .iter()
-        .position(|other| other.name == entry.name);
-    let (mode, fastest_hz) = spi_needs(&config.io, index.unwrap_or(0));
-    if entry.speed_hz > fastest_hz {
-        let what = format!(
-            "[spi.{}] is clocked at {} Hz, its chip takes {fastest_hz} Hz at most; lower speed_hz",
-            entry.name, entry.speed_hz
-        );
-        return Err(config.device_error(entry.place, &what));
-    }
-    let path = Path::new(&entry.path);
-    let asked = SpiConfig {
-        mode,
-        max_speed_hz: entry.speed_hz,
-    };
-    let spi = Spidev::open(path, &asked)
-        .map_err(|error| config.device_error(entry.place, &error.explain(path).to_string()))?;
-    if let Some(priority) = entry.irq_priority {
-        irq::set_priority(Path::new("/"), path, priority)
-            .map_err(|error| config.device_error(entry.place, &error.to_string()))?;
-    }
-    Ok(spi)
 }
 
 impl Devices for Linux {
@@ -380,7 +400,9 @@ impl Devices for Linux {
     }
 
     #[inline]
-    fn advance(&mut self, _: Instant) {}
+    fn advance(&mut self, tick: &Tick) -> Instant {
+        tick.now
+    }
 
     fn now(_: &Tick) -> Instant {
         Monotonic.now()
@@ -393,14 +415,25 @@ impl Devices for Linux {
 
     #[inline]
     fn digital_inputs(&mut self) -> Result<DigitalInputs, InputError> {
-        let mut all = DigitalInputs::default();
-        for lines in &mut self.inputs {
-            let part = lines.read().map_err(|_| InputError::Bus)?;
-            all.levels |= part.levels;
-            all.rose |= part.rose;
-            all.fell |= part.fell;
-        }
-        Ok(all)
+        let chips = self.inputs.iter_mut();
+        let parts = chips.map(|lines| lines.read().map_err(|_| InputError::Bus));
+        self.edges.gather(parts)
+    }
+
+    fn sense_own(&mut self, tick: &Tick, inputs: &mut Inputs, began: Instant) -> Option<Lost> {
+        self.own.sense(tick, inputs, began)
+    }
+
+    fn drive_own(
+        &mut self,
+        tick: &Tick,
+        outputs: &Outputs,
+    ) -> (Result<(), OutputError>, Option<Lost>) {
+        self.own.drive(tick, outputs, emergency::taken)
+    }
+
+    fn safe_own(&mut self, tick: &Tick, safe: &Outputs) -> Result<(), OutputError> {
+        self.own.safe(tick, safe)
     }
 
     #[inline]
@@ -412,5 +445,34 @@ impl Devices for Linux {
             }
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edges(levels: u32, rose: u32, fell: u32) -> Result<DigitalInputs, InputError> {
+        Ok(DigitalInputs { levels, rose, fell })
+    }
+
+    #[test]
+    fn edges_of_a_chip_outlast_the_failure_of_another_and_come_once() {
+        let failed = Err(InputError::Bus);
+        let mut kept = KeptEdges::default();
+        let mut gather = |parts: [_; 2]| kept.gather(parts.into_iter());
+        assert_eq!(
+            gather([edges(1, 1, 0), edges(4, 0, 8)]),
+            edges(5, 1, 8),
+            "nothing fails"
+        );
+        assert_eq!(gather([edges(0, 2, 1), failed]), failed);
+        assert_eq!(gather([failed, edges(4, 4, 0)]), failed);
+        assert_eq!(
+            gather([edges(0, 0, 0), edges(4, 0, 0)]),
+            edges(4, 6, 1),
+            "both failures"
+        );
+        assert_eq!(gather([edges(0, 0, 0), edges(4, 0, 0)]), edges(4, 0, 0));
     }
 }

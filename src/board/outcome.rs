@@ -1,18 +1,22 @@
 //! What came of a run, as the report tells it: how the process is to end, and
 //! why.
 
+use std::fmt::Write as _;
+
 use super::recorder::Recording;
-use super::run::Description;
 use crate::config::Config;
 use crate::cycle::image::{InputError, Lost, OutputError};
-use crate::cycle::ports::Decide;
+use crate::cycle::ports::{Decide, FaultNumber};
 use crate::cycle::run::{End, Summary};
+use crate::cycle::stop::StopCause;
 use crate::cycle::timing::Timing;
 use crate::realtime::contract::Contract;
-use crate::realtime::runner::{Outcome, Usage};
+use crate::realtime::runner::{Outcome, Requirement, Usage};
 use crate::realtime::signals;
 use crate::sys::cause::{self, Kind};
-use crate::telemetry::report::{Cycles, Exit, Memory, Pace, Report, WatchdogReport};
+use crate::telemetry::report::{
+    Cycles, Description, Exit, Memory, Pace, QuickStopReport, Report, WatchdogReport,
+};
 
 /// What is left of a run when its devices are closed.
 pub(super) struct Finished<S> {
@@ -57,7 +61,8 @@ pub(super) fn report<D: Decide>(
             .fault
             .unwrap_or_else(|| format!("the control law reports fault {code}"))
     });
-    let exit = exit(&outcome, fault, stopped_by, config);
+    let stopped = D::stopped(law, &state);
+    let exit = exit(&outcome, fault, stopped, stopped_by, config);
     let cycles = outcome.ran.map_or_else(Cycles::default, |ran| Cycles {
         run: ran.run,
         skipped: ran.skipped,
@@ -71,17 +76,28 @@ pub(super) fn report<D: Decide>(
         board: config.name.clone(),
         pace,
         cycles,
+        quick_stops: quick_stops(&outcome, stopped, config),
         release_lateness_ns: timing.release_lateness.summary(),
         execution_ns: timing.execution.summary(),
         response_ns: timing.response.summary(),
         memory: memory(&outcome.usage, pace),
         contract: outcome.contract,
-        axes: description.axes,
+        sections: description.sections,
+        laws: description.laws,
         watchdog,
         black_box: recording.and_then(|recording| recording.end(&exit)),
         warnings,
         exit,
         timing: Box::new(timing.clone()),
+    }
+}
+
+fn quick_stops(outcome: &Outcome, stopped: Option<StopCause>, config: &Config) -> QuickStopReport {
+    let stops = outcome.ran.map(|ran| ran.quick_stops).unwrap_or_default();
+    QuickStopReport {
+        count: stops.count,
+        last: stops.last.map(|stop| (stop, stop.time(config.run.period))),
+        armed_again: stopped.is_none(),
     }
 }
 
@@ -98,10 +114,12 @@ fn memory(usage: &Usage, pace: Pace) -> Memory {
     }
 }
 
-/// How the process is to end: 0 done, 1 failed, 3 refused, 4 fault.
+/// How the process is to end: 0 done, 1 failed, 3 refused, 4 fault, 5 stopped and not
+/// armed again.
 fn exit(
     outcome: &Outcome,
     fault: Option<String>,
+    stopped: Option<StopCause>,
     stopped_by: Option<signals::StopSignal>,
     config: &Config,
 ) -> Exit {
@@ -111,9 +129,16 @@ fn exit(
             reason: format!("contract refused: {}", broken_names(&outcome.contract)),
         };
     };
-    let (code, reason) = match (fault_of(ran, config), fault) {
+    let run = fault_of(ran, &outcome.contract, config).or_else(|| {
+        // Its end was in order, but nobody may take the run for a real-time one.
+        let required = config.requirement == Requirement::Required;
+        let broken = !outcome.contract.broken_while_running().is_empty();
+        (required && broken).then(|| broken_while_running(&outcome.contract))
+    });
+    let (code, reason) = match (run, fault) {
         (Some(reason), Some(law)) => (4, format!("{reason}; {law}")),
         (Some(reason), None) | (None, Some(reason)) => (4, reason),
+        (None, None) if stopped.is_some() => (5, left_stopped(ran, stopped, config)),
         (None, None) if outcome.usage.vm_lck_after_kb > 0 => (
             1,
             format!(
@@ -129,20 +154,37 @@ fn exit(
     Exit { code, reason }
 }
 
+/// Why nothing moved at the end though there was no fault.
+fn left_stopped(ran: &Summary, stopped: Option<StopCause>, config: &Config) -> String {
+    // There is no state of this kind without such a stop.
+    let cause = stopped.unwrap_or(StopCause::Overrun);
+    let when = ran.quick_stops.last.map_or_else(String::new, |stop| {
+        let at = stop.time(config.run.period).as_secs_f64();
+        let missed = stop.missed;
+        format!(" at {at:.3} s ({missed} deadlines missed or slots skipped)")
+    });
+    format!(
+        "quick stop{when}, not armed again: {cause}; find what was late, then arm by the reset input, or set [safety] rearm"
+    )
+}
+
 /// Puts on record how the run ended; what died before was quicker.
 pub(super) fn record_cause(
     outcome: &Outcome,
-    law: Option<u16>,
+    law: Option<FaultNumber>,
     stopped_by: Option<signals::StopSignal>,
 ) {
     let lost = |lost: Lost| match lost {
         Lost::AnalogInput(channel, _) => 0x100 | u32::from(channel),
         Lost::AnalogOutput(channel) => 0x200 | u32::from(channel),
         Lost::Monitored(channel) => 0x300 | u32::from(channel),
+        Lost::Sensor(device) => 0x400 | u32::from(device),
+        Lost::Actuator(device) => 0x500 | u32::from(device),
     };
     let channel = |error: OutputError| match error {
         OutputError::Digital => 0,
         OutputError::Analog(channel) => u32::from(channel) + 1,
+        OutputError::Device(device) => cause::DEVICE | u32::from(device),
         OutputError::NotFinite(channel) => cause::NOT_FINITE | u32::from(channel),
         OutputError::Lost(device) => lost(device),
     };
@@ -159,7 +201,11 @@ pub(super) fn record_cause(
             (End::OutputFailed(error), _) => (Kind::OutputFailed, channel(error)),
             (End::DeviceLost(device), _) => (Kind::DeviceLost, lost(device)),
             (End::Allocated, _) => (Kind::Allocated, 0),
-            (_, Some(number)) => (Kind::LawFault, u32::from(number)),
+            (End::PromiseBroken, _) => (
+                Kind::PromiseBroken,
+                u32::from(outcome.contract.broken_while_running().bits()),
+            ),
+            (_, Some(number)) => (Kind::LawFault, u32::from(number.get())),
             (End::NotAtRest, None) => (Kind::NotAtRest, 0),
             (End::Finished, None) => (Kind::Finished, 0),
             (End::Stopped, None) => {
@@ -172,7 +218,7 @@ pub(super) fn record_cause(
 }
 
 /// What of the run itself was a fault.
-fn fault_of(ran: &Summary, config: &Config) -> Option<String> {
+fn fault_of(ran: &Summary, contract: &Contract, config: &Config) -> Option<String> {
     if let Err(error) = ran.safe {
         let output = written(error, config);
         return Some(format!(
@@ -197,6 +243,7 @@ fn fault_of(ran: &Summary, config: &Config) -> Option<String> {
         )),
         End::DeviceLost(lost) => Some(lost_device(lost, config)),
         End::Allocated => Some("memory was allocated on the real-time thread".to_owned()),
+        End::PromiseBroken => Some(broken_while_running(contract)),
     }
 }
 
@@ -210,11 +257,22 @@ fn written(error: OutputError, config: &Config) -> String {
             output_name(channel, config)
         }
         OutputError::Lost(Lost::AnalogInput(channel, _)) => input_name(channel, config),
+        OutputError::Device(device)
+        | OutputError::Lost(Lost::Sensor(device) | Lost::Actuator(device)) => {
+            device_name(device, config)
+        }
     }
 }
 
+fn device_name(number: u8, config: &Config) -> String {
+    let device = config.machine.devices.get(usize::from(number));
+    format!("[device.{}]", device.map_or("?", |device| &device.name))
+}
+
 fn output_name(channel: u8, config: &Config) -> String {
-    let output = &config.io.analog_outputs[usize::from(channel)];
+    let Some(output) = config.io.analog_outputs.get(usize::from(channel)) else {
+        return config.machine.signals.command_name(channel).to_owned();
+    };
     let device = config.io.device_name(output.spi);
     format!("[analog_output.{}]{device}", output.name)
 }
@@ -239,11 +297,29 @@ fn lost_device(lost: Lost, config: &Config) -> String {
             "{} could not be written too often in a row; check the bus",
             output_name(channel, config)
         ),
+        Lost::Sensor(device) => format!(
+            "{} could not be read too often in a row; check its bus, cable and supply",
+            device_name(device, config)
+        ),
+        Lost::Actuator(device) => format!(
+            "{} could not be driven too often in a row; check its bus, cable and supply",
+            device_name(device, config)
+        ),
         Lost::Monitored(channel) => format!(
-            "{} does not give what it is told to; check the converter, its output stage and the wire to its monitor",
+            "{} deviates from its commanded value; check the converter, its output stage and the wire to its monitor",
             output_name(channel, config)
         ),
     }
+}
+
+fn broken_while_running(contract: &Contract) -> String {
+    let mut reason = "contract broken while running: ".to_owned();
+    for (index, breach) in contract.breaches().iter().enumerate() {
+        let separator = if index == 0 { "" } else { ", " };
+        // Nothing is refused by a string.
+        let _ = write!(reason, "{separator}{breach}");
+    }
+    reason
 }
 
 fn broken_names(contract: &Contract) -> String {

@@ -7,66 +7,41 @@
 //! is made once more where the cycle has the time, and a device that fails too
 //! often in a row is lost. In a cycle in which nothing fails neither costs an
 //! instruction.
+//!
+//! # Outputs that were taken
+//!
+//! The stall guard and the crash handlers make the outputs safe from another thread,
+//! for good. That is looked for before each write (all lines together, each frame,
+//! each repeated one), and from then on nothing but safe values leaves. A write that
+//! looked before they were taken can still leave after them: one of this thread, which
+//! was in the kernel or was preempted between the look and the call. So after the
+//! last write is looked once more, and safe values follow it at once. Where this
+//! thread does not run any more, its write stays in the kernel's hands: a frame that
+//! waits for the bus while another thread crashes is sent after the safe one.
+//!
+//! The time of a sample is in [`encoder`].
 
+mod devices;
+mod encoder;
 pub(super) mod failing;
+mod own;
 #[cfg(test)]
 mod tests;
 
-use embedded_hal::spi::SpiDevice;
 use heapless::Vec;
 
-use crate::config::{Io, MAX_SHUTDOWN};
+use crate::config::{self, Io, MAX_SHUTDOWN};
 use crate::cycle::image::{
-    DigitalInputs, InputError, Inputs, Lost, MAX_ANALOG_INPUTS, MAX_ANALOG_OUTPUTS, MAX_POSITIONS,
-    OutputError, Outputs,
+    InputError, Inputs, Lost, MAX_ANALOG_INPUTS, MAX_ANALOG_OUTPUTS, MAX_POSITIONS, OutputError,
+    Outputs, Sample,
 };
 use crate::cycle::ports::{Act, Sense, Tick};
-use crate::driver::{as5047p, mcp3208, mcp4922};
+use crate::driver::{mcp3208, mcp4922};
 use crate::time::{Duration, Instant};
+pub use devices::Devices;
+use encoder::{Encoder, later};
 use failing::{Budget, Row};
-
-/// What a board's devices must offer the loop.
-pub trait Devices {
-    /// An SPI device as the drivers see it.
-    type Spi<'a>: SpiDevice
-    where
-        Self: 'a;
-
-    /// Whether somebody else has made the outputs safe, for good: a crash of
-    /// another thread, or the stall guard. Nothing may be driven then.
-    fn withheld(&self) -> bool {
-        false
-    }
-
-    /// Called at the beginning of every cycle, before anything is read.
-    fn advance(&mut self, release: Instant);
-
-    /// The time within the cycle of `tick`, asked for when something has failed.
-    /// Where transfers take no time it is when the cycle began.
-    fn now(tick: &Tick) -> Instant {
-        tick.now
-    }
-
-    /// SPI device `index`.
-    fn spi(&mut self, index: usize) -> Self::Spi<'_>;
-
-    /// All digital inputs, by channel.
-    ///
-    /// # Errors
-    /// When any of them could not be read.
-    fn digital_inputs(&mut self) -> Result<DigitalInputs, InputError>;
-
-    /// Drives all digital outputs, by channel.
-    ///
-    /// # Errors
-    /// When any of them could not be driven; the others were.
-    fn digital_outputs(&mut self, levels: u32) -> Result<(), OutputError>;
-}
-
-struct Encoder {
-    spi: usize,
-    driver: as5047p::State,
-}
+use own::Own;
 
 struct AnalogOutput {
     spi: usize,
@@ -88,7 +63,7 @@ struct AnalogInput {
 /// An analog output that an analog input watches.
 struct Monitor {
     output: usize,
-    config: crate::config::Monitor,
+    config: config::Monitor,
     /// What the input must see in this cycle, volts; none before the first write.
     expected: Option<f64>,
     deviations: Row,
@@ -109,6 +84,8 @@ pub struct Ports<D> {
     steps: Vec<u32, { MAX_SHUTDOWN as usize }>,
     /// The analog outputs in the order of shutting down.
     analog_shutdown: Vec<usize, MAX_ANALOG_OUTPUTS>,
+    /// What devices and laws of one's own have.
+    own: Option<Own>,
     budget: Budget,
     /// The first device that failed more often in a row than is tolerated.
     lost: Option<Lost>,
@@ -123,6 +100,11 @@ pub struct SpiMap {
     pub analog_outputs: std::vec::Vec<usize>,
     /// Of the analog inputs.
     pub analog_inputs: std::vec::Vec<usize>,
+}
+
+/// The channel of the converter that gives `output`.
+pub(super) fn channel_of(output: &config::AnalogOutput) -> mcp4922::Channel {
+    mcp4922::Channel::numbered(output.channel).expect("checked to be one of the chip's")
 }
 
 /// The safe levels of all digital outputs, by channel.
@@ -143,10 +125,7 @@ impl<D: Devices> Ports<D> {
     /// process image: board files are checked for that.
     #[must_use]
     pub fn new(devices: D, io: &Io, map: &SpiMap) -> Self {
-        let encoders = map.encoders.iter().map(|&spi| Encoder {
-            spi,
-            driver: as5047p::State::new(),
-        });
+        let encoders = map.encoders.iter().map(|&spi| Encoder::new(spi));
         let analog_inputs = io
             .analog_inputs
             .iter()
@@ -165,7 +144,7 @@ impl<D: Devices> Ports<D> {
                 .zip(&map.analog_outputs)
                 .map(|(output, &spi)| AnalogOutput {
                     spi,
-                    channel: output.channel,
+                    channel: channel_of(output),
                     scale: mcp4922::Scale::new(output.min_volts, output.max_volts)
                         .expect("checked to be a range"),
                     safe_volts: output.safe_volts,
@@ -191,6 +170,7 @@ impl<D: Devices> Ports<D> {
             levels: safe_levels(io),
             steps: io.shutdown_steps().collect(),
             analog_shutdown: io.analog_shutdown().collect(),
+            own: None,
             budget: Budget::none(calls),
             lost: None,
         }
@@ -221,7 +201,9 @@ impl<D: Devices> Ports<D> {
             return Err(OutputError::NotFinite(channel as u8));
         }
         let done = 3 + self.encoders.len() + self.analog_inputs.len() + channel;
-        if self.budget.allows(D::now(tick), tick, done) && self.write_analog(channel, volts).is_ok()
+        if self.budget.allows(D::now(tick), tick, done)
+            && !self.devices.withheld()
+            && self.write_analog(channel, volts).is_ok()
         {
             return Ok(());
         }
@@ -229,6 +211,13 @@ impl<D: Devices> Ports<D> {
             self.lose(Lost::AnalogOutput(channel as u8));
         }
         Err(OutputError::Analog(channel as u8))
+    }
+
+    /// The outputs were taken: they stay safe, and the loop is told that it has none.
+    #[cold]
+    fn repeat_safe(&mut self, tick: &Tick) -> Result<(), OutputError> {
+        let _ = self.safe(tick);
+        Err(OutputError::Digital)
     }
 
     #[cold]
@@ -249,14 +238,24 @@ impl<D: Devices> Ports<D> {
         channel: usize,
         error: InputError,
         tick: &Tick,
-    ) -> Result<f64, InputError> {
-        let done = 2 + self.encoders.len() + channel;
-        let mut read = Err(error);
+        began: Instant,
+    ) -> Sample<f64> {
+        let before = self.encoders.len() + channel;
+        let mut read = Sample {
+            value: Err(error),
+            at: began,
+        };
         // What is outside of its limits was read well.
-        if error != InputError::OutOfRange && self.budget.allows(D::now(tick), tick, done) {
-            read = self.read_analog(channel);
+        if error != InputError::OutOfRange {
+            let now = D::now(tick);
+            if self.budget.allows(now, tick, before + 2) {
+                read = Sample {
+                    value: self.read_analog(channel),
+                    at: began + later(now.since(tick.now), before, before + 2),
+                };
+            }
         }
-        if let Err(error) = read
+        if let Err(error) = read.value
             && self.analog_inputs[channel].failures.is_too_long(tick)
         {
             self.lose(Lost::AnalogInput(channel as u8, error));
@@ -283,7 +282,7 @@ impl<D: Devices> Ports<D> {
         for monitor in &mut self.monitors {
             let (Some(expected), Ok(seen)) = (
                 monitor.expected,
-                inputs.analogs[usize::from(monitor.config.input)],
+                inputs.analogs[usize::from(monitor.config.input)].value,
             ) else {
                 continue;
             };
@@ -325,33 +324,26 @@ fn graver(
 impl<D: Devices> Sense for Ports<D> {
     #[inline]
     fn sense(&mut self, tick: &Tick, inputs: &mut Inputs) {
-        self.devices.advance(tick.release);
+        let began = self.devices.advance(tick);
         inputs.digital = self.devices.digital_inputs();
-        // What was asked for before a gap is as old as the gap.
-        let stale = tick.elapsed_slots > 1;
-        for (number, (encoder, position)) in
+        for (before, (encoder, position)) in
             (self.encoders.iter_mut().zip(&mut inputs.positions)).enumerate()
         {
-            let spi = self.devices.spi(encoder.spi);
-            if stale {
-                encoder.driver.forget_angle();
-            }
-            let mut driver = as5047p::As5047p::resume(spi, encoder.driver);
-            let mut read = driver.angle_pipelined();
-            if let Err(error) = read
-                && error.is_of_transfer()
-                && self.budget.allows(D::now(tick), tick, 2 + number)
-            {
-                read = driver.angle_pipelined();
-            }
-            *position = read.map_err(InputError::from);
-            encoder.driver = driver.suspend();
+            *position = encoder.read(&mut self.devices, &self.budget, tick, began, before);
         }
         for channel in 0..self.analog_inputs.len() {
             inputs.analogs[channel] = match self.read_analog(channel) {
-                Ok(volts) => Ok(volts),
-                Err(error) => self.read_failed(channel, error, tick),
+                Ok(volts) => Sample {
+                    value: Ok(volts),
+                    at: began,
+                },
+                Err(error) => self.read_failed(channel, error, tick, began),
             };
+        }
+        if self.own.is_some()
+            && let Some(lost) = self.devices.sense_own(tick, inputs, began)
+        {
+            self.lose(lost);
         }
         if !self.monitors.is_empty() {
             self.watch(tick, inputs);
@@ -360,46 +352,65 @@ impl<D: Devices> Sense for Ports<D> {
 }
 
 impl<D: Devices> Act for Ports<D> {
+    fn safe_image(&self) -> Outputs {
+        if let Some(own) = &self.own {
+            return own.safe;
+        }
+        let volts: Vec<f64, MAX_ANALOG_OUTPUTS> =
+            (self.analog_outputs.iter().map(|output| output.safe_volts)).collect();
+        Outputs::new(self.safe_levels, &volts)
+    }
+
     /// Digital outputs first: a converter that does not answer must not keep
     /// the enable from falling.
     #[inline]
     fn act(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
         if self.devices.withheld() {
-            return Err(OutputError::Digital);
+            return self.repeat_safe(tick);
         }
         self.levels = outputs.digital;
         let mut result = self.devices.digital_outputs(outputs.digital);
         for channel in 0..self.analog_outputs.len() {
+            if self.devices.withheld() {
+                return self.repeat_safe(tick);
+            }
             let volts = outputs.analogs[channel];
             if self.write_analog(channel, volts).is_err() {
                 let written = self.write_failed(channel, volts, tick);
                 result = graver(result, written);
             }
         }
+        if self.own.is_some() {
+            result = graver(result, self.drive_own(tick, outputs));
+        }
+        if self.devices.withheld() {
+            return self.repeat_safe(tick);
+        }
         if !self.monitors.is_empty() {
             self.expect(|output| outputs.analogs[output]);
         }
-        match self.lost {
-            None => result,
+        match (self.lost, result) {
             // A run that still comes to rest without the lost device does not with
-            // a law whose commands are no numbers.
-            Some(_) if matches!(result, Err(OutputError::NotFinite(_))) => result,
-            Some(lost) => Err(OutputError::Lost(lost)),
+            // a law whose commands are no numbers, nor on outputs that fail.
+            (None, _) | (Some(_), Err(OutputError::NotFinite(_))) => result,
+            (Some(lost), Err(_)) if lost.can_stop() => result,
+            (Some(lost), _) => Err(OutputError::Lost(lost)),
         }
     }
 
     /// In the order of shutting down, which a crash keeps too: the emergency
     /// actions are registered in the same one. What cannot be written is tried
     /// once more at once, whatever time it takes: no deadline is worth more than
-    /// a safe output.
-    fn safe(&mut self, _: &Tick) -> Result<(), OutputError> {
-        if self.devices.withheld() {
-            // They are safe already, and stay so.
-            return Ok(());
-        }
+    /// a safe output. What somebody else has made safe is written again: no harm, and
+    /// whether their frames were sent only they know.
+    fn safe(&mut self, tick: &Tick) -> Result<(), OutputError> {
         let mut result = Ok(());
         for step in 0..self.steps.len() {
             let mask = self.steps[step];
+            if self.devices.withheld() {
+                // All of them are safe already: the later ones are not driven again.
+                self.levels = self.safe_levels;
+            }
             self.levels = self.levels & !mask | self.safe_levels & mask;
             result = result.and(self.devices.digital_outputs(self.levels));
         }
@@ -411,6 +422,9 @@ impl<D: Devices> Act for Ports<D> {
                 .or_else(|_| self.write_analog(channel, volts))
                 .map_err(|_| OutputError::Analog(channel as u8));
             result = result.and(written);
+        }
+        if let Some(own) = &self.own {
+            result = result.and(self.devices.safe_own(tick, &own.safe));
         }
         for monitor in &mut self.monitors {
             monitor.expected = None;

@@ -11,16 +11,18 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use super::run::RunError;
+use super::error::RunError;
 use crate::config::{Config, Place};
+use crate::cycle::stop::StopCause;
 use crate::realtime::helper;
 use crate::sys::cause;
 use crate::telemetry::blackbox::store::{Path, Store, file_stem};
 use crate::telemetry::blackbox::{self, Ending, Occasion};
 use crate::telemetry::flight::{Claimed, Flight, FlightError, Step, layout};
 use crate::telemetry::report::{BlackBoxReport, Exit};
+use crate::telemetry::reporter::Trouble;
 use crate::telemetry::say;
 use crate::time::Duration;
 
@@ -40,8 +42,8 @@ pub(super) struct Recording {
     /// `None` where nothing is to be saved.
     report: Option<BlackBoxReport>,
     ended: bool,
-    /// A fault of which no black box was saved yet.
-    pending: bool,
+    /// What no black box was saved of yet, as in [`Saver`]; 0 for nothing.
+    pending: u32,
 }
 
 impl Recorder {
@@ -157,7 +159,7 @@ impl Recorder {
             expected,
             report: config.black_box.as_ref().map(|_| report),
             ended: false,
-            pending: false,
+            pending: 0,
         })
     }
 }
@@ -216,7 +218,7 @@ impl Recording {
     /// Takes back what the saver worked with.
     pub(super) fn saved_by(&mut self, store: Option<Store>, saver: Saver) {
         self.store = store;
-        self.pending = saver.wanted.load(Ordering::Acquire) != 0;
+        self.pending = saver.wanted.load(Ordering::Acquire);
         let done = saver
             .done
             .into_inner()
@@ -234,10 +236,16 @@ impl Recording {
     /// report.
     pub(super) fn end(mut self, exit: &Exit) -> Option<BlackBoxReport> {
         let mut report = self.report.take();
-        let faulted = matches!(exit.code, 1 | 4) || self.pending;
-        if let (true, Some(report), Some(store)) = (faulted, &mut report, &mut self.store) {
+        let faulted = matches!(exit.code, 1 | 4 | 5);
+        let passed = in_words(self.pending);
+        let cause = match (faulted, self.pending) {
+            (true, _) => Some(exit.reason.as_str()),
+            (false, 0) => None,
+            (false, _) => Some(passed.as_str()),
+        };
+        if let (Some(cause), Some(report), Some(store)) = (cause, &mut report, &mut self.store) {
             let ending = Ending {
-                cause: &exit.reason,
+                cause,
                 exit: Some(exit.code),
                 occasion: Occasion::End,
                 watchdog_reset: None,
@@ -263,6 +271,11 @@ impl Drop for Recording {
 /// Black boxes of one run that are saved while it goes on: a fault that comes
 /// and goes must not wear the disk out.
 const MOST: usize = 8;
+/// The same, of quick stops: they may come again and again, and must leave room for a
+/// fault.
+const MOST_STOPS: usize = 4;
+/// Marks a quick stop among what is to be saved: no fault has such a code.
+const QUICK_STOP: u32 = 1 << 16;
 /// How often the saver looks.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// So many looks after a fault are in its black box: half a second.
@@ -272,8 +285,9 @@ const AFTERMATH: u32 = 5;
 /// on: an ordinary thread, which may wait for a disk. Allocates nothing.
 #[derive(Default)]
 pub(super) struct Saver {
-    /// The fault that is to be saved, 0 for none.
-    wanted: AtomicU16,
+    /// What is to be saved: 0 nothing, the code of a fault, or [`QUICK_STOP`] and the
+    /// number of its cause.
+    wanted: AtomicU32,
     done: Mutex<Saves>,
 }
 
@@ -284,10 +298,30 @@ struct Saves {
     failed: Option<heapless::String<128>>,
 }
 
+/// What a black box is saved for, as [`Saver::wanted`] has it.
+fn in_words(wanted: u32) -> heapless::String<96> {
+    let mut cause = heapless::String::new();
+    // Longer than any of them.
+    let _ = match StopCause::from_number(wanted as u8) {
+        Some(stop) if wanted & QUICK_STOP != 0 => write!(cause, "quick stop: {stop}"),
+        _ => write!(cause, "the control law reports fault {wanted}"),
+    };
+    cause
+}
+
 impl Saver {
-    /// Asks for a black box of the fault `code`.
-    pub(super) fn faulted(&self, code: u16) {
-        self.wanted.store(code, Ordering::Release);
+    /// Asks for a black box. A fault goes before a quick stop.
+    pub(super) fn trouble(&self, what: Trouble) {
+        match what {
+            Trouble::Fault(code) => self.wanted.store(u32::from(code), Ordering::Release),
+            Trouble::QuickStop(cause) => {
+                let wanted = QUICK_STOP | u32::from(cause.number());
+                // Where there is something already, that is saved.
+                let _ =
+                    self.wanted
+                        .compare_exchange(0, wanted, Ordering::AcqRel, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Saves what is asked for until `done`.
@@ -296,7 +330,9 @@ impl Saver {
         while !done.load(Ordering::Acquire) {
             helper::pause(INTERVAL);
             let code = self.wanted.swap(0, Ordering::AcqRel);
-            if code == 0 || saves.saved.is_full() {
+            let is_stop = code & QUICK_STOP != 0;
+            let room = if is_stop { MOST_STOPS } else { MOST };
+            if code == 0 || saves.saved.len() >= room {
                 continue;
             }
             let mut waited = 0;
@@ -306,11 +342,10 @@ impl Saver {
             }
             if done.load(Ordering::Acquire) {
                 // The end of the run knows more of it.
-                self.faulted(code);
+                self.wanted.store(code, Ordering::Release);
                 return;
             }
-            let mut cause = heapless::String::<64>::new();
-            let _ = write!(cause, "the control law reports fault {code}");
+            let cause = in_words(code);
             let ending = Ending {
                 cause: &cause,
                 exit: None,

@@ -1,110 +1,33 @@
 //! One run of a controller on a board, from opened devices to the report.
 
-use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, TryLockError};
-use std::thread;
 
-use super::feeder::Feeder;
+use super::beside::{Beside, Helpers, beside_helpers, notify};
+use super::error::RunError;
 use super::linux::Linux;
-use super::outcome::{Finished, in_order, record_cause, report};
-use super::ports::{Devices, Ports};
-use super::recorder::{Recorder, Saver};
+use super::options::Options;
+use super::outcome::{Finished, report};
+use super::ports::{Devices, Ports, SpiMap};
+use super::probe::{self, Machine};
+use super::recorder::Recorder;
 use super::simulated::Simulated;
-use crate::config::{Config, ConfigError, SimulationConfig};
+use crate::config::{Config, SimulationConfig};
 use crate::cycle::beat::Beat;
-use crate::cycle::ports::{Decide, Tick};
-use crate::cycle::run::{Limit, Plant};
+use crate::cycle::ports::{Decide, Rewind, Tick};
+use crate::cycle::run::Plant;
 use crate::cycle::timing::Timing;
-use crate::device::gpio::{EdgeReader, KernelEvents};
-use crate::device::watchdog::Watchdog;
-use crate::realtime::guard::{self, Watch};
-use crate::realtime::helper::{self, Gate};
-use crate::realtime::runner::{self, Parts, Request, StartError};
+use crate::realtime::helper::Gate;
+use crate::realtime::runner::{self, Parts, Request};
 use crate::realtime::signals;
-use crate::sim::{VirtualClock, WiringError};
-use crate::sys::Errno;
-use crate::telemetry::flight::FlightError;
-use crate::telemetry::journal::Journal;
-use crate::telemetry::notify::{Judged, Notify, NotifyError};
-use crate::telemetry::report::{AxisReport, Pace, Report, WatchdogReport};
-use crate::telemetry::reporter::{self, Listeners};
-use crate::telemetry::ring::{self, Discard};
-
-/// How to run.
-#[derive(Copy, Clone, Debug)]
-pub struct Options {
-    /// When to end.
-    pub limit: Limit,
-    /// Which clock paces the run.
-    pub pace: Pace,
-    /// Whether a line about the run is redrawn on standard error.
-    pub live: bool,
-}
-
-/// What a control law's state means to a person, for the report.
-#[derive(Clone, Debug, Default)]
-pub struct Description {
-    /// The axes, if it has some.
-    pub axes: Vec<AxisReport>,
-    /// Why it is faulted, if it is.
-    pub fault: Option<String>,
-}
-
-/// Why there was no run.
-#[derive(Clone, Debug)]
-pub enum RunError {
-    /// A device that the board file names cannot be had on this machine.
-    Device(ConfigError),
-    /// The simulated board cannot be wired.
-    Wiring(WiringError),
-    /// A virtual clock and real devices do not go together.
-    FreeOnRealBoard,
-    /// The process could not even be prepared.
-    Start(StartError),
-    /// A helper thread could not be started.
-    Helper(i32),
-    /// The service manager that started this cannot be told how it goes.
-    Notify(NotifyError),
-    /// There is a run in this process already.
-    Busy,
-    /// The board file's folder for the flight file cannot be used.
-    Folder(ConfigError),
-    /// What is to survive the process cannot be had, or is another process's.
-    Flight(FlightError),
-}
-
-impl fmt::Display for RunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Device(error) => write!(f, "{error}"),
-            Self::Wiring(error) => write!(f, "the simulated board cannot be wired: {error}"),
-            Self::FreeOnRealBoard => {
-                f.write_str("--pace free needs a simulated board: real devices have real time")
-            }
-            Self::Start(error) => write!(f, "{error}"),
-            Self::Helper(errno) => write!(
-                f,
-                "a helper thread could not be started ({}); raise the limits on processes and memory",
-                std::io::Error::from_raw_os_error(*errno)
-            ),
-            Self::Folder(error) => write!(f, "{error}"),
-            Self::Flight(FlightError::Busy) => write!(f, "{}", FlightError::Busy),
-            Self::Flight(error) => write!(f, "the flight file {error}"),
-            Self::Notify(error) => write!(f, "{error}"),
-            Self::Busy => f.write_str("there is a run in this process already; end it first"),
-        }
-    }
-}
-
-impl std::error::Error for RunError {}
+use crate::sim::VirtualClock;
+use crate::sys::arena::Placed;
+use crate::telemetry::report::{Description, Pace, Report};
+use crate::telemetry::ring::Discard;
+use crate::telemetry::say;
 
 /// The buffers of a run: static, so that they are where they are from the start.
 // Cleared by each run.
 static WORKSPACE: Mutex<Timing> = Mutex::new(Timing::unready());
-
-/// Stack of the reporter and of an edge reader, bytes.
-const HELPER_STACK: usize = 64 * 1024;
 
 /// Runs the control law `D` on the board of `config` and reports.
 ///
@@ -123,8 +46,32 @@ pub fn run<D>(
 where
     D: Decide,
     D::Config: Sync,
-    D::State: Clone + Send,
+    D::State: Rewind + Send,
 {
+    run_traced::<D>(config, law, state, options, D::TRACE, describe)
+}
+
+/// How to run, and what the values in the records are called.
+struct Asked<'a> {
+    options: &'a Options,
+    trace: &'a [&'a str],
+}
+
+/// [`run`] of a law whose trace values have the names `trace`.
+pub(super) fn run_traced<D>(
+    config: &Config,
+    law: &D::Config,
+    state: D::State,
+    options: &Options,
+    trace: &[&str],
+    describe: impl FnOnce(&D::State) -> Description,
+) -> Result<Report, RunError>
+where
+    D: Decide,
+    D::Config: Sync,
+    D::State: Rewind + Send,
+{
+    let asked = Asked { options, trace };
     let mut workspace = match WORKSPACE.try_lock() {
         Ok(workspace) => workspace,
         Err(TryLockError::WouldBlock | TryLockError::Poisoned(_)) => return Err(RunError::Busy),
@@ -135,23 +82,29 @@ where
     if options.pace == Pace::Real {
         // Before a watchdog is armed: who cannot be started must not reset the
         // board again and again.
-        Notify::from_environment().map_err(RunError::Notify)?;
+        if let Some(notify) = notify(config)? {
+            notify.starting();
+        }
     }
     // In functions that are not inlined: what stands on the main thread's stack
     // while the loop runs is locked.
     let finished = match (&config.simulation, options.pace) {
         (Some(simulation), Pace::Free) => {
-            simulated_free::<D>(config, simulation, law, &state, options, workspace)?
+            simulated_free::<D>(config, simulation, law, state, options, workspace)?
         }
         (Some(simulation), Pace::Real) => {
             let recorder = Recorder::claim(config)?;
-            simulated_real::<D>(
-                config, recorder, simulation, law, &state, options, workspace,
-            )?
+            simulated_real::<D>(config, recorder, simulation, law, state, &asked, workspace)?
         }
         (None, Pace::Real) => {
             let recorder = Recorder::claim(config)?;
-            linux_real::<D>(config, recorder, law, &state, options, workspace)?
+            let known = probe::warnings(config, &Machine::default());
+            for warning in &known {
+                say(format_args!("steadfast: warning: {warning}"));
+            }
+            let mut finished = linux_real::<D>(config, recorder, law, state, &asked, workspace)?;
+            finished.warnings.extend(known);
+            finished
         }
         (None, Pace::Free) => return Err(RunError::FreeOnRealBoard),
     };
@@ -166,30 +119,50 @@ where
     ))
 }
 
+/// The process image over `devices`.
+fn ports<V: Devices>(config: &Config, devices: V, map: &SpiMap) -> Ports<V> {
+    let ports = Ports::new(devices, &config.io, map).retrying_until(config.run.deadline);
+    match config.machine.is_empty() {
+        true => ports,
+        false => ports.with_signals(&config.machine.signals),
+    }
+}
+
+/// The controller, in static memory behind its devices and laws.
+fn placed<'l, D: Decide, V: Devices>(
+    ports: Ports<V>,
+    law: &'l D::Config,
+    state: D::State,
+    config: &Config,
+) -> Result<Placed<Beat<'l, Ports<V>, D>>, RunError> {
+    Placed::of(Beat::new(ports, law, state, config.heartbeat)).map_err(RunError::Room)
+}
+
 #[inline(never)]
 fn simulated_real<D>(
     config: &Config,
     recorder: Recorder,
     simulation: &SimulationConfig,
     law: &D::Config,
-    state: &D::State,
-    options: &Options,
+    state: D::State,
+    asked: &Asked<'_>,
     workspace: &mut Timing,
 ) -> Result<Finished<D::State>, RunError>
 where
     D: Decide,
     D::Config: Sync,
-    D::State: Clone + Send,
+    D::State: Rewind + Send,
 {
     let (devices, map) =
         Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
-    let ports = Ports::new(devices, &config.io, &map).retrying_until(config.run.deadline);
-    let beat = Beat::<_, D>::new(ports, law, state.clone(), config.heartbeat);
+    let devices = devices.with(&config.machine).map_err(RunError::Room)?;
+    let ports = ports(config, devices, &map);
+    let beat = placed::<D, _>(ports, law, state, config)?;
     let helpers = Helpers {
         edge_readers: Vec::new(),
         watchdog: None,
     };
-    real(config, recorder, beat, helpers, options, workspace)
+    real(config, recorder, beat, helpers, asked, workspace)
 }
 
 #[inline(never)]
@@ -197,24 +170,23 @@ fn linux_real<D>(
     config: &Config,
     recorder: Recorder,
     law: &D::Config,
-    state: &D::State,
-    options: &Options,
+    state: D::State,
+    asked: &Asked<'_>,
     workspace: &mut Timing,
 ) -> Result<Finished<D::State>, RunError>
 where
     D: Decide,
     D::Config: Sync,
-    D::State: Clone + Send,
+    D::State: Rewind + Send,
 {
     let opened = Linux::open(config).map_err(RunError::Device)?;
-    let ports =
-        Ports::new(opened.devices, &config.io, &opened.map).retrying_until(config.run.deadline);
-    let beat = Beat::<_, D>::new(ports, law, state.clone(), config.heartbeat);
+    let ports = ports(config, opened.devices, &opened.map);
+    let beat = placed::<D, _>(ports, law, state, config)?;
     let helpers = Helpers {
         edge_readers: opened.edge_readers,
         watchdog: opened.watchdog,
     };
-    real(config, recorder, beat, helpers, options, workspace)
+    real(config, recorder, beat, helpers, asked, workspace)
 }
 
 fn request<'c>(config: &'c Config, options: &Options) -> Request<'c> {
@@ -226,171 +198,61 @@ fn request<'c>(config: &'c Config, options: &Options) -> Request<'c> {
         config: &config.run,
         ladder: config.ladder,
         requirement: config.requirement,
+        on_broken: config.on_broken,
         limit: options.limit,
         max_hold: config.io.max_hold(),
         plant: if waits { Plant::Waits } else { Plant::GoesOn },
     }
 }
 
-/// What a real board has beside its devices.
-struct Helpers {
-    edge_readers: Vec<EdgeReader<KernelEvents>>,
-    watchdog: Option<Watchdog>,
-}
-
 fn real<V, D>(
     config: &Config,
     recorder: Recorder,
-    mut beat: Beat<'_, Ports<V>, D>,
+    mut beat: Placed<Beat<'_, Ports<V>, D>>,
     helpers: Helpers,
-    options: &Options,
+    asked: &Asked<'_>,
     workspace: &mut Timing,
 ) -> Result<Finished<D::State>, RunError>
 where
     V: Devices + Send,
     D: Decide,
     D::Config: Sync,
-    D::State: Clone + Send,
+    D::State: Rewind + Send,
 {
-    let watchdog_reset = helpers
-        .watchdog
-        .as_ref()
-        .and_then(|watchdog| watchdog.facts().caused_last_reset);
-    let mut feeder = helpers
-        .watchdog
-        .map(|watchdog| Feeder::new(watchdog, config.run.period));
-    let mut recording = match recorder.begin(config, D::TRACE, watchdog_reset) {
-        Ok(recording) => recording,
-        Err(error) => return Err(Feeder::stand_down(feeder, error)),
-    };
-    let (saver, expected) = (Saver::default(), recording.expected);
-    let mut store = recording.store.take();
-    let flight = &recording.flight;
-    let Some((mut writer, reader)) = ring::claim(flight.ring()) else {
-        return Err(Feeder::stand_down(feeder, RunError::Busy));
-    };
-    let edges_failed = AtomicI32::new(0);
-    let (done, gate, watch) = (AtomicBool::new(false), Gate::new(), Watch::new());
-    let notify = match Notify::from_environment() {
-        Ok(notify) => notify,
-        Err(error) => return Err(Feeder::stand_down(feeder, RunError::Notify(error))),
-    };
-    let judged = Judged::new();
-    let request = request(config, options);
-    let refused = |error: std::io::Error| RunError::Helper(error.raw_os_error().unwrap_or(0));
-    let ran = thread::scope(|scope| {
-        // However this scope is left, the helpers must end, or it never is.
-        let _end = EndHelpers(&done, &gate, &watch);
-        let (period, live) = (config.run.period, options.live);
-        let watched = D::TRACE.first().copied();
-        let (done, gate, watch, saver) = (&done, &gate, &watch, &saver);
-        let (edges_failed, judged) = (&edges_failed, &judged);
-        let reporter = helper::spawn(scope, "reporter", HELPER_STACK, gate, move || {
-            let listeners = Listeners {
-                live,
-                watched,
-                journal: Journal::new(flight),
-                faulted: |code| saver.faulted(code),
-                notify,
-                judged,
-            };
-            reporter::run(reader, done, period, listeners)
-        })
-        .map_err(refused)?;
-        if let Some(store) = &mut store {
-            helper::spawn(scope, "black box", HELPER_STACK, gate, move || {
-                saver.run(flight, store, expected, done);
-            })
-            .map_err(refused)?;
-        }
-        for mut edges in helpers.edge_readers {
-            helper::spawn(scope, "edges", HELPER_STACK, gate, move || {
-                // A reader that fails leaves its latch abandoned, and the loop
-                // goes on by levels.
-                if let Err(errno) = edges.run(|| !done.load(Ordering::Relaxed)) {
-                    edges_failed.store(errno.0, Ordering::Relaxed);
-                }
-            })
-            .map_err(refused)?;
-        }
-        let limit = config.run.stall.map(|gap| guard::Limit { gap, period });
-        if let Some(limit) = limit {
-            let policy = guard::policy_above(config.run.scheduler);
-            helper::spawn(scope, "guard", HELPER_STACK, gate, move || {
-                guard::run(watch, limit, policy);
-            })
-            .map_err(refused)?;
-        }
+    let request = request(config, asked.options);
+    let mut ends = |mut beside: Beside<'_, '_, '_>| {
         let parts = Parts {
             beat: &mut beat,
-            timing: workspace,
-            record: &mut writer,
-            buffers: Some(flight.mapped()),
-            deadline_met: &mut |tick: &Tick| {
-                if let Some(feeder) = &mut feeder {
-                    feeder.deadline_met(tick);
-                }
-            },
-            gate,
-            watch: limit.map(|_| watch),
-            judged: &|contract| {
-                judged.set(contract);
-                flight.judged(contract);
-            },
+            timing: &mut *workspace,
+            record: beside.record,
+            buffers: Some(beside.buffers),
+            deadline_met: &mut beside.fed,
+            gate: beside.gate,
+            watch: beside.watch,
+            judged: beside.judged,
+            audit: Some(beside.audit),
         };
-        let outcome = runner::run(&request, parts).map_err(RunError::Start)?;
-        done.store(true, Ordering::Release);
-        let dropped = reporter.join().unwrap_or(0);
-        Ok::<_, RunError>((outcome, dropped))
-    });
-    let (outcome, records_dropped) = match ran {
-        Ok(ran) => ran,
-        Err(error) => return Err(Feeder::stand_down(feeder, error)),
+        let outcome = runner::run(&request, parts)?;
+        let fault = D::fault(beat.config, &beat.state);
+        Ok((outcome, fault))
     };
-    recording.saved_by(store, saver);
-    let stopped_by = signals::stop_requested();
-    record_cause(&outcome, D::fault(beat.config, &beat.state), stopped_by);
-    let watchdog = feeder.as_ref().map(|feeder| WatchdogReport {
-        feeds_refused: feeder.refused,
-        ..WatchdogReport::from(feeder.watchdog.facts())
-    });
-    let warnings = warnings(edges_failed.into_inner());
-    if let (Some(feeder), true) = (feeder, in_order(&outcome)) {
-        // One that cannot be stopped resets a board whose outputs are safe.
-        let _ = feeder.watchdog.close();
-    }
+    let ended = beside_helpers(
+        config,
+        recorder,
+        asked.trace,
+        helpers,
+        asked.options,
+        &mut ends,
+    )?;
     Ok(Finished {
-        outcome,
-        state: beat.state,
-        records_dropped,
-        stopped_by,
-        watchdog,
-        recording: Some(recording),
-        warnings,
+        outcome: ended.outcome,
+        state: beat.into_inner().state,
+        records_dropped: ended.records_dropped,
+        stopped_by: ended.stopped_by,
+        watchdog: ended.watchdog,
+        recording: Some(ended.recording),
+        warnings: ended.warnings,
     })
-}
-
-/// What is to be said of the helper threads; an error number, or 0.
-fn warnings(edges_failed: i32) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if edges_failed != 0 {
-        warnings.push(format!(
-            "edges of latched inputs could not be read any more ({}): pulses shorter than a period were not seen from then on",
-            Errno(edges_failed)
-        ));
-    }
-    warnings
-}
-
-/// Ends the helper threads when it goes.
-struct EndHelpers<'d>(&'d AtomicBool, &'d Gate, &'d Watch);
-
-impl Drop for EndHelpers<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-        self.1.open();
-        self.2.end();
-    }
 }
 
 #[inline(never)]
@@ -398,18 +260,19 @@ fn simulated_free<D>(
     config: &Config,
     simulation: &SimulationConfig,
     law: &D::Config,
-    state: &D::State,
+    state: D::State,
     options: &Options,
     workspace: &mut Timing,
 ) -> Result<Finished<D::State>, RunError>
 where
     D: Decide,
-    D::State: Clone,
+    D::State: Rewind,
 {
     let (devices, map) =
         Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
-    let ports = Ports::new(devices, &config.io, &map).retrying_until(config.run.deadline);
-    let mut beat = Beat::<_, D>::new(ports, law, state.clone(), config.heartbeat);
+    let devices = devices.with(&config.machine).map_err(RunError::Room)?;
+    let ports = ports(config, devices, &map);
+    let mut beat = placed::<D, _>(ports, law, state, config)?;
     let request = request(config, options);
     let mut clock = VirtualClock::new(simulation.cycle_cost);
     let parts = Parts {
@@ -421,13 +284,14 @@ where
         gate: &Gate::new(),
         judged: &|_| {},
         watch: None,
+        audit: None,
     };
     let outcome = runner::run_virtual(&request, parts, &mut clock).map_err(RunError::Start)?;
     Ok(Finished {
         outcome,
-        state: beat.state,
+        state: beat.into_inner().state,
         records_dropped: 0,
-        stopped_by: signals::stop_requested(),
+        stopped_by: signals::take_stop(),
         watchdog: None,
         recording: None,
         warnings: Vec::new(),

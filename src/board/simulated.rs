@@ -1,14 +1,16 @@
 //! The simulated board: the chips and plants of [`sim`](crate::sim) wired as
 //! the board file says.
 
+use super::own::OwnDevices;
 use super::ports::{Devices, SpiMap};
-use crate::config::{Io, SimulatedMotor, SimulationConfig};
-use crate::cycle::image::{DigitalInputs, InputError, OutputError};
-use crate::driver::mcp4922;
+use crate::config::{Io, MAX_PLANTS, Machine, SimulatedMotor, SimulationConfig};
+use crate::cycle::image::{DigitalInputs, InputError, Inputs, Lost, OutputError, Outputs};
+use crate::cycle::ports::Tick;
 use crate::sim::{
     AnalogSource, AxisWiring, BoardSpi, Drive, EncoderConfig, HeaterWiring, Load, OutputStage,
-    SimBoard, WiringError,
+    Plant, SimBoard, WiringError, World,
 };
+use crate::sys::arena::{Full, Placed};
 use crate::time::{Duration, Instant};
 
 /// Reference of the simulated converters, V.
@@ -20,6 +22,87 @@ pub struct Simulated {
     /// The plant's own time, and how much of it each cycle is, where it waits
     /// for a late loop.
     waiting: Option<(Instant, Duration)>,
+    own: OwnPlants,
+    /// Devices of one's own: those with chips made of software, and those that can be
+    /// lost.
+    models: OwnDevices,
+}
+
+/// Plants of one's own, with what they give and what drives them.
+struct OwnPlants {
+    plants: heapless::Vec<Placed<dyn Plant>, MAX_PLANTS>,
+    /// What the plants give.
+    inputs: Inputs,
+    /// What was driven last.
+    outputs: Outputs,
+    /// The signals of devices that are simulated at them, one bit each.
+    given: Given,
+    /// The plants' own time.
+    now: Option<Instant>,
+}
+
+impl OwnPlants {
+    fn none() -> Self {
+        Self {
+            plants: heapless::Vec::new(),
+            inputs: Inputs::NOT_READ,
+            outputs: Outputs::new(0, &[]),
+            given: Given::default(),
+            now: None,
+        }
+    }
+
+    /// Lets the plants go on to `now`.
+    fn advance(&mut self, tick: &Tick, now: Instant) {
+        let step = self.now.map_or(Duration::ZERO, |before| now.since(before));
+        self.now = Some(now);
+        for plant in &mut self.plants {
+            let mut world = World::new(&mut self.inputs, &self.outputs, tick, now);
+            plant.advance(&mut world, step);
+        }
+    }
+
+    /// Copies what the plants give in place of devices. What a device reads of its chip
+    /// stays in its signals until the device's next turn.
+    fn give(&self, inputs: &mut Inputs) {
+        let (from, given) = (&self.inputs, self.given);
+        copy(&mut inputs.flags, &from.flags, given.flags.into());
+        copy(&mut inputs.analogs, &from.analogs, given.numbers);
+        copy(&mut inputs.positions, &from.positions, given.angles.into());
+    }
+}
+
+/// Signals that plants give, one bit each.
+#[derive(Copy, Clone, Default)]
+struct Given {
+    flags: u32,
+    numbers: u128,
+    angles: u32,
+}
+
+impl Given {
+    /// Those of the devices of `machine` but for `modelled`, which have chips.
+    fn of(machine: &Machine, modelled: &OwnDevices) -> Self {
+        let mut given = Self::default();
+        for (device, number) in machine.devices.iter().zip(0..) {
+            if !modelled.with_chips().any(|modelled| modelled == number) {
+                let [flags, numbers, angles] = &device.senses;
+                given.flags |= flags.clone().fold(0, |bits, at| bits | 1 << at);
+                given.numbers |= numbers.clone().fold(0, |bits, at| bits | 1 << at);
+                given.angles |= angles.clone().fold(0, |bits, at| bits | 1 << at);
+            }
+        }
+        given
+    }
+}
+
+/// Copies what `bits` name.
+fn copy<T: Copy>(to: &mut [T], from: &[T], mut bits: u128) {
+    while bits != 0 {
+        let index = bits.trailing_zeros() as usize;
+        to[index] = from[index];
+        bits &= bits - 1;
+    }
 }
 
 impl Simulated {
@@ -58,8 +141,8 @@ impl Simulated {
                 stage: OutputStage::spanning(output.min_volts, output.max_volts, REFERENCE_VOLTS),
             };
             let drives = match output.channel {
-                mcp4922::Channel::A => [Some(drive), None],
-                mcp4922::Channel::B => [None, Some(drive)],
+                0 => [Some(drive), None],
+                _ => [None, Some(drive)],
             };
             map.analog_outputs
                 .push(board.add_dac(REFERENCE_VOLTS, REFERENCE_VOLTS, drives)?);
@@ -72,7 +155,31 @@ impl Simulated {
                 .push(board.add_adc(input.vref_volts, sources)?);
         }
         let waiting = config.waits.then_some((Instant::from_nanos(0), period));
-        Ok((Self { board, waiting }, map))
+        let own = OwnPlants::none();
+        let simulated = Self {
+            board,
+            waiting,
+            own,
+            models: OwnDevices::none(),
+        };
+        Ok((simulated, map))
+    }
+
+    /// The same with the plants of `machine`, whose devices they take the place of.
+    ///
+    /// # Errors
+    /// They do not fit into static memory.
+    pub fn with(mut self, machine: &Machine) -> Result<Self, Full> {
+        for plant in &machine.plants {
+            // The board file has at most as many.
+            let _ = self.own.plants.push(plant.plant.make()?);
+        }
+        self.models = OwnDevices::simulate(&machine.devices)?;
+        let signals = &machine.signals;
+        self.own.outputs = Outputs::new(0, signals.safe());
+        self.own.outputs.flags = signals.safe_flags();
+        self.own.given = Given::of(machine, &self.models);
+        Ok(self)
     }
 
     /// The board, to look at its plants or to disturb them.
@@ -109,14 +216,42 @@ fn serving<'p, P>(
 impl Devices for Simulated {
     type Spi<'a> = BoardSpi<'a>;
 
-    fn advance(&mut self, release: Instant) {
-        match &mut self.waiting {
+    /// To the release, however late the cycle begins: a plant on a late machine is
+    /// not another plant.
+    fn advance(&mut self, tick: &Tick) -> Instant {
+        let now = match &mut self.waiting {
             Some((now, period)) => {
                 *now += *period;
-                self.board.advance(*now);
+                self.board.advance(*now)
             }
-            None => self.board.advance(release),
+            None => self.board.advance(tick.release),
+        };
+        if !self.own.plants.is_empty() {
+            self.own.advance(tick, now);
         }
+        now
+    }
+
+    fn sense_own(&mut self, tick: &Tick, inputs: &mut Inputs, began: Instant) -> Option<Lost> {
+        self.own.give(inputs);
+        let own = &mut self.own;
+        let mut world = World::new(&mut own.inputs, &own.outputs, tick, began);
+        self.models.model(&mut world);
+        self.models.sense(tick, inputs, began)
+    }
+
+    fn drive_own(
+        &mut self,
+        tick: &Tick,
+        outputs: &Outputs,
+    ) -> (Result<(), OutputError>, Option<Lost>) {
+        self.own.outputs.take(outputs);
+        self.models.drive(tick, outputs, || false)
+    }
+
+    fn safe_own(&mut self, tick: &Tick, safe: &Outputs) -> Result<(), OutputError> {
+        self.own.outputs.take(safe);
+        self.models.safe(tick, safe)
     }
 
     fn spi(&mut self, index: usize) -> BoardSpi<'_> {

@@ -30,11 +30,16 @@ usage:
   steadfast doctor [--board FILE]
                               what this machine grants, and how to get the rest;
                               changes nothing
+  steadfast setup --board FILE
+                              as root, before a run without privileges: set the
+                              priorities of interrupt threads ([spi.X] irq_priority)
   steadfast --version
   steadfast --help
 
 exit codes: 0 done, 1 failed while running, 2 bad arguments or board file,
-            3 contract refused, 4 ended by a fault
+            3 contract refused, 4 ended by a fault, or real time was required
+            and the contract broke while running, 5 an axis was stopped by late
+            cycles and not armed again
 ";
 
 /// What is to be done.
@@ -46,6 +51,8 @@ pub enum Command {
     Check(PathBuf),
     /// `doctor`, for this board file if any.
     Doctor(Option<PathBuf>),
+    /// `setup`, for this board file.
+    Setup(PathBuf),
     /// `--version`.
     Version,
     /// `--help`.
@@ -157,7 +164,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
             "quiet",
             "supervised",
         ],
-        Some("doctor") => &["board"],
+        Some("doctor" | "setup") => &["board"],
         Some(_) => &[],
     };
     if let Some(name) = given.iter().find(|name| !allowed.contains(&name.as_str())) {
@@ -171,7 +178,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         (Some("check"), Some(file)) => Ok(Command::Check(file)),
         (Some("check"), None) => Err(UsageError("check needs a FILE".to_owned())),
         (Some("doctor"), None) => Ok(Command::Doctor(run.board)),
-        (Some("run" | "doctor"), Some(file)) => {
+        (Some("setup"), None) => run
+            .board
+            .map(Command::Setup)
+            .ok_or_else(|| UsageError("setup needs --board FILE".to_owned())),
+        (Some("run" | "doctor" | "setup"), Some(file)) => {
             let shown = file.display();
             Err(UsageError(format!(
                 "unexpected \"{shown}\"; did you mean --board {shown}?"

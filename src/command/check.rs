@@ -1,30 +1,65 @@
 //! `steadfast check FILE`: is this board file right, and does this machine have
 //! what it names?
 
+use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{BAD_INPUT, FAILED, Failure, escaped, print};
-use crate::board::{Linux, RunError, Simulated};
+use super::failure::{BAD_INPUT, FAILED, Failure, print};
+use super::known::Known;
+use crate::board::{self, Machine, RunError, Simulated};
 use crate::config::Config;
+use crate::stock::servo::Axes;
+use crate::telemetry::{escaped, say};
 
 // Kept apart, for the stack of `run` to be small: it is locked.
 #[inline(never)]
-pub(super) fn main(file: &Path) -> Result<u8, Failure> {
-    let config = Config::load(file).map_err(|error| Failure::in_file(BAD_INPUT, &error))?;
+pub(super) fn main(known: &Known, file: &Path) -> Result<u8, Failure> {
+    let config = known.load(file)?;
     match &config.simulation {
         Some(simulation) => {
             Simulated::build(simulation, &config.io, config.run.period)
                 .map_err(|error| Failure::new(BAD_INPUT, &RunError::Wiring(error)))?;
         }
         None => {
-            Linux::probe(&config).map_err(|error| Failure::in_file(FAILED, &error))?;
+            let missing = board::missing(&config, &Machine::default());
+            for error in &missing {
+                say(format_args!("{error}"));
+            }
+            for warning in board::warnings(&config, &Machine::default()) {
+                say(format_args!(
+                    "{}: warning: {warning}",
+                    escaped(&config.file)
+                ));
+            }
+            if !missing.is_empty() {
+                return Ok(FAILED);
+            }
         }
     }
+    print(&summary(&config))
+}
+
+/// What the file has: how much of the board, and each device, control law and signal of one's
+/// own in a line.
+fn summary(config: &Config) -> String {
     let io = &config.io;
-    let axes = config.servo.as_ref().map_or(0, |servo| servo.names.len());
-    print(&format!(
+    let axes = Axes::of(config).map_or(0, |axes| axes.names.axes.len());
+    let machine = &config.machine;
+    let devices = machine.devices.len();
+    let laws = (machine.laws.iter())
+        .filter(|law| law.name.is_some())
+        .count();
+    let own = match (devices, laws) {
+        (0, 0) => String::new(),
+        _ => format!(
+            "{devices} device{}, {laws} law{}, ",
+            if devices == 1 { "" } else { "s" },
+            if laws == 1 { "" } else { "s" }
+        ),
+    };
+    let mut shown = format!(
         "{}: ok, board \"{}\": {axes} axes, {} digital inputs, {} digital outputs, {} encoders, \
-         {} analog outputs, {} analog inputs, a period of {}\n",
+         {} analog outputs, {} analog inputs, {own}a period of {}\n",
         escaped(&config.file),
         config.name,
         io.inputs.len(),
@@ -33,5 +68,114 @@ pub(super) fn main(file: &Path) -> Result<u8, Failure> {
         io.analog_outputs.len(),
         io.analog_inputs.len(),
         config.run.period,
-    ))
+    );
+    let devices = (machine.devices.iter()).map(|device| ("device", &device.name, device.every));
+    let laws = (machine.laws.iter())
+        .filter_map(|law| law.name.as_ref().map(|name| ("law", name, law.every)));
+    for (header, name, every) in devices.chain(laws) {
+        let period = config.run.period * u64::from(every);
+        let _ = writeln!(shown, "  [{header}.{name}] every = {every}, {period}");
+    }
+    for signal in machine.signals.own() {
+        let _ = write!(shown, "  {}: {}", signal.name, signal.of.words());
+        if !matches!(signal.unit, "" | "1") {
+            let _ = write!(shown, " in {}", signal.unit);
+        }
+        if let Some((least, most)) = machine.signals.range(signal) {
+            let _ = write!(shown, ", {least} to {most}");
+        }
+        shown.push('\n');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ConfigError, DeviceTable, Driver, LawKind, LawTable, Opening, Registry};
+    use crate::cycle::device::Device;
+    use crate::cycle::law::Law;
+    use crate::cycle::signal::{Input, Io};
+
+    struct Fan;
+    struct OpenFan;
+
+    impl Device for OpenFan {}
+
+    impl Driver for Fan {
+        const NAME: &'static str = "fan";
+        type Device = OpenFan;
+
+        fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
+            table.only(&[])?;
+            table.command("speed", "1", 0.0..=1.5)?;
+            table.command_flag("lamp")?;
+            let _: Input<f64> = table.publish("air", "degC")?;
+            Ok(Self)
+        }
+
+        fn open(&self, _: &mut Opening<'_>) -> Result<OpenFan, ConfigError> {
+            Ok(OpenFan)
+        }
+    }
+
+    #[derive(Clone)]
+    struct Cooling;
+
+    impl Law for Cooling {
+        type State = ();
+        fn start(&self) {}
+        fn step(&self, (): &mut (), _: &mut Io<'_>) {}
+    }
+
+    impl LawKind for Cooling {
+        const KIND: &'static str = "cooling";
+
+        fn read(table: &mut LawTable<'_, '_>) -> Result<Self, ConfigError> {
+            table.only(&[])?;
+            table.publish("heat", "W", 0.0)?;
+            Ok(Self)
+        }
+    }
+
+    #[test]
+    fn devices_laws_and_signals_of_ones_own_have_a_line_each() {
+        let board = r#"
+            board = { name = "case", devices = "simulated", realtime = "best-effort" }
+            loop = { period_us = 10_000, cpu = "any" }
+            simulation = {}
+            [device.fan]
+            driver = "fan"
+            max_hold_ms = 100
+            shutdown = 1
+            safe = { speed = 1.0, lamp = false }
+            [law.cooling]
+            kind = "cooling"
+            every = 10
+        "#;
+        let registry = Registry::new().driver::<Fan>().law::<Cooling>();
+        let config = Config::parse_with("case.toml", board, &registry);
+        let config = config.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(
+            summary(&config),
+            "case.toml: ok, board \"case\": 0 axes, 0 digital inputs, 0 digital outputs, \
+             0 encoders, 0 analog outputs, 0 analog inputs, 1 device, 1 law, a period of 10.0 ms\n  \
+             [device.fan] every = 1, 10.0 ms\n  \
+             [law.cooling] every = 10, 100 ms\n  \
+             fan.speed: a number, 0 to 1.5\n  \
+             fan.lamp: yes or no\n  \
+             fan.air: a number in degC\n  \
+             cooling.heat: a number in W\n"
+        );
+    }
+
+    #[test]
+    fn a_board_without_any_has_one_line() {
+        let shown = summary(&Config::simulated());
+        assert_eq!(shown.lines().count(), 1, "{shown}");
+        assert!(
+            shown.ends_with(" analog inputs, a period of 1.00 ms\n"),
+            "{shown}"
+        );
+    }
 }

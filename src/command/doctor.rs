@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
-use super::{BAD_INPUT, FAILED, Failure, print};
-use crate::config::Config;
+use super::failure::{FAILED, Failure, print};
+use super::known::Known;
+use crate::board::{self, Machine};
+use crate::config::{Config, WatchdogConfig};
 use crate::device::spi::irq;
+use crate::device::watchdog;
 use crate::realtime::contract::{Row, Text, Verdict};
 use crate::realtime::platform::{Platform, Throttling};
 use crate::realtime::runner;
@@ -15,13 +18,13 @@ use crate::telemetry::text;
 /// Longest time to leave an idle state that does not matter, us.
 const SHALLOW_US: u64 = 10;
 
+/// Memory that the kernel should keep free, kB (docs/safety.md, "When memory runs out").
+const RESERVE_KB: u64 = 16_384;
+
 // Kept apart, for the stack of `run` to be small: it is locked.
 #[inline(never)]
-pub(super) fn main(board: Option<&Path>) -> Result<u8, Failure> {
-    let config = board
-        .map(Config::load)
-        .transpose()
-        .map_err(|error| Failure::in_file(BAD_INPUT, &error))?;
+pub(super) fn main(known: &Known, board: Option<&Path>) -> Result<u8, Failure> {
+    let config = board.map(|board| known.load(board)).transpose()?;
     let wanted = config
         .as_ref()
         .map_or_else(LoopConfig::default, |config| config.run);
@@ -35,6 +38,8 @@ pub(super) fn main(board: Option<&Path>) -> Result<u8, Failure> {
                 .iter()
                 .map(|spi| spi_row(&spi.path, spi.irq_priority, &wanted)),
         );
+        rows.extend(bus_rows(config));
+        rows.extend(config.watchdog.iter().map(watchdog_row));
     }
     let contract = runner::examine(&wanted).map_err(|error| Failure::new(FAILED, &error))?;
     let mut shown = String::new();
@@ -144,6 +149,17 @@ fn platform_rows(platform: &Platform, wanted: &LoopConfig) -> Vec<Row> {
             deepest.is_none_or(|state| state.latency_us <= SHALLOW_US),
             "run holds /dev/cpu_dma_latency at 0; without it boot with cpuidle.off=1",
         ),
+        row(
+            "memory reserve",
+            "at least 16384 kB",
+            platform
+                .reserve_kb
+                .map_or_else(|| "unknown".to_owned(), |reserve| format!("{reserve} kB")),
+            platform
+                .reserve_kb
+                .is_some_and(|reserve| reserve >= RESERVE_KB),
+            "sysctl vm.min_free_kbytes=16384, for the loop's transfers when memory runs out",
+        ),
     ];
     let loop_priority = loop_priority(wanted);
     for thread in platform
@@ -176,9 +192,45 @@ fn irq_row(name: &str, pid: i32, priority: u32, loop_priority: u32) -> Row {
         format!("{name} at FIFO {priority}"),
         priority > loop_priority,
         &format!(
-            "the loop waits for it: set [spi.X] irq_priority, or chrt -f -p {} {pid}",
+            "set [spi.X] irq_priority, or chrt -f -p {} {pid}; the loop waits for this thread",
             (loop_priority + 5).min(98)
         ),
+    )
+}
+
+/// Whether the I2C adapters and PWM channels of a board file are there.
+fn bus_rows(config: &Config) -> Vec<Row> {
+    let missing = board::missing(config, &Machine::default());
+    let adapters = config.io.i2c.iter();
+    let adapters = adapters.map(|entry| ("I2C adapter", entry.path.clone(), entry.place));
+    let channels = config.io.pwm.iter().map(|entry| {
+        let shown = format!("{} channel {}", entry.chip, entry.channel);
+        ("PWM channel", shown, entry.place)
+    });
+    let rows = adapters.chain(channels).map(|(name, wanted, place)| {
+        let error = missing.iter().find(|error| error.place == Some(place));
+        let granted = error.map_or("present", |error| &error.what).to_owned();
+        let fix = error.map_or("", |error| &error.fix);
+        row(name, &wanted, granted, error.is_none(), fix)
+    });
+    rows.collect()
+}
+
+/// Whether an orderly stop leaves the board alone.
+fn watchdog_row(watchdog: &WatchdogConfig) -> Row {
+    let (root, path) = (Path::new("/"), Path::new(&watchdog.device));
+    let warning = watchdog::no_way_out_warning(root, path, watchdog.timeout_s);
+    let fix = warning.as_deref().and_then(|line| line.split_once("; "));
+    row(
+        "watchdog",
+        "stops after an orderly end",
+        match watchdog::no_way_out(root, path) {
+            Some(true) => format!("{} never stops (nowayout)", watchdog.device),
+            Some(false) => format!("{} can be stopped", watchdog.device),
+            None => format!("{}: the kernel does not say", watchdog.device),
+        },
+        warning.is_none(),
+        fix.map_or("", |(_, fix)| fix),
     )
 }
 
@@ -190,7 +242,7 @@ fn spi_row(path: &str, asked: Option<u8>, wanted: &LoopConfig) -> Row {
         Ok(thread) => {
             let priority = thread.priority.unwrap_or(0);
             let fix = format!(
-                "the loop waits for it: chrt -f -p {wanted_priority} {}",
+                "steadfast setup (irq_priority), or chrt -f -p {wanted_priority} {}; the loop waits for it",
                 thread.pid
             );
             let granted = format!("interrupt {} at FIFO {priority}", thread.irq);

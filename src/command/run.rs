@@ -1,15 +1,20 @@
 //! `steadfast run`: the controller.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::args::{RunArgs, RunLimit};
-use super::{BAD_INPUT, FAILED, Failure, print};
-use crate::axis::{Arm, Servo};
+use super::failure::{BAD_INPUT, FAILED, Failure};
+use super::known::Known;
+use crate::axis::Arm;
 use crate::board::{self, Options, RunError};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::cycle::run::Limit;
+use crate::stock::servo::Axes;
+use crate::sys::Errno;
+use crate::sys::output::Output;
 use crate::telemetry::report::Report;
 use crate::telemetry::{say, text};
 use crate::time::Duration;
@@ -17,19 +22,23 @@ use crate::time::Duration;
 /// How long the simulated board runs when nothing else is asked for.
 const DEMONSTRATION: Duration = Duration::from_secs(10);
 
-pub(super) fn main(args: &RunArgs) -> Result<u8, Failure> {
+pub(super) fn main(known: &Known, args: &RunArgs) -> Result<u8, Failure> {
     let config = match &args.board {
-        Some(path) => Config::load(path).map_err(|error| Failure::in_file(BAD_INPUT, &error))?,
-        None => Config::simulated(),
+        Some(path) => known.load(path)?,
+        None => known.built_in()?,
     };
-    let Some(servo) = &config.servo else {
+    if config.machine.laws.is_empty() {
         let line = format!(
-            "{}: there are no axes ([axis.X]); this firmware controls axes, for another control law see examples/",
+            "{}: nothing decides: there is no [axis.X] and no [law.X]; add one, or see examples/ for a control law of your own",
             config.file
         );
         return Err(Failure::new(BAD_INPUT, &line));
-    };
-    if args.supervised && config.simulation.is_none() && servo.config.arm == Arm::AtStart {
+    }
+    let arms_at_start = |axes: &Axes| axes.config.arm == Arm::AtStart;
+    if args.supervised
+        && config.simulation.is_none()
+        && Axes::of(&config).is_some_and(arms_at_start)
+    {
         let line = format!(
             "{}: [safety] `arm` is \"at-start\", and this is started again when it ends: after a crash the axes would move by themselves; set arm = \"on-reset\" and name the reset input",
             config.file
@@ -38,16 +47,13 @@ pub(super) fn main(args: &RunArgs) -> Result<u8, Failure> {
     }
     // Before the run, as it can last for weeks.
     let json = args.json.as_deref().map(JsonFile::open).transpose()?;
-    let report = control(args, &config, servo)?;
+    let report = control(args, &config)?;
     publish(args, json, &report)
 }
 
 // Kept apart: what stands on the stack while the loop runs is locked.
 #[inline(never)]
-fn control(args: &RunArgs, config: &Config, servo: &config::Servo) -> Result<Report, Failure> {
-    // Checked when the board file was read.
-    let law = servo.config.build(config.run.period);
-    let law = law.map_err(|error| Failure::new(BAD_INPUT, &error))?;
+fn control(args: &RunArgs, config: &Config) -> Result<Report, Failure> {
     let limit = match (args.limit, &args.board) {
         (Some(limit), _) => limit.in_slots(config.run.period),
         (None, None) => RunLimit::For(DEMONSTRATION).in_slots(config.run.period),
@@ -58,12 +64,16 @@ fn control(args: &RunArgs, config: &Config, servo: &config::Servo) -> Result<Rep
         pace: args.pace,
         live: !args.quiet && std::io::stderr().is_terminal(),
     };
-    let state = law.initial();
-    let describe = |state: &_| board::describe_servo(servo, state);
-    board::run::<Servo>(config, &law, state, &options, describe).map_err(not_run)
+    board::run_machine(config, &options).map_err(not_run)
 }
 
-/// Writes the report where it was asked for, and prints it.
+/// How long a reader of the report may stand still, ms. The process ends without it
+/// then: who supervises it waits for the end, to start it again.
+const READER_MS: u16 = 10_000;
+
+/// Writes the report where it was asked for, and prints it. Everything that depends on
+/// this process is over by now: outputs are safe, the watchdog is stopped, the black box
+/// is saved and the service manager is told.
 #[inline(never)]
 fn publish(args: &RunArgs, json: Option<JsonFile<'_>>, report: &Report) -> Result<u8, Failure> {
     // A report that could not be kept is still shown.
@@ -80,6 +90,35 @@ fn publish(args: &RunArgs, json: Option<JsonFile<'_>>, report: &Report) -> Resul
     match kept {
         Ok(()) => Ok(report.exit.code),
         Err(failure) => Ok(unless_worse(failure, report)),
+    }
+}
+
+/// Prints `text`; a reader that has left (`| head`) is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    match deliver(text, &io::stdout()) {
+        Err(Errno(libc::EPIPE)) | Ok(()) => Ok(()),
+        Err(errno) => Err(Failure::new(
+            FAILED,
+            &format!("standard output: {}", refusal(errno)),
+        )),
+    }
+}
+
+/// Writes `text` to a reader that may be slow, but reads.
+fn deliver(text: &str, to: &impl AsFd) -> Result<(), Errno> {
+    let output = Output::of(to.as_fd());
+    let mut pieces = text.as_bytes().chunks(512);
+    pieces.try_for_each(|piece| output.write_all(piece, READER_MS))
+}
+
+/// Why a report was not taken.
+fn refusal(errno: Errno) -> String {
+    match errno {
+        Errno(libc::EAGAIN) => format!(
+            "not read for {}; let its reader read, or redirect it to a file",
+            Duration::from_millis(u64::from(READER_MS))
+        ),
+        Errno(number) => io::Error::from_raw_os_error(number).to_string(),
     }
 }
 
@@ -131,16 +170,16 @@ impl<'p> JsonFile<'p> {
     }
 
     fn write(mut self, json: &str) -> Result<(), Failure> {
-        let all = |file: &mut File| -> io::Result<()> {
-            file.write_all(json.as_bytes())?;
+        self.written = true;
+        deliver(json, &self.file).map_err(|errno| cannot_write(self.path, &refusal(errno)))?;
+        let cut = || -> io::Result<()> {
             // A pipe or a terminal has no length.
-            if file.metadata()?.is_file() {
-                file.set_len(json.len() as u64)?;
+            if self.file.metadata()?.is_file() {
+                self.file.set_len(json.len() as u64)?;
             }
             Ok(())
         };
-        self.written = true;
-        all(&mut self.file).map_err(|error| cannot_write(self.path, &error))
+        cut().map_err(|error| cannot_write(self.path, &error))
     }
 }
 
@@ -153,7 +192,7 @@ impl Drop for JsonFile<'_> {
     }
 }
 
-fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+fn cannot_write(path: &Path, error: &impl std::fmt::Display) -> Failure {
     Failure::new(
         FAILED,
         &format!(

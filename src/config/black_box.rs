@@ -14,17 +14,15 @@ const OVERHEAD_KB: u64 = 32;
 pub(super) fn read(mut table: Table<'_>, period: Duration) -> Result<BlackBoxConfig> {
     let place = table.source().place(table.span());
     table.only(&["directory", "size_limit_kb", "seconds", "memory"])?;
-    let directory = folder(&mut table, "directory")?;
-    let memory = if table.has("memory") {
-        folder(&mut table, "memory")?
-    } else {
-        MEMORY.to_owned()
-    };
+    let directory = table.string("directory")?;
+    let directory = folder(&mut table, "directory", directory)?;
+    let memory = table.text_or("memory", MEMORY)?;
+    let memory = folder(&mut table, "memory", memory)?;
     let seconds = table.integer_or("seconds", 1..=3600, 10)?;
     let records = records(seconds, period);
     if records > MAX_RECORDS {
-        let what = format!("`seconds` is {seconds}, which are {records} cycles");
-        let fix = format!("at most {MAX_RECORDS} are kept: make it shorter");
+        let what = format!("`seconds` is {seconds}, {records} cycles");
+        let fix = format!("make it shorter, at most {MAX_RECORDS} cycles can be kept");
         return Err(table.error_at("seconds", what, fix));
     }
     let size_limit_kb = table.integer_or("size_limit_kb", 1..=16_777_216, 16_384)?;
@@ -36,7 +34,8 @@ pub(super) fn read(mut table: Table<'_>, period: Duration) -> Result<BlackBoxCon
             "seconds"
         };
         let what = format!("`size_limit_kb` is {size_limit_kb}, less than one black box");
-        let fix = format!("{seconds} s take {least_kb} kB: raise it, or keep less time");
+        let fix =
+            format!("make it at least {least_kb}, the size of {seconds} s, or `seconds` smaller");
         return Err(table.error_at(key, what, fix));
     }
     table.finish()?;
@@ -62,21 +61,14 @@ fn expected_bytes(seconds: u64, period: Duration) -> u64 {
     cycles + cycles / 8 + OVERHEAD_KB * 1024
 }
 
-impl super::Config {
-    /// Cycles that the black box keeps, and how long a file of them gets; none
-    /// where there is no `[black_box]`.
-    #[must_use]
-    pub fn black_box_records(&self) -> (u64, u64) {
-        self.black_box.as_ref().map_or((0, 0), |config| {
-            let seconds = u64::from(config.seconds);
-            let period = self.run.period;
-            (records(seconds, period), expected_bytes(seconds, period))
-        })
-    }
+/// Cycles that a black box keeps, and how long a file of them gets, bytes.
+pub(super) fn kept(config: &BlackBoxConfig, period: Duration) -> (u64, u64) {
+    let seconds = u64::from(config.seconds);
+    (records(seconds, period), expected_bytes(seconds, period))
 }
 
-fn folder(table: &mut Table<'_>, key: &'static str) -> Result<String> {
-    let path = table.text(key)?.value;
+/// The value `path` of `key`, which has to be the same wherever the process is started.
+fn folder(table: &mut Table<'_>, key: &'static str, path: &str) -> Result<String> {
     if path.starts_with('/') {
         return Ok(path.to_owned());
     }

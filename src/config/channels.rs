@@ -3,28 +3,42 @@
 //!
 //! To be asked once, before the run: the numbers go into the law's
 //! configuration, and the loop knows no names.
+//!
+//! A digital input and a digital output have types of their own, so that one cannot
+//! take the place of the other:
+//!
+//! ```compile_fail,E0308
+//! # use steadfast::config::Config;
+//! # use steadfast::cycle::image::Outputs;
+//! let config = Config::simulated();
+//! let button = config.input("emergency_stop").unwrap();
+//! Outputs::default().set(button, true);
+//! ```
 
-use super::names::{Kind, number_of};
-use super::{Config, ConfigError};
+use super::error::Details;
+use super::names::{Kind, input, number_of, output};
+use super::{Config, ConfigError, Named};
+use crate::cycle::image::{InputChannel, OutputChannel};
+use crate::cycle::signal::Input;
 
 impl Config {
-    /// The number of `[input.NAME]`, for
+    /// The channel of `[input.NAME]`, for
     /// [`DigitalInputs::is_active`](crate::cycle::image::DigitalInputs::is_active)
     /// and its siblings.
     ///
     /// # Errors
     /// There is none of that name; the error says which there are.
-    pub fn input(&self, name: &str) -> Result<u8, ConfigError> {
-        number_of(self, Kind::Input, name)
+    pub fn input(&self, name: &str) -> Result<InputChannel, ConfigError> {
+        number_of(&self.io, &self.file, Kind::Input, name).map(input)
     }
 
-    /// The number of `[output.NAME]`, for
+    /// The channel of `[output.NAME]`, for
     /// [`Outputs::set`](crate::cycle::image::Outputs::set).
     ///
     /// # Errors
     /// There is none of that name; the error says which there are.
-    pub fn output(&self, name: &str) -> Result<u8, ConfigError> {
-        number_of(self, Kind::Output, name)
+    pub fn output(&self, name: &str) -> Result<OutputChannel, ConfigError> {
+        number_of(&self.io, &self.file, Kind::Output, name).map(output)
     }
 
     /// The number of `[encoder.NAME]`, an index into
@@ -33,7 +47,7 @@ impl Config {
     /// # Errors
     /// There is none of that name; the error says which there are.
     pub fn encoder(&self, name: &str) -> Result<u8, ConfigError> {
-        number_of(self, Kind::Encoder, name)
+        number_of(&self.io, &self.file, Kind::Encoder, name)
     }
 
     /// The number of `[analog_output.NAME]`, an index into
@@ -42,7 +56,7 @@ impl Config {
     /// # Errors
     /// There is none of that name; the error says which there are.
     pub fn analog_output(&self, name: &str) -> Result<u8, ConfigError> {
-        number_of(self, Kind::AnalogOutput, name)
+        number_of(&self.io, &self.file, Kind::AnalogOutput, name)
     }
 
     /// The number of `[analog_input.NAME]`, an index into
@@ -51,7 +65,26 @@ impl Config {
     /// # Errors
     /// There is none of that name; the error says which there are.
     pub fn analog_input(&self, name: &str) -> Result<u8, ConfigError> {
-        number_of(self, Kind::AnalogInput, name)
+        number_of(&self.io, &self.file, Kind::AnalogInput, name)
+    }
+
+    /// The signal `name` (`imu.rate_z`), to be read: by who watches a simulated run, see
+    /// [`Firmware::simulate_with`](crate::firmware::Firmware::simulate_with).
+    ///
+    /// # Errors
+    /// There is none of that name and type; the error says which there are.
+    pub fn signal<T: Named>(&self, name: &str) -> Result<Input<T>, ConfigError> {
+        let signals = &self.machine.signals;
+        signals.reading(name).ok_or_else(|| {
+            let of_type = signals.iter().filter(|signal| signal.of == T::TYPE);
+            let names: Vec<_> = of_type.map(|signal| signal.name.as_str()).collect();
+            ConfigError::from(Details {
+                file: self.file.clone(),
+                place: None,
+                what: format!("there is no signal \"{name}\" of this type"),
+                fix: format!("there is: {}", names.join(", ")),
+            })
+        })
     }
 }
 
@@ -62,9 +95,9 @@ mod tests {
     #[test]
     fn a_channel_has_its_place_among_its_kind_as_number() {
         let config = Config::simulated();
-        assert_eq!(config.input("emergency_stop"), Ok(0));
-        assert_eq!(config.output("enable"), Ok(0));
-        assert_eq!(config.output("heartbeat"), Ok(2));
+        assert_eq!(config.input("emergency_stop"), Ok(input(0)));
+        assert_eq!(config.output("enable"), Ok(output(0)));
+        assert_eq!(config.output("heartbeat"), Ok(output(2)));
         assert_eq!(config.encoder("shaft"), Ok(0));
         assert_eq!(config.analog_output("torque"), Ok(0));
     }

@@ -35,8 +35,15 @@ impl Place {
 /// Displayed it is always one line, `FILE:LINE:COLUMN: what; how to fix it`, as
 /// editors and build tools understand it: whatever of the file is quoted in it
 /// is escaped.
+///
+/// A pointer to its [`Details`]: each `?` on its way would else move the whole of it, in
+/// code that is locked into memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
+pub struct ConfigError(Box<Details>);
+
+/// What a [`ConfigError`] says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Details {
     /// The file, as it was named by whoever asked for it.
     pub file: String,
     /// Where in it; `None` when the file as a whole is meant.
@@ -45,6 +52,20 @@ pub struct ConfigError {
     pub what: String,
     /// How to put it right.
     pub fix: String,
+}
+
+impl From<Details> for ConfigError {
+    fn from(details: Details) -> Self {
+        Self(Box::new(details))
+    }
+}
+
+impl core::ops::Deref for ConfigError {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.0
+    }
 }
 
 impl fmt::Display for ConfigError {
@@ -77,6 +98,20 @@ impl Write for OneLine<'_, '_> {
     }
 }
 
+/// The error that a device named at `place` of `file` cannot be had on this machine:
+/// `what` is wrong, with what to do about it behind a semicolon.
+pub(super) fn device_error(file: &str, place: Place, what: &str) -> ConfigError {
+    let (what, fix) = what
+        .split_once("; ")
+        .unwrap_or((what, "see what its driver says (dmesg)"));
+    ConfigError::from(Details {
+        file: file.to_owned(),
+        place: Some(place),
+        what: what.to_owned(),
+        fix: fix.to_owned(),
+    })
+}
+
 /// Whether `c` would end a line, steer a terminal or turn the direction of
 /// writing (Unicode general category Cc, line and paragraph separators, and the
 /// bidirectional controls of UAX #9).
@@ -101,29 +136,34 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// The text of a board file and its name, from which errors are made.
 #[derive(Copy, Clone, Debug)]
-pub(super) struct Source<'t> {
+pub(crate) struct Source<'t> {
     pub(super) file: &'t str,
     pub(super) text: &'t str,
 }
 
 impl<'t> Source<'t> {
     /// The error that `what` is wrong at `span`, to be put right by `fix`.
-    pub(super) fn error(
+    pub(crate) fn error(
         &self,
         span: &Range<usize>,
         what: impl Into<String>,
         fix: impl Into<String>,
     ) -> ConfigError {
-        ConfigError {
+        self.made(span, what.into(), fix.into())
+    }
+
+    #[inline(never)]
+    fn made(&self, span: &Range<usize>, what: String, fix: String) -> ConfigError {
+        ConfigError::from(Details {
             file: self.file.to_owned(),
             place: Some(Place::of(self.text, span.start)),
-            what: what.into(),
-            fix: fix.into(),
-        }
+            what,
+            fix,
+        })
     }
 
     /// Where `span` starts.
-    pub(super) fn place(&self, span: &Range<usize>) -> Place {
+    pub(crate) fn place(&self, span: &Range<usize>) -> Place {
         Place::of(self.text, span.start)
     }
 
@@ -153,12 +193,12 @@ mod tests {
 
     #[test]
     fn an_error_is_one_line_whatever_it_quotes() {
-        let error = ConfigError {
+        let error = ConfigError::from(Details {
             file: "a\nb.toml".to_owned(),
             place: Some(Place { line: 3, column: 4 }),
             what: "\u{1b}[2J\r\u{2028}\u{202e}".to_owned(),
             fix: "µ".to_owned(),
-        };
+        });
         assert_eq!(
             error.to_string(),
             "a\\nb.toml:3:4: \\u{1b}[2J\\r\\u{2028}\\u{202e}; µ"

@@ -5,10 +5,10 @@
 //! [`wiring`](super::wiring).
 
 use super::error::Place;
-use crate::driver::mcp4922;
+use crate::device::pwm::Polarity;
 use crate::time::Duration;
 
-/// Most GPIO chips and most SPI devices of a board.
+/// Most GPIO chips, SPI devices, I2C adapters and PWM channels of a board, of each.
 pub const MAX_DEVICES: usize = 16;
 
 /// A GPIO chip.
@@ -97,7 +97,9 @@ pub struct SpiDevice {
     pub name: String,
     /// The device node, `/dev/spidevB.C`.
     pub path: String,
-    /// Clock, Hz.
+    /// Clock, Hz; not above what its chip takes. For a converter whose clock depends on
+    /// its supply, that is `supply_volts` of its inputs, or the lowest supply where the
+    /// file does not say it.
     pub speed_hz: u32,
     /// FIFO priority to give the controller's interrupt thread.
     pub irq_priority: Option<u8>,
@@ -105,7 +107,39 @@ pub struct SpiDevice {
     pub place: Place,
 }
 
-/// An absolute encoder: an AS5047P.
+/// An I2C adapter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct I2cAdapter {
+    /// Its name in the board file.
+    pub name: String,
+    /// The device node, `/dev/i2c-N`.
+    pub path: String,
+    /// Longest time of a transfer, ms: 10 to 1,000, a multiple of 10.
+    pub timeout_ms: u32,
+    /// Where it stands in the file.
+    pub place: Place,
+}
+
+/// A PWM channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PwmChannel {
+    /// Its name in the board file.
+    pub name: String,
+    /// Its chip: the device that it belongs to (`30660000.pwm`), its kernel name
+    /// (`pwmchip0`) or its folder in sysfs. See
+    /// [`find_chip`](crate::device::pwm::find_chip).
+    pub chip: String,
+    /// Channel of its chip, from 0.
+    pub channel: u32,
+    /// Period, ns, at least 1.
+    pub period_ns: u32,
+    /// Which level the duty is.
+    pub polarity: Polarity,
+    /// Where it stands in the file.
+    pub place: Place,
+}
+
+/// An absolute encoder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoder {
     /// Its name in the board file.
@@ -114,18 +148,18 @@ pub struct Encoder {
     pub spi: Option<usize>,
 }
 
-/// An analog output: one channel of an MCP4922.
+/// An analog output: one channel of a converter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnalogOutput {
     /// Its name in the board file.
     pub name: String,
     /// Index into [`Io::spi`]; `None` on a simulated board.
     pub spi: Option<usize>,
-    /// The chip's channel.
-    pub channel: mcp4922::Channel,
+    /// The chip's channel, from 0.
+    pub channel: u8,
     /// Volts at code 0, after the output stage.
     pub min_volts: f64,
-    /// Volts at code 4095, after the output stage.
+    /// Volts at the highest code, after the output stage.
     pub max_volts: f64,
     /// Volts in the safe state.
     pub safe_volts: f64,
@@ -157,16 +191,16 @@ pub struct Monitor {
     pub tolerated_cycles: u16,
 }
 
-/// An analog input: one single-ended channel of an MCP3208.
+/// An analog input: one single-ended channel of a converter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnalogInput {
     /// Its name in the board file.
     pub name: String,
     /// Index into [`Io::spi`]; `None` on a simulated board.
     pub spi: Option<usize>,
-    /// The chip's channel, 0 to 7.
+    /// The chip's channel, from 0.
     pub channel: u8,
-    /// The chip's reference, volts at code 4095.
+    /// The chip's reference, volts at the highest code.
     pub vref_volts: f64,
     /// The least that its sensor gives when all is well.
     pub min_volts: f64,
@@ -188,6 +222,10 @@ pub struct Io {
     pub outputs: Vec<DigitalOutput>,
     /// SPI device nodes.
     pub spi: Vec<SpiDevice>,
+    /// I2C adapters.
+    pub i2c: Vec<I2cAdapter>,
+    /// PWM channels.
+    pub pwm: Vec<PwmChannel>,
     /// Encoders, by position channel.
     pub encoders: Vec<Encoder>,
     /// Analog outputs, by channel.

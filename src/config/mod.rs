@@ -1,19 +1,32 @@
 //! Board files: `board.toml` to [`Config`].
 //!
 //! A board file says everything that differs between two machines: which
-//! devices there are, what the safe values of the outputs are, how the axes are
+//! devices there are, what the safe values of the outputs are, how the control laws are
 //! tuned, and what is wanted of the kernel. Reading one allocates and happens
 //! before anything is energised. Whatever is wrong with it is one
 //! [`ConfigError`]: file, line, column, what, and how to put it right. Unknown
 //! keys are refused: a misspelt limit must not become a default.
 
-mod axis;
+pub(crate) mod asked;
+pub(crate) mod bias;
 mod black_box;
+mod buses;
 mod channels;
+mod clocks;
 mod error;
+mod found;
 mod io;
+mod machine;
 mod names;
+pub mod open;
+mod opening;
+mod own_tables;
+mod plant_table;
 mod reader;
+mod recorded;
+mod registry;
+mod root_tables;
+mod signals;
 mod simulation;
 mod timing;
 mod value;
@@ -24,26 +37,39 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-pub use error::{ConfigError, Place};
+pub use error::{ConfigError, Details, Place};
 pub use io::{
-    AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, Io, Line,
-    MAX_DEVICES, MAX_SHUTDOWN, Monitor, Pin, SpiDevice,
+    AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, I2cAdapter,
+    Io, Line, MAX_DEVICES, MAX_SHUTDOWN, Monitor, Pin, PwmChannel, SpiDevice,
 };
+pub use machine::{MAX_OWN_DEVICES, MAX_PLANTS, Machine, OwnDevice, OwnLaw, OwnPlant};
+pub use opening::{I2cClaim, MAX_ACTIONS, Opening, PwmClaim, SpiClaim};
+pub use own_tables::{DeviceTable, LawTable};
+pub use plant_table::PlantTable;
+pub use reader::Table;
+pub use registry::{
+    AnyLaw, Driver, LawKind, MakePlant, OpenDevice, PlantKind, ReadRoot, Registry, RootLaw,
+    StartLaw,
+};
+pub use root_tables::RootTables;
+pub(crate) use root_tables::VoltsOutput;
+pub use signals::{ANY_UNIT, Named, Signal, Signals, Type};
 pub use simulation::{SimulatedHeater, SimulatedMotor, SimulationConfig};
+pub use timing::WatchdogConfig;
+pub(crate) use value::figure;
 
-use crate::axis::ServoConfig;
+use crate::cycle::image::OutputChannel;
 use crate::cycle::overrun::LadderConfig;
+use crate::realtime::audit::Reaction;
 use crate::realtime::runner::Requirement;
 use crate::realtime::wanted::LoopConfig;
 use crate::telemetry::blackbox::BlackBoxConfig;
+use asked::Log;
 use error::Source;
-use reader::Table;
+use machine::Wired;
 
 /// Largest board file, bytes.
 pub const MAX_FILE: u64 = 256 * 1024;
-
-/// The simulated board, as the firmware carries it.
-pub const SIM_BOARD: &str = include_str!("../../board/sim/board.toml");
 
 /// A board file, read and checked.
 #[derive(Clone, Debug)]
@@ -54,6 +80,8 @@ pub struct Config {
     pub name: String,
     /// Whether a broken contract is refused.
     pub requirement: Requirement,
+    /// What a promise leads to that breaks while the loop runs.
+    pub on_broken: Reaction,
     /// How the loop is to run.
     pub run: LoopConfig,
     /// What late cycles lead to.
@@ -61,48 +89,26 @@ pub struct Config {
     /// Devices and channels.
     pub io: Io,
     /// The digital output that toggles in every cycle.
-    pub heartbeat: Option<u8>,
+    pub heartbeat: Option<OutputChannel>,
     /// What stands behind the channels; `None` on a real board.
     pub simulation: Option<SimulationConfig>,
     /// The hardware watchdog, if one is to be fed.
     pub watchdog: Option<WatchdogConfig>,
     /// Where the last seconds before a fault are kept, if they are to be.
     pub black_box: Option<BlackBoxConfig>,
-    /// The axes, for boards that have some.
-    pub servo: Option<Servo>,
-}
-
-/// The axes of a board, with their names.
-#[derive(Clone, Debug)]
-pub struct Servo {
-    /// What the servo controller works with.
-    pub config: ServoConfig,
-    /// The axes' names, in order.
-    pub names: Vec<String>,
-    /// The encoder of each and the device it hangs on, as a person finds them.
-    pub encoders: Vec<String>,
-}
-
-/// `[watchdog]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WatchdogConfig {
-    /// The device node.
-    pub device: String,
-    /// Where it stands in the file.
-    pub place: Place,
-    /// The board resets this long after the last cycle in time, s.
-    pub timeout_s: u32,
+    /// Control laws, and the devices and plants of one's own.
+    pub machine: Machine,
 }
 
 impl Config {
-    /// Reads the board file at `path`.
+    /// Reads the board file at `path`, which may name what is in `registry`.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
     #[inline(never)]
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+    pub fn load_with(path: &Path, registry: &Registry) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
-        let whole = |what: String, fix: &str| ConfigError {
+        let whole = |what: String, fix: &str| Details {
             file: file.clone(),
             place: None,
             what,
@@ -120,13 +126,13 @@ impl Config {
             .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
             .map_err(unreadable)?;
         if bytes.len() as u64 > MAX_FILE {
-            let what = format!("is longer than {MAX_FILE} bytes");
-            return Err(whole(what, "no board file is: name another"));
+            let what = format!("exceeds {MAX_FILE} bytes, the limit of a board file");
+            return Err(whole(what, "name a board file").into());
         }
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
-            ConfigError {
+            Details {
                 place: Some(Place::of(&text, valid)),
                 ..whole(
                     "is not UTF-8 from here on".to_owned(),
@@ -134,31 +140,52 @@ impl Config {
                 )
             }
         })?;
-        Self::parse(&file, &text)
+        Self::parse_with(&file, &text, registry)
     }
 
-    /// Reads a board file's `text`; `file` is what errors call it.
+    /// Reads a board file's `text`, which may name what is in `registry`; `file` is
+    /// what errors call it.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
-    pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
-        let read = Self::read(file, text)?;
+    pub fn parse_with(file: &str, text: &str, registry: &Registry) -> Result<Self, ConfigError> {
+        let read = Self::read(file, text, registry, None)?;
         // Copied when the document is gone: what was read lies scattered above
         // it, and would keep the heap as large as the document made it.
         Ok(read.clone())
     }
 
+    /// As [`Config::parse_with`], and records what the readers ask for.
+    pub(crate) fn parse_recorded(
+        file: &str,
+        text: &str,
+        registry: &Registry,
+        log: &Log,
+    ) -> Result<Self, ConfigError> {
+        Self::read(file, text, registry, Some(log))
+    }
+
     #[inline(never)]
-    fn read(file: &str, text: &str) -> Result<Self, ConfigError> {
+    fn read(
+        file: &str,
+        text: &str,
+        registry: &Registry,
+        log: Option<&Log>,
+    ) -> Result<Self, ConfigError> {
         let source = Source { file, text };
         let document = DeTable::parse(text).map_err(|error| syntax(&source, &error))?;
         let mut root = Table::root(source, &document);
-        root.only(&[
+        if let Some(log) = log {
+            root.record_to(log);
+        }
+        let tables = [
             "board",
             "loop",
             "overrun",
             "gpio",
             "spi",
+            "i2c",
+            "pwm",
             "input",
             "output",
             "encoder",
@@ -166,45 +193,79 @@ impl Config {
             "analog_input",
             "watchdog",
             "black_box",
-            "safety",
-            "axis",
+            "device",
+            "law",
             "simulation",
-        ])?;
+        ];
+        let of_laws = registry.roots.iter().flat_map(|law| law.tables);
+        root.only(&tables.iter().chain(of_laws).copied().collect::<Vec<_>>())?;
 
         let mut board = root.table("board")?;
-        board.only(&["name", "realtime", "devices"])?;
+        board.only(&["name", "realtime", "on_broken", "devices"])?;
         let name = board.text("name")?.value.to_owned();
         let requirements = [
             ("required", Requirement::Required),
             ("best-effort", Requirement::BestEffort),
         ];
         let requirement = board.choice_or("realtime", &requirements, Requirement::Required)?;
+        let reactions = [
+            ("report", Reaction::Report),
+            ("quick-stop", Reaction::QuickStop),
+        ];
+        let default = match requirement {
+            Requirement::Required => Reaction::QuickStop,
+            Requirement::BestEffort => Reaction::Report,
+        };
+        let on_broken = board.choice_or("on_broken", &reactions, default)?;
         let simulated = board.choice("devices", &[("simulated", true), ("linux", false)])?;
         board.finish()?;
 
-        let mut run = timing::read_loop(root.table("loop")?)?;
-        let io = wiring::read(&mut root, simulated)?;
+        let mut paced = root.table("loop")?;
+        let mut run = timing::read_loop(&mut paced)?;
+        let (io, mut uses) = wiring::read(&mut root, simulated, run.period)?;
+        let mut machine = Machine {
+            signals: Signals::of(&io),
+            ..Machine::default()
+        };
+        let wired = Wired {
+            io: &io,
+            uses: &mut uses,
+            simulated,
+            period: run.period,
+        };
+        machine.read_devices(&mut root, registry, wired)?;
+        let hold = machine
+            .max_hold()
+            .map_or(io.max_hold(), |own| own.min(io.max_hold()));
+        timing::check_output_failures(&mut paced, &run, hold)?;
+        paced.finish()?;
         let overrun = root.table_if("overrun")?;
-        let (ladder, stall) = timing::read_overrun(overrun, run.period, io.max_hold())?;
+        let (ladder, stall) = timing::read_overrun(overrun, run.period, hold)?;
         run.stall = stall;
+        let heartbeat = machine.read_root_laws(&mut root, registry, &io, run.period)?;
+        machine.read_laws(&mut root, registry, run.period)?;
         let simulation = if simulated {
             root.without("watchdog", wiring::SIMULATED)?;
-            Some(SimulationConfig::read(root.table("simulation")?, &io)?)
+            let table = root.table("simulation")?;
+            Some(SimulationConfig::read(table, &io, &mut machine, registry)?)
         } else {
             root.without("simulation", "devices = \"linux\"")?;
             None
         };
-        let watchdog = root.table_if("watchdog")?.map(watchdog).transpose()?;
+        let watchdog = root
+            .table_if("watchdog")?
+            .map(|table| timing::read_watchdog(table, &run))
+            .transpose()?;
         let black_box = root
             .table_if("black_box")?
             .map(|table| black_box::read(table, run.period))
             .transpose()?;
-        let (heartbeat, servo) = axis::read(&mut root, &io, run.period)?;
         root.finish()?;
         Ok(Self {
             file: file.to_owned(),
             name,
             requirement,
+            on_broken,
             run,
             ladder,
             io,
@@ -212,47 +273,32 @@ impl Config {
             simulation,
             watchdog,
             black_box,
-            servo,
+            machine,
         })
+    }
+
+    /// The buses that it names, for [`open`].
+    #[must_use]
+    pub fn buses(&self) -> open::Buses<'_> {
+        open::Buses {
+            file: &self.file,
+            io: &self.io,
+        }
     }
 
     /// The error that a device named at `place` cannot be had on this machine:
     /// `what` is wrong, with what to do about it.
     pub(crate) fn device_error(&self, place: Place, what: &str) -> ConfigError {
-        let (what, fix) = what
-            .split_once("; ")
-            .unwrap_or((what, "see steadfast check"));
-        ConfigError {
-            file: self.file.clone(),
-            place: Some(place),
-            what: what.to_owned(),
-            fix: fix.to_owned(),
-        }
+        error::device_error(&self.file, place, what)
     }
 
-    /// The simulated board that the firmware carries.
-    ///
-    /// # Panics
-    /// Never: it is checked by a test.
+    /// Cycles that the black box keeps, and how long a file of them gets; none
+    /// where there is no `[black_box]`.
     #[must_use]
-    pub fn simulated() -> Self {
-        Self::parse("board/sim/board.toml", SIM_BOARD).expect("the embedded board file is checked")
+    pub fn black_box_records(&self) -> (u64, u64) {
+        let kept = |config| black_box::kept(config, self.run.period);
+        self.black_box.as_ref().map_or((0, 0), kept)
     }
-}
-
-fn watchdog(mut table: Table<'_>) -> Result<WatchdogConfig, ConfigError> {
-    table.only(&["device", "timeout_s"])?;
-    let place = table.source().place(table.span());
-    let config = WatchdogConfig {
-        device: table
-            .text_if("device")?
-            .map_or("/dev/watchdog", |at| at.value)
-            .to_owned(),
-        place,
-        timeout_s: table.integer("timeout_s", 1..=3600)? as u32,
-    };
-    table.finish()?;
-    Ok(config)
 }
 
 /// What is wrong with the file as TOML.
@@ -274,12 +320,12 @@ fn syntax(source: &Source<'_>, error: &toml::de::Error) -> ConfigError {
             "keep one of them".to_owned(),
         ),
         "string values must be quoted" if nothing_follows => (
-            "there is no value".to_owned(),
+            "the value is missing".to_owned(),
             "write one after the `=`, or remove the key".to_owned(),
         ),
         "string values must be quoted" => (
-            format!("`{}` is no value", source.quote(&span)),
-            "put texts in quotes, numbers are written as 1 or 1.5".to_owned(),
+            format!("invalid value `{}`", source.quote(&span)),
+            "put text in quotes, write numbers as 1 or 1.5".to_owned(),
         ),
         _ if expected.is_empty() => (what.to_owned(), "see https://toml.io".to_owned()),
         _ => (

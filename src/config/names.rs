@@ -1,9 +1,10 @@
 //! Names of channels, resolved to their numbers in the process image.
 
-use super::Config;
-use super::error::ConfigError;
+use super::error::{ConfigError, Details};
+use super::found::{find, index_of};
 use super::io::Io;
-use super::reader::{At, Result, Table, nearest};
+use super::reader::{Result, Table};
+use crate::cycle::image::{InputChannel, OutputChannel};
 
 /// The kinds of channels that can be named.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -37,44 +38,31 @@ impl Kind {
     }
 }
 
-/// The index of `name` among `names`, those of all `[header.NAME]`; else what is
-/// wrong with it, and how to put it right.
-fn find(names: &[&str], name: &str, header: &str) -> std::result::Result<usize, (String, String)> {
-    if let Some(index) = names.iter().position(|known| *known == name) {
-        return Ok(index);
-    }
-    let fix = match (names, nearest(names, name)) {
-        ([], _) => format!("add a table [{header}.{name}]"),
-        (names, Some(near)) => {
-            format!("did you mean \"{near}\"? There is: {}", names.join(", "))
-        }
-        (names, None) => format!("there is: {}", names.join(", ")),
-    };
-    Err((format!("there is no [{header}.{name}]"), fix))
-}
-
-/// The index of what `at` names among `names`, those of all `[header.NAME]`.
-pub(super) fn index_of(
-    names: &[&str],
-    at: &At<&str>,
-    header: &str,
-    table: &Table<'_>,
-) -> Result<usize> {
-    find(names, at.value, header).map_err(|(what, fix)| table.source().error(&at.span, what, fix))
-}
-
 /// The number of the channel `name`, as somebody asks for it who is not in the
 /// board file.
-pub(super) fn number_of(config: &Config, kind: Kind, name: &str) -> Result<u8> {
+pub(super) fn number_of(io: &Io, file: &str, kind: Kind, name: &str) -> Result<u8> {
     // No kind has more than 32.
-    find(&kind.names(&config.io), name, kind.header())
+    find(&kind.names(io), name, kind.header())
         .map(|index| index as u8)
-        .map_err(|(what, fix)| ConfigError {
-            file: config.file.clone(),
-            place: None,
-            what,
-            fix,
+        .map_err(|(what, fix)| {
+            ConfigError::from(Details {
+                file: file.to_owned(),
+                place: None,
+                what,
+                fix,
+            })
         })
+}
+
+/// The digital input with this number, which is that of a table of the file: there
+/// are no more of them than the process image has.
+pub(super) fn input(number: u8) -> InputChannel {
+    InputChannel::new(number).expect("the number of [input.NAME] is bounded")
+}
+
+/// As [`input`], for `[output.NAME]`.
+pub(super) fn output(number: u8) -> OutputChannel {
+    OutputChannel::new(number).expect("the number of [output.NAME] is bounded")
 }
 
 /// The channel that `key` names.
@@ -105,7 +93,22 @@ pub(super) fn channel_if(
 pub(super) struct Claims(Vec<((Kind, u8), String, usize)>);
 
 impl Claims {
-    /// The channel that `key` names, for nobody else.
+    /// The names of the outputs among them, as signals, with who claimed each and the
+    /// line.
+    pub(super) fn outputs<'c>(
+        &'c self,
+        io: &'c Io,
+    ) -> impl Iterator<Item = (String, &'c str, usize)> {
+        let driven = |kind| matches!(kind, Kind::Output | Kind::AnalogOutput);
+        let mine = self.0.iter().filter(move |((kind, _), ..)| driven(*kind));
+        mine.filter_map(|((kind, channel), owner, line)| {
+            let names = kind.names(io);
+            let name = names.get(usize::from(*channel))?;
+            Some((format!("{}.{name}", kind.header()), owner.as_str(), *line))
+        })
+    }
+
+    /// The channel that `key` names, claimed by this table.
     pub(super) fn channel(
         &mut self,
         table: &mut Table<'_>,
@@ -115,27 +118,63 @@ impl Claims {
     ) -> Result<u8> {
         let at = table.text(key)?;
         let channel = channel(table, key, kind, io)?;
-        let claim = (kind, channel);
-        match self.0.iter().find(|(claimed, ..)| *claimed == claim) {
-            None => {
-                let owner = format!("`{key}` of {}", table.title());
-                let line = table.source().place(&at.span).line;
-                self.0.push((claim, owner, line));
-                Ok(channel)
-            }
-            Some((_, first, line)) => Err(table.source().error(
-                &at.span,
-                format!(
-                    "[{}.{}] is used already, by {first} in line {line}",
-                    kind.header(),
-                    at.value
-                ),
-                "give each its own channel",
-            )),
-        }
+        let shown = format!("[{}.{}]", kind.header(), at.value);
+        self.take(table, key, (kind, channel), &shown)?;
+        Ok(channel)
     }
 
-    /// The channel that `key` names, for nobody else, where it is there.
+    /// Claims `claim` for `key` of `table`; errors call it `shown`.
+    pub(super) fn take(
+        &mut self,
+        table: &mut Table<'_>,
+        key: &'static str,
+        claim: (Kind, u8),
+        shown: &str,
+    ) -> Result<()> {
+        let Some((_, first, line)) = self.0.iter().find(|(claimed, ..)| *claimed == claim) else {
+            let at = table.text(key)?;
+            let owner = format!("`{key}` of {}", table.title());
+            let line = table.source().place(&at.span).line;
+            self.0.push((claim, owner, line));
+            return Ok(());
+        };
+        let what = format!("{shown} is used already, by {first} in line {line}");
+        Err(table.error_at(key, what, "give each its own channel"))
+    }
+
+    /// The digital input that `key` names, claimed by this table; `None` without the key.
+    pub(super) fn input_if(
+        &mut self,
+        table: &mut Table<'_>,
+        key: &'static str,
+        io: &Io,
+    ) -> Result<Option<InputChannel>> {
+        self.channel_if(table, key, Kind::Input, io)
+            .map(|channel| channel.map(input))
+    }
+
+    /// The digital output that `key` names, claimed by this table.
+    pub(super) fn output(
+        &mut self,
+        table: &mut Table<'_>,
+        key: &'static str,
+        io: &Io,
+    ) -> Result<OutputChannel> {
+        self.channel(table, key, Kind::Output, io).map(output)
+    }
+
+    /// The digital output that `key` names, claimed by this table; `None` without the key.
+    pub(super) fn output_if(
+        &mut self,
+        table: &mut Table<'_>,
+        key: &'static str,
+        io: &Io,
+    ) -> Result<Option<OutputChannel>> {
+        self.channel_if(table, key, Kind::Output, io)
+            .map(|channel| channel.map(output))
+    }
+
+    /// The channel that `key` names, claimed by this table; `None` without the key.
     pub(super) fn channel_if(
         &mut self,
         table: &mut Table<'_>,

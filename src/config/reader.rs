@@ -1,61 +1,74 @@
 //! Tables of a board file, found by name and with their places.
 //!
-//! Whoever reads a [`Table`] first says which keys there can be
-//! ([`Table::only`]): a misspelt key is then an error by its own name, and not a
-//! default, nor the complaint that the right one is missing. What was allowed
-//! and not asked for in the end is refused by [`Table::finish`]. Values are read
-//! in [`value`](super::value).
+//! Whoever reads a [`Table`] can first say which keys there can be
+//! ([`Table::only`]): a misspelt key is then an error by its own name, and not the
+//! complaint that the right one is missing. A key that no reader has asked for in the end is
+//! refused by [`Table::finish`]. Values are read in [`value`](super::value).
 
 use std::fmt::Display;
 use std::ops::Range;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
+use super::asked::{MAX_TEXT, Question, Record, Wanted};
 use super::error::{ConfigError, Source, is_unprintable, quoted};
 
-pub(super) type Result<T> = std::result::Result<T, ConfigError>;
+pub(crate) type Result<T> = std::result::Result<T, ConfigError>;
 
 /// A value with the place that it stands at.
 #[derive(Clone, Debug)]
-pub(super) struct At<T> {
+pub(crate) struct At<T> {
     pub(super) value: T,
     pub(super) span: Range<usize>,
 }
 
 /// One table of a board file.
-pub(super) struct Table<'t> {
+pub struct Table<'t> {
     source: Source<'t>,
     /// As in the file's headers: `axis.x.gains`; empty for the file itself.
     name: String,
     span: Range<usize>,
-    entries: &'t DeTable<'t>,
-    keys: &'static [&'static str],
-    asked: Vec<&'static str>,
+    pub(super) entries: &'t DeTable<'t>,
+    /// The keys there can be; any while nobody has said.
+    keys: Option<Vec<&'static str>>,
+    /// Further ones, of every table of this kind.
+    common: &'static [&'static str],
+    pub(super) asked: Vec<&'static str>,
+    /// Where questions are recorded, if they are.
+    pub(super) record: Option<Record<'t>>,
 }
 
 impl<'t> Table<'t> {
     pub(super) fn root(source: Source<'t>, document: &'t Spanned<DeTable<'t>>) -> Self {
-        Self::new(source, String::new(), 0..0, document.get_ref())
+        Self::new(source, String::new(), 0..0, document.get_ref(), None)
     }
 
-    fn new(source: Source<'t>, name: String, span: Range<usize>, entries: &'t DeTable<'t>) -> Self {
+    fn new(
+        source: Source<'t>,
+        name: String,
+        span: Range<usize>,
+        entries: &'t DeTable<'t>,
+        record: Option<Record<'t>>,
+    ) -> Self {
         Self {
             source,
             name,
             span,
             entries,
-            keys: &[],
+            keys: None,
+            common: &[],
             asked: Vec::new(),
+            record,
         }
     }
 
-    pub(super) fn source(&self) -> Source<'t> {
+    pub(crate) fn source(&self) -> Source<'t> {
         self.source
     }
 
     /// The name as in the file's headers, in brackets.
-    pub(super) fn title(&self) -> String {
+    pub fn title(&self) -> String {
         match self.name.as_str() {
             "" => "the board file".to_owned(),
             name => format!("[{name}]"),
@@ -66,25 +79,63 @@ impl<'t> Table<'t> {
         &self.span
     }
 
+    /// Says which keys every table of this kind has.
+    pub(super) const fn also(&mut self, keys: &'static [&'static str]) {
+        self.common = keys;
+    }
+
     /// Says which keys there can be, and refuses the first one that is none of
-    /// them.
-    pub(super) fn only(&mut self, keys: &'static [&'static str]) -> Result<()> {
-        self.keys = keys;
+    /// them: to be called first, so that a misspelt key is told by its own name.
+    ///
+    /// Without it a key that is never read is refused all the same, after the rest of the
+    /// table: keys need not be written down twice.
+    ///
+    /// # Errors
+    /// The first key that is none of `keys`.
+    pub fn only(&mut self, keys: &[&'static str]) -> Result<()> {
+        self.note(|| Question::Only(keys.to_vec()));
+        let keys: Vec<_> = keys.iter().chain(self.common).copied().collect();
         let unknown = self
             .entries
             .keys()
             .filter(|key| !keys.contains(&key.get_ref().as_ref()))
             .min_by_key(|key| key.span().start);
         let Some(key) = unknown else {
+            self.keys = Some(keys);
             return Ok(());
         };
-        let name = key.get_ref().as_ref();
-        let fix = match nearest(keys, name) {
-            Some(known) => format!("did you mean `{known}`?"),
-            None => format!("known here: {}", keys.join(", ")),
+        Err(self.unknown(key, &keys))
+    }
+
+    /// What `key` names among what is registered, a `kind` of thing each.
+    pub(super) fn known<T: Copy>(
+        &mut self,
+        key: &'static str,
+        registered: &[(&'static str, T)],
+        kind: &str,
+    ) -> Result<T> {
+        let at = self.text(key)?;
+        let found = registered.iter().find(|(name, _)| *name == at.value);
+        let names: Vec<_> = registered.iter().map(|(name, _)| *name).collect();
+        if let Some((name, found)) = found {
+            if self.record.is_some() {
+                let names = names.iter().map(|name| (*name).to_owned()).collect();
+                self.note_key(key, Some(&Wanted::Word(names)), None);
+            }
+            if let Some(record) = &mut self.record {
+                record.choose(key, name);
+            }
+            return Ok(*found);
+        }
+        let fix = match nearest(&names, at.value) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None if names.is_empty() => {
+                format!("register a {kind}, see `Firmware`; this firmware has none of that sort")
+            }
+            None => format!("this firmware has: {}", names.join(", ")),
         };
-        let what = format!("unknown key `{}` in {}", quoted(name), self.title());
-        Err(self.source.error(&key.span(), what, fix))
+        let what = format!("there is no {kind} \"{}\"", at.value);
+        Err(self.source.error(&at.span, what, fix))
     }
 
     /// The place of `key` and its value.
@@ -92,7 +143,11 @@ impl<'t> Table<'t> {
         &mut self,
         key: &'static str,
     ) -> Option<(Range<usize>, &'t Spanned<DeValue<'t>>)> {
-        debug_assert!(self.keys.contains(&key), "{key} in {}", self.title());
+        debug_assert!(
+            (self.keys.as_ref()).is_none_or(|keys| keys.contains(&key)),
+            "{key} in {}",
+            self.title()
+        );
         self.asked.push(key);
         self.entries
             .get_key_value(key)
@@ -100,13 +155,21 @@ impl<'t> Table<'t> {
     }
 
     /// Whether `key` is there at all.
-    pub(super) fn has(&mut self, key: &'static str) -> bool {
+    pub fn has(&mut self, key: &'static str) -> bool {
+        self.note_key(key, None, None);
         self.find(key).is_some()
     }
 
     /// Refuses `key`, which has no effect because of what else stands in the
     /// file: `why`.
-    pub(super) fn without(&mut self, key: &'static str, why: &str) -> Result<()> {
+    ///
+    /// # Errors
+    /// It is there.
+    pub fn without(&mut self, key: &'static str, why: &str) -> Result<()> {
+        self.note(|| Question::NoEffect {
+            key,
+            why: why.to_owned(),
+        });
         match self.find(key) {
             None => Ok(()),
             Some((span, _)) => Err(self.source.error(
@@ -118,10 +181,15 @@ impl<'t> Table<'t> {
     }
 
     /// The table `[key]`.
-    pub(super) fn table(&mut self, key: &'static str) -> Result<Table<'t>> {
+    ///
+    /// # Errors
+    /// It is not there, or no table.
+    pub fn table(&mut self, key: &'static str) -> Result<Table<'t>> {
+        self.note_key(key, Some(&Wanted::Table), None);
         let name = self.child_name(key);
+        let record = self.child_record(key, None);
         match self.find(key) {
-            Some((span, value)) => self.as_table(name, span, value),
+            Some((span, value)) => self.as_table(name, span, value, record),
             None => Err(self.source.error(
                 &self.span,
                 format!("{} has no [{name}]", self.title()),
@@ -131,7 +199,10 @@ impl<'t> Table<'t> {
     }
 
     /// The table `[key]`, where it is there.
-    pub(super) fn table_if(&mut self, key: &'static str) -> Result<Option<Table<'t>>> {
+    ///
+    /// # Errors
+    /// It is no table.
+    pub fn table_if(&mut self, key: &'static str) -> Result<Option<Table<'t>>> {
         if self.has(key) {
             self.table(key).map(Some)
         } else {
@@ -140,17 +211,18 @@ impl<'t> Table<'t> {
     }
 
     /// All tables `[key.NAME]` in the order of the file, at most `most`.
-    pub(super) fn tables(
+    pub(crate) fn tables(
         &mut self,
         key: &'static str,
         most: usize,
     ) -> Result<Vec<(&'t str, Table<'t>)>> {
+        self.note_key(key, Some(&Wanted::Tables(most)), None);
         let header = self.child_name(key);
         let Some((_, value)) = self.find(key) else {
             return Ok(Vec::new());
         };
         let DeValue::Table(entries) = value.get_ref() else {
-            return Err(self.wrong_type(key, value, &format!("tables [{header}.NAME]")));
+            return Err(self.wrong_type(key, value, &format_args!("tables [{header}.NAME]")));
         };
         let mut named: Vec<_> = entries.iter().collect();
         named.sort_unstable_by_key(|(name, _)| name.span().start);
@@ -165,9 +237,14 @@ impl<'t> Table<'t> {
             let text: &'t str = name.get_ref();
             self.check_text(&format!("a name in [{header}.NAME]"), text, &name.span())?;
             let child = format!("{header}.{text}");
-            Ok((text, self.as_table(child, name.span(), value)?))
+            let record = self.child_record(key, Some(text));
+            Ok((text, self.as_table(child, name.span(), value, record)?))
         });
         tables.collect()
+    }
+
+    fn child_record(&self, key: &str, name: Option<&str>) -> Option<Record<'t>> {
+        (self.record.as_ref()).map(|record| record.child(key, name))
     }
 
     fn child_name(&self, key: &str) -> String {
@@ -182,10 +259,11 @@ impl<'t> Table<'t> {
         name: String,
         span: Range<usize>,
         value: &'t Spanned<DeValue<'t>>,
+        record: Option<Record<'t>>,
     ) -> Result<Table<'t>> {
         match value.get_ref() {
-            DeValue::Table(entries) => Ok(Self::new(self.source, name, span, entries)),
-            _ => Err(self.wrong_type(&name, value, &format!("a table [{name}]"))),
+            DeValue::Table(entries) => Ok(Self::new(self.source, name, span, entries, record)),
+            _ => Err(self.wrong_type(&name, value, &format_args!("a table [{name}]"))),
         }
     }
 
@@ -209,13 +287,13 @@ impl<'t> Table<'t> {
     }
 
     /// The error that `what` is wrong with this table as a whole.
-    pub(super) fn error(&self, what: impl Display, fix: impl Into<String>) -> ConfigError {
+    pub fn error(&self, what: impl Display, fix: impl Into<String>) -> ConfigError {
         self.source
             .error(&self.span, format!("{}: {what}", self.title()), fix)
     }
 
     /// The error that `what` is wrong with the value of `key`.
-    pub(super) fn error_at(
+    pub fn error_at(
         &mut self,
         key: &'static str,
         what: impl Display,
@@ -229,7 +307,7 @@ impl<'t> Table<'t> {
 
     /// Every key of this table and of those inside of it with the place of its
     /// value, the table itself first.
-    pub(super) fn places(&self) -> Vec<(String, Range<usize>)> {
+    pub(crate) fn places(&self) -> Vec<(String, Range<usize>)> {
         fn collect(entries: &DeTable<'_>, places: &mut Vec<(String, Range<usize>)>) {
             for (key, value) in entries {
                 let span = match value.get_ref() {
@@ -247,8 +325,27 @@ impl<'t> Table<'t> {
         places
     }
 
-    /// Refuses every key that nobody has asked for.
-    pub(super) fn finish(self) -> Result<()> {
+    /// What a missing `key` may have been written as: a key that no reader has asked for so
+    /// far. It may be another one, which is still to be read.
+    pub(super) fn misspelt(&self, key: &'static str) -> Option<&'t str> {
+        if self.keys.is_some() {
+            return None;
+        }
+        let others = self.entries.keys().map(|name| name.get_ref().as_ref());
+        others
+            .filter(|name| !self.asked.contains(name) && !self.common.contains(name))
+            .find(|name| nearest(&[key], name).is_some())
+    }
+
+    /// Whether the value of `key` is a text, as the name of a signal is.
+    pub fn is_text(&mut self, key: &'static str) -> bool {
+        self.note_key(key, Some(&Wanted::Text), None);
+        let found = self.find(key);
+        found.is_some_and(|(_, value)| matches!(value.get_ref(), DeValue::String(_)))
+    }
+
+    /// Refuses every key that no reader has asked for.
+    pub(crate) fn finish(self) -> Result<()> {
         let unused = self
             .entries
             .keys()
@@ -256,6 +353,12 @@ impl<'t> Table<'t> {
             .min_by_key(|key| key.span().start);
         match unused {
             None => Ok(()),
+            Some(key) if self.keys.is_none() => {
+                let mut known: Vec<_> = self.asked.iter().chain(self.common).copied().collect();
+                known.sort_unstable();
+                known.dedup();
+                Err(self.unknown(key, &known))
+            }
             Some(key) => Err(self.source.error(
                 &key.span(),
                 format!("`{}` of {} has no effect", key.get_ref(), self.title()),
@@ -263,10 +366,17 @@ impl<'t> Table<'t> {
             )),
         }
     }
-}
 
-/// The longest text or name in a board file, bytes.
-pub(super) const MAX_TEXT: usize = 64;
+    fn unknown(&self, key: &Spanned<DeString<'_>>, known: &[&'static str]) -> ConfigError {
+        let name = key.get_ref().as_ref();
+        let fix = match nearest(known, name) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known here: {}", known.join(", ")),
+        };
+        let what = format!("unknown key `{}` in {}", quoted(name), self.title());
+        self.source.error(&key.span(), what, fix)
+    }
+}
 
 /// The one of `known` that `name` was probably meant to be.
 pub(super) fn nearest<'k>(known: &[&'k str], name: &str) -> Option<&'k str> {

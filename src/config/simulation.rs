@@ -1,9 +1,11 @@
 //! `[simulation]`: what stands behind the channels of a simulated board.
 
 use super::io::Io;
+use super::machine::Machine;
 use super::names::{Kind, channel, channel_if};
 use super::reader::{Result, Table};
-use crate::sim::{EndStops, LimitSwitch, MAX_AXES, MAX_HEATERS, MotorConfig, ThermalConfig};
+use super::registry::Registry;
+use crate::sim::{EndStops, LimitSwitch, MAX_HEATERS, MAX_MOTORS, MotorConfig, ThermalConfig};
 use crate::time::Duration;
 
 /// A simulated motor with the channels that see and drive it.
@@ -61,7 +63,12 @@ pub struct SimulationConfig {
 }
 
 impl SimulationConfig {
-    pub(super) fn read(mut table: Table<'_>, io: &Io) -> Result<Self> {
+    pub(super) fn read(
+        mut table: Table<'_>,
+        io: &Io,
+        machine: &mut Machine,
+        registry: &Registry,
+    ) -> Result<Self> {
         table.only(&[
             "seed",
             "step_us",
@@ -69,6 +76,7 @@ impl SimulationConfig {
             "cycle_cost_us",
             "motor",
             "heater",
+            "plant",
         ])?;
         let seed = table.integer_or("seed", 0..=i64::MAX as u64, 1)?;
         let step = Duration::from_micros(table.integer_or("step_us", 1..=10_000, 100)?);
@@ -76,7 +84,7 @@ impl SimulationConfig {
         let cycle_cost =
             Duration::from_micros(table.integer_or("cycle_cost_us", 0..=1_000_000, 20)?);
         let mut motors = Vec::new();
-        for (name, table) in table.tables("motor", MAX_AXES)? {
+        for (name, table) in table.tables("motor", MAX_MOTORS)? {
             motors.push(motor(name, table, io)?);
         }
         let mut heaters = Vec::new();
@@ -101,6 +109,7 @@ impl SimulationConfig {
             io.analog_inputs.iter().map(|i| i.name.as_str()),
             |channel| heaters.iter().filter(|h| h.analog_input == channel).count(),
         )?;
+        machine.read_plants(&mut table, registry)?;
         table.finish()?;
         Ok(Self {
             seed,
@@ -124,8 +133,8 @@ fn served<'n>(
     for (channel, name) in names.enumerate() {
         let what = match users(channel as u8) {
             1 => continue,
-            0 => format!("nothing stands behind [{kind}.{name}]"),
-            count => format!("{count} {plant}s stand behind [{kind}.{name}]"),
+            0 => format!("[{kind}.{name}] is not connected to a {plant}"),
+            count => format!("[{kind}.{name}] is connected to {count} {plant}s"),
         };
         let fix = format!("let exactly one [simulation.{plant}.NAME] name it as its `{kind}`");
         return Err(table.error(what, fix));

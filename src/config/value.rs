@@ -6,23 +6,35 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::asked::Wanted;
+pub(crate) use super::asked::figure;
 use super::error::{ConfigError, quoted};
 use super::reader::{At, Result, Table, nearest};
 
 impl<'t> Table<'t> {
-    /// The value of `key`, which is `wanted`.
-    fn need(
+    /// The value of `key`, which is `wanted`, or `default` where it is not there.
+    fn ask(
         &mut self,
         key: &'static str,
-        wanted: impl Display,
-    ) -> Result<&'t Spanned<DeValue<'t>>> {
-        match self.find(key) {
-            Some((_, value)) => Ok(value),
-            None => Err(self.source().error(
-                self.span(),
-                format!("{} has no `{key}`", self.title()),
-                format!("add `{key} = ...`, {wanted}"),
-            )),
+        wanted: &Wanted,
+        default: Option<&dyn Display>,
+    ) -> Option<&'t Spanned<DeValue<'t>>> {
+        self.note_key(key, Some(wanted), default);
+        self.find(key).map(|(_, value)| value)
+    }
+
+    /// The value of `key`, which is `wanted`.
+    fn need(&mut self, key: &'static str, wanted: &Wanted) -> Result<&'t Spanned<DeValue<'t>>> {
+        match self.ask(key, wanted, None) {
+            Some(value) => Ok(value),
+            None => {
+                let what = format!("{} has no `{key}`", self.title());
+                let mut fix = format!("add `{key} = ...`, {wanted}");
+                if let Some(other) = self.misspelt(key) {
+                    fix = format!("{fix}; or is `{}` meant to be it?", quoted(other));
+                }
+                Err(self.source().error(self.span(), what, fix))
+            }
         }
     }
 
@@ -30,7 +42,7 @@ impl<'t> Table<'t> {
         &self,
         key: &str,
         value: &Spanned<DeValue<'_>>,
-        wanted: &str,
+        wanted: &dyn Display,
     ) -> ConfigError {
         let source = self.source();
         let shown = match value.get_ref() {
@@ -49,7 +61,7 @@ impl<'t> Table<'t> {
         )
     }
 
-    fn out_of_range(&self, key: &str, span: &Range<usize>, wanted: &str) -> ConfigError {
+    fn out_of_range(&self, key: &str, span: &Range<usize>, wanted: &Wanted) -> ConfigError {
         let source = self.source();
         source.error(
             span,
@@ -59,47 +71,79 @@ impl<'t> Table<'t> {
     }
 
     /// A finite number in `range`.
-    pub(super) fn number(&mut self, key: &'static str, range: RangeInclusive<f64>) -> Result<f64> {
-        let value = self.need(key, number_in(&range))?;
+    ///
+    /// # Errors
+    /// It is not there where it has to be, of another type, or out of range.
+    pub fn number(&mut self, key: &'static str, range: RangeInclusive<f64>) -> Result<f64> {
+        let value = self.need(key, &Wanted::Number(range.clone()))?;
         self.as_number(key, value, &range)
     }
 
     /// A finite number in `range`, or `default` where the key is not there.
-    pub(super) fn number_or(
+    ///
+    /// # Errors
+    /// It is not there where it has to be, of another type, or out of range.
+    pub fn number_or(
         &mut self,
         key: &'static str,
         range: RangeInclusive<f64>,
         default: f64,
     ) -> Result<f64> {
-        match self.find(key) {
-            Some((_, value)) => self.as_number(key, value, &range),
+        let wanted = Wanted::Number(range.clone());
+        match self.ask(key, &wanted, Some(&figure(default))) {
+            Some(value) => self.as_number(key, value, &range),
             None => Ok(default),
         }
     }
 
     /// A list of finite numbers in `range`, of at most `most`.
-    pub(super) fn numbers(
+    ///
+    /// # Errors
+    /// It is not there where it has to be, of another type, or out of range.
+    pub fn numbers(
         &mut self,
         key: &'static str,
         range: RangeInclusive<f64>,
         most: usize,
     ) -> Result<Vec<f64>> {
-        const WANTED: &str = "a list of numbers, such as [0.0, 1.5]";
-        let value = self.need(key, WANTED)?;
-        let DeValue::Array(items) = value.get_ref() else {
-            return Err(self.wrong_type(key, value, WANTED));
-        };
-        if items.len() > most {
+        let wanted = Wanted::Numbers(range.clone(), most);
+        let (value, numbers) = self.list(key, &wanted, &range)?;
+        if numbers.len() > most {
             return Err(self.source().error(
                 &value.span(),
-                format!("`{key}` has {} entries", items.len()),
+                format!("`{key}` has {} entries", numbers.len()),
                 format!("it takes at most {most}"),
             ));
         }
-        items
-            .iter()
-            .map(|item| self.as_number(key, item, &range))
-            .collect()
+        Ok(numbers)
+    }
+
+    /// A list of `N` finite numbers in `range`.
+    ///
+    /// # Errors
+    /// It is not there, of another length or type, or out of range.
+    pub fn numbers_exactly<const N: usize>(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<f64>,
+    ) -> Result<[f64; N]> {
+        let wanted = Wanted::NumbersExactly(range.clone(), N);
+        let (value, numbers) = self.list(key, &wanted, &range)?;
+        self.exactly(key, value, numbers)
+    }
+
+    fn list(
+        &mut self,
+        key: &'static str,
+        wanted: &Wanted,
+        range: &RangeInclusive<f64>,
+    ) -> Result<(&'t Spanned<DeValue<'t>>, Vec<f64>)> {
+        let value = self.need(key, wanted)?;
+        let DeValue::Array(items) = value.get_ref() else {
+            return Err(self.wrong_type(key, value, wanted));
+        };
+        let numbers = items.iter().map(|item| self.as_number(key, item, range));
+        Ok((value, numbers.collect::<Result<_>>()?))
     }
 
     fn as_number(
@@ -114,38 +158,52 @@ impl<'t> Table<'t> {
             DeValue::Integer(integer) if integer.radix() == 10 => {
                 integer.as_str().parse().unwrap_or(f64::NAN)
             }
-            _ => return Err(self.wrong_type(key, value, "a decimal number")),
+            _ => return Err(self.wrong_type(key, value, &"a decimal number")),
         };
         if !number.is_finite() || !range.contains(&number) {
-            return Err(self.out_of_range(key, &value.span(), &number_in(range)));
+            let wanted = Wanted::Number(range.clone());
+            return Err(self.out_of_range(key, &value.span(), &wanted));
         }
         Ok(number)
     }
 
     /// A whole number in `range`.
-    pub(super) fn integer(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Result<u64> {
-        let value = self.need(key, integer_in(&range))?;
+    ///
+    /// # Errors
+    /// It is not there where it has to be, of another type, or out of range.
+    pub fn integer(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Result<u64> {
+        let value = self.need(key, &Wanted::Integer(range.clone()))?;
         self.as_integer(key, value, &range)
     }
 
     /// A whole number in `range`, or `default` where the key is not there.
-    pub(super) fn integer_or(
+    ///
+    /// # Errors
+    /// It is not there where it has to be, of another type, or out of range.
+    pub fn integer_or(
         &mut self,
         key: &'static str,
         range: RangeInclusive<u64>,
         default: u64,
     ) -> Result<u64> {
-        Ok(self.integer_if(key, range)?.unwrap_or(default))
+        let wanted = Wanted::Integer(range.clone());
+        match self.ask(key, &wanted, Some(&default)) {
+            Some(value) => self.as_integer(key, value, &range),
+            None => Ok(default),
+        }
     }
 
     /// A whole number in `range`, where the key is there.
-    pub(super) fn integer_if(
+    ///
+    /// # Errors
+    /// It is not there where it has to be, of another type, or out of range.
+    pub fn integer_if(
         &mut self,
         key: &'static str,
         range: RangeInclusive<u64>,
     ) -> Result<Option<u64>> {
-        self.find(key)
-            .map(|(_, value)| self.as_integer(key, value, &range))
+        self.ask(key, &Wanted::Integer(range.clone()), None)
+            .map(|value| self.as_integer(key, value, &range))
             .transpose()
     }
 
@@ -155,61 +213,89 @@ impl<'t> Table<'t> {
         value: &Spanned<DeValue<'_>>,
         range: &RangeInclusive<u64>,
     ) -> Result<u64> {
+        let wanted = Wanted::Integer(range.clone());
         let DeValue::Integer(integer) = value.get_ref() else {
-            return Err(self.wrong_type(key, value, &integer_in(range)));
+            return Err(self.wrong_type(key, value, &wanted));
         };
         u64::from_str_radix(integer.as_str(), integer.radix())
             .ok()
             .filter(|number| range.contains(number))
-            .ok_or_else(|| self.out_of_range(key, &value.span(), &integer_in(range)))
+            .ok_or_else(|| self.out_of_range(key, &value.span(), &wanted))
     }
 
-    /// A whole number in `range`, or a text; `wanted` is what of both there is.
+    /// A whole number in `range`, or a text; `wanted` is what of both there is. Where the key
+    /// is not there it is the text `default`, if there is one.
     pub(super) fn integer_or_text(
         &mut self,
         key: &'static str,
         range: RangeInclusive<u64>,
-        wanted: &str,
+        wanted: &'static str,
+        default: Option<&'static str>,
     ) -> Result<NumberOrText<'t>> {
-        let value = self.need(key, wanted)?;
+        let wanted = Wanted::Either(wanted);
+        let shown = default.as_ref().map(|text| text as &dyn Display);
+        let value = match (self.ask(key, &wanted, shown), default) {
+            (None, Some(value)) => {
+                let span = self.span().clone();
+                return Ok(NumberOrText::Text(At { value, span }));
+            }
+            _ => self.need(key, &wanted)?,
+        };
         match value.get_ref() {
             DeValue::Integer(_) => self
                 .as_integer(key, value, &range)
                 .map(NumberOrText::Number),
-            DeValue::String(_) => self.text(key).map(NumberOrText::Text),
-            _ => Err(self.wrong_type(key, value, wanted)),
+            DeValue::String(text) => self.as_text(key, value, text).map(NumberOrText::Text),
+            _ => Err(self.wrong_type(key, value, &wanted)),
         }
     }
 
     /// `true` or `false`.
-    pub(super) fn boolean(&mut self, key: &'static str) -> Result<bool> {
-        const WANTED: &str = "true or false";
-        let value = self.need(key, WANTED)?;
-        match value.get_ref() {
-            DeValue::Boolean(boolean) => Ok(*boolean),
-            _ => Err(self.wrong_type(key, value, WANTED)),
-        }
+    ///
+    /// # Errors
+    /// It is not there where it has to be, of another type, or out of range.
+    pub fn boolean(&mut self, key: &'static str) -> Result<bool> {
+        let value = self.need(key, &Wanted::Boolean)?;
+        self.as_boolean(key, value)
     }
 
     /// `true` or `false`, or `default` where the key is not there.
-    pub(super) fn boolean_or(&mut self, key: &'static str, default: bool) -> Result<bool> {
-        if self.has(key) {
-            self.boolean(key)
-        } else {
-            Ok(default)
+    ///
+    /// # Errors
+    /// It is not there where it has to be, of another type, or out of range.
+    pub fn boolean_or(&mut self, key: &'static str, default: bool) -> Result<bool> {
+        match self.ask(key, &Wanted::Boolean, Some(&default)) {
+            Some(value) => self.as_boolean(key, value),
+            None => Ok(default),
+        }
+    }
+
+    fn as_boolean(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<bool> {
+        match value.get_ref() {
+            DeValue::Boolean(boolean) => Ok(*boolean),
+            _ => Err(self.wrong_type(key, value, &Wanted::Boolean)),
         }
     }
 
     /// A printable text of 1 to 64 bytes.
     pub(super) fn text(&mut self, key: &'static str) -> Result<At<&'t str>> {
-        self.text_of(key, "a text in quotes")
+        self.text_of(key, &Wanted::Text)
     }
 
-    fn text_of(&mut self, key: &'static str, wanted: &str) -> Result<At<&'t str>> {
+    fn text_of(&mut self, key: &'static str, wanted: &Wanted) -> Result<At<&'t str>> {
         let value = self.need(key, wanted)?;
         let DeValue::String(text) = value.get_ref() else {
             return Err(self.wrong_type(key, value, wanted));
         };
+        self.as_text(key, value, text)
+    }
+
+    fn as_text(
+        &self,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        text: &'t str,
+    ) -> Result<At<&'t str>> {
         self.check_text(&format!("`{key}`"), text, &value.span())?;
         Ok(At {
             value: text,
@@ -217,23 +303,71 @@ impl<'t> Table<'t> {
         })
     }
 
-    /// A printable text of 1 to 64 bytes, where the key is there.
-    pub(super) fn text_if(&mut self, key: &'static str) -> Result<Option<At<&'t str>>> {
-        if self.has(key) {
-            self.text(key).map(Some)
-        } else {
-            Ok(None)
+    /// A list of `N` printable texts.
+    pub(super) fn texts<const N: usize>(&mut self, key: &'static str) -> Result<[At<&'t str>; N]> {
+        let (value, texts) = self.text_list(key, &Wanted::Texts(N))?;
+        self.exactly(key, value, texts)
+    }
+
+    /// A list of printable texts, as many as there are, with the value that it is.
+    pub(super) fn text_list(
+        &mut self,
+        key: &'static str,
+        wanted: &Wanted,
+    ) -> Result<(&'t Spanned<DeValue<'t>>, Vec<At<&'t str>>)> {
+        let value = self.need(key, wanted)?;
+        let DeValue::Array(items) = value.get_ref() else {
+            return Err(self.wrong_type(key, value, wanted));
+        };
+        let texts = items.iter().map(|item| {
+            let DeValue::String(text) = item.get_ref() else {
+                return Err(self.wrong_type(key, item, &Wanted::Text));
+            };
+            self.as_text(key, item, text)
+        });
+        Ok((value, texts.collect::<Result<_>>()?))
+    }
+
+    /// The entries of the list `key`, which has to have `N` of them.
+    fn exactly<T, const N: usize>(
+        &self,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        entries: Vec<T>,
+    ) -> Result<[T; N]> {
+        entries.try_into().map_err(|entries: Vec<_>| {
+            self.source().error(
+                &value.span(),
+                format!("`{key}` has {} entries", entries.len()),
+                format!("it takes {N}"),
+            )
+        })
+    }
+
+    /// A printable text of 1 to 64 bytes, as a name or a path.
+    ///
+    /// # Errors
+    /// It is not there, no text, too long or not printable.
+    pub fn string(&mut self, key: &'static str) -> Result<&'t str> {
+        self.text(key).map(|at| at.value)
+    }
+
+    /// A printable text of 1 to 64 bytes, or `default` where the key is not there.
+    pub(super) fn text_or(&mut self, key: &'static str, default: &'t str) -> Result<&'t str> {
+        match self.ask(key, &Wanted::Text, Some(&default)) {
+            Some(_) => self.string(key),
+            None => Ok(default),
         }
     }
 
     /// One of the words in `choices`, as what it stands for.
-    pub(super) fn choice<T: Copy>(
-        &mut self,
-        key: &'static str,
-        choices: &[(&str, T)],
-    ) -> Result<T> {
-        let word = self.text_of(key, &words(choices))?;
-        self.chosen(key, &word, choices, &words(choices))
+    ///
+    /// # Errors
+    /// It is not there where it has to be, of another type, or out of range.
+    pub fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Result<T> {
+        let wanted = words(choices);
+        let word = self.text_of(key, &wanted)?;
+        self.chosen(key, &word, choices, &wanted)
     }
 
     /// What `word`, the value of `key`, stands for among `choices`; `wanted` is
@@ -243,7 +377,7 @@ impl<'t> Table<'t> {
         key: &str,
         word: &At<&str>,
         choices: &[(&str, T)],
-        wanted: &str,
+        wanted: &dyn Display,
     ) -> Result<T> {
         choices
             .iter()
@@ -261,16 +395,20 @@ impl<'t> Table<'t> {
     }
 
     /// One of the words in `choices`, or `default` where the key is not there.
-    pub(super) fn choice_or<T: Copy>(
+    ///
+    /// # Errors
+    /// It is not there where it has to be, of another type, or out of range.
+    pub fn choice_or<T: Copy + PartialEq>(
         &mut self,
         key: &'static str,
         choices: &[(&str, T)],
         default: T,
     ) -> Result<T> {
-        if self.has(key) {
-            self.choice(key, choices)
-        } else {
-            Ok(default)
+        let word = choices.iter().find(|(_, meaning)| *meaning == default);
+        let word = word.map(|(word, _)| word as &dyn Display);
+        match self.ask(key, &words(choices), word) {
+            Some(_) => self.choice(key, choices),
+            None => Ok(default),
         }
     }
 }
@@ -281,51 +419,7 @@ pub(super) enum NumberOrText<'t> {
     Text(At<&'t str>),
 }
 
-fn words<T>(choices: &[(&str, T)]) -> String {
-    let names: Vec<_> = choices
-        .iter()
-        .map(|(name, _)| format!("\"{name}\""))
-        .collect();
-    names.join(" or ")
-}
-
-fn number_in(range: &RangeInclusive<f64>) -> String {
-    let (start, end) = (figure(*range.start()), figure(*range.end()));
-    format!("a finite number from {start} to {end}")
-}
-
-fn integer_in(range: &RangeInclusive<u64>) -> String {
-    format!("a whole number from {} to {}", range.start(), range.end())
-}
-
-/// `number` as people write it: with an exponent where it would be a row of
-/// zeros.
-pub(super) fn figure(number: f64) -> String {
-    if number == 0.0 || (1e-6..1e9).contains(&number.abs()) {
-        number.to_string()
-    } else {
-        format!("{number:e}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_shown_without_rows_of_zeros() {
-        let texts = [0.0, -10.0, 0.001, 20000.5, 1e9, 1e-9, f64::MAX].map(figure);
-        assert_eq!(
-            texts,
-            [
-                "0",
-                "-10",
-                "0.001",
-                "20000.5",
-                "1e9",
-                "1e-9",
-                "1.7976931348623157e308"
-            ]
-        );
-    }
+fn words<T>(choices: &[(&str, T)]) -> Wanted {
+    let names = choices.iter().map(|(name, _)| (*name).to_owned());
+    Wanted::Word(names.collect())
 }

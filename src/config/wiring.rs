@@ -1,5 +1,6 @@
 //! Reads devices and channels: `[gpio.X]`, `[input.X]`, `[output.X]`,
-//! `[spi.X]`, `[encoder.X]`, `[analog_output.X]`, `[analog_input.X]`.
+//! `[spi.X]`, `[encoder.X]`, `[analog_output.X]`, `[analog_input.X]`; `[i2c.X]` and
+//! `[pwm.X]` are read in [`buses`].
 //!
 //! Nothing may be wired twice: not a chip, not a line, not an SPI device, not a
 //! channel of a converter. What the file cannot tell is left to whoever opens
@@ -7,118 +8,120 @@
 //! line by its number and by its name. The kernel refuses the second request of
 //! a line as busy (`EBUSY`).
 
+use super::bias;
+use super::buses::{self, Thing, Used, Uses};
+use super::clocks::{Chip, Clocks};
+use super::found::index_of;
 use super::io::{
-    AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, Io, Line,
-    MAX_DEVICES, MAX_SHUTDOWN, Monitor, Pin, SpiDevice,
+    AnalogInput, AnalogOutput, DigitalInput, DigitalOutput, Encoder, GpioChip, Io, Line,
+    MAX_DEVICES, Monitor, Pin, SpiDevice,
 };
-use super::names::index_of;
 use super::reader::{At, Result, Table};
+use super::timing;
 use super::value::{NumberOrText, figure};
 use crate::cycle::image::{MAX_ANALOG_INPUTS, MAX_ANALOG_OUTPUTS, MAX_DIGITAL, MAX_POSITIONS};
-use crate::driver::mcp4922;
+use crate::driver;
 use crate::time::Duration;
 
-/// Reads everything that is wired to the board.
-pub(super) fn read(root: &mut Table<'_>, simulated: bool) -> Result<Io> {
+/// Reads everything that is wired to the board, and what of it is used.
+pub(super) fn read(root: &mut Table<'_>, simulated: bool, period: Duration) -> Result<(Io, Uses)> {
     let mut reader = Reader {
         simulated,
+        period,
         ..Reader::default()
     };
     if simulated {
-        for key in ["gpio", "spi"] {
+        for key in ["gpio", "spi", "i2c", "pwm"] {
             root.without(key, SIMULATED)?;
         }
     }
-    Ok(Io {
-        gpio: each(root, "gpio", MAX_DEVICES, |name, table| {
-            reader.gpio_chip(name, table)
-        })?,
-        spi: each(root, "spi", MAX_DEVICES, |name, table| {
-            reader.spi_device(name, table)
-        })?,
-        inputs: each(root, "input", MAX_DIGITAL, |name, table| {
-            reader.input(name, table)
-        })?,
-        outputs: each(root, "output", MAX_DIGITAL, |name, table| {
-            reader.output(name, table)
-        })?,
-        encoders: each(root, "encoder", MAX_POSITIONS, |name, table| {
-            reader.encoder(name, table)
-        })?,
-        // Before the outputs, which may name one that watches them.
-        analog_inputs: each(root, "analog_input", MAX_ANALOG_INPUTS, |name, table| {
-            reader.analog_input(name, table)
-        })?,
-        analog_outputs: each(root, "analog_output", MAX_ANALOG_OUTPUTS, |name, table| {
-            reader.analog_output(name, table)
-        })?,
-    })
+    let mut io = Io::default();
+    each(root, "gpio", MAX_DEVICES, &mut |name, table| {
+        io.gpio.push(reader.gpio_chip(name, table)?);
+        Ok(())
+    })?;
+    each(root, "spi", MAX_DEVICES, &mut |name, table| {
+        io.spi.push(reader.spi_device(name, table)?);
+        Ok(())
+    })?;
+    each(root, "i2c", MAX_DEVICES, &mut |name, table| {
+        io.i2c.push(buses::adapter(&mut reader.uses, name, table)?);
+        Ok(())
+    })?;
+    each(root, "pwm", MAX_DEVICES, &mut |name, table| {
+        io.pwm.push(buses::channel(&mut reader.uses, name, table)?);
+        Ok(())
+    })?;
+    each(root, "input", MAX_DIGITAL, &mut |name, table| {
+        io.inputs.push(reader.input(name, table)?);
+        Ok(())
+    })?;
+    each(root, "output", MAX_DIGITAL, &mut |name, table| {
+        io.outputs.push(reader.output(name, table)?);
+        Ok(())
+    })?;
+    each(root, "encoder", MAX_POSITIONS, &mut |name, table| {
+        io.encoders.push(reader.encoder(name, table)?);
+        Ok(())
+    })?;
+    // Before the outputs, which may name one that watches them.
+    each(
+        root,
+        "analog_input",
+        MAX_ANALOG_INPUTS,
+        &mut |name, table| {
+            io.analog_inputs.push(reader.analog_input(name, table)?);
+            Ok(())
+        },
+    )?;
+    each(
+        root,
+        "analog_output",
+        MAX_ANALOG_OUTPUTS,
+        &mut |name, table| {
+            io.analog_outputs.push(reader.analog_output(name, table)?);
+            Ok(())
+        },
+    )?;
+    reader.clocks.check(root)?;
+    Ok((io, reader.uses))
 }
 
 /// Why a simulated board has no devices.
 pub(super) const SIMULATED: &str = "devices = \"simulated\", there is no hardware";
 
-/// Reads all tables `[key.NAME]` with `read`, and refuses what it did not ask for.
-fn each<T>(
+/// Reads all tables `[key.NAME]` with `read`, and refuses what it did not ask for. Not
+/// generic: a copy for each kind would be locked into memory.
+fn each(
     root: &mut Table<'_>,
     key: &'static str,
     most: usize,
-    mut read: impl FnMut(&str, &mut Table<'_>) -> Result<T>,
-) -> Result<Vec<T>> {
-    let mut items = Vec::new();
+    read: &mut dyn FnMut(&str, &mut Table<'_>) -> Result<()>,
+) -> Result<()> {
     for (name, mut table) in root.tables(key, most)? {
-        items.push(read(name, &mut table)?);
+        read(name, &mut table)?;
         table.finish()?;
     }
-    Ok(items)
-}
-
-/// The kinds of chips that an SPI device can be.
-#[derive(Copy, Clone, PartialEq, Eq)]
-enum Chip {
-    As5047p,
-    Mcp4922,
-    Mcp3208,
+    Ok(())
 }
 
 /// What has been read so far, for what may be named or used only once.
 #[derive(Default)]
 struct Reader {
     simulated: bool,
+    /// The loop's period.
+    period: Duration,
     gpio: Vec<String>,
+    /// The chip of each, as the file names it.
+    gpio_chips: Vec<String>,
     spi: Vec<String>,
     analog_inputs: Vec<String>,
-    taken: Vec<(Thing, Used)>,
+    uses: Uses,
+    clocks: Clocks,
     /// What is at each SPI device.
-    chips: Vec<(usize, Chip, Used)>,
+    chips: Vec<(usize, &'static str, Used)>,
     /// The last place of a digital output in the order of shutting down.
     last_digital: u8,
-}
-
-/// What can be used only once.
-#[derive(PartialEq)]
-enum Thing {
-    GpioChip(String),
-    SpiPath(String),
-    /// Of the GPIO chip with this index.
-    Pin(usize, Line),
-    /// A channel of the chip at the SPI device with this index.
-    Converter(usize, u8),
-}
-
-/// Who uses something, and in which line of the file.
-struct Used {
-    by: String,
-    line: usize,
-}
-
-impl Used {
-    fn by(table: &Table<'_>) -> Self {
-        Self {
-            by: table.title(),
-            line: table.source().place(table.span()).line,
-        }
-    }
 }
 
 impl Reader {
@@ -127,7 +130,9 @@ impl Reader {
         self.gpio.push(name.to_owned());
         let chip = table.text("chip")?.value.to_owned();
         let shown = format!("GPIO chip \"{chip}\"");
-        self.take(Thing::GpioChip(chip.clone()), table, "chip", &shown)?;
+        self.uses
+            .take(Thing::GpioChip(chip.clone()), table, "chip", &shown)?;
+        self.gpio_chips.push(chip.clone());
         Ok(GpioChip {
             name: name.to_owned(),
             chip,
@@ -139,11 +144,14 @@ impl Reader {
         table.only(&["device", "speed_hz", "irq_priority"])?;
         self.spi.push(name.to_owned());
         let path = table.text("device")?.value.to_owned();
-        self.take(Thing::SpiPath(path.clone()), table, "device", &path)?;
+        self.uses
+            .take(Thing::SpiPath(path.clone()), table, "device", &path)?;
+        let speed_hz = table.integer_or("speed_hz", 1_000..=50_000_000, 1_000_000)? as u32;
+        self.clocks.add(name, speed_hz, table);
         Ok(SpiDevice {
             name: name.to_owned(),
             path,
-            speed_hz: table.integer_or("speed_hz", 1_000..=50_000_000, 1_000_000)? as u32,
+            speed_hz,
             irq_priority: table.integer_if("irq_priority", 1..=98)?.map(|p| p as u8),
             place: table.source().place(table.span()),
         })
@@ -158,14 +166,15 @@ impl Reader {
         }
         let chip = table.text("gpio")?;
         let gpio = index_of(&strs(&self.gpio), &chip, "gpio", table)?;
-        let (line, shown) = match table.integer_or_text("line", 0..=511, WANTED)? {
+        let (line, shown) = match table.integer_or_text("line", 0..=511, WANTED, None)? {
             NumberOrText::Number(offset) => (Line::Offset(offset as u32), offset.to_string()),
             NumberOrText::Text(At { value, .. }) => {
                 (Line::Name(value.to_owned()), format!("\"{value}\""))
             }
         };
         let shown = format!("line {shown} of [gpio.{}]", chip.value);
-        self.take(Thing::Pin(gpio, line.clone()), table, "line", &shown)?;
+        self.uses
+            .take(Thing::Pin(gpio, line.clone()), table, "line", &shown)?;
         let place = table.source().place(table.span());
         Ok(Some(Pin { gpio, line, place }))
     }
@@ -173,17 +182,13 @@ impl Reader {
     fn input(&mut self, name: &str, table: &mut Table<'_>) -> Result<DigitalInput> {
         table.only(&["gpio", "line", "active", "bias", "latch"])?;
         let pin = self.pin(table)?;
-        let biases = [
-            ("as-is", Bias::AsIs),
-            ("pull-up", Bias::PullUp),
-            ("pull-down", Bias::PullDown),
-            ("disabled", Bias::Disabled),
-        ];
+        let chip = pin.as_ref().and_then(|pin| self.gpio_chips.get(pin.gpio));
+        let bias = bias::read(table, chip)?;
         Ok(DigitalInput {
             name: name.to_owned(),
             pin,
             active_low: active_low(table)?,
-            bias: table.choice_or("bias", &biases, Bias::AsIs)?,
+            bias,
             latch: table.boolean_or("latch", false)?,
         })
     }
@@ -192,21 +197,28 @@ impl Reader {
         table.only(&["gpio", "line", "active", "safe", "max_hold_ms", "shutdown"])?;
         let pin = self.pin(table)?;
         need_safe(table, "safe", "`safe = false` or `safe = true`")?;
-        let shutdown = shutdown(table)?;
+        let shutdown = timing::shutdown(table)?;
         self.last_digital = self.last_digital.max(shutdown);
         Ok(DigitalOutput {
             name: name.to_owned(),
             pin,
             active_low: active_low(table)?,
             safe: table.boolean("safe")?,
-            max_hold: max_hold(table)?,
+            max_hold: timing::max_hold(table, self.period)?,
             shutdown,
         })
     }
 
+    /// As [`Reader::spi_led_to`], with the clock that the chip takes.
+    fn spi_of(&mut self, table: &mut Table<'_>, chip: Chip) -> Result<Option<usize>> {
+        let spi = self.spi_led_to(table, chip.name)?;
+        self.clocks.limit(spi, chip, table);
+        Ok(spi)
+    }
+
     /// The SPI device of `table`, which is a `chip`: all of them, as each chip
     /// select leads to one chip.
-    fn spi_of(&mut self, table: &mut Table<'_>, chip: Chip) -> Result<Option<usize>> {
+    fn spi_led_to(&mut self, table: &mut Table<'_>, chip: &'static str) -> Result<Option<usize>> {
         if self.simulated {
             table.without("spi", SIMULATED)?;
             return Ok(None);
@@ -214,7 +226,11 @@ impl Reader {
         let device = table.text("spi")?;
         let spi = index_of(&strs(&self.spi), &device, "spi", table)?;
         match self.chips.iter().find(|(at, ..)| *at == spi) {
-            None => self.chips.push((spi, chip, Used::by(table))),
+            None => {
+                let shown = format!("[spi.{}]", device.value);
+                self.uses.take(Thing::Spi(spi), table, "spi", &shown)?;
+                self.chips.push((spi, chip, Used::by(table)));
+            }
             Some((_, first, used)) if *first != chip => {
                 let what = format!(
                     "[spi.{}] leads to another chip, that of {} in line {}",
@@ -226,26 +242,6 @@ impl Reader {
             Some(_) => {}
         }
         Ok(Some(spi))
-    }
-
-    /// Takes `thing` for `table`, unless somebody else has it.
-    fn take(
-        &mut self,
-        thing: Thing,
-        table: &mut Table<'_>,
-        key: &'static str,
-        shown: &str,
-    ) -> Result<()> {
-        match self.taken.iter().find(|(taken, _)| *taken == thing) {
-            None => {
-                self.taken.push((thing, Used::by(table)));
-                Ok(())
-            }
-            Some((_, Used { by, line })) => {
-                let what = format!("{shown} is used already, by {by} in line {line}");
-                Err(table.error_at(key, what, "each can be used only once"))
-            }
-        }
     }
 
     /// Takes channel `number` of the chip at `spi` for `table`.
@@ -261,15 +257,21 @@ impl Reader {
             None => Ok(()),
             Some(spi) => {
                 let shown = format!("{shown} of [spi.{}]", self.spi[spi]);
-                self.take(Thing::Converter(spi, number), table, key, &shown)
+                self.uses
+                    .take(Thing::Converter(spi, number), table, key, &shown)
             }
         }
     }
 
     fn encoder(&mut self, name: &str, table: &mut Table<'_>) -> Result<Encoder> {
         table.only(&["chip", "spi"])?;
-        table.choice("chip", &[("as5047p", ())])?;
-        let spi = self.spi_of(table, Chip::As5047p)?;
+        let kind = chosen(table, driver::ENCODERS, |kind| kind.key)?;
+        let chip = Chip {
+            name: kind.name,
+            max_hz: kind.max_clock_hz,
+            faster: None,
+        };
+        let spi = self.spi_of(table, chip)?;
         self.converter(spi, 0, table, "spi", "the encoder")?;
         Ok(Encoder {
             name: name.to_owned(),
@@ -294,15 +296,17 @@ impl Reader {
             "monitor_tolerance_volts",
             "monitor_cycles",
         ])?;
-        table.choice("chip", &[("mcp4922", ())])?;
-        let spi = self.spi_of(table, Chip::Mcp4922)?;
-        let channels = [
-            ("a", (mcp4922::Channel::A, 0)),
-            ("b", (mcp4922::Channel::B, 1)),
-        ];
-        let (channel, number) = table.choice("channel", &channels)?;
-        let shown = format!("channel \"{}\"", channels[usize::from(number)].0);
-        self.converter(spi, number, table, "channel", &shown)?;
+        let kind = chosen(table, driver::OUTPUTS, |kind| kind.key)?;
+        let chip = Chip {
+            name: kind.name,
+            max_hz: kind.max_clock_hz,
+            faster: None,
+        };
+        let spi = self.spi_of(table, chip)?;
+        let channels: Vec<(&str, u8)> = kind.channels.iter().copied().zip(0..).collect();
+        let channel = table.choice("channel", &channels)?;
+        let shown = format!("channel \"{}\"", kind.channels[usize::from(channel)]);
+        self.converter(spi, channel, table, "channel", &shown)?;
         let min_volts = table.number("min_volts", ANY_VOLTS)?;
         let max_volts = table.number("max_volts", ANY_VOLTS)?;
         if max_volts <= min_volts {
@@ -328,12 +332,12 @@ impl Reader {
             );
             return Err(table.error_at("safe_volts", what, fix));
         }
-        let shutdown = shutdown(table)?;
+        let shutdown = timing::shutdown(table)?;
         if shutdown <= self.last_digital {
             let last = self.last_digital;
             let what = format!("`shutdown` is {shutdown}, not after the digital outputs' {last}");
-            let fix = "a converter that does not answer must not keep the enable from falling: \
-                       give it a place after every [output.X]";
+            let fix = "give it a place after every [output.X]; a converter that does not answer \
+                       would keep the enable on";
             return Err(table.error_at("shutdown", what, fix));
         }
         Ok(AnalogOutput {
@@ -343,7 +347,7 @@ impl Reader {
             min_volts,
             max_volts,
             safe_volts,
-            max_hold: max_hold(table)?,
+            max_hold: timing::max_hold(table, self.period)?,
             shutdown,
             tolerated_failures: tolerated_failures(table)?,
             monitor: self.monitor(table)?,
@@ -359,8 +363,8 @@ impl Reader {
         let input = index_of(&strs(&self.analog_inputs), &input, "analog_input", table)?;
         let volts_per_volt = table.number_or("monitor_volts_per_volt", -1000.0..=1000.0, 1.0)?;
         if volts_per_volt == 0.0 {
-            let what = "`monitor_volts_per_volt` is 0, the input would see nothing";
-            let fix = "it is what the input changes by for a volt of the output";
+            let what = "`monitor_volts_per_volt` is 0";
+            let fix = "set it to the change of the input for one volt of the output";
             return Err(table.error_at("monitor_volts_per_volt", what, fix));
         }
         Ok(Some(Monitor {
@@ -379,14 +383,16 @@ impl Reader {
             "spi",
             "channel",
             "vref_volts",
+            "supply_volts",
             "min_volts",
             "max_volts",
             "tolerated_failures",
         ])?;
         self.analog_inputs.push(name.to_owned());
-        table.choice("chip", &[("mcp3208", ())])?;
-        let spi = self.spi_of(table, Chip::Mcp3208)?;
-        let channel = table.integer("channel", 0..=7)? as u8;
+        let kind = chosen(table, driver::INPUTS, |kind| kind.key)?;
+        let spi = self.spi_led_to(table, kind.name)?;
+        let last = u64::from(kind.channels - 1);
+        let channel = table.integer("channel", 0..=last)? as u8;
         self.converter(
             spi,
             channel,
@@ -395,6 +401,20 @@ impl Reader {
             &format!("channel {channel}"),
         )?;
         let vref_volts = table.number("vref_volts", 0.1..=1000.0)?;
+        // Not told by the reference, which a divider before the input scales.
+        if self.simulated {
+            table.without("supply_volts", SIMULATED)?;
+        }
+        let (least, highest) = (*kind.supply_volts.start(), *kind.supply_volts.end());
+        let volts = table.number_or("supply_volts", least..=highest, least)?;
+        let most = (kind.max_clock_hz)(volts);
+        let chip = Chip {
+            name: kind.name,
+            max_hz: most,
+            faster: (most < (kind.max_clock_hz)(highest))
+                .then_some("lower it, or say with `supply_volts` at which voltage the chip works"),
+        };
+        self.clocks.limit(spi, chip, table);
         let min_volts = table.number_or("min_volts", 0.0..=vref_volts, 0.0)?;
         let max_volts = table.number_or("max_volts", 0.0..=vref_volts, vref_volts)?;
         if max_volts <= min_volts {
@@ -427,6 +447,16 @@ impl Reader {
 /// What no output stage exceeds.
 const ANY_VOLTS: std::ops::RangeInclusive<f64> = -1000.0..=1000.0;
 
+/// The chip that `chip` names among `kinds`.
+fn chosen<T>(
+    table: &mut Table<'_>,
+    kinds: &'static [T],
+    key: fn(&'static T) -> &'static str,
+) -> Result<&'static T> {
+    let choices: Vec<(&str, &T)> = kinds.iter().map(|kind| (key(kind), kind)).collect();
+    table.choice("chip", &choices)
+}
+
 fn strs(names: &[String]) -> Vec<&str> {
     names.iter().map(String::as_str).collect()
 }
@@ -438,30 +468,6 @@ fn active_low(table: &mut Table<'_>) -> Result<bool> {
 fn tolerated_failures(table: &mut Table<'_>) -> Result<Option<u16>> {
     let tolerated = table.integer_if("tolerated_failures", 0..=100)?;
     Ok(tolerated.map(|count| count as u16))
-}
-
-fn max_hold(table: &mut Table<'_>) -> Result<Duration> {
-    if !table.has("max_hold_ms") {
-        let what = "an output without a longest hold, `max_hold_ms`";
-        let fix = "add how long it may stay as it is when the loop stops deciding: \
-                   `max_hold_ms = 20`, say";
-        return Err(table.error(what, fix));
-    }
-    table
-        .integer("max_hold_ms", 1..=60_000)
-        .map(Duration::from_millis)
-}
-
-/// The place in the order of shutting down.
-fn shutdown(table: &mut Table<'_>) -> Result<u8> {
-    if !table.has("shutdown") {
-        let what = "an output without a place in the order of shutting down, `shutdown`";
-        let fix = "add when it goes to its safe value: `shutdown = 1` goes first, outputs of \
-                   one place together";
-        return Err(table.error(what, fix));
-    }
-    let place = table.integer("shutdown", 1..=u64::from(MAX_SHUTDOWN))?;
-    Ok(place as u8)
 }
 
 /// A missing safe value has its own words, as have a missing hold and a missing

@@ -8,6 +8,8 @@
 //! All arithmetic is `f64`: on the boards this is for, double precision costs
 //! the same as single, and a position summed over days keeps its resolution.
 
+use crate::time::Duration;
+
 pub mod filter;
 pub mod param;
 pub mod pid;
@@ -17,6 +19,18 @@ pub use filter::{Biquad, BiquadState};
 pub use param::{ParameterError, ParameterErrorKind};
 pub use pid::{Gains, Pid, PidConfig, PidState};
 pub use trajectory::{Sample, Trajectory, TrajectoryConfig, TrajectoryState};
+
+/// The least distance in time over which two measurements of a loop with this
+/// period give a rate: half a period.
+///
+/// Nearer ones come from a fresh measurement, as after a transfer that was repeated,
+/// and the pipelined one behind it. What they differ by is mostly the resolution of
+/// the sensor and the error of their times, divided by little or by nothing. So the
+/// later one gives no rate and the next is compared with the earlier one. Over half
+/// a period both errors count twice, and never more.
+pub fn least_distance(period: Duration) -> Duration {
+    Duration::from_nanos(period.as_nanos().div_ceil(2))
+}
 
 /// `frequency_hz`, if it is greater than zero and below half of `sample_rate_hz`.
 fn below_nyquist(

@@ -21,11 +21,11 @@
 //! - A non-finite setpoint, measurement or feed-forward gives no output
 //!   ([`None`]) and leaves the state as it was.
 //!
-//! Cost of a step: about 15 floating point operations, no division unless
-//! periods were skipped.
+//! Cost of a step: about 15 floating point operations, a division among them.
 
+use super::least_distance;
 use super::param::{self, ParameterError};
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 
 /// Gains of a PID controller. Input and output units are the user's: for a
 /// servo radians in, volts out.
@@ -68,7 +68,10 @@ pub struct Pid {
     /// otherwise be created by the limit.
     tracking_gain: f64,
     derivative_pole: f64,
-    change_gain: f64,
+    /// The derivative gain times what the filter lets in.
+    rate_gain: f64,
+    /// Distance of two measurements below which they give no rate, ns.
+    least_distance: Duration,
     output_min: f64,
     output_max: f64,
 }
@@ -78,7 +81,9 @@ pub struct Pid {
 pub struct PidState {
     integral: f64,
     derivative: f64,
+    /// The last measurement that gave a rate, and when it was true.
     measurement: f64,
+    measured_at: Instant,
 }
 
 impl PidState {
@@ -87,6 +92,7 @@ impl PidState {
         integral: 0.0,
         derivative: 0.0,
         measurement: 0.0,
+        measured_at: Instant::from_nanos(0),
     };
 }
 
@@ -116,7 +122,8 @@ impl PidConfig {
                 0.0
             },
             derivative_pole: filter_time / (filter_time + h),
-            change_gain: g.kd / (filter_time + h),
+            rate_gain: g.kd * h / (filter_time + h),
+            least_distance: least_distance(period),
             output_min: self.output_min,
             output_max: self.output_max,
         })
@@ -126,11 +133,12 @@ impl PidConfig {
 impl Pid {
     /// One step: the output for `setpoint` and `measurement`, limited.
     ///
-    /// `feed_forward` is added before the limit. `elapsed` is the number of
-    /// periods since the last step, 1 in an undisturbed loop: after skipped
-    /// periods the derivative is taken over the true time and the integrator
-    /// advances by one period only, because what the error was in between is
-    /// not known. 0 counts as 1.
+    /// `feed_forward` is added before the limit. `measured_at` is when the
+    /// measurement was true: the derivative is taken over the true distance to the
+    /// one before, whatever the periods were, and held where they are less than
+    /// half a period apart (see [`least_distance`]). The
+    /// integrator advances by one period in each step, because what the error was
+    /// in skipped ones is not known.
     ///
     /// `None` if the output would not be finite; the state is then unchanged.
     #[inline]
@@ -141,29 +149,39 @@ impl Pid {
         setpoint: f64,
         measurement: f64,
         feed_forward: f64,
-        elapsed: u32,
+        measured_at: Instant,
     ) -> Option<f64> {
         let error = setpoint - measurement;
-        let mut change = measurement - state.measurement;
-        if elapsed > 1 {
-            change /= f64::from(elapsed);
-        }
-        let derivative = self.derivative_pole * state.derivative + self.change_gain * change;
+        let distance = measured_at.since(state.measured_at);
+        let gives_rate = distance >= self.least_distance;
+        let derivative = if gives_rate {
+            let rate = (measurement - state.measurement) / distance.as_secs_f64();
+            self.derivative_pole * state.derivative + self.rate_gain * rate
+        } else {
+            state.derivative
+        };
         let free = self.kp * error + state.integral - derivative + feed_forward;
         if !free.is_finite() {
             return None;
         }
-        // Not `clamp`, which checks its limits every time: `build` did.
-        let limited = if free > self.output_max {
+        // Not `clamp`, which checks its limits every time: `build` did. Two comparisons
+        // in a row are two instructions, one inside the other are branches.
+        let below = if self.output_max < free {
             self.output_max
-        } else if free < self.output_min {
-            self.output_min
         } else {
             free
         };
+        let limited = if self.output_min > below {
+            self.output_min
+        } else {
+            below
+        };
         state.integral += self.integral_gain * error + self.tracking_gain * (limited - free);
-        state.derivative = derivative;
-        state.measurement = measurement;
+        if gives_rate {
+            state.derivative = derivative;
+            state.measurement = measurement;
+            state.measured_at = measured_at;
+        }
         Some(limited)
     }
 
@@ -180,6 +198,7 @@ impl Pid {
         setpoint: f64,
         measurement: f64,
         feed_forward: f64,
+        measured_at: Instant,
     ) {
         *state = PidState {
             integral: if self.integral_gain > 0.0 {
@@ -189,6 +208,7 @@ impl Pid {
             },
             derivative: 0.0,
             measurement,
+            measured_at,
         };
     }
 
@@ -211,6 +231,11 @@ mod tests {
     use super::*;
 
     const PERIOD: Duration = Duration::from_millis(1);
+
+    /// After `k` periods.
+    fn at(k: u32) -> Instant {
+        Instant::from_nanos(u64::from(k) * PERIOD.as_nanos())
+    }
 
     fn config() -> PidConfig {
         PidConfig {
@@ -260,7 +285,7 @@ mod tests {
     fn a_setpoint_step_gives_no_derivative_kick() {
         let pid = config().build(PERIOD).unwrap();
         let mut state = PidState::default();
-        let first = pid.step(&mut state, 1.0, 0.0, 0.0, 1).unwrap();
+        let first = pid.step(&mut state, 1.0, 0.0, 0.0, at(1)).unwrap();
         assert_eq!(first, 2.0);
     }
 
@@ -273,7 +298,7 @@ mod tests {
         let mut output = 0.0;
         for k in 0..200 {
             output = pid
-                .step(&mut state, 0.0, 3.0 * f64::from(k) * 1e-3, 0.0, 1)
+                .step(&mut state, 0.0, 3.0 * f64::from(k) * 1e-3, 0.0, at(k))
                 .unwrap();
         }
         assert!((output + 0.3).abs() < 1e-9, "{output}");
@@ -286,24 +311,43 @@ mod tests {
         let pid = c.build(PERIOD).unwrap();
         let mut state = PidState::default();
         for k in 0..200 {
-            let _ = pid.step(&mut state, 0.0, 3.0 * f64::from(k) * 1e-3, 0.0, 1);
+            let _ = pid.step(&mut state, 0.0, 3.0 * f64::from(k) * 1e-3, 0.0, at(k));
         }
         let after = pid
-            .step(&mut state, 0.0, 3.0 * 249.0 * 1e-3, 0.0, 50)
+            .step(&mut state, 0.0, 3.0 * 249.0 * 1e-3, 0.0, at(249))
             .unwrap();
         assert!((after + 0.3).abs() < 1e-9, "{after}");
+    }
+
+    #[test]
+    fn measurements_out_of_step_make_no_derivative_spike() {
+        let mut c = config();
+        (c.gains.kp, c.gains.ki) = (0.0, 0.0);
+        let pid = c.build(PERIOD).unwrap();
+        let mut state = PidState::default();
+        // One period old each, then one of now, the same again, and one period old.
+        let ages = (0..200).map(|_| 1).chain([0, 1, 1, 0, 0, 1, 5, 1]);
+        for (k, age) in (10..).zip(ages) {
+            let measured = at(k - age);
+            let measurement = 3.0 * measured.as_nanos() as f64 * 1e-9;
+            let output = pid.step(&mut state, 0.0, measurement, 0.0, measured);
+            if k > 150 {
+                assert!((output.unwrap() + 0.3).abs() < 1e-9, "{k}: {output:?}");
+            }
+        }
     }
 
     #[test]
     fn the_output_never_leaves_its_limits_and_recovers_within_the_tracking_time() {
         let pid = config().build(PERIOD).unwrap();
         let mut state = PidState::default();
-        for _ in 0..20_000 {
-            let output = pid.step(&mut state, 100.0, 0.0, 0.0, 1).unwrap();
+        for k in 0..20_000 {
+            let output = pid.step(&mut state, 100.0, 0.0, 0.0, at(k)).unwrap();
             assert_eq!(output, 10.0);
         }
         // Twenty seconds at an error of 100 would have wound up 10,000 volts.
-        let recovered = (1..=500).any(|_| pid.step(&mut state, -1.0, 0.0, 0.0, 1).unwrap() < 0.0);
+        let recovered =
+            (20_000..=20_500).any(|k| pid.step(&mut state, -1.0, 0.0, 0.0, at(k)).unwrap() < 0.0);
         assert!(recovered, "the output does not follow the reversed error");
     }
 
@@ -313,30 +357,30 @@ mod tests {
         (c.gains.ki, c.gains.kd) = (0.0, 0.0);
         let pid = c.build(PERIOD).unwrap();
         let mut state = PidState::default();
-        for _ in 0..100 {
-            let _ = pid.step(&mut state, 100.0, 0.0, 0.0, 1);
+        for k in 0..100 {
+            let _ = pid.step(&mut state, 100.0, 0.0, 0.0, at(k));
         }
-        assert_eq!(pid.step(&mut state, 1.0, 0.0, 0.0, 1), Some(2.0));
+        assert_eq!(pid.step(&mut state, 1.0, 0.0, 0.0, at(100)), Some(2.0));
     }
 
     #[test]
     fn switching_on_gives_the_output_that_was_tracked() {
         let pid = config().build(PERIOD).unwrap();
         let mut state = PidState::default();
-        pid.track(&mut state, -3.25, 0.5, 0.75, 1.0);
-        assert_eq!(pid.step(&mut state, 0.5, 0.75, 1.0, 1), Some(-3.25));
+        pid.track(&mut state, -3.25, 0.5, 0.75, 1.0, at(7));
+        assert_eq!(pid.step(&mut state, 0.5, 0.75, 1.0, at(7)), Some(-3.25));
     }
 
     #[test]
     fn a_non_finite_argument_gives_no_output_and_changes_nothing() {
         let pid = config().build(PERIOD).unwrap();
         let mut state = PidState::default();
-        let _ = pid.step(&mut state, 1.0, 0.3, 0.0, 1);
+        let _ = pid.step(&mut state, 1.0, 0.3, 0.0, at(1));
         let before = state;
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            assert_eq!(pid.step(&mut state, bad, 0.0, 0.0, 1), None);
-            assert_eq!(pid.step(&mut state, 0.0, bad, 0.0, 1), None);
-            assert_eq!(pid.step(&mut state, 0.0, 0.0, bad, 1), None);
+            assert_eq!(pid.step(&mut state, bad, 0.0, 0.0, at(2)), None);
+            assert_eq!(pid.step(&mut state, 0.0, bad, 0.0, at(2)), None);
+            assert_eq!(pid.step(&mut state, 0.0, 0.0, bad, at(2)), None);
             assert_eq!(state, before);
         }
     }
@@ -345,8 +389,8 @@ mod tests {
     fn integral_action_removes_a_constant_load() {
         let pid = config().build(PERIOD).unwrap();
         let (mut state, mut y) = (PidState::default(), 0.0);
-        for _ in 0..20_000 {
-            let u = pid.step(&mut state, 1.0, y, 0.0, 1).unwrap();
+        for k in 0..20_000 {
+            let u = pid.step(&mut state, 1.0, y, 0.0, at(k)).unwrap();
             y += 1e-3 * (u - 4.0 - y);
         }
         assert!((y - 1.0).abs() < 1e-6, "{y}");

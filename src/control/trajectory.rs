@@ -252,7 +252,8 @@ impl Trajectory {
             return state.last;
         }
         state.periods += u64::from(elapsed);
-        let t = state.periods as f64 * self.period_s;
+        // Signed, because that is one instruction to convert, and unsigned is six.
+        let t = state.periods as i64 as f64 * self.period_s;
         while let Some(segment) =
             state.segments[..usize::from(state.count)].get(usize::from(state.current))
         {

@@ -2,10 +2,11 @@
 //!
 //! The four stages always run, in this order, whatever one of them reports: a
 //! failed reading is data for the control law, and no failure may keep the
-//! outputs from being written.
+//! outputs from being written. The outputs begin each cycle at their safe values:
+//! one that the law does not know, or forgets, is driven safe.
 
-use super::image::{Inputs, OutputError, Outputs};
-use super::ports::{Act, Clock, Decide, Directive, Sense, Tick};
+use super::image::{Inputs, OutputChannel, OutputError, Outputs};
+use super::ports::{Act, Clock, Decide, Directive, FaultNumber, Sense, Tick};
 use super::record::{CycleRecord, flags};
 use crate::time::{Duration, Instant};
 
@@ -18,11 +19,15 @@ pub struct Beat<'a, P, D: Decide> {
     pub config: &'a D::Config,
     /// The control law's state.
     pub state: D::State,
-    /// The digital output that toggles in every cycle that is driven, for an
-    /// external relay that drops when it stops.
-    pub heartbeat: Option<u8>,
+    /// The bit of the digital output that toggles in every cycle that is driven, for an
+    /// external relay that drops when it stops; 0 without one.
+    heartbeat: u32,
+    /// The heartbeat as it was last driven: its bit, or 0.
+    beating: u32,
     inputs: Inputs,
-    beating: bool,
+    /// What the outputs begin each cycle with.
+    safe: Outputs,
+    outputs: Outputs,
 }
 
 /// What becomes of the outputs of a cycle.
@@ -45,48 +50,72 @@ pub struct Done {
     pub execution: Duration,
     /// What the outputs' devices said.
     pub acted: Result<(), OutputError>,
-    /// What is to be remembered; the caller adds what it knows of the schedule.
-    pub record: CycleRecord,
 }
 
 impl<'a, P: Sense + Act, D: Decide> Beat<'a, P, D> {
     /// A controller that has not run yet.
-    pub fn new(ports: P, config: &'a D::Config, state: D::State, heartbeat: Option<u8>) -> Self {
+    pub fn new(
+        ports: P,
+        config: &'a D::Config,
+        state: D::State,
+        heartbeat: Option<OutputChannel>,
+    ) -> Self {
+        let safe = ports.safe_image();
         Self {
+            safe,
+            outputs: safe,
             ports,
             config,
             state,
-            heartbeat,
+            heartbeat: heartbeat.map_or(0, OutputChannel::bit),
+            beating: 0,
             inputs: Inputs::NOT_READ,
-            beating: false,
         }
     }
 
-    /// Runs one cycle.
+    /// Runs one cycle. What is to be remembered of it is put into `record`; the caller
+    /// adds what it knows of the schedule.
     #[inline]
-    pub fn run_once<C: Clock>(&mut self, clock: &C, tick: &Tick, drive: Drive) -> Done {
+    pub fn run_once<C: Clock>(
+        &mut self,
+        clock: &C,
+        tick: &Tick,
+        drive: Drive,
+        record: &mut CycleRecord,
+    ) -> Done {
         self.ports.sense(tick, &mut self.inputs);
-        let mut outputs = D::decide(self.config, &mut self.state, &self.inputs, tick);
+        self.outputs.take(&self.safe);
+        D::decide(
+            self.config,
+            &mut self.state,
+            &self.inputs,
+            tick,
+            &mut self.outputs,
+        );
         let acted = match drive {
             Drive::Fresh => {
-                self.beat(&mut outputs);
-                self.ports.act(tick, &outputs)
+                self.beat();
+                self.ports.act(tick, &self.outputs)
             }
             Drive::Safe => self.ports.safe(tick),
         };
         let end = clock.now();
         let lateness = tick.now.since(tick.release);
         let execution = end.since(tick.now);
-        let record = CycleRecord {
+        let mut flags = flags::of_law(D::faulted(self.config, &self.state));
+        let input_failed = self.inputs.digital.is_err();
+        let stopped = D::stopped(self.config, &self.state).is_some();
+        let asked = tick.directive != Directive::Run;
+        if input_failed || acted.is_err() || asked || stopped || drive == Drive::Safe {
+            flags |= unusual(input_failed, acted.is_err(), asked, stopped, drive);
+        }
+        *record = CycleRecord {
             slot: tick.slot,
             lateness_ns: saturated(lateness),
             execution_ns: saturated(execution),
             skipped: 0,
-            fault: D::fault(self.config, &self.state).unwrap_or(0),
-            flags: bit(flags::INPUT_FAILED, self.inputs.digital.is_err())
-                | bit(flags::OUTPUT_FAILED, acted.is_err())
-                | bit(flags::QUICK_STOP, tick.directive == Directive::QuickStop)
-                | bit(flags::SAFE, drive == Drive::Safe),
+            fault: D::fault(self.config, &self.state).map_or(0, FaultNumber::get),
+            flags,
             trace: D::trace(self.config, &self.state),
         };
         Done {
@@ -94,16 +123,30 @@ impl<'a, P: Sense + Act, D: Decide> Beat<'a, P, D> {
             lateness,
             execution,
             acted,
-            record,
         }
     }
 
-    fn beat(&mut self, outputs: &mut Outputs) {
-        if let Some(channel) = self.heartbeat {
-            self.beating = !self.beating;
-            outputs.set(channel, self.beating);
-        }
+    fn beat(&mut self) {
+        self.beating ^= self.heartbeat;
+        self.outputs.digital = self.outputs.digital & !self.heartbeat | self.beating;
     }
+}
+
+/// Flags of a cycle with something to remember, which few have.
+#[cold]
+#[inline(never)]
+fn unusual(
+    input_failed: bool,
+    output_failed: bool,
+    asked: bool,
+    stopped: bool,
+    drive: Drive,
+) -> u16 {
+    bit(flags::INPUT_FAILED, input_failed)
+        | bit(flags::OUTPUT_FAILED, output_failed)
+        | bit(flags::QUICK_STOP, asked)
+        | bit(flags::STOPPED, stopped)
+        | bit(flags::SAFE, drive == Drive::Safe)
 }
 
 const fn bit(flag: u16, set: bool) -> u16 {
@@ -112,4 +155,118 @@ const fn bit(flag: u16, set: bool) -> u16 {
 
 fn saturated(time: Duration) -> u32 {
     u32::try_from(time.as_nanos()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cycle::image::{Angle, DigitalInputs};
+    use crate::cycle::ports::FaultNumber;
+    use crate::cycle::stop::StopCause;
+
+    /// Reads one angle; its outputs fail where it says so.
+    struct Board(Result<(), OutputError>);
+
+    impl Sense for Board {
+        fn sense(&mut self, tick: &Tick, inputs: &mut Inputs) {
+            inputs.positions[0].value = Ok(Angle(tick.slot as u32));
+            inputs.digital = Ok(DigitalInputs::default());
+        }
+    }
+
+    impl Act for Board {
+        fn safe_image(&self) -> Outputs {
+            Outputs::new(0, &[])
+        }
+
+        fn act(&mut self, _: &Tick, _: &Outputs) -> Result<(), OutputError> {
+            self.0
+        }
+
+        fn safe(&mut self, _: &Tick) -> Result<(), OutputError> {
+            Ok(())
+        }
+    }
+
+    /// Faulted and stopped as its configuration says, and sees what was read.
+    struct Law;
+
+    impl Decide for Law {
+        type Config = (Option<FaultNumber>, Option<StopCause>);
+        type State = u32;
+
+        fn decide(_: &Self::Config, seen: &mut u32, inputs: &Inputs, _: &Tick, _: &mut Outputs) {
+            *seen = inputs.positions[0].value.map_or(0, |angle| angle.0);
+        }
+
+        fn fault(config: &Self::Config, _: &u32) -> Option<FaultNumber> {
+            config.0
+        }
+
+        fn stopped(config: &Self::Config, _: &u32) -> Option<StopCause> {
+            config.1
+        }
+    }
+
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn now(&self) -> Instant {
+            Instant::from_nanos(500)
+        }
+
+        fn wait_until(&mut self, _: Instant) -> Instant {
+            self.now()
+        }
+    }
+
+    #[test]
+    fn a_record_says_what_the_cycle_was_and_nothing_else() {
+        let failed = Err(OutputError::Digital);
+        let stop = Directive::QuickStop(StopCause::Overrun);
+        let law = (None, None);
+        for (acted, directive, drive, law, fault, flags) in [
+            (Ok(()), Directive::Run, Drive::Fresh, law, 0, 0),
+            (
+                failed,
+                Directive::Run,
+                Drive::Fresh,
+                law,
+                0,
+                flags::OUTPUT_FAILED,
+            ),
+            (failed, Directive::Run, Drive::Safe, law, 0, flags::SAFE),
+            (Ok(()), stop, Drive::Fresh, law, 0, flags::QUICK_STOP),
+            (
+                Ok(()),
+                Directive::Run,
+                Drive::Fresh,
+                (FaultNumber::new(7), None),
+                7,
+                0,
+            ),
+            (
+                Ok(()),
+                Directive::Run,
+                Drive::Fresh,
+                (None, Some(StopCause::Held)),
+                0,
+                flags::STOPPED,
+            ),
+        ] {
+            let mut beat = Beat::<_, Law>::new(Board(acted), &law, 0, None);
+            let tick = Tick {
+                slot: 9,
+                release: Instant::from_nanos(100),
+                now: Instant::from_nanos(140),
+                directive,
+                ..Tick::default()
+            };
+            let mut record = CycleRecord::default();
+            beat.run_once(&Stopped, &tick, drive, &mut record);
+            assert_eq!(beat.state, 9, "what was read in this cycle");
+            assert_eq!((record.fault, record.flags), (fault, flags));
+            assert_eq!((record.lateness_ns, record.execution_ns), (40, 360));
+        }
+    }
 }

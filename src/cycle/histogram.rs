@@ -5,6 +5,9 @@
 //! 4.3 s; minimum and maximum are exact. Adding a sample is a count of leading
 //! zeros, a shift and an increment: no division, no branch on the value but one.
 //! (The layout is that of the HDR histogram, hdrhistogram.org.)
+//!
+//! Counts have 64 bits: with 32, a bucket is full after 49.7 days at 1 kHz, and the
+//! quantiles then drift to the maximum. A distribution takes 7 kB.
 
 use crate::time::Duration;
 
@@ -15,8 +18,7 @@ const BUCKETS: usize = ((32 - SUB_BITS + 1) * SUB_COUNT) as usize;
 /// A distribution of times from 0 to 2^32 - 1 ns; longer ones count as that.
 #[derive(Clone, Debug)]
 pub struct Histogram {
-    counts: [u32; BUCKETS],
-    count: u64,
+    counts: [u64; BUCKETS],
     min: u32,
     max: u32,
 }
@@ -42,7 +44,6 @@ impl Histogram {
     pub const fn new() -> Self {
         Self {
             counts: [0; BUCKETS],
-            count: 0,
             min: u32::MAX,
             max: 0,
         }
@@ -60,7 +61,6 @@ impl Histogram {
     /// Forgets all samples.
     pub fn clear(&mut self) {
         self.counts.fill(0);
-        self.count = 0;
         self.min = u32::MAX;
         self.max = 0;
     }
@@ -69,9 +69,7 @@ impl Histogram {
     #[inline]
     pub fn add(&mut self, time: Duration) {
         let ns = u32::try_from(time.as_nanos()).unwrap_or(u32::MAX);
-        let bucket = &mut self.counts[index(ns)];
-        *bucket = bucket.saturating_add(1);
-        self.count += 1;
+        self.counts[index(ns)] += 1;
         // Branches instead of minimum and maximum: they are predicted, and
         // nothing is written that does not change.
         if ns < self.min {
@@ -82,21 +80,30 @@ impl Histogram {
         }
     }
 
-    /// Number of samples.
+    /// Number of samples. Summed up when asked for: adding a sample is in every cycle.
     #[must_use]
-    pub const fn count(&self) -> u64 {
-        self.count
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
     }
 
     /// The least time that a share of at least `numerator / denominator` of all
     /// samples does not exceed, in ns, rounded up to its bucket's end but never
     /// above the maximum. 0 when there are no samples.
+    ///
+    /// # Panics
+    /// When `denominator` is zero.
     #[must_use]
-    pub fn quantile(&self, numerator: u64, denominator: u64) -> u32 {
-        let wanted = (self.count * numerator).div_ceil(denominator).max(1);
+    pub fn quantile(&self, numerator: u32, denominator: u32) -> u32 {
+        let (numerator, denominator) = (u64::from(numerator), u64::from(denominator));
+        // Whole denominators and the rest apart: the product with all of the count
+        // would overflow.
+        let count = self.count();
+        let whole = (count / denominator).saturating_mul(numerator);
+        let rest = (count % denominator * numerator).div_ceil(denominator);
+        let wanted = whole.saturating_add(rest).max(1);
         let mut seen = 0;
         for (index, &count) in self.counts.iter().enumerate() {
-            seen += u64::from(count);
+            seen += count;
             if seen >= wanted {
                 return bucket_end(index).min(self.max);
             }
@@ -107,7 +114,7 @@ impl Histogram {
     /// Minimum, quantiles and maximum; all 0 when there are no samples.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        if self.count == 0 {
+        if self.count() == 0 {
             return Summary::default();
         }
         Summary {
@@ -123,7 +130,7 @@ impl Histogram {
     /// two from the minimum's to the maximum's. For drawing.
     pub fn octaves(&self) -> impl Iterator<Item = (u32, u64, u64)> + '_ {
         let first = self.min.max(1).ilog2();
-        let last = if self.count == 0 {
+        let last = if self.count() == 0 {
             None
         } else {
             Some(self.max.max(1).ilog2())
@@ -139,7 +146,7 @@ impl Histogram {
                 } else {
                     index(below as u32)
                 };
-                let count = self.counts[start..end].iter().map(|&c| u64::from(c)).sum();
+                let count = self.counts[start..end].iter().sum();
                 (from, below, count)
             })
     }
@@ -155,7 +162,8 @@ impl Default for Histogram {
 #[inline]
 const fn index(ns: u32) -> usize {
     let shift = (31 - (ns | SUB_COUNT).leading_zeros()) - SUB_BITS;
-    ((shift << SUB_BITS) + (ns >> shift)) as usize
+    // The mask changes nothing: it tells the compiler that no index is out of bounds.
+    ((shift << SUB_BITS) + ((ns >> shift) & (2 * SUB_COUNT - 1))) as usize
 }
 
 /// The greatest value that falls into bucket `index`.
@@ -184,6 +192,7 @@ mod tests {
             assert!(value <= bucket_end(bucket), "{value}");
             assert!(bucket == 0 || value > bucket_end(bucket - 1), "{value}");
         }
+        assert_eq!(index(u32::MAX), BUCKETS - 1, "none is never used");
     }
 
     #[test]
@@ -206,6 +215,69 @@ mod tests {
         }
     }
 
+    /// What `add` leaves behind after `count` samples of `ns`.
+    fn add_many(histogram: &mut Histogram, ns: u32, count: u64) {
+        histogram.add(Duration::from_nanos(ns.into()));
+        histogram.counts[index(ns)] += count - 1;
+    }
+
+    #[test]
+    fn a_bucket_goes_on_counting_beyond_2_to_the_32() {
+        // 49.7 days at 1 kHz, and a few hours more.
+        let mut histogram = Histogram::new();
+        histogram.add(Duration::from_nanos(900_000));
+        histogram.counts[index(40_000)] = u64::from(u32::MAX);
+        for _ in 0..20_000_000 {
+            histogram.add(Duration::from_nanos(40_000));
+        }
+        let Summary {
+            p50,
+            p99,
+            p999,
+            max,
+            ..
+        } = histogram.summary();
+        let end = bucket_end(index(40_000));
+        assert_eq!([p50, p99, p999, max], [end, end, end, 900_000]);
+        let counted: u64 = histogram.octaves().map(|(_, _, count)| count).sum();
+        assert_eq!(counted, histogram.count());
+    }
+
+    #[test]
+    fn a_hundred_years_are_held_without_drift() {
+        const YEARS_S: u64 = 100 * 31_557_600;
+        for hz in [1_000, 20_000] {
+            let samples = YEARS_S * hz;
+            let mut histogram = Histogram::new();
+            // 98 %, 1.5 %, 0.45 % and the rest.
+            let shares = [(40_000, 9_800), (80_000, 150), (200_000, 45), (900_000, 5)];
+            for (ns, share) in shares {
+                add_many(&mut histogram, ns, samples / 10_000 * share);
+            }
+            assert_eq!(histogram.count(), samples / 10_000 * 10_000);
+            let summary = histogram.summary();
+            let found = [summary.p50, summary.p99, summary.p999, summary.max];
+            let expected = [40_000, 80_000, 200_000, 900_000].map(|ns| bucket_end(index(ns)));
+            assert_eq!(found[..3], expected[..3], "{hz} Hz");
+            assert_eq!((summary.min, summary.max), (40_000, 900_000));
+            let counted: u64 = histogram.octaves().map(|(_, _, count)| count).sum();
+            assert_eq!(counted, histogram.count());
+        }
+    }
+
+    #[test]
+    fn a_quantile_of_more_samples_than_will_ever_be_does_not_overflow() {
+        let mut histogram = Histogram::new();
+        add_many(&mut histogram, 40_000, u64::MAX / 2);
+        add_many(&mut histogram, 900_000, u64::MAX / 2);
+        let half = bucket_end(index(40_000));
+        assert_eq!(histogram.quantile(1, 2), half);
+        assert_eq!(histogram.quantile(500_000_000, 1_000_000_001), half);
+        assert_eq!(histogram.quantile(500_000_001, 1_000_000_001), 900_000);
+        assert_eq!(histogram.quantile(1, 1), 900_000);
+        assert_eq!(histogram.quantile(0, 1), half);
+    }
+
     #[test]
     fn a_single_sample_is_all_of_its_figures() {
         let mut histogram = Histogram::new();
@@ -218,6 +290,39 @@ mod tests {
             max,
         } = histogram.summary();
         assert_eq!([min, p50, p99, p999, max], [14_250; 5]);
+    }
+
+    #[test]
+    fn quantiles_of_few_samples_round_up_to_whole_ones() {
+        let mut histogram = Histogram::new();
+        for ns in [10, 20, 30] {
+            histogram.add(Duration::from_nanos(ns));
+        }
+        let quantiles = [(0, 1), (1, 3), (1, 2), (2, 3), (667, 1_000), (1, 1)];
+        let found = quantiles.map(|(n, d)| histogram.quantile(n, d));
+        assert_eq!(found, [10, 10, 20, 20, 30, 30]);
+    }
+
+    #[test]
+    fn a_time_of_zero_is_a_sample_like_any_other() {
+        let mut histogram = Histogram::new();
+        histogram.add(Duration::ZERO);
+        assert_eq!(histogram.summary(), Summary::default());
+        let octaves: std::vec::Vec<_> = histogram.octaves().collect();
+        assert_eq!(octaves, [(0, 2, 1)]);
+    }
+
+    #[test]
+    fn a_cleared_distribution_is_as_a_new_one() {
+        let mut histogram = Histogram::unready();
+        for _ in 0..2 {
+            histogram.clear();
+            assert_eq!(histogram.summary(), Summary::default());
+            histogram.add(Duration::from_nanos(40_000));
+            let octaves: std::vec::Vec<_> = histogram.octaves().collect();
+            assert_eq!(octaves, [(32_768, 65_536, 1)]);
+            assert_eq!((histogram.count(), histogram.summary().min), (1, 40_000));
+        }
     }
 
     #[test]

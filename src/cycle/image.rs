@@ -3,17 +3,87 @@
 //! Channels are numbered; the board file gives the numbers names, and they are
 //! resolved once, at start-up. Sizes are fixed, so an image is `Copy` and lives
 //! on the stack. A reading that failed is data, not an early return: it stands
-//! in the image as the error it is, and the control law decides what it means.
+//! in the image as the error it is, and the control law decides what it means. A
+//! reading has a time: see [`Sample`].
 
-/// Most encoder channels a board can have.
-pub const MAX_POSITIONS: usize = 8;
-/// Most analog input channels a board can have.
+use crate::time::Instant;
+
+/// Most angles that a machine can sense.
+pub const MAX_POSITIONS: usize = 32;
+/// Most numbers that a machine can sense: analog inputs, and readings of devices.
+pub const MAX_ANALOGS: usize = 128;
+/// Most numbers that can be commanded: analog outputs, commands of devices, and what
+/// one control law computes for another.
+pub const MAX_COMMANDS: usize = 64;
+/// Most flags that devices can give, and most that they can be given: one bit each of
+/// a `u32` of outputs.
+pub const MAX_FLAGS: usize = 32;
+/// Most channels of analog input chips: they come first among [`Inputs::analogs`].
 pub const MAX_ANALOG_INPUTS: usize = 16;
-/// Most analog output channels a board can have.
+/// Most channels of analog output chips: they come first among [`Outputs::analogs`].
 pub const MAX_ANALOG_OUTPUTS: usize = 8;
 /// Most digital inputs, and most digital outputs, a board can have: one bit
 /// each of a `u32`.
 pub const MAX_DIGITAL: usize = 32;
+
+/// A digital input of the process image. Not interchangeable with an
+/// [`OutputChannel`], and never beyond the image: a channel of 32 or above would
+/// select the bit of another one.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InputChannel(u8);
+
+/// A digital output of the process image. Not interchangeable with an
+/// [`InputChannel`], and never beyond the image.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OutputChannel(u8);
+
+impl InputChannel {
+    /// The input with this number, from 0; `None` from [`MAX_DIGITAL`] on.
+    #[must_use]
+    pub const fn new(number: u8) -> Option<Self> {
+        if (number as usize) < MAX_DIGITAL {
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+
+    /// Its number, 0 to 31.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
+    /// Its bit in the masks of [`DigitalInputs`].
+    #[must_use]
+    pub const fn bit(self) -> u32 {
+        1 << self.0
+    }
+}
+
+impl OutputChannel {
+    /// The output with this number, from 0; `None` from [`MAX_DIGITAL`] on.
+    #[must_use]
+    pub const fn new(number: u8) -> Option<Self> {
+        if (number as usize) < MAX_DIGITAL {
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+
+    /// Its number, 0 to 31.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
+    /// Its bit in [`Outputs::digital`].
+    #[must_use]
+    pub const fn bit(self) -> u32 {
+        1 << self.0
+    }
+}
 
 /// An angle within one turn, as a binary fraction of it: 2^32 is one turn.
 ///
@@ -27,6 +97,14 @@ impl Angle {
     /// Counts beyond one turn wrap.
     pub const fn from_counts(counts: u32, bits: u32) -> Self {
         Self(counts << (32 - bits))
+    }
+
+    /// The angle of `radians`, whatever turn it is in; 0 for one that is not finite.
+    #[must_use]
+    pub fn from_radians(radians: f64) -> Self {
+        let turns = radians / core::f64::consts::TAU;
+        // A cast saturates, and gives 0 for what is no number.
+        Self(((turns - libm::floor(turns)) * 4_294_967_296.0) as u32)
     }
 
     /// The shortest way from `from` to `self`, in 2^-32 turns, signed.
@@ -71,8 +149,10 @@ pub enum OutputError {
     Digital,
     /// The analog output with this number could not be set.
     Analog(u8),
-    /// The control law's command for the analog output with this number is not
-    /// finite: it got its safe value instead. Nothing is wrong with the device, and
+    /// The device with this number could not be driven.
+    Device(u8),
+    /// The control law's command with this number, an index into [`Outputs::analogs`],
+    /// is not finite: the output got its safe value instead. Nothing is wrong with the device, and
     /// no further cycle would mend the law.
     NotFinite(u8),
     /// A device has failed more often in a row than is tolerated of it.
@@ -86,7 +166,11 @@ pub enum Lost {
     AnalogInput(u8, InputError),
     /// The analog output with this number.
     AnalogOutput(u8),
-    /// The analog output with this number does not give what it is told to, says
+    /// The device with this number could not be read.
+    Sensor(u8),
+    /// The device with this number could not be driven.
+    Actuator(u8),
+    /// The analog output with this number deviates from its commanded value, says
     /// the input that watches it.
     Monitored(u8),
 }
@@ -95,7 +179,7 @@ impl Lost {
     /// Whether the axes can still be brought to rest in order: what is lost is
     /// none of the outputs.
     pub const fn can_stop(self) -> bool {
-        matches!(self, Self::AnalogInput(..))
+        matches!(self, Self::AnalogInput(..) | Self::Sensor(_))
     }
 }
 
@@ -113,20 +197,44 @@ pub struct DigitalInputs {
 
 impl DigitalInputs {
     /// Whether input `channel` is active now.
-    pub const fn is_active(&self, channel: u8) -> bool {
-        self.levels & (1 << channel) != 0
+    pub const fn is_active(&self, channel: InputChannel) -> bool {
+        self.levels & channel.bit() != 0
     }
 
     /// Whether input `channel` is active now or was at any time since the last
     /// cycle: a pulse shorter than a period counts.
-    pub const fn was_active(&self, channel: u8) -> bool {
-        (self.levels | self.rose | self.fell) & (1 << channel) != 0
+    pub const fn was_active(&self, channel: InputChannel) -> bool {
+        (self.levels | self.rose | self.fell) & channel.bit() != 0
     }
 
     /// Whether input `channel` became active since the last cycle.
-    pub const fn became_active(&self, channel: u8) -> bool {
-        self.rose & (1 << channel) != 0
+    pub const fn became_active(&self, channel: InputChannel) -> bool {
+        self.rose & channel.bit() != 0
     }
+}
+
+/// What an input gave, and the instant at which that was true.
+///
+/// Two samples are rarely one period apart: a cycle begins late, slots are skipped,
+/// a transfer is repeated, and a pipelined chip answers with what it measured a
+/// cycle before. A law that differentiates divides by the distance between the
+/// instants, never by the period.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Sample<T> {
+    /// The value, or why there is none.
+    pub value: Result<T, InputError>,
+    /// When the value was true, on the clock of [`Tick::now`](super::ports::Tick);
+    /// of a simulation whose plant waits for a late loop, on the plant's clock. A
+    /// failure has the time of its cycle.
+    pub at: Instant,
+}
+
+impl<T> Sample<T> {
+    /// Of an input that has not been read yet.
+    pub const NOT_READ: Self = Self {
+        value: Err(InputError::NotRead),
+        at: Instant::from_nanos(0),
+    };
 }
 
 /// Everything sensed in one cycle.
@@ -135,17 +243,21 @@ pub struct Inputs {
     /// All digital inputs.
     pub digital: Result<DigitalInputs, InputError>,
     /// Shaft angles, by encoder channel.
-    pub positions: [Result<Angle, InputError>; MAX_POSITIONS],
-    /// Volts, by analog input channel.
-    pub analogs: [Result<f64, InputError>; MAX_ANALOG_INPUTS],
+    pub positions: [Sample<Angle>; MAX_POSITIONS],
+    /// Volts, by analog input channel; behind them what devices read, in the unit
+    /// of the signal.
+    pub analogs: [Sample<f64>; MAX_ANALOGS],
+    /// Flags that devices read.
+    pub flags: [Sample<bool>; MAX_FLAGS],
 }
 
 impl Inputs {
     /// An image in which nothing has been read yet.
     pub const NOT_READ: Self = Self {
         digital: Err(InputError::NotRead),
-        positions: [Err(InputError::NotRead); MAX_POSITIONS],
-        analogs: [Err(InputError::NotRead); MAX_ANALOG_INPUTS],
+        positions: [Sample::NOT_READ; MAX_POSITIONS],
+        analogs: [Sample::NOT_READ; MAX_ANALOGS],
+        flags: [Sample::NOT_READ; MAX_FLAGS],
     };
 }
 
@@ -157,18 +269,69 @@ impl Default for Inputs {
 
 /// Everything to be driven in one cycle. Channels that the board does not have
 /// are ignored.
-#[derive(Copy, Clone, Debug, Default, PartialEq)]
+///
+/// There is no default: an output that nobody sets has its safe value, which only the
+/// board file knows. Each cycle begins with [`Act::safe_image`](super::ports::Act).
+#[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Outputs {
     /// Digital outputs, one bit each, in logical levels.
     pub digital: u32,
-    /// Volts, by analog output channel.
-    pub analogs: [f64; MAX_ANALOG_OUTPUTS],
+    /// Flags that devices are given, one bit each.
+    pub flags: u32,
+    /// Volts, by analog output channel; behind them the commands of devices and what
+    /// control laws compute for each other, in the unit of the signal.
+    pub analogs: [f64; MAX_COMMANDS],
+    /// How many of `analogs` the machine has.
+    pub commands: usize,
 }
 
+/// Commands that are copied at once.
+const PIECE: usize = 8;
+const _: () = assert!(MAX_COMMANDS.is_multiple_of(PIECE));
+
 impl Outputs {
+    /// The outputs of a machine whose digital outputs are `digital`, in logical levels,
+    /// and whose commands are `analogs`, of which there are at most [`MAX_COMMANDS`]:
+    /// further ones are left out.
+    #[must_use]
+    pub const fn new(digital: u32, analogs: &[f64]) -> Self {
+        let mut outputs = Self {
+            digital,
+            flags: 0,
+            analogs: [0.0; MAX_COMMANDS],
+            commands: 0,
+        };
+        while outputs.commands < MAX_COMMANDS && outputs.commands < analogs.len() {
+            outputs.analogs[outputs.commands] = analogs[outputs.commands];
+            outputs.commands += 1;
+        }
+        outputs
+    }
+
+    /// Takes the values of `other` for everything that the machine has: what it does
+    /// not have need not be copied in each cycle.
+    #[inline]
+    pub fn take(&mut self, other: &Self) {
+        self.digital = other.digital;
+        self.flags = other.flags;
+        // By the piece, which is a few moves of whole vector registers. The last one may
+        // take some that the machine does not have, and that nobody looks at.
+        let (to, _) = self.analogs.as_chunks_mut::<PIECE>();
+        let (from, _) = other.analogs.as_chunks::<PIECE>();
+        let mut left = other.commands;
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from;
+            if left <= PIECE {
+                break;
+            }
+            left -= PIECE;
+        }
+        self.commands = other.commands;
+    }
+
     /// Sets digital output `channel` to `active`.
-    pub const fn set(&mut self, channel: u8, active: bool) {
-        let bit = 1 << channel;
+    pub const fn set(&mut self, channel: OutputChannel, active: bool) {
+        let bit = channel.bit();
         if active {
             self.digital |= bit;
         } else {
@@ -177,7 +340,87 @@ impl Outputs {
     }
 
     /// Whether digital output `channel` is active.
-    pub const fn is_active(&self, channel: u8) -> bool {
-        self.digital & (1 << channel) != 0
+    pub const fn is_active(&self, channel: OutputChannel) -> bool {
+        self.digital & channel.bit() != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_machine_has_is_taken_however_much_it_is() {
+        let mut values = [0.0; MAX_COMMANDS];
+        for (number, value) in (1_u8..).zip(&mut values) {
+            *value = f64::from(number);
+        }
+        for count in 0..=MAX_COMMANDS {
+            let safe = Outputs {
+                flags: 5,
+                ..Outputs::new(9, &values[..count])
+            };
+            let mut outputs = Outputs::new(0, &[-1.0; MAX_COMMANDS][..count]);
+            outputs.take(&safe);
+            assert_eq!(outputs.analogs[..count], values[..count]);
+            assert_eq!((outputs.digital, outputs.flags), (9, 5));
+            assert_eq!(outputs.commands, count);
+        }
+    }
+
+    #[test]
+    fn radians_are_an_angle_within_a_turn() {
+        use core::f64::consts::{FRAC_PI_2, PI, TAU};
+        for (radians, quarters) in [
+            (0.0, 0),
+            (FRAC_PI_2, 1),
+            (PI, 2),
+            (-FRAC_PI_2, 3),
+            (FRAC_PI_2 - 3.0 * TAU, 1),
+            (PI + 5.0 * TAU, 2),
+        ] {
+            let off =
+                Angle::from_radians(radians).wrapping_difference(Angle::from_counts(quarters, 2));
+            assert!(off.abs() < 100, "{radians}: {off}");
+        }
+        for nothing in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(Angle::from_radians(nothing), Angle::from_counts(0, 2));
+        }
+    }
+
+    #[test]
+    fn a_channel_beyond_the_image_is_none() {
+        let digital = MAX_DIGITAL as u8;
+        for number in 0..=u8::MAX {
+            let there = number < digital;
+            let input = InputChannel::new(number);
+            let output = OutputChannel::new(number);
+            assert_eq!(input.map(InputChannel::number), there.then_some(number));
+            assert_eq!(output.map(OutputChannel::number), there.then_some(number));
+        }
+    }
+
+    #[test]
+    fn a_channel_reads_and_sets_its_own_bit_alone() {
+        for number in 0..MAX_DIGITAL as u8 {
+            let input = InputChannel::new(number).unwrap();
+            let output = OutputChannel::new(number).unwrap();
+            let alone = DigitalInputs {
+                levels: 1 << number,
+                ..DigitalInputs::default()
+            };
+            let others = DigitalInputs {
+                levels: !(1 << number),
+                ..DigitalInputs::default()
+            };
+            assert!(alone.is_active(input) && !others.is_active(input));
+            let mut outputs = Outputs::new(0, &[]);
+            outputs.set(output, true);
+            assert_eq!(outputs.digital, 1 << number);
+            assert!(outputs.is_active(output));
+            outputs.digital = u32::MAX;
+            outputs.set(output, false);
+            assert_eq!(outputs.digital, !(1 << number));
+        }
     }
 }

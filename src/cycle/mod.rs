@@ -4,14 +4,20 @@
 //! axes or kernels: devices come in through the traits of [`ports`], the
 //! process image of [`image`] is all that passes between the stages. [`beat`]
 //! is one cycle, [`run`] the loop of them on the absolute [`schedule`], with the
-//! [`overrun`] ladder over it and [`timing`] beside it.
+//! [`overrun`] ladder over it and [`timing`] beside it. [`stop`] is why the loop asks
+//! for a quick stop. [`law`] is how several control laws share a cycle, [`device`] what
+//! senses and drives the [`signal`]s between them.
 
 pub mod beat;
+pub mod device;
 pub mod histogram;
 pub mod image;
+pub mod law;
 pub mod overrun;
 pub mod ports;
 pub mod record;
 pub mod run;
 pub mod schedule;
+pub mod signal;
+pub mod stop;
 pub mod timing;

@@ -10,6 +10,10 @@
 //! 2. quick stop: the control law is asked to bring everything to rest, until the
 //!    bucket is empty again;
 //! 3. fault: outputs safe, the run ends.
+//!
+//! The ladder knows why it asks for a quick stop and how many misses led to it.
+
+use super::stop::StopCause;
 
 /// How fast the bucket fills and drains, and what its levels mean.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -46,7 +50,7 @@ impl Default for LadderConfig {
 pub enum Step {
     /// In time, or late so rarely that it does not matter.
     #[default]
-    Normal,
+    Normal = 0,
     /// Bring everything to rest.
     QuickStop,
     /// Outputs safe, end the run.
@@ -60,6 +64,9 @@ pub struct Ladder {
     level: u32,
     fullest: u32,
     step: Step,
+    cause: StopCause,
+    missed: u64,
+    quick_stops: u64,
 }
 
 impl Ladder {
@@ -71,6 +78,9 @@ impl Ladder {
             level: 0,
             fullest: 0,
             step: Step::Normal,
+            cause: StopCause::Overrun,
+            missed: 0,
+            quick_stops: 0,
         }
     }
 
@@ -79,7 +89,8 @@ impl Ladder {
     #[inline]
     pub fn cycle(&mut self, missed: bool, skipped: u32) -> Step {
         if !missed && skipped == 0 {
-            if self.level == 0 && self.step == Step::Normal {
+            // An empty bucket and `Normal` in one comparison.
+            if self.level | self.step as u32 == 0 {
                 return self.step;
             }
             self.level = self.level.saturating_sub(self.config.drain);
@@ -93,6 +104,10 @@ impl Ladder {
 
     #[cold]
     fn miss(&mut self, misses: u32) -> Step {
+        if self.level == 0 {
+            self.missed = 0;
+        }
+        self.missed += u64::from(misses);
         self.level = self
             .level
             .saturating_add(misses.saturating_mul(self.config.fill));
@@ -103,7 +118,7 @@ impl Ladder {
                 level if level >= self.config.quick_stop => Step::QuickStop,
                 _ => Step::Normal,
             };
-            self.step = self.step.max(reached);
+            self.climb(reached, StopCause::Overrun);
         }
         self.step
     }
@@ -114,14 +129,40 @@ impl Ladder {
         if self.config.armed {
             self.level = self.level.max(self.config.quick_stop);
             self.fullest = self.fullest.max(self.level);
-            self.step = self.step.max(Step::QuickStop);
+            self.climb(Step::QuickStop, StopCause::Held);
         }
+    }
+
+    fn climb(&mut self, reached: Step, cause: StopCause) {
+        if self.step < Step::QuickStop && reached == Step::QuickStop {
+            self.cause = cause;
+            self.quick_stops += 1;
+        }
+        self.step = self.step.max(reached);
+    }
+
+    /// How often a quick stop was asked for.
+    #[must_use]
+    pub const fn quick_stops(&self) -> u64 {
+        self.quick_stops
     }
 
     /// The step the loop stands on.
     #[must_use]
     pub const fn step(&self) -> Step {
         self.step
+    }
+
+    /// Why a quick stop is asked for, where that is the step.
+    #[must_use]
+    pub const fn cause(&self) -> StopCause {
+        self.cause
+    }
+
+    /// Deadlines missed and slots skipped since the bucket was last empty.
+    #[must_use]
+    pub const fn missed(&self) -> u64 {
+        self.missed
     }
 
     /// How full the bucket has ever been, in the units of [`LadderConfig`].
@@ -138,6 +179,7 @@ mod tests {
     #[test]
     fn rare_misses_are_forgiven_for_ever() {
         let mut ladder = Ladder::new(LadderConfig::default());
+        assert_eq!((ladder.fullest(), ladder.missed()), (0, 0));
         for _ in 0..100_000 {
             assert_eq!(ladder.cycle(true, 0), Step::Normal);
             for _ in 0..10 {
@@ -174,7 +216,26 @@ mod tests {
         ladder.cycle(true, 1);
         ladder.held_too_long();
         assert_eq!(ladder.step(), Step::QuickStop);
-        assert_eq!(ladder.cycle(false, 0), Step::QuickStop);
+        assert_eq!((ladder.cause(), ladder.missed()), (StopCause::Held, 2));
+        assert_eq!(ladder.fullest(), LadderConfig::default().quick_stop);
+        let in_time = (0..100).take_while(|_| ladder.cycle(false, 0) == Step::QuickStop);
+        assert_eq!(in_time.count(), 49, "until the bucket is empty");
+    }
+
+    #[test]
+    fn the_misses_of_a_stop_are_those_since_the_bucket_was_empty() {
+        let mut ladder = Ladder::new(LadderConfig::default());
+        ladder.cycle(true, 0);
+        for _ in 0..10 {
+            ladder.cycle(false, 0);
+        }
+        ladder.cycle(true, 1);
+        ladder.cycle(false, 0);
+        assert_eq!(ladder.cycle(true, 3), Step::QuickStop);
+        assert_eq!((ladder.cause(), ladder.missed()), (StopCause::Overrun, 6));
+        // Held longer than it may be besides: the first cause is kept.
+        ladder.held_too_long();
+        assert_eq!(ladder.cause(), StopCause::Overrun);
     }
 
     #[test]

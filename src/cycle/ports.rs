@@ -6,6 +6,8 @@
 
 use super::image::{Inputs, OutputError, Outputs};
 use super::record::CycleRecord;
+pub use super::record::{TRACE_LEN, Trace};
+use super::stop::StopCause;
 use crate::time::Instant;
 
 /// What the loop asks of the control law in this cycle.
@@ -14,9 +16,9 @@ pub enum Directive {
     /// Control.
     #[default]
     Run,
-    /// Bring everything to rest in order, and stay there: cycles come late, or
-    /// the run is being ended.
-    QuickStop,
+    /// Bring everything to rest in order, and stay there, for this reason. It is asked
+    /// for in every cycle until the reason is gone.
+    QuickStop(StopCause),
 }
 
 /// One cycle's place in time.
@@ -43,11 +45,16 @@ pub trait Sense {
 
 /// Drives the output half of the process image.
 pub trait Act {
+    /// The safe value of every output, with which each cycle begins. Asked for once,
+    /// when the controller is put together.
+    fn safe_image(&self) -> Outputs;
+
     /// Writes every configured channel. All of them are tried, whatever fails.
     ///
     /// # Errors
-    /// The first device that is lost, else the first channel that could not be
-    /// written.
+    /// What ends the run soonest: a command that is not finite, an output device that
+    /// is lost, the first channel that could not be written, and only where all were
+    /// written an input that is lost.
     fn act(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError>;
 
     /// Drives every output to its safe value, in the configured order.
@@ -57,11 +64,8 @@ pub trait Act {
     fn safe(&mut self, tick: &Tick) -> Result<(), OutputError>;
 }
 
-/// Number of values a control law can put into the record of a cycle.
-pub const TRACE_LEN: usize = 8;
-
-/// What a control law wants to be remembered of a cycle.
-pub type Trace = [f32; TRACE_LEN];
+/// A control law's fault, from 1.
+pub type FaultNumber = core::num::NonZeroU16;
 
 /// A control law: pure, fed with the process image and the time.
 ///
@@ -76,13 +80,15 @@ pub trait Decide {
     /// Names of the trace values, units included, first the one worth watching.
     const TRACE: &'static [&'static str] = &[];
 
-    /// From what was sensed to what shall be driven.
+    /// From what was sensed to what shall be driven. `outputs` holds the safe value
+    /// of every output: what a law does not set is driven safe.
     fn decide(
         config: &Self::Config,
         state: &mut Self::State,
         inputs: &Inputs,
         tick: &Tick,
-    ) -> Outputs;
+        outputs: &mut Outputs,
+    );
 
     /// Whether everything has come to rest after [`Directive::QuickStop`]. The
     /// loop ends a run only then, or when the time allowed for it is over.
@@ -92,8 +98,25 @@ pub trait Decide {
     }
 
     /// Why the law considers itself faulted, as a small number that its
-    /// configuration can name; `None` while all is well.
-    fn fault(config: &Self::Config, state: &Self::State) -> Option<u16> {
+    /// configuration can name; `None` while all is well. Records have 0 for "no
+    /// fault", so no fault can have that number.
+    fn fault(config: &Self::Config, state: &Self::State) -> Option<FaultNumber> {
+        let _ = (config, state);
+        None
+    }
+
+    /// Which of several control laws [`Decide::fault`] is of, from 0 to 15.
+    fn faulted(config: &Self::Config, state: &Self::State) -> u8 {
+        let _ = (config, state);
+        0
+    }
+
+    /// Why the law still keeps everything at rest after a quick stop that came while
+    /// the run went on, and that it has not recovered from; `None` when it has, and
+    /// for [`StopCause::RunEnds`]. A run that ends like this does not end with exit
+    /// code 0. A law that goes on as soon as it is asked for control again needs
+    /// nothing of its own.
+    fn stopped(config: &Self::Config, state: &Self::State) -> Option<StopCause> {
         let _ = (config, state);
         None
     }
@@ -102,6 +125,33 @@ pub trait Decide {
     fn trace(config: &Self::Config, state: &Self::State) -> Trace {
         let _ = (config, state);
         [0.0; TRACE_LEN]
+    }
+}
+
+/// A control law's state, which a rehearsal leaves as it was.
+///
+/// For a state that can be cloned there is nothing to do.
+pub trait Rewind {
+    /// What is kept during the rehearsal.
+    type Saved;
+
+    /// Keeps the state. Called before the real-time thread is sealed or on it: it may
+    /// not allocate.
+    fn save(&mut self) -> Self::Saved;
+
+    /// Makes the state what it was.
+    fn rewind(&mut self, saved: Self::Saved);
+}
+
+impl<T: Clone> Rewind for T {
+    type Saved = T;
+
+    fn save(&mut self) -> T {
+        self.clone()
+    }
+
+    fn rewind(&mut self, saved: T) {
+        *self = saved;
     }
 }
 

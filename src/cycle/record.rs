@@ -1,6 +1,10 @@
 //! What is kept of each cycle.
 
-use super::ports::Trace;
+/// Number of values a control law can put into the record of a cycle.
+pub const TRACE_LEN: usize = 8;
+
+/// What a control law wants to be remembered of a cycle.
+pub type Trace = [f32; TRACE_LEN];
 
 /// One cycle, as it happened. Fixed size, no pointers.
 ///
@@ -40,4 +44,46 @@ pub mod flags {
     pub const SAFE: u16 = 1 << 5;
     /// Memory was allocated on the real-time thread.
     pub const ALLOCATED: u16 = 1 << 6;
+    /// The control law keeps everything at rest since a quick stop, and has not been
+    /// armed again.
+    pub const STOPPED: u16 = 1 << 7;
+    /// Which control law the fault is of, from 0 in the order of the board file.
+    pub const LAW: u16 = 0xf << LAW_SHIFT;
+    const LAW_SHIFT: u32 = 8;
+
+    /// The bits of [`LAW`] for the control law with this number, 0 to 15.
+    #[must_use]
+    pub const fn of_law(number: u8) -> u16 {
+        (number as u16) << LAW_SHIFT & LAW
+    }
+
+    /// The number of the control law in `flags`.
+    #[must_use]
+    pub const fn law(flags: u16) -> u8 {
+        ((flags & LAW) >> LAW_SHIFT) as u8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::flags::*;
+
+    #[test]
+    fn the_flags_are_those_of_the_file_format() {
+        // docs/blackbox.md.
+        let documented = [
+            (1, OVERRUN),
+            (2, INPUT_FAILED),
+            (4, OUTPUT_FAILED),
+            (8, HELD),
+            (16, QUICK_STOP),
+            (32, SAFE),
+            (64, ALLOCATED),
+            (128, STOPPED),
+            (0xf00, LAW),
+        ];
+        for (number, flag) in documented {
+            assert_eq!(flag, number);
+        }
+    }
 }

@@ -5,8 +5,9 @@ use super::beat::{Beat, Drive};
 use super::image::{Lost, OutputError};
 use super::overrun::{Ladder, LadderConfig, Step};
 use super::ports::{Act, Clock, Decide, Directive, Record, Sense, Tick};
-use super::record::flags;
+use super::record::{CycleRecord, flags};
 use super::schedule::Schedule;
+use super::stop::{QuickStop, QuickStops, StopCause};
 use super::timing::Timing;
 use crate::time::{Duration, Instant};
 
@@ -63,16 +64,26 @@ pub enum Demand {
     Stop,
     /// The real-time thread has allocated memory: a fault.
     Allocated,
+    /// The machine no longer grants what it was judged by: come to rest, then end,
+    /// which is a fault.
+    PromiseBroken,
 }
 
 /// Whoever watches over the loop from outside of it.
 pub trait Supervise {
-    /// What is asked of the loop now. Called once a cycle: no system calls.
-    fn demand(&self) -> Demand;
+    /// What is asked of the loop now, whose cycle `finished` when its outputs had
+    /// left. Called once a cycle: no system calls.
+    fn demand(&self, finished: Instant) -> Demand;
 
     /// A cycle met its deadline: a watchdog may be fed.
     fn deadline_met(&mut self, tick: &Tick) {
         let _ = tick;
+    }
+
+    /// The loop asks for a quick stop from its next cycle on. Rare: it may store, but
+    /// makes no system call.
+    fn quick_stop(&mut self, stop: &QuickStop) {
+        let _ = stop;
     }
 }
 
@@ -94,6 +105,8 @@ pub enum End {
     DeviceLost(Lost),
     /// Memory was allocated on the real-time thread.
     Allocated,
+    /// A promise of the machine broke and everything had come to rest.
+    PromiseBroken,
 }
 
 /// What a run was.
@@ -109,6 +122,8 @@ pub struct Summary {
     pub rest_cycles: u64,
     /// How full the overrun bucket ever was.
     pub bucket_fullest: u32,
+    /// Quick stops that were asked for while the run went on.
+    pub quick_stops: QuickStops,
     /// Whether the outputs could be made safe at the end.
     pub safe: Result<(), OutputError>,
 }
@@ -138,11 +153,12 @@ where
     let mut elapsed_slots = 1;
     let mut failures = 0;
     let mut ending: Option<Ending> = None;
+    let mut quick_stops = QuickStops::default();
     let mut last_slot = plan.limit.slot(&schedule);
+    let mut kept = CycleRecord::default();
 
     let end = loop {
         let now = clock.wait_until(schedule.release());
-        let stopping = ending.is_some() || ladder.step() == Step::QuickStop;
         let tick = Tick {
             slot: schedule.slot(),
             release: schedule.release(),
@@ -151,13 +167,13 @@ where
                 Plant::GoesOn => elapsed_slots,
                 Plant::Waits => 1,
             },
-            directive: if stopping {
-                Directive::QuickStop
-            } else {
+            directive: if ending.is_none() && ladder.step() != Step::QuickStop {
                 Directive::Run
+            } else {
+                quick_stop(ending.is_some(), &ladder)
             },
         };
-        let mut done = beat.run_once(clock, &tick, plan.drive);
+        let done = beat.run_once(clock, &tick, plan.drive, &mut kept);
         let missed = done.end > tick.release + plan.deadline;
         let skipped = schedule.advance(done.end);
         let mut step = ladder.cycle(missed, skipped);
@@ -168,7 +184,7 @@ where
                 step = ladder.step();
             }
         }
-        let demand = supervise.demand();
+        let demand = supervise.demand(done.end);
 
         if ending.is_none() {
             timing.add(done.lateness, done.execution, missed);
@@ -176,16 +192,31 @@ where
         if !missed {
             supervise.deadline_met(&tick);
         }
-        done.record.skipped = elapsed_slots - 1;
+        kept.skipped = elapsed_slots - 1;
         if missed || demand == Demand::Allocated || elapsed_slots > 1 {
-            done.record.flags |= unusual(missed, demand, elapsed_slots);
+            kept.flags |= unusual(missed, demand, elapsed_slots);
+        }
+        // One that comes while the run is being ended stops nothing.
+        if missed && ladder.quick_stops() > quick_stops.count && ending.is_none() {
+            let stop = QuickStop {
+                cause: ladder.cause(),
+                slot: tick.slot,
+                missed: ladder.missed(),
+            };
+            quick_stops = QuickStops {
+                count: ladder.quick_stops(),
+                last: Some(stop),
+            };
+            supervise.quick_stop(&stop);
         }
         elapsed_slots = skipped.saturating_add(1);
-        record.record(&done.record);
+        record.record(&kept);
 
         match (step, done.acted, demand) {
             (Step::Fault, _, _) => break End::Overrun,
             (_, Err(OutputError::Lost(lost)), _) if lost.can_stop() => {
+                // All outputs were written, or it would be one of the errors below.
+                failures = 0;
                 // In order, and only once: a run that is ending goes on to end.
                 if ending.is_none() {
                     ending = Some(Ending::begin(End::DeviceLost(lost), &schedule));
@@ -208,8 +239,12 @@ where
             None if schedule.slot() >= last_slot => {
                 ending = Some(Ending::begin(End::Finished, &schedule));
             }
-            None if demand == Demand::Stop => {
-                ending = Some(Ending::begin(End::Stopped, &schedule));
+            None if demand != Demand::Continue => {
+                let end = match demand {
+                    Demand::PromiseBroken => End::PromiseBroken,
+                    _ => End::Stopped,
+                };
+                ending = Some(Ending::begin(end, &schedule));
             }
             None => {}
             Some(ending) if D::at_rest(beat.config, &beat.state) => break ending.end,
@@ -225,7 +260,7 @@ where
         release: schedule.release(),
         now: clock.now(),
         elapsed_slots,
-        directive: Directive::QuickStop,
+        directive: Directive::QuickStop(StopCause::RunEnds),
     };
     let safe = beat.ports.safe(&last);
     let (run, skipped) = match &ending {
@@ -238,8 +273,20 @@ where
         skipped,
         rest_cycles: schedule.run() - run,
         bucket_fullest: ladder.fullest(),
+        quick_stops,
         safe,
     }
+}
+
+/// What is asked of the control law while the run is `ending`, or else by the ladder.
+#[cold]
+#[inline(never)]
+fn quick_stop(ending: bool, ladder: &Ladder) -> Directive {
+    Directive::QuickStop(if ending {
+        StopCause::RunEnds
+    } else {
+        ladder.cause()
+    })
 }
 
 /// Flags of a cycle with something to remember, which few have.

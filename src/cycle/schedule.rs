@@ -67,12 +67,20 @@ impl Schedule {
     /// Ends the current slot, whose cycle was finished at `now`, and moves to
     /// the first slot that is not released before `now`. Returns how many slots
     /// were skipped on the way.
+    #[inline]
     pub fn advance(&mut self, now: Instant) -> u32 {
         self.slot += 1;
         self.release += self.period;
         if now <= self.release {
             return 0;
         }
+        self.skip(now)
+    }
+
+    /// Skips the slots that are released before `now`, which is one at least.
+    #[cold]
+    #[inline(never)]
+    fn skip(&mut self, now: Instant) -> u32 {
         let missed = now
             .since(self.release)
             .as_nanos()
@@ -106,6 +114,13 @@ mod tests {
             "the release itself is in time"
         );
         assert_eq!((schedule.slot(), schedule.release()), (2, at(2000)));
+    }
+
+    #[test]
+    #[cfg_attr(panic = "abort", ignore = "unwinds, and this build aborts instead")]
+    #[should_panic(expected = "no slots")]
+    fn a_period_of_zero_is_refused() {
+        let _ = Schedule::new(EPOCH, Duration::ZERO);
     }
 
     #[test]

@@ -69,3 +69,28 @@ impl Default for Timing {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_response_is_lateness_and_execution_and_clearing_forgets_all() {
+        let mut timing = Timing::unready();
+        for _ in 0..2 {
+            timing.clear();
+            let (late, took) = (Duration::from_nanos(100), Duration::from_nanos(20));
+            timing.add(late, took, false);
+            timing.add(late, took, true);
+            let histograms = [
+                &timing.release_lateness,
+                &timing.execution,
+                &timing.response,
+            ];
+            let most = histograms.map(|histogram| (histogram.count(), histogram.summary().max));
+            assert_eq!(most, [(2, 100), (2, 20), (2, 120)]);
+            assert_eq!(timing.overruns, 1);
+        }
+        assert_eq!(Timing::new().overruns, 0);
+    }
+}

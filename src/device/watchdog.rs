@@ -16,6 +16,7 @@
 //! See Documentation/watchdog/watchdog-api and watchdog-kernel-api in the
 //! kernel's sources.
 
+use crate::device::node;
 use crate::sys::watchdog::{self as calls, Info};
 use crate::sys::{self, Errno};
 use core::fmt;
@@ -169,8 +170,9 @@ impl fmt::Display for Explained<'_> {
 pub struct Facts {
     /// The timeout, in seconds.
     pub timeout_s: u32,
-    /// The board's last reset was the watchdog's. `None` when the driver cannot
-    /// tell.
+    /// The board's last reset was the watchdog's. `None` when the driver does not
+    /// tell: many never set the bit, so a clear one means "no" only where the driver
+    /// claims to have it (`WDIOF_CARDRESET` among its options).
     pub caused_last_reset: Option<bool>,
     /// Closing stops it with or without the magic 'V': when this process dies,
     /// the board is not reset.
@@ -203,10 +205,21 @@ impl Facts {
             caused_last_reset: timer
                 .boot_status()
                 .ok()
-                .map(|status| status & calls::CARD_RESET != 0),
+                .and_then(|status| caused_reset(status, info.options)),
             stops_when_dropped: info.options & calls::MAGIC_CLOSE == 0,
             identity: sys::gpio::Name::from_bytes(info.identity),
         })
+    }
+}
+
+/// What the boot status of a driver with these options says.
+const fn caused_reset(status: u32, options: u32) -> Option<bool> {
+    if status & calls::CARD_RESET != 0 {
+        Some(true)
+    } else if options & calls::CARD_RESET != 0 {
+        Some(false)
+    } else {
+        None
     }
 }
 
@@ -273,23 +286,106 @@ impl<T: Timer> Watchdog<T> {
     }
 }
 
+/// What the kernel says of a watchdog that is not open: opening it would start it.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// It runs: a process that has ended left it, or another one feeds it. `None` where
+    /// the kernel does not say (`CONFIG_WATCHDOG_SYSFS`).
+    pub running: Option<bool>,
+    /// The board's last reset was its doing; as in [`Facts`].
+    pub caused_last_reset: Option<bool>,
+}
+
+impl Standing {
+    /// That of the watchdog at `path`, by its files in sysfs
+    /// (Documentation/ABI/testing/sysfs-class-watchdog). `root` is `/` on a running
+    /// system.
+    #[must_use]
+    pub fn read(root: &Path, path: &Path) -> Self {
+        let running = attribute(root, path, "state");
+        let boot = attribute(root, path, "bootstatus");
+        let boot = boot.and_then(|status| status.parse::<u32>().ok());
+        let options = attribute(root, path, "options");
+        let options = options.as_deref().and_then(|text| text.strip_prefix("0x"));
+        let options = options.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let options = options.unwrap_or(0);
+        Self {
+            running: running.and_then(|state| match state.as_str() {
+                "active" => Some(true),
+                "inactive" => Some(false),
+                _ => None,
+            }),
+            caused_last_reset: boot.and_then(|status| caused_reset(status, options)),
+        }
+    }
+}
+
 /// Whether the kernel refuses to ever stop the watchdog at `path` once it
 /// runs (`nowayout`): the board is then reset after the end of a run in order
 /// too. `None` where the kernel does not say. `root` is `/` on a running
 /// system.
 #[must_use]
 pub fn no_way_out(root: &Path, path: &Path) -> Option<bool> {
-    let name = path.file_name()?.to_str()?;
-    // "/dev/watchdog" is the first one under its old name.
-    let name = if name == "watchdog" {
-        "watchdog0"
-    } else {
-        name
-    };
-    let file = root.join("sys/class/watchdog").join(name).join("nowayout");
-    match std::fs::read_to_string(file).ok()?.trim() {
+    match attribute(root, path, "nowayout")?.as_str() {
         "0" => Some(false),
         "1" => Some(true),
         _ => None,
     }
+}
+
+/// What a person must know of the watchdog at `path` with a timeout of `timeout_s`
+/// seconds that cannot be stopped: before the first stop, not after it. `None` where it
+/// can be stopped or the kernel does not say. `root` is `/` on a running system.
+#[must_use]
+pub fn no_way_out_warning(root: &Path, path: &Path, timeout_s: u32) -> Option<String> {
+    if no_way_out(root, path) != Some(true) {
+        return None;
+    }
+    let driver = directory(root, path)
+        .and_then(|directory| std::fs::read_link(directory.join("device/driver")).ok())
+        .and_then(|driver| Some(driver.file_name()?.to_str()?.replace('-', "_")));
+    let driver = driver.as_deref().unwrap_or("DRIVER");
+    Some(format!(
+        "{}: the kernel never stops this watchdog (nowayout): the board resets {timeout_s} s after every end of the controller, an orderly stop included; boot with {driver}.nowayout=0, or expect the reset",
+        path.display()
+    ))
+}
+
+/// Why the watchdog at `path` will refuse a timeout of `timeout_s` seconds, or to reset
+/// the board at all, as far as sysfs says it: without opening the device, which would
+/// start it. `root` is `/` on a running system.
+#[must_use]
+pub fn refusal(root: &Path, path: &Path, timeout_s: u32) -> Option<WatchdogError> {
+    let number = |name| attribute(root, path, name)?.parse::<u32>().ok();
+    let options = attribute(root, path, "options");
+    let options = options.and_then(|text| u32::from_str_radix(text.strip_prefix("0x")?, 16).ok());
+    if options.is_some_and(|options| options & calls::ALARM_ONLY != 0) {
+        return Some(WatchdogError::AlarmOnly);
+    }
+    let least = number("min_timeout").unwrap_or(0);
+    // 0 is no limit.
+    let most = number("max_timeout").filter(|most| *most > 0);
+    let refused = timeout_s < least || most.is_some_and(|most| timeout_s > most);
+    refused.then_some(WatchdogError::Timeout {
+        asked: timeout_s,
+        errno: Errno(libc::EINVAL),
+    })
+}
+
+/// Where sysfs describes the watchdog at `path` (CONFIG_WATCHDOG_SYSFS).
+fn directory(root: &Path, path: &Path) -> Option<std::path::PathBuf> {
+    let name = node::kernel_name(root, path)?;
+    // "/dev/watchdog" is the first one under its old name.
+    let name = if name == "watchdog" {
+        "watchdog0"
+    } else {
+        name.as_str()
+    };
+    Some(root.join("sys/class/watchdog").join(name))
+}
+
+/// What stands in the file `name` of the watchdog at `path`.
+fn attribute(root: &Path, path: &Path, name: &str) -> Option<String> {
+    let text = std::fs::read_to_string(directory(root, path)?.join(name)).ok()?;
+    Some(text.trim().to_owned())
 }

@@ -59,8 +59,16 @@ pub use registers::{
 
 use crate::cycle::image::Angle;
 
+use super::chip::EncoderChip;
+
 /// CPOL = 0, CPHA = 1 (chapter "SPI Interface (slave)").
 pub const SPI_MODE: Mode = MODE_1;
+/// For board files.
+pub const CHIP: EncoderChip = EncoderChip {
+    key: "as5047p",
+    name: "AS5047P",
+    max_clock_hz: MAX_CLOCK_HZ,
+};
 /// Highest clock, 10 MHz: T_clk >= 100 ns (figure "SPI Timing").
 pub const MAX_CLOCK_HZ: u32 = 10_000_000;
 /// Shortest time that chip select must be high between frames, t_CSn (figure
@@ -98,11 +106,24 @@ impl State {
         }
     }
 
-    /// The angle under way, asked for before a gap in the cycles, is not to be
-    /// taken for one of this cycle: the next call asks anew, in one frame more.
+    /// The angle under way was asked for before a gap in the cycles and is as old as
+    /// that: the next call asks anew, in one frame more.
     pub const fn forget_angle(&mut self) {
         self.angle_under_way = false;
     }
+}
+
+/// Which frame made the chip take the angle that a call gave.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Latched {
+    /// The last frame of the previous call: the angle is as old as the time between
+    /// the two.
+    ByPreviousCall,
+    /// A frame of the call itself, after this many others of it.
+    InThisCall {
+        /// Frames of the call before that one.
+        after: u8,
+    },
 }
 
 /// The encoder on its own chip select.
@@ -110,6 +131,8 @@ impl State {
 pub struct As5047p<SPI> {
     spi: SPI,
     state: State,
+    /// Sent since the last [`As5047p::angle_pipelined`] began.
+    frames: u8,
 }
 
 impl<SPI: SpiDevice> As5047p<SPI> {
@@ -122,7 +145,11 @@ impl<SPI: SpiDevice> As5047p<SPI> {
     /// Goes on where a driver of the same chip was suspended.
     #[inline]
     pub const fn resume(spi: SPI, state: State) -> Self {
-        Self { spi, state }
+        Self {
+            spi,
+            state,
+            frames: 0,
+        }
     }
 
     /// What [`As5047p::resume`] needs to go on; the bus is let go.
@@ -154,6 +181,7 @@ impl<SPI: SpiDevice> As5047p<SPI> {
     /// whatever this one gave.
     #[inline]
     pub fn angle_pipelined(&mut self) -> Result<Angle, Error> {
+        self.frames = 0;
         if !self.state.watched {
             self.watch_magnet()?;
         }
@@ -166,6 +194,17 @@ impl<SPI: SpiDevice> As5047p<SPI> {
         }
         let data = self.checked(reply)?;
         Ok(Angle::from_counts(u32::from(data), ANGLE_BITS))
+    }
+
+    /// Which frame latched the angle that the last [`As5047p::angle_pipelined`] of
+    /// this driver gave. Of a call that failed it says nothing.
+    #[inline]
+    pub const fn latched(&self) -> Latched {
+        // The last frame brings the angle, the one before it has asked for it.
+        match self.frames {
+            0 | 1 => Latched::ByPreviousCall,
+            frames => Latched::InThisCall { after: frames - 2 },
+        }
     }
 
     /// The angle as old as one frame. Two frames, three more if it is all zeros.
@@ -271,6 +310,8 @@ impl<SPI: SpiDevice> As5047p<SPI> {
 
     #[inline]
     fn frame(&mut self, mut bytes: [u8; 2]) -> Result<Reply, Error> {
+        // At most MAX_FRAMES in a call.
+        self.frames = self.frames.wrapping_add(1);
         match self.spi.transfer_in_place(&mut bytes) {
             Ok(()) => Ok(Reply(u16::from_be_bytes(bytes))),
             Err(error) => {

@@ -17,12 +17,35 @@
 
 use embedded_hal::spi::{Error as _, ErrorKind, MODE_0, Mode, SpiDevice};
 
+use super::chip::InputChip;
+
 /// Mode 0,0; the chip also takes 1,1 (section 6.1).
 pub const SPI_MODE: Mode = MODE_0;
+/// For board files. The supply is that of section 1, "Electrical Characteristics".
+pub const CHIP: InputChip = InputChip {
+    key: "mcp3208",
+    name: "MCP3208",
+    supply_volts: 2.7..=5.5,
+    max_clock_hz,
+    channels: 8,
+};
 /// Highest clock at a supply of 5 V (section 1, "Electrical Characteristics").
 pub const MAX_CLOCK_HZ_AT_5_V: u32 = 2_000_000;
-/// Highest clock at a supply of 2.7 V; in between it must be interpolated.
+/// Highest clock at a supply of 2.7 V, the lowest one that the chip works at.
 pub const MAX_CLOCK_HZ_AT_2V7: u32 = 1_000_000;
+
+/// The highest clock at a supply of `volts`, in Hz. The datasheet has two supplies,
+/// 2.7 V and 5 V: in between the limit is interpolated, below and above it is that of
+/// the nearer one.
+#[must_use]
+pub fn max_clock_hz(volts: f64) -> u32 {
+    const LOW: (f64, u32) = (2.7, MAX_CLOCK_HZ_AT_2V7);
+    const HIGH: (f64, u32) = (5.0, MAX_CLOCK_HZ_AT_5_V);
+    let share = ((volts - LOW.0) / (HIGH.0 - LOW.0)).clamp(0.0, 1.0);
+    // Rounded down; a supply that is no number gets the lower limit.
+    LOW.1 + (share * f64::from(HIGH.1 - LOW.1)) as u32
+}
+
 /// The highest code.
 pub const MAX_CODE: u16 = 4095;
 
@@ -151,6 +174,21 @@ impl<SPI: SpiDevice> Mcp3208<SPI> {
 mod tests {
     use super::*;
     use crate::driver::script::{Script, Step};
+
+    #[test]
+    fn the_highest_clock_is_that_of_the_supply() {
+        for (volts, hz) in [
+            (0.0, 1_000_000),
+            (2.7, 1_000_000),
+            (3.3, 1_260_869),
+            (3.85, 1_500_000),
+            (5.0, 2_000_000),
+            (5.5, 2_000_000),
+            (f64::NAN, 1_000_000),
+        ] {
+            assert_eq!(max_clock_hz(volts), hz, "{volts}");
+        }
+    }
 
     #[test]
     fn commands_are_those_of_table_5_2_in_the_segments_of_figure_6_1() {

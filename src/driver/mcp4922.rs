@@ -14,8 +14,17 @@
 
 use embedded_hal::spi::{Error as _, ErrorKind, MODE_0, Mode, SpiDevice};
 
+use super::chip::OutputChip;
+
 /// Mode 0,0; the chip also takes 1,1 (section 5.1).
 pub const SPI_MODE: Mode = MODE_0;
+/// For board files.
+pub const CHIP: OutputChip = OutputChip {
+    key: "mcp4922",
+    name: "MCP4922",
+    max_clock_hz: MAX_CLOCK_HZ,
+    channels: &["a", "b"],
+};
 /// Highest clock, 20 MHz (section 1, "AC Characteristics (SPI Timing)").
 pub const MAX_CLOCK_HZ: u32 = 20_000_000;
 /// The highest code.
@@ -28,6 +37,18 @@ pub enum Channel {
     A,
     /// VOUTB.
     B,
+}
+
+impl Channel {
+    /// The one with this number among the chip's channels.
+    #[must_use]
+    pub const fn numbered(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::A),
+            1 => Some(Self::B),
+            _ => None,
+        }
+    }
 }
 
 /// Gain of the output amplifier: bit 13 (GA) of the command.

@@ -18,13 +18,23 @@
 //!
 //! | chip | what | bus | frames a cycle |
 //! |---|---|---|---|
-//! | [`as5047p`] | 14-bit magnetic encoder | mode 1, 10 MHz | 1, every Nth cycle 2 |
+//! | [`as5047p`] | 14-bit magnetic encoder | mode 1, 10 MHz | 1; 4 while the shaft stands at exactly 0 |
 //! | [`mcp4922`] | 12-bit DAC, 2 channels | mode 0 or 3, 20 MHz | 1 per channel |
 //! | [`mcp3208`] | 12-bit ADC, 8 channels | mode 0 or 3, 1 to 2 MHz | 1 per channel |
 
 pub mod as5047p;
+pub mod chip;
 pub mod mcp3208;
 pub mod mcp4922;
 
 #[cfg(test)]
 mod script;
+
+use chip::{EncoderChip, InputChip, OutputChip};
+
+/// What `[encoder.X]` can name. `board::ports` drives each of them.
+pub const ENCODERS: &[EncoderChip] = &[as5047p::CHIP];
+/// What `[analog_output.X]` can name.
+pub const OUTPUTS: &[OutputChip] = &[mcp4922::CHIP];
+/// What `[analog_input.X]` can name.
+pub const INPUTS: &[InputChip] = &[mcp3208::CHIP];

@@ -5,52 +5,15 @@
 //! call answered. Judging is pure and allocates nothing, so that it can run on
 //! the locked process, and on made-up facts in tests.
 
-use core::fmt::{self, Write as _};
-
-use super::facts::{Facts, Rehearsal};
+use super::audit::{Breach, Breaches, Promise, Promises};
+use super::facts::{Facts, Placement, Rehearsal};
 use super::guard::policy_above;
 use super::platform::Throttling;
-use super::scheduler::{CPU_DMA_LATENCY, Policy, RunawayLimit};
+pub use super::text::Text;
+
+use super::scheduler::{CPU_DMA_LATENCY, Policy, RunawayLimit, ScheduleError};
 use super::wanted::{Cpu, Lock, LoopConfig, Scheduler};
-use crate::sys::Errno;
-
-/// A short text in fixed memory. What does not fit is cut off.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Text(heapless::String<256>);
-
-impl Text {
-    /// The formatted text, as far as it fits.
-    #[must_use]
-    pub fn of(args: fmt::Arguments<'_>) -> Self {
-        let mut text = Self::default();
-        // The writer below never fails: it cuts off.
-        let _ = text.write_fmt(args);
-        text
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Write for Text {
-    fn write_str(&mut self, part: &str) -> fmt::Result {
-        for c in part.chars() {
-            if self.0.push(c).is_err() {
-                break;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Text {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
+use crate::sys::{Errno, arena};
 
 /// How a row came out.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -77,12 +40,13 @@ pub struct Row {
 }
 
 /// Number of rows that a contract can have.
-pub const MAX_ROWS: usize = 16;
+pub const MAX_ROWS: usize = 17;
 
 /// All promises of one start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contract {
     rows: heapless::Vec<Row, MAX_ROWS>,
+    breaches: Breaches,
 }
 
 impl Contract {
@@ -92,11 +56,46 @@ impl Contract {
         &self.rows
     }
 
-    /// Whether there are rows and none is broken. A contract that was never
-    /// judged is not kept.
+    /// Whether there are rows and none is broken, neither when they were judged nor
+    /// later. A contract that was never judged is not kept.
     #[must_use]
     pub fn kept(&self) -> bool {
-        !self.rows.is_empty() && self.broken().next().is_none()
+        !self.rows.is_empty() && self.broken().next().is_none() && self.breaches.is_empty()
+    }
+
+    /// What broke while the loop ran, the first one first.
+    #[must_use]
+    pub fn breaches(&self) -> &[Breach] {
+        &self.breaches
+    }
+
+    /// The promises that broke while the loop ran.
+    #[must_use]
+    pub fn broken_while_running(&self) -> Promises {
+        self.breaches.iter().map(|breach| breach.promise).collect()
+    }
+
+    /// Adds what the audit found.
+    pub fn broke(&mut self, breaches: Breaches) {
+        self.breaches = breaches;
+    }
+
+    /// The promises that were kept when they were judged and can be audited.
+    ///
+    /// Page faults are promised where memory is locked; without that, the rehearsal
+    /// says nothing about later.
+    #[must_use]
+    pub fn audited(&self) -> Promises {
+        let kept = |name| {
+            let mut rows = self.rows.iter();
+            rows.any(|row| row.name == name && row.verdict == Verdict::Kept)
+        };
+        let locked = kept("memory lock") && kept("locked memory");
+        Promise::ALL
+            .into_iter()
+            .filter(|promise| kept(promise.name()))
+            .filter(|promise| *promise != Promise::PageFaults || locked)
+            .collect()
     }
 
     /// The rows that are broken.
@@ -109,8 +108,12 @@ impl Contract {
     /// Judges `facts` by what `config` wants. In place: a contract is 13 kB.
     pub fn judge(&mut self, config: &LoopConfig, facts: &Facts) {
         self.rows.clear();
+        self.breaches.clear();
         kernel(self, facts);
         memory(self, config, facts);
+        if let Some(placement) = &facts.placement {
+            placed(self, placement);
+        }
         scheduler(self, config, facts);
         guard(self, config, facts);
         cpu(self, config, facts);
@@ -149,7 +152,7 @@ fn kernel(contract: &mut Contract, facts: &Facts) {
 fn memory(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
     let wanted = match config.lock {
         Lock::All => "MCL_CURRENT | MCL_FUTURE",
-        Lock::Selective => "stack, statics and buffers",
+        Lock::Selective => "what loop, guard and handlers use",
     };
     let granted = match &facts.locked {
         Ok(()) => Text::of(format_args!("{wanted}")),
@@ -165,10 +168,11 @@ fn memory(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
             Err(error) => Text::of(format_args!("{error}")),
         },
     );
-    let covered = match config.lock {
-        Lock::All => facts.vm_lck_kb + UNLOCKABLE_KB >= facts.vm_rss_kb,
-        Lock::Selective => facts.vm_lck_kb > 0,
-    };
+    let covered = facts.unlocked == Ok(None)
+        && match config.lock {
+            Lock::All => facts.vm_lck_kb + UNLOCKABLE_KB >= facts.vm_rss_kb,
+            Lock::Selective => facts.vm_lck_kb > 0,
+        };
     contract.row(
         "locked memory",
         match config.lock {
@@ -176,20 +180,46 @@ fn memory(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
                 "all that is resident, at most {} kB",
                 config.max_locked_kb
             )),
-            Lock::Selective => Text::of(format_args!("at most {} kB", config.max_locked_kb)),
+            Lock::Selective => Text::of(format_args!(
+                "what loop, guard and handlers use, at most {} kB",
+                config.max_locked_kb
+            )),
         },
-        Text::of(format_args!(
-            "VmLck {} kB of VmRSS {} kB",
-            facts.vm_lck_kb, facts.vm_rss_kb
-        )),
+        {
+            let (locked, resident) = (facts.vm_lck_kb, facts.vm_rss_kb);
+            let figures = format_args!("VmLck {locked} kB of VmRSS {resident} kB");
+            match facts.unlocked {
+                Ok(None) => Text::of(figures),
+                Ok(Some(what)) => Text::of(format_args!("{figures}, {what} not locked")),
+                Err(errno) => Text::of(format_args!("{figures}, areas unknown: {errno}")),
+            }
+        },
         covered && facts.vm_lck_kb <= config.max_locked_kb,
         if covered {
             Text::of(format_args!(
                 "raise [loop] max_locked_kb, or build with fewer and smaller parts"
             ))
+        } else if facts.unlocked.is_err() {
+            Text::of(format_args!(
+                "let the process read /proc/self/maps and smaps (CONFIG_PROC_PAGE_MONITOR=y)"
+            ))
         } else {
-            Text::of(format_args!("lock it: see the row \"memory lock\""))
+            Text::of(format_args!("see the row \"memory lock\""))
         },
+    );
+}
+
+fn placed(contract: &mut Contract, placement: &Placement) {
+    let Placement { outside, used } = placement;
+    contract.row(
+        "static memory",
+        Text::of(format_args!("controller, devices, laws: static")),
+        match outside {
+            None => Text::of(format_args!("all, {used} of {} bytes used", arena::BYTES)),
+            Some(what) => Text::of(format_args!("{what} is on a stack or in the heap")),
+        },
+        outside.is_none(),
+        Text::of(format_args!("put it into a static, or into sys::arena")),
     );
 }
 
@@ -234,13 +264,23 @@ fn guard(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
         Text::of(format_args!("{wanted}, acts within {gap}")),
         match granted {
             Ok(policy) => Text::of(format_args!("{policy}")),
+            Err(Errno(libc::ETIMEDOUT)) => Text::of(format_args!(
+                "not running after {}",
+                super::guard::STARTS_WITHIN
+            )),
             Err(errno) => Text::of(format_args!("refused: {errno}")),
         },
         *granted == Ok(wanted),
-        Text::of(format_args!(
-            "it runs above the loop: setcap cap_sys_nice=ep on the binary, or \
-             LimitRTPRIO= one above [loop] priority in the unit"
-        )),
+        match &facts.policy {
+            // The same has refused both.
+            Err(error @ (ScheduleError::NoGroupBudget | ScheduleError::Forbidden)) => {
+                Text::of(format_args!("{error}"))
+            }
+            _ => Text::of(format_args!(
+                "setcap cap_sys_nice=ep on the binary, or LimitRTPRIO= in the unit, one above \
+                 [loop] priority: the guard runs above the loop"
+            )),
+        },
     );
 }
 
@@ -291,7 +331,7 @@ fn machine(contract: &mut Contract, facts: &Facts) {
                 "make the device node (devtmpfs, udev), or a kernel with CONFIG_CPU_IDLE"
             )),
             _ => Text::of(format_args!(
-                "let the process write it: run as root, or a udev rule \
+                "run as root, or add a udev rule \
                  KERNEL==\"cpu_dma_latency\", GROUP=\"realtime\", MODE=\"0660\""
             )),
         },
@@ -318,14 +358,32 @@ fn machine(contract: &mut Contract, facts: &Facts) {
                 Text::of(format_args!("{us} us of each second"))
             }
         },
-        match facts.throttling {
-            None | Some(Throttling::Off) => true,
-            Some(Throttling::MicrosPerPeriod(us)) => us >= LEAST_SHARE_US,
-        },
+        leaves_enough(facts.throttling),
         Text::of(format_args!(
             "sysctl kernel.sched_rt_runtime_us=-1, or 950000"
         )),
     );
+    contract.row(
+        "compaction",
+        Text::of(format_args!("locked pages stay where they are")),
+        match facts.moves_locked_pages {
+            None => Text::of(format_args!("not in this kernel")),
+            Some(false) => Text::of(format_args!("they stay")),
+            Some(true) => Text::of(format_args!("kcompactd may move them")),
+        },
+        facts.moves_locked_pages != Some(true),
+        Text::of(format_args!(
+            "sysctl vm.compact_unevictable_allowed=0 (a PREEMPT_RT kernel starts with it)"
+        )),
+    );
+}
+
+/// Whether real-time threads have enough of each second.
+pub(super) fn leaves_enough(throttling: Option<Throttling>) -> bool {
+    match throttling {
+        None | Some(Throttling::Off) => true,
+        Some(Throttling::MicrosPerPeriod(us)) => us >= LEAST_SHARE_US,
+    }
 }
 
 fn runaway(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {

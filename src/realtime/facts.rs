@@ -2,13 +2,15 @@
 //! how it is come by.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use super::contract::Text;
-use super::memory::LockError;
+use super::memory::{Essential, LockError};
 use super::platform::{Kernel, Throttling};
 use super::scheduler::{self, DmaLatency, Policy, RunawayLimit, ScheduleError};
-use super::wanted::{Cpu, LoopConfig, Scheduler};
-use crate::sys::Errno;
+use super::text::Text;
+use super::wanted::{Cpu, Lock, LoopConfig, Scheduler};
+use crate::sys::memory::Range;
+use crate::sys::{Errno, arena, objects};
 
 /// What the rehearsal showed of the real-time thread.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +31,27 @@ pub struct Rehearsal {
     pub stack_used: usize,
 }
 
+/// Where what the loop touches is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The first thing that is not in static memory.
+    pub outside: Option<&'static str>,
+    /// Bytes in use of the buffer for devices, laws and controller.
+    pub used: usize,
+}
+
+impl Placement {
+    /// Of the things in `own`.
+    #[must_use]
+    pub fn of(own: &[(&'static str, Range)]) -> Self {
+        let mut outside = own.iter().filter(|(_, range)| !objects::has(*range));
+        Self {
+            outside: outside.next().map(|(what, _)| *what),
+            used: arena::used(),
+        }
+    }
+}
+
 /// Everything that the contract judges.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -42,6 +65,9 @@ pub struct Facts {
     pub vm_lck_kb: u64,
     /// Resident memory, kB.
     pub vm_rss_kb: u64,
+    /// What of the memory that loop, guard and handlers use is not locked, read back;
+    /// `None` when all of it is.
+    pub unlocked: Result<Option<&'static str>, Errno>,
     /// The policy read back, or why it was refused.
     pub policy: Result<Policy, ScheduleError>,
     /// The one CPU that the affinity allows, `None` when it allows several, or
@@ -55,12 +81,18 @@ pub struct Facts {
     pub timer_resolution_ns: Result<u64, Errno>,
     /// Real-time throttling; `None` where the kernel does not say.
     pub throttling: Option<Throttling>,
+    /// Whether the kernel may move locked pages; `None` where it moves none.
+    pub moves_locked_pages: Option<bool>,
     /// RLIMIT_RTTIME, the last resort against a loop that never waits, as read
     /// back, or why it was refused.
     pub runaway: Result<RunawayLimit, Errno>,
     /// The policy of the stall guard, read back, or why it was refused; `None`
     /// where there is none.
     pub guard: Option<Result<Policy, Errno>>,
+    /// The loop's thread, by the kernel's number; 0 while there is none.
+    pub thread: i32,
+    /// Where the controller is; `None` where there is none (`doctor`).
+    pub placement: Option<Placement>,
     /// What the rehearsal showed; `None` when there was none (`doctor`).
     pub rehearsal: Option<Rehearsal>,
 }
@@ -71,7 +103,7 @@ impl Facts {
     #[must_use]
     pub fn of_process(
         root: &Path,
-        latency: &std::io::Result<DmaLatency>,
+        latency: &std::io::Result<Arc<DmaLatency>>,
         runaway: Result<RunawayLimit, Errno>,
     ) -> Self {
         let kernel = Kernel::read(root);
@@ -88,6 +120,7 @@ impl Facts {
             locked: Ok(()),
             vm_lck_kb: 0,
             vm_rss_kb: 0,
+            unlocked: Ok(None),
             policy: scheduler::policy().map_err(ScheduleError::Other),
             cpu: scheduler::pinned_cpu().map_err(ScheduleError::Other),
             isolated_cpu,
@@ -97,9 +130,42 @@ impl Facts {
             },
             timer_resolution_ns: crate::sys::clock::monotonic_resolution_ns(),
             throttling: kernel.throttling,
+            moves_locked_pages: kernel.moves_locked_pages,
             runaway,
             guard: None,
+            thread: 0,
+            placement: None,
             rehearsal: None,
+        }
+    }
+
+    /// Locks `essential` where that is all to be locked, reads back whether it is, and
+    /// hands it on. Allocates nothing.
+    pub(super) fn lock_essential(
+        &mut self,
+        lock: Lock,
+        essential: Result<Essential, Errno>,
+    ) -> Essential {
+        match essential {
+            Ok(essential) => {
+                if lock == Lock::Selective {
+                    self.locked = essential.lock();
+                }
+                // With all of it locked VmLck says so against VmRSS: /proc/self/smaps,
+                // which costs more than all other readings of a start, is read where that
+                // cannot tell.
+                if lock == Lock::Selective || self.locked.is_err() {
+                    self.unlocked = essential.first_unlocked("/");
+                }
+                essential
+            }
+            Err(errno) => {
+                if lock == Lock::Selective {
+                    self.locked = Err(LockError::Other(errno));
+                }
+                self.unlocked = Err(errno);
+                Essential::default()
+            }
         }
     }
 

@@ -42,8 +42,8 @@ impl Faults {
         let name_end = line.iter().rposition(|&byte| byte == b')')?;
         let rest = &line[name_end + 1..];
         Some(Self {
-            minor: word(rest, 10 - 3)?,
-            major: word(rest, 12 - 3)?,
+            minor: word(rest, 10 - 3)?.try_into().ok()?,
+            major: word(rest, 12 - 3)?.try_into().ok()?,
         })
     }
 }
@@ -64,14 +64,14 @@ pub struct FaultReader(ProcFile<1024>);
 
 impl FaultReader {
     /// For the thread `tid` of this process
-    /// ([`thread_id`](super::scheduler::thread_id)).
+    /// ([`thread_id`](super::scheduler::thread_id)), by the `proc` in the folder
+    /// `root`: `/` but in tests.
     ///
     /// # Errors
     /// `ENOENT` when there is no such thread, or no `/proc`.
-    pub fn of_thread(tid: i32) -> Result<Self, Errno> {
-        let mut path = heapless::String::<48>::new();
-        // The longest number fits.
-        let _ = write!(path, "/proc/self/task/{tid}/stat");
+    pub fn of_thread(root: &str, tid: i32) -> Result<Self, Errno> {
+        let mut path = heapless::String::<192>::new();
+        write!(path, "{root}proc/self/task/{tid}/stat").map_err(|_| Errno(libc::ENAMETOOLONG))?;
         ProcFile::open(Path::new(path.as_str()))
             .map(Self)
             .map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn touching_new_pages_shows_from_inside_and_from_outside() {
-        let mut reader = FaultReader::of_thread(crate::sys::sched::thread_id()).unwrap();
+        let mut reader = FaultReader::of_thread("/", crate::sys::sched::thread_id()).unwrap();
         let (inside, outside) = (own().unwrap(), reader.read().unwrap());
         let mut pages: Vec<Mapping> = (0..32)
             .map(|_| Mapping::anonymous(page_size(), Sharing::Shared).unwrap())
@@ -130,12 +130,14 @@ mod tests {
             send.send(crate::sys::sched::thread_id()).unwrap();
             let _ = wait.recv();
         });
-        let mut reader = FaultReader::of_thread(receive.recv().unwrap()).unwrap();
+        let mut reader = FaultReader::of_thread("/", receive.recv().unwrap()).unwrap();
         assert!(reader.read().is_ok());
         drop(done);
         thread.join().unwrap();
         // The kernel takes its time after join.
+        let begun = std::time::Instant::now();
         while reader.read().is_ok() {
+            assert!(begun.elapsed().as_secs() < 60, "it reads what is gone");
             std::thread::yield_now();
         }
         assert_eq!(reader.read(), Err(Errno(libc::ESRCH)));

@@ -4,40 +4,49 @@
 //! A transfer that hangs in the kernel holds the loop inside of an ioctl, a
 //! control law that never returns holds it outside of one, and a debugger can
 //! stop its thread alone. In none of these can the loop do anything, and the
-//! outputs would stay as they are. So a thread above the loop's priority looks
-//! at the count of finished cycles ([`cause::Cell::finished`]) a few times within
-//! the longest gap that is allowed. When the count stands still it sets the
+//! outputs would stay as they are. So a thread above the loop's priority looks a few
+//! times within the longest gap that is allowed at when the loop finished its last
+//! cycle ([`cause::Cell::finished_ns`]). When that is too long ago it sets the
 //! lines safe, puts the cause on record, says so in one line, sends the safe
-//! frames as far as their bus still works, and ends the process with code 4
+//! frames as far as their bus still works, those for a file that the loop is blocked in
+//! after all others, and ends the process with code 4
 //! ([`emergency::end`]). Nobody feeds the hardware watchdog from then on.
 //!
-//! Promises: it acts before the gap is [`Limit::gap`] long, and not before three
-//! quarters of it: gaps are timed from the guard's own looks. It runs wherever
-//! the process may, not on the loop's CPU alone: a loop that spins there is
-//! seen from another. Where there is one CPU it comes first because of its
-//! priority, half a period away from the loop's releases.
+//! Promises: it acts before the gap is [`Limit::gap`] long, and never before three
+//! quarters of it, as long as it is late itself by less than a quarter of it. The loop
+//! writes down when it finished a cycle, so neither bound depends on when the guard
+//! looked before. It runs wherever the process may, not on the loop's CPU alone: a
+//! loop that spins there is seen from another. Where there is one CPU it comes first
+//! because of its priority, and while all is well half a period away from the loop's
+//! releases. [`Watch::end`] wakes it: the end of a run does not wait for it.
 //!
 //! A crash takes the outputs first and ends the process by its own signal, even where
 //! its frames hang; the guard leaves it the time for that, and is behind it too.
 //!
 //! What it cannot see: a stop of the whole process (SIGSTOP) or of the machine
-//! stops the guard as well. It notices its own lateness, and leaves the verdict
-//! to the overrun ladder, which the loop meets in its first cycle after the gap;
+//! stops the guard as well. Late by a quarter of the gap or more, it gives the loop the
+//! time to finish a cycle, and leaves the verdict to the overrun ladder, which the loop
+//! meets in its first cycle after the gap;
 //! until then the hardware watchdog is what counts. A transfer that hangs in the
 //! kernel without taking signals keeps the process from disappearing: its lines
 //! stay requested, at their safe values.
 //!
-//! Cost: for the loop one load and one store a cycle; for the machine a wake
-//! every quarter of the gap, which reads one number.
+//! Cost: for the loop one store a cycle; for the machine a wake
+//! every quarter of the gap, which reads two numbers.
 
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::fmt::Write as _;
 
 use super::clock::{Monotonic, first_release};
+use super::memory::{self, Range};
 use super::scheduler::{self, Policy, ScheduleError};
 use super::wanted::Scheduler;
 use crate::cycle::ports::Clock;
 use crate::sys::cause::{self, Kind};
+use crate::sys::emergency::End;
+use crate::sys::futex::{self, Woken};
+use crate::sys::signal::alternate_stack;
+use crate::sys::waiting::BlockedIn;
 use crate::sys::{self, Errno, emergency};
 use crate::time::{Duration, Instant};
 
@@ -51,9 +60,24 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// Time between two looks: a quarter of the gap in whole periods.
+    /// How late the guard itself may be.
+    fn quarter(self) -> Duration {
+        Duration::from_nanos(self.gap.as_nanos() / 4)
+    }
+
+    /// How long the loop must have been silent: three quarters of the gap. A guard that
+    /// looks then, late by less than a quarter, acts within the gap.
+    fn patience(self) -> Duration {
+        self.gap.saturating_sub(self.quarter())
+    }
+
+    /// Time between two looks while all is well: a quarter of the gap, in whole periods
+    /// where it has one.
     fn interval(self) -> Duration {
-        self.period * (self.gap / self.period / 4).max(1)
+        match self.quarter() / self.period {
+            0 => self.quarter(),
+            periods => self.period * periods,
+        }
     }
 }
 
@@ -80,10 +104,21 @@ pub struct Watch {
     /// What the guard got: 0 not known yet, the FIFO priority that was read
     /// back, or [`REFUSED`] and the error number.
     granted: AtomicU32,
-    ended: AtomicBool,
+    /// The guard's own thread, by the kernel's number.
+    guard: AtomicI32,
+    /// Address and length of what it uses of its stack, and of its signal stack; 0
+    /// where that is not known.
+    stack: [AtomicUsize; 2],
+    signal_stack: [AtomicUsize; 2],
+    /// 1 when the guard is to end.
+    ended: AtomicU32,
 }
 
 const REFUSED: u32 = 1 << 31;
+
+/// How long the guard's thread may take to come to its policy. It has then been created
+/// long ago and waits for a CPU.
+pub const STARTS_WITHIN: Duration = Duration::from_secs(10);
 
 impl Watch {
     /// Nobody is watched.
@@ -93,7 +128,10 @@ impl Watch {
             from_ns: AtomicU64::new(0),
             thread: AtomicI32::new(0),
             granted: AtomicU32::new(0),
-            ended: AtomicBool::new(false),
+            guard: AtomicI32::new(0),
+            stack: [const { AtomicUsize::new(0) }; 2],
+            signal_stack: [const { AtomicUsize::new(0) }; 2],
+            ended: AtomicU32::new(0),
         }
     }
 
@@ -109,9 +147,42 @@ impl Watch {
         self.from_ns.store(0, Ordering::Release);
     }
 
-    /// Ends the guard's thread at its next look.
+    /// Ends the guard's thread, at once.
     pub fn end(&self) {
-        self.ended.store(true, Ordering::Release);
+        self.ended.store(1, Ordering::Release);
+        futex::wake(&self.ended);
+    }
+
+    /// Since when a loop that finished its last cycle at `finished_ns` is silent; `None`
+    /// while it is not watched.
+    fn silent_since(&self, finished_ns: u64) -> Option<Instant> {
+        match self.from_ns.load(Ordering::Acquire) {
+            0 => None,
+            from => Some(Instant::from_nanos(from.max(finished_ns))),
+        }
+    }
+
+    /// The guard's own thread, by the kernel's number. Known when
+    /// [`Watch::granted`] is.
+    pub fn guard_thread(&self) -> i32 {
+        self.guard.load(Ordering::Relaxed)
+    }
+
+    /// What the guard uses of its stack, and its signal stack if it has one. Known
+    /// when [`Watch::granted`] is.
+    ///
+    /// # Errors
+    /// `ENOENT` when the guard did not find its stack in `/proc/self/maps`.
+    pub fn stacks(&self) -> Result<(Range, Option<Range>), Errno> {
+        let range = |[address, length]: &[AtomicUsize; 2]| {
+            let length = length.load(Ordering::Relaxed);
+            (length > 0).then(|| Range {
+                address: address.load(Ordering::Relaxed),
+                length,
+            })
+        };
+        let stack = range(&self.stack).ok_or(Errno(libc::ENOENT))?;
+        Ok((stack, range(&self.signal_stack)))
     }
 
     /// The policy that the guard got, `None` while it has not got that far.
@@ -126,22 +197,45 @@ impl Watch {
     }
 
     /// Waits for [`Watch::granted`]. Not for the real-time thread.
+    ///
+    /// # Errors
+    /// Why the policy was refused; `ETIMEDOUT` when the thread has not come that far
+    /// within [`STARTS_WITHIN`].
     pub fn wait_granted(&self) -> Result<Policy, Errno> {
+        self.granted_until(Monotonic.now() + STARTS_WITHIN)
+    }
+
+    fn granted_until(&self, end: Instant) -> Result<Policy, Errno> {
         loop {
-            match self.granted() {
-                Some(granted) => return granted,
-                None => std::thread::yield_now(),
+            if let Some(granted) = self.granted() {
+                return granted;
+            }
+            if futex::wait_until(&self.granted, 0, end.as_nanos())? == Woken::Time {
+                return self.granted().unwrap_or(Err(Errno(libc::ETIMEDOUT)));
             }
         }
     }
 
     fn take(&self, policy: Policy) {
+        let put = |to: &[AtomicUsize; 2], range: Range| {
+            to[0].store(range.address, Ordering::Relaxed);
+            to[1].store(range.length, Ordering::Relaxed);
+        };
+        self.guard.store(scheduler::thread_id(), Ordering::Relaxed);
+        // One that is not found breaks the contract's row "locked memory".
+        if let Ok(stack) = memory::own_stack(STACK) {
+            put(&self.stack, stack);
+        }
+        if let Some(stack) = alternate_stack() {
+            put(&self.signal_stack, stack);
+        }
         let number = match set(policy) {
             Ok(Policy::Fifo { priority }) => u32::from(priority),
             Ok(_) => REFUSED | libc::EPERM as u32,
             Err(errno) => REFUSED | errno.0 as u32,
         };
         self.granted.store(number, Ordering::Release);
+        futex::wake(&self.granted);
     }
 }
 
@@ -163,32 +257,59 @@ pub fn try_policy(scheduler: Scheduler) -> Result<Policy, Errno> {
 /// back then, and never when it found the loop stalled.
 pub fn run(watch: &Watch, limit: Limit, policy: Policy) {
     use_stack();
+    // Refused, it is up to 50 us later, of the quarter of the gap that it has.
+    let _ = sys::sched::set_timer_slack_ns(1);
     watch.take(policy);
-    let mut clock = Monotonic;
-    let mut looks = Looks::new(limit);
+    let finished_ns = || cause::cell().finished_ns();
+    if let Some(silent) = watch_over(watch, limit, &mut Monotonic, finished_ns, emergency::taken) {
+        end_stalled(silent, watch.thread.load(Ordering::Relaxed));
+    }
+}
+
+/// A clock whose sleep can be ended by another thread.
+trait Alarm: Clock {
+    /// Sleeps until `time`, or until `ended` is not 0; whether it is.
+    fn wait_unless(&mut self, ended: &AtomicU32, time: Instant) -> bool;
+}
+
+impl Alarm for Monotonic {
+    fn wait_unless(&mut self, ended: &AtomicU32, time: Instant) -> bool {
+        while ended.load(Ordering::Acquire) == 0 {
+            match futex::wait_until(ended, 0, time.as_nanos()) {
+                Ok(Woken::Time) => break,
+                Ok(Woken::Called) => {}
+                // A sandbox without futex(2): the end then comes with the next look.
+                Err(_) => {
+                    self.wait_until(time);
+                    break;
+                }
+            }
+        }
+        ended.load(Ordering::Acquire) != 0
+    }
+}
+
+/// Looks at a loop that finished its last cycle at `finished_ns` until it is found
+/// stalled, and for how long then; `None` when `watch` was ended. `taken` tells that a
+/// crash has taken the outputs.
+fn watch_over(
+    watch: &Watch,
+    limit: Limit,
+    clock: &mut impl Alarm,
+    finished_ns: impl Fn() -> u64,
+    taken: impl Fn() -> bool,
+) -> Option<Duration> {
     let half = Duration::from_nanos(limit.period.as_nanos() / 2);
-    let mut next = first_release(clock.now(), limit.period) + half;
+    let mut looks = Looks::new(limit, first_release(clock.now(), limit.period) + half);
     loop {
-        next += limit.interval();
-        let now = clock.wait_until(next);
-        if watch.ended.load(Ordering::Acquire) {
-            return;
+        if clock.wait_unless(&watch.ended, looks.next) {
+            return None;
         }
-        let on_time = now.since(next) < limit.interval();
-        let from = watch.from_ns.load(Ordering::Acquire);
-        let from = (from != 0).then(|| Instant::from_nanos(from));
-        // By the plan, not by the clock: looks that come a little sooner or later
-        // must not add up to one more.
-        let finished = cause::cell().finished();
-        if let Some(silent) = looks.look(next, on_time, from, finished)
-            && !is_crash_ending(limit, silent, emergency::taken())
+        let since = watch.silent_since(finished_ns());
+        if let Some(silent) = looks.look(clock.now(), since)
+            && !is_crash_ending(limit, silent, taken())
         {
-            end_stalled(silent, watch.thread.load(Ordering::Relaxed));
-        }
-        if !on_time {
-            // In step again, not a burst of looks.
-            let missed = now.since(next) / limit.period;
-            next += limit.period * missed;
+            return Some(silent);
         }
     }
 }
@@ -220,152 +341,78 @@ fn end_stalled(silent: Duration, thread: i32) -> ! {
     let _ = scheduler::set_ordinary(thread);
     let us = u32::try_from(silent.as_nanos() / 1_000).unwrap_or(u32::MAX);
     cause::record(Kind::Stalled, us, 0);
-    let mut line = heapless::String::<192>::new();
-    let _ = writeln!(
+    // To ask may take memory of the kernel's: where there is none, the end still comes. If
+    // the alarm is refused, `end` sends no frames.
+    let _ = emergency::end_within(emergency::FRAMES_US, End::Exit(4));
+    let hangs = BlockedIn::of(thread);
+    if let Some(file) = hangs {
+        emergency::send_last(file);
+    }
+    let mut room = [0; 64];
+    let mut line = heapless::String::<256>::new();
+    let _ = write!(
         line,
-        "steadfast: the loop has finished no cycle for {silent}: outputs made safe, exit 4; \
-         see what hangs: a transfer (cable, bus, driver) or the control law"
+        "steadfast: the loop has finished no cycle for {silent}: outputs made safe, exit 4; "
     );
+    let _ = match hangs.and_then(|file| file.path(&mut room)) {
+        Some(path) => writeln!(line, "it waits for {path}: check cable, bus and driver"),
+        None => writeln!(
+            line,
+            "see what hangs: a transfer (cable, bus, driver) or the control law"
+        ),
+    };
     sys::write_stderr(line.as_bytes());
     emergency::end(4)
 }
 
-/// What the guard concludes from its looks.
+/// When the guard looks, and what it concludes.
 struct Looks {
     limit: Limit,
-    finished: u64,
-    from: Option<Instant>,
-    /// When the count was first seen as it is; `None` while nobody is watched.
-    since: Option<Instant>,
+    /// The next look.
+    next: Instant,
+    /// The next look while all is well, half a period away from the loop's releases.
+    regular: Instant,
+    /// When the guard last was late itself: it was stopped together with the loop,
+    /// which gets the time to finish a cycle.
+    excused: Instant,
 }
 
 impl Looks {
-    const fn new(limit: Limit) -> Self {
+    fn new(limit: Limit, first: Instant) -> Self {
         Self {
             limit,
-            finished: 0,
-            from: None,
-            since: None,
+            next: first,
+            regular: first,
+            excused: Instant::from_nanos(0),
         }
     }
 
-    /// One look at `now`, when the loop, watched since `from`, has finished
-    /// `finished` cycles. How long it has been silent, if that is too long: at
-    /// least so long, as it may have finished its last cycle any time between
-    /// two looks.
-    fn look(
-        &mut self,
-        now: Instant,
-        on_time: bool,
-        from: Option<Instant>,
-        finished: u64,
-    ) -> Option<Duration> {
-        let Some(from) = from else {
-            self.since = None;
-            return None;
-        };
-        let moved = finished != self.finished || self.from != Some(from);
-        (self.finished, self.from) = (finished, Some(from));
-        match self.since {
-            // A guard that was late itself was stopped together with the loop,
-            // which gets the time to finish a cycle.
-            Some(since) if !moved && on_time => {
-                let silent = now.since(since);
-                (silent + self.limit.interval() >= self.limit.gap).then_some(silent)
-            }
-            _ => {
-                self.since = Some(if from > now { from } else { now });
-                None
-            }
+    /// The look that was planned for [`Looks::next`] and comes at `now`, at a loop that
+    /// is silent `since` then, `None` while it is not watched. How long it has been
+    /// silent, if that is too long.
+    fn look(&mut self, now: Instant, since: Option<Instant>) -> Option<Duration> {
+        if now.since(self.next) >= self.limit.quarter() {
+            self.excused = now;
         }
+        self.plan(now);
+        let since = since?.max(self.excused);
+        let due = since + self.limit.patience();
+        if now >= due {
+            return Some(now.since(since));
+        }
+        self.next = self.next.min(due);
+        None
+    }
+
+    /// Plans the regular look after `now`: in step, not a burst of looks that were missed.
+    fn plan(&mut self, now: Instant) {
+        if self.regular <= now {
+            let interval = self.limit.interval();
+            self.regular += interval * (now.since(self.regular) / interval + 1);
+        }
+        self.next = self.regular;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMIT: Limit = Limit {
-        gap: Duration::from_millis(20),
-        period: Duration::from_millis(1),
-    };
-
-    const fn at(ms: u64) -> Instant {
-        Instant::from_nanos(ms * 1_000_000)
-    }
-
-    #[test]
-    fn a_loop_that_moves_is_left_alone() {
-        let mut looks = Looks::new(LIMIT);
-        for look in 0..1000 {
-            let now = at(5 * look);
-            assert_eq!(looks.look(now, true, Some(at(0)), 5 * look), None);
-        }
-    }
-
-    #[test]
-    fn a_loop_that_stands_still_is_found_within_the_gap_and_not_before_three_quarters_of_it() {
-        // It finishes its last cycle at any time between two looks.
-        let mut looks = Looks::new(LIMIT);
-        assert_eq!(looks.look(at(5), true, Some(at(1)), 4), None);
-        assert_eq!(looks.look(at(10), true, Some(at(1)), 5), None, "moved");
-        assert_eq!(looks.look(at(15), true, Some(at(1)), 5), None);
-        assert_eq!(looks.look(at(20), true, Some(at(1)), 5), None);
-        let found = looks.look(at(25), true, Some(at(1)), 5);
-        assert_eq!(found, Some(Duration::from_millis(15)));
-    }
-
-    #[test]
-    fn a_loop_that_never_finished_a_cycle_is_found() {
-        let mut looks = Looks::new(LIMIT);
-        // Released for the first time 2 ms after the first look.
-        assert_eq!(looks.look(at(5), true, Some(at(7)), 0), None);
-        for look in [10, 15, 20] {
-            assert_eq!(looks.look(at(look), true, Some(at(7)), 0), None);
-        }
-        assert!(looks.look(at(25), true, Some(at(7)), 0).is_some());
-    }
-
-    #[test]
-    fn a_loop_that_rests_is_not_watched() {
-        let mut looks = Looks::new(LIMIT);
-        for look in 0..100 {
-            assert_eq!(looks.look(at(5 * look), true, None, 7), None);
-        }
-    }
-
-    #[test]
-    fn a_guard_that_was_stopped_as_well_gives_the_loop_its_time() {
-        let mut looks = Looks::new(LIMIT);
-        assert_eq!(looks.look(at(5), true, Some(at(1)), 4), None);
-        assert_eq!(looks.look(at(1005), false, Some(at(1)), 4), None);
-        assert_eq!(looks.look(at(1010), true, Some(at(1)), 4), None);
-        assert_eq!(looks.look(at(1015), true, Some(at(1)), 4), None);
-        assert!(looks.look(at(1020), true, Some(at(1)), 4).is_some());
-    }
-
-    #[test]
-    fn a_crash_ends_by_itself_unless_it_does_not_come_to_its_end() {
-        let ends = |ms, taken| is_crash_ending(LIMIT, Duration::from_millis(ms), taken);
-        assert!(!ends(15, false), "no crash");
-        assert!(ends(15, true));
-        assert!(ends(70, true), "its frames have 50 ms");
-        assert!(!ends(75, true));
-    }
-
-    #[test]
-    fn the_guard_comes_before_the_loop() {
-        let above = policy_above(Scheduler::Fifo { priority: 98 });
-        assert_eq!(above, Policy::Fifo { priority: 99 });
-    }
-
-    #[test]
-    fn short_gaps_are_looked_at_every_period() {
-        let short = Limit {
-            gap: Duration::from_millis(3),
-            ..LIMIT
-        };
-        assert_eq!(short.interval(), Duration::from_millis(1));
-        assert_eq!(LIMIT.interval(), Duration::from_millis(5));
-    }
-}
+mod tests;

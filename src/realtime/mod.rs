@@ -12,17 +12,21 @@
 //! - [`guard`]: the second real-time thread, for a loop that has stopped
 //! - [`signals`]: what ends a run in order, and what is said when it dies
 //! - [`faults`]: page faults of the loop, read from outside
+//! - [`audit`]: whether the contract still holds while the loop runs
+//! - [`suspend`]: whether the machine was suspended meanwhile
 //! - [`platform`]: what this machine is, for `doctor`
 //! - [`wanted`], [`facts`], [`contract`]: what the board wants, what the kernel
 //!   granted, and the verdict
 //! - [`runner`]: all of this in its order, around the loop
 
 pub mod allocator;
+pub mod audit;
 pub mod clock;
 pub mod contract;
 pub mod facts;
 pub mod faults;
 pub mod guard;
+mod hearing;
 pub mod helper;
 pub mod memory;
 pub mod platform;
@@ -31,5 +35,8 @@ pub mod runner;
 pub mod scheduler;
 pub mod signals;
 pub mod stack;
+mod start;
 mod supervise;
+pub mod suspend;
+mod text;
 pub mod wanted;

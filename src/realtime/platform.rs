@@ -23,6 +23,9 @@ pub struct Platform {
     pub cpus: Vec<Cpu>,
     /// Interrupt threads and their real-time priorities.
     pub irq_threads: Vec<IrqThread>,
+    /// Memory in kB that ordinary allocations leave free, and real-time threads may use
+    /// half of: `/proc/sys/vm/min_free_kbytes`.
+    pub reserve_kb: Option<u64>,
 }
 
 /// What every start has to know of the kernel: seven small files. The rest of a
@@ -42,6 +45,10 @@ pub struct Kernel {
     pub isolated: Option<CpuSet>,
     /// `/proc/sys/kernel/sched_rt_runtime_us`.
     pub throttling: Option<Throttling>,
+    /// Whether kcompactd may move locked pages, which whoever touches them meanwhile
+    /// waits for: `/proc/sys/vm/compact_unevictable_allowed`; `None` for a kernel
+    /// without compaction. PREEMPT_RT kernels start with 0, others with 1.
+    pub moves_locked_pages: Option<bool>,
 }
 
 /// How much of each second real-time threads may have (sched(7)).
@@ -52,6 +59,18 @@ pub enum Throttling {
     /// This many microseconds of each period (1 s unless set otherwise). A loop
     /// that needs more is stopped for the rest.
     MicrosPerPeriod(u64),
+}
+
+impl Throttling {
+    /// By `sched_rt_runtime_us` and `sched_rt_period_us`.
+    #[must_use]
+    pub const fn of(runtime_us: i64, period_us: i64) -> Self {
+        if runtime_us >= 0 && runtime_us < period_us {
+            Self::MicrosPerPeriod(runtime_us as u64)
+        } else {
+            Self::Off
+        }
+    }
 }
 
 /// One CPU.
@@ -103,6 +122,8 @@ impl Platform {
                 .map(|number| Cpu::read(&root.join(CPUS), number))
                 .collect(),
             irq_threads: irq_threads(&root.join("proc")),
+            reserve_kb: line(&root.join("proc/sys/vm/min_free_kbytes"))
+                .and_then(|text| text.parse().ok()),
             kernel,
         }
     }
@@ -127,6 +148,8 @@ impl Kernel {
             online: cpu_set(root, "online"),
             isolated: cpu_set(root, "isolated"),
             throttling: throttling(root),
+            moves_locked_pages: line(&root.join("proc/sys/vm/compact_unevictable_allowed"))
+                .map(|allowed| allowed != "0"),
         }
     }
 }
@@ -164,10 +187,7 @@ fn throttling(root: &Path) -> Option<Throttling> {
     };
     let runtime = number("sched_rt_runtime_us")?;
     let period = number("sched_rt_period_us").unwrap_or(1_000_000);
-    Some(match u64::try_from(runtime) {
-        Ok(micros) if runtime < period => Throttling::MicrosPerPeriod(micros),
-        _ => Throttling::Off,
-    })
+    Some(Throttling::of(runtime, period))
 }
 
 /// The kernel threads that serve interrupts: those named `irq/`, with field 40
@@ -242,6 +262,7 @@ mod tests {
                 ("proc/sys/kernel/version", "#1 SMP PREEMPT_RT Debian\n"),
                 ("proc/sys/kernel/sched_rt_runtime_us", "-1\n"),
                 ("proc/sys/kernel/sched_rt_period_us", "1000000\n"),
+                ("proc/sys/vm/min_free_kbytes", "16384\n"),
                 (&path("online"), "0-3\n"),
                 (&path("isolated"), "2-3\n"),
                 (&path("nohz_full"), "3\n"),
@@ -267,6 +288,7 @@ mod tests {
         assert_eq!(platform.kernel.isolated, parse_cpu_list("2-3").ok());
         assert_eq!(platform.nohz_full, parse_cpu_list("3").ok());
         assert_eq!(platform.kernel.throttling, Some(Throttling::Off));
+        assert_eq!(platform.reserve_kb, Some(16_384));
         assert_eq!(platform.cpus.len(), 4);
         assert_eq!(platform.cpus[0].governor, None);
         let cpu = &platform.cpus[3];

@@ -1,10 +1,9 @@
 //! Reading small files of `/proc` and `/sys` without allocating.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::str::FromStr;
 
 /// Opened once, read any number of times, at one system call (pread(2)) and no
 /// allocation each. Reading from offset 0 makes the kernel write the text anew.
@@ -31,16 +30,52 @@ impl<const N: usize> ProcFile<N> {
     }
 }
 
+/// Longest line that [`for_each_line`] shows whole, bytes.
+const LINE: usize = 1024;
+
+/// Calls `visit` with each line of the file at `path`, without its end. What of a line
+/// is beyond 1,024 bytes is left out. Allocates nothing.
+pub(super) fn for_each_line(path: &Path, visit: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    let mut buffer = [0; LINE];
+    let (mut kept, mut cut) = (0, false);
+    loop {
+        let read = file.read(&mut buffer[kept..])?;
+        let filled = kept + read;
+        let mut start = 0;
+        while let Some(length) = buffer[start..filled].iter().position(|byte| *byte == b'\n') {
+            if !std::mem::take(&mut cut) {
+                visit(&buffer[start..start + length]);
+            }
+            start += length + 1;
+        }
+        if start == 0 && filled == LINE {
+            if !std::mem::replace(&mut cut, true) {
+                visit(&buffer);
+            }
+            start = filled;
+        }
+        buffer.copy_within(start..filled, 0);
+        kept = filled - start;
+        if read == 0 {
+            if kept > 0 && !cut {
+                visit(&buffer[..kept]);
+            }
+            return Ok(());
+        }
+    }
+}
+
 /// The number in the line `name:   1234 kB` of a status file.
-pub(super) fn field<T: FromStr>(text: &[u8], name: &str) -> Option<T> {
+pub(super) fn field(text: &[u8], name: &str) -> Option<u64> {
     text.split(|&byte| byte == b'\n').find_map(|line| {
         let rest = line.strip_prefix(name.as_bytes())?.strip_prefix(b":")?;
-        word(rest, 0)
+        word(rest, 0)?.try_into().ok()
     })
 }
 
 /// The number that is the word with this index, from 0, in `text`.
-pub(super) fn word<T: FromStr>(text: &[u8], index: usize) -> Option<T> {
+pub(super) fn word(text: &[u8], index: usize) -> Option<i64> {
     let word = text
         .split(u8::is_ascii_whitespace)
         .filter(|word| !word.is_empty())
@@ -53,17 +88,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn lines_are_shown_one_by_one_and_a_long_one_is_cut() {
+        let path = std::env::temp_dir().join(format!("lines-{}", std::process::id()));
+        let long = "x".repeat(3 * LINE);
+        std::fs::write(&path, format!("one\n\n{long}\ntwo\nlast")).unwrap();
+        let mut lines = std::vec::Vec::new();
+        for_each_line(&path, &mut |line| lines.push(line.len())).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(lines, [3, 0, LINE, 3, 4]);
+    }
+
+    #[test]
     fn a_field_is_found_by_its_whole_name() {
         let text = b"Name:\tVmLck: 9\nVmLckX:\t 8 kB\nVmLck:\t     176 kB\nThreads:\t3\n";
-        assert_eq!(field(text, "VmLck"), Some(176_u64));
-        assert_eq!(field(text, "Threads"), Some(3_u64));
-        assert_eq!(field::<u64>(text, "VmRSS"), None);
-        assert_eq!(field::<u64>(text, "Name"), None);
+        assert_eq!(field(text, "VmLck"), Some(176));
+        assert_eq!(field(text, "Threads"), Some(3));
+        assert_eq!(field(text, "VmRSS"), None);
+        assert_eq!(field(text, "Name"), None);
     }
 
     #[test]
     fn a_word_beyond_the_last_is_none() {
-        assert_eq!(word(b" 12  34 ", 1), Some(34_u32));
-        assert_eq!(word::<u32>(b" 12  34 ", 2), None);
+        assert_eq!(word(b" 12  34 ", 1), Some(34));
+        assert_eq!(word(b" 12  34 ", 2), None);
     }
 }

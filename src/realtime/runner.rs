@@ -1,37 +1,40 @@
 //! The runner: this process made real-time in the order of the design, the
 //! contract judged, the loop run, and everything given back.
 //!
-//! The caller calls [`prepare`], opens its devices with their outputs at their
-//! safe values, starts its helper threads, and calls [`run()`]. What happens there,
-//! in this order: stack reserved, memory locked, CPU latency held; on the
-//! real-time thread: CPU, policy, seal, rehearsal with safe outputs, contract;
-//! then the loop, if the contract allows it; then safe outputs, seal and locks
-//! lifted.
+//! The caller calls [`prepare`], opens its devices with their outputs at their safe
+//! values, starts its helper threads, and calls [`run()`]. What happens there, in this
+//! order: stack reserved, memory locked, CPU latency held; on the real-time thread: CPU,
+//! policy, seal, rehearsal with safe outputs, contract; then, if the contract allows it,
+//! the watchdog armed ([`Feed::arm`]) and the loop; then safe outputs, seal and locks lifted.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::cycle::beat::{Beat, Drive};
 use crate::cycle::overrun::LadderConfig;
-use crate::cycle::ports::{Act, Clock, Decide, Record, Sense, Tick};
+use crate::cycle::ports::{Act, Clock, Decide, Record, Rewind, Sense};
 use crate::cycle::run::{self, Limit, Plan, Plant};
 use crate::cycle::timing::Timing;
+use crate::sys::Errno;
 use crate::sys::cause;
-use crate::sys::{Errno, emergency};
 use crate::time::{Duration, Instant};
 
 use super::allocator::{self, RealtimeThread, SEAL_OF_BUILD};
+use super::audit::{Audit, Baseline, Reaction};
 use super::clock::{Monotonic, first_release};
 use super::contract::Contract;
-use super::facts::{Facts, Rehearsal};
+use super::facts::{Facts, Placement, Rehearsal};
 use super::faults;
-use super::guard::{self, Watch};
+use super::guard::Watch;
+use super::hearing::Hearing;
 use super::helper::Gate;
-use super::memory::{self, LockError, LockFlags, Range, Status};
+use super::memory::{self, Essential, LockFlags, Range, Status};
 use super::scheduler::{self, DmaLatency};
-use super::signals;
-use super::stack::{self, Stack, StackError};
-use super::supervise::{Nobody, Rehearsing, Seal, Supervisor, Watched};
+use super::stack::{self, Stack};
+use super::supervise::{Rehearsed, Rehearsing, Seal, Supervisor, Watched};
 use super::wanted::{Lock, LoopConfig};
+
+pub use super::start::{Feed, StartError, examine, prepare};
 
 /// Whether a broken contract is refused.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub struct Request<'a> {
     pub ladder: LadderConfig,
     /// Whether a broken contract is refused.
     pub requirement: Requirement,
+    /// What a promise leads to that breaks while the loop runs.
+    pub on_broken: Reaction,
     /// When to end.
     pub limit: Limit,
     /// The shortest time that an output may be held without a fresh decision.
@@ -92,29 +97,6 @@ pub struct Outcome {
     pub usage: Usage,
 }
 
-/// Why nothing was run at all.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum StartError {
-    /// The real-time thread's stack.
-    Stack(StackError),
-    /// The kernel's own files about this process could not be read.
-    Proc(Errno),
-    /// The signal handlers.
-    Signals(Errno),
-}
-
-impl core::fmt::Display for StartError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Stack(error) => write!(f, "{error}"),
-            Self::Proc(errno) => {
-                write!(f, "/proc/self/status cannot be read ({errno}): mount /proc")
-            }
-            Self::Signals(errno) => write!(f, "signal handlers were refused: {errno}"),
-        }
-    }
-}
-
 /// What a run works on.
 pub struct Parts<'p, 'l, P, D: Decide, R, F> {
     /// The controller.
@@ -125,35 +107,17 @@ pub struct Parts<'p, 'l, P, D: Decide, R, F> {
     pub record: &'p mut R,
     /// The memory that `record` points to, for `lock = "selective"`.
     pub buffers: Option<Range>,
-    /// Called on the real-time thread after every cycle that met its deadline.
+    /// Told of every cycle that met its deadline, and when to arm a watchdog.
     pub deadline_met: &'p mut F,
     /// Where the helper threads wait until memory is locked.
     pub gate: &'p Gate,
-    /// Told of the contract, on the real-time thread, before anything is
-    /// energised by it. It must not allocate.
+    /// Told of the contract before anything is energised by it, on the thread that
+    /// called [`run()`]. It must not allocate.
     pub judged: &'p (dyn Fn(&Contract) + Sync),
+    /// Where what breaks while the loop runs is noted; `None` without an auditor.
+    pub audit: Option<&'p Audit>,
     /// Where the stall guard looks; `None` without one.
     pub watch: Option<&'p Watch>,
-}
-
-/// Makes the process ready, before its first helper thread is started: signal
-/// handlers, limits, and a heap that is kept and is one for all threads. (A
-/// thread that allocated before would have a heap of its own, of which glibc
-/// reserves 64 MiB, and all of that would be locked.)
-///
-/// # Errors
-/// When the signal handlers were refused.
-pub fn prepare() -> Result<(), StartError> {
-    signals::install().map_err(StartError::Signals)?;
-    signals::clear_stop();
-    cause::cell().clear();
-    emergency::give_back();
-    // What was granted is judged by what locking and scheduling answer, and a
-    // heap that is not kept shows as page faults.
-    let _ = memory::raise_locked_memory();
-    let _ = memory::raise_realtime_priority();
-    let _ = memory::keep_heap();
-    Ok(())
 }
 
 /// Runs the controller as `request` says. The process has been made ready by
@@ -169,33 +133,56 @@ where
     P: Sense + Act + Send,
     D: Decide,
     D::Config: Sync,
-    D::State: Clone + Send,
+    D::State: Rewind + Send,
     R: Record + Send,
-    F: FnMut(&Tick) + Send,
+    F: Feed + Send,
 {
     let installed = allocator::is_installed();
-    let latency = DmaLatency::hold(Path::new(scheduler::CPU_DMA_LATENCY));
+    let latency = DmaLatency::hold(Path::new(scheduler::CPU_DMA_LATENCY)).map(Arc::new);
     let runaway = scheduler::limit_runaway(request.config.period);
     let mut facts = Facts::of_process(Path::new("/"), &latency, runaway);
+    if let (Some(audit), Ok(latency)) = (parts.audit, &latency) {
+        audit.hold(Arc::clone(latency));
+    }
     let mut contract = Box::<Contract>::default();
     let mut stack = Stack::reserve(request.config.stack_bytes).map_err(StartError::Stack)?;
     memory::trim_heap();
-    facts.locked = match request.config.lock {
-        Lock::All => memory::lock_all(LockFlags::CurrentAndFuture),
-        Lock::Selective => parts.lock(&stack),
-    };
+    if request.config.lock == Lock::All {
+        facts.locked = memory::lock_all(LockFlags::CurrentAndFuture);
+    }
     stack.unlock_guard().map_err(StartError::Stack)?;
     // What is not given back is locked, which the contract judges.
     let _ = memory::release_unused_stack();
     let _ = memory::release_unwind_tables();
+    let _ = memory::release_unused_buffer();
     parts.gate.open();
     facts.guard = parts.watch.map(Watch::wait_granted);
+    facts.placement = Some(parts.placement());
+    let essential = facts.lock_essential(request.config.lock, parts.essential());
 
-    let ran = stack.run(|| on_thread(request, installed, &mut parts, &mut facts, &mut contract));
+    let asked = Asked {
+        request,
+        judged: parts.judged,
+        audit: parts.audit,
+        watch: parts.watch,
+    };
+    let hearing = Hearing::new(facts);
+    let mut compared = Ok(());
+    let ran = stack.run_beside(
+        || on_thread(request, installed, &mut parts, &hearing),
+        || {
+            let judged = hearing.answer(|facts| asked.judge(facts, &mut contract, essential));
+            compared = judged.unwrap_or(Ok(()));
+        },
+    );
     drop(latency);
     // Judged below by what is still locked.
     let _ = memory::unlock_all();
-    let (ran, mut usage) = ran.map_err(StartError::Stack)?.map_err(StartError::Proc)?;
+    let (ran, mut usage) = ran.map_err(StartError::Stack)??;
+    compared.map_err(StartError::Proc)?;
+    if let Some(audit) = parts.audit {
+        contract.broke(audit.breaches());
+    }
     usage.vm_lck_after_kb = Status::now().map_err(StartError::Proc)?.vm_lck_kb;
     Ok(Outcome {
         contract,
@@ -219,7 +206,7 @@ where
     P: Sense + Act,
     D: Decide,
     R: Record,
-    F: FnMut(&Tick),
+    F: Feed,
     C: Clock,
 {
     let installed = allocator::is_installed();
@@ -240,7 +227,7 @@ where
     })
 }
 
-impl<P: Sense + Act, D: Decide, R: Record, F: FnMut(&Tick)> Parts<'_, '_, P, D, R, F> {
+impl<P: Sense + Act, D: Decide, R: Record, F: Feed> Parts<'_, '_, P, D, R, F> {
     /// The loop in earnest.
     fn run<C: Clock>(self, request: &Request<'_>, epoch: Instant, clock: &mut C) -> run::Summary {
         let config = request.config;
@@ -283,17 +270,84 @@ impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
             gate: self.gate,
             judged: self.judged,
             watch: self.watch,
+            audit: self.audit,
         }
     }
 
-    /// Locks what the loop touches, for `lock = "selective"`.
-    fn lock(&self, stack: &Stack) -> Result<(), LockError> {
-        stack.lock()?;
-        memory::lock(Range::of(&*self.beat))?;
-        memory::lock(Range::of(self.beat.config))?;
-        memory::lock(Range::of(&*self.timing))?;
-        memory::lock(Range::of(&*self.record))?;
-        self.buffers.map_or(Ok(()), memory::lock)
+    /// Where the loop's own memory is. The configuration of a [`Decide`] is left out: it is
+    /// whoever's who calls, and the laws of a board file have none.
+    fn placement(&self) -> Placement {
+        Placement::of(&[
+            ("the controller", Range::of(&*self.beat)),
+            ("the histograms", Range::of(&*self.timing)),
+            ("the ring's writer", Range::of(&*self.record)),
+        ])
+    }
+
+    /// What loop, guard and handlers use of the memory. Once the guard has its
+    /// policy.
+    fn essential(&self) -> Result<Essential, Errno> {
+        let own = [
+            ("the controller", Range::of(&*self.beat)),
+            ("the law's configuration", Range::of(self.beat.config)),
+            ("the histograms", Range::of(&*self.timing)),
+            ("the ring's writer", Range::of(&*self.record)),
+        ];
+        essential(&own, self.buffers, self.watch)
+    }
+}
+
+// Not generic, and so there once: each board's loop is code of its own.
+#[inline(never)]
+fn essential(
+    own: &[(&'static str, Range)],
+    buffers: Option<Range>,
+    watch: Option<&Watch>,
+) -> Result<Essential, Errno> {
+    let mut essential = Essential::of_process()?;
+    for (what, range) in own {
+        essential.add(what, *range)?;
+    }
+    if let Some(buffers) = buffers {
+        essential.add("the flight file", buffers)?;
+    }
+    if let Some(watch) = watch {
+        let (stack, signals) = watch.stacks()?;
+        essential.add("the guard's stack", stack)?;
+        if let Some(signals) = signals {
+            essential.add("the guard's signal stack", signals)?;
+        }
+    }
+    Ok(essential)
+}
+
+struct Asked<'a> {
+    request: &'a Request<'a>,
+    judged: &'a (dyn Fn(&Contract) + Sync),
+    audit: Option<&'a Audit>,
+    watch: Option<&'a Watch>,
+}
+
+impl Asked<'_> {
+    /// Judges `facts`: whether the loop may run; an error when what is to be audited
+    /// could not be examined.
+    #[inline(never)]
+    fn judge(
+        &self,
+        facts: &Facts,
+        contract: &mut Contract,
+        essential: Essential,
+    ) -> (bool, Result<(), Errno>) {
+        contract.judge(self.request.config, facts);
+        (self.judged)(contract);
+        let allowed = contract.kept() || self.request.requirement == Requirement::BestEffort;
+        let Some(audit) = self.audit.filter(|_| allowed) else {
+            return (allowed, Ok(()));
+        };
+        let guard = self.watch.map(Watch::guard_thread);
+        let baseline = Baseline::of(facts, contract, guard, self.request.on_broken, essential);
+        let compared = baseline.map(|baseline| audit.compare_with(baseline));
+        (compared.is_ok(), compared)
     }
 }
 
@@ -301,38 +355,49 @@ fn on_thread<P, D, R, F>(
     request: &Request<'_>,
     installed: bool,
     parts: &mut Parts<'_, '_, P, D, R, F>,
-    facts: &mut Facts,
-    contract: &mut Contract,
-) -> Result<(Option<run::Summary>, Usage), Errno>
+    hearing: &Hearing<Facts>,
+) -> Result<(Option<run::Summary>, Usage), StartError>
 where
     P: Sense + Act,
     D: Decide,
-    D::State: Clone,
+    D::State: Rewind,
     R: Record,
-    F: FnMut(&Tick),
+    F: Feed,
 {
     let config = request.config;
+    let _attends = hearing.attend();
     let _mark = RealtimeThread::mark();
-    facts.take_schedule(config);
+    hearing.facts().take_schedule(config);
     allocator::seal(SEAL_OF_BUILD);
     let seal = Seal;
 
     let mut clock = Monotonic;
-    facts.rehearsal = Some(rehearse(request, installed, parts, &mut clock)?);
-    let status = Status::now()?;
-    facts.vm_lck_kb = status.vm_lck_kb;
-    facts.vm_rss_kb = status.vm_rss_kb;
-    contract.judge(config, facts);
-    (parts.judged)(contract);
+    let rehearsal = rehearse(request, installed, parts, &mut clock);
+    let rehearsal = rehearsal.map_err(StartError::Proc)?;
+    let status = Status::now().map_err(StartError::Proc)?;
+    {
+        let mut facts = hearing.facts();
+        facts.rehearsal = Some(rehearsal);
+        facts.vm_lck_kb = status.vm_lck_kb;
+        facts.vm_rss_kb = status.vm_rss_kb;
+        facts.thread = scheduler::thread_id();
+    }
+    let allowed = hearing.ask();
 
     parts.timing.clear();
-    let before = faults::own()?;
-    let allowed = contract.kept() || request.requirement == Requirement::BestEffort;
+    // The last thing before the first cycle: from here on somebody has to feed it.
+    if allowed && !parts.deadline_met.arm() {
+        return Err(StartError::NotArmed);
+    }
+    let before = faults::own().map_err(StartError::Proc)?;
     let ran = allowed.then(|| {
         let epoch = first_release(clock.now(), config.period);
+        if let Some(audit) = parts.audit {
+            audit.begin(epoch, before);
+        }
         parts.reborrow().run(request, epoch, &mut clock)
     });
-    let during = faults::own()?.since(before);
+    let during = faults::own().map_err(StartError::Proc)?.since(before);
     let usage = Usage {
         vm_lck_kb: status.vm_lck_kb,
         vm_rss_kb: status.vm_rss_kb,
@@ -343,6 +408,9 @@ where
         stack_bytes: stack::size_bytes(),
         stack_used: stack::high_water_bytes(),
     };
+    if let (Some(audit), true) = (parts.audit, allowed) {
+        audit.finish(during);
+    }
     drop(seal);
     Ok((ran, usage))
 }
@@ -358,10 +426,11 @@ fn rehearse<P, D, R, F>(
 where
     P: Sense + Act,
     D: Decide,
-    D::State: Clone,
+    D::State: Rewind,
+    F: Feed,
 {
     let config = request.config;
-    let state = parts.beat.state.clone();
+    let saved = parts.beat.state.save();
     let mut cycles = |limit| {
         let plan = Plan {
             period: config.period,
@@ -385,14 +454,14 @@ where
             epoch,
             clock,
             parts.timing,
-            &mut Nobody,
+            &mut Rehearsed(&mut *parts.deadline_met),
             &mut Rehearsing(cause::cell()),
         );
         faults::own()
     };
     let before = cycles(SETTLING_CYCLES)?;
     let during = cycles(config.warm_up_cycles)?.since(before);
-    parts.beat.state = state;
+    parts.beat.state.rewind(saved);
     Ok(Rehearsal {
         cycles: config.warm_up_cycles,
         minor_faults: during.minor,
@@ -404,42 +473,13 @@ where
     })
 }
 
-/// Cycles before faults are counted: the first clock reads map the vDSO's data
-/// page, the first transfers the drivers' own.
+/// Cycles before faults are counted: the first ones map pages of vDSO and drivers.
 const SETTLING_CYCLES: u64 = 10;
 
-/// Judges what this machine grants to a loop as `config` wants it, without
-/// running one. What it takes to find out is given back: nothing is changed.
-///
-/// # Errors
-/// When the real-time stack cannot be had.
-pub fn examine(config: &LoopConfig) -> Result<Box<Contract>, StartError> {
-    prepare()?;
-    let latency = DmaLatency::hold(Path::new(scheduler::CPU_DMA_LATENCY));
-    let runaway = scheduler::limit_runaway(config.period);
-    let mut facts = Facts::of_process(Path::new("/"), &latency, runaway);
-    let mut contract = Box::<Contract>::default();
-    let mut stack = Stack::reserve(config.stack_bytes).map_err(StartError::Stack)?;
-    memory::trim_heap();
-    facts.locked = match config.lock {
-        Lock::All => memory::lock_all(LockFlags::CurrentAndFuture),
-        Lock::Selective => stack.lock(),
-    };
-    stack.unlock_guard().map_err(StartError::Stack)?;
-    let _ = memory::release_unused_stack();
-    let _ = memory::release_unwind_tables();
-    let status = Status::now().map_err(StartError::Proc)?;
-    facts.vm_lck_kb = status.vm_lck_kb;
-    facts.vm_rss_kb = status.vm_rss_kb;
-    let taken = stack.run(|| {
-        facts.guard = config.stall.map(|_| guard::try_policy(config.scheduler));
-        facts.take_schedule(config);
-    });
-    drop(latency);
-    let _ = memory::unlock_all();
-    taken.map_err(StartError::Stack)?;
-    contract.judge(config, &facts);
-    Ok(contract)
+/// How long the rehearsal of a loop takes that runs as `config`.
+#[must_use]
+pub fn rehearsal_time(config: &LoopConfig) -> Duration {
+    config.period * (SETTLING_CYCLES + config.warm_up_cycles)
 }
 
 /// Allocations on any thread since the seal.

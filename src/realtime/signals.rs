@@ -15,6 +15,10 @@
 //! terminal must end a run as any other request does. A `SIGTERM` that comes
 //! again changes nothing: a supervisor may repeat itself.
 //!
+//! A request is kept from the first instant of [`install`] until [`take_stop`], which
+//! whoever ran the controller calls when it has ended. Before that, while a board file
+//! is read, the default of these signals ends the process; nothing is open yet.
+//!
 //! The handlers run on the main thread: the real-time thread and the helpers
 //! block these signals. Asking costs one relaxed atomic load.
 
@@ -47,6 +51,15 @@ impl StopSignal {
             Self::Interrupt => libc::SIGINT,
             Self::HangUp => libc::SIGHUP,
             Self::PowerFail => libc::SIGPWR,
+        }
+    }
+
+    const fn of(number: i32) -> Self {
+        match number {
+            libc::SIGINT => Self::Interrupt,
+            libc::SIGHUP => Self::HangUp,
+            libc::SIGPWR => Self::PowerFail,
+            _ => Self::Terminate,
         }
     }
 }
@@ -99,9 +112,12 @@ pub fn install() -> Result<(), Errno> {
     crate::sys::fault::install()
 }
 
+/// How long the words of a panic may take, us: a reader that stands still in the middle
+/// of a backtrace must not keep the process from its end.
+const WORDS_US: u32 = 1_000_000;
+
 /// Puts the place and the words of a panic on record before the abort, which
-/// alone would be a `SIGABRT` without either. Outputs are made safe first: to
-/// print takes time.
+/// alone would be a `SIGABRT` without either.
 fn note_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -109,17 +125,30 @@ fn note_panics() {
         std::panic::set_hook(Box::new(move |panic| {
             // A build that unwinds, a test, may go on after a panic.
             if cfg!(panic = "abort") {
-                emergency::lines();
-                let mut note = heapless::String::<{ cause::NOTE_BYTES }>::new();
-                // What does not fit is cut off.
-                let _ = write!(Cut(&mut note), "{}", Panic(panic));
-                cause::cell().record(Kind::Panic, 0, 0, note.as_bytes());
-            }
-            if cfg!(not(panic = "abort")) || crate::sys::stderr_has_room() {
+                end_safe(panic, before.as_ref());
+            } else {
                 before(panic);
             }
         }));
     });
+}
+
+/// Makes the outputs safe, converters included, then puts `panic` on record, then has
+/// it printed: that takes as long as whoever reads it.
+fn end_safe<'p>(
+    panic: &std::panic::PanicHookInfo<'p>,
+    print: &dyn Fn(&std::panic::PanicHookInfo<'p>),
+) {
+    emergency::lines();
+    let mut note = heapless::String::<{ cause::NOTE_BYTES }>::new();
+    // What does not fit is cut off.
+    let _ = write!(Cut(&mut note), "{}", Panic(panic));
+    cause::cell().record(Kind::Panic, 0, 0, note.as_bytes());
+    emergency::before_words();
+    let end = emergency::End::Signal(libc::SIGABRT);
+    if emergency::end_within(WORDS_US, end).is_ok() && crate::sys::stderr_has_room() {
+        print(panic);
+    }
 }
 
 /// A panic as `file:line: message`.
@@ -153,12 +182,13 @@ impl<const N: usize> fmt::Write for Cut<'_, N> {
 #[inline]
 #[must_use]
 pub fn stop_requested() -> Option<StopSignal> {
-    sys::stop_signal().map(|number| match number {
-        libc::SIGINT => StopSignal::Interrupt,
-        libc::SIGHUP => StopSignal::HangUp,
-        libc::SIGPWR => StopSignal::PowerFail,
-        _ => StopSignal::Terminate,
-    })
+    sys::stop_signal().map(StopSignal::of)
+}
+
+/// Answers the request to stop, when the run has ended: what asked, if anything did.
+/// The next run does not stop for it, but for any request that comes from now on.
+pub fn take_stop() -> Option<StopSignal> {
+    sys::take_stop().map(StopSignal::of)
 }
 
 /// Asks the run to end as `signal` would. For whoever embeds the runner.
@@ -166,7 +196,44 @@ pub fn request_stop(signal: StopSignal) {
     sys::request_stop(signal.number());
 }
 
-/// Forgets a request, before another run in the same process.
+/// Forgets a request, answered or not.
 pub fn clear_stop() {
     sys::clear_stop();
+}
+
+/// Before a run: an interrupt that comes in it is the first one, not the second after
+/// the one that ended the run before.
+pub(super) fn forget_answered_stop() {
+    sys::forget_answered_stop();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::Ordering;
+
+    /// Tells this test, when it is started by itself, to panic.
+    const CHILD: &str = "STEADFAST_TEST_PANIC";
+
+    #[test]
+    fn a_panic_is_printed_after_the_frames_were_sent() {
+        if std::env::var_os(CHILD).is_some() {
+            std::panic::set_hook(Box::new(|panic| {
+                let print = |_: &std::panic::PanicHookInfo<'_>| {
+                    let sent = emergency::FRAMES_SENT.load(Ordering::SeqCst);
+                    println!("prints, frames sent: {sent}");
+                };
+                end_safe(panic, &print);
+            }));
+            panic!("asked to");
+        }
+        let test = "realtime::signals::tests::a_panic_is_printed_after_the_frames_were_sent";
+        let output = crate::emulation::start(&std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("prints, frames sent: true\n"), "{output:?}");
+    }
 }

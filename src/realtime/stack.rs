@@ -60,10 +60,12 @@ impl fmt::Display for StackError {
         match *self {
             Self::Size { bytes, page_bytes } => write!(
                 f,
-                "a stack of {bytes} bytes is not from {MIN_BYTES} to {MAX_BYTES} in whole pages \
-                 of {page_bytes}: set [loop] stack_kb accordingly"
+                "a stack of {bytes} bytes is not a multiple of the page size, {page_bytes}, from \
+                 {MIN_BYTES} to {MAX_BYTES}; set [loop] stack_kb accordingly"
             ),
-            Self::Busy => f.write_str("the real-time stack is in use, there is one in a process"),
+            Self::Busy => {
+                f.write_str("the real-time stack is in use; run one loop at a time in a process")
+            }
             Self::Refused(errno) => write!(f, "the real-time thread was refused: {errno}"),
         }
     }
@@ -133,7 +135,20 @@ impl Stack {
         T: Send,
         F: FnOnce() -> T + Send,
     {
-        self.0.run(job).map_err(StackError::Refused)
+        self.run_beside(job, || {})
+    }
+
+    /// As [`Stack::run`], with `beside` on the calling thread meanwhile. A panic in
+    /// `beside` aborts the process.
+    ///
+    /// # Errors
+    /// [`StackError::Refused`]; neither of them ran, or `job` did not.
+    pub fn run_beside<T, F>(&mut self, job: F, beside: impl FnOnce()) -> Result<T, StackError>
+    where
+        T: Send,
+        F: FnOnce() -> T + Send,
+    {
+        self.0.run(job, beside).map_err(StackError::Refused)
     }
 }
 
@@ -182,9 +197,16 @@ mod tests {
 
     /// Tests of the one stack take turns.
     fn reserve(bytes: usize) -> Stack {
+        let begun = std::time::Instant::now();
         loop {
             match Stack::reserve(bytes) {
-                Err(StackError::Busy) => std::thread::yield_now(),
+                Err(StackError::Busy) => {
+                    assert!(
+                        begun.elapsed().as_secs() < 60,
+                        "nobody gives the stack back"
+                    );
+                    std::thread::yield_now();
+                }
                 other => return other.unwrap(),
             }
         }

@@ -2,11 +2,14 @@
 //! and whoever feeds a watchdog.
 
 use super::allocator;
+use super::audit;
 use super::guard::Watch;
+use super::runner::Feed;
 use super::signals;
 use crate::cycle::ports::{Record, Tick};
 use crate::cycle::record::CycleRecord;
 use crate::cycle::run::{Demand, Supervise};
+use crate::cycle::stop::QuickStop;
 use crate::sys::cause::Cell;
 use crate::time::Instant;
 
@@ -46,14 +49,16 @@ pub(super) struct Supervisor<'a, F> {
     pub(super) cell: &'static Cell,
 }
 
-impl<F: FnMut(&Tick)> Supervise for Supervisor<'_, F> {
+impl<F: Feed> Supervise for Supervisor<'_, F> {
     #[inline]
-    fn demand(&self) -> Demand {
-        self.cell.cycle_finished();
+    fn demand(&self, finished: Instant) -> Demand {
+        self.cell.cycle_finished(finished.as_nanos());
         if allocator::realtime_allocations() > 0 {
             Demand::Allocated
         } else if signals::stop_requested().is_some() {
             Demand::Stop
+        } else if audit::promise_broken() {
+            Demand::PromiseBroken
         } else {
             Demand::Continue
         }
@@ -61,7 +66,12 @@ impl<F: FnMut(&Tick)> Supervise for Supervisor<'_, F> {
 
     #[inline]
     fn deadline_met(&mut self, tick: &Tick) {
-        (self.deadline_met)(tick);
+        self.deadline_met.deadline_met(tick);
+    }
+
+    fn quick_stop(&mut self, stop: &QuickStop) {
+        self.cell
+            .quick_stop(stop.cause.number(), stop.slot, stop.missed);
     }
 }
 
@@ -69,15 +79,17 @@ impl<F: FnMut(&Tick)> Supervise for Supervisor<'_, F> {
 pub(super) struct Rehearsing(pub(super) &'static Cell);
 
 impl Supervise for Rehearsing {
-    fn demand(&self) -> Demand {
-        self.0.cycle_finished();
+    fn demand(&self, finished: Instant) -> Demand {
+        self.0.cycle_finished(finished.as_nanos());
         Demand::Continue
     }
 }
 
-/// Keeps nothing of a rehearsal.
-pub(super) struct Nobody;
+/// Keeps nothing of a rehearsal, but says that it goes on.
+pub(super) struct Rehearsed<'a, F>(pub(super) &'a mut F);
 
-impl Record for Nobody {
-    fn record(&mut self, _: &CycleRecord) {}
+impl<F: Feed> Record for Rehearsed<'_, F> {
+    fn record(&mut self, _: &CycleRecord) {
+        self.0.rehearsed();
+    }
 }

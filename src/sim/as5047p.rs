@@ -197,10 +197,11 @@ impl As5047pChip {
         }
     }
 
-    /// Bits 6 and 7 of ZPOSL let MAGL and MAGH set the error flag.
+    /// Figure "ZPOSL": bit 7 (comp_h_error_en) lets MAGL set the error flag, and bit 6
+    /// (comp_l_error_en) MAGH.
     const fn field_is_an_error(&self) -> bool {
-        let weak = self.zero_low & (1 << 6) != 0 && self.diagnostics & (1 << 11) != 0;
-        let strong = self.zero_low & (1 << 7) != 0 && self.diagnostics & (1 << 10) != 0;
+        let weak = self.zero_low & (1 << 7) != 0 && self.diagnostics & (1 << 11) != 0;
+        let strong = self.zero_low & (1 << 6) != 0 && self.diagnostics & (1 << 10) != 0;
         weak || strong
     }
 

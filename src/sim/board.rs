@@ -201,8 +201,11 @@ impl SimBoard {
     /// Moves the plant on to `now`: as many whole steps as have passed since
     /// the first call, which is the start. Going back does nothing. With a
     /// period that is a multiple of the step nothing is left over.
+    ///
+    /// Gives the instant at which the plant stands then: what is read from the chips
+    /// until the next call was true at that.
     #[inline]
-    pub fn advance(&mut self, now: Instant) {
+    pub fn advance(&mut self, now: Instant) -> Instant {
         let origin = *self.origin.get_or_insert(now);
         let elapsed = now.since(origin);
         let steps = elapsed
@@ -217,6 +220,7 @@ impl SimBoard {
                 chip.set_settled(elapsed >= config.power_on);
             }
         }
+        origin + self.step * self.plant.steps
     }
 
     /// Chip `chip` as a device for its driver; `None` if there is no such chip.

@@ -81,6 +81,7 @@ const fn mask(line: u8) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cycle::image::InputChannel;
 
     #[test]
     fn a_pulse_between_two_samples_is_seen_once() {
@@ -88,7 +89,8 @@ mod tests {
         gpio.set_input(3, true);
         gpio.set_input(3, false);
         let sampled = gpio.sample();
-        assert!(!sampled.is_active(3) && sampled.was_active(3) && sampled.became_active(3));
+        let at = InputChannel::new(3).unwrap();
+        assert!(!sampled.is_active(at) && sampled.was_active(at) && sampled.became_active(at));
         assert_eq!(gpio.sample(), DigitalInputs::default());
     }
 

@@ -31,14 +31,17 @@ mod board;
 mod clock;
 mod fault;
 mod gpio;
+mod i2c;
 mod mcp3208;
 mod mcp4922;
 mod motor;
 mod plant;
+mod pwm;
 mod random;
 mod spi;
 mod thermal;
 mod wiring;
+mod world;
 
 #[cfg(test)]
 mod tests;
@@ -48,13 +51,16 @@ pub use board::{BoardSpi, SimBoard};
 pub use clock::VirtualClock;
 pub use fault::{Active, FOREVER, Fault, FaultPlan, PlanFull};
 pub use gpio::SimGpio;
+pub use i2c::{I2cChip, NOBODY, SimI2c};
 pub use mcp3208::Mcp3208Chip;
 pub use mcp4922::Mcp4922Chip;
 pub use motor::{EndStops, Motor, MotorConfig, MotorParameter};
+pub use pwm::{PwmLoad, SimPwm};
 pub use random::Random;
-pub use spi::{MAX_FRAME, SimChip, SimSpi};
+pub use spi::{MAX_EXCHANGE, MAX_FRAME, SimChip, SimSpi, SpiChip, SpiFrame};
 pub use thermal::{Thermal, ThermalConfig, ThermalParameter};
 pub use wiring::{
-    AnalogSource, AxisWiring, Drive, EncoderConfig, HeaterWiring, LimitSwitch, Load, MAX_AXES,
-    MAX_CHIPS, MAX_HEATERS, OutputStage, WiringError,
+    AnalogSource, AxisWiring, Drive, EncoderConfig, HeaterWiring, LimitSwitch, Load, MAX_CHIPS,
+    MAX_HEATERS, MAX_MOTORS, OutputStage, WiringError,
 };
+pub use world::{Plant, World};

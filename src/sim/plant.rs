@@ -6,7 +6,7 @@ use super::gpio::SimGpio;
 use super::mcp4922::Mcp4922Chip;
 use super::motor::Motor;
 use super::thermal::Thermal;
-use super::wiring::{AnalogSource, AxisWiring, Drive, HeaterWiring, Load, MAX_AXES, MAX_HEATERS};
+use super::wiring::{AnalogSource, AxisWiring, Drive, HeaterWiring, Load, MAX_HEATERS, MAX_MOTORS};
 
 pub(super) struct Axis {
     pub(super) motor: Motor,
@@ -23,7 +23,7 @@ pub(super) struct Heater {
 /// What is behind the chips. Numbers of axes and heaters were checked when the
 /// parts were wired; one that is not there gives nothing.
 pub(super) struct Plant {
-    pub(super) axes: Vec<Axis, MAX_AXES>,
+    pub(super) axes: Vec<Axis, MAX_MOTORS>,
     pub(super) heaters: Vec<Heater, MAX_HEATERS>,
     pub(super) gpio: SimGpio,
     /// Steps since the origin.

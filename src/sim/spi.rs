@@ -4,14 +4,27 @@
 //! falling and the rising edge of chip select, so that a chip sees when there
 //! were too few or too many. Operations of a transaction are joined; a single
 //! one, which is what the drivers here use, is passed on without copying more
-//! than the frame.
+//! than the frame. [`SpiFrame`] joins longer ones than fit on the loop's stack.
 
 use embedded_hal::spi::{ErrorKind, ErrorType, Operation, SpiDevice};
 
 use super::fault::{Active, Fault, FaultPlan};
 
-/// The longest frame, bytes.
+/// The longest frame of a [`SimSpi`] as `embedded_hal` device, bytes.
 pub const MAX_FRAME: usize = 32;
+
+/// The longest frame of [`SimSpi::exchange`] and of [`SpiFrame`], bytes.
+pub const MAX_EXCHANGE: usize = 1_024;
+
+/// A chip with its wires, as a controller sees it.
+pub trait SpiChip {
+    /// One assertion of chip select: `sent` is what was clocked out, `received`, of the
+    /// same length, takes what came in meanwhile. It begins as zeros.
+    ///
+    /// # Errors
+    /// Where the controller notices that the transfer failed.
+    fn exchange(&mut self, sent: &[u8], received: &mut [u8]) -> Result<(), ErrorKind>;
+}
 
 /// A chip as its pins see it.
 pub trait SimChip {
@@ -30,7 +43,7 @@ pub trait SimChip {
 ///
 /// # Errors
 /// `ErrorKind::Other` where the controller notices that the transfer failed,
-/// `ErrorKind::Overrun` for a frame above [`MAX_FRAME`] or of unequal lengths.
+/// `ErrorKind::Overrun` for a frame above [`MAX_EXCHANGE`] or of unequal lengths.
 #[inline]
 pub(super) fn exchange<C: SimChip>(
     chip: &mut C,
@@ -39,7 +52,7 @@ pub(super) fn exchange<C: SimChip>(
     tx: &[u8],
     rx: &mut [u8],
 ) -> Result<(), ErrorKind> {
-    if tx.len() > MAX_FRAME || tx.len() != rx.len() {
+    if tx.len() > MAX_EXCHANGE || tx.len() != rx.len() {
         return Err(ErrorKind::Overrun);
     }
     let active = plan.next_transfer();
@@ -53,6 +66,7 @@ pub(super) fn exchange<C: SimChip>(
 }
 
 #[cold]
+#[inline(never)]
 fn faulty_exchange<C: SimChip>(
     chip: &mut C,
     active: &Active,
@@ -66,7 +80,7 @@ fn faulty_exchange<C: SimChip>(
     if active.has(Fault::NoAnswer) {
         return Ok(());
     }
-    let mut seen = [0; MAX_FRAME];
+    let mut seen = [0; MAX_EXCHANGE];
     let mut seen_len = tx.len();
     seen[..seen_len].copy_from_slice(tx);
     if let Some(bit) = active.command_bit() {
@@ -124,12 +138,23 @@ pub(super) fn transact(
 }
 
 /// Joins the operations of a transaction into one frame and hands the reply
-/// out to them. Bytes that no operation gives are sent as zero.
+/// out to them.
 fn join(
+    operations: &mut [Operation<'_, u8>],
+    exchange: impl FnMut(&[u8], &mut [u8]) -> Result<(), ErrorKind>,
+) -> Result<(), ErrorKind> {
+    let (mut tx, mut rx) = ([0; MAX_FRAME], [0; MAX_FRAME]);
+    join_in(&mut tx, &mut rx, operations, exchange)
+}
+
+/// As [`join`], in buffers of the caller's. Bytes that no operation gives are sent as
+/// zero.
+fn join_in(
+    tx: &mut [u8],
+    rx: &mut [u8],
     operations: &mut [Operation<'_, u8>],
     mut exchange: impl FnMut(&[u8], &mut [u8]) -> Result<(), ErrorKind>,
 ) -> Result<(), ErrorKind> {
-    let (mut tx, mut rx) = ([0; MAX_FRAME], [0; MAX_FRAME]);
     let mut length = 0;
     for operation in &*operations {
         let sent: &[u8] = match operation {
@@ -140,9 +165,12 @@ fn join(
         };
         let end = length + clocks(operation);
         let place = tx.get_mut(length..end).ok_or(ErrorKind::Overrun)?;
-        place[..sent.len()].copy_from_slice(sent);
+        let (given, zeros) = place.split_at_mut(sent.len());
+        given.copy_from_slice(sent);
+        zeros.fill(0);
         length = end;
     }
+    rx[..length].fill(0);
     exchange(&tx[..length], &mut rx[..length])?;
     let mut start = 0;
     for operation in operations {
@@ -160,6 +188,54 @@ fn join(
         start = end;
     }
     Ok(())
+}
+
+/// Buffers in which the operations of a transaction become one frame of up to
+/// [`MAX_EXCHANGE`] bytes.
+#[derive(Clone, Debug)]
+pub struct SpiFrame {
+    sent: [u8; MAX_EXCHANGE],
+    received: [u8; MAX_EXCHANGE],
+}
+
+impl SpiFrame {
+    /// Empty buffers.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            sent: [0; MAX_EXCHANGE],
+            received: [0; MAX_EXCHANGE],
+        }
+    }
+
+    /// All `operations` as one assertion of `chip`'s select. Delays take no time. No
+    /// operation but delays is no frame, as with the kernel's spidev.
+    ///
+    /// # Errors
+    /// The chip's, and `ErrorKind::Overrun` above [`MAX_EXCHANGE`].
+    pub fn transact(
+        &mut self,
+        chip: &mut (impl SpiChip + ?Sized),
+        operations: &mut [Operation<'_, u8>],
+    ) -> Result<(), ErrorKind> {
+        join_in(
+            &mut self.sent,
+            &mut self.received,
+            operations,
+            |sent, received| {
+                if sent.is_empty() {
+                    return Ok(());
+                }
+                chip.exchange(sent, received)
+            },
+        )
+    }
+}
+
+impl Default for SpiFrame {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Bytes that an operation clocks: of a transfer with two buffers, the longer
@@ -204,7 +280,7 @@ impl<C: SimChip> SimSpi<C> {
     ///
     /// # Errors
     /// `ErrorKind::Other` for a transfer that failed by plan,
-    /// `ErrorKind::Overrun` for one above [`MAX_FRAME`] or of unequal lengths.
+    /// `ErrorKind::Overrun` for one above [`MAX_EXCHANGE`] or of unequal lengths.
     pub fn exchange(&mut self, tx: &[u8], rx: &mut [u8]) -> Result<(), ErrorKind> {
         exchange(
             &mut self.chip,
@@ -213,6 +289,12 @@ impl<C: SimChip> SimSpi<C> {
             tx,
             rx,
         )
+    }
+}
+
+impl<C: SimChip> SpiChip for SimSpi<C> {
+    fn exchange(&mut self, sent: &[u8], received: &mut [u8]) -> Result<(), ErrorKind> {
+        Self::exchange(self, sent, received)
     }
 }
 

@@ -4,8 +4,8 @@ use super::motor::MotorParameter;
 use super::thermal::ThermalParameter;
 use crate::time::Duration;
 
-/// Most axes on a board.
-pub const MAX_AXES: usize = 8;
+/// Most motors on a board.
+pub const MAX_MOTORS: usize = 8;
 /// Most heaters on a board.
 pub const MAX_HEATERS: usize = 4;
 /// Most chips on a board.
@@ -36,21 +36,21 @@ impl core::fmt::Display for WiringError {
         match self {
             Self::Full => write!(
                 f,
-                "too many parts of one kind; at most {MAX_AXES} motors, {MAX_HEATERS} heaters and {MAX_CHIPS} chips"
+                "too many parts of one kind; at most {MAX_MOTORS} motors, {MAX_HEATERS} heaters and {MAX_CHIPS} chips"
             ),
             Self::NoAxis(axis) => write!(f, "there is no motor {axis}; count them from 0"),
             Self::NoHeater(heater) => write!(f, "there is no heater {heater}; count them from 0"),
             Self::NoLine(line) => write!(f, "there is no line {line}; lines are 0 to 31"),
             Self::Volts => {
-                f.write_str("a voltage cannot be; references and supplies are finite and above 0")
+                f.write_str("invalid voltage; make references and supplies finite and above 0")
             }
             Self::Motor(parameter) => write!(
                 f,
-                "the motor's parameter {parameter:?} cannot be; make it finite, and above 0 where it divides"
+                "invalid motor parameter {parameter:?}; make it finite, and above 0 where it divides"
             ),
             Self::Thermal(parameter) => write!(
                 f,
-                "the heater's parameter {parameter:?} cannot be; make it finite, and above 0 where it divides"
+                "invalid heater parameter {parameter:?}; make it finite, and above 0 where it divides"
             ),
         }
     }

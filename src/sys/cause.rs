@@ -6,7 +6,9 @@
 //! so that the next start can tell what ended the last. The loop writes one word
 //! of it in every cycle, which the stall guard watches; everything else is
 //! written once, by whoever ends the run, and the first cause is the one that is
-//! kept: what comes after it is mostly its consequence.
+//! kept: what comes after it is mostly its consequence. Quick stops that the run goes
+//! on after are counted here too, because the loop can store them here without a system
+//! call and where they survive.
 //!
 //! Everything here is async-signal-safe (signal-safety(7)): atomics and
 //! clock_gettime(2).
@@ -20,6 +22,9 @@ pub const NOTE_BYTES: usize = 128;
 
 /// In the detail of [`Kind::OutputFailed`]: the command was no number.
 pub const NOT_FINITE: u32 = 0x400;
+/// In the detail of [`Kind::OutputFailed`] and [`Kind::NotSafe`]: what could not be
+/// driven is the device with the number in the lower byte.
+pub const DEVICE: u32 = 0x800;
 
 /// What ended a run. The numbers are those of the file format.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,11 +66,15 @@ pub enum Kind {
     /// its channel, and 100h for an analog input, 200h for an analog output,
     /// 300h for one that its monitor contradicts.
     DeviceLost = 15,
+    /// The machine no longer granted what the contract had found; `detail` has a bit
+    /// for each promise that broke, from bit 0 in the order of
+    /// `realtime::audit::Promise`.
+    PromiseBroken = 16,
 }
 
 impl Kind {
     /// Every kind, in the order of their numbers, from 1.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Finished,
         Self::Stopped,
         Self::Refused,
@@ -81,6 +90,7 @@ impl Kind {
         Self::Panic,
         Self::Interrupted,
         Self::DeviceLost,
+        Self::PromiseBroken,
     ];
 
     /// The kind with this number.
@@ -118,21 +128,39 @@ pub struct Cause {
 #[repr(C)]
 #[derive(Debug)]
 pub struct Cell {
-    /// Cycles that the loop has finished, rehearsal included.
-    finished: AtomicU64,
+    /// When the loop finished its last cycle, rehearsal included, ns.
+    finished_ns: AtomicU64,
     /// 0 nothing, [`WRITING`], or a [`Kind`].
     kind: AtomicU32,
     detail: AtomicU32,
     address: AtomicU64,
     at_ns: AtomicU64,
     note: [AtomicU64; NOTE_BYTES / 8],
+    /// Quick stops so far, and the last one.
+    quick_stops: AtomicU64,
+    stop_slot: AtomicU64,
+    stop_missed: AtomicU64,
+    stop_cause: AtomicU64,
+}
+
+/// A quick stop that the run went on after, as it is kept in a [`Cell`].
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotedStop {
+    /// Which one it is, from 1; 0 stands for none.
+    pub count: u64,
+    /// The slot in which it was asked for.
+    pub slot: u64,
+    /// Deadlines missed and slots skipped that led to it.
+    pub missed: u64,
+    /// The number of its cause.
+    pub cause: u64,
 }
 
 /// Somebody is writing the cause; if that is still so after the process's end,
 /// it died doing it.
 const WRITING: u32 = u32::MAX;
 
-const _: () = assert!(size_of::<Cell>() == 32 + NOTE_BYTES);
+const _: () = assert!(size_of::<Cell>() == 32 + NOTE_BYTES + 32);
 
 impl Default for Cell {
     fn default() -> Self {
@@ -145,26 +173,51 @@ impl Cell {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            finished: AtomicU64::new(0),
+            finished_ns: AtomicU64::new(0),
             kind: AtomicU32::new(0),
             detail: AtomicU32::new(0),
             address: AtomicU64::new(0),
             at_ns: AtomicU64::new(0),
             note: [const { AtomicU64::new(0) }; NOTE_BYTES / 8],
+            quick_stops: AtomicU64::new(0),
+            stop_slot: AtomicU64::new(0),
+            stop_missed: AtomicU64::new(0),
+            stop_cause: AtomicU64::new(0),
         }
     }
 
-    /// Notes that the loop has finished one more cycle. By the loop only.
+    /// Notes that the loop has finished a cycle at `at_ns` of its clock. By the loop
+    /// only.
     #[inline]
-    pub fn cycle_finished(&self) {
-        let count = self.finished.load(Ordering::Relaxed);
-        self.finished.store(count + 1, Ordering::Relaxed);
+    pub fn cycle_finished(&self, at_ns: u64) {
+        self.finished_ns.store(at_ns, Ordering::Relaxed);
     }
 
-    /// Cycles that the loop has finished.
+    /// When the loop finished its last cycle, ns; 0 before the first.
     #[must_use]
-    pub fn finished(&self) -> u64 {
-        self.finished.load(Ordering::Relaxed)
+    pub fn finished_ns(&self) -> u64 {
+        self.finished_ns.load(Ordering::Relaxed)
+    }
+
+    /// Notes a quick stop that the run goes on after. By the loop only.
+    pub fn quick_stop(&self, cause: u8, slot: u64, missed: u64) {
+        self.stop_slot.store(slot, Ordering::Relaxed);
+        self.stop_missed.store(missed, Ordering::Relaxed);
+        self.stop_cause.store(u64::from(cause), Ordering::Relaxed);
+        let count = self.quick_stops.load(Ordering::Relaxed);
+        self.quick_stops.store(count + 1, Ordering::Release);
+    }
+
+    /// The last quick stop. While the loop notes another, parts may be of either; the
+    /// count is then the old one, so that the next look finds a new one.
+    #[must_use]
+    pub fn last_quick_stop(&self) -> NotedStop {
+        NotedStop {
+            count: self.quick_stops.load(Ordering::Acquire),
+            slot: self.stop_slot.load(Ordering::Relaxed),
+            missed: self.stop_missed.load(Ordering::Relaxed),
+            cause: self.stop_cause.load(Ordering::Relaxed),
+        }
     }
 
     /// The cause, once it is written.
@@ -218,12 +271,13 @@ impl Cell {
         true
     }
 
-    /// Forgets the cause and the cycles, before another run in the same process.
+    /// Forgets the cause and the last cycle, before another run in the same process.
     pub fn clear(&self) {
         for word in &self.note {
             word.store(0, Ordering::Relaxed);
         }
-        self.finished.store(0, Ordering::Relaxed);
+        self.finished_ns.store(0, Ordering::Relaxed);
+        self.quick_stops.store(0, Ordering::Relaxed);
         self.kind.store(0, Ordering::Release);
     }
 }
@@ -295,15 +349,35 @@ mod tests {
             assert_eq!(Kind::from_number(kind as u32), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(16), None);
+        assert_eq!(Kind::from_number(17), None);
         assert_eq!(Kind::from_number(WRITING), None);
     }
 
     #[test]
-    fn every_finished_cycle_counts() {
+    fn the_last_quick_stop_is_kept_with_its_number() {
         let cell = Cell::new();
-        cell.cycle_finished();
-        cell.cycle_finished();
-        assert_eq!(cell.finished(), 2);
+        assert_eq!(cell.last_quick_stop().count, 0);
+        cell.quick_stop(1, 2_301, 13);
+        cell.quick_stop(2, 5_000, 4);
+        let expected = NotedStop {
+            count: 2,
+            slot: 5_000,
+            missed: 4,
+            cause: 2,
+        };
+        assert_eq!(cell.last_quick_stop(), expected);
+        cell.clear();
+        assert_eq!(cell.last_quick_stop().count, 0);
+    }
+
+    #[test]
+    fn the_last_finished_cycle_is_known_until_the_next_run() {
+        let cell = Cell::new();
+        assert_eq!(cell.finished_ns(), 0);
+        cell.cycle_finished(1_000_000);
+        cell.cycle_finished(2_000_000);
+        assert_eq!(cell.finished_ns(), 2_000_000);
+        cell.clear();
+        assert_eq!(cell.finished_ns(), 0);
     }
 }

@@ -22,6 +22,19 @@ pub fn monotonic_ns() -> u64 {
     now.tv_sec as u64 * NANOS_PER_SECOND + now.tv_nsec as u64
 }
 
+/// `clock_gettime(CLOCK_BOOTTIME)`: as [`monotonic_ns`], and the time for which the
+/// machine was suspended.
+#[must_use]
+pub fn boottime_ns() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `now` is a live, writable timespec.
+    let _ = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut now) };
+    now.tv_sec as u64 * NANOS_PER_SECOND + now.tv_nsec as u64
+}
+
 /// `clock_getres(CLOCK_MONOTONIC)`: the resolution in nanoseconds; 1 where high
 /// resolution timers are active, a tick (1 to 10 ms) where they are not.
 ///

@@ -1,157 +1,35 @@
-//! What is still done when the process dies: ioctls prepared in advance.
+//! What is still done when the process dies: calls prepared in advance.
 //!
 //! A fatal signal leaves no time for the control loop and no right to anything
 //! but async-signal-safe calls (signal-safety(7)). So the way to safe outputs is
-//! put down here while all is well, as finished ioctls on descriptors that are
-//! open, and [`run`] only executes them. It takes no lock, allocates nothing,
-//! and may run on any thread, in any handler, more than once.
+//! put down here while all is well, as finished calls on descriptors of their own
+//! ([`Slot`]), and [`run`] only executes them. It takes no lock, allocates nothing,
+//! and may run on any thread, in any handler, more than once. The loop executes
+//! single ones of the same table by [`Slot::execute`].
 //!
-//! Two kinds, run in this order whatever order they were registered in:
+//! Two kinds, run in this order whatever order they were registered in, each in the
+//! order of its registration:
 //!
-//! 1. lines, which the kernel sets without waiting for anybody;
-//! 2. frames on a bus, which wait for the bus: for ever, when the loop hangs in a
-//!    transfer on it. Who runs them first sets [`end_within`], so that the end
-//!    comes all the same, and the lines are set once more after them, in case a
-//!    loop that still ran has set them meanwhile. [`taken`] tells such a loop.
+//! 1. [`When::Immediate`]: lines, which the kernel sets without waiting for anybody;
+//! 2. [`When::MayBlock`]: frames on a bus and files of a driver that sleeps. They wait
+//!    for the bus: for ever, when the loop hangs in a transfer on it. Where that is known,
+//!    its frames come after all others ([`send_last`]). Who runs them
+//!    first sets [`end_within`], so that the end comes all the same, and the lines are
+//!    set once more after them, in case a loop that still ran has set them meanwhile.
+//!    [`taken`] tells such a loop.
 
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
-use super::spi::{self, Transfer};
-use super::{Errno, check, signal};
+use super::waiting::BlockedIn;
+use super::{Errno, check, disposition, last_words};
 
-/// Most actions that can be registered: a board has at most 16 chips of each
-/// kind, and few places in its order of shutting down.
-pub const CAPACITY: usize = 48;
+mod actions;
 
-/// Longest frame, in bytes.
-pub const FRAME_MAX: usize = 8;
-
-/// Longest argument of an action, in bytes.
-pub const ARGUMENT_MAX: usize = 32;
-
-const WORDS: usize = ARGUMENT_MAX / 8;
-
-const FREE: u8 = 0;
-const FILLING: u8 = 1;
-/// An ioctl that waits for nobody.
-const LINES: u8 = 2;
-/// A frame, `request` bytes of `argument` long.
-const FRAME: u8 = 3;
-
-/// `GPIO_V2_LINE_SET_VALUES_IOCTL`: `_IOWR(0xB4, 0x0F, struct
-/// gpio_v2_line_values)`, of 16 bytes (linux/gpio.h).
-const LINE_SET_VALUES: u64 = 0xC010_B40F;
-
-struct Entry {
-    state: AtomicU8,
-    fd: AtomicI32,
-    request: AtomicU64,
-    argument: [AtomicU64; WORDS],
-}
-
-static TABLE: [Entry; CAPACITY] = [const {
-    Entry {
-        state: AtomicU8::new(FREE),
-        fd: AtomicI32::new(-1),
-        request: AtomicU64::new(0),
-        argument: [const { AtomicU64::new(0) }; WORDS],
-    }
-}; CAPACITY];
-
-/// A registered action. It stays until [`Slot::clear`]: dropping this does not
-/// remove it, because a forgotten action is safer than a missing one.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Slot(usize);
-
-impl Slot {
-    /// Removes the action. To be called before its descriptor is closed.
-    pub fn clear(self) {
-        TABLE[self.0].state.store(FREE, Ordering::Release);
-    }
-}
-
-/// Registers `ioctl(fd, request, argument)`, run in the order of the slots.
-/// `argument` is copied.
-///
-/// # Errors
-/// `EMSGSIZE` when the argument is longer than [`ARGUMENT_MAX`], `EBUSY` when
-/// all [`CAPACITY`] slots are taken.
-///
-/// # Safety
-/// The ioctl must be sound at any time, from any thread: it reads and writes no
-/// more than the `argument.len()` bytes it is pointed at, and no memory that
-/// those bytes point at.
-pub unsafe fn register(fd: BorrowedFd<'_>, request: u64, argument: &[u8]) -> Result<Slot, Errno> {
-    enter(LINES, fd, request, argument)
-}
-
-fn enter(kind: u8, fd: BorrowedFd<'_>, request: u64, argument: &[u8]) -> Result<Slot, Errno> {
-    if argument.len() > ARGUMENT_MAX {
-        return Err(Errno(libc::EMSGSIZE));
-    }
-    let mut words = [0; WORDS];
-    for (word, bytes) in words.iter_mut().zip(argument.chunks(8)) {
-        let mut padded = [0; 8];
-        padded[..bytes.len()].copy_from_slice(bytes);
-        *word = u64::from_ne_bytes(padded);
-    }
-    for (index, entry) in TABLE.iter().enumerate() {
-        let claimed =
-            entry
-                .state
-                .compare_exchange(FREE, FILLING, Ordering::Acquire, Ordering::Relaxed);
-        if claimed.is_ok() {
-            entry.fd.store(fd.as_raw_fd(), Ordering::Relaxed);
-            entry.request.store(request, Ordering::Relaxed);
-            for (to, from) in entry.argument.iter().zip(words) {
-                to.store(from, Ordering::Relaxed);
-            }
-            entry.state.store(kind, Ordering::Release);
-            return Ok(Slot(index));
-        }
-    }
-    Err(Errno(libc::EBUSY))
-}
-
-/// Registers the setting of GPIO lines: those of `mask`, by their index in the
-/// line request `lines`, get the logical levels of `bits`
-/// (`GPIO_V2_LINE_SET_VALUES_IOCTL`, linux/gpio.h).
-///
-/// # Errors
-/// `EBUSY` when all [`CAPACITY`] slots are taken.
-pub fn register_line_values(lines: BorrowedFd<'_>, bits: u64, mask: u64) -> Result<Slot, Errno> {
-    let mut values = [0; 16];
-    values[..8].copy_from_slice(&bits.to_ne_bytes());
-    values[8..].copy_from_slice(&mask.to_ne_bytes());
-    // SAFETY: the request encodes a size of 16 bytes, which hold two numbers
-    // and no pointer; on a descriptor of another kind the kernel answers ENOTTY.
-    unsafe { register(lines, LINE_SET_VALUES, &values) }
-}
-
-/// Registers the sending of `frame` as one message on the SPI device `spi`.
-///
-/// # Errors
-/// `EMSGSIZE` when the frame is longer than [`FRAME_MAX`], `EBUSY` when all
-/// [`CAPACITY`] slots are taken.
-pub fn register_frame(spi: BorrowedFd<'_>, frame: &[u8]) -> Result<Slot, Errno> {
-    if frame.len() > FRAME_MAX {
-        return Err(Errno(libc::EMSGSIZE));
-    }
-    enter(FRAME, spi, frame.len() as u64, frame)
-}
-
-/// Registers an action that can be seen from outside of a dead process without
-/// any hardware: `fd`'s open file becomes non-blocking (`FIONBIO`,
-/// ioctl_tty(2)), which whoever shares it sees in `/proc/PID/fdinfo`. For tests
-/// of the way here.
-///
-/// # Errors
-/// `EBUSY` when all [`CAPACITY`] slots are taken.
-pub fn register_witness(fd: BorrowedFd<'_>) -> Result<Slot, Errno> {
-    // SAFETY: the request reads one int.
-    unsafe { register(fd, libc::FIONBIO, &1_i32.to_ne_bytes()) }
-}
+use actions::{ALL, Entry, FRAME, LINES, each, on_file};
+pub use actions::{
+    ARGUMENT_MAX, CAPACITY, FRAME_MAX, POOL_BYTES, Slot, When, register, register_frame,
+    register_i2c, register_line_values, register_witness, register_write,
+};
 
 /// How [`run`] went.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -193,6 +71,16 @@ pub fn taken() -> bool {
 /// Gives the outputs back to the loop: before another run in the same process.
 pub fn give_back() {
     TAKEN.store(false, Ordering::SeqCst);
+    LAST.store(0, Ordering::SeqCst);
+}
+
+/// Frames that are sent last, one bit for each place in the table.
+static LAST: AtomicU64 = AtomicU64::new(0);
+
+/// The loop hangs in `file`: frames for it are sent after all others, which they would
+/// keep from being sent. Async-signal-safe.
+pub fn send_last(file: BlockedIn) {
+    LAST.store(on_file(file), Ordering::SeqCst);
 }
 
 /// Takes the outputs from the loop and runs every registered action, whatever
@@ -212,45 +100,31 @@ pub fn run() -> Outcome {
 pub fn lines() -> Outcome {
     TAKEN.store(true, Ordering::SeqCst);
     let mut outcome = Outcome::default();
-    each(LINES, |fd, request, argument| {
-        // SAFETY: whoever registered the action vouches that it touches only
-        // the argument, which is copied here, live and writable.
-        let answer = unsafe { libc::ioctl(fd, request as libc::Ioctl, argument.as_mut_ptr()) };
-        outcome.count(&check(answer.min(0)));
-    });
+    each(LINES, ALL, |entry| outcome.count(&entry.perform()));
     outcome
 }
 
 fn frames() -> Outcome {
     let mut outcome = Outcome::default();
-    each(FRAME, |fd, length, argument| {
-        let bytes = argument[0].to_ne_bytes();
-        // SAFETY: whoever registered the frame clears the slot before its
-        // descriptor is closed.
-        let spi = unsafe { BorrowedFd::borrow_raw(fd) };
-        let sent = match Transfer::write(&bytes[..length as usize]) {
-            Ok(transfer) => spi::message(spi, &mut [transfer]),
-            Err(spi::TooLong) => Err(Errno(libc::EMSGSIZE)),
-        };
-        outcome.count(&sent);
+    each_frame(|entry| {
+        outcome.count(&entry.perform());
         outcome.frames_sent = true;
     });
     outcome
 }
 
-/// Calls `action` with what is registered as `kind`, in the order of the slots.
-fn each(kind: u8, mut action: impl FnMut(libc::c_int, u64, &mut [u64; WORDS])) {
-    for entry in &TABLE {
-        if entry.state.load(Ordering::Acquire) != kind {
-            continue;
-        }
-        let mut argument = [0_u64; WORDS];
-        for (to, from) in argument.iter_mut().zip(&entry.argument) {
-            *to = from.load(Ordering::Relaxed);
-        }
-        let fd = entry.fd.load(Ordering::Relaxed);
-        action(fd, entry.request.load(Ordering::Relaxed), &mut argument);
-    }
+fn each_frame(mut action: impl FnMut(&Entry)) {
+    let last = LAST.load(Ordering::SeqCst);
+    each(FRAME, !last, &mut action);
+    each(FRAME, last, &mut action);
+}
+
+/// For a loop that finds the outputs taken ([`taken`]) after it has driven one of them:
+/// what it sent may have come after the safe frame. Runs every action again.
+/// Async-signal-safe; whoever took the outputs sees to it that the process ends.
+#[cold]
+pub fn repeat() {
+    run();
 }
 
 /// How the process ends.
@@ -309,10 +183,13 @@ pub fn end_within(microseconds: u32, end: End) -> Result<(), Errno> {
 
 extern "C" fn on_alarm(_: libc::c_int) {
     lines();
+    if UNSAID.load(Ordering::SeqCst) {
+        last_words::say_panic();
+    }
     match LATEST_END.load(Ordering::SeqCst) {
         code @ 0.. => exit(code),
         signal => {
-            signal::end_by(-signal);
+            disposition::end_by(-signal);
             exit(1)
         }
     }
@@ -323,8 +200,10 @@ fn exit(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Time that the frames may take before the process ends without them, us: ten
-/// times what 16 frames of 2 bytes take at 100 kHz.
+/// Time that all that may block has together before the process ends without the rest,
+/// us: ten times what 16 frames of 2 bytes take at 100 kHz, or 16 of 132 bytes at 1 MHz
+/// and twice that. Slow buses and long frames are to be added up by whoever registers
+/// them.
 pub const FRAMES_US: u32 = 50_000;
 
 /// Makes the outputs safe and ends the process with `code`, at once: nothing is
@@ -343,68 +222,31 @@ pub fn before_signal(signal: libc::c_int) {
     frames_before(End::Signal(signal));
 }
 
+/// Whether the words of a panic wait for the frames.
+static UNSAID: AtomicBool = AtomicBool::new(false);
+
+/// Makes the outputs safe on the way to an end by SIGABRT, before a panic is printed. If
+/// a bus hangs, the cause on record is all that is said of it. Async-signal-safe.
+pub fn before_words() {
+    UNSAID.store(true, Ordering::SeqCst);
+    before_signal(libc::SIGABRT);
+    UNSAID.store(false, Ordering::SeqCst);
+}
+
 /// Sends the frames on the way to `end`. Where nothing would end a bus that hangs
 /// they are not sent: the lines have taken the power, and the end must come.
 fn frames_before(end: End) {
     if end_within(FRAMES_US, end).is_ok() {
         frames();
+        #[cfg(test)]
+        FRAMES_SENT.store(true, Ordering::SeqCst);
         lines();
     }
 }
 
+/// Whether this process has sent its frames on the way to an end, for tests.
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::{ErrorKind, Read};
-    use std::os::fd::AsFd;
-    use std::os::unix::net::UnixStream;
+pub(crate) static FRAMES_SENT: AtomicBool = AtomicBool::new(false);
 
-    #[test]
-    fn actions_run_in_order_until_cleared_and_a_refusal_stops_none() {
-        let (mut socket, _peer) = UnixStream::pair().unwrap();
-        let refused = register_line_values(socket.as_fd(), 0b01, 0b11).unwrap();
-        let witness = register_witness(socket.as_fd()).unwrap();
-        let expected = Outcome {
-            done: 1,
-            refused: 1,
-            frames_sent: false,
-        };
-        assert!(!taken());
-        assert_eq!(run(), expected, "a socket has no lines");
-        assert!(taken(), "the loop can tell");
-        give_back();
-        let read = socket.read(&mut [0]);
-        assert_eq!(read.unwrap_err().kind(), ErrorKind::WouldBlock);
-        assert_eq!(run(), expected, "twice is as good as once");
-
-        let frame = register_frame(socket.as_fd(), &[0x30, 0x00]).unwrap();
-        let with_frame = run();
-        assert_eq!((with_frame.done, with_frame.refused), (1, 2), "nor a bus");
-        frame.clear();
-        give_back();
-
-        let more: Vec<Slot> = (2..CAPACITY)
-            .map(|_| register_witness(socket.as_fd()).unwrap())
-            .collect();
-        assert_eq!(
-            register_witness(socket.as_fd()),
-            Err(Errno(libc::EBUSY)),
-            "the table is full"
-        );
-        for slot in more.into_iter().chain([refused, witness]) {
-            slot.clear();
-        }
-        assert_eq!(run(), Outcome::default());
-        give_back();
-    }
-
-    #[test]
-    fn an_argument_that_is_too_long_is_refused() {
-        let (socket, _peer) = UnixStream::pair().unwrap();
-        // SAFETY: it is refused before anything is registered.
-        let slot = unsafe { register(socket.as_fd(), 0, &[0; ARGUMENT_MAX + 1]) };
-        assert_eq!(slot, Err(Errno(libc::EMSGSIZE)));
-        let frame = register_frame(socket.as_fd(), &[0; FRAME_MAX + 1]);
-        assert_eq!(frame, Err(Errno(libc::EMSGSIZE)));
-    }
-}
+#[cfg(test)]
+mod tests;

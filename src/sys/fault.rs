@@ -11,30 +11,8 @@ use core::fmt::Write;
 use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use super::cause::{self, Kind};
-use super::{Errno, check, emergency, signal, stack};
-
-/// The signals handled, and what is said of each.
-const HANDLED: [(libc::c_int, &str); 10] = [
-    (
-        libc::SIGSEGV,
-        "SIGSEGV, an access to memory that is not there",
-    ),
-    (libc::SIGBUS, "SIGBUS, an access that the hardware refused"),
-    (libc::SIGILL, "SIGILL, an instruction that does not exist"),
-    (libc::SIGFPE, "SIGFPE, an arithmetic fault"),
-    (libc::SIGABRT, "SIGABRT, a panic or an abort"),
-    (
-        libc::SIGXCPU,
-        "SIGXCPU, a real-time thread ran without a blocking call for longer than RLIMIT_RTTIME",
-    ),
-    (libc::SIGQUIT, "SIGQUIT, asked to end at once"),
-    (libc::SIGTRAP, "SIGTRAP, a breakpoint without a debugger"),
-    (
-        libc::SIGSYS,
-        "SIGSYS, a system call that is not allowed here",
-    ),
-    (libc::SIGXFSZ, "SIGXFSZ, a file longer than RLIMIT_FSIZE"),
-];
+use super::last_words::{HANDLED, words};
+use super::{Errno, check, disposition, emergency, stack};
 
 /// What handled each signal before: the handler's address and its flags.
 static BEFORE: [(AtomicUsize, AtomicI32); HANDLED.len()] =
@@ -76,13 +54,7 @@ extern "C" fn on_fault(
     // SAFETY: with SA_SIGINFO the kernel hands over a siginfo that lives as
     // long as the handler runs, with an address for the signals of a fault.
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr().addr()) };
-    // A positive code is the kernel's own (sigaction(2)). Only then does
-    // returning run into the same fault again; SIGXCPU and SIGABRT are sent.
-    let is_fault = code > 0
-        && !matches!(
-            signal,
-            libc::SIGABRT | libc::SIGXCPU | libc::SIGQUIT | libc::SIGXFSZ | libc::SIGTRAP
-        );
+    let is_fault = faults_again(signal, code);
     let overrun = (is_fault && signal == libc::SIGSEGV)
         .then(|| stack::guarded_size(address))
         .flatten();
@@ -104,10 +76,7 @@ extern "C" fn on_fault(
             bytes / 1024
         ),
         None => {
-            let what = HANDLED
-                .iter()
-                .find(|(number, _)| *number == signal)
-                .map_or("an unknown signal", |(_, what)| what);
+            let what = words(signal);
             if is_fault {
                 writeln!(line, "steadfast: {what}, at {address:#x}")
             } else {
@@ -121,8 +90,21 @@ extern "C" fn on_fault(
     if is_fault && overrun.is_none() {
         chain(signal);
     } else {
-        signal::end_by(signal);
+        disposition::end_by(signal);
     }
+}
+
+/// Whether returning from the handler of `signal`, sent with this `si_code`, runs into
+/// the same fault again, at the address that it is about. A positive code is the
+/// kernel's own (sigaction(2)); of those, SIGXCPU, SIGXFSZ and SIGQUIT are sent, SIGTRAP
+/// comes after its instruction, and the system call that a seccomp filter answers with
+/// SIGSYS is over (seccomp(2), `SECCOMP_RET_TRAP`).
+const fn faults_again(signal: libc::c_int, code: libc::c_int) -> bool {
+    code > 0
+        && matches!(
+            signal,
+            libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE
+        )
 }
 
 /// Puts back what handled `signal` before, which gets it when the faulting
@@ -142,6 +124,85 @@ fn chain(signal: libc::c_int) {
             // SAFETY: `action` is live, and its handler was installed before
             // with these flags.
             let _ = unsafe { libc::sigaction(number, &raw const action, core::ptr::null_mut()) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    /// Tells this test, when it is started by itself, what it is to do.
+    const CHILD: &str = "STEADFAST_TEST_SIGSYS";
+    const SURVIVED: i32 = 17;
+    const NOT_RUN: i32 = 18;
+
+    #[test]
+    fn a_system_call_that_a_filter_forbids_ends_the_process() {
+        if std::env::var_os(CHILD).is_some() {
+            install().unwrap();
+            if !forbid_getpriority() {
+                std::process::exit(NOT_RUN);
+            }
+            // SAFETY: takes no pointer.
+            unsafe { libc::getpriority(libc::PRIO_PROCESS as _, 0) };
+            std::process::exit(SURVIVED);
+        }
+        let test = "sys::fault::tests::a_system_call_that_a_filter_forbids_ends_the_process";
+        let output = crate::emulation::start(&std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        if output.status.code() == Some(NOT_RUN) {
+            crate::emulation::not_run("there are no seccomp filters here");
+            return;
+        }
+        assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            said.contains("SIGSYS, a system call that is not allowed here\n"),
+            "{said}"
+        );
+    }
+
+    /// Has the kernel answer getpriority(2) with SIGSYS on this thread (seccomp(2)).
+    fn forbid_getpriority() -> bool {
+        let step = |code: u32, jt, jf, k| libc::sock_filter {
+            code: code as u16,
+            jt,
+            jf,
+            k,
+        };
+        let call = libc::SYS_getpriority as u32;
+        let mut filter = [
+            // The number of the call is the first word of `struct seccomp_data`.
+            step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+            step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, call),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_TRAP),
+            step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+        ];
+        let program = libc::sock_fprog {
+            len: filter.len() as u16,
+            filter: filter.as_mut_ptr(),
+        };
+        // SAFETY: numbers alone.
+        let privileges = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+        let mode = libc::SECCOMP_MODE_FILTER;
+        // SAFETY: `program` and its steps are live; the kernel copies them.
+        let filtered = unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program) };
+        privileges == 0 && filtered == 0
+    }
+
+    #[test]
+    fn only_faults_of_an_instruction_come_again() {
+        for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE] {
+            assert!(faults_again(signal, 1));
+            assert!(!faults_again(signal, libc::SI_USER), "sent by kill(2)");
+        }
+        for (signal, _) in HANDLED.into_iter().skip(4) {
+            assert!(!faults_again(signal, 1), "{signal}");
         }
     }
 }

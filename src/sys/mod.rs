@@ -14,29 +14,42 @@
 )]
 
 pub mod alloc;
+pub mod arena;
 pub mod cause;
 pub mod clock;
+mod disposition;
 pub mod emergency;
 mod errno;
 pub mod fault;
+pub mod futex;
 pub mod gpio;
+pub mod i2c;
 mod ioctl;
 pub mod lane;
+mod last_words;
 pub mod limits;
 pub mod memory;
+pub mod objects;
+pub mod output;
 pub mod process;
 pub mod sched;
 pub mod shared;
 pub mod signal;
 pub mod spi;
 pub mod stack;
+mod stack_bounds;
 pub mod unused_stack;
 pub mod unwind_tables;
+pub mod waiting;
 pub mod watchdog;
 
 pub use errno::Errno;
+pub(crate) use output::{stderr_has_room, write_stderr};
 
+use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// `Ok` for a call that answers 0, the error number for one that answers -1.
 pub(crate) fn check(answer: libc::c_int) -> Result<(), Errno> {
@@ -45,6 +58,16 @@ pub(crate) fn check(answer: libc::c_int) -> Result<(), Errno> {
     } else {
         Err(Errno::last())
     }
+}
+
+/// access(2): whether this process may write to `path`.
+#[must_use]
+pub fn may_write(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else {
+        return false;
+    };
+    // SAFETY: `path` is a live string that ends in a zero.
+    unsafe { libc::access(path.as_ptr(), libc::W_OK) == 0 }
 }
 
 /// What a descriptor is waited for to take or to give, by poll(2).
@@ -75,28 +98,5 @@ pub fn wait_ready(fd: BorrowedFd<'_>, ready: Ready, timeout_ms: u16) -> Result<b
         0 => Ok(false),
         1 => Ok(true),
         _ => Err(Errno::last()),
-    }
-}
-
-/// How long standard error may keep those waiting who are about to end the process,
-/// ms: a serial line at 115,200 baud moves 115 bytes meanwhile.
-const STDERR_MS: u16 = 10;
-
-/// Whether standard error takes a line without blocking: a pipe whose reader stands
-/// still would hold up the end of the process for ever. Async-signal-safe.
-pub(crate) fn stderr_has_room() -> bool {
-    // SAFETY: nobody closes descriptor 2, and if somebody did, poll(2) says that
-    // writing to it does not block.
-    let stderr = unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) };
-    wait_ready(stderr, Ready::Write, STDERR_MS).unwrap_or(false)
-}
-
-/// Writes `text` to standard error in one write(2), and gives up on an error or
-/// where it would block: for signal handlers, where nothing else may be called
-/// (signal-safety(7)).
-pub(crate) fn write_stderr(text: &[u8]) {
-    if stderr_has_room() {
-        // SAFETY: the pointer and the length are those of one live slice.
-        let _ = unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
     }
 }

@@ -126,15 +126,20 @@ pub fn set_affinity(set: &CpuSet) -> Result<(), Errno> {
     })
 }
 
-/// `sched_getaffinity(0)`: of the calling thread.
+/// `sched_getaffinity(tid)`: of the thread `tid`, 0 for the calling one.
 ///
 /// # Errors
-/// sched_setaffinity(2): `EINVAL` when the kernel knows more than 1024 CPUs.
-pub fn affinity() -> Result<CpuSet, Errno> {
+/// sched_setaffinity(2): `ESRCH` when there is no such thread, `EINVAL` when the
+/// kernel knows more than 1024 CPUs.
+pub fn affinity(tid: i32) -> Result<CpuSet, Errno> {
     let mut set = CpuSet::EMPTY;
     // SAFETY: as for `set_affinity`, and the set is writable.
     check(unsafe {
-        libc::sched_getaffinity(0, size_of::<CpuSet>(), core::ptr::from_mut(&mut set).cast())
+        libc::sched_getaffinity(
+            tid,
+            size_of::<CpuSet>(),
+            core::ptr::from_mut(&mut set).cast(),
+        )
     })?;
     Ok(set)
 }
@@ -171,4 +176,15 @@ pub fn thread_page_faults() -> Result<(u64, u64), Errno> {
     // SAFETY: `usage` is live and writable.
     check(unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) })?;
     Ok((usage.ru_minflt as u64, usage.ru_majflt as u64))
+}
+
+/// `prctl(PR_SET_TIMERSLACK)`: how much later than asked for the calling thread may be
+/// woken, ns. 50 us by default, which kernels before 6.13 grant real-time threads in
+/// futex(2) as well.
+///
+/// # Errors
+/// prctl(2): a sandbox's.
+pub fn set_timer_slack_ns(ns: u32) -> Result<(), Errno> {
+    // SAFETY: takes no pointer.
+    check(unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, libc::c_ulong::from(ns)) })
 }

@@ -4,30 +4,73 @@
 use core::sync::atomic::{AtomicI32, Ordering};
 
 use super::cause::{self, Kind};
-use super::{Errno, check, emergency};
+use super::memory::Range;
+use super::{Errno, check, disposition, emergency};
 
-/// The first signal that asked for an end, 0 for none.
-static STOP: AtomicI32 = AtomicI32::new(0);
+/// The first signal that asked for an end; with a minus once the run that it asked has
+/// ended; 0 for none.
+struct Stop(AtomicI32);
 
-/// The first signal that asked the process to stop since [`clear_stop`], if
+static STOP: Stop = Stop(AtomicI32::new(0));
+
+impl Stop {
+    #[inline]
+    fn requested(&self) -> Option<i32> {
+        match self.0.load(Ordering::Relaxed) {
+            signal @ 1.. => Some(signal),
+            _ => None,
+        }
+    }
+
+    /// Notes a request, unless there is one that is not answered. Whether there was
+    /// any before, answered or not.
+    fn note(&self, signal: i32) -> bool {
+        let unanswered = |before| (before <= 0).then_some(signal);
+        let noted = self.change(unanswered);
+        noted != Ok(0)
+    }
+
+    fn take(&self) -> Option<i32> {
+        self.change(|signal| (signal > 0).then_some(-signal)).ok()
+    }
+
+    fn forget_answered(&self) {
+        let _ = self.change(|signal| (signal < 0).then_some(0));
+    }
+
+    fn change(&self, to: impl FnMut(i32) -> Option<i32>) -> Result<i32, i32> {
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, to)
+    }
+}
+
+/// The first signal that asked the process to stop and has not been answered, if
 /// any. One atomic load: for every cycle.
 #[inline]
 #[must_use]
 pub fn stop_signal() -> Option<i32> {
-    match STOP.load(Ordering::Relaxed) {
-        0 => None,
-        signal => Some(signal),
-    }
+    STOP.requested()
 }
 
 /// Notes a request to stop as if `signal` had come, unless there is one already.
 pub fn request_stop(signal: i32) {
-    let _ = STOP.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
+    STOP.note(signal);
 }
 
-/// Forgets the request to stop.
+/// Answers the request to stop, and tells which it was: the run that it asked has
+/// ended. A request that comes later is another one.
+pub fn take_stop() -> Option<i32> {
+    STOP.take()
+}
+
+/// Forgets the answered request, before another run; one that is not answered stays.
+pub fn forget_answered_stop() {
+    STOP.forget_answered();
+}
+
+/// Forgets the request to stop, whatever became of it.
 pub fn clear_stop() {
-    STOP.store(0, Ordering::Relaxed);
+    STOP.0.store(0, Ordering::Relaxed);
 }
 
 /// What a signal does from now on.
@@ -38,8 +81,8 @@ pub enum Disposition {
     /// `SIG_IGN`: nothing.
     Ignore,
     /// It is noted as a request to stop ([`stop_signal`]). A `SIGINT` that comes
-    /// when one is noted already runs the [`emergency`] actions and ends the
-    /// process by `SIGINT`.
+    /// when one is noted already, answered or not, runs the [`emergency`] actions and
+    /// ends the process by `SIGINT`.
     RequestStop,
 }
 
@@ -48,39 +91,25 @@ pub enum Disposition {
 /// # Errors
 /// sigaction(2): `EINVAL` for a number that is no signal, and for `SIGKILL` and
 /// `SIGSTOP`, which nothing can change.
-pub fn set_disposition(signal: i32, disposition: Disposition) -> Result<(), Errno> {
-    let handler = match disposition {
+pub fn set_disposition(signal: i32, wanted: Disposition) -> Result<(), Errno> {
+    let handler = match wanted {
         Disposition::Default => libc::SIG_DFL,
         Disposition::Ignore => libc::SIG_IGN,
         Disposition::RequestStop => on_stop as extern "C" fn(libc::c_int) as usize,
     };
-    // SAFETY: sigaction is plain numbers and addresses, zero is a value of each.
-    let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
-    action.sa_sigaction = handler;
-    action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
-    // SAFETY: `action` is live; its handler makes async-signal-safe calls only.
-    check(unsafe { libc::sigaction(signal, &raw const action, core::ptr::null_mut()) })
+    disposition::set(signal, handler)
 }
 
 /// Async-signal-safe: one atomic, and for an impatient second `SIGINT` ioctl(2),
 /// sigaction(2) and raise(3).
 extern "C" fn on_stop(signal: libc::c_int) {
-    let first = STOP.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
-    if first.is_err() && signal == libc::SIGINT {
+    let again = STOP.note(signal);
+    if again && signal == libc::SIGINT {
         super::write_stderr(b"steadfast: interrupted twice, ending at once with safe outputs\n");
         cause::record(Kind::Interrupted, 0, 0);
         emergency::before_signal(signal);
-        end_by(signal);
+        disposition::end_by(signal);
     }
-}
-
-/// Ends the process by the default action of `signal`, so that its exit status
-/// shows which. Inside of a handler of this very signal, it takes effect when
-/// the handler returns. Async-signal-safe.
-pub(crate) fn end_by(signal: libc::c_int) {
-    let _ = set_disposition(signal, Disposition::Default);
-    // SAFETY: takes no pointer.
-    unsafe { libc::raise(signal) };
 }
 
 /// `sigset_t`: a set of signals.
@@ -141,6 +170,19 @@ pub fn set_mask(set: &SignalSet) -> Result<SignalSet, Errno> {
     }
 }
 
+/// The calling thread's alternate signal stack, where it has one (sigaltstack(2)).
+#[must_use]
+pub fn alternate_stack() -> Option<Range> {
+    // SAFETY: stack_t is an address and numbers, zero is a value of each.
+    let mut stack: libc::stack_t = unsafe { core::mem::zeroed() };
+    // SAFETY: none is set; `stack` is live and writable.
+    check(unsafe { libc::sigaltstack(core::ptr::null(), &raw mut stack) }).ok()?;
+    (stack.ss_flags & libc::SS_DISABLE == 0).then(|| Range {
+        address: stack.ss_sp.addr(),
+        length: stack.ss_size,
+    })
+}
+
 /// What the calling thread blocks.
 ///
 /// # Errors
@@ -155,5 +197,39 @@ pub fn mask() -> Result<SignalSet, Errno> {
         Ok(SignalSet(now))
     } else {
         Err(Errno(answer))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_kept_until_it_is_answered_and_the_first_one_counts() {
+        let stop = Stop(AtomicI32::new(0));
+        stop.forget_answered();
+        assert_eq!((stop.requested(), stop.take()), (None, None));
+        assert!(!stop.note(libc::SIGTERM), "the first");
+        assert!(stop.note(libc::SIGINT), "not the first");
+        stop.forget_answered();
+        assert_eq!(
+            stop.requested(),
+            Some(libc::SIGTERM),
+            "nobody has answered it"
+        );
+        assert_eq!(stop.take(), Some(libc::SIGTERM));
+        assert_eq!((stop.requested(), stop.take()), (None, None));
+    }
+
+    #[test]
+    fn a_request_after_the_answer_is_another_one() {
+        let stop = Stop(AtomicI32::new(0));
+        stop.note(libc::SIGINT);
+        stop.take();
+        // The report is being printed: whoever interrupts again wants an end.
+        assert!(stop.note(libc::SIGHUP), "the second");
+        assert_eq!(stop.take(), Some(libc::SIGHUP));
+        stop.forget_answered();
+        assert!(!stop.note(libc::SIGINT), "of another run, the first");
     }
 }

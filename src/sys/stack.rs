@@ -22,7 +22,13 @@ pub const MAX: usize = 1 << 20;
 /// What is always guard: one page of the largest size arm64 kernels have.
 const GUARD_MIN: usize = 1 << 16;
 
-const AREA: usize = GUARD_MIN + MAX;
+/// Alignment of the static: a page of 16 kB. With more, the linker would pad the file of
+/// a static binary by as much.
+const ALIGN: usize = 1 << 14;
+
+/// The static's size: what is used of it is in whole pages ([`base`], [`length`]), which
+/// costs the last term where they are larger than [`ALIGN`].
+const SIZE: usize = GUARD_MIN + MAX + (GUARD_MIN - ALIGN);
 
 /// Size of the alternate signal stack: a signal frame needs up to about 16 KiB
 /// with the widest vector registers (`AT_MINSIGSTKSZ`, getauxval(3)).
@@ -31,14 +37,16 @@ const SIGNAL_STACK: usize = 1 << 15;
 /// What unused stack is filled with: no address and no small number.
 const PAINT: u64 = 0x5AFE_57AC_5AFE_57AC;
 
-#[repr(C, align(65536))]
-struct Area(UnsafeCell<[u64; AREA / 8]>);
+#[repr(C, align(16384))]
+struct Area(UnsafeCell<[u64; SIZE / 8]>);
+
+const _: () = assert!(align_of::<Area>() == ALIGN);
 
 // SAFETY: the bytes are reached through raw pointers only: by the one claimant,
 // by the thread that runs on them, and by volatile reads of the high-water mark.
 unsafe impl Sync for Area {}
 
-static STACK: Area = Area(UnsafeCell::new([0; AREA / 8]));
+static STACK: Area = Area(UnsafeCell::new([0; SIZE / 8]));
 
 #[repr(C, align(4096))]
 struct SignalStack(UnsafeCell<[u8; SIGNAL_STACK]>);
@@ -53,15 +61,29 @@ static CLAIMED: AtomicBool = AtomicBool::new(false);
 /// Usable bytes of the last claim, 0 before the first.
 static USABLE: AtomicUsize = AtomicUsize::new(0);
 
+/// Bytes from the static's beginning to the first page that is all its own.
+fn skipped() -> usize {
+    let start = STACK.0.get().addr();
+    start.next_multiple_of(page_size()) - start
+}
+
+/// The first of the whole pages of the static. Async-signal-safe, as sysconf(3) is.
 fn base() -> *mut u8 {
-    STACK.0.get().cast()
+    STACK.0.get().cast::<u8>().wrapping_add(skipped())
+}
+
+/// Bytes in whole pages from [`base`] to the end of the static: at least the largest
+/// guard and stack. Async-signal-safe.
+fn length() -> usize {
+    let rest = SIZE - skipped();
+    rest - rest % page_size()
 }
 
 /// The usable bytes of the stack as last claimed, at the top of the area.
 pub fn usable() -> Range {
     let length = USABLE.load(Ordering::Acquire);
     Range {
-        address: base().addr() + AREA - length,
+        address: base().addr() + self::length() - length,
         length,
     }
 }
@@ -70,7 +92,7 @@ pub fn usable() -> Range {
 pub fn guard() -> Range {
     Range {
         address: base().addr(),
-        length: AREA - USABLE.load(Ordering::Acquire),
+        length: length() - USABLE.load(Ordering::Acquire),
     }
 }
 
@@ -95,7 +117,7 @@ pub fn high_water() -> usize {
     let usable = usable();
     let words = usable.length / 8;
     // SAFETY: the usable bytes are inside of the area.
-    let start = unsafe { base().add(AREA - usable.length).cast::<u64>() };
+    let start = unsafe { base().add(length() - usable.length).cast::<u64>() };
     let untouched = (0..words)
         .take_while(|&index| {
             // SAFETY: inside of the usable bytes, aligned, readable. The thread
@@ -127,8 +149,8 @@ impl StaticStack {
             return Err(Errno(libc::EBUSY));
         }
         let mut claimed = Self(());
-        claimed.protect(AREA, libc::PROT_READ | libc::PROT_WRITE)?;
-        claimed.protect(AREA - size, libc::PROT_NONE)?;
+        claimed.protect(length(), libc::PROT_READ | libc::PROT_WRITE)?;
+        claimed.protect(length() - size, libc::PROT_NONE)?;
         USABLE.store(size, Ordering::Release);
         claimed.drop_guard()?;
         claimed.paint();
@@ -158,7 +180,7 @@ impl StaticStack {
     fn paint(&mut self) {
         let usable = usable();
         // SAFETY: the usable bytes are inside of the area.
-        let start = unsafe { base().add(AREA - usable.length).cast::<u64>() };
+        let start = unsafe { base().add(length() - usable.length).cast::<u64>() };
         for index in 0..usable.length / 8 {
             // SAFETY: inside of the usable bytes, aligned, writable; no thread
             // runs here, because running takes the claim exclusively.
@@ -166,8 +188,8 @@ impl StaticStack {
         }
     }
 
-    /// Paints the stack, runs `job` on a new thread on it, and waits for its
-    /// end. The thread blocks every signal but the synchronous ones
+    /// Paints the stack, runs `job` on a new thread on it and `beside` on the calling
+    /// one, and waits for the end of both. A panic in `beside` aborts the process. The thread blocks every signal but the synchronous ones
     /// ([`SignalSet::all_but_synchronous`]), and its handlers run on a static
     /// stack of their own. A panic in `job` aborts the process.
     ///
@@ -175,7 +197,7 @@ impl StaticStack {
     /// pthread_create(3): `EAGAIN` when there may be no more threads; `ENOMEM`
     /// from sigaltstack(2) when this machine's signal frames are larger than
     /// 32 KiB, and `job` does not run.
-    pub fn run<T, F>(&mut self, job: F) -> Result<T, Errno>
+    pub fn run<T, F>(&mut self, job: F, beside: impl FnOnce()) -> Result<T, Errno>
     where
         T: Send,
         F: FnOnce() -> T + Send,
@@ -190,6 +212,10 @@ impl StaticStack {
         let created = create(entry::<T, F>, (&raw mut work).cast());
         signal::set_mask(&before)?;
         let thread = created?;
+        // The thread borrows from our caller: nobody may unwind past it.
+        let bomb = AbortOnUnwind;
+        beside();
+        core::mem::forget(bomb);
         // SAFETY: the thread was created joinable and is joined once. Only now
         // does `work` go out of scope, so the job may borrow from our caller.
         let answer = unsafe { libc::pthread_join(thread, core::ptr::null_mut()) };
@@ -198,6 +224,14 @@ impl StaticStack {
             std::process::abort();
         }
         work.result
+    }
+}
+
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        std::process::abort();
     }
 }
 
@@ -253,7 +287,7 @@ fn create(
         ok(libc::pthread_attr_setstack(
             &raw mut attributes,
             base().cast(),
-            AREA,
+            length(),
         ))
         .and_then(|()| {
             ok(libc::pthread_create(

@@ -1,7 +1,8 @@
 //! Giving back the program's unwind tables.
 //!
 //! mlockall(2) makes them resident with everything else: some 150 kB of a static
-//! binary. Nothing reads them but a debugger, which has the file, and the printing
+//! binary. A release for arm64 without debug information is linked without them
+//! (`build.rs`); other builds have them. Nothing reads them but a debugger, which has the file, and the printing
 //! of a backtrace in a process that is dying. They stand at the end of the
 //! program's read-only segment, behind `.eh_frame_hdr`, which the program header
 //! `PT_GNU_EH_FRAME` finds (Linux Standard Base Core, section 10.6; elf(5)).
@@ -32,8 +33,10 @@ pub fn release() -> Result<usize, Errno> {
     Ok(tables.length)
 }
 
-/// Where the tables of the program itself are, in whole pages.
-fn of_program() -> Option<Range> {
+/// Where the tables of the program itself are, in whole pages; `None` for a program
+/// without such tables.
+#[must_use]
+pub fn of_program() -> Option<Range> {
     let mut found = None;
     // SAFETY: the callback gets the pointer given here, which lives as long as
     // the call, and is called before it returns.

@@ -20,6 +20,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::ring::{CAPACITY, Memory, RECORD_BYTES};
 use super::seqlock;
+use crate::realtime::audit::Promises;
 use crate::realtime::contract::Contract;
 use crate::realtime::memory::Range;
 use crate::sys::cause::Cell;
@@ -29,13 +30,18 @@ use crate::time::Duration;
 
 mod read;
 
+pub(super) use read::last_places;
 pub use read::{NotFlight, Snapshot, events};
-pub(super) use read::{last_places, number};
 
 /// What a flight file begins with, as bytes.
 pub const MAGIC: [u8; 8] = *b"SFFLIGHT";
 /// The layout that this program writes and reads.
 pub const VERSION: u64 = 1;
+
+/// The little-endian number at `at`.
+pub(super) fn number(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(core::array::from_fn(|index| bytes[at + index]))
+}
 
 /// Where everything stands, in bytes from the beginning.
 pub mod layout {
@@ -94,6 +100,8 @@ pub mod word {
     pub const EVENTS_WRITTEN: usize = 8;
     /// Whether the contract is kept: 0 not judged, 1 kept, 2 broken.
     pub const CONTRACT: usize = 9;
+    /// What broke of it while the loop ran: bit n for the promise with number n.
+    pub const BROKEN: usize = 10;
 }
 
 /// State: the process has not ended in order.
@@ -146,7 +154,7 @@ impl fmt::Display for FlightError {
             ),
             Self::Refused(Step::Ask, errno) => write!(f, "cannot be examined ({errno}); name another folder"),
             Self::Refused(Step::Allocate, errno) => {
-                write!(f, "cannot have its memory ({errno}); make room there")
+                write!(f, "cannot be allocated ({errno}); make room in its folder")
             }
             Self::Refused(Step::Map, errno) => {
                 write!(f, "cannot be mapped ({errno}); raise RLIMIT_MEMLOCK and free memory")
@@ -304,6 +312,12 @@ impl Flight {
         let _ = super::text::write_contract(&mut Area::new(area), contract);
         let verdict = if contract.kept() { 1 } else { 2 };
         self.header()[word::CONTRACT].store(verdict, Ordering::Release);
+    }
+
+    /// Notes that the contract is kept no longer, and what broke.
+    pub fn broke(&self, broken: Promises) {
+        self.header()[word::BROKEN].store(u64::from(broken.bits()), Ordering::Relaxed);
+        self.header()[word::CONTRACT].store(2, Ordering::Release);
     }
 
     /// Writes the live status.

@@ -6,7 +6,13 @@
 use super::flight::{Flight, STATUS_WORDS, layout};
 use super::ring::{self, RECORD_BYTES};
 use crate::cycle::record::{CycleRecord, flags};
+use crate::cycle::stop::{QuickStop, QuickStops, StopCause};
+use crate::realtime::audit::{Audit, Promises};
 use crate::sys::Errno;
+use crate::time::Duration;
+
+/// The most that an event tells of what a quick stop was caused by.
+const MOST_MISSED: u32 = (1 << 24) - 1;
 
 /// Records written at once.
 const BATCH: usize = 32;
@@ -25,6 +31,15 @@ pub enum Event {
     Skipped(u32),
     /// So many records were dropped in all.
     Dropped(u32),
+    /// The machine was suspended for so many milliseconds.
+    Suspended(u32),
+    /// A quick stop that the run went on after: the number of its cause, and the
+    /// deadlines missed and slots skipped that led to it (at most 2^24 - 1).
+    QuickStop(u8, u32),
+    /// The control law was armed again after a quick stop.
+    ArmedAgain,
+    /// A promise of the contract broke, in or after this slot; its number.
+    Broken(u32),
     /// Something that this program does not know: its kind and value.
     Other(u16, u32),
 }
@@ -48,6 +63,10 @@ impl EventRecord {
             Event::Flags(new) => (3, u32::from(new)),
             Event::Skipped(slots) => (4, slots),
             Event::Dropped(records) => (5, records),
+            Event::Suspended(ms) => (6, ms),
+            Event::QuickStop(cause, missed) => (7, u32::from(cause) | missed.min(MOST_MISSED) << 8),
+            Event::ArmedAgain => (8, 0),
+            Event::Broken(promise) => (9, promise),
             Event::Other(kind, value) => (kind, value),
         };
         let mut bytes = [0; layout::EVENT_BYTES];
@@ -72,6 +91,10 @@ impl EventRecord {
             3 => Event::Flags(value as u16),
             4 => Event::Skipped(value),
             5 => Event::Dropped(value),
+            6 => Event::Suspended(value),
+            7 => Event::QuickStop(value as u8, value >> 8),
+            8 => Event::ArmedAgain,
+            9 => Event::Broken(value),
             other => Event::Other(other, value),
         };
         Self {
@@ -98,9 +121,16 @@ pub struct Status {
     pub execution_max_ns: u32,
     /// Error of pwrite(2) that keeps records from being kept, 0 for none.
     pub errno: u32,
+    /// Quick stops that the run went on after.
+    pub quick_stops: QuickStops,
     /// The last cycle.
     pub last: CycleRecord,
 }
+
+/// Where the quick stops stand in the words of a status.
+const STOPS: usize = 6 + ring::RECORD_WORDS;
+/// What of the first of these words is their count; the rest is the last one's cause.
+const COUNT: u64 = (1 << 56) - 1;
 
 impl Status {
     fn to_words(self) -> [u64; STATUS_WORDS] {
@@ -113,7 +143,16 @@ impl Status {
             u64::from(self.lateness_max_ns) | u64::from(self.execution_max_ns) << 32,
             u64::from(self.errno),
         ]);
-        words[6..6 + ring::RECORD_WORDS].copy_from_slice(&ring::encode(&self.last));
+        words[6..STOPS].copy_from_slice(&ring::encode(&self.last));
+        if let QuickStops {
+            count,
+            last: Some(last),
+        } = self.quick_stops
+        {
+            words[STOPS] = count & COUNT | u64::from(last.cause.number()) << 56;
+            words[STOPS + 1] = last.slot;
+            words[STOPS + 2] = last.missed;
+        }
         words
     }
 
@@ -128,6 +167,14 @@ impl Status {
             lateness_max_ns: words[4] as u32,
             execution_max_ns: (words[4] >> 32) as u32,
             errno: words[5] as u32,
+            quick_stops: QuickStops {
+                count: words[STOPS] & COUNT,
+                last: StopCause::from_number((words[STOPS] >> 56) as u8).map(|cause| QuickStop {
+                    cause,
+                    slot: words[STOPS + 1],
+                    missed: words[STOPS + 2],
+                }),
+            },
             last: ring::decode(&core::array::from_fn(|index| words[6 + index])),
         }
     }
@@ -139,6 +186,7 @@ pub struct Journal<'f> {
     batch: [u8; BATCH * RECORD_BYTES],
     filled: usize,
     status: Status,
+    broken: Promises,
 }
 
 impl<'f> Journal<'f> {
@@ -150,7 +198,25 @@ impl<'f> Journal<'f> {
             batch: [0; BATCH * RECORD_BYTES],
             filled: 0,
             status: Status::default(),
+            broken: Promises::default(),
         }
+    }
+
+    /// Takes note of what broke of the contract and is not noted yet. O(promises).
+    pub fn broken(&mut self, audit: &Audit, period: Duration) {
+        if audit.broken() == self.broken {
+            return;
+        }
+        for breach in audit.breaches() {
+            if !self.broken.contains(breach.promise) {
+                self.event(EventRecord {
+                    slot: breach.at / period,
+                    event: Event::Broken(breach.promise as u32),
+                });
+                self.broken = self.broken.with(breach.promise);
+            }
+        }
+        self.flight.broke(self.broken);
     }
 
     /// Takes note of one record.
@@ -170,8 +236,14 @@ impl<'f> Journal<'f> {
             self.event(at(Event::Skipped(record.skipped)));
         }
         let new = record.flags & !before.flags;
+        if new & flags::QUICK_STOP != 0 {
+            self.look_for_a_stop();
+        }
         if new != 0 {
             self.event(at(Event::Flags(new)));
+        }
+        if before.flags & !record.flags & flags::STOPPED != 0 {
+            self.event(at(Event::ArmedAgain));
         }
         let status = &mut self.status;
         status.cycles += 1;
@@ -200,8 +272,46 @@ impl<'f> Journal<'f> {
                 event: Event::Dropped(so_far),
             });
         }
+        // One that became harder changes no flag.
+        self.look_for_a_stop();
         self.flush();
         self.flight.publish(&self.status.to_words());
+    }
+
+    /// Takes note of a suspend of the machine.
+    pub fn suspended(&mut self, length: Duration) {
+        let ms = u32::try_from(length.as_nanos() / 1_000_000).unwrap_or(u32::MAX);
+        self.event(EventRecord {
+            slot: self.status.last.slot,
+            event: Event::Suspended(ms),
+        });
+    }
+
+    /// Notes a quick stop that the loop has told of and that is not noted yet.
+    fn look_for_a_stop(&mut self) {
+        let noted = self.flight.cause().last_quick_stop();
+        if noted.count == self.status.quick_stops.count {
+            return;
+        }
+        let cause = u8::try_from(noted.cause).unwrap_or(u8::MAX);
+        self.status.quick_stops = QuickStops {
+            count: noted.count,
+            last: StopCause::from_number(cause).map(|cause| QuickStop {
+                cause,
+                slot: noted.slot,
+                missed: noted.missed,
+            }),
+        };
+        self.event(EventRecord {
+            slot: noted.slot,
+            event: Event::QuickStop(cause, u32::try_from(noted.missed).unwrap_or(u32::MAX)),
+        });
+    }
+
+    /// The quick stops that were noted.
+    #[must_use]
+    pub const fn quick_stops(&self) -> &QuickStops {
+        &self.status.quick_stops
     }
 
     /// What was noted last.

@@ -19,6 +19,10 @@ pub mod ring;
 pub mod seqlock;
 pub mod text;
 
+use core::fmt::Write;
+
+use crate::sys::output;
+
 /// `text` with everything escaped that would end the line or steer a terminal:
 /// arguments, file names and files can hold anything.
 #[must_use]
@@ -34,9 +38,39 @@ pub fn escaped(text: &str) -> String {
     escaped
 }
 
+/// How long a line waits for a terminal or a pipe that takes nothing, ms.
+const LINE_MS: u16 = 250;
+
 /// Writes one line to standard error. One that cannot be written is lost: a full
-/// disk behind it must not end a controller (`eprintln!` panics).
+/// disk behind it must not end a controller (`eprintln!` panics), nor may a terminal
+/// under flow control or a pipe whose reader stands still hold one up. Allocates
+/// nothing.
 pub fn say(line: core::fmt::Arguments<'_>) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let mut gathered = Gathered(heapless::Vec::new());
+    let _ = writeln!(gathered, "{line}");
+    gathered.flush();
+}
+
+/// Gathers what is formatted piece by piece into as few writes as possible, so that
+/// lines of several threads do not mix.
+struct Gathered(heapless::Vec<u8, 512>);
+
+impl Gathered {
+    fn flush(&mut self) {
+        let _ = output::stderr().write_all(&self.0, LINE_MS);
+        self.0.clear();
+    }
+}
+
+impl Write for Gathered {
+    fn write_str(&mut self, piece: &str) -> core::fmt::Result {
+        for bytes in piece.as_bytes().chunks(self.0.capacity()) {
+            if self.0.extend_from_slice(bytes).is_err() {
+                self.flush();
+                // There is room now for any of these.
+                let _ = self.0.extend_from_slice(bytes);
+            }
+        }
+        Ok(())
+    }
 }

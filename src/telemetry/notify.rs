@@ -9,6 +9,11 @@
 //! - `WATCHDOG=1` comes from deadlines that were met: a loop that hangs, or is
 //!   late in every cycle, is not alive, whatever the thread that reports it does.
 //!
+//! - `EXTEND_TIMEOUT_USEC` comes first, and again with `STOPPING=1`: a rehearsal and a
+//!   stop take as long as the board file makes them, which a unit's TimeoutStartSec and
+//!   TimeoutStopSec cannot know. Killed while it stops, a controller leaves its outputs
+//!   as they are.
+//!
 //! The socket is opened before memory is sealed. After that a message is one
 //! send(2) from an ordinary thread: nothing is allocated, nothing blocks, and a
 //! message for which the manager has no room is sent again at the next turn.
@@ -21,7 +26,10 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
 use crate::cycle::record::{CycleRecord, flags};
+use crate::realtime::audit::Promises;
 use crate::realtime::contract::Contract;
+use crate::realtime::runner;
+use crate::realtime::wanted::LoopConfig;
 
 /// Why the service manager cannot be told anything.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -30,22 +38,31 @@ pub enum NotifyError {
     Address,
     /// The socket that it names cannot be reached: the error number.
     Connect(i32),
-    /// `WATCHDOG_USEC` is no number of microseconds.
+    /// `WATCHDOG_USEC` is not a valid integer.
     Watchdog,
+    /// `WATCHDOG_USEC` is over before a loop of this period can be seen alive.
+    TooShort {
+        /// The loop's period, ms.
+        period_ms: u32,
+    },
 }
 
 impl fmt::Display for NotifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address => f.write_str(
-                "NOTIFY_SOCKET is neither an absolute path nor '@' and a name; unset it, or start this from a systemd unit",
+                "NOTIFY_SOCKET is neither an absolute path nor \"@\" and a name; unset it, or start this from a systemd unit",
             ),
             Self::Connect(errno) => write!(
                 f,
                 "NOTIFY_SOCKET cannot be reached ({}); let the unit have AF_UNIX (RestrictAddressFamilies=) and NotifyAccess=main",
                 std::io::Error::from_raw_os_error(*errno)
             ),
-            Self::Watchdog => f.write_str("WATCHDOG_USEC is no number of microseconds; unset it"),
+            Self::TooShort { period_ms } => write!(
+                f,
+                "WATCHDOG_USEC is too short for a period of {period_ms} ms: half of it must hold a cycle and 50 ms; make WatchdogSec= of the unit longer"
+            ),
+            Self::Watchdog => f.write_str("WATCHDOG_USEC is not a valid integer; unset it"),
         }
     }
 }
@@ -92,7 +109,20 @@ pub struct Notify {
     driven: bool,
     progress: bool,
     told: Told,
+    /// What broke of the contract while the loop ran, and what was told of it.
+    broken: Promises,
+    told_broken: Promises,
+    /// How long a start takes by the board file, and how long a stop may.
+    start: Duration,
+    stop: Duration,
 }
+
+/// What else a start may take: opening devices, saving the last black box on a slow disk.
+const START_MARGIN: Duration = Duration::from_secs(30);
+/// What a stop may take after the loop has ended: saving the black box.
+const STOP_MARGIN: Duration = Duration::from_secs(15);
+/// What a cycle may wait until the reporter sees it.
+const TURN: Duration = Duration::from_millis(50);
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Told {
@@ -149,7 +179,42 @@ impl Notify {
             driven: false,
             progress: false,
             told: Told::Nothing,
+            broken: Promises::default(),
+            told_broken: Promises::default(),
+            start: Duration::ZERO,
+            stop: Duration::ZERO,
         })
+    }
+
+    /// For a loop that runs as `config`: its start and its stop take what the board file
+    /// makes them.
+    ///
+    /// # Errors
+    /// [`NotifyError::TooShort`].
+    pub fn for_run(mut self, config: &LoopConfig) -> Result<Self, NotifyError> {
+        let std = |time: crate::time::Duration| Duration::from_nanos(time.as_nanos());
+        let period = std(config.period);
+        if self.interval.is_some_and(|half| half < period + TURN) {
+            let period_ms = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
+            return Err(NotifyError::TooShort { period_ms });
+        }
+        self.start = std(runner::rehearsal_time(config));
+        self.stop = std(config.stop_time);
+        Ok(self)
+    }
+
+    /// Tells the manager how long the start may take. For the main thread, before it.
+    pub fn starting(&self) {
+        // A manager that is not told goes by its own time.
+        let _ = self.extend(self.start + START_MARGIN);
+    }
+
+    /// Asks the manager to wait for `time` from now on.
+    fn extend(&self, time: Duration) -> bool {
+        let mut message = heapless::String::<96>::new();
+        // Longer than any number makes it.
+        let _ = write!(message, "EXTEND_TIMEOUT_USEC={}", time.as_micros());
+        self.send(message.as_bytes())
     }
 
     /// Takes note of one cycle.
@@ -158,12 +223,47 @@ impl Notify {
         self.progress |= record.flags & flags::OVERRUN == 0;
     }
 
+    /// Takes note of what broke of the contract while the loop ran.
+    pub fn broken(&mut self, broken: Promises) {
+        self.broken = broken;
+    }
+
+    /// A status that stays: the manager shows the last one of a unit that ended.
+    fn not_real_time(&mut self, before: &str) -> bool {
+        let mut message = heapless::String::<256>::new();
+        // Longer than all names together.
+        let _ = write!(
+            message,
+            "{before}STATUS=NOT REAL-TIME: broken while running: {}",
+            self.broken
+        );
+        let sent = self.send(message.as_bytes());
+        if sent {
+            self.told_broken = self.broken;
+        }
+        sent
+    }
+
+    fn stopping(&mut self) -> bool {
+        if !self.extend(self.stop + STOP_MARGIN) {
+            return false;
+        }
+        if self.broken.is_empty() {
+            self.send(b"STOPPING=1\nSTATUS=stopping")
+        } else {
+            self.not_real_time("STOPPING=1\n")
+        }
+    }
+
     /// Tells what there is to tell: at most one message of each kind.
     pub fn turn(&mut self, now: Instant, judged: &Judged, stopping: bool) {
         if self.told == Told::Nothing && self.driven {
             self.ready(judged);
         }
-        if stopping && self.told == Told::Ready && self.send(b"STOPPING=1\nSTATUS=stopping") {
+        if self.told >= Told::Ready && self.told_broken != self.broken {
+            self.not_real_time("");
+        }
+        if stopping && self.told == Told::Ready && self.stopping() {
             self.told = Told::Stopping;
         }
         let due = self.interval.is_some_and(|half| now - self.fed >= half);

@@ -2,9 +2,11 @@
 
 use super::json::Json;
 use crate::cycle::histogram::Summary;
+use crate::cycle::stop::QuickStop;
 use crate::cycle::timing::Timing;
-use crate::device::watchdog;
+use crate::realtime::audit::Breach;
 use crate::realtime::contract::{Contract, Row, Verdict};
+use crate::time::Duration;
 
 /// Which clock paced a run.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,17 @@ pub struct Cycles {
     pub records_dropped: u64,
 }
 
+/// Quick stops that the loop asked for while the run went on.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct QuickStopReport {
+    /// How many there were.
+    pub count: u64,
+    /// The last one, and when it was asked for, since the first release.
+    pub last: Option<(QuickStop, Duration)>,
+    /// Whether everything was armed again after it; `true` where there was none.
+    pub armed_again: bool,
+}
+
 /// The memory of the process and of the real-time thread. A figure that was not
 /// taken (a run on the virtual clock has no real-time thread) is `null`.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -53,17 +66,57 @@ pub struct Memory {
     pub stack_high_water_bytes: Option<usize>,
 }
 
-/// One axis at the end of a run.
+/// What a control law has several of, each told by itself in a list of its own: axes, say.
 #[derive(Clone, Debug, PartialEq)]
-pub struct AxisReport {
+pub struct Section {
+    /// The key of the list in the JSON report, the plural.
+    pub key: &'static str,
+    /// What one of them is called in the text report.
+    pub label: &'static str,
+    /// All of them.
+    pub entries: Vec<SectionEntry>,
+}
+
+/// One of a [`Section`] at the end of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SectionEntry {
     /// Its name in the board file.
     pub name: String,
-    /// Its CiA 402 state, or its fault.
-    pub state: String,
-    /// Greatest distance between setpoint and feedback while enabled, rad.
-    pub tracking_error_max_rad: f64,
-    /// Root mean square of the same, rad.
-    pub tracking_error_rms_rad: f64,
+    /// What the text report says of it, in a line.
+    pub text: String,
+    /// What the JSON report has of it beside its name.
+    pub fields: Vec<(&'static str, Field)>,
+}
+
+/// A value in a [`SectionEntry`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Field {
+    /// Words.
+    Text(String),
+    /// A number, in the unit that its key ends with.
+    Number(f64),
+}
+
+/// What a control law's state means to a person, for the report.
+#[derive(Clone, Debug, Default)]
+pub struct Description {
+    /// What it has several of.
+    pub sections: Vec<Section>,
+    /// The laws of the board file.
+    pub laws: Vec<LawReport>,
+    /// Why it is faulted, if it is.
+    pub fault: Option<String>,
+}
+
+/// One control law of the board file at the end of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LawReport {
+    /// Its name in the board file.
+    pub name: String,
+    /// Whether everything that it drives had come to rest.
+    pub at_rest: bool,
+    /// Its fault, and what to do about it.
+    pub fault: Option<String>,
 }
 
 /// The hardware watchdog that was fed.
@@ -76,16 +129,6 @@ pub struct WatchdogReport {
     pub caused_last_reset: Option<bool>,
     /// Feedings that the driver refused: the board is about to be reset.
     pub feeds_refused: u64,
-}
-
-impl From<&watchdog::Facts> for WatchdogReport {
-    fn from(facts: &watchdog::Facts) -> Self {
-        Self {
-            timeout_s: facts.timeout_s,
-            caused_last_reset: facts.caused_last_reset,
-            feeds_refused: 0,
-        }
-    }
 }
 
 /// What was kept of faults, where the board file has `[black_box]`.
@@ -101,7 +144,8 @@ pub struct BlackBoxReport {
 /// How the process ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
-    /// 0 done, 1 failed while running, 3 contract refused, 4 ended by a fault.
+    /// 0 done, 1 failed while running, 3 contract refused, 4 ended by a fault, 5 ended
+    /// while something was off because of a quick stop of the loop.
     pub code: u8,
     /// In words.
     pub reason: String,
@@ -120,6 +164,8 @@ pub struct Report {
     pub contract: Box<Contract>,
     /// Counts of slots and cycles.
     pub cycles: Cycles,
+    /// What the overrun ladder did while the run went on.
+    pub quick_stops: QuickStopReport,
     /// From release to beginning.
     pub release_lateness_ns: Summary,
     /// From beginning to the outputs.
@@ -128,8 +174,10 @@ pub struct Report {
     pub response_ns: Summary,
     /// The process's memory.
     pub memory: Memory,
-    /// The axes, where the control law has some.
-    pub axes: Vec<AxisReport>,
+    /// What the control laws have several of.
+    pub sections: Vec<Section>,
+    /// The control laws of the board file, in their order.
+    pub laws: Vec<LawReport>,
     /// The watchdog, where one was fed.
     pub watchdog: Option<WatchdogReport>,
     /// The black boxes, where some are to be kept.
@@ -153,11 +201,13 @@ impl Report {
             pace,
             contract,
             cycles,
+            quick_stops,
             release_lateness_ns,
             execution_ns,
             response_ns,
             memory,
-            axes,
+            sections,
+            laws,
             watchdog,
             black_box,
             warnings,
@@ -174,11 +224,15 @@ impl Report {
             });
             contract_json(json.key("contract"), contract);
             cycles.json(json.key("cycles"));
+            quick_stops.json(json.key("quick_stops"));
             summary_json(json.key("release_lateness_ns"), release_lateness_ns);
             summary_json(json.key("execution_ns"), execution_ns);
             summary_json(json.key("response_ns"), response_ns);
             memory.json(json.key("memory"));
-            json.key("axes").array(axes, |json, axis| axis.json(json));
+            for Section { key, entries, .. } in sections {
+                json.key(key).array(entries, |json, entry| entry.json(json));
+            }
+            json.key("laws").array(laws, |json, law| law.json(json));
             json.key("watchdog");
             match watchdog {
                 Some(watchdog) => watchdog.json(json),
@@ -217,6 +271,37 @@ impl Cycles {
     }
 }
 
+impl QuickStopReport {
+    fn json(&self, json: &mut Json) {
+        let Self {
+            count,
+            last,
+            armed_again,
+        } = *self;
+        json.object(|json| {
+            json.key("count").integer(count);
+            json.key("last");
+            match last {
+                None => json.null(),
+                Some((
+                    QuickStop {
+                        cause,
+                        slot,
+                        missed,
+                    },
+                    time,
+                )) => json.object(|json| {
+                    json.key("cause").string(cause.name());
+                    json.key("slot").integer(slot);
+                    json.key("time_s").float(time.as_secs_f64());
+                    json.key("missed").integer(missed);
+                }),
+            }
+            json.key("armed_again").bool(armed_again);
+        });
+    }
+}
+
 impl Memory {
     fn json(&self, json: &mut Json) {
         let Self {
@@ -242,21 +327,40 @@ impl Memory {
     }
 }
 
-impl AxisReport {
+impl LawReport {
     fn json(&self, json: &mut Json) {
         let Self {
             name,
-            state,
-            tracking_error_max_rad,
-            tracking_error_rms_rad,
+            at_rest,
+            fault,
         } = self;
         json.object(|json| {
             json.key("name").string(name);
-            json.key("state").string(state);
-            json.key("tracking_error_max_rad")
-                .float(*tracking_error_max_rad);
-            json.key("tracking_error_rms_rad")
-                .float(*tracking_error_rms_rad);
+            json.key("at_rest").bool(*at_rest);
+            json.key("fault");
+            match fault {
+                Some(fault) => json.string(fault),
+                None => json.null(),
+            }
+        });
+    }
+}
+
+impl SectionEntry {
+    fn json(&self, json: &mut Json) {
+        let Self {
+            name,
+            text: _,
+            fields,
+        } = self;
+        json.object(|json| {
+            json.key("name").string(name);
+            for (key, field) in fields {
+                match field {
+                    Field::Text(text) => json.key(key).string(text),
+                    Field::Number(number) => json.key(key).float(*number),
+                }
+            }
         });
     }
 }
@@ -305,7 +409,18 @@ impl Exit {
 fn contract_json(json: &mut Json, contract: &Contract) {
     json.object(|json| {
         json.key("kept").bool(contract.kept());
+        json.key("broken_at")
+            .array(contract.breaches(), breach_json);
         json.key("rows").array(contract.rows(), row_json);
+    });
+}
+
+fn breach_json(json: &mut Json, breach: &Breach) {
+    let Breach { promise, at, found } = breach;
+    json.object(|json| {
+        json.key("promise").string(promise.name());
+        json.key("at_s").float(at.as_secs_f64());
+        json.key("found").string(found);
     });
 }
 

@@ -1,17 +1,23 @@
 //! The reporter: an ordinary thread that empties the ring, and on a terminal
 //! redraws one line.
 //!
-//! It allocates nothing, because memory is sealed when it runs.
+//! It allocates nothing, because memory is sealed when it runs, and it waits for
+//! nobody: the journal, the service manager and the end of the run depend on it, and a
+//! terminal under flow control (Ctrl-S) takes no line for hours.
 
 use core::fmt::Write as _;
-use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::journal::Journal;
 use super::notify::{Judged, Notify};
 use super::ring::Reader;
-use crate::cycle::record::CycleRecord;
+use super::say;
+use crate::cycle::record::{CycleRecord, flags};
+use crate::cycle::stop::{QuickStops, StopCause};
+use crate::realtime::audit::{Audit, Looks};
+use crate::realtime::suspend::{Reading, Suspends};
 use crate::realtime::{helper, signals};
+use crate::sys::output;
 use crate::time::Duration;
 
 /// How often the ring is emptied.
@@ -35,9 +41,14 @@ impl Seen {
         self.last = *record;
     }
 
-    /// The live line: elapsed time, cycles, worst lateness, and the first value
-    /// that the control law puts on record.
-    fn line(&self, period: Duration, watched: Option<&str>) -> heapless::String<160> {
+    /// The live line: elapsed time, cycles, worst lateness, the first value that the
+    /// control law puts on record, and what quick stops there were.
+    fn line(
+        &self,
+        period: Duration,
+        watched: Option<&str>,
+        stops: &QuickStops,
+    ) -> heapless::String<240> {
         let mut line = heapless::String::new();
         let elapsed = (period * (self.last.slot + 1)).as_secs_f64();
         let worst = Duration::from_nanos(u64::from(self.worst_lateness_ns));
@@ -50,8 +61,28 @@ impl Seen {
         if let Some(name) = watched {
             let _ = write!(line, "  {name} {:+.5}", self.last.trace[0]);
         }
+        let stopped = self.last.flags & flags::STOPPED != 0;
+        let _ = match stops.last {
+            Some(stop) if stopped => write!(
+                line,
+                "  QUICK STOP at {:.3} s, not armed again: {}",
+                stop.time(period).as_secs_f64(),
+                stop.cause
+            ),
+            Some(_) => write!(line, "  {} quick stops", stops.count),
+            None => Ok(()),
+        };
         line
     }
+}
+
+/// What a black box is to be saved for while the run goes on.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The control law became faulted, by this code.
+    Fault(u16),
+    /// A quick stop of the loop stopped what the control law controls.
+    QuickStop(StopCause),
 }
 
 /// Whom the reporter tells what.
@@ -62,37 +93,67 @@ pub struct Listeners<'a, F> {
     pub watched: Option<&'a str>,
     /// What it keeps outlives the process.
     pub journal: Journal<'a>,
-    /// Called when the control law becomes faulted.
-    pub faulted: F,
+    /// Called when there is trouble.
+    pub trouble: F,
     /// The service manager, where one asked to be told.
     pub notify: Option<Notify>,
     /// The contract, once it was judged.
     pub judged: &'a Judged,
+    /// What breaks of it since: the reporter looks once a second.
+    pub audit: &'a Audit,
 }
 
-/// Empties `ring` until `done` is set, and once more then. Returns the number of
-/// records that were dropped.
-pub fn run<F: Fn(u16)>(
+/// What the reporter saw of a run beside its records.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Noticed {
+    /// Records that were dropped.
+    pub dropped: u64,
+    /// How often the machine was suspended.
+    pub suspends: u32,
+    /// For how long in all.
+    pub suspended: Duration,
+}
+
+/// Empties `ring` until `done` is set, and once more then.
+pub fn run<F: Fn(Trouble)>(
     mut ring: Reader<'_>,
     done: &AtomicBool,
     period: Duration,
     mut to: Listeners<'_, F>,
-) -> u64 {
+) -> Noticed {
+    let mut looks = Looks::new(to.audit);
     let mut seen = Seen::default();
-    let mut turn = 0;
+    let mut noticed = Noticed::default();
+    let mut suspends = Suspends::since(Reading::take());
+    let (mut turn, mut stopped) = (0, false);
     loop {
         let last = done.load(Ordering::Acquire);
         while let Some(record) = ring.take() {
             if record.fault != 0 && record.fault != seen.last.fault {
-                (to.faulted)(record.fault);
+                (to.trouble)(Trouble::Fault(record.fault));
             }
+            stopped |= record.flags & !seen.last.flags & flags::STOPPED != 0;
             seen.add(&record);
             to.journal.add(&record);
             if let Some(notify) = &mut to.notify {
                 notify.add(&record);
             }
         }
+        if let Some(length) = suspends.look(Reading::take()) {
+            noticed.suspends += 1;
+            noticed.suspended = noticed.suspended + length;
+            to.journal.suspended(length);
+            // Where it is noted the audit says it.
+            if !to.audit.suspended(length) {
+                say(format_args!(
+                    "steadfast: the machine was suspended for {length}"
+                ));
+            }
+        }
+        looks.turn();
+        to.journal.broken(to.audit, period);
         if let Some(notify) = &mut to.notify {
+            notify.broken(to.audit.broken());
             if last {
                 notify.end(to.judged);
             } else {
@@ -101,29 +162,44 @@ pub fn run<F: Fn(u16)>(
             }
         }
         to.journal.turn(ring.dropped());
+        let quick_stops = to.journal.quick_stops();
+        if let (Some(stop), true) = (quick_stops.last, stopped) {
+            stopped = false;
+            (to.trouble)(Trouble::QuickStop(stop.cause));
+        }
         if to.live && seen.cycles > 0 && (last || turn % REDRAW == 0) {
-            let end = if last { "\n" } else { "" };
-            // A terminal that has gone away must not end the run.
-            let _ = write!(
-                std::io::stderr(),
-                "\r\x1b[K{}{end}",
-                seen.line(period, to.watched)
-            );
+            draw(&seen.line(period, to.watched, quick_stops), last);
         }
         if last {
-            return ring.dropped();
+            noticed.dropped = ring.dropped();
+            return noticed;
         }
         turn = turn.wrapping_add(1);
         helper::pause(INTERVAL);
     }
 }
 
+/// How long the last line waits for the terminal, ms.
+const LAST_MS: u16 = 50;
+
+/// Redraws the live line. A terminal that does not take it now, or has gone away, gets
+/// the next one.
+fn draw(line: &str, last: bool) {
+    let mut drawn = heapless::String::<256>::new();
+    let end = if last { "\n" } else { "" };
+    // The line is shorter.
+    let _ = write!(drawn, "\r\x1b[K{line}{end}");
+    let patience_ms = if last { LAST_MS } else { 0 };
+    let _ = output::stderr().write_all(drawn.as_bytes(), patience_ms);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cycle::stop::QuickStop;
 
     #[test]
-    fn the_line_shows_time_cycles_worst_lateness_and_the_watched_value() {
+    fn the_line_shows_time_cycles_worst_lateness_the_watched_value_and_quick_stops() {
         let mut seen = Seen::default();
         for (slot, lateness_ns) in [(0, 90_000), (1, 20_000), (4_999, 30_000)] {
             let mut record = CycleRecord {
@@ -134,10 +210,27 @@ mod tests {
             record.trace[0] = -0.00125;
             seen.add(&record);
         }
-        let line = seen.line(Duration::from_millis(1), Some("tracking_error_rad"));
-        assert_eq!(
-            line.as_str(),
-            "     5.0 s  3 cycles  worst lateness 90.0 us  tracking_error_rad -0.00125"
+        let line = |seen: &Seen, stops| {
+            seen.line(Duration::from_millis(1), Some("tracking_error_rad"), stops)
+        };
+        let none = QuickStops::default();
+        let begin = "     5.0 s  3 cycles  worst lateness 90.0 us  tracking_error_rad -0.00125";
+        assert_eq!(line(&seen, &none).as_str(), begin);
+
+        let stops = QuickStops {
+            count: 2,
+            last: Some(QuickStop {
+                cause: StopCause::Overrun,
+                slot: 2_301,
+                missed: 13,
+            }),
+        };
+        let armed = format!("{begin}  2 quick stops");
+        assert_eq!(line(&seen, &stops).as_str(), armed);
+        seen.last.flags = flags::STOPPED;
+        let stopped = format!(
+            "{begin}  QUICK STOP at 2.301 s, not armed again: too many missed deadlines (overrun ladder)"
         );
+        assert_eq!(line(&seen, &stops).as_str(), stopped);
     }
 }

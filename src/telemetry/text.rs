@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Write};
 
-use super::report::{AxisReport, Memory, Pace, Report, WatchdogReport};
+use super::report::{Memory, Pace, QuickStopReport, Report, WatchdogReport};
 use crate::cycle::histogram::{Histogram, Summary};
 use crate::cycle::timing::Timing;
 use crate::realtime::contract::{Contract, Row, Verdict};
@@ -40,8 +40,19 @@ pub fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
     } else {
         write_cycles(out, report)?;
     }
-    for axis in &report.axes {
-        write_axis(out, axis)?;
+    write_quick_stops(out, &report.quick_stops)?;
+    for section in &report.sections {
+        for entry in &section.entries {
+            write_line(out, section.label, &entry.name, &entry.text)?;
+        }
+    }
+    for law in &report.laws {
+        let state = match (&law.fault, law.at_rest) {
+            (Some(fault), _) => fault.as_str(),
+            (None, true) => "at rest",
+            (None, false) => "not at rest",
+        };
+        writeln!(out, "{:SUBJECT$}{}: {state}", "law", law.name)?;
     }
     write_memory(out, &report.memory)?;
     if let Some(watchdog) = &report.watchdog {
@@ -66,8 +77,16 @@ pub fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
 /// # Errors
 /// What `out` answers.
 pub fn write_contract(out: &mut impl Write, contract: &Contract) -> fmt::Result {
+    let breaches = contract.breaches();
     if contract.kept() {
         writeln!(out, "REAL-TIME: the contract is kept.")?;
+    } else if contract.broken().next().is_none() && !breaches.is_empty() {
+        writeln!(
+            out,
+            "NOT REAL-TIME: kept at the start, {} of {} promises broken while running.",
+            breaches.len(),
+            contract.rows().len()
+        )?;
     } else {
         writeln!(
             out,
@@ -75,6 +94,9 @@ pub fn write_contract(out: &mut impl Write, contract: &Contract) -> fmt::Result 
             contract.broken().count(),
             contract.rows().len()
         )?;
+    }
+    for breach in breaches {
+        writeln!(out, "  BROKEN {} after the start: {breach}", breach.at)?;
     }
     write_rows(out, contract.rows())
 }
@@ -241,17 +263,31 @@ impl Octaves {
     }
 }
 
-fn write_axis(out: &mut impl Write, axis: &AxisReport) -> fmt::Result {
-    let text = format!(
-        "{}; tracking error max {:.6} rad, rms {:.6} rad",
-        axis.state, axis.tracking_error_max_rad, axis.tracking_error_rms_rad
-    );
-    write_line(out, "axis", &axis.name, &text)
+/// Nothing where there were none.
+fn write_quick_stops(out: &mut impl Write, stops: &QuickStopReport) -> fmt::Result {
+    let Some((last, time)) = stops.last else {
+        return Ok(());
+    };
+    let armed = if stops.armed_again {
+        "armed again"
+    } else {
+        "NOT ARMED AGAIN"
+    };
+    writeln!(
+        out,
+        "{:SUBJECT$}{}, the last at {:.3} s (slot {}): {}, {} missed or skipped; {armed}",
+        "quick stops",
+        stops.count,
+        time.as_secs_f64(),
+        last.slot,
+        last.cause,
+        last.missed
+    )
 }
 
 fn write_watchdog(out: &mut impl Write, watchdog: &WatchdogReport) -> fmt::Result {
     let last = match watchdog.caused_last_reset {
-        None => "its driver cannot tell what reset the board last",
+        None => "its driver does not tell what reset the board last",
         Some(false) => "it did not cause the board's last reset",
         Some(true) => "IT CAUSED the board's last reset",
     };

@@ -1,6 +1,7 @@
 //! Numbers that are in contradiction to each other.
 
-use super::{LINUX, SIM, edit, refused};
+use super::{LINUX, SIM, edit, edited, refused};
+use steadfast::config::Config;
 
 #[test]
 fn cut_off_frequencies_are_below_half_the_rate() {
@@ -148,6 +149,175 @@ fn limits_are_the_right_way_round_and_hold_what_they_limit() {
 }
 
 #[test]
+fn no_chip_is_clocked_faster_than_it_can() {
+    let clock = |table, hz: &str| {
+        let to = format!("device = \"/dev/spidev1.0\"\nspeed_hz = §{hz}");
+        (table, to)
+    };
+    let (adc, just_too_fast) = clock("spi.adc", "1_000_001");
+    let (_, five_volts) = clock("spi.adc", "2_000_001");
+    let (_, in_between) = clock("spi.adc", "1_260_870");
+    let supply = |volts: &str| format!("vref_volts = 3.3\nsupply_volts = {volts}");
+    let (three, five) = (supply("3.3"), supply("5.0"));
+    let adc_at = |volts, clock| {
+        [
+            edit(adc, "device = \"/dev/spidev1.0\"", clock),
+            edit("analog_input.temperature", "vref_volts = 3.3", volts),
+            edit("analog_input.pressure", "vref_volts = 3.3", volts),
+            edit(
+                "analog_input.torque_monitor",
+                "vref_volts = 3.3\nsupply_volts = 3.3",
+                volts,
+            ),
+        ]
+    };
+    refused(
+        LINUX,
+        &[
+            (
+                &[edit("spi.shaft", "1_000_000", "§20_000_000")],
+                "`speed_hz` of [spi.shaft] is 20000000, the AS5047P of [encoder.shaft] takes at most 10000000",
+                "lower it",
+            ),
+            (
+                &[edit(
+                    "spi.dac",
+                    "\"/dev/spidev0.1\"",
+                    "\"/dev/spidev0.1\"\nspeed_hz = §20_000_001",
+                )],
+                "the MCP4922 of [analog_output.torque] takes at most 20000000",
+                "lower it",
+            ),
+            // Nothing is said of the supply: the limit of the lowest one.
+            (
+                &[edit(adc, "device = \"/dev/spidev1.0\"", &just_too_fast)],
+                "the MCP3208 of [analog_input.temperature] takes at most 1000000",
+                "supply_volts",
+            ),
+            (
+                &adc_at(&three, &in_between),
+                "takes at most 1260869",
+                "supply_volts",
+            ),
+            (
+                &adc_at(&five, &five_volts),
+                "takes at most 2000000",
+                "lower it",
+            ),
+            // The channels of a chip have one supply; the lowest is believed.
+            (
+                &[
+                    edit(adc, "device = \"/dev/spidev1.0\"", &in_between),
+                    edit("analog_input.pressure", "vref_volts = 3.3", &five),
+                ],
+                "the MCP3208 of [analog_input.temperature] takes at most 1000000",
+                "supply_volts",
+            ),
+        ],
+    );
+}
+
+/// A board without axes, whose filters would bound the period.
+const VALVE: &str = "[board]
+name = \"valve\"
+devices = \"linux\"
+
+[loop]
+period_us = 1000
+
+[overrun]
+action = \"escalate\"
+
+[watchdog]
+timeout_s = 2
+
+[gpio.main]
+chip = \"30200000.gpio\"
+
+[output.valve]
+gpio = \"main\"
+line = 8
+safe = false
+max_hold_ms = 20
+shutdown = 1
+";
+
+#[test]
+fn no_output_is_held_for_less_than_the_stall_guard_needs() {
+    Config::parse("b.toml", VALVE).expect("good");
+    let period = |us| edit("loop", "1000", us);
+    let hold = |ms| edit("output.valve", "= 20", ms);
+    refused(
+        VALVE,
+        &[
+            (
+                &[period("100000"), hold("= §20")],
+                "`max_hold_ms` is 20, shorter than 3 periods of 100 ms",
+                "make it at least 300, or `period_us` shorter",
+            ),
+            (
+                &[hold("= §2")],
+                "`max_hold_ms` is 2, shorter than 3 periods of 1.00 ms",
+                "at least 3,",
+            ),
+            // Rounded up to whole milliseconds.
+            (
+                &[period("1400"), hold("= §4")],
+                "`max_hold_ms` is 4,",
+                "at least 5,",
+            ),
+        ],
+    );
+    let just = edited(VALVE, &[period("1400"), hold("= 5")]);
+    Config::parse("b.toml", &just).expect("just long enough");
+}
+
+#[test]
+fn the_watchdog_outlasts_what_the_loop_may_be_silent_for() {
+    let period = |us| edit("loop", "1000", us);
+    let hold = |ms| edit("output.valve", "= 20", ms);
+    let timeout = |s| edit("watchdog", "= 2", s);
+    let count = edit("overrun", "escalate", "count");
+    refused(
+        VALVE,
+        &[
+            // It resets before it could be fed for the first time.
+            (
+                &[period("1000000"), hold("= 3000"), timeout("= §1")],
+                "`timeout_s` is 1: the loop may finish no cycle for 3.00 s before the stall guard acts",
+                "make it at least 6,",
+            ),
+            (
+                &[period("1000000"), hold("= 3000"), timeout("= §5")],
+                "`timeout_s` is 5",
+                "at least 6,",
+            ),
+            (
+                &[hold("= 10000"), timeout("= §2")],
+                "`timeout_s` is 2: the loop may finish no cycle for 10.0 s",
+                "at least 14,",
+            ),
+            (
+                &[
+                    period("400000"),
+                    hold("= 2000"),
+                    timeout("= §1"),
+                    edit("overrun", "escalate", "count"),
+                ],
+                "`timeout_s` is 1: a cycle may be a whole period late, 400 ms",
+                "at least 2,",
+            ),
+        ],
+    );
+    for edits in [
+        [period("1000000"), hold("= 3000"), timeout("= 6")],
+        [period("300000"), hold("= 2000"), count],
+    ] {
+        Config::parse("b.toml", &edited(VALVE, &edits)).expect("long enough");
+    }
+}
+
+#[test]
 fn a_deadline_thread_has_no_cpu_of_its_own() {
     let deadline = "§\"deadline\"\nruntime_us = 300";
     refused(
@@ -158,4 +328,11 @@ fn a_deadline_thread_has_no_cpu_of_its_own() {
             "set cpu = \"any\"",
         )],
     );
+}
+
+#[test]
+fn outputs_that_cannot_be_written_may_be_held_as_long_as_any_output() {
+    let most = edited(LINUX, &[edit("loop", "failures = 3", "failures = 20")]);
+    let config = Config::parse("b.toml", &most).expect("20 periods are 20 ms");
+    assert_eq!(config.run.output_failures, 20);
 }

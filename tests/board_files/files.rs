@@ -110,7 +110,7 @@ fn a_file_longer_than_any_board_file_is_not_read_whole() {
     for path in paths {
         let error = refused(&path);
         assert_eq!(error.place, None);
-        assert!(error.what.contains("longer than 262144 bytes"), "{error}");
+        assert!(error.what.contains("exceeds 262144 bytes"), "{error}");
     }
     let longest = scratch.file("d.toml", &one_too_long[..MAX_FILE as usize]);
     assert!(Config::load(&longest).is_ok());
@@ -121,4 +121,31 @@ fn a_file_with_a_line_break_in_its_name_gives_one_line() {
     let scratch = Scratch::new("name");
     let error = refused(&scratch.file("a\nb.toml", ""));
     assert!(error.to_string().contains("a\\nb.toml:1:1: "), "{error}");
+}
+
+#[test]
+fn what_a_broken_promise_leads_to_goes_by_what_is_required_unless_the_file_says_it() {
+    use steadfast::realtime::audit::Reaction::{self, QuickStop, Report};
+    let of = |lines: &str| -> Result<Reaction, ConfigError> {
+        let required = "realtime = \"required\"\non_broken = \"quick-stop\"\n";
+        assert_eq!(LINUX.matches(required).count(), 1);
+        let text = LINUX.replace(required, lines);
+        Config::parse("b.toml", &text).map(|config| config.on_broken)
+    };
+    let (required, best) = ("realtime = \"required\"", "realtime = \"best-effort\"");
+    let (report, stop) = ("on_broken = \"report\"", "on_broken = \"quick-stop\"");
+    for (lines, wanted) in [
+        (format!("{required}\n"), QuickStop),
+        (format!("{best}\n"), Report),
+        (format!("{required}\n{report}\n"), Report),
+        (format!("{best}\n{stop}\n"), QuickStop),
+    ] {
+        assert_eq!(of(&lines).expect("good"), wanted, "{lines}");
+    }
+    let error = of(&format!("{required}\non_broken = \"panic\"\n")).expect_err("refused");
+    let line = one_line(&error);
+    assert!(
+        line.contains("report") && line.contains("quick-stop"),
+        "{line}"
+    );
 }

@@ -24,10 +24,12 @@ fn one_too_many_of_anything_is_refused_at_that_one() {
         ("output", 0, 32),
         ("gpio", 1, 16),
         ("spi", 1, 16),
-        ("encoder", 0, 8),
+        ("i2c", 0, 16),
+        ("pwm", 0, 16),
+        ("encoder", 0, 32),
         ("analog_output", 0, 8),
         ("analog_input", 0, 16),
-        ("axis", 0, 8),
+        ("axis", 0, 32),
     ] {
         let body = |index: usize| match kind {
             "input" => format!("gpio = \"g\"\nline = {index}"),

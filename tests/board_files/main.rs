@@ -8,17 +8,23 @@
 
 #![cfg(feature = "linux")]
 
+mod buses;
 mod contradictions;
 mod files;
 mod limits;
 mod mutations;
 mod numbers;
 mod ranges;
+mod stock;
+mod stock_laws;
 mod structure;
 mod types;
 mod wiring;
 
-use steadfast::config::{Config, ConfigError, Place, SIM_BOARD};
+use steadfast::config::{Config, ConfigError, Place};
+use steadfast::device::pwm::Polarity;
+use steadfast::stock::SIM_BOARD;
+use steadfast::stock::servo::Axes;
 
 /// A board with real devices.
 const LINUX: &str = include_str!("linux.toml");
@@ -65,8 +71,13 @@ fn edited(good: &str, edits: &[Edit<'_>]) -> String {
 
 /// The error that `marked` gives, which must point at the mark.
 fn error_of(marked: &str) -> ConfigError {
+    error_from(marked, |text| Config::parse("b.toml", text))
+}
+
+/// The same of another reader of board files.
+fn error_from(marked: &str, read: impl Fn(&str) -> Result<Config, ConfigError>) -> ConfigError {
     let text = marked.replacen(MARK, "", 1);
-    let error = match Config::parse("b.toml", &text) {
+    let error = match read(&text) {
         Err(error) => error,
         Ok(_) => panic!("accepted:\n{marked}"),
     };
@@ -106,14 +117,33 @@ fn refused(good: &str, cases: &[(&[Edit<'_>], &str, &str)]) {
     }
 }
 
+fn names_of(config: &Config) -> &[String] {
+    &Axes::of(config).expect("axes").names.axes
+}
+
 #[test]
 fn the_good_board_files_are_good() {
     let linux = Config::parse("linux.toml", LINUX).expect("good");
-    assert_eq!(linux.servo.expect("axes").names, ["x", "table"]);
+    assert_eq!(names_of(&linux), ["x", "table"]);
     assert_eq!(linux.io.outputs[1].max_hold.as_nanos(), 20_000_000);
     assert_eq!(linux.watchdog.expect("one").timeout_s, 2);
+    let (adapter, channel) = (&linux.io.i2c[0], &linux.io.pwm[0]);
+    assert_eq!(
+        (adapter.path.as_str(), adapter.timeout_ms),
+        ("/dev/i2c-2", 20)
+    );
+    assert_eq!(
+        (channel.chip.as_str(), channel.channel),
+        ("30660000.pwm", 1)
+    );
+    assert_eq!(
+        (channel.period_ns, channel.polarity),
+        (50_000, Polarity::Inversed)
+    );
     let sim = Config::parse("sim.toml", SIM).expect("good");
-    assert_eq!(sim.servo.expect("axes").names, ["x"]);
+    assert_eq!(names_of(&sim), ["x"]);
+    // Else each cycle would look after devices of one's own.
+    assert!(sim.machine.is_empty() && linux.machine.is_empty());
 }
 
 #[test]

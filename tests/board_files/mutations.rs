@@ -6,9 +6,11 @@ use steadfast::axis::Servo;
 use steadfast::board::{self, Options};
 use steadfast::config::Config;
 use steadfast::cycle::run::Limit;
+use steadfast::firmware::Firmware;
+use steadfast::stock::servo::Axes;
 use steadfast::telemetry::report::Pace;
 
-use super::{LINUX, SIM, one_line};
+use super::{LINUX, SIM, one_line, stock};
 
 /// Mutations of each good file.
 const MUTATIONS: usize = 4_000;
@@ -118,26 +120,37 @@ fn mutated(text: &str, random: &mut Random) -> String {
     lines.join("\n")
 }
 
-/// A few cycles of the simulated board on the virtual clock.
-fn run(config: &Config) {
-    let Some(servo) = &config.servo else { return };
-    let law = servo.config.build(config.run.period).expect("was checked");
+/// A few cycles of the simulated board on the virtual clock; whether it has a law to
+/// run.
+fn run(config: &Config) -> bool {
+    let Some(axes) = Axes::of(config) else {
+        let is_machine = !config.machine.laws.is_empty();
+        if is_machine {
+            let report = Firmware::stock().simulate(config, 20).expect("wired");
+            assert!(report.cycles.run > 0);
+        }
+        return is_machine;
+    };
+    let law = axes.law();
     let options = Options {
         limit: Limit::Cycles(20),
         pace: Pace::Free,
         live: false,
     };
-    let describe = |state: &_| board::describe_servo(servo, state);
+    let describe = |state: &_| axes.names.describe(state);
     let state = law.initial();
     let report = board::run::<Servo>(config, &law, state, &options, describe).expect("wired");
     assert!(report.cycles.run > 0);
+    true
 }
 
 #[test]
 fn no_mutation_of_a_good_file_is_more_than_one_line_of_error() {
     let mut random = Random(0x5eed_0000_0000_0001);
-    for good in [LINUX, SIM] {
-        let (mut accepted, mut places) = (0, std::collections::HashSet::new());
+    let simulated = stock::simulated();
+    for good in [LINUX, SIM, stock::BOARD, &simulated] {
+        let (mut accepted, mut ran) = (0, 0);
+        let mut places = std::collections::HashSet::new();
         for _ in 0..MUTATIONS {
             let mut text = good.to_owned();
             for _ in 0..=random.below(3) {
@@ -147,7 +160,7 @@ fn no_mutation_of_a_good_file_is_more_than_one_line_of_error() {
                 Ok(config) => {
                     accepted += 1;
                     if config.simulation.is_some() && accepted % RUN_EVERY == 0 {
-                        run(&config);
+                        ran += u32::from(run(&config));
                     }
                 }
                 Err(error) => {
@@ -160,6 +173,8 @@ fn no_mutation_of_a_good_file_is_more_than_one_line_of_error() {
         }
         assert!(accepted > MUTATIONS / 100, "only {accepted} accepted");
         assert!(places.len() > 50, "errors in only {} lines", places.len());
+        let runs = [SIM, &simulated].contains(&good);
+        assert!(!runs || ran > 20, "only {ran} simulated boards run");
     }
 }
 

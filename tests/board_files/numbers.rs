@@ -99,6 +99,11 @@ fn every_whole_number_has_its_range() {
                 "from 1",
             ),
             (
+                &[edit("loop", "output_failures = 3", "output_failures = §21")],
+                "`output_failures` is 21: outputs that cannot be written would stay as they are for 21.0 ms",
+                "at most 20: the shortest `max_hold_ms` of all outputs is 20.0 ms",
+            ),
+            (
                 &[
                     edit("loop", "cpu = 3", "cpu = \"any\""),
                     edit(

@@ -121,7 +121,7 @@ fn a_missing_key_is_told_at_its_table_with_what_it_must_be() {
             ),
             (
                 &[
-                    edit("gpio.main", "chip = \"30200000.gpio\"", ""),
+                    edit("gpio.main", "chip = \"pinctrl-bcm2711\"", ""),
                     edit("gpio.main", "gpio.main", "gpio.§main"),
                 ],
                 "[gpio.main] has no `chip`",

@@ -88,6 +88,11 @@ fn a_value_of_the_wrong_type_is_shown_with_the_right_one() {
                 "did you mean \"as5047p\"",
             ),
             (
+                &[edit("safety", "\"when-in-time\"", "§\"always\"")],
+                "`rearm` is \"always\"",
+                "\"on-reset\" or \"when-in-time\"",
+            ),
+            (
                 &[edit("loop", "\"fifo\"", "§\"rr\"")],
                 "`scheduler` is \"rr\"",
                 "\"fifo\" or \"deadline\"",
@@ -154,8 +159,8 @@ fn a_mistake_in_the_syntax_is_one_line_with_its_place() {
             ),
             (
                 &[edit("board", "\"bench\"", "§bench")],
-                "`bench` is no value",
-                "put texts in quotes",
+                "invalid value `bench`",
+                "put text in quotes",
             ),
             (
                 &[edit("board", "\"bench\"", "\"\\§q\"")],
@@ -169,7 +174,7 @@ fn a_mistake_in_the_syntax_is_one_line_with_its_place() {
             ),
             (
                 &[edit("loop", "period_us = 1000", "period_us = §")],
-                "there is no value",
+                "the value is missing",
                 "write one after the `=`",
             ),
             (

@@ -9,7 +9,7 @@ fn one_line_cannot_be_two_channels() {
         &[
             (
                 &[edit("output.brake", "line = 9", "line = §8")],
-                "line 8 of [gpio.main] is used already, by [output.enable] in line 72",
+                "line 8 of [gpio.main] is used already, by [output.enable] in line 83",
                 "only once",
             ),
             (
@@ -27,13 +27,32 @@ fn one_line_cannot_be_two_channels() {
 }
 
 #[test]
+fn a_bias_that_the_chips_driver_ignores_is_refused() {
+    refused(
+        LINUX,
+        &[(
+            &[
+                edit("gpio.main", "\"pinctrl-bcm2711\"", "\"30210000.gpio\""),
+                edit("input.emergency_stop", "\"pull-down\"", "§\"pull-down\""),
+            ],
+            "the driver of 30210000.gpio (gpio-mxc) does not set a bias",
+            "give the pull in the device tree (pad control) and leave `bias` out",
+        )],
+    );
+}
+
+#[test]
 fn one_device_cannot_be_two() {
     refused(
         LINUX,
         &[
             (
-                &[edit("gpio.expander", "\"gpiochip4\"", "§\"30200000.gpio\"")],
-                "GPIO chip \"30200000.gpio\" is used already, by [gpio.main]",
+                &[edit(
+                    "gpio.expander",
+                    "\"gpiochip4\"",
+                    "§\"pinctrl-bcm2711\"",
+                )],
+                "GPIO chip \"pinctrl-bcm2711\" is used already, by [gpio.main]",
                 "only once",
             ),
             (
@@ -273,7 +292,7 @@ fn limits_and_monitors_of_analog_channels_make_sense() {
             (
                 &[edit("analog_output.torque", "0.165", "§0")],
                 "`monitor_volts_per_volt` is 0",
-                "for a volt of the output",
+                "for one volt of the output",
             ),
             (
                 &[
@@ -382,7 +401,7 @@ fn a_simulated_channel_needs_exactly_one_plant_behind_it() {
                 ),
                 edit("simulation", "[simulation]", "[§simulation]"),
             ],
-            "nothing stands behind [encoder.second]",
+            "[encoder.second] is not connected to a motor",
             "exactly one [simulation.motor.NAME]",
         )],
     );
@@ -393,7 +412,9 @@ fn a_simulated_channel_needs_exactly_one_plant_behind_it() {
     let two = super::edited(SIM, &edits);
     let error = super::error_of(&two);
     assert!(
-        error.what.contains("2 motors stand behind [encoder.shaft]"),
+        error
+            .what
+            .contains("[encoder.shaft] is connected to 2 motors"),
         "{error}"
     );
 }

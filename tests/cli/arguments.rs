@@ -1,6 +1,6 @@
 //! Arguments, right and wrong.
 
-use super::{Scratch, command, steadfast};
+use super::{Scratch, command, end_of, steadfast};
 
 #[test]
 fn version_and_help_are_printed_and_done() {
@@ -22,6 +22,7 @@ fn version_and_help_are_printed_and_done() {
         "--supervised",
         "check",
         "doctor",
+        "setup",
         "--version",
         "--help",
         "exit codes",
@@ -62,10 +63,7 @@ fn a_mistake_in_the_arguments_is_one_line_and_exit_2() {
 fn what_is_not_text_in_an_argument_is_one_line_and_exit_2() {
     use std::os::unix::ffi::OsStrExt;
     for bytes in [&b"\xff"[..], b"--\xff", b"a\nb", b"\x1b[2J"] {
-        let ended: super::Ended = command([std::ffi::OsStr::from_bytes(bytes)])
-            .output()
-            .expect("it starts")
-            .into();
+        let ended = end_of(&mut command([std::ffi::OsStr::from_bytes(bytes)])).expect("it starts");
         assert_eq!(ended.code, Some(2), "{ended:?}");
         ended.error_line();
     }
@@ -79,7 +77,7 @@ fn a_report_that_cannot_be_written_is_refused_before_the_run() {
     for path in [&scratch.0, &below_a_file, &missing] {
         // Were it run first, this would take ten days.
         let mut command = command(["run", "--for", "240h", "--json"]);
-        let ended: super::Ended = command.arg(path).output().expect("it starts").into();
+        let ended = end_of(command.arg(path)).expect("it starts");
         assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
         let error = ended.error_line();
         assert!(error.contains(&path.display().to_string()), "{error}");
@@ -90,12 +88,12 @@ fn a_report_that_cannot_be_written_is_refused_before_the_run() {
 #[test]
 fn a_run_that_never_was_leaves_the_reports_as_they_are() {
     let scratch = Scratch::new("never-was");
-    let board = scratch.board(&[("[simulation.motor.x]", "[gone.x]")]);
+    let board = scratch.board(super::SIM_BOARD, &[("[simulation.motor.x]", "[gone.x]")]);
     let (old, new) = (scratch.file("old.json", "old"), scratch.path("new.json"));
     for path in [&old, &new] {
         let mut command = command(["run", "--board"]);
-        let ended = command.arg(&board).arg("--json").arg(path).output();
-        assert_eq!(ended.expect("it starts").status.code(), Some(2));
+        let ended = end_of(command.arg(&board).arg("--json").arg(path));
+        assert_eq!(ended.expect("it starts").code, Some(2));
     }
     assert_eq!(std::fs::read_to_string(&old).expect("kept"), "old");
     assert!(!new.exists());
@@ -106,7 +104,7 @@ fn an_older_and_longer_report_is_replaced_whole() {
     let scratch = Scratch::new("older");
     let path = scratch.file("report.json", &"x".repeat(100_000));
     let mut command = command(["run", "--pace", "free", "--for", "10ms", "--json"]);
-    let ended: super::Ended = command.arg(&path).output().expect("it starts").into();
+    let ended = end_of(command.arg(&path)).expect("it starts");
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(super::number(&super::json_at(&path), "/cycles/run"), 10);
 }
@@ -116,7 +114,7 @@ fn a_virtual_clock_and_real_devices_do_not_go_together() {
     let scratch = Scratch::new("free-linux");
     let board = scratch.file("b.toml", include_str!("../board_files/linux.toml"));
     let mut command = command(["run", "--pace", "free", "--board"]);
-    let ended: super::Ended = command.arg(&board).output().expect("it starts").into();
+    let ended = end_of(command.arg(&board)).expect("it starts");
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(
         ended

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use steadfast::config::Config;
 
-use super::{Ended, Scratch, command, steadfast};
+use super::{Ended, Scratch, command, end_of, steadfast};
 
 /// The board files that are shipped, by the board's name.
 fn shipped() -> BTreeMap<String, PathBuf> {
@@ -23,8 +23,7 @@ fn shipped() -> BTreeMap<String, PathBuf> {
 }
 
 fn check(file: &Path) -> Ended {
-    let output = command(["check"]).arg(file).output();
-    output.expect("it starts").into()
+    end_of(command(["check"]).arg(file)).expect("it starts")
 }
 
 #[test]
@@ -44,17 +43,26 @@ fn every_shipped_board_file_is_right_and_a_missing_device_is_named() {
             }
             Some(1) => {
                 assert_ne!(name, "sim");
-                let line = ended.error_line();
-                let rest = line.strip_prefix(&format!("{shown}:")).expect(line);
-                let mut parts = rest.splitn(3, ':');
-                for part in ["line", "column"] {
-                    let number = parts.next().and_then(|text| text.parse::<u32>().ok());
-                    assert!(number.is_some_and(|number| number > 0), "{part} of {line}");
+                for line in ended.err.lines() {
+                    let rest = line.strip_prefix(&format!("{shown}:")).expect(line);
+                    let mut parts = rest.splitn(3, ':');
+                    for part in ["line", "column"] {
+                        let number = parts.next().and_then(|text| text.parse::<u32>().ok());
+                        assert!(number.is_some_and(|number| number > 0), "{part} of {line}");
+                    }
+                    assert!(
+                        parts.next().is_some_and(|text| text.contains("; ")),
+                        "{line}"
+                    );
                 }
-                assert!(
-                    parts.next().is_some_and(|text| text.contains("; ")),
-                    "{line}"
-                );
+                // This machine has none of them, and all of them are listed.
+                let config = Config::load(file).expect("a right file");
+                let spi = config.io.spi.iter().map(|device| &device.path);
+                let watchdog = config.watchdog.iter().map(|watchdog| &watchdog.device);
+                for path in spi.chain(watchdog) {
+                    let listed = ended.err.contains(path.as_str());
+                    assert!(listed || Path::new(path).exists(), "{path}: {ended:?}");
+                }
             }
             _ => panic!("{ended:?}"),
         }
@@ -63,9 +71,9 @@ fn every_shipped_board_file_is_right_and_a_missing_device_is_named() {
 
 #[test]
 fn black_boxes_of_shipped_boards_are_where_the_unit_may_write() {
-    let unit = include_str!(
-        "../../yocto/meta-steadfast/recipes-steadfast/steadfast/files/steadfast.service"
-    );
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("yocto/meta-steadfast/recipes-steadfast/steadfast/files/steadfast.service");
+    let unit = fs::read_to_string(unit).expect("there is a unit");
     let says = |line: String| unit.lines().any(|other| other == line);
     for (name, file) in shipped() {
         let config = Config::load(&file).expect("a right file");
@@ -79,6 +87,36 @@ fn black_boxes_of_shipped_boards_are_where_the_unit_may_write() {
     }
 }
 
+/// Nothing to set, nothing said; what is to be set and is not there is exit 1 with its
+/// place, so that the unit does not start the controller.
+#[test]
+fn setup_does_what_the_board_file_asks_for() {
+    let shipped = shipped();
+    let none: Ended = command(["setup", "--board"])
+        .arg(&shipped["qemuarm64"])
+        .output()
+        .expect("it starts")
+        .into();
+    assert_eq!(
+        (none.code, none.out.as_str(), none.err.as_str()),
+        (Some(0), "", "")
+    );
+    let scratch = Scratch::new("setup");
+    let asks =
+        include_str!("../board_files/linux.toml").replace("/dev/spidev0.0", "/dev/spidev99.0");
+    let file = scratch.file("b.toml", &asks);
+    let ended: Ended = command(["setup", "--board"])
+        .arg(&file)
+        .output()
+        .expect("it starts")
+        .into();
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+    assert!(
+        ended.error_line().contains("there is no SPI bus 99"),
+        "{ended:?}"
+    );
+}
+
 #[test]
 fn a_device_that_is_not_there_is_exit_1_with_its_place_for_check_and_run() {
     let scratch = Scratch::new("missing-device");
@@ -86,36 +124,76 @@ fn a_device_that_is_not_there_is_exit_1_with_its_place_for_check_and_run() {
     let (missing, _) = include_str!("../board_files/linux.toml")
         .split_once("[black_box]")
         .expect("it has one");
-    let missing = missing.replace("30200000.gpio", "no-such-chip");
+    let missing = missing.replace("pinctrl-bcm2711", "no-such-chip");
     let file = scratch.file("b.toml", &missing);
-    let run: Ended = command(["run", "--board"])
-        .arg(&file)
-        .output()
-        .expect("it starts")
-        .into();
+    let run = end_of(command(["run", "--board"]).arg(&file)).expect("it starts");
     for ended in [check(&file), run] {
         assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
-        let line = ended.error_line();
-        assert!(line.starts_with(&format!("{}:", file.display())), "{line}");
-        assert!(line.contains("\"no-such-chip\""), "{line}");
+        let at = format!("{}:", file.display());
+        assert!(
+            ended.err.lines().all(|line| line.starts_with(&at)),
+            "{ended:?}"
+        );
+        assert!(ended.err.contains("\"no-such-chip\""), "{ended:?}");
+    }
+}
+
+/// A board whose buses have no device of the firmware's own.
+const BUSES: &str = r#"
+[board]
+name = "buses"
+realtime = "best-effort"
+devices = "linux"
+
+[loop]
+period_us = 10000
+scheduler = "fifo"
+priority = 1
+cpu = "any"
+
+[spi.imu]
+device = "/dev/spidev99.0"
+
+[i2c.sensors]
+device = "/dev/i2c-99"
+
+[pwm.valve]
+chip = "no-such.pwm"
+channel = 0
+period_ns = 50_000
+"#;
+
+#[test]
+fn check_and_doctor_look_for_the_buses_of_a_users_devices() {
+    let scratch = Scratch::new("buses");
+    let file = scratch.file("b.toml", BUSES);
+    let checked = check(&file);
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    for words in [
+        "/dev/spidev99.0: no such device",
+        "/dev/i2c-99: no such device",
+        "no-such.pwm: no such PWM chip",
+    ] {
+        assert!(checked.err.contains(words), "{words}: {checked:?}");
+    }
+    let doctor = end_of(command(["doctor", "--board"]).arg(&file)).expect("it starts");
+    for words in ["I2C adapter", "PWM channel", "no-such.pwm channel 0"] {
+        assert!(doctor.out.contains(words), "{words}: {doctor:?}");
     }
 }
 
 #[test]
 fn a_mistake_in_the_file_is_exit_2_with_its_place_for_every_command() {
     let scratch = Scratch::new("mistake");
-    let file = scratch.board(&[("period_us = 1000", "period_us = 0")]);
+    let file = scratch.board(super::SIM_BOARD, &[("period_us = 1000", "period_us = 0")]);
     for words in [
         &["check"][..],
         &["run", "--board"],
         &["doctor", "--board"],
+        &["setup", "--board"],
         &["--board"],
     ] {
-        let ended: Ended = command(words)
-            .arg(&file)
-            .output()
-            .expect("it starts")
-            .into();
+        let ended = end_of(command(words).arg(&file)).expect("it starts");
         assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{ended:?}");
         let expected = format!(
             "{}:10:13: `period_us` is 0; it must be a whole number from 50 to 1000000",
@@ -152,13 +230,13 @@ fn a_board_without_axes_is_right_but_not_for_this_firmware() {
     );
     let checked = check(&file);
     assert_eq!(checked.code, Some(0), "{checked:?}");
-    let run: Ended = command(["run", "--board"])
-        .arg(&file)
-        .output()
-        .expect("it starts")
-        .into();
+    let run = end_of(command(["run", "--board"]).arg(&file)).expect("it starts");
     assert_eq!(run.code, Some(2), "{run:?}");
-    assert!(run.error_line().contains("there are no axes"), "{run:?}");
+    assert!(
+        run.error_line()
+            .contains("nothing decides: there is no [axis.X] and no [law.X]"),
+        "{run:?}"
+    );
 }
 
 /// The machine's settings that bear on real time, as far as there are any.
@@ -194,11 +272,7 @@ fn doctor_shows_the_machine_and_changes_nothing() {
     let before = settings();
     assert!(!before.is_empty(), "there is something to change");
     let sim = shipped().remove("sim").expect("shipped");
-    let with_board: Ended = command(["doctor", "--board"])
-        .arg(sim)
-        .output()
-        .expect("it starts")
-        .into();
+    let with_board = end_of(command(["doctor", "--board"]).arg(sim)).expect("it starts");
     for ended in [steadfast("doctor"), with_board] {
         assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
         for row in [
@@ -211,6 +285,7 @@ fn doctor_shows_the_machine_and_changes_nothing() {
             "rt throttling",
             "governor",
             "C-states",
+            "memory reserve",
         ] {
             assert!(ended.out.contains(row), "{row} in {}", ended.out);
         }
@@ -237,8 +312,7 @@ fn under_a_supervisor_only_a_simulated_board_arms_at_start() {
     let file = scratch.file("board.toml", &at_start);
     let run = |file: &Path, options: &[&str]| -> Ended {
         let mut command = command(["run", "--supervised", "--quiet", "--board"]);
-        let output = command.arg(file).args(options).output();
-        output.expect("it starts").into()
+        end_of(command.arg(file).args(options)).expect("it starts")
     };
     let refused = run(&file, &[]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
@@ -247,6 +321,9 @@ fn under_a_supervisor_only_a_simulated_board_arms_at_start() {
         line.contains("at-start") && line.contains("set arm = \"on-reset\""),
         "{line}"
     );
-    let ended = run(&scratch.board(&[]), &["--pace", "free", "--cycles", "10"]);
+    let ended = run(
+        &scratch.board(super::SIM_BOARD, &[]),
+        &["--pace", "free", "--cycles", "10"],
+    );
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Scratch, command, json_at, number, reason, reported};
+use super::{Scratch, command, end_of, json_at, number, reason, reported};
 
 /// The keys of the object at `pointer`, sorted.
 fn keys(report: &Value, pointer: &str) -> Vec<String> {
@@ -118,7 +118,7 @@ fn run_and_skipped_are_the_periods_asked_for() {
 fn a_loop_that_needs_longer_than_a_period_skips_the_rest_and_counts_it() {
     let scratch = Scratch::new("skips");
     let slow = [("cycle_cost_us = 20", "cycle_cost_us = 2500")];
-    let board = scratch.board(&slow);
+    let board = scratch.board(super::SIM_BOARD, &slow);
     let line = format!(
         "run --pace free --for 3s --quiet --board {}",
         board.display()
@@ -149,16 +149,14 @@ fn cycles_asked_for_are_cycles_run() {
 fn the_virtual_clock_gives_the_same_report_to_the_last_byte_and_another_seed_another() {
     let scratch = Scratch::new("seeds");
     let reports = [("1", "a"), ("1", "b"), ("2", "c")].map(|(seed, name)| {
-        let board = scratch.board(&[("seed = 1\n", &format!("seed = {seed}\n"))]);
+        let board = scratch.board(
+            super::SIM_BOARD,
+            &[("seed = 1\n", &format!("seed = {seed}\n"))],
+        );
         let path = scratch.path(name);
         let mut command = command(["run", "--pace", "free", "--for", "10s", "--quiet"]);
-        let run = command
-            .arg("--board")
-            .arg(&board)
-            .arg("--json")
-            .arg(&path)
-            .output();
-        assert_eq!(run.expect("it starts").status.code(), Some(0));
+        let run = end_of(command.arg("--board").arg(&board).arg("--json").arg(&path));
+        assert_eq!(run.expect("it starts").code, Some(0));
         std::fs::read(&path).expect("a report")
     });
     assert!(reports[0] == reports[1], "the same seed");

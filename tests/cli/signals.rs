@@ -3,11 +3,14 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Ended, Scratch, command, emulation, json_at, number, reason};
+
+/// Far more than anything here takes: only what never comes takes that long.
+pub(super) const NEVER: Duration = Duration::from_secs(60);
 
 /// A firmware that runs; killed when the test fails.
 pub(super) struct Running(pub(super) Child);
@@ -16,9 +19,27 @@ impl Running {
     /// Waits until one of its threads, which is the loop, has slept `cycles`
     /// times.
     pub(super) fn wait_for_cycles(&mut self, cycles: u64) {
+        let begun = Instant::now();
         while self.cycles() < cycles {
             let ended = self.0.try_wait().expect("a child can be asked");
             assert_eq!(ended, None, "it ended before its {cycles}th cycle");
+            let seen = self.cycles();
+            assert!(
+                begun.elapsed() < NEVER,
+                "it hangs after {seen} of {cycles} cycles"
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until it has ended, without reading what it says.
+    fn ends(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            match self.0.try_wait().expect("a child can be asked") {
+                Some(status) => return status,
+                None => assert!(begun.elapsed() < NEVER, "it does not end"),
+            }
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -47,7 +68,7 @@ impl Running {
 
     /// Waits for its end.
     pub(super) fn ended(mut self) -> Ended {
-        let status = self.0.wait().expect("a child can be waited for");
+        let status = self.ends();
         let mut text = [String::new(), String::new()];
         let [out, err] = &mut text;
         let read = |pipe: Option<&mut dyn Read>, text: &mut String| {
@@ -139,10 +160,13 @@ fn a_second_interrupt_ends_it_at_once() {
     const SIGINT: i32 = 2;
     let scratch = Scratch::new("twice");
     // With a brake this slow, coming to rest takes longer than anybody waits.
-    let board = scratch.board(&[
-        ("brake_engage_ms = 30", "brake_engage_ms = 600000"),
-        ("lock = \"all\"", "lock = \"all\"\nstop_ms = 60000"),
-    ]);
+    let board = scratch.board(
+        super::SIM_BOARD,
+        &[
+            ("brake_engage_ms = 30", "brake_engage_ms = 600000"),
+            ("lock = \"all\"", "lock = \"all\"\nstop_ms = 60000"),
+        ],
+    );
     let mut running = long_run(&scratch, Some(&board));
     running.wait_for_cycles(500);
     running.signal("INT");
@@ -160,9 +184,6 @@ fn a_second_interrupt_ends_it_at_once() {
 
 /// What a pipe holds by default, in bytes (pipe(7)).
 const PIPE_BYTES: usize = 65_536;
-/// Far more than any end takes: only one that never comes takes that long.
-const NEVER: Duration = Duration::from_secs(60);
-
 #[test]
 fn a_standard_error_that_takes_nothing_holds_up_no_end() {
     const SIGSEGV: i32 = 11;
@@ -178,15 +199,7 @@ fn a_standard_error_that_takes_nothing_holds_up_no_end() {
     let mut running = Running(command.spawn().expect("it starts"));
     running.wait_for_cycles(300);
     running.signal("SEGV");
-    let begun = Instant::now();
-    let status = loop {
-        match running.0.try_wait().expect("a child can be asked") {
-            Some(status) => break status,
-            None => assert!(begun.elapsed() < NEVER, "it does not end"),
-        }
-        thread::sleep(Duration::from_millis(5));
-    };
-    assert_eq!(status.signal(), Some(SIGSEGV));
+    assert_eq!(running.ends().signal(), Some(SIGSEGV));
 }
 
 #[test]
@@ -211,21 +224,15 @@ fn a_run_on_the_virtual_clock_can_be_stopped_too() {
         let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
         mask.is_some_and(|mask| mask & (1 << 14) != 0)
     };
+    let begun = Instant::now();
     while !catches(&running) {
+        assert!(begun.elapsed() < NEVER, "it never catches SIGTERM");
         assert_eq!(running.0.try_wait().expect("a child can be asked"), None);
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(1));
     }
-    // The request may come in the instant before the run forgets older ones, so
-    // it is repeated, as a supervisor does.
-    while running
-        .0
-        .try_wait()
-        .expect("a child can be asked")
-        .is_none()
-    {
-        running.signal("TERM");
-        thread::sleep(Duration::from_millis(50));
-    }
+    // Once: a request is kept from the instant in which its handler is there.
+    running.signal("TERM");
+    running.ends();
     assert_eq!(running.ended().code, Some(0));
     assert_eq!(reason(&json_at(&path)), "stopped by SIGTERM");
 }

@@ -1,9 +1,15 @@
 //! On a terminal.
 
+use std::fs;
+use std::io::Write;
+use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::emulation::not_run;
-use super::{Ended, STEADFAST, emulated};
+use super::signals::{NEVER, Running};
+use super::{Ended, STEADFAST, Scratch, emulated, end_of, json_at, reason};
 
 /// What starts every drawing of the live line: back to its start, and clear it
 /// (ECMA-48, EL).
@@ -22,8 +28,8 @@ fn on_a_terminal(args: &str) -> Option<Ended> {
         .arg(format!("'{STEADFAST}' {args}"))
         .arg("/dev/null")
         .stdin(Stdio::null());
-    match command.output() {
-        Ok(output) => Some(output.into()),
+    match end_of(&mut command) {
+        Ok(ended) => Some(ended),
         Err(error) => {
             not_run(&format!("script of util-linux: {error}"));
             None
@@ -60,4 +66,70 @@ fn quiet_and_the_virtual_clock_draw_nothing() {
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert!(!ended.out.contains('\x1b'), "{ended:?}");
     }
+}
+
+/// Waits for what `look` finds; far too long is never.
+fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < NEVER, "waiting for {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Ctrl-S (XOFF), which a terminal takes by default (termios(3), IXON).
+const STOP_OUTPUT: &[u8] = b"\x13";
+
+#[test]
+fn a_terminal_under_flow_control_stops_nobody() {
+    if let Some(reason) = emulated() {
+        not_run(reason);
+        return;
+    }
+    let scratch = Scratch::new("flow-control");
+    let (report, pid) = (scratch.path("report.json"), scratch.path("pid"));
+    let manager = UnixDatagram::bind(scratch.path("notify")).expect("a socket");
+    manager.set_read_timeout(Some(NEVER)).expect("it can wait");
+    // Its number is known before it is the firmware.
+    let line = format!(
+        "echo $$ >{pid}.new; mv {pid}.new {pid}; exec {STEADFAST} run --for 10m --json {report} >/dev/null",
+        pid = pid.display(),
+        report = report.display()
+    );
+    let mut command = Command::new("script");
+    command
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .env("SHELL", "/bin/sh")
+        .env("NOTIFY_SOCKET", scratch.path("notify"))
+        .env("WATCHDOG_USEC", "200000")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null());
+    let mut terminal = match command.spawn() {
+        Ok(child) => Running(child),
+        Err(error) => return not_run(&format!("script of util-linux: {error}")),
+    };
+    let pid = wait_for("the firmware", || fs::read_to_string(&pid).ok());
+    let told = || {
+        let mut message = [0; 256];
+        let length = manager.recv(&mut message).expect("the manager is told");
+        String::from_utf8_lossy(&message[..length]).into_owned()
+    };
+    while !told().contains("READY=1") {}
+    let keyboard = terminal.0.stdin.as_mut().expect("a pipe");
+    keyboard.write_all(STOP_OUTPUT).expect("the key is pressed");
+    // More than the terminal holds would be drawn meanwhile, ten lines a second.
+    for _ in 0..30 {
+        while !told().contains("WATCHDOG=1") {}
+    }
+    let line = format!("kill -s TERM {pid}");
+    let killed = Command::new("sh").args(["-c", &line]).status();
+    assert!(killed.is_ok_and(|status| status.success()), "{line}");
+    while !told().contains("STOPPING=1") {}
+    // The key is still pressed. The terminal's own program goes with the firmware.
+    let gone = || (!fs::exists(format!("/proc/{}/fd/2", pid.trim())).ok()?).then_some(());
+    wait_for("the end of the firmware", gone);
+    assert_eq!(reason(&json_at(&report)), "stopped by SIGTERM");
 }

@@ -1,6 +1,6 @@
 //! What is printed.
 
-use super::{Ended, Scratch, command, steadfast};
+use super::{Ended, Scratch, command, end_of, steadfast};
 
 /// What the report of a run in real time must have.
 fn check_report(ended: &Ended) {
@@ -20,6 +20,7 @@ fn check_report(ended: &Ended) {
         "kernel",
         "memory lock",
         "locked memory",
+        "static memory",
         "scheduler",
         "cpu",
         "cpu latency",
@@ -81,9 +82,9 @@ fn a_run_in_real_time_reports_everything() {
 fn a_broken_promise_is_followed_by_its_fix() {
     let scratch = Scratch::new("fix");
     // A promise that no machine here keeps.
-    let board = scratch.board(&[("cpu = \"any\"", "cpu = 1023")]);
+    let board = scratch.board(super::SIM_BOARD, &[("cpu = \"any\"", "cpu = 1023")]);
     let mut command = command(["run", "--for", "100ms", "--board"]);
-    let ended: Ended = command.arg(&board).output().expect("it starts").into();
+    let ended = end_of(command.arg(&board)).expect("it starts");
     check_report(&ended);
     let mut lines = ended.out.lines();
     assert!(

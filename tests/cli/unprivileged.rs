@@ -1,16 +1,13 @@
 //! Started by a user who may lock next to nothing and run nothing in real time.
 
-use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::emulation::not_run;
-use super::{Ended, STEADFAST, Scratch, emulated, number, reason};
+use testbed::emulation::not_run;
+use testbed::program::by_ordinary_user;
 
-/// The user "nobody", by convention.
-const NOBODY: u32 = 65_534;
+use super::{Ended, STEADFAST, Scratch, emulated, end_of, number, reason};
+
 /// What it may lock, bytes: the kernel's default until 5.16.
 const MEMLOCK: u32 = 64 * 1024;
 
@@ -21,12 +18,7 @@ fn unprivileged(scratch: &Scratch, args: &[&str]) -> Option<Ended> {
         not_run(reason);
         return None;
     }
-    let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o777));
-    open(&scratch.0).expect("the test's own directory");
-    // Where it was built, other users may not get to.
-    let binary = scratch.path("steadfast");
-    fs::copy(STEADFAST, &binary).expect("room for a copy");
-    open(&binary).expect("the test's own file");
+    let binary = scratch.copy(Path::new(STEADFAST));
     let mut command = Command::new("prlimit");
     command
         .arg(format!("--memlock={MEMLOCK}:{MEMLOCK}"))
@@ -34,12 +26,9 @@ fn unprivileged(scratch: &Scratch, args: &[&str]) -> Option<Ended> {
         .arg(&binary)
         .args(args)
         .stdin(Stdio::null());
-    let root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
-    if root {
-        command.uid(NOBODY).gid(NOBODY);
-    }
-    match command.output() {
-        Ok(output) => Some(output.into()),
+    by_ordinary_user(&mut command);
+    match end_of(&mut command) {
+        Ok(ended) => Some(ended),
         Err(error) => {
             not_run(&format!("prlimit of util-linux: {error}"));
             None
@@ -87,7 +76,7 @@ fn it_says_that_it_is_not_real_time_and_why_and_how_to_fix_it_and_runs() {
 #[test]
 fn a_board_that_requires_real_time_runs_nothing_there() {
     let scratch = Scratch::new("required");
-    let board = scratch.board(&[("\"best-effort\"", "\"required\"")]);
+    let board = scratch.board(super::SIM_BOARD, &[("\"best-effort\"", "\"required\"")]);
     let json = scratch.path("report.json");
     let args = [
         "run",
@@ -125,7 +114,7 @@ fn a_board_that_requires_real_time_runs_nothing_there() {
 #[test]
 fn a_refused_run_says_why_even_when_quiet() {
     let scratch = Scratch::new("required-quiet");
-    let board = scratch.board(&[("\"best-effort\"", "\"required\"")]);
+    let board = scratch.board(super::SIM_BOARD, &[("\"best-effort\"", "\"required\"")]);
     let args = ["run", "--quiet", "--board", board.to_str().expect("UTF-8")];
     let Some(ended) = unprivileged(&scratch, &args) else {
         return;

@@ -22,6 +22,8 @@ pub(crate) struct Wires {
 
 #[derive(Clone, Default)]
 pub(crate) struct StubChip {
+    /// The number of its device node.
+    pub(crate) device: u64,
     pub(crate) info: ChipInfo,
     pub(crate) lines: Vec<LineInfo>,
     pub(crate) wires: Rc<Wires>,
@@ -31,6 +33,10 @@ pub(crate) struct StubLines(pub(crate) Rc<Wires>);
 
 impl Chip for StubChip {
     type Lines = StubLines;
+
+    fn device(&self) -> Result<u64, Errno> {
+        Ok(self.device)
+    }
 
     fn info(&self) -> Result<ChipInfo, Errno> {
         Ok(self.info)
@@ -101,7 +107,9 @@ pub(crate) fn chip(name: &str, label: &str, line_names: &[&str]) -> StubChip {
             ..LineInfo::default()
         })
         .collect();
+    let number = name.trim_start_matches(|c: char| !c.is_ascii_digit());
     StubChip {
+        device: number.parse().expect("a chip has a number"),
         info: ChipInfo {
             name: Name::new(name),
             label: Name::new(label),

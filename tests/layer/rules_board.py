@@ -181,6 +181,37 @@ def overlays_use_a_compatible_that_spidev_accepts(tree):
     ]
 
 
+def a_board_that_can_hurt_has_a_watchdog(tree):
+    """What a killed controller leaves energised, it alone takes away."""
+    limits = {"raspberrypi4-64": 15, "imx8mp-evk": 128}
+    bad = []
+    for path in tree.files("overlay.dtso", under="board"):
+        board = path.parent.name
+        timeout = tomllib.loads(tree.text(f"board/{board}/board.toml")).get("watchdog", {}).get("timeout_s")
+        if timeout is None or timeout > limits.get(board, 0):
+            bad.append(f"board/{board}/board.toml: its watchdog's timeout is {timeout}, at most {limits.get(board)} s can be had")
+    return bad
+
+
+def the_raspberry_pi_keeps_its_console_and_no_level(tree):
+    """The boot script's command line takes the place of the firmware's."""
+    name = BSP + "/conf/machine/steadfast-raspberrypi4-64.conf"
+    given = (tree.value(name, "STEADFAST_KERNEL_CMDLINE:append") or "").split()
+    wanted = ("8250.nr_uarts=1", "pinctrl_bcm2835.persist_gpio_outputs=n")
+    return [f"{name}: {w} is not on the kernel's command line" for w in wanted if w not in given]
+
+
+def each_board_says_what_its_lines_do(tree):
+    bad = []
+    for path in tree.files("overlay.dtso", under="board"):
+        readme = f"board/{path.parent.name}/README.md"
+        text = tree.text(readme)
+        for words in ("power-on to the kernel's start", "first request", "after an orderly end", "after SIGKILL", "after a reset", "external pull-down"):
+            if words not in text:
+                bad.append(f"{readme}: does not say what the lines do: '{words}'")
+    return bad
+
+
 RULES = [
     rt_cpus_are_named_once,
     rt_cpus_reach_everything,
@@ -195,4 +226,7 @@ RULES = [
     no_key_is_in_the_tree,
     the_field_image_lets_nobody_in,
     overlays_use_a_compatible_that_spidev_accepts,
+    a_board_that_can_hurt_has_a_watchdog,
+    the_raspberry_pi_keeps_its_console_and_no_level,
+    each_board_says_what_its_lines_do,
 ]

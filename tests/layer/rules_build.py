@@ -40,17 +40,30 @@ def no_oeqa_case_has_the_name_of_a_module(tree):
 
 
 def the_recipe_has_the_sources_that_cargo_reads(tree):
-    """Every target of Cargo.toml, and what those include from elsewhere in the tree."""
+    """Every target of Cargo.toml, and what those include from elsewhere in the tree. A
+    build.rs that is not there is none to cargo, which says nothing."""
     recipe = tree.text(tree.name(tree.files("steadfast_*.bb", under=RECIPE)[0]))
     unpacked = set(re.findall(r"file://(\S+);subdir=", recipe))
     bad = [f"{RECIPE}: unpacks {n}, which is not in the tree" for n in sorted(unpacked) if not (tree.root / n).exists()]
     manifest = tomllib.loads(tree.text("Cargo.toml"))
     needed = {"Cargo.toml", "Cargo.lock", "src", "tests", "examples", "benches"}
+    needed |= {m.split("/")[0] for m in manifest["workspace"]["members"]}
     needed |= {t["path"].split("/")[0] for kind in ("bin", "test", "example", "bench") for t in manifest.get(kind, []) if "path" in t}
-    for path in tree.files("*.rs", under="src"):
-        for name in re.findall(r"include_(?:str|bytes)!\(\"([^\"]*)\"", path.read_text()):
+    needed |= {"build.rs"} if (tree.root / "build.rs").exists() else set()
+    not_built = {tree.root / t["path"] for t in manifest.get("test", []) if t.get("test") is False}
+    for path in (p for folder in ("src", "tests", "examples") for p in tree.files("*.rs", under=folder) if p not in not_built):
+        for name in re.findall(r"include_(?:str|bytes)!\(\s*\"([^\"]*)\"", path.read_text()):
             needed.add(str((path.parent / name).resolve().relative_to(tree.root.resolve())).split("/")[0])
     return bad + [f"{RECIPE}: cargo reads {n}, which the recipe does not unpack" for n in sorted(needed - unpacked)]
+
+
+def what_the_recipe_installs_is_built(tree):
+    """cargo builds the root package, and of the other members what is named to it."""
+    path = tree.name(tree.files("steadfast_*.bb", under=RECIPE)[0])
+    text = tree.text(path)
+    built = {tomllib.loads(tree.text("Cargo.toml"))["package"]["name"], *re.findall(r"oe_cargo_build --package (\S+)", text)}
+    installed = re.findall(r"^\s*install .*\$\{CARGO_TARGET_SUBDIR\}/(\S+) ", text, re.M)
+    return [f"{path}: {n} is installed and not built" for n in installed if n not in built]
 
 
 def the_checkout_is_not_hashed_whole(tree):
@@ -112,6 +125,7 @@ RULES = [
     no_recipe_has_the_name_of_an_override,
     no_oeqa_case_has_the_name_of_a_module,
     the_recipe_has_the_sources_that_cargo_reads,
+    what_the_recipe_installs_is_built,
     the_checkout_is_not_hashed_whole,
     the_firmware_is_static_or_not_built,
     the_standard_library_panics_as_the_crate_does,

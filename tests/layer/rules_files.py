@@ -49,7 +49,7 @@ def machine_folders(tree, folders, name, boards):
 
 
 def the_recipes_version_is_the_crates(tree):
-    version = tomllib.loads(tree.text("Cargo.toml"))["package"]["version"]
+    version = tomllib.loads(tree.text("Cargo.toml"))["workspace"]["package"]["version"]
     found = [p.name for p in tree.files("steadfast_*.bb", under=RECIPE)]
     bad = [] if found == [f"steadfast_{version}.bb"] else [f"{RECIPE}: {found}, Cargo.toml says {version}"]
     distro = tree.value(CORE + "/conf/distro/steadfast.conf", "DISTRO_VERSION")
@@ -57,7 +57,7 @@ def the_recipes_version_is_the_crates(tree):
 
 
 def the_series_can_build_the_crate(tree):
-    wanted = tomllib.loads(tree.text("Cargo.toml"))["package"]["rust-version"]
+    wanted = tomllib.loads(tree.text("Cargo.toml"))["workspace"]["package"]["rust-version"]
     if tuple(int(n) for n in wanted.split(".")[:2]) > SERIES_RUST:
         return [f"Cargo.toml: rust-version {wanted} is above the series' {SERIES_RUST[0]}.{SERIES_RUST[1]}"]
     return []
@@ -74,7 +74,7 @@ def the_crate_list_is_that_of_the_lock_file(tree):
 
 
 def ptest_has_every_test_that_needs_no_sources(tree):
-    version = tomllib.loads(tree.text("Cargo.toml"))["package"]["version"]
+    version = tomllib.loads(tree.text("Cargo.toml"))["workspace"]["package"]["version"]
     listed = set(tree.value(f"{RECIPE}/steadfast_{version}.bb", "STEADFAST_PTESTS").split()) - {"steadfast"}
     tests = tree.root / "tests"
     sources = {p.stem: [p] for p in tests.glob("*.rs")}

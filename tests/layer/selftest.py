@@ -12,11 +12,13 @@ FIELD = CORE + "/recipes-core/images/steadfast-image.bb"
 BUNDLE = CORE + "/recipes-core/bundles/steadfast-bundle.bb"
 RECIPE = CORE + "/recipes-steadfast/steadfast/steadfast_%s.bb"
 KERNEL = CORE + "/recipes-kernel/linux"
+UBOOT = BSP + "/recipes-bsp/u-boot"
+BOOT = BSP + "/recipes-bsp/steadfast-boot/files/boot.cmd.in"
 
 # Rule, file, what to replace, by what. None: append.
 BREAKS = [
     ("every_file_in_src_uri_exists", CORE + "/recipes-steadfast/data/steadfast-data_1.0.bb", "file://data.mount", "file://date.mount"),
-    ("every_file_in_src_uri_exists", BSP + "/recipes-bsp/u-boot/u-boot_%.bbappend", "steadfast-env.cfg", "steadfast-environment.cfg"),
+    ("every_file_in_src_uri_exists", UBOOT + "/steadfast-u-boot.inc", "+= \"file://steadfast-env.cfg", "+= \"file://steadfast-environment.cfg"),
     ("the_recipes_version_is_the_crates", CORE + "/conf/distro/steadfast.conf", 'DISTRO_VERSION = "', 'DISTRO_VERSION = "9'),
     ("the_series_can_build_the_crate", "Cargo.toml", 'rust-version = "1.', 'rust-version = "1.1'),
     ("the_crate_list_is_that_of_the_lock_file", "Cargo.lock", 'checksum = "', 'checksum = "0'),
@@ -27,8 +29,12 @@ BREAKS = [
     ("no_recipe_has_the_name_of_an_override", CORE + "/conf/distro/steadfast.conf", 'DISTROOVERRIDES = "', '#DISTROOVERRIDES = "'),
     ("no_oeqa_case_has_the_name_of_a_module", CORE + "/lib/oeqa/runtime/cases/oeqa.py", None, ""),
     ("no_oeqa_case_has_the_name_of_a_module", CORE + "/recipes-core/images/steadfast-image-test.bb", "ssh steadfast_target", "ssh"),
+    ("the_recipe_has_the_sources_that_cargo_reads", RECIPE, "    file://docs;subdir=${BP} \\\n", ""),
     ("the_recipe_has_the_sources_that_cargo_reads", RECIPE, "    file://benches;subdir=${BP} \\\n", ""),
-    ("the_recipe_has_the_sources_that_cargo_reads", "src/config/mod.rs", "../../board/sim/board.toml", "../../docs/board.toml"),
+    ("the_recipe_has_the_sources_that_cargo_reads", RECIPE, "    file://tools;subdir=${BP} \\\n", ""),
+    ("the_recipe_has_the_sources_that_cargo_reads", RECIPE, "    file://build.rs;subdir=${BP} \\\n", ""),
+    ("the_recipe_has_the_sources_that_cargo_reads", "src/stock/mod.rs", "../../board/sim/board.toml", "../../fuzz/board.toml"),
+    ("what_the_recipe_installs_is_built", RECIPE, "    oe_cargo_build --package steadctl\n", ""),
     ("the_checkout_is_not_hashed_whole", RECIPE, "inherit cargo ", "inherit externalsrc cargo "),
     ("the_firmware_is_static_or_not_built", RECIPE, "*INTERP*) bbfatal", "*INTERP*) bbwarn"),
     ("the_firmware_is_static_or_not_built", RECIPE, "target['crt-static-respected'] = True", ""),
@@ -56,6 +62,27 @@ BREAKS = [
     ("the_field_image_lets_nobody_in", FIELD, "usermod --lock", "usermod"),
     ("the_field_image_lets_nobody_in", FIELD, " ssh-server-openssh", ""),
     ("the_field_image_lets_nobody_in", FIELD, None, 'IMAGE_FEATURES += "ssh-server-openssh"\n'),
+    ("the_environment_is_where_the_tools_look", UBOOT + "/files/fw_env.config", "uboot-redund.env", "uboot-second.env"),
+    ("the_environment_is_where_the_tools_look", UBOOT + "/files/fw_env.config", "0x4000", "0x8000"),
+    ("the_environment_is_where_the_tools_look", BSP + "/conf/machine/steadfast-raspberrypi4-64.conf", '"mmc 0"', '"mmc 1"'),
+    ("the_boot_loaders_configuration_is_asserted", UBOOT + "/u-boot_%.bbappend", "steadfast-u-boot.inc", "u-boot.inc"),
+    ("the_boot_loaders_configuration_is_asserted", UBOOT + "/steadfast-u-boot.inc", "addtask steadfast", "#addtask steadfast"),
+    ("a_second_environment_stops_the_build", CORE + "/lib/steadfast/kconfig.py", 'and value == "y"', "and False"),
+    ("a_second_environment_stops_the_build", CORE + "/lib/steadfast/kconfig.py", 'r"^(CONFIG_\w+)=$"', 'r"^(CONFIG_\w+)==$"'),
+    ("a_second_environment_stops_the_build", CORE + "/lib/steadfast/kconfig.py", 'if "y" not in', "if None in"),
+    ("both_copies_are_written_before_a_try_is_counted", BOOT, "  setenv env_copies 2\n  saveenv\n", "  setenv env_copies 2\n"),
+    ("an_overlay_is_laid_over_a_copy_with_room", BOOT, "setexpr overlay ${kernel_addr_r} + 8100000", "setenv overlay ${ramdisk_addr_r}"),
+    ("an_overlay_is_laid_over_a_copy_with_room", BOOT, "    fdt move ${fdt_addr} ${tree} 80000 || reset\n", "    setenv tree ${fdt_addr}\n"),
+    ("an_overlay_is_laid_over_a_copy_with_room", BOOT, "fdt apply ${overlay} || reset", "fdt apply ${overlay}"),
+    ("the_emulator_finds_its_disk", BSP + "/conf/machine/steadfast-qemuarm64.conf", 'IMAGE_FSTYPES += "wic"', ""),
+    ("the_emulator_finds_its_disk", BSP + "/conf/machine/steadfast-qemuarm64.conf", '"slirp"', '""'),
+    ("what_needs_the_distribution_says_so", BUNDLE, "features_check ", ""),
+    ("no_machine_has_a_screen", BSP + "/conf/machine/steadfast-raspberrypi4-64.conf", "DISABLE_VC4GRAPHICS", "#"),
+    ("a_board_that_can_hurt_has_a_watchdog", "board/raspberrypi4-64/board.toml", "timeout_s = 2 ", "timeout_s = 16"),
+    ("a_board_that_can_hurt_has_a_watchdog", "board/imx8mp-evk/board.toml", "[watchdog]", "[watchdogs]"),
+    ("the_raspberry_pi_keeps_its_console_and_no_level", BSP + "/conf/machine/steadfast-raspberrypi4-64.conf", "8250.nr_uarts=1 ", ""),
+    ("the_raspberry_pi_keeps_its_console_and_no_level", BSP + "/conf/machine/steadfast-raspberrypi4-64.conf", "outputs=n", "outputs=y"),
+    ("each_board_says_what_its_lines_do", "board/raspberrypi4-64/README.md", "after SIGKILL", "after it was killed"),
     ("overlays_use_a_compatible_that_spidev_accepts", "board/imx8mp-evk/overlay.dtso", "rohm,dh2228fv", "linux,spidev"),
 ]
 
@@ -65,9 +92,9 @@ def judge(rules, root):
 
 
 def copy(root, folder):
-    for part in ("yocto", "board", "src", "tests", "benches", "examples"):
+    for part in ("yocto", "board", "src", "tests", "benches", "docs", "examples", "testbed", "tools"):
         shutil.copytree(root / part, folder / part)
-    for name in ("Cargo.toml", "Cargo.lock", "LICENSE-MIT"):
+    for name in ("Cargo.toml", "Cargo.lock", "LICENSE-MIT", "build.rs"):
         shutil.copy(root / name, folder)
 
 

@@ -15,8 +15,6 @@
 //! With `--user`, root becomes this user first: for a board that has no other
 //! way to do so.
 
-#[path = "../emulation/mod.rs"]
-mod emulation;
 mod fork;
 mod kernel;
 mod limits;

@@ -74,14 +74,14 @@ const STACK: usize = 64 * 1024;
 fn no_allocation() -> Verdict {
     assert!(allocator::is_installed());
     let mut status = StatusReader::open().expect("/proc is mounted");
-    let mut thread = FaultReader::of_thread(scheduler::thread_id()).expect("/proc is mounted");
+    let mut thread = FaultReader::of_thread("/", scheduler::thread_id()).expect("/proc is mounted");
     let before = counts().total;
     let all = (
         Status::now(),
         status.read(),
         thread.read(),
         faults::own(),
-        FaultReader::of_thread(scheduler::thread_id()).is_ok(),
+        FaultReader::of_thread("/", scheduler::thread_id()).is_ok(),
     );
     assert_eq!(counts().total, before);
     assert!(all.1.is_ok() && all.2.is_ok() && all.4, "{all:?}");
@@ -150,7 +150,8 @@ fn no_faults() -> Verdict {
     let mut reserved = Stack::reserve(256 * 1024).expect("the stack is free");
     reserved.lock().expect("locking was granted before");
     let faults = reserved.run(|| {
-        let mut reader = FaultReader::of_thread(scheduler::thread_id()).expect("/proc is mounted");
+        let mut reader =
+            FaultReader::of_thread("/", scheduler::thread_id()).expect("/proc is mounted");
         let _warm_up = (faults::own(), reader.read(), use_deep(1));
         let before = (faults::own(), reader.read());
         black_box(use_deep(12));

@@ -4,8 +4,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Output};
 
 use steadfast::sys::process;
-
-use crate::emulation;
+use testbed::emulation;
 
 /// Why a rule could not be judged here.
 pub(crate) struct NotRun(String);

@@ -127,6 +127,10 @@ impl Sense for Troubled {
 }
 
 impl Act for Troubled {
+    fn safe_image(&self) -> Outputs {
+        self.ports.safe_image()
+    }
+
     fn act(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
         self.ports.act(tick, outputs)
     }

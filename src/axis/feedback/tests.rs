@@ -21,6 +21,33 @@ fn config() -> FeedbackConfig {
     }
 }
 
+/// An encoder that is read at times.
+struct Shaft {
+    feedback: Feedback,
+    state: FeedbackState,
+    now: Instant,
+}
+
+impl Shaft {
+    fn new(config: &FeedbackConfig) -> Self {
+        Self {
+            feedback: config.build(PERIOD).unwrap(),
+            state: FeedbackState::UNKNOWN,
+            now: Instant::from_nanos(0),
+        }
+    }
+
+    /// A reading so many periods after the last one.
+    fn update(&mut self, value: Result<Angle, InputError>, periods: u32, volts: f64) -> Reading {
+        self.now += PERIOD * u64::from(periods);
+        let sample = Sample {
+            value,
+            at: self.now,
+        };
+        self.feedback.update(&mut self.state, &sample, volts)
+    }
+}
+
 fn angle(encoder_rad: f64) -> Angle {
     Angle((encoder_rad / RADIANS_PER_UNIT) as i64 as u32)
 }
@@ -34,48 +61,45 @@ fn turns_are_counted_in_both_directions_through_gear_sign_and_offset() {
         plausible_velocity_rad_s: 60.0,
         ..config()
     };
-    let feedback = c.build(PERIOD).unwrap();
-    let mut state = FeedbackState::UNKNOWN;
+    let mut shaft = Shaft::new(&c);
     for end in [40.0, -70.0] {
-        let start = state.position_rad() - 0.5;
+        let start = shaft.state.position_rad() - 0.5;
         for k in 0..=4_000 {
             let axis = start + (end - start) * f64::from(k) / 4_000.0;
-            let reading = feedback.update(&mut state, Ok(angle(-3.0 * axis)), 1, 0.0);
-            assert_eq!(reading, Reading::Fresh(1));
+            let reading = shaft.update(Ok(angle(-3.0 * axis)), 1, 0.0);
+            assert_eq!(reading, Reading::Fresh);
         }
-        assert!((state.position_rad() - end - 0.5).abs() < 1e-6);
+        assert!((shaft.state.position_rad() - end - 0.5).abs() < 1e-6);
     }
 }
 
 #[test]
 fn the_first_reading_is_the_nearest_position_to_zero() {
-    let feedback = config().build(PERIOD).unwrap();
-    let mut state = FeedbackState::UNKNOWN;
-    feedback.update(&mut state, Ok(angle(-0.01)), 1, 0.0);
-    assert!((state.position_rad() + 0.01).abs() < 1e-6);
+    let mut shaft = Shaft::new(&config());
+    shaft.update(Ok(angle(-0.01)), 1, 0.0);
+    assert!((shaft.state.position_rad() + 0.01).abs() < 1e-6);
 }
 
 #[test]
 fn skipped_slots_make_no_velocity_spike_and_lose_no_turn() {
-    let feedback = config().build(PERIOD).unwrap();
-    let mut state = FeedbackState::UNKNOWN;
+    let mut shaft = Shaft::new(&config());
     let speed = 100.0;
     let mut t = 0.0;
     for _ in 0..200 {
-        feedback.update(&mut state, Ok(angle(speed * t)), 1, 0.0);
+        shaft.update(Ok(angle(speed * t)), 1, 0.0);
         t += 1e-3;
     }
     // 100 slots at 100 rad/s are more than one and a half turns.
     for gap in [2, 7, 100] {
         t += f64::from(gap - 1) * 1e-3;
-        let reading = feedback.update(&mut state, Ok(angle(speed * t)), gap as u32, 0.0);
-        assert_eq!(reading, Reading::Fresh(gap as u32));
+        let reading = shaft.update(Ok(angle(speed * t)), gap as u32, 0.0);
+        assert_eq!(reading, Reading::Fresh);
         assert!(
-            (state.velocity_rad_s() - speed).abs() < 1e-3,
+            (shaft.state.velocity_rad_s() - speed).abs() < 1e-3,
             "gap of {gap}"
         );
         assert!(
-            (state.position_rad() - speed * t).abs() < 1e-5,
+            (shaft.state.position_rad() - speed * t).abs() < 1e-5,
             "gap of {gap}"
         );
         t += 1e-3;
@@ -84,25 +108,26 @@ fn skipped_slots_make_no_velocity_spike_and_lose_no_turn() {
 
 #[test]
 fn a_missed_reading_holds_the_value_and_makes_no_spike_after() {
-    let feedback = config().build(PERIOD).unwrap();
-    let mut state = FeedbackState::UNKNOWN;
+    let mut shaft = Shaft::new(&config());
     for k in 0..300 {
-        feedback.update(&mut state, Ok(angle(0.05 * f64::from(k))), 1, 0.0);
+        shaft.update(Ok(angle(0.05 * f64::from(k))), 1, 0.0);
     }
-    let held = (state.position_rad(), state.velocity_rad_s());
+    let held = (shaft.state.position_rad(), shaft.state.velocity_rad_s());
     for _ in 0..2 {
-        let reading = feedback.update(&mut state, Err(InputError::Parity), 1, 0.0);
+        let reading = shaft.update(Err(InputError::Parity), 1, 0.0);
         assert_eq!(reading, Reading::Held(Fault::FeedbackParity));
-        assert_eq!((state.position_rad(), state.velocity_rad_s()), held);
+        assert_eq!(
+            (shaft.state.position_rad(), shaft.state.velocity_rad_s()),
+            held
+        );
     }
-    let reading = feedback.update(&mut state, Ok(angle(0.05 * 302.0)), 1, 0.0);
-    assert_eq!(reading, Reading::Fresh(3));
-    assert!((state.velocity_rad_s() - 50.0).abs() < 1e-3);
+    let reading = shaft.update(Ok(angle(0.05 * 302.0)), 1, 0.0);
+    assert_eq!(reading, Reading::Fresh);
+    assert!((shaft.state.velocity_rad_s() - 50.0).abs() < 1e-3);
 }
 
 #[test]
 fn failures_beyond_the_tolerated_number_are_the_fault_they_are() {
-    let feedback = config().build(PERIOD).unwrap();
     for (error, fault) in [
         (InputError::Bus, Fault::FeedbackBus),
         (InputError::Parity, Fault::FeedbackParity),
@@ -110,89 +135,59 @@ fn failures_beyond_the_tolerated_number_are_the_fault_they_are() {
         (InputError::NotRead, Fault::FeedbackInvalid),
         (InputError::OutOfRange, Fault::FeedbackInvalid),
     ] {
-        let mut state = FeedbackState::UNKNOWN;
-        feedback.update(&mut state, Ok(angle(1.0)), 1, 0.0);
+        let mut shaft = Shaft::new(&config());
+        shaft.update(Ok(angle(1.0)), 1, 0.0);
         for _ in 0..2 {
-            assert_eq!(
-                feedback.update(&mut state, Err(error), 1, 0.0),
-                Reading::Held(fault)
-            );
+            assert_eq!(shaft.update(Err(error), 1, 0.0), Reading::Held(fault));
         }
-        assert_eq!(
-            feedback.update(&mut state, Err(error), 1, 0.0),
-            Reading::Failed(fault)
-        );
-        assert!(!state.is_healthy());
-        assert_eq!(
-            feedback.update(&mut state, Ok(angle(1.0)), 1, 0.0),
-            Reading::Fresh(4)
-        );
-        assert_eq!(
-            feedback.update(&mut state, Err(error), 1, 0.0),
-            Reading::Held(fault)
-        );
+        assert_eq!(shaft.update(Err(error), 1, 0.0), Reading::Failed(fault));
+        assert!(!shaft.state.is_healthy());
+        assert_eq!(shaft.update(Ok(angle(1.0)), 1, 0.0), Reading::Fresh);
+        assert_eq!(shaft.update(Err(error), 1, 0.0), Reading::Held(fault));
     }
     for (error, fault) in [
         (InputError::NotReady, Fault::FeedbackNotReady),
         (InputError::FieldWeak, Fault::FieldWeak),
         (InputError::FieldStrong, Fault::FieldStrong),
     ] {
-        let mut state = FeedbackState::UNKNOWN;
-        feedback.update(&mut state, Ok(angle(1.0)), 1, 0.0);
-        assert_eq!(
-            feedback.update(&mut state, Err(error), 1, 0.0),
-            Reading::Failed(fault)
-        );
+        let mut shaft = Shaft::new(&config());
+        shaft.update(Ok(angle(1.0)), 1, 0.0);
+        assert_eq!(shaft.update(Err(error), 1, 0.0), Reading::Failed(fault));
     }
 }
 
 #[test]
 fn a_jump_beyond_the_plausible_velocity_is_a_fault_and_jitter_is_not() {
-    let feedback = config().build(PERIOD).unwrap();
-    let mut state = FeedbackState::UNKNOWN;
-    feedback.update(&mut state, Ok(angle(0.0)), 1, 0.0);
-    assert_eq!(
-        feedback.update(&mut state, Ok(angle(0.2)), 1, 0.0),
-        Reading::Fresh(1)
-    );
-    let jump = feedback.update(&mut state, Ok(angle(0.2 + 0.25)), 1, 0.0);
+    let mut shaft = Shaft::new(&config());
+    shaft.update(Ok(angle(0.0)), 1, 0.0);
+    assert_eq!(shaft.update(Ok(angle(0.2)), 1, 0.0), Reading::Fresh);
+    let jump = shaft.update(Ok(angle(0.2 + 0.25)), 1, 0.0);
     assert_eq!(jump, Reading::Failed(Fault::FeedbackJump));
     // The new place is the new reference: the next reading agrees with it.
-    assert_eq!(
-        feedback.update(&mut state, Ok(angle(0.45)), 1, 0.0),
-        Reading::Fresh(1)
-    );
+    assert_eq!(shaft.update(Ok(angle(0.45)), 1, 0.0), Reading::Fresh);
 
     let slow = FeedbackConfig {
         plausible_velocity_rad_s: 0.01,
         ..config()
     };
-    let feedback = slow.build(PERIOD).unwrap();
-    let mut state = FeedbackState::UNKNOWN;
+    let mut shaft = Shaft::new(&slow);
     for k in 0..10 {
         let jitter = if k % 2 == 0 { TURN / 16_384.0 } else { 0.0 };
-        let reading = feedback.update(&mut state, Ok(angle(jitter)), 1, 0.0);
-        assert_eq!(reading, Reading::Fresh(1));
+        let reading = shaft.update(Ok(angle(jitter)), 1, 0.0);
+        assert_eq!(reading, Reading::Fresh);
     }
 }
 
 #[test]
 fn a_frozen_sensor_is_a_fault_only_while_the_motor_is_driven() {
-    let feedback = config().build(PERIOD).unwrap();
-    let mut state = FeedbackState::UNKNOWN;
+    let mut shaft = Shaft::new(&config());
     for _ in 0..100 {
-        assert_eq!(
-            feedback.update(&mut state, Ok(angle(1.0)), 1, 1.9),
-            Reading::Fresh(1)
-        );
+        assert_eq!(shaft.update(Ok(angle(1.0)), 1, 1.9), Reading::Fresh);
     }
     for _ in 0..4 {
-        assert_eq!(
-            feedback.update(&mut state, Ok(angle(1.0)), 1, -2.0),
-            Reading::Fresh(1)
-        );
+        assert_eq!(shaft.update(Ok(angle(1.0)), 1, -2.0), Reading::Fresh);
     }
-    let frozen = feedback.update(&mut state, Ok(angle(1.0)), 1, -2.0);
+    let frozen = shaft.update(Ok(angle(1.0)), 1, -2.0);
     assert_eq!(frozen, Reading::Failed(Fault::FeedbackFrozen));
 }
 
@@ -200,7 +195,7 @@ fn a_frozen_sensor_is_a_fault_only_while_the_motor_is_driven() {
 fn each_bad_parameter_is_refused_by_its_name() {
     type Spoil = fn(&mut FeedbackConfig);
     let cases: [(&str, Spoil); 11] = [
-        ("encoder_channel", |c| c.encoder_channel = 8),
+        ("encoder_channel", |c| c.encoder_channel = 32),
         ("gear_ratio", |c| c.gear_ratio = 0.0),
         ("gear_ratio", |c| c.gear_ratio = f64::NAN),
         ("offset_rad", |c| c.offset_rad = f64::INFINITY),
@@ -226,4 +221,141 @@ fn each_bad_parameter_is_refused_by_its_name() {
         assert_eq!(spoilt.build(PERIOD).unwrap_err().name, name);
     }
     assert_eq!(config().build(Duration::ZERO).unwrap_err().name, "period");
+}
+
+/// The same shaft, turning at `velocity` rad/s for so many readings one period apart.
+fn turning(shaft: &mut Shaft, at_rad: &mut f64, velocity: f64, readings: u32) {
+    for _ in 0..readings {
+        *at_rad += velocity * 1e-3;
+        let reading = shaft.update(Ok(angle(*at_rad)), 1, 0.0);
+        assert_eq!(reading, Reading::Fresh);
+    }
+}
+
+#[test]
+fn a_reading_is_healthy_from_the_first_one_and_no_longer_after_a_fault() {
+    let mut shaft = Shaft::new(&config());
+    assert!(!shaft.state.is_healthy());
+    let mut at = 0.0;
+    turning(&mut shaft, &mut at, 0.0, 1);
+    assert!(shaft.state.is_healthy(), "after the first");
+    turning(&mut shaft, &mut at, 100.0, 50);
+    assert!(shaft.state.velocity_rad_s() > 90.0);
+
+    // A jump: what is known of the motion is not to be trusted, the velocity is 0.
+    at += 1.0;
+    let jumped = shaft.update(Ok(angle(at)), 1, 0.0);
+    assert_eq!(jumped, Reading::Failed(Fault::FeedbackJump));
+    assert!(!shaft.state.is_healthy());
+    assert_eq!(shaft.state.velocity_rad_s(), 0.0);
+    // The next one is compared with where the shaft jumped to, and the low pass begins
+    // anew: from 0.
+    turning(&mut shaft, &mut at, 0.0, 1);
+    assert!(shaft.state.is_healthy());
+    assert_eq!(shaft.state.velocity_rad_s(), 0.0);
+
+    turning(&mut shaft, &mut at, 100.0, 50);
+    for failure in 0..3 {
+        let reading = shaft.update(Err(InputError::Bus), 1, 0.0);
+        let held = failure < 2;
+        assert_eq!(matches!(reading, Reading::Held(_)), held);
+        assert_eq!(shaft.state.velocity_rad_s() > 90.0, held);
+    }
+    assert_eq!(shaft.state.velocity_rad_s(), 0.0, "not known any more");
+}
+
+#[test]
+fn a_frozen_sensor_is_unhealthy_and_counted_anew() {
+    let mut shaft = Shaft::new(&config());
+    let mut at = 0.5;
+    turning(&mut shaft, &mut at, 0.0, 1);
+    for round in 0..2 {
+        for _ in 0..4 {
+            assert_eq!(shaft.update(Ok(angle(at)), 1, 3.0), Reading::Fresh);
+        }
+        let frozen = shaft.update(Ok(angle(at)), 1, 3.0);
+        assert_eq!(frozen, Reading::Failed(Fault::FeedbackFrozen), "{round}");
+        assert!(!shaft.state.is_healthy());
+    }
+    // Without a command it stands still on purpose, which begins the count anew.
+    for _ in 0..4 {
+        assert_eq!(shaft.update(Ok(angle(at)), 1, 3.0), Reading::Fresh);
+    }
+    assert_eq!(shaft.update(Ok(angle(at)), 1, 0.0), Reading::Fresh);
+    assert!(shaft.state.is_healthy());
+    assert_eq!(shaft.update(Ok(angle(at)), 1, 3.0), Reading::Fresh);
+}
+
+#[test]
+fn two_readings_near_to_each_other_give_a_position_and_no_velocity() {
+    let near = Duration::from_micros(250);
+    let mut shaft = Shaft::new(&config());
+    let mut at = 0.0;
+    turning(&mut shaft, &mut at, 100.0, 100);
+    let before = shaft.state.velocity_rad_s();
+    let read = |shaft: &mut Shaft, rad: f64, later: Duration| {
+        shaft.now += later;
+        let sample = Sample {
+            value: Ok(angle(rad)),
+            at: shaft.now,
+        };
+        shaft.feedback.update(&mut shaft.state, &sample, 0.0)
+    };
+    // A failure before: the near reading makes it whole again.
+    shaft.update(Err(InputError::Bus), 0, 0.0);
+    assert!(!shaft.state.is_healthy());
+    assert_eq!(read(&mut shaft, at + 0.025, near), Reading::Fresh);
+    assert!(shaft.state.is_healthy());
+    assert_eq!(shaft.state.velocity_rad_s(), before);
+    assert!((shaft.state.position_rad() - (at + 0.025)).abs() < 1e-6);
+    assert_eq!(shaft.state.measured_at(), shaft.now);
+    // The next one is compared with the earlier of the two: no bend.
+    assert_eq!(
+        read(&mut shaft, at + 0.1, Duration::from_micros(750)),
+        Reading::Fresh
+    );
+    assert!((shaft.state.velocity_rad_s() - before).abs() < 0.1);
+    at += 0.1;
+
+    // One that is too far away for half a period is a jump, from which it goes on.
+    assert_eq!(
+        read(&mut shaft, at + 0.5, near),
+        Reading::Failed(Fault::FeedbackJump)
+    );
+    assert!(!shaft.state.is_healthy());
+    assert_eq!(read(&mut shaft, at + 0.5, PERIOD), Reading::Fresh);
+    assert_eq!(shaft.state.velocity_rad_s(), 0.0);
+}
+
+#[test]
+fn after_a_gap_the_low_pass_has_gone_on_by_the_periods_of_the_gap() {
+    // From rest to 100 rad/s: read in every period, and once after the gap.
+    for periods in [2_u32, 3, 8, 20] {
+        let mut all = Shaft::new(&config());
+        let mut gap = Shaft::new(&config());
+        for shaft in [&mut all, &mut gap] {
+            turning(shaft, &mut 0.0, 0.0, 10);
+        }
+        let mut at = 0.0;
+        turning(&mut all, &mut at, 100.0, periods.min(8));
+        let reading = gap.update(Ok(angle(100e-3 * f64::from(periods))), periods, 0.0);
+        assert_eq!(reading, Reading::Fresh);
+        let (all, gap) = (all.state.velocity_rad_s(), gap.state.velocity_rad_s());
+        assert!(
+            (all - gap).abs() < 0.01,
+            "{periods} periods: {all} and {gap}"
+        );
+    }
+}
+
+#[test]
+fn the_fastest_plausible_velocity_turns_the_encoder_by_half_a_turn_in_a_period() {
+    let at = |velocity: f64| FeedbackConfig {
+        gear_ratio: 10.0,
+        plausible_velocity_rad_s: velocity,
+        ..config()
+    };
+    let limit = core::f64::consts::PI / 10.0 / 1e-3;
+    assert!(at(limit * 0.999).build(PERIOD).is_ok());
+    assert!(at(limit * 1.001).build(PERIOD).is_err());
 }

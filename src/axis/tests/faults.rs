@@ -14,13 +14,13 @@ fn expect_fault(bench: &mut Bench, fault: Fault, bound: u32) {
         Some(fault.number())
     );
     assert!(bench.is_safe());
-    assert!(bench.outputs.is_active(LAMP));
+    assert!(bench.outputs.is_active(output(LAMP)));
 }
 
 fn expect_recovery(bench: &mut Bench) {
     bench.press_reset();
     bench.run_until(50, |b| b.axis().state() == State::OperationEnabled);
-    assert!(!bench.outputs.is_active(LAMP));
+    assert!(!bench.outputs.is_active(output(LAMP)));
 }
 
 #[test]

@@ -3,9 +3,12 @@
 
 use crate::axis::*;
 use crate::control::{Gains, TrajectoryConfig};
-use crate::cycle::image::{Angle, DigitalInputs, InputError, Inputs, Outputs, RADIANS_PER_UNIT};
+use crate::cycle::image::{
+    Angle, DigitalInputs, InputChannel, InputError, Inputs, MAX_ANALOG_OUTPUTS, OutputChannel,
+    Outputs, RADIANS_PER_UNIT, Sample,
+};
 use crate::cycle::ports::{Decide, Directive, Tick};
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 
 pub(super) const PERIOD: Duration = Duration::from_millis(1);
 pub(super) const ESTOP: u8 = 0;
@@ -14,11 +17,25 @@ pub(super) const NEGATIVE: u8 = 2;
 pub(super) const POSITIVE: u8 = 3;
 pub(super) const LAMP: u8 = 31;
 
+pub(super) fn input(number: u8) -> InputChannel {
+    InputChannel::new(number).unwrap()
+}
+
+pub(super) fn output(number: u8) -> OutputChannel {
+    OutputChannel::new(number).unwrap()
+}
+
+/// What no axis drives is at its safe value, and that is not zero: a digital output,
+/// and the last analog one.
+pub(super) const SAFE_VOLTS: f64 = 2.5;
+pub(super) const SAFE: Outputs = Outputs::new(1 << 30, &[SAFE_VOLTS; MAX_ANALOG_OUTPUTS]);
+const FREE: usize = MAX_ANALOG_OUTPUTS - 1;
+
 /// Axis `n` drives enable on output 2n, its brake on 2n + 1.
 pub(super) fn axis_config(number: u8) -> AxisConfig {
     let switch = |channel| {
         (number == 0).then_some(LimitSwitch {
-            channel,
+            channel: input(channel),
             normally_closed: true,
         })
     };
@@ -38,8 +55,8 @@ pub(super) fn axis_config(number: u8) -> AxisConfig {
         },
         command_channel: number,
         command_inverted: false,
-        enable_channel: 2 * number,
-        brake_channel: Some(2 * number + 1),
+        enable_channel: output(2 * number),
+        brake_channel: Some(output(2 * number + 1)),
         gains: Gains {
             kp: 40.0,
             ki: 200.0,
@@ -85,10 +102,11 @@ pub(super) fn axis_config(number: u8) -> AxisConfig {
 pub(super) fn config(axes: u8, arm: Arm) -> ServoConfig {
     ServoConfig {
         axes: (0..axes).map(axis_config).collect(),
-        emergency_stop: Some(ESTOP),
-        reset: Some(RESET),
-        fault_lamp: Some(LAMP),
+        emergency_stop: Some(input(ESTOP)),
+        reset: Some(input(RESET)),
+        fault_lamp: Some(output(LAMP)),
         arm,
+        rearm: Rearm::OnReset,
     }
 }
 
@@ -133,7 +151,7 @@ impl Bench {
             dip: 0,
             digital: None,
             directive: Directive::Run,
-            outputs: Outputs::default(),
+            outputs: SAFE,
             slot: 0,
             before: levels,
         }
@@ -194,7 +212,10 @@ impl Bench {
             let units = (body.position / RADIANS_PER_UNIT) as i64 as u32;
             // A 14-bit encoder.
             let angle = body.stuck.unwrap_or(Angle(units & !0x3_FFFF));
-            *channel = body.reading.map_or(Ok(angle), Err);
+            *channel = Sample {
+                value: body.reading.map_or(Ok(angle), Err),
+                at: Instant::from_nanos(0) + PERIOD * self.slot,
+            };
         }
         let tick = Tick {
             slot: self.slot,
@@ -202,7 +223,14 @@ impl Bench {
             directive: self.directive,
             ..Tick::default()
         };
-        self.outputs = Servo::decide(&self.servo, &mut self.state, &inputs, &tick);
+        self.outputs = SAFE;
+        Servo::decide(
+            &self.servo,
+            &mut self.state,
+            &inputs,
+            &tick,
+            &mut self.outputs,
+        );
         self.check_outputs();
     }
 
@@ -228,27 +256,33 @@ impl Bench {
     }
 
     pub(super) fn is_enabled(&self) -> bool {
-        self.outputs.is_active(0)
+        self.outputs.is_active(output(0))
     }
 
     pub(super) fn is_brake_released(&self) -> bool {
-        self.outputs.is_active(1)
+        self.outputs.is_active(output(1))
     }
 
     /// Everything of axis 0 is at its safe value.
     pub(super) fn is_safe(&self) -> bool {
-        !self.is_enabled() && !self.is_brake_released() && self.outputs.analogs[0] == 0.0
+        !self.is_enabled() && !self.is_brake_released() && self.outputs.analogs[0] == SAFE_VOLTS
     }
 
     /// What must hold in every cycle of every scenario.
     fn check_outputs(&self) {
+        let pump = self.outputs.digital & SAFE.digital;
+        assert_eq!(pump, SAFE.digital, "an output of no axis");
+        if self.state.axes().len() <= FREE {
+            let volts = self.outputs.analogs[FREE];
+            assert_eq!(volts, SAFE_VOLTS, "an output of no axis");
+        }
         for (axis, number) in self.state.axes().iter().zip(0_u8..) {
             let volts = self.outputs.analogs[usize::from(number)];
-            let enable = self.outputs.is_active(2 * number);
-            let released = self.outputs.is_active(2 * number + 1);
+            let enable = self.outputs.is_active(output(2 * number));
+            let released = self.outputs.is_active(output(2 * number + 1));
             assert!(volts.abs() <= 10.0);
             assert!(
-                enable || (!released && volts == 0.0),
+                enable || (!released && volts == SAFE_VOLTS),
                 "a command without power"
             );
             let may_be_on = match axis.state() {
@@ -266,7 +300,8 @@ impl Bench {
                 matches!(axis.state(), State::FaultReactionActive | State::Fault)
             });
         }
-        assert_eq!(self.outputs.is_active(LAMP), self.state.fault().is_some());
+        let lit = self.state.fault().is_some() || self.state.stopped().is_some();
+        assert_eq!(self.outputs.is_active(output(LAMP)), lit);
     }
 
     fn move_plant(&mut self) {

@@ -4,6 +4,7 @@ use super::plant::*;
 use crate::axis::*;
 use crate::cycle::image::InputError;
 use crate::cycle::ports::{Decide, Directive};
+use crate::cycle::stop::StopCause;
 
 /// A bench whose axis is in `state`, with the setpoint moving where that can be.
 fn bench_in(state: State) -> Bench {
@@ -19,7 +20,7 @@ fn bench_in(state: State) -> Bench {
         State::OperationEnabled => bench.run(400),
         State::QuickStopActive => {
             bench.run(400);
-            bench.directive = Directive::QuickStop;
+            bench.directive = Directive::QuickStop(StopCause::RunEnds);
             bench.run(3);
         }
         State::FaultReactionActive => {
@@ -137,7 +138,7 @@ fn digital_inputs_that_nothing_needs_may_fail() {
 fn a_quick_stop_in_every_state_ends_at_rest_and_does_not_re_arm() {
     for state in State::ALL {
         let mut bench = bench_in(state);
-        bench.directive = Directive::QuickStop;
+        bench.directive = Directive::QuickStop(StopCause::RunEnds);
         let cycles = bench.run_until(500, |b| Servo::at_rest(&b.servo, &b.state) && b.is_safe());
         assert!(cycles < 500, "{state:?}");
         bench.run(2);
@@ -154,7 +155,7 @@ fn a_quick_stop_is_a_ramp_then_the_brake_then_power_off() {
     let mut bench = bench_in(State::OperationEnabled);
     let speed = bench.bodies[0].velocity.abs();
     assert!(speed > 5.0, "it moves at {speed} rad/s");
-    bench.directive = Directive::QuickStop;
+    bench.directive = Directive::QuickStop(StopCause::RunEnds);
     let mut before = bench.bodies[0].velocity;
     let mut held_by_both = 0;
     for _ in 0..500 {
@@ -176,7 +177,7 @@ fn a_quick_stop_is_a_ramp_then_the_brake_then_power_off() {
 #[test]
 fn the_wait_for_standstill_is_bounded() {
     let mut bench = bench_in(State::OperationEnabled);
-    bench.directive = Directive::QuickStop;
+    bench.directive = Directive::QuickStop(StopCause::RunEnds);
     // The encoder shakes so much that the axis never seems to stand still.
     let cycles = (0..2_000).find(|k| {
         bench.bodies[0].position += if k % 2 == 0 { 0.005 } else { -0.005 };
@@ -196,4 +197,134 @@ fn a_reset_during_a_quick_stop_is_lost() {
     assert_eq!(bench.axis().state(), State::SwitchOnDisabled);
     bench.press_reset();
     bench.run_until(50, |b| b.axis().state() == State::OperationEnabled);
+}
+
+/// A quick stop of the loop while the axis moves, and the loop asks for control again
+/// before the axis is at rest.
+fn stopped_by_the_loop(rearm: Rearm, cause: StopCause) -> Bench {
+    let mut c = config(1, Arm::AtStart);
+    c.rearm = rearm;
+    let mut bench = Bench::new(&c);
+    bench.run(400);
+    assert!(bench.bodies[0].velocity.abs() > 5.0, "it moves");
+    bench.directive = Directive::QuickStop(cause);
+    bench.run(3);
+    assert!(bench.outputs.is_active(output(LAMP)), "{cause:?}");
+    bench.directive = Directive::Run;
+    bench
+}
+
+/// Runs until power comes back, which it must do without a bump: 0 V and the setpoint
+/// where the axis stands.
+fn expect_a_start_from_rest(bench: &mut Bench) {
+    bench.run_until(1_000, |b| !b.axis().is_powered());
+    assert!(bench.bodies[0].velocity.abs() < 0.1, "off only at rest");
+    bench.run_until(10, |b| b.axis().is_powered());
+    assert_eq!(bench.outputs.analogs[0], 0.0);
+    assert_eq!(bench.axis().setpoint_rad(), bench.axis().position_rad());
+    assert!(!bench.outputs.is_active(output(LAMP)), "it is armed again");
+    bench.run_until(50, |b| b.axis().state() == State::OperationEnabled);
+    assert_eq!(bench.axis().fault(), None);
+}
+
+#[test]
+fn a_quick_stop_of_the_loop_is_kept_and_shown_until_the_reset() {
+    for cause in [StopCause::Overrun, StopCause::Held] {
+        let mut bench = stopped_by_the_loop(Rearm::OnReset, cause);
+        bench.run(1_000);
+        assert!(bench.is_safe(), "{cause:?}");
+        assert!(!bench.state.is_armed());
+        assert_eq!(Servo::stopped(&bench.servo, &bench.state), Some(cause));
+        bench.set(RESET, true);
+        expect_a_start_from_rest(&mut bench);
+        assert_eq!(bench.state.stopped(), None);
+    }
+}
+
+#[test]
+fn axes_that_may_arm_themselves_again_when_cycles_are_in_time_and_without_a_bump() {
+    for cause in [StopCause::Overrun, StopCause::Held] {
+        let mut bench = stopped_by_the_loop(Rearm::WhenInTime, cause);
+        assert_eq!(bench.axis().state(), State::QuickStopActive);
+        expect_a_start_from_rest(&mut bench);
+        assert_eq!(bench.state.stopped(), None, "{cause:?}");
+    }
+}
+
+#[test]
+fn axes_do_not_arm_themselves_while_the_loop_asks_for_the_stop() {
+    let mut bench = stopped_by_the_loop(Rearm::WhenInTime, StopCause::Overrun);
+    bench.directive = Directive::QuickStop(StopCause::Overrun);
+    bench.run(1_000);
+    assert!(bench.is_safe());
+    bench.press_reset();
+    assert!(bench.is_safe(), "nor by the reset");
+    bench.directive = Directive::Run;
+    expect_a_start_from_rest(&mut bench);
+}
+
+#[test]
+fn axes_do_not_arm_themselves_after_a_fault_or_an_emergency_stop() {
+    for input in [ESTOP, POSITIVE] {
+        let mut bench = stopped_by_the_loop(Rearm::WhenInTime, StopCause::Overrun);
+        let pressed = input == ESTOP;
+        bench.set(input, pressed);
+        bench.set(NEGATIVE, pressed);
+        bench.run(5);
+        bench.set(input, !pressed);
+        bench.set(NEGATIVE, true);
+        bench.run(1_000);
+        assert!(bench.axis().fault().is_some(), "input {input}");
+        assert!(bench.is_safe(), "input {input}");
+        bench.press_reset();
+        assert_eq!((bench.axis().fault(), bench.state.stopped()), (None, None));
+    }
+}
+
+#[test]
+fn axes_that_nobody_armed_were_not_stopped() {
+    let mut c = config(1, Arm::OnReset);
+    c.rearm = Rearm::WhenInTime;
+    let mut bench = Bench::new(&c);
+    bench.run(10);
+    bench.directive = Directive::QuickStop(StopCause::Overrun);
+    bench.run(10);
+    bench.directive = Directive::Run;
+    bench.run(500);
+    assert_eq!(bench.state.stopped(), None);
+    assert!(bench.is_safe() && !bench.state.is_armed());
+}
+
+#[test]
+fn a_stop_before_the_axes_were_armed_at_the_start_is_recovered_from_too() {
+    for (rearm, armed) in [(Rearm::OnReset, false), (Rearm::WhenInTime, true)] {
+        let mut c = config(1, Arm::AtStart);
+        c.rearm = rearm;
+        let mut bench = Bench::new(&c);
+        bench.bodies[0].reading = Some(InputError::NotReady);
+        bench.run(3);
+        bench.directive = Directive::QuickStop(StopCause::Overrun);
+        bench.run(3);
+        bench.directive = Directive::Run;
+        bench.run(3);
+        assert_eq!(bench.state.stopped(), Some(StopCause::Overrun));
+        bench.bodies[0].reading = None;
+        bench.run(100);
+        assert_eq!(bench.state.is_armed(), armed, "{rearm:?}");
+        assert_eq!(bench.state.stopped().is_none(), armed);
+    }
+}
+
+#[test]
+fn a_run_that_ends_is_not_a_stop_of_the_loop() {
+    let mut bench = Bench::operating();
+    bench.directive = Directive::QuickStop(StopCause::RunEnds);
+    bench.run(500);
+    assert_eq!(bench.state.stopped(), None);
+    assert!(!bench.outputs.is_active(output(LAMP)));
+    // One that came before stays known.
+    let mut bench = stopped_by_the_loop(Rearm::OnReset, StopCause::Held);
+    bench.directive = Directive::QuickStop(StopCause::RunEnds);
+    bench.run(500);
+    assert_eq!(bench.state.stopped(), Some(StopCause::Held));
 }

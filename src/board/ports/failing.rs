@@ -12,9 +12,8 @@
 //! failed because it hung has used its time up, and is not repeated. Lines are
 //! not repeated either: a line that cannot be read has been taken away.
 //!
-//! The encoder's angle after a retry is that of now where others are one period
-//! old, so for one cycle the velocity is seen up to twice as large, and then as
-//! much smaller; its low pass takes most of that.
+//! An angle after a retry is that of now where others are one period old. Its sample
+//! says so, and the one of the next cycle too, which is a frame younger only.
 //!
 //! # Failures in a row
 //!
@@ -62,7 +61,7 @@ impl Budget {
 
 /// Failures in a row.
 #[derive(Copy, Clone, Debug)]
-pub(super) struct Row {
+pub(in crate::board) struct Row {
     tolerated: Option<u16>,
     count: u16,
     /// Where the row ends; none before the first failure.
@@ -72,7 +71,7 @@ pub(super) struct Row {
 impl Row {
     /// No failure yet; `tolerated` of them in a row change nothing, and none
     /// ever does where it is `None`.
-    pub(super) const fn tolerating(tolerated: Option<u16>) -> Self {
+    pub(in crate::board) const fn tolerating(tolerated: Option<u16>) -> Self {
         Self {
             tolerated,
             count: 0,
@@ -81,7 +80,7 @@ impl Row {
     }
 
     /// Takes note of a failure in the cycle of `tick`: whether it is one too many.
-    pub(super) fn is_too_long(&mut self, tick: &Tick) -> bool {
+    pub(in crate::board) fn is_too_long(&mut self, tick: &Tick) -> bool {
         let before = tick.slot.checked_sub(u64::from(tick.elapsed_slots));
         self.count = if self.last_slot.is_some() && self.last_slot == before {
             self.count.saturating_add(1)

@@ -1,5 +1,10 @@
 //! Devices that fail: once, too often, in one place and in another.
 
+mod counted;
+mod idle;
+mod taken;
+mod times;
+
 use super::*;
 use crate::board::Simulated;
 use crate::config::Config;
@@ -71,10 +76,11 @@ impl Bench {
         let simulation = config.simulation.as_ref().expect("simulated");
         let (devices, map) =
             Simulated::build(simulation, &config.io, config.run.period).expect("wired");
+        let ports = Ports::new(devices, &config.io, &map).retrying_until(deadline);
         let mut bench = Self {
-            ports: Ports::new(devices, &config.io, &map).retrying_until(deadline),
+            outputs: ports.safe_image(),
+            ports,
             inputs: Inputs::NOT_READ,
-            outputs: Outputs::default(),
             slot: 0,
         };
         for _ in 0..5 {
@@ -101,6 +107,12 @@ impl Bench {
         self.ports.act(&tick, &self.outputs)
     }
 
+    /// Cycles until one fails.
+    fn cycle_until_lost(&mut self) {
+        let lost = (0..100).any(|_| self.cycle().is_err());
+        assert!(lost, "nothing is lost in 100 cycles");
+    }
+
     fn fail(&mut self, chip: usize, fault: Fault, transfers: u64) {
         let plan = self
             .ports
@@ -111,22 +123,31 @@ impl Bench {
         plan.add_now(fault, transfers).expect("room");
     }
 
-    /// What two cycles make of two transfers of `chip` that fail, one in each.
-    fn two_failures(chip: usize, deadline: Duration) -> (bool, bool) {
+    /// What two cycles in a row make of two transfers of `chip` that fail, one in each:
+    /// whether everything was read, and whether it was written.
+    fn two_failures(chip: usize, deadline: Duration) -> [(bool, bool); 2] {
         let mut bench = Self::new(deadline);
-        bench.fail(chip, Fault::BusError, 1);
-        let written = bench.cycle().is_ok();
-        let read = bench.inputs.positions[0].is_ok() && bench.inputs.analogs[0].is_ok();
-        (read, written)
+        let found = [(); 2].map(|()| {
+            bench.fail(chip, Fault::BusError, 1);
+            let written = bench.cycle().is_ok();
+            let read =
+                bench.inputs.positions[0].value.is_ok() && bench.inputs.analogs[0].value.is_ok();
+            (read, written)
+        });
+        let after = bench.cycle();
+        assert_eq!(after, Ok(()), "{chip}: nothing is left to fail");
+        assert!(bench.inputs.positions[0].value.is_ok() && bench.inputs.analogs[0].value.is_ok());
+        found
     }
 }
 
 #[test]
 fn one_failed_transfer_is_made_good_within_the_cycle_and_only_with_a_budget() {
     for chip in [ENCODER, DAC, ADC] {
-        assert_eq!(Bench::two_failures(chip, DEADLINE), (true, true), "{chip}");
+        let within = Bench::two_failures(chip, DEADLINE);
+        assert_eq!(within, [(true, true); 2], "{chip}");
         let without = Bench::two_failures(chip, NEVER);
-        assert_eq!(without, (chip == DAC, chip != DAC), "{chip}");
+        assert_eq!(without, [(chip == DAC, chip != DAC); 2], "{chip}");
     }
 }
 
@@ -137,8 +158,8 @@ fn a_retry_is_one_and_not_a_loop() {
         bench.fail(chip, Fault::BusError, 3);
         let acted = bench.cycle();
         let failed = match chip {
-            ENCODER => bench.inputs.positions[0].is_err(),
-            ADC => bench.inputs.analogs[0].is_err(),
+            ENCODER => bench.inputs.positions[0].value.is_err(),
+            ADC => bench.inputs.analogs[0].value.is_err(),
             _ => acted.is_err(),
         };
         assert!(failed, "{chip}: three transfers failed");
@@ -182,7 +203,7 @@ fn a_broken_wire_is_outside_of_the_limits_and_is_not_read_again() {
     bench.fail(ADC, Fault::MisoLow, 3);
     for _ in 0..2 {
         assert_eq!(bench.cycle(), Ok(()));
-        assert_eq!(bench.inputs.analogs[0], Err(InputError::OutOfRange));
+        assert_eq!(bench.inputs.analogs[0].value, Err(InputError::OutOfRange));
     }
     let lost = Lost::AnalogInput(0, InputError::OutOfRange);
     assert_eq!(bench.cycle(), Err(OutputError::Lost(lost)));
@@ -195,7 +216,7 @@ fn without_a_limit_of_failures_nothing_is_lost() {
     bench.fail(ADC, Fault::BusError, 500);
     for _ in 0..500 {
         assert_eq!(bench.cycle(), Ok(()));
-        assert_eq!(bench.inputs.analogs[0], Err(InputError::Bus));
+        assert_eq!(bench.inputs.analogs[0].value, Err(InputError::Bus));
     }
 }
 
@@ -240,7 +261,7 @@ fn a_command_that_is_no_number_becomes_the_safe_value_in_its_own_cycle() {
 fn a_command_that_is_no_number_is_not_hidden_by_a_lost_input() {
     let mut bench = Bench::new(NEVER);
     bench.fail(ADC, Fault::BusError, 10);
-    while bench.cycle() == Ok(()) {}
+    bench.cycle_until_lost();
     bench.outputs.analogs[0] = f64::NAN;
     assert_eq!(bench.cycle(), Err(OutputError::NotFinite(0)));
 }
@@ -286,7 +307,7 @@ analog_output = "second"
 fn what_was_lost_before_the_run_is_not_lost_in_it() {
     let mut bench = Bench::new(NEVER);
     bench.fail(ADC, Fault::BusError, 3);
-    while bench.cycle() == Ok(()) {}
+    bench.cycle_until_lost();
     assert_eq!(bench.ports.safe(&Tick::default()), Ok(()));
     assert_eq!(bench.cycle(), Ok(()));
 }
@@ -306,10 +327,23 @@ fn the_safe_value_is_written_again_when_its_first_transfer_fails() {
 fn a_loss_that_stops_the_outputs_goes_before_one_that_does_not() {
     let mut bench = Bench::new(NEVER);
     bench.fail(ADC, Fault::BusError, 10);
-    while bench.cycle() == Ok(()) {}
+    bench.cycle_until_lost();
     bench.fail(DAC, Fault::BusError, 3);
     let lost: Vec<_, 3> = (0..3).map(|_| bench.cycle()).collect();
     assert_eq!(lost[2], Err(OutputError::Lost(Lost::AnalogOutput(0))));
+}
+
+#[test]
+fn an_output_that_fails_is_not_hidden_by_a_lost_input() {
+    let text = BOARD.replacen("tolerated_failures = 2\n", "", 1);
+    let mut bench = Bench::of(&text, NEVER);
+    bench.fail(ADC, Fault::BusError, 1_000);
+    bench.cycle_until_lost();
+    bench.fail(DAC, Fault::BusError, 2);
+    let failed = Err(OutputError::Analog(0));
+    assert_eq!([bench.cycle(), bench.cycle()], [failed, failed]);
+    let lost = Lost::AnalogInput(0, InputError::Bus);
+    assert_eq!(bench.cycle(), Err(OutputError::Lost(lost)), "it stays lost");
 }
 
 #[test]

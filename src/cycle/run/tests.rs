@@ -1,9 +1,14 @@
 //! The loop against a scripted clock, plant and control law.
 
+mod outputs;
+
 use super::*;
-use crate::cycle::image::{InputError, Inputs, Outputs};
+use crate::cycle::image::{InputError, Inputs, MAX_ANALOG_OUTPUTS, OutputChannel, Outputs};
 use crate::cycle::record::CycleRecord;
 use std::vec::Vec;
+
+/// What nobody sets.
+const SAFE: Outputs = Outputs::new(0b100, &[2.5; MAX_ANALOG_OUTPUTS]);
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -46,6 +51,10 @@ impl Sense for Plant {
 }
 
 impl Act for Plant {
+    fn safe_image(&self) -> Outputs {
+        SAFE
+    }
+
     fn act(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
         self.written.push(Some(*outputs));
         match self.broken_from {
@@ -67,15 +76,12 @@ impl Decide for Law {
     type Config = ();
     type State = u32;
 
-    fn decide((): &(), asked: &mut u32, _: &Inputs, tick: &Tick) -> Outputs {
+    fn decide((): &(), asked: &mut u32, _: &Inputs, tick: &Tick, outputs: &mut Outputs) {
         match tick.directive {
             Directive::Run => *asked = 0,
-            Directive::QuickStop => *asked += 1,
+            Directive::QuickStop(_) => *asked += 1,
         }
-        Outputs {
-            digital: 0b10,
-            ..Outputs::default()
-        }
+        outputs.digital |= 0b10;
     }
 
     fn at_rest((): &(), asked: &u32) -> bool {
@@ -91,22 +97,36 @@ impl Record for Kept {
     }
 }
 
-/// Demands something in the cycle with this number.
-struct DemandAt(u64, Demand, std::cell::Cell<u64>);
+/// Demands something from the cycle with this number on, and notes what it is told.
+struct DemandAt {
+    from: u64,
+    demand: Demand,
+    cycle: std::cell::Cell<u64>,
+    told: Vec<QuickStop>,
+}
 
 impl Supervise for DemandAt {
-    fn demand(&self) -> Demand {
-        let cycle = self.2.replace(self.2.get() + 1);
-        if cycle >= self.0 {
-            self.1
+    fn demand(&self, _: Instant) -> Demand {
+        let cycle = self.cycle.replace(self.cycle.get() + 1);
+        if cycle >= self.from {
+            self.demand
         } else {
             Demand::Continue
         }
     }
+
+    fn quick_stop(&mut self, stop: &QuickStop) {
+        self.told.push(*stop);
+    }
 }
 
 const fn demand_at(cycle: u64, demand: Demand) -> DemandAt {
-    DemandAt(cycle, demand, std::cell::Cell::new(0))
+    DemandAt {
+        from: cycle,
+        demand,
+        cycle: std::cell::Cell::new(0),
+        told: Vec::new(),
+    }
 }
 
 struct Ran {
@@ -114,6 +134,7 @@ struct Ran {
     plant: Plant,
     timing: Timing,
     records: Vec<CycleRecord>,
+    told: Vec<QuickStop>,
 }
 
 fn plan(limit: Limit) -> Plan {
@@ -140,7 +161,7 @@ fn ran(
         broken_from,
         ..Plant::default()
     };
-    let mut beat = Beat::<_, Law>::new(plant, &(), 0, Some(0));
+    let mut beat = Beat::<_, Law>::new(plant, &(), 0, OutputChannel::new(0));
     let mut clock = Scripted {
         now: 0.into(),
         work: 40_000,
@@ -164,6 +185,7 @@ fn ran(
         plant: beat.ports,
         timing,
         records: kept.0,
+        told: demand.told,
     }
 }
 
@@ -213,6 +235,9 @@ fn the_heartbeat_toggles_in_every_cycle_and_leaves_other_outputs_alone() {
         "{driven:?}"
     );
     assert!(driven.iter().all(|digital| digital & 0b10 != 0));
+    let untouched =
+        |outputs: &Outputs| outputs.digital & 0b100 != 0 && outputs.analogs == SAFE.analogs;
+    assert!(ran.plant.written.iter().flatten().all(untouched));
 }
 
 #[test]
@@ -230,14 +255,14 @@ fn a_late_wake_is_an_overrun_with_its_whole_lateness_and_skips_what_passed() {
     assert_eq!(ran.timing.release_lateness.summary().max, 2_300_000);
     assert_eq!(ran.timing.response.summary().max, 2_340_000);
     let (late, next) = (&ran.records[5], &ran.records[6]);
-    assert_eq!(
-        (late.slot, late.flags & flags::OVERRUN),
-        (5, flags::OVERRUN)
+    // The plant's inputs always fail.
+    let (overrun, held) = (
+        flags::OVERRUN | flags::INPUT_FAILED,
+        flags::HELD | flags::INPUT_FAILED,
     );
-    assert_eq!(
-        (next.slot, next.skipped, next.flags & flags::HELD),
-        (8, 2, flags::HELD)
-    );
+    assert_eq!((late.slot, late.skipped, late.flags), (5, 0, overrun));
+    assert_eq!((next.slot, next.skipped, next.flags), (8, 2, held));
+    assert_eq!(late.trace, [0.0; 8], "a law without a trace");
     assert_eq!(next.lateness_ns, 0, "the phase is kept");
 }
 
@@ -256,15 +281,17 @@ fn a_gap_that_fills_the_bucket_ends_in_a_fault_with_safe_outputs() {
 
 #[test]
 fn outputs_that_cannot_be_written_are_a_fault_at_the_third_time_in_a_row() {
-    let ran = ran(
-        &plan(Limit::Slots(100)),
-        &[],
-        Some((10, OutputError::Analog(3))),
-        demand_at(u64::MAX, Demand::Continue),
-    );
-    assert_eq!(ran.summary.end, End::OutputFailed(OutputError::Analog(3)));
-    assert_eq!(ran.records.last().unwrap().slot, 12);
-    assert_eq!(ran.plant.written.last(), Some(&None));
+    for (from, last) in [(10, 12), (0, 2)] {
+        let ran = ran(
+            &plan(Limit::Slots(100)),
+            &[],
+            Some((from, OutputError::Analog(3))),
+            demand_at(u64::MAX, Demand::Continue),
+        );
+        assert_eq!(ran.summary.end, End::OutputFailed(OutputError::Analog(3)));
+        assert_eq!(ran.records.last().unwrap().slot, last);
+        assert_eq!(ran.plant.written.last(), Some(&None));
+    }
 }
 
 #[test]
@@ -314,11 +341,23 @@ fn a_demanded_stop_comes_to_rest_first() {
 }
 
 #[test]
+fn a_broken_promise_comes_to_rest_first_and_is_an_end_of_its_own() {
+    let demand = demand_at(30, Demand::PromiseBroken);
+    let ran = ran(&plan(Limit::None), &[], None, demand);
+    assert_eq!(ran.summary.end, End::PromiseBroken);
+    assert_eq!((ran.summary.run, ran.summary.rest_cycles), (31, 3));
+    assert!(ran.records[31].flags & flags::QUICK_STOP != 0);
+}
+
+#[test]
 fn what_does_not_come_to_rest_in_time_is_ended_all_the_same() {
     let mut hasty = plan(Limit::Slots(5));
     hasty.rest_slots = 1;
     let ran = ran(&hasty, &[], None, demand_at(u64::MAX, Demand::Continue));
-    assert_eq!(ran.summary.end, End::NotAtRest);
+    assert_eq!(
+        (ran.summary.end, ran.summary.rest_cycles),
+        (End::NotAtRest, 2)
+    );
     assert_eq!(ran.plant.written.last(), Some(&None));
 }
 
@@ -353,9 +392,8 @@ fn a_plant_that_waits_sees_one_slot_pass_however_many_were_skipped() {
         type Config = ();
         type State = Vec<u32>;
 
-        fn decide((): &(), seen: &mut Vec<u32>, _: &Inputs, tick: &Tick) -> Outputs {
+        fn decide((): &(), seen: &mut Vec<u32>, _: &Inputs, tick: &Tick, _: &mut Outputs) {
             seen.push(tick.elapsed_slots);
-            Outputs::default()
         }
     }
     for (plant, expected) in [(super::Plant::GoesOn, 3), (super::Plant::Waits, 1)] {
@@ -387,9 +425,73 @@ fn a_plant_that_waits_sees_one_slot_pass_however_many_were_skipped() {
 fn outputs_held_for_longer_than_they_may_be_lead_to_a_quick_stop() {
     let mut strict = plan(Limit::Slots(40));
     strict.max_hold = Duration::from_millis(3);
-    for (late, expected) in [(1_900_000, 0), (3_100_000, flags::QUICK_STOP)] {
+    let quick = flags::QUICK_STOP;
+    for (late, expected) in [(1_900_000, 0), (2_900_000, 0), (3_100_000, quick)] {
         let demand = demand_at(u64::MAX, Demand::Continue);
         let ran = ran(&strict, &[(5, late)], None, demand);
         assert_eq!(ran.records[6].flags & flags::QUICK_STOP, expected, "{late}");
+        let stop = QuickStop {
+            cause: StopCause::Held,
+            slot: 5,
+            // The deadline, and three slots.
+            missed: 4,
+        };
+        assert_eq!(
+            ran.summary.quick_stops.last,
+            (expected != 0).then_some(stop)
+        );
     }
+}
+
+#[test]
+fn a_quick_stop_of_the_ladder_is_counted_with_its_cause_slot_and_misses() {
+    let mut armed = plan(Limit::Slots(400));
+    armed.ladder.fault = 10_000;
+    let none = demand_at(u64::MAX, Demand::Continue);
+    let ran = ran(&armed, &[(20, 12_300_000), (200, 6_300_000)], None, none);
+    assert_eq!(ran.summary.end, End::Finished);
+    let stop = |slot, missed| QuickStop {
+        cause: StopCause::Overrun,
+        slot,
+        missed,
+    };
+    assert_eq!(ran.told, [stop(20, 13), stop(200, 7)]);
+    let stops = ran.summary.quick_stops;
+    assert_eq!((stops.count, stops.last), (2, Some(stop(200, 7))));
+    // 130 in the bucket: as many cycles of quick stop, the last of which empties it.
+    let asked = |record: &&CycleRecord| record.flags & flags::QUICK_STOP != 0;
+    let first = ran.records.iter().filter(|record| record.slot < 200);
+    assert_eq!(first.filter(asked).count(), 130);
+}
+
+#[test]
+fn an_overrun_while_the_run_ends_is_no_quick_stop_of_the_ladder() {
+    let mut armed = plan(Limit::Slots(20));
+    armed.ladder.fault = 10_000;
+    armed.rest_slots = 100;
+    let none = demand_at(u64::MAX, Demand::Continue);
+    let ran = ran(&armed, &[(21, 12_300_000)], None, none);
+    assert_eq!(ran.summary.end, End::Finished);
+    assert_eq!(ran.summary.quick_stops, QuickStops::default());
+}
+
+#[test]
+fn cycles_asked_for_are_cycles_run_however_many_slots_are_skipped() {
+    let none = demand_at(u64::MAX, Demand::Continue);
+    let late = [(5, 2_300_000), (12, 1_300_000)];
+    let ran = ran(&plan(Limit::Cycles(20)), &late, None, none);
+    assert_eq!((ran.summary.run, ran.summary.skipped), (20, 3));
+}
+
+#[test]
+fn one_skipped_slot_is_outputs_held() {
+    let none = demand_at(u64::MAX, Demand::Continue);
+    let ran = ran(&plan(Limit::Slots(20)), &[(5, 1_300_000)], None, none);
+    let held: Vec<(u64, u32)> = ran
+        .records
+        .iter()
+        .filter(|record| record.flags & flags::HELD != 0)
+        .map(|record| (record.slot, record.skipped))
+        .collect();
+    assert_eq!(held, [(7, 1)]);
 }

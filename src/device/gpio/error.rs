@@ -132,7 +132,7 @@ impl fmt::Display for Explained<'_> {
                 match unreadable {
                     Some(errno) => write!(
                         f,
-                        "; another cannot be opened ({errno}): run as root or join its group"
+                        "; another cannot be opened ({errno}); run as root or join its group"
                     ),
                     None => Ok(()),
                 }
@@ -168,13 +168,13 @@ impl fmt::Display for Explained<'_> {
             ),
             GpioError::Busy { offset, consumer } => {
                 let who = match consumer.as_str() {
-                    "" => "someone who gives no name",
+                    "" => "an unnamed consumer",
                     name => name,
                 };
                 write!(
                     f,
-                    "GPIO chip \"{chip}\": line {offset} is in use by {who}; end that, or take \
-                     the line from it in the device tree"
+                    "GPIO chip \"{chip}\": line {offset} is in use by {who}; end that \
+                     consumer, or release the line in the device tree"
                 )
             }
             GpioError::NoInterrupt => write!(

@@ -12,14 +12,31 @@ pub enum LineId<'a> {
     Name(&'a str),
 }
 
-/// What all chips that can be opened are, in the order of their numbers.
+/// What all chips that can be opened are, in the order of their numbers. A chip that
+/// has several names is listed once.
 #[must_use]
 pub fn present_chips(chips: &impl Chips) -> Vec<ChipInfo> {
-    chips
-        .names()
-        .iter()
-        .filter_map(|name| chips.open(name).ok()?.info().ok())
-        .collect()
+    let (present, _) = each_chip(chips);
+    present.into_iter().map(|(_, info)| info).collect()
+}
+
+/// Each chip that can be opened, once, whatever the number of its names, and why
+/// another could not be opened, if there was one.
+fn each_chip<C: Chips>(chips: &C) -> (Vec<(C::Chip, ChipInfo)>, Option<Errno>) {
+    let (mut present, mut devices, mut unreadable) = (Vec::new(), Vec::new(), None);
+    for name in chips.names() {
+        let opened = open_with_info(chips, &name)
+            .and_then(|(chip, info)| Ok((chip.device()?, (chip, info))));
+        match opened {
+            Ok((device, _)) if devices.contains(&device) => {}
+            Ok((device, chip)) => {
+                devices.push(device);
+                present.push(chip);
+            }
+            Err(errno) => unreadable = Some(errno),
+        }
+    }
+    (present, unreadable)
 }
 
 /// Opens the chip that is called `wanted`: its path, its name (`gpiochip0`) or
@@ -35,22 +52,15 @@ pub fn find_chip<C: Chips>(chips: &C, wanted: &str) -> Result<(C::Chip, ChipInfo
         let info = chip.info().map_err(GpioError::Open)?;
         return Ok((chip, info));
     }
-    let (mut found, mut matches, mut present, mut unreadable) = (None, 0, 0, None);
-    for name in &names {
-        match open_with_info(chips, name) {
-            Ok((chip, info)) => {
-                present += 1;
-                if info.label.as_str() == wanted {
-                    matches += 1;
-                    found = Some((chip, info));
-                }
-            }
-            Err(errno) => unreadable = Some(errno),
-        }
-    }
-    match (found, matches) {
-        (Some(chip), 1) => Ok(chip),
-        (Some(_), _) => Err(GpioError::AmbiguousChip { matches }),
+    let (chips, unreadable) = each_chip(chips);
+    let present = chips.len() as u32;
+    let labelled = |(_, info): &(_, ChipInfo)| info.label.as_str() == wanted;
+    let mut found: Vec<_> = chips.into_iter().filter(labelled).collect();
+    match (found.pop(), found.len()) {
+        (Some(chip), 0) => Ok(chip),
+        (Some(_), others) => Err(GpioError::AmbiguousChip {
+            matches: others as u32 + 1,
+        }),
         (None, _) => Err(GpioError::NoChip {
             present,
             unreadable,
@@ -85,17 +95,18 @@ pub fn find_named_line<C: Chips>(
     chips: &C,
     name: &str,
 ) -> Result<(C::Chip, ChipInfo, u32), GpioError> {
+    let (present, _) = each_chip(chips);
     let (mut found, mut lines) = (Vec::new(), 0);
-    for chip_name in chips.names() {
-        let Ok((chip, info)) = open_with_info(chips, &chip_name) else {
-            continue;
-        };
+    for (at, (chip, info)) in present.iter().enumerate() {
         lines += info.lines;
-        let named = lines_named(&chip, info.lines, name).map_err(GpioError::Get)?;
-        found.extend(named.into_iter().map(|offset| (chip_name.clone(), offset)));
+        let named = lines_named(chip, info.lines, name).map_err(GpioError::Get)?;
+        found.extend(named.into_iter().map(|offset| (at, offset)));
     }
-    let (chip_name, offset) = the_only(found, lines)?;
-    let (chip, info) = open_with_info(chips, &chip_name).map_err(GpioError::Open)?;
+    let (at, offset) = the_only(found, lines)?;
+    let (chip, info) = present
+        .into_iter()
+        .nth(at)
+        .expect("it was found at this place");
     Ok((chip, info, offset))
 }
 

@@ -5,6 +5,7 @@ use crate::sys::gpio as calls;
 use crate::sys::{self, Errno, Ready};
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 /// The chips in a directory of device nodes.
@@ -62,6 +63,13 @@ pub struct KernelChip(File);
 
 impl Chip for KernelChip {
     type Lines = KernelLines;
+
+    fn device(&self) -> Result<u64, Errno> {
+        self.0
+            .metadata()
+            .map(|metadata| metadata.rdev())
+            .map_err(|error| Errno(error.raw_os_error().unwrap_or(0)))
+    }
 
     fn info(&self) -> Result<ChipInfo, Errno> {
         calls::chip_info(self.0.as_fd())

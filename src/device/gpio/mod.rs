@@ -3,7 +3,9 @@
 //! Why: the usual way is one request, and so one system call, for each pin.
 //! Here all inputs of a chip are one request and are read by one ioctl, so that
 //! they belong to the same moment; all outputs of a chip are one request and
-//! are set by one ioctl, so that they change together.
+//! are set by one ioctl, so that none of them waits for another system call. Whether
+//! they change at the same instant is up to the driver: one that has `set_multiple`
+//! (gpio-mxc) writes a register once, others (pinctrl-bcm2835) write line by line.
 //!
 //! Promises:
 //! - Outputs are requested at their safe value: there is no moment at which
@@ -34,7 +36,7 @@ pub use find::{LineId, find_chip, find_line, find_named_line, present_chips};
 pub use kernel::{KernelChip, KernelChips, KernelEvents, KernelLines};
 pub use latch::{EdgeLatch, EdgeReader, Edges};
 pub use lines::{InputLines, OutputLines, RequestedInputs};
-pub use request::{Bias, CONSUMER, Drive, InputLine, OutputLine};
+pub use request::{Bias, CONSUMER, Drive, InputLine, OutputLine, check_inputs};
 
 use crate::sys::Errno;
 
@@ -58,6 +60,13 @@ pub trait Chips {
 pub trait Chip {
     /// Requested lines.
     type Lines: Lines;
+
+    /// The number of its device node (`st_rdev` of stat(2)): a chip can have several
+    /// names. On a Raspberry Pi 5, `/dev/gpiochip4` is a symbolic link to `gpiochip0`.
+    ///
+    /// # Errors
+    /// As fstat(2) gives them.
+    fn device(&self) -> Result<u64, Errno>;
 
     /// What the chip is.
     ///

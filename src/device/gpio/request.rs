@@ -164,6 +164,19 @@ pub(super) fn in_channel_order(mut lines: Vec<Line>) -> Result<Vec<Line>, GpioEr
     Ok(lines)
 }
 
+/// Looks whether `inputs` of one chip can be requested together, without a chip.
+///
+/// # Errors
+/// [`GpioError::TooManyKinds`], and what [`InputLines::request`](super::InputLines)
+/// refuses of the channels and lines.
+pub fn check_inputs(inputs: &[InputLine]) -> Result<(), GpioError> {
+    if inputs.is_empty() {
+        return Ok(());
+    }
+    in_channel_order(inputs.iter().map(Line::from).collect()).and_then(|lines| build(&lines))?;
+    Ok(())
+}
+
 /// The request for `lines`, in their order. Outputs begin at their initial
 /// value.
 ///

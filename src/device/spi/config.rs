@@ -6,6 +6,7 @@
 //! it was asked for.
 
 use super::{Kernel, Spidev};
+use crate::device::node;
 use crate::sys::Errno;
 use core::fmt;
 use embedded_hal::spi::{Mode, Phase, Polarity};
@@ -18,17 +19,6 @@ use std::path::Path;
 /// What spidev's buffers hold unless the module is told otherwise (`bufsiz` in
 /// drivers/spi/spidev.c), in bytes for each direction of one message.
 pub const DEFAULT_BUFFER_BYTES: usize = 4_096;
-
-/// `ARCH_DMA_MINALIGN`, the grid on which spidev lays transfers in its buffer:
-/// 128 on arm64, a cache line of 64 on 32-bit ARM; where the kernel names none
-/// it is the alignment of `unsigned long long`.
-pub(super) const DMA_ALIGN: usize = if cfg!(target_arch = "aarch64") {
-    128
-} else if cfg!(target_arch = "arm") {
-    64
-} else {
-    8
-};
 
 /// How a chip wants to be talked to. Words are 8 bits, most significant bit
 /// first. Chip select polarity and wiring (3-wire, no chip select) are the
@@ -112,17 +102,13 @@ impl fmt::Display for Explained<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         match self.error {
-            OpenError::Open(Errno(libc::ENOENT)) => write!(
+            OpenError::Open(errno) => node::write_not_opened(
                 f,
-                "{path}: no such device; enable the SPI controller in the device tree, give \
-                 it a child that spidev accepts, and load the controller's driver"
+                self.path,
+                errno,
+                "enable the SPI controller in the device tree, give it a child that spidev \
+                 accepts, and load the controller's driver",
             ),
-            OpenError::Open(Errno(libc::EACCES)) => write!(
-                f,
-                "{path}: not allowed; run as root or as a member of the group that owns it \
-                 (ls -l {path})"
-            ),
-            OpenError::Open(errno) => write!(f, "{path}: cannot be opened ({errno})"),
             OpenError::Query(errno) => {
                 write!(f, "{path}: does not answer as an SPI device ({errno})")
             }
@@ -142,7 +128,7 @@ impl fmt::Display for Explained<'_> {
             } => write!(
                 f,
                 "{path}: {setting} was set to {asked} but is {got}; ask for {got} if the chip \
-                 can do with it"
+                 supports it"
             ),
         }
     }

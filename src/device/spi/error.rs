@@ -81,26 +81,26 @@ impl core::fmt::Display for SpiError {
         match self {
             Self::TooManyOperations { operations } => write!(
                 f,
-                "{operations} operations in one SPI transaction, at most {} fit: split it",
+                "{operations} operations in one SPI transaction, at most {} fit; split it",
                 super::MAX_OPERATIONS
             ),
             Self::TooManyTransfers => write!(
                 f,
-                "the pauses of one SPI transaction need more than {} transfers: \
+                "the pauses of one SPI transaction need more than {} transfers; \
                  wait outside of the transaction",
                 super::MAX_TRANSFERS
             ),
             Self::MessageTooLong { bytes } => write!(
                 f,
-                "{bytes} bytes are more than one SPI message takes: split it, or load \
+                "{bytes} bytes are more than one SPI message takes; split it, or load \
                  spidev with a larger bufsiz (kernel command line: spidev.bufsiz=65536)"
             ),
             Self::Short { expected, got } => {
                 write!(f, "{got} of {expected} bytes were transferred")
             }
             Self::TimedOut => f.write_str(
-                "the SPI controller did not finish in time: its interrupt thread may be \
-                 starved (irq_priority), or the clock far too slow for the message",
+                "the SPI controller did not finish in time; raise irq_priority if its interrupt \
+                 thread starves, or the clock if it is too slow for the message",
             ),
             Self::Io => f.write_str("the SPI controller's driver reports a failed transfer"),
             Self::Gone(errno) => write!(f, "the SPI device is gone ({errno})"),

@@ -1,17 +1,8 @@
 //! From `embedded_hal` operations to the transfers of one message.
 
-use super::SpiError;
+use super::{MAX_OPERATIONS, MAX_TRANSFERS, SpiError};
 use crate::sys::spi::{TooLong, Transfer};
 use embedded_hal::spi::Operation;
-
-/// Most operations of one transaction.
-pub const MAX_OPERATIONS: usize = 16;
-
-/// Most transfers of one message. An operation takes one; a `Transfer` of
-/// unequal lengths takes two; a pause takes none when it fits behind the
-/// transfer before it, else one for each 65,535 us. 16 operations without
-/// pauses always fit, and 1 s of pauses beside 16 transfers.
-pub const MAX_TRANSFERS: usize = 32;
 
 /// The longest pause one transfer can carry, in microseconds (`delay_usecs` of
 /// `struct spi_ioc_transfer` is a `__u16`).

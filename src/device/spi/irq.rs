@@ -6,7 +6,8 @@
 //! thread that anything between 50 and its own priority can hold up. So the
 //! thread wants a priority above the loop's, and `[spi.X] irq_priority` sets it.
 //!
-//! How it is found: `/dev/spidev2.0` is on bus 2, whose controller is the
+//! How it is found: the device that the kernel calls `spidev2.0`, whatever its node is
+//! called, is on bus 2, whose controller is the
 //! device of `/sys/class/spi_master/spi2`; the interrupt is the one that
 //! `/sys/kernel/irq/NN/actions` says the controller's driver has asked for in
 //! the device's name; its thread is called `irq/NN-` and as much of that name
@@ -15,6 +16,7 @@
 //! Every path is under a root directory, `/` on a running system. All of it
 //! allocates and reads files; for start-up.
 
+use crate::device::node;
 use crate::realtime::scheduler;
 use crate::sys::Errno;
 use core::fmt;
@@ -36,7 +38,7 @@ pub struct IrqThread {
 /// Why an interrupt thread was not found, or not set.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum IrqError {
-    /// The path does not end in `spidevB.C`, so the bus is not known.
+    /// The kernel does not call the device `spidevB.C`, so the bus is not known.
     NotSpidev,
     /// There is no SPI bus with this number.
     NoBus {
@@ -61,6 +63,17 @@ pub enum IrqError {
         /// The thread.
         pid: i32,
     },
+    /// The threads of others, the kernel's among them, are hidden from this process.
+    Hidden,
+    /// The priority is lower than asked, and this process may not set it.
+    Below {
+        /// The thread.
+        pid: i32,
+        /// What was asked.
+        asked: u8,
+        /// Its priority; 0 when it is an ordinary thread.
+        priority: u8,
+    },
     /// The priority could not be set.
     Set {
         /// The thread.
@@ -73,7 +86,9 @@ pub enum IrqError {
 impl fmt::Display for IrqError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotSpidev => f.write_str("the SPI device is not named like /dev/spidev0.0"),
+            Self::NotSpidev => {
+                f.write_str("the kernel does not call the device spidevB.C; name an SPI device")
+            }
             Self::NoBus { bus } => write!(f, "there is no SPI bus {bus}"),
             Self::NoInterrupt { bus } => write!(
                 f,
@@ -82,10 +97,24 @@ impl fmt::Display for IrqError {
             ),
             Self::NoThread { irq } => write!(
                 f,
-                "interrupt {irq} has no thread: use a PREEMPT_RT kernel, or start this one \
+                "interrupt {irq} has no thread; use a PREEMPT_RT kernel, or boot this one \
                  with threadirqs"
             ),
             Self::Unreadable { pid } => write!(f, "cannot read how thread {pid} is scheduled"),
+            Self::Hidden => f.write_str(
+                "the kernel's threads are hidden from this process (hidepid, ProtectProc=); \
+                 have `steadfast setup` set the priority as root",
+            ),
+            Self::Below {
+                pid,
+                asked,
+                priority,
+            } => write!(
+                f,
+                "interrupt thread {pid} is at FIFO {priority}, not {asked}, and setting it takes \
+                 CAP_SYS_NICE; run `steadfast setup --board FILE` as root before (the unit's \
+                 ExecStartPre=+), or as root"
+            ),
             Self::Set { pid, errno } => write!(
                 f,
                 "cannot set the priority of interrupt thread {pid} ({errno}): it takes \
@@ -103,14 +132,21 @@ impl std::error::Error for IrqError {}
 /// # Errors
 /// All of [`IrqError`] but `Set`.
 pub fn find(root: &Path, device: &Path) -> Result<IrqThread, IrqError> {
-    let bus = bus_number(device).ok_or(IrqError::NotSpidev)?;
+    let name = node::kernel_name(root, device).ok_or(IrqError::NotSpidev)?;
+    let bus = bus_number(&name).ok_or(IrqError::NotSpidev)?;
     let controller = controller(root, bus).ok_or(IrqError::NoBus { bus })?;
     let mut interrupts = interrupts(root, &controller).peekable();
     let first = *interrupts.peek().ok_or(IrqError::NoInterrupt { bus })?;
     // A controller can have several interrupts; the first with a thread counts.
     let (irq, pid) = interrupts
         .find_map(|irq| thread(root, irq, &controller).map(|pid| (irq, pid)))
-        .ok_or(IrqError::NoThread { irq: first })?;
+        .ok_or_else(|| {
+            if sees_kernel_threads(root) {
+                IrqError::NoThread { irq: first }
+            } else {
+                IrqError::Hidden
+            }
+        })?;
     let priority = priority(root, pid).ok_or(IrqError::Unreadable { pid })?;
     Ok(IrqThread { irq, pid, priority })
 }
@@ -140,9 +176,61 @@ pub fn set_priority_with(
     find(root, device)
 }
 
+impl IrqThread {
+    /// This thread, if its priority is at least `asked`.
+    ///
+    /// # Errors
+    /// [`IrqError::Below`].
+    pub fn at_least(self, asked: u8) -> Result<Self, IrqError> {
+        let priority = self.priority.unwrap_or(0);
+        if priority >= asked {
+            return Ok(self);
+        }
+        Err(IrqError::Below {
+            pid: self.pid,
+            asked,
+            priority,
+        })
+    }
+}
+
+/// Sees to it that the interrupt thread behind the SPI device at `device` has at least
+/// the FIFO priority `priority`: sets it, or, where this process may not, looks whether
+/// it was set for it.
+///
+/// # Errors
+/// [`IrqError`]; [`IrqError::Hidden`] when nobody can tell.
+pub fn ensure_priority(root: &Path, device: &Path, priority: u8) -> Result<IrqThread, IrqError> {
+    ensure_priority_with(root, device, priority, scheduler::set_fifo_of)
+}
+
+/// [`ensure_priority`] with another call than `sched_setattr`.
+///
+/// # Errors
+/// As for [`ensure_priority`].
+pub fn ensure_priority_with(
+    root: &Path,
+    device: &Path,
+    priority: u8,
+    set: impl FnOnce(i32, u8) -> Result<(), Errno>,
+) -> Result<IrqThread, IrqError> {
+    match set_priority_with(root, device, priority, set) {
+        Err(IrqError::Set {
+            errno: Errno(libc::EPERM),
+            ..
+        }) => find(root, device)?.at_least(priority),
+        set => set?.at_least(priority),
+    }
+}
+
+/// Whether this process sees the threads of the kernel. The first of them, kthreadd, is
+/// process 2 of every machine.
+fn sees_kernel_threads(root: &Path) -> bool {
+    root.join("proc/2/comm").exists()
+}
+
 /// The bus of `spidevB.C`.
-fn bus_number(device: &Path) -> Option<u32> {
-    let name = device.file_name()?.to_str()?;
+fn bus_number(name: &str) -> Option<u32> {
     let (bus, chip) = name.strip_prefix("spidev")?.split_once('.')?;
     chip.parse::<u32>().ok()?;
     bus.parse().ok()

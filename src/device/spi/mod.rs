@@ -18,13 +18,14 @@ mod config;
 mod error;
 mod frame;
 pub mod irq;
+mod limits;
 
 pub use crate::sys::spi::Transfer;
 pub use config::{
     DEFAULT_BUFFER_BYTES, OpenError, Setting, SpiConfig, buffer_bytes, check_readback,
 };
 pub use error::SpiError;
-pub use frame::{MAX_OPERATIONS, MAX_TRANSFERS};
+pub use limits::{MAX_OPERATIONS, MAX_TRANSFERS};
 
 use crate::sys::{self, Errno};
 use embedded_hal::spi::{ErrorType, Operation, SpiDevice};
@@ -100,7 +101,7 @@ impl<M: Message> Spidev<M> {
     /// [`SpiError::MessageTooLong`] when it will not.
     pub fn fits(&self, lengths: &[usize]) -> Result<(), SpiError> {
         let needed = lengths.iter().fold(0_usize, |sum, bytes| {
-            let laid = bytes.checked_next_multiple_of(config::DMA_ALIGN);
+            let laid = bytes.checked_next_multiple_of(limits::DMA_ALIGN);
             sum.saturating_add(laid.unwrap_or(usize::MAX))
         });
         if needed > self.buffer_bytes {

@@ -101,7 +101,7 @@ pub const fn write_data(value: u8) -> [u8; 2] {
     with_even_parity(value as u16).to_be_bytes()
 }
 
-/// Bits 7:6 of ZPOSL, comp_h_error_en and comp_l_error_en: MAGH and MAGL set EF
+/// Bits 7:6 of ZPOSL: with comp_h_error_en MAGL sets EF, with comp_l_error_en MAGH
 /// (figure "ZPOSL").
 pub(super) const MAGNET_SETS_EF: u8 = 0b1100_0000;
 

@@ -3,7 +3,7 @@
 use super::super::facts::{Facts, Rehearsal};
 use super::*;
 use crate::realtime::memory::LockError;
-use crate::realtime::scheduler::{RunawayLimit, ScheduleError};
+use crate::realtime::scheduler::RunawayLimit;
 use crate::sys::Errno;
 
 fn config() -> LoopConfig {
@@ -17,14 +17,21 @@ fn good() -> Facts {
         locked: Ok(()),
         vm_lck_kb: 1_700,
         vm_rss_kb: 1_704,
+        unlocked: Ok(None),
         policy: Ok(Policy::Fifo { priority: 80 }),
         cpu: Ok(Some(3)),
         isolated_cpu: Some(3),
         dma_latency_us: Ok(0),
         timer_resolution_ns: Ok(1),
         throttling: Some(Throttling::Off),
+        moves_locked_pages: Some(false),
         runaway: Ok(RunawayLimit::for_period(config().period)),
         guard: Some(Ok(Policy::Fifo { priority: 81 })),
+        thread: 1,
+        placement: Some(Placement {
+            outside: None,
+            used: 12_000,
+        }),
         rehearsal: Some(Rehearsal {
             cycles: 90,
             sealed: true,
@@ -66,6 +73,11 @@ fn each_row_breaks_by_itself_and_says_how_to_fix_it() {
         }),
         ("locked memory", |f| f.vm_lck_kb = 0),
         ("locked memory", |f| f.vm_lck_kb = 2_049),
+        ("locked memory", |f| f.unlocked = Ok(Some("the heap"))),
+        ("locked memory", |f| f.unlocked = Err(Errno(libc::ENOENT))),
+        ("static memory", |f| {
+            f.placement.as_mut().unwrap().outside = Some("the controller");
+        }),
         ("stack", |f| rehearsal(f).stack_used = 60_000),
         ("scheduler", |f| f.policy = Ok(Policy::Other)),
         ("scheduler", |f| {
@@ -88,6 +100,7 @@ fn each_row_breaks_by_itself_and_says_how_to_fix_it() {
         ("throttling", |f| {
             f.throttling = Some(Throttling::MicrosPerPeriod(500_000))
         }),
+        ("compaction", |f| f.moves_locked_pages = Some(true)),
         ("runaway limit", |f| {
             f.runaway = Err(Errno(libc::EPERM));
         }),
@@ -140,4 +153,30 @@ fn a_text_that_does_not_fit_is_cut_at_a_character() {
         Text::of(format_args!("{long}")).as_str().chars().count(),
         128
     );
+}
+
+#[test]
+fn what_breaks_later_breaks_the_contract_and_only_what_was_kept_is_audited() {
+    let mut facts = good();
+    let audited = judged(&facts).audited();
+    let unaudited = Promise::ALL.into_iter().filter(|it| !audited.contains(*it));
+    // Two that nobody grants, and so have no row.
+    assert!(unaudited.eq([Promise::Audit, Promise::Awake]), "{audited}");
+    facts.policy = Ok(Policy::Other);
+    let audited = judged(&facts).audited();
+    assert!(!audited.contains(Promise::Scheduler) && audited.contains(Promise::PageFaults));
+    facts.vm_lck_kb = 0;
+    let audited = judged(&facts).audited();
+    assert!(!audited.contains(Promise::PageFaults), "nothing is locked");
+
+    let mut contract = judged(&good());
+    let breach = Breach {
+        promise: Promise::Cpu,
+        at: crate::time::Duration::from_secs(1),
+        found: heapless::String::new(),
+    };
+    contract.broke([breach].into_iter().collect());
+    assert!(!contract.kept());
+    contract.judge(&config(), &good());
+    assert!(contract.kept(), "judged anew");
 }

@@ -140,14 +140,14 @@ impl fmt::Display for LockError {
                 limit_kb,
             } => write!(
                 f,
-                "{needed_kb} kB would be locked, RLIMIT_MEMLOCK allows {limit_kb} kB: \
+                "{needed_kb} kB would be locked, RLIMIT_MEMLOCK allows {limit_kb} kB; \
                  setcap cap_ipc_lock=ep on the binary, or LimitMEMLOCK=infinity in the unit, \
                  or ulimit -l {needed_kb}"
             ),
             Self::NotPermitted { needed_kb } => write!(
                 f,
                 "not permitted to lock memory, RLIMIT_MEMLOCK is 0 kB and {needed_kb} kB are \
-                 needed: setcap cap_ipc_lock=ep on the binary, or LimitMEMLOCK=infinity in the \
+                 needed; setcap cap_ipc_lock=ep on the binary, or LimitMEMLOCK=infinity in the \
                  unit, or ulimit -l {needed_kb}"
             ),
             Self::NotResident {
@@ -155,12 +155,12 @@ impl fmt::Display for LockError {
                 resident_kb,
             } => write!(
                 f,
-                "{needed_kb} kB could not all be made resident, {resident_kb} kB are: free \
+                "{needed_kb} kB could not all be made resident, {resident_kb} kB are; free \
                  memory on this machine, or raise the unit's MemoryMax="
             ),
             Self::OutOfMemory { needed_kb } => write!(
                 f,
-                "no memory left for {needed_kb} kB, the limits allow them: free memory on this \
+                "no memory left for {needed_kb} kB, the limits allow them; free memory on this \
                  machine, or raise the unit's MemoryMax="
             ),
             Self::NotMapped { range } => write!(

@@ -12,13 +12,16 @@
 //! afterwards nothing. mlock(2), mlockall(2).
 
 mod error;
+mod essential;
 mod limits;
 mod status;
 
+pub use crate::sys::arena::release_unused as release_unused_buffer;
 pub use crate::sys::memory::{LockFlags, Mapping, Range, Sharing, page_size, trim_heap};
 pub use crate::sys::unused_stack::release as release_unused_stack;
 pub use crate::sys::unwind_tables::release as release_unwind_tables;
 pub use error::LockError;
+pub use essential::{Essential, own_stack};
 pub use limits::{Raised, raise_locked_memory, raise_realtime_priority};
 pub use status::{Status, StatusReader};
 

@@ -1,5 +1,6 @@
 //! What the kernel says is mapped, resident and locked.
 
+use core::fmt::Write as _;
 use std::path::Path;
 
 use super::errno_of;
@@ -50,7 +51,17 @@ impl StatusReader {
     /// # Errors
     /// Those of open(2); `ENOENT` where `/proc` is not mounted.
     pub fn open() -> Result<Self, Errno> {
-        ProcFile::open(Path::new("/proc/self/status"))
+        Self::below("/")
+    }
+
+    /// As [`StatusReader::open`], by the `proc` in the folder `root`.
+    ///
+    /// # Errors
+    /// Those of open(2).
+    pub fn below(root: &str) -> Result<Self, Errno> {
+        let mut path = heapless::String::<192>::new();
+        write!(path, "{root}proc/self/status").map_err(|_| Errno(libc::ENAMETOOLONG))?;
+        ProcFile::open(Path::new(path.as_str()))
             .map(Self)
             .map_err(|error| errno_of(&error))
     }

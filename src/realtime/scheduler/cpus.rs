@@ -13,7 +13,11 @@ pub struct BadCpuList {
 
 impl fmt::Display for BadCpuList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "part {} of the CPU list is no CPU below 1024", self.part)
+        write!(
+            f,
+            "entry {} of the CPU list is not a CPU number below 1024",
+            self.part
+        )
     }
 }
 
@@ -52,6 +56,29 @@ pub fn parse_cpu_list(text: &str) -> Result<CpuSet, BadCpuList> {
     Ok(set)
 }
 
+/// Shows a set of CPUs as the kernel writes it: `0-2,5`; an empty one as `none`.
+#[derive(Copy, Clone, Debug)]
+pub struct CpuList<'s>(pub &'s CpuSet);
+
+impl fmt::Display for CpuList<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(set) = self;
+        if set.is_empty() {
+            return f.write_str("none");
+        }
+        let first = |cpu: &usize| *cpu == 0 || !set.contains(cpu - 1);
+        for (index, first) in set.iter().filter(first).enumerate() {
+            let separator = if index == 0 { "" } else { "," };
+            let last = (first..).take_while(|cpu| set.contains(*cpu)).last();
+            match last {
+                Some(last) if last > first => write!(f, "{separator}{first}-{last}")?,
+                _ => write!(f, "{separator}{first}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The CPU a loop takes when its board file names none: the highest that is
 /// isolated and online. `None` where none is isolated: then a loop is not
 /// pinned, because on a shared CPU pinning only takes away the other ones.
@@ -63,6 +90,15 @@ pub fn default_cpu(isolated: &CpuSet, online: &CpuSet) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_set_is_shown_as_the_kernel_writes_it() {
+        for list in ["0", "3", "0-3", "0,2", "1-2,5,1020-1023"] {
+            let set = parse_cpu_list(list).unwrap();
+            assert_eq!(CpuList(&set).to_string(), list);
+        }
+        assert_eq!(CpuList(&CpuSet::EMPTY).to_string(), "none");
+    }
 
     fn listed(text: &str) -> Vec<usize> {
         parse_cpu_list(text).unwrap().iter().collect()

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 /// The kernel's device for it (Documentation/power/pm_qos_interface.rst).
@@ -15,7 +15,11 @@ pub const DEVICE: &str = "/dev/cpu_dma_latency";
 /// request stands for as long as the descriptor is open; the kernel drops it
 /// when the process dies. It costs power on every CPU.
 #[derive(Debug)]
-pub struct DmaLatency(File);
+pub struct DmaLatency {
+    file: File,
+    /// Device and inode: the descriptor may be closed, and its number another file's.
+    identity: (u64, u64),
+}
 
 impl DmaLatency {
     /// Opens [`DEVICE`], or another one at `device`, and requests 0 us.
@@ -27,19 +31,30 @@ impl DmaLatency {
     pub fn hold(device: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).write(true).open(device)?;
         file.write_all(&0_i32.to_ne_bytes())?;
-        Ok(Self(file))
+        let identity = identity(&file)?;
+        Ok(Self { file, identity })
     }
 
     /// The latency in microseconds that holds for this machine now, over all
     /// who request one: read back, 0 when the request took effect.
     ///
     /// # Errors
-    /// Those of pread(2).
+    /// Those of fstat(2) and pread(2); `EBADF` when somebody closed the descriptor,
+    /// also where its number is another file's by now.
     pub fn read_back(&self) -> io::Result<i32> {
+        if identity(&self.file)? != self.identity {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
         let mut bytes = [0; 4];
-        self.0.read_exact_at(&mut bytes, 0)?;
+        self.file.read_exact_at(&mut bytes, 0)?;
         Ok(i32::from_ne_bytes(bytes))
     }
+}
+
+/// Device and inode of `file` (fstat(2)).
+fn identity(file: &File) -> io::Result<(u64, u64)> {
+    let metadata = file.metadata()?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 #[cfg(test)]

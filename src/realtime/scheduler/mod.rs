@@ -10,11 +10,14 @@
 //! ([`super::helper`]).
 
 mod cpus;
+mod error;
 mod latency;
+mod refusal;
 mod runaway;
 
 pub use crate::sys::sched::{CpuSet, MAX_CPUS, current_cpu, thread_id};
-pub use cpus::{BadCpuList, default_cpu, parse_cpu_list};
+pub use cpus::{BadCpuList, CpuList, default_cpu, parse_cpu_list};
+pub use error::ScheduleError;
 pub use latency::{DEVICE as CPU_DMA_LATENCY, DmaLatency};
 pub use runaway::{RunawayLimit, limit_runaway};
 
@@ -136,60 +139,6 @@ impl fmt::Display for Policy {
     }
 }
 
-/// Why a policy or a CPU was refused.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
-pub enum ScheduleError {
-    /// The priority is above `RLIMIT_RTPRIO`, and `CAP_SYS_NICE` is not held.
-    PriorityTooHigh {
-        /// What was asked for.
-        priority: u8,
-        /// The soft limit.
-        limit: u64,
-    },
-    /// `EPERM` for another reason: the control group has no real-time budget
-    /// (`cpu.rt_runtime_us`); for deadline scheduling, no `CAP_SYS_NICE`, or the
-    /// thread is pinned.
-    NotPermitted,
-    /// `EBUSY`: deadline admission found no CPU time left.
-    NoBandwidth,
-    /// There is no such CPU, or this process may not use it.
-    NoSuchCpu {
-        /// What was asked for.
-        cpu: usize,
-    },
-    /// Any other number; `EINVAL` for parameters out of range.
-    Other(Errno),
-}
-
-impl fmt::Display for ScheduleError {
-    /// One line: what was short, and how to raise it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::PriorityTooHigh { priority, limit } => write!(
-                f,
-                "priority {priority} is above RLIMIT_RTPRIO, which is {limit}: \
-                 setcap cap_sys_nice=ep on the binary, or LimitRTPRIO={priority} in the unit, \
-                 or ulimit -r {priority}"
-            ),
-            Self::NotPermitted => f.write_str(
-                "not permitted: give the control group real-time time (cpu.rt_runtime_us), or \
-                 for deadline scheduling CAP_SYS_NICE and no pinning to a CPU",
-            ),
-            Self::NoBandwidth => f.write_str(
-                "no CPU time left for this deadline schedule: lower its runtime, or end another",
-            ),
-            Self::NoSuchCpu { cpu } => write!(
-                f,
-                "there is no CPU {cpu} for this process: see /sys/devices/system/cpu/online and \
-                 the unit's AllowedCPUs="
-            ),
-            Self::Other(errno) => write!(f, "the scheduler refused: {errno}"),
-        }
-    }
-}
-
-impl std::error::Error for ScheduleError {}
-
 /// Sets the calling thread's policy (sched_setattr(2)).
 ///
 /// # Errors
@@ -197,15 +146,9 @@ impl std::error::Error for ScheduleError {}
 pub fn set_policy(policy: Policy) -> Result<(), ScheduleError> {
     sys::set_attributes(0, policy.attributes()).map_err(|errno| match (errno.0, policy) {
         (libc::EPERM, Policy::Fifo { priority } | Policy::RoundRobin { priority }) => {
-            match limits::get(Resource::RtPrio)
-                .ok()
-                .and_then(|limit| limit.soft)
-            {
-                Some(limit) if limit < u64::from(priority) => {
-                    ScheduleError::PriorityTooHigh { priority, limit }
-                }
-                _ => ScheduleError::NotPermitted,
-            }
+            let limit = limits::get(Resource::RtPrio).ok();
+            let limit = limit.and_then(|limit| limit.soft);
+            refusal::of_priority(priority, limit, "/")
         }
         (libc::EPERM, _) => ScheduleError::NotPermitted,
         (libc::EBUSY, _) => ScheduleError::NoBandwidth,
@@ -273,7 +216,15 @@ pub fn pin_to(cpu: usize) -> Result<(), ScheduleError> {
 /// # Errors
 /// `EINVAL` when the kernel knows more than 1,024 CPUs.
 pub fn affinity() -> Result<CpuSet, Errno> {
-    sys::affinity()
+    affinity_of(0)
+}
+
+/// The CPUs that the thread `tid` of any process may run on, 0 for the calling one.
+///
+/// # Errors
+/// As [`affinity`]; `ESRCH` when there is no such thread.
+pub fn affinity_of(tid: i32) -> Result<CpuSet, Errno> {
+    sys::affinity(tid)
 }
 
 /// The one CPU the calling thread may run on, `None` when there are more.

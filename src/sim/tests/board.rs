@@ -2,7 +2,7 @@ use core::f64::consts::TAU;
 
 use embedded_hal::spi::ErrorKind;
 
-use crate::cycle::image::{Angle, RADIANS_PER_UNIT};
+use crate::cycle::image::{Angle, InputChannel, RADIANS_PER_UNIT};
 use crate::driver::as5047p::{self, As5047p, Error};
 use crate::driver::mcp3208::{Input, Mcp3208};
 use crate::driver::mcp4922::{Channel, Mcp4922, Scale};
@@ -18,6 +18,10 @@ const ENABLE: u8 = 0;
 const BRAKE_RELEASE: u8 = 1;
 const LOWER: u8 = 4;
 const UPPER: u8 = 5;
+
+fn input(number: u8) -> InputChannel {
+    InputChannel::new(number).unwrap()
+}
 
 /// One axis with all lines, its encoder, the converter that drives it, and one
 /// that watches the amplifier.
@@ -227,11 +231,11 @@ fn limit_switches_report_before_the_end_stops_hold() {
     let mut rig = rig(1, 0);
     rig.energise();
     let initial = rig.board.gpio_mut().sample();
-    assert!(!initial.is_active(LOWER) && !initial.is_active(UPPER));
+    assert!(!initial.is_active(input(LOWER)) && !initial.is_active(input(UPPER)));
     let mut reported_at = None;
     for _ in 0..1_000 {
         let _ = rig.cycle(2.0);
-        if rig.board.gpio_mut().sample().became_active(UPPER) {
+        if rig.board.gpio_mut().sample().became_active(input(UPPER)) {
             assert_eq!(reported_at.replace(rig.position()), None);
         }
     }
@@ -241,7 +245,7 @@ fn limit_switches_report_before_the_end_stops_hold() {
     rig.board.motor_mut(0).unwrap().set_state(-19.5, 0.0);
     let _ = rig.cycle(0.0);
     let sampled = rig.board.gpio_mut().sample();
-    assert!(sampled.became_active(LOWER) && !sampled.is_active(UPPER));
+    assert!(sampled.became_active(input(LOWER)) && !sampled.is_active(input(UPPER)));
 }
 
 #[test]

@@ -100,3 +100,26 @@ fn zero_position_and_direction_act_on_the_angle() {
     send(&mut chip, 0xFFFF);
     assert_eq!(send(&mut chip, 0xC000) & 0x3FFF, 0x4000 - 0x0100 - 0x0040);
 }
+
+/// Figure "ZPOSL": bit 6, comp_l_error_en, is for MAGH, and bit 7, comp_h_error_en,
+/// for MAGL.
+#[test]
+fn each_field_error_has_its_own_enable_bit() {
+    const WEAK: f64 = 0.1;
+    const STRONG: f64 = 3.0;
+    for (bit, field, flagged) in [
+        (0x40, STRONG, true),
+        (0x40, WEAK, false),
+        (0x80, STRONG, false),
+        (0x80, WEAK, true),
+    ] {
+        let mut chip = As5047pChip::new();
+        // ZPOSL's address, even parity as it is; a single bit needs the parity bit.
+        send(&mut chip, 0x0017);
+        send(&mut chip, 0x8000 | bit);
+        chip.set_field(field);
+        send(&mut chip, 0xC000);
+        let reply = send(&mut chip, 0xC000);
+        assert_eq!(reply & 0x4000 != 0, flagged, "bit {bit:#x}, field {field}");
+    }
+}

@@ -2,7 +2,8 @@
 
 use core::fmt::Write as _;
 
-use crate::sys::cause::{Kind, NOT_FINITE, NOTE_BYTES};
+use crate::realtime::audit::Promises;
+use crate::sys::cause::{DEVICE, Kind, NOT_FINITE, NOTE_BYTES};
 use crate::telemetry::flight::number;
 
 /// Bytes of a cause in a flight file: count of cycles (8), kind (4), detail (4),
@@ -61,9 +62,12 @@ fn in_words(words: &mut Words, kind: Kind, detail: u32, address: u64) -> core::f
         Kind::Overrun => write!(words, "too many missed deadlines (bucket at {detail})"),
         Kind::OutputFailed if detail & NOT_FINITE != 0 => write!(
             words,
-            "the control law's command for analog output {} was no number",
+            "the control law's command {} was no number",
             detail & 0xFF
         ),
+        Kind::OutputFailed | Kind::NotSafe if detail & DEVICE != 0 => {
+            write!(words, "device {} could not be driven", detail & 0xFF)
+        }
         Kind::OutputFailed => write!(words, "outputs could not be written ({detail})"),
         Kind::Allocated => words.write_str("memory was allocated on the real-time thread"),
         Kind::NotAtRest => words.write_str("not at rest in the time allowed"),
@@ -73,10 +77,15 @@ fn in_words(words: &mut Words, kind: Kind, detail: u32, address: u64) -> core::f
         Kind::StackOverrun => write!(words, "real-time stack of {detail} bytes overrun"),
         Kind::Panic => words.write_str("panic"),
         Kind::Interrupted => words.write_str("interrupted twice"),
+        Kind::PromiseBroken => {
+            let broken = Promises::from_bits(detail as u16);
+            write!(words, "contract broken while running: {broken}")
+        }
         Kind::DeviceLost => {
             let what = match detail >> 8 {
                 1 => "analog input",
                 2 => "analog output",
+                4 | 5 => "device",
                 _ => "monitored analog output",
             };
             write!(words, "{what} {} was lost", detail & 0xFF)

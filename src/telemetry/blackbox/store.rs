@@ -11,6 +11,8 @@ use std::fs::{self, File};
 use std::io;
 
 use super::BlackBoxConfig;
+use crate::sys::Errno;
+use crate::telemetry::flight::errno;
 
 /// How a black box file's name ends.
 pub const ENDING: &str = ".blackbox";
@@ -20,21 +22,32 @@ const MAX_FILES: usize = 256;
 /// A path that was put together without allocating.
 pub type Path = heapless::String<192>;
 
-/// What a step in the folder was refused with.
+/// What a step in the folder was refused with. Its words are put together without
+/// allocating, which those of [`io::Error`] are not: a black box is also saved while
+/// nothing may be allocated.
 #[derive(Debug)]
 pub struct StoreError {
     step: &'static str,
-    error: io::Error,
+    errno: Errno,
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.step, self.error)
+        let why = match self.errno.0 {
+            libc::ENOSPC => "no space left on the device",
+            libc::EROFS => "read-only file system",
+            libc::EACCES | libc::EPERM => "permission denied",
+            _ => return write!(f, "{} ({})", self.step, self.errno),
+        };
+        write!(f, "{}: {why}", self.step)
     }
 }
 
 fn at(step: &'static str) -> impl FnOnce(io::Error) -> StoreError {
-    move |error| StoreError { step, error }
+    move |error| StoreError {
+        step,
+        errno: errno(&error),
+    }
 }
 
 /// The folder, for one board. One process at a time may write to it: the one
@@ -165,12 +178,13 @@ impl Store {
             .open(temporary.as_str())
             .map_err(at("a file cannot be made"))?;
         write(&mut file).map_err(at("it cannot be written"))?;
-        file.sync_all().map_err(at("it does not get to the disk"))?;
+        file.sync_all()
+            .map_err(at("it cannot be synced to the disk"))?;
         let length = file.metadata().map_or(0, |data| data.len());
         fs::rename(temporary.as_str(), path.as_str()).map_err(at("it cannot be renamed"))?;
         File::open(self.directory.as_str())
             .and_then(|folder| folder.sync_all())
-            .map_err(at("its name does not get to the disk"))?;
+            .map_err(at("its name cannot be synced to the disk"))?;
         Ok(length)
     }
 
@@ -195,10 +209,11 @@ impl Store {
     /// The step that was refused.
     pub fn mark(&self) -> Result<(), StoreError> {
         let file = File::create(self.marker().as_str()).map_err(at("a file cannot be made"))?;
-        file.sync_all().map_err(at("it does not get to the disk"))?;
+        file.sync_all()
+            .map_err(at("it cannot be synced to the disk"))?;
         File::open(self.directory.as_str())
             .and_then(|folder| folder.sync_all())
-            .map_err(at("its name does not get to the disk"))
+            .map_err(at("its name cannot be synced to the disk"))
     }
 
     /// Whether the last run was marked and its end was not.

@@ -1,7 +1,7 @@
 //! A flight file as another process sees it: bytes, of which nothing is
 //! believed.
 
-use super::{MAGIC, MAX_RECORDS, STATUS_WORDS, VERSION, layout, word};
+use super::{MAGIC, MAX_RECORDS, STATUS_WORDS, VERSION, layout, number, word};
 use crate::sys::lane::{DROPPED, NEXT};
 use crate::telemetry::journal::{EventRecord, Status};
 use crate::telemetry::ring::{CAPACITY, RECORD_BYTES};
@@ -117,11 +117,6 @@ impl<'b> Snapshot<'b> {
 pub(in crate::telemetry) fn last_places(next: u64) -> impl DoubleEndedIterator<Item = usize> {
     let next = (next % CAPACITY as u64) as usize;
     (1..CAPACITY).map(move |further| (next + further) % CAPACITY)
-}
-
-/// The little-endian number at `at`.
-pub(in crate::telemetry) fn number(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(core::array::from_fn(|index| bytes[at + index]))
 }
 
 /// The text up to the first zero byte.

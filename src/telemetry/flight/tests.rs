@@ -1,6 +1,7 @@
 use super::*;
-use crate::cycle::ports::Record as _;
-use crate::cycle::record::CycleRecord;
+use crate::cycle::ports::{Clock as _, Record as _};
+use crate::cycle::record::{CycleRecord, flags};
+use crate::cycle::stop::{QuickStop, QuickStops, StopCause};
 use crate::telemetry::journal::{Event, EventRecord, Journal};
 use crate::telemetry::ring;
 
@@ -60,7 +61,7 @@ fn the_ring_in_the_file_keeps_what_was_read_already_but_for_one() {
     let slots: Vec<u64> = Snapshot::of(&bytes)
         .unwrap()
         .ring()
-        .map(|record| read::number(record, 0))
+        .map(|record| number(record, 0))
         .collect();
     assert_eq!(slots, (89..600).collect::<Vec<_>>());
 }
@@ -76,6 +77,7 @@ fn the_journal_keeps_the_newest_records_events_and_the_status() {
         }
         journal.add(&record);
     }
+    journal.suspended(Duration::from_millis(1_500));
     journal.turn(3);
     let bytes = bytes(&flight);
     let snapshot = Snapshot::of(&bytes).unwrap();
@@ -85,7 +87,7 @@ fn the_journal_keeps_the_newest_records_events_and_the_status() {
     assert_eq!((status.last.slot, status.last.fault), (249, 7));
     assert_eq!(snapshot.sequence(), 2);
     assert_eq!(snapshot.header(word::RECORDS_WRITTEN), 250);
-    let at = |place: usize| read::number(&bytes, layout::RECORDS + place * RECORD_BYTES);
+    let at = |place: usize| number(&bytes, layout::RECORDS + place * RECORD_BYTES);
     assert_eq!((at(0), at(49), at(50), at(99)), (200, 249, 150, 199));
     let seen: Vec<EventRecord> = events(
         &bytes[layout::EVENTS..layout::RECORDS],
@@ -95,12 +97,88 @@ fn the_journal_keeps_the_newest_records_events_and_the_status() {
     let expected = [
         (0, Event::Started),
         (200, Event::Fault(7)),
+        (249, Event::Suspended(1_500)),
         (249, Event::Dropped(3)),
     ];
     assert_eq!(
         seen,
         expected.map(|(slot, event)| EventRecord { slot, event })
     );
+}
+
+#[test]
+fn a_broken_promise_is_an_event_in_its_slot_and_in_the_header() {
+    use crate::realtime::audit::{Audit, Promise, Promises, Reaction};
+    let flight = flight(10);
+    let mut journal = Journal::new(&flight);
+    let (audit, period) = (Audit::new(), Duration::from_secs(1_000));
+    journal.add(&record(0));
+    journal.broken(&audit, period);
+    let from = crate::realtime::clock::Monotonic.now();
+    audit.note(Promise::Cpu, from, "CPU 1", Reaction::Report);
+    // Told once, however often it is asked.
+    journal.broken(&audit, period);
+    journal.broken(&audit, period);
+    let bytes = bytes(&flight);
+    let snapshot = Snapshot::of(&bytes).unwrap();
+    let written = snapshot.header(word::EVENTS_WRITTEN);
+    let seen: Vec<_> = events(&bytes[layout::EVENTS..layout::RECORDS], written)
+        .map(|record| (record.slot, record.event))
+        .collect();
+    let broken = Event::Broken(Promise::Cpu as u32);
+    assert_eq!(seen, [(0, Event::Started), (0, broken)]);
+    let bits = Promises::default().with(Promise::Cpu).bits();
+    assert_eq!(snapshot.header(word::BROKEN), u64::from(bits));
+    assert_eq!(snapshot.header(word::CONTRACT), 2);
+}
+
+#[test]
+fn a_quick_stop_and_its_end_are_events_and_in_the_status() {
+    let flight = flight(10);
+    let mut journal = Journal::new(&flight);
+    let with = |slot, flags| CycleRecord {
+        flags,
+        ..record(slot)
+    };
+    journal.add(&with(0, 0));
+    // As the loop does it: told in slot 20, asked for from slot 33 on.
+    flight
+        .cause()
+        .quick_stop(StopCause::Overrun.number(), 20, 13);
+    let stopped = flags::QUICK_STOP | flags::STOPPED;
+    journal.add(&with(33, stopped));
+    journal.turn(0);
+    let stop = QuickStop {
+        cause: StopCause::Overrun,
+        slot: 20,
+        missed: 13,
+    };
+    let stops = QuickStops {
+        count: 1,
+        last: Some(stop),
+    };
+    assert_eq!(journal.quick_stops(), &stops);
+    let status = |flight: &Flight| Snapshot::of(&bytes(flight)).unwrap().status();
+    assert_eq!(status(&flight).quick_stops, stops);
+    assert_eq!(status(&flight).last.flags, stopped);
+    journal.add(&with(34, flags::STOPPED));
+    journal.add(&with(35, 0));
+    // One whose flags were set already, by number and cause of a newer version.
+    flight.cause().quick_stop(9, 40, u64::from(u32::MAX));
+    journal.turn(0);
+    let bytes = bytes(&flight);
+    let written = Snapshot::of(&bytes).unwrap().header(word::EVENTS_WRITTEN);
+    let seen: Vec<_> = events(&bytes[layout::EVENTS..layout::RECORDS], written)
+        .map(|record| (record.slot, record.event))
+        .collect();
+    let expected = [
+        (0, Event::Started),
+        (20, Event::QuickStop(1, 13)),
+        (33, Event::Flags(stopped)),
+        (35, Event::ArmedAgain),
+        (40, Event::QuickStop(9, (1 << 24) - 1)),
+    ];
+    assert_eq!(seen, expected);
 }
 
 #[test]

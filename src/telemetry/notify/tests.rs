@@ -1,6 +1,7 @@
 //! Against a socket in the manager's place.
 
 use super::*;
+use crate::realtime::audit::Promise;
 
 fn manager(name: &str) -> (UnixDatagram, String) {
     let name = format!("steadfast-notify-{name}-{}", std::process::id());
@@ -104,15 +105,65 @@ fn stopping_is_said_once_and_only_by_one_that_was_ready() {
     notify.turn(Instant::now(), &judged(0), true);
     notify.end(&judged(0));
     let messages = received(&socket);
-    assert_eq!(messages.len(), 2, "{messages:?}");
-    assert_eq!(messages[1], "STOPPING=1\nSTATUS=stopping");
+    assert_eq!(
+        messages[1..],
+        [
+            "EXTEND_TIMEOUT_USEC=15000000",
+            "STOPPING=1\nSTATUS=stopping"
+        ]
+    );
+}
+
+/// A loop of 1 s with a long rehearsal: 110 s of it, and 60 s to come to rest.
+fn slow() -> LoopConfig {
+    LoopConfig {
+        period: crate::time::Duration::from_secs(1),
+        warm_up_cycles: 100,
+        stop_time: crate::time::Duration::from_secs(60),
+        ..LoopConfig::default()
+    }
+}
+
+#[test]
+fn the_manager_waits_for_a_start_and_a_stop_as_long_as_the_board_file_makes_them() {
+    let (socket, name) = manager("times");
+    let notify = Notify::new(name.as_bytes(), None).unwrap();
+    let mut notify = notify.for_run(&slow()).unwrap();
+    notify.starting();
+    assert_eq!(received(&socket), ["EXTEND_TIMEOUT_USEC=140000000"]);
+    notify.add(&CycleRecord::default());
+    notify.turn(Instant::now(), &judged(0), true);
+    let messages = received(&socket);
+    assert_eq!(
+        messages[1..],
+        [
+            "EXTEND_TIMEOUT_USEC=75000000",
+            "STOPPING=1\nSTATUS=stopping"
+        ]
+    );
+}
+
+#[test]
+fn a_watchdog_of_the_manager_that_the_loop_cannot_feed_in_time_is_refused() {
+    let (_socket, name) = manager("too-short");
+    let of = |usec| Notify::new(name.as_bytes(), Some(usec)).unwrap();
+    let refused = of("2000000").for_run(&slow()).unwrap_err();
+    assert_eq!(refused, NotifyError::TooShort { period_ms: 1000 });
+    assert!(refused.to_string().contains("WatchdogSec="));
+    // Half of it is when it is due; a cycle and a turn of the reporter may be missing.
+    assert!(of("2100000").for_run(&slow()).is_ok());
+    assert!(of("2000000").for_run(&LoopConfig::default()).is_ok());
 }
 
 #[test]
 fn what_the_manager_has_no_room_for_is_sent_again() {
     let (socket, name) = manager("full");
     let mut notify = Notify::new(name.as_bytes(), None).unwrap();
-    while notify.send(b"filler") {}
+    let mut sent = 0;
+    while notify.send(b"filler") {
+        sent += 1;
+        assert!(sent < 1_000_000, "the manager always has room");
+    }
     notify.add(&CycleRecord::default());
     notify.turn(Instant::now(), &judged(0), false);
     assert!(!received(&socket).iter().any(|text| text.contains("READY")));
@@ -144,4 +195,31 @@ fn what_cannot_be_used_is_an_error_and_not_silence() {
     for usec in ["", "0", "soon"] {
         assert_eq!(error(name.as_bytes(), Some(usec)), NotifyError::Watchdog);
     }
+}
+
+#[test]
+fn what_breaks_while_running_is_the_status_and_stays_it() {
+    let (socket, name) = manager("breach");
+    let mut notify = Notify::new(name.as_bytes(), None).unwrap();
+    let (now, kept) = (Instant::now(), judged(0));
+    notify.broken(Promises::default().with(Promise::Scheduler));
+    notify.turn(now, &kept, false);
+    assert!(received(&socket).is_empty(), "not ready yet");
+    notify.add(&CycleRecord::default());
+    notify.turn(now, &kept, false);
+    notify.turn(now, &kept, false);
+    let status = "STATUS=NOT REAL-TIME: broken while running: scheduler";
+    let ready = "READY=1\nSTATUS=real-time: contract kept";
+    assert_eq!(received(&socket), [ready, status]);
+    let both = Promises::default()
+        .with(Promise::Scheduler)
+        .with(Promise::Cpu);
+    notify.broken(both);
+    notify.turn(now, &kept, false);
+    assert_eq!(received(&socket), [format!("{status}, cpu")]);
+    notify.turn(now, &kept, true);
+    assert_eq!(
+        received(&socket)[1..],
+        [format!("STOPPING=1\n{status}, cpu")]
+    );
 }

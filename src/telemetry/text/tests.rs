@@ -1,4 +1,4 @@
-use super::super::report::{BlackBoxReport, Cycles, Exit};
+use super::super::report::{BlackBoxReport, Cycles, Exit, Section, SectionEntry};
 use super::*;
 use crate::realtime::contract::Text;
 
@@ -27,6 +27,7 @@ fn report() -> Report {
         board: "sim".to_owned(),
         pace: Pace::Free,
         contract: Box::default(),
+        laws: Vec::new(),
         watchdog: None,
         black_box: None,
         warnings: Vec::new(),
@@ -37,6 +38,7 @@ fn report() -> Report {
             bucket_fullest: 10,
             ..Cycles::default()
         },
+        quick_stops: QuickStopReport::default(),
         release_lateness_ns: timing.release_lateness.summary(),
         execution_ns: timing.execution.summary(),
         response_ns: timing.response.summary(),
@@ -44,11 +46,15 @@ fn report() -> Report {
             allocations: Some(0),
             ..Memory::default()
         },
-        axes: vec![AxisReport {
-            name: "x".to_owned(),
-            state: "Operation enabled".to_owned(),
-            tracking_error_max_rad: 0.01,
-            tracking_error_rms_rad: 0.002,
+        sections: vec![Section {
+            key: "axes",
+            label: "axis",
+            entries: vec![SectionEntry {
+                name: "x".to_owned(),
+                text: "Operation enabled; tracking error max 0.010000 rad, rms 0.002000 rad"
+                    .to_owned(),
+                fields: Vec::new(),
+            }],
         }],
         exit: Exit {
             code: 0,
@@ -202,4 +208,27 @@ fn figures_that_were_taken_are_all_shown() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in {text}");
     }
+}
+
+#[test]
+fn what_broke_while_running_comes_first_and_what_was_kept_at_the_start_is_not_called_broken() {
+    use crate::realtime::audit::{Breach, Promise};
+    let mut contract = Contract::default();
+    let breach = Breach {
+        promise: Promise::Scheduler,
+        at: Duration::from_millis(1_500),
+        found: heapless::String::try_from("OTHER instead of FIFO 80").unwrap(),
+    };
+    contract.broke([breach].into_iter().collect());
+    let mut out = String::new();
+    write_contract(&mut out, &contract).unwrap();
+    let mut lines = out.lines();
+    let first = lines.next().unwrap();
+    assert!(
+        first.starts_with("NOT REAL-TIME: kept at the start, 1 of "),
+        "{first}"
+    );
+    assert!(first.ends_with("broken while running."), "{first}");
+    let second = "  BROKEN 1.50 s after the start: scheduler: OTHER instead of FIFO 80";
+    assert_eq!(lines.next(), Some(second));
 }

@@ -7,9 +7,9 @@ python () {
     files = (d.getVar('STEADFAST_KEY_FILES') or '').split()
     keys = d.getVar('STEADFAST_KEYS')
     if files and not keys:
-        raise bb.parse.SkipRecipe('STEADFAST_KEYS is not set: export the folder that yocto/make-keys made')
+        raise bb.parse.SkipRecipe('STEADFAST_KEYS is not set; export the folder that yocto/make-keys made')
     for name in files:
         path = os.path.join(keys, name)
         if not os.path.exists(path):
-            raise bb.parse.SkipRecipe('%s does not exist: STEADFAST_KEYS has to be the folder that yocto/make-keys made' % path)
+            raise bb.parse.SkipRecipe('%s does not exist; set STEADFAST_KEYS to the folder that yocto/make-keys made' % path)
 }

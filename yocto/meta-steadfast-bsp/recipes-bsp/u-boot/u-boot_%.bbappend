@@ -1,2 +1,1 @@
-FILESEXTRAPATHS:prepend:steadfast-ab := "${THISDIR}/files:"
-SRC_URI:append:steadfast-ab = " file://steadfast-env.cfg file://fw_env.config"
+require ${@"recipes-bsp/u-boot/steadfast-u-boot.inc" if "steadfast-ab" in d.getVar("MACHINEOVERRIDES").split(":") else ""}

@@ -9,7 +9,7 @@ def parse(text):
         first, dash, last = part.strip().partition("-")
         if not first.isdigit() or (dash and not last.isdigit()):
             raise ValueError(
-                'STEADFAST_RT_CPUS = "%s": "%s" is no CPU and no range of CPUs; write for example "3" or "2-3"'
+                'STEADFAST_RT_CPUS = "%s": "%s" is not a CPU or a range of CPUs; write for example "3" or "2-3"'
                 % (text, part)
             )
         cpus.update(range(int(first), int(last or first) + 1))

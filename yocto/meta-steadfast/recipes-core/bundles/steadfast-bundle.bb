@@ -4,7 +4,9 @@ DESCRIPTION = "What a running board installs into the slot that it does not run 
 HOMEPAGE = "https://steadfast.example/"
 LICENSE = "MIT"
 
-inherit bundle steadfast_keys
+inherit bundle features_check steadfast_keys
+
+REQUIRED_DISTRO_FEATURES = "rauc systemd steadfast-rt"
 
 RAUC_BUNDLE_COMPATIBLE = "${STEADFAST_COMPATIBLE}"
 RAUC_BUNDLE_VERSION = "${DISTRO_VERSION}"

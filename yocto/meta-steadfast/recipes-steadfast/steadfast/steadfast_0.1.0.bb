@@ -13,11 +13,15 @@ SRC_URI = " \
     file://Cargo.toml;subdir=${BP} \
     file://Cargo.lock;subdir=${BP} \
     file://LICENSE-MIT;subdir=${BP} \
+    file://build.rs;subdir=${BP} \
     file://benches;subdir=${BP} \
     file://board;subdir=${BP} \
+    file://docs;subdir=${BP} \
     file://examples;subdir=${BP} \
     file://src;subdir=${BP} \
+    file://testbed;subdir=${BP} \
     file://tests;subdir=${BP} \
+    file://tools;subdir=${BP} \
     file://steadfast.service \
     file://60-steadfast.rules \
     file://steadfast.sysusers.conf \
@@ -59,7 +63,7 @@ SYSTEMD_SERVICE:${PN} = "steadfast.service"
 
 # The tests that need nothing but the machine they run on. The others read the
 # sources or start cargo; tests/layer checks that none is forgotten.
-STEADFAST_PTESTS = "steadfast device_gpio device_gpio_latch device_irq device_no_alloc device_spi device_watchdog interleavings memory_rules no_alloc third_party_drivers two_point"
+STEADFAST_PTESTS = "steadfast black_box_words board_probe bus device_gpio device_gpio_latch device_i2c device_irq device_no_alloc device_pwm device_spi device_watchdog foreign_drivers memory_rules no_alloc own_axis own_machine stop_request third_party_drivers two_point"
 
 python steadfast_choose_ptests () {
     path = d.getVar('CARGO_TEST_BINARIES_FILES')
@@ -73,6 +77,12 @@ python steadfast_choose_ptests () {
         chosen.writelines(found)
 }
 do_compile_ptest_cargo[postfuncs] += "steadfast_choose_ptests"
+
+# The firmware first and alone, so that nothing that steadctl's dependencies ask of a
+# common dependency becomes a part of it.
+do_compile:append() {
+    oe_cargo_build --package steadctl
+}
 
 do_install() {
     headers=$(${READELF} --wide --program-headers ${B}/target/${CARGO_TARGET_SUBDIR}/steadfast)

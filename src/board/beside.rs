@@ -1,0 +1,265 @@
+//! What runs beside the loop: reporter, saver of black boxes, edge readers, stall guard.
+//!
+//! One function for all boards and laws ([`beside_helpers`]). The loop itself is compiled
+//! for each board and law; this is most of a start, and all of the binary is locked into
+//! memory.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::thread;
+
+use super::error::RunError;
+use super::feeder::{Fed, Feeder, stand_down};
+use super::linux::FoundWatchdog;
+use super::options::Options;
+use super::outcome::{in_order, record_cause};
+use super::recorder::{Recorder, Recording, Saver};
+use crate::config::Config;
+use crate::cycle::ports::FaultNumber;
+use crate::device::gpio::{EdgeReader, KernelEvents};
+use crate::device::watchdog::{Watchdog, WatchdogError};
+use crate::realtime::audit::Audit;
+use crate::realtime::contract::Contract;
+use crate::realtime::guard::{self, Watch};
+use crate::realtime::helper::{self, Gate};
+use crate::realtime::memory::Range;
+use crate::realtime::runner::{Outcome, StartError};
+use crate::realtime::signals;
+use crate::sys::Errno;
+use crate::sys::arena::Placed;
+use crate::telemetry::journal::Journal;
+use crate::telemetry::notify::{Judged, Notify};
+use crate::telemetry::report::WatchdogReport;
+use crate::telemetry::reporter::{self, Listeners, Noticed};
+use crate::telemetry::ring;
+
+/// Stack of the reporter and of an edge reader, bytes.
+const HELPER_STACK: usize = 64 * 1024;
+
+/// What a real board has beside its devices.
+pub(super) struct Helpers {
+    pub(super) edge_readers: Vec<EdgeReader<KernelEvents>>,
+    pub(super) watchdog: Option<FoundWatchdog>,
+}
+
+/// Opens the watchdog. By reference, so that the feeder's type has a name.
+type OpenWatchdog<'o> = &'o (dyn Fn() -> Result<Watchdog, WatchdogError> + Sync);
+
+/// What the loop is given of what runs beside it: all of its [`Parts`] that depend on
+/// neither board nor law.
+pub(super) struct Beside<'b, 'o, 'r> {
+    pub(super) record: &'b mut ring::Writer<'r>,
+    pub(super) buffers: Range,
+    pub(super) fed: Fed<'b, OpenWatchdog<'o>>,
+    pub(super) gate: &'b Gate,
+    pub(super) watch: Option<&'b Watch>,
+    pub(super) judged: &'b (dyn Fn(&Contract) + Sync),
+    pub(super) audit: &'b Audit,
+}
+
+/// Runs the loop, and says how it ended and with which fault of the law.
+pub(super) type Ends<'e> =
+    dyn FnMut(Beside<'_, '_, '_>) -> Result<(Outcome, Option<FaultNumber>), StartError> + 'e;
+
+/// What came of the loop and of what ran beside it.
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    pub(super) records_dropped: u64,
+    pub(super) stopped_by: Option<signals::StopSignal>,
+    pub(super) watchdog: Option<WatchdogReport>,
+    pub(super) recording: Recording,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Starts the helper threads, runs the loop beside them, and ends them. One function for
+/// all boards and laws: the binary is locked into memory, and this is most of a start.
+pub(super) fn beside_helpers(
+    config: &Config,
+    recorder: Recorder,
+    trace: &[&str],
+    helpers: Helpers,
+    options: &Options,
+    ends: &mut Ends<'_>,
+) -> Result<Ended, RunError> {
+    let watchdog_reset = helpers
+        .watchdog
+        .as_ref()
+        .and_then(|found| found.caused_last_reset);
+    let wanted = config.watchdog.as_ref().map(|wanted| {
+        let open = || Watchdog::open(Path::new(&wanted.device), wanted.timeout_s);
+        (wanted.timeout_s, open)
+    });
+    let found = helpers.watchdog.zip(wanted.as_ref());
+    let mut feeder = found.map(|(found, (timeout_s, open))| {
+        let open: OpenWatchdog<'_> = open;
+        Feeder::new(*timeout_s, found.running, open)
+    });
+    let begin = || recorder.begin(config, trace, watchdog_reset);
+    let recording = match &mut feeder {
+        Some(feeder) => feeder.while_fed(begin).and_then(std::convert::identity),
+        None => begin(),
+    };
+    let mut recording = match recording {
+        Ok(recording) => recording,
+        Err(error) => return Err(stand_down(feeder, error)),
+    };
+    let (saver, expected) = (Saver::default(), recording.expected);
+    let mut store = recording.store.take();
+    let flight = &recording.flight;
+    let Some((writer, reader)) = ring::claim(flight.ring()) else {
+        return Err(stand_down(feeder, RunError::Busy));
+    };
+    let mut writer = match Placed::of(writer) {
+        Ok(writer) => writer,
+        Err(full) => return Err(stand_down(feeder, RunError::Room(full))),
+    };
+    let edges_failed = AtomicI32::new(0);
+    let (done, gate, watch) = (AtomicBool::new(false), Gate::new(), Watch::new());
+    let audit = Audit::new();
+    let notify = match notify(config) {
+        Ok(notify) => notify,
+        Err(error) => return Err(stand_down(feeder, error)),
+    };
+    let judged = Judged::new();
+    let refused = |error: std::io::Error| RunError::Helper(error.raw_os_error().unwrap_or(0));
+    let ran = thread::scope(|scope| {
+        // However this scope is left, the helpers must end, or it never is.
+        let _end = EndHelpers(&done, &gate, &watch);
+        let (period, live) = (config.run.period, options.live);
+        let watched = trace.first().copied();
+        let (done, gate, watch, saver) = (&done, &gate, &watch, &saver);
+        let (edges_failed, judged, audit) = (&edges_failed, &judged, &audit);
+        let reporter = helper::spawn(scope, "reporter", HELPER_STACK, gate, move || {
+            let listeners = Listeners {
+                live,
+                watched,
+                journal: Journal::new(flight),
+                trouble: |what| saver.trouble(what),
+                notify,
+                judged,
+                audit,
+            };
+            reporter::run(reader, done, period, listeners)
+        })
+        .map_err(refused)?;
+        if let Some(store) = &mut store {
+            helper::spawn(scope, "black box", HELPER_STACK, gate, move || {
+                saver.run(flight, store, expected, done);
+            })
+            .map_err(refused)?;
+        }
+        for mut edges in helpers.edge_readers {
+            helper::spawn(scope, "edges", HELPER_STACK, gate, move || {
+                // A reader that fails leaves its latch abandoned, and the loop
+                // goes on by levels.
+                if let Err(errno) = edges.run(|| !done.load(Ordering::Relaxed)) {
+                    edges_failed.store(errno.0, Ordering::Relaxed);
+                }
+            })
+            .map_err(refused)?;
+        }
+        let limit = config.run.stall.map(|gap| guard::Limit { gap, period });
+        if let Some(limit) = limit {
+            let policy = guard::policy_above(config.run.scheduler);
+            helper::spawn(scope, "guard", HELPER_STACK, gate, move || {
+                guard::run(watch, limit, policy);
+            })
+            .map_err(refused)?;
+        }
+        if let Some(feeder) = &mut feeder {
+            feeder.step();
+        }
+        let (outcome, fault) = ends(Beside {
+            record: &mut writer,
+            buffers: flight.mapped(),
+            fed: Fed(&mut feeder),
+            gate,
+            watch: limit.map(|_| watch),
+            judged: &|contract| {
+                judged.set(contract);
+                flight.judged(contract);
+            },
+            audit,
+        })
+        .map_err(RunError::Start)?;
+        // At once: helpers that wait for a disk end when they end, and a watchdog that
+        // is not fed would reset a board that is at rest.
+        if let (Some(feeder), true) = (&mut feeder, in_order(&outcome)) {
+            feeder.close();
+        }
+        done.store(true, Ordering::Release);
+        let noticed = reporter.join().unwrap_or_default();
+        Ok::<_, RunError>((outcome, fault, noticed))
+    });
+    let (outcome, fault, noticed) = match ran {
+        Ok(ran) => ran,
+        Err(error) => {
+            let error = match (&config.watchdog, feeder.as_ref().and_then(Feeder::failed)) {
+                (Some(wanted), Some(failed)) => {
+                    let what = failed.explain(Path::new(&wanted.device)).to_string();
+                    RunError::Device(config.device_error(wanted.place, &what))
+                }
+                _ => error,
+            };
+            return Err(stand_down(feeder, error));
+        }
+    };
+    drop(writer);
+    recording.saved_by(store, saver);
+    let stopped_by = signals::take_stop();
+    record_cause(&outcome, fault, stopped_by);
+    let watchdog = feeder
+        .zip(config.watchdog.as_ref())
+        .map(|(feeder, wanted)| WatchdogReport {
+            timeout_s: wanted.timeout_s,
+            caused_last_reset: watchdog_reset,
+            feeds_refused: feeder.refused,
+        });
+    Ok(Ended {
+        outcome,
+        records_dropped: noticed.dropped,
+        stopped_by,
+        watchdog,
+        recording,
+        warnings: warnings(edges_failed.into_inner(), &noticed),
+    })
+}
+
+/// What is to be said beside the loop: of the thread that reads edges, an error number or
+/// 0, and of what the reporter noticed.
+fn warnings(edges_failed: i32, noticed: &Noticed) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if edges_failed != 0 {
+        warnings.push(format!(
+            "edges of latched inputs could not be read any more ({}): pulses shorter than a period were not seen from then on",
+            Errno(edges_failed)
+        ));
+    }
+    if noticed.suspends > 0 {
+        warnings.push(format!(
+            "the machine was suspended while the loop ran, {} times for {} in all: the loop cannot see that, devices may have lost their settings; mask systemd's sleep targets",
+            noticed.suspends, noticed.suspended
+        ));
+    }
+    warnings
+}
+
+/// Ends the helper threads when it goes.
+struct EndHelpers<'d>(&'d AtomicBool, &'d Gate, &'d Watch);
+
+impl Drop for EndHelpers<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+        self.1.open();
+        self.2.end();
+    }
+}
+
+/// The service manager that waits for this run, if there is one.
+pub(super) fn notify(config: &Config) -> Result<Option<Notify>, RunError> {
+    let notify = Notify::from_environment().map_err(RunError::Notify)?;
+    notify
+        .map(|notify| notify.for_run(&config.run))
+        .transpose()
+        .map_err(RunError::Notify)
+}

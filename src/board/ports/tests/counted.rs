@@ -1,0 +1,315 @@
+//! What a cycle has done when a transfer fails, and what its ports remember of it.
+//!
+//! Every call takes the same time here, so that a retry is allowed up to one known time
+//! of a call and not a microsecond beyond.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::vec::Vec;
+
+use super::super::*;
+use super::{BOARD, DEADLINE};
+use crate::config::Config;
+use crate::cycle::image::DigitalInputs;
+use crate::sim::{AxisWiring, EncoderConfig, MotorConfig, SimBoard, WiringError};
+use embedded_hal::spi::SpiDevice;
+use embedded_hal::spi::{ErrorKind, ErrorType, Operation};
+
+const SECOND: &str = r#"
+[analog_output.second]
+chip = "mcp4922"
+channel = "b"
+min_volts = -10.0
+max_volts = 10.0
+safe_volts = 2.5
+max_hold_ms = 20
+shutdown = 4
+[output.pump]
+safe = false
+max_hold_ms = 20
+shutdown = 2
+[encoder.other]
+chip = "as5047p"
+[simulation.motor.y]
+encoder = "other"
+analog_output = "second"
+[analog_input.other]
+chip = "mcp3208"
+channel = 1
+vref_volts = 4.0
+min_volts = 1.0
+max_volts = 2.0
+[simulation.heater.other]
+analog_input = "other"
+switch = "pump"
+sensor_volts_at_0_c = 1.2
+"#;
+
+const ENCODERS: [usize; 2] = [0, 1];
+const DACS: [usize; 2] = [2, 3];
+const ADCS: [usize; 2] = [4, 5];
+const BEGAN: Instant = Instant::from_nanos(5_000_000);
+
+std::thread_local! {
+    /// The time, ns.
+    static NOW: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Seen {
+    /// The encoders.
+    board: SimBoard,
+    /// The next transfer of this chip fails.
+    fails: Option<usize>,
+    /// Transfers of each chip.
+    transfers: [u32; 6],
+    /// What the analog inputs read, as a code of 4096.
+    code: u16,
+    /// What the lines were driven to.
+    lines: Vec<u32>,
+    taken: bool,
+}
+
+/// Devices whose calls take `call` each.
+#[derive(Clone)]
+struct Timed {
+    seen: Rc<RefCell<Seen>>,
+    call: Duration,
+}
+
+impl Timed {
+    fn pass(&self) {
+        NOW.set(NOW.get() + self.call.as_nanos());
+    }
+}
+
+struct Chip {
+    devices: Timed,
+    index: usize,
+}
+
+impl ErrorType for Chip {
+    type Error = ErrorKind;
+}
+
+impl SpiDevice for Chip {
+    fn transaction(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), ErrorKind> {
+        self.devices.pass();
+        let mut seen = self.devices.seen.borrow_mut();
+        seen.transfers[self.index] += 1;
+        if seen.fails == Some(self.index) {
+            seen.fails = None;
+            return Err(ErrorKind::Other);
+        }
+        if ENCODERS.contains(&self.index) {
+            let mut encoder = seen.board.device(self.index).expect("an encoder");
+            return encoder.transaction(operations);
+        }
+        for operation in operations {
+            match operation {
+                Operation::TransferInPlace(bytes) if bytes.len() == 3 => {
+                    bytes[1..].copy_from_slice(&seen.code.to_be_bytes());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Devices for Timed {
+    type Spi<'a> = Chip;
+
+    fn withheld(&self) -> bool {
+        self.seen.borrow().taken
+    }
+
+    fn advance(&mut self, tick: &Tick) -> Instant {
+        tick.now
+    }
+
+    fn now(_: &Tick) -> Instant {
+        Instant::from_nanos(NOW.get())
+    }
+
+    fn spi(&mut self, index: usize) -> Chip {
+        Chip {
+            devices: self.clone(),
+            index,
+        }
+    }
+
+    fn digital_inputs(&mut self) -> Result<DigitalInputs, InputError> {
+        self.pass();
+        Ok(DigitalInputs::default())
+    }
+
+    fn digital_outputs(&mut self, levels: u32) -> Result<(), OutputError> {
+        self.pass();
+        self.seen.borrow_mut().lines.push(levels);
+        Ok(())
+    }
+}
+
+fn encoders() -> Result<SimBoard, WiringError> {
+    let mut board = SimBoard::new(1, Duration::from_micros(5));
+    for _ in ENCODERS {
+        let axis = board.add_axis(MotorConfig::default(), AxisWiring::default())?;
+        let settled = EncoderConfig {
+            noise_counts: 0,
+            power_on: Duration::ZERO,
+        };
+        board.add_encoder(axis, settled)?;
+        let motor = board.motor_mut(axis);
+        motor.expect("just added").set_state(0.3, 0.0);
+    }
+    Ok(board)
+}
+
+/// Two of each kind: a cycle in which nothing fails makes eight calls.
+fn ports(call_us: u64) -> (Ports<Timed>, Rc<RefCell<Seen>>) {
+    let text = BOARD.replace("shutdown = 2", "shutdown = 3") + SECOND;
+    let io = Config::parse("b.toml", &text).expect("good").io;
+    let map = SpiMap {
+        encoders: ENCODERS.to_vec(),
+        analog_outputs: DACS.to_vec(),
+        analog_inputs: ADCS.to_vec(),
+    };
+    let seen = Rc::new(RefCell::new(Seen {
+        board: encoders().expect("wired"),
+        fails: None,
+        transfers: [0; 6],
+        code: 1_500,
+        lines: Vec::new(),
+        taken: false,
+    }));
+    let devices = Timed {
+        seen: Rc::clone(&seen),
+        call: Duration::from_micros(call_us),
+    };
+    let ports = Ports::new(devices, &io, &map).retrying_until(DEADLINE);
+    (ports, seen)
+}
+
+fn tick() -> Tick {
+    Tick {
+        release: BEGAN,
+        now: BEGAN,
+        elapsed_slots: 1,
+        ..Tick::default()
+    }
+}
+
+/// Transfers of `chip` in a cycle in which its first one fails.
+fn transfers(chip: usize, call_us: u64) -> (u32, Inputs) {
+    let (mut ports, seen) = ports(call_us);
+    let mut inputs = Inputs::NOT_READ;
+    let outputs = ports.safe_image();
+    // Encoders are asked for the first time.
+    NOW.set(BEGAN.as_nanos());
+    ports.sense(&tick(), &mut inputs);
+    seen.borrow_mut().fails = Some(chip);
+    seen.borrow_mut().transfers = [0; 6];
+    NOW.set(BEGAN.as_nanos());
+    ports.sense(&tick(), &mut inputs);
+    let _ = ports.act(&tick(), &outputs);
+    let transfers = seen.borrow().transfers[chip];
+    (transfers, inputs)
+}
+
+/// With `d` calls done of eight, all of the same time t, there is room for one more as
+/// long as d t and two frames for each of 8 - d + 2 are no more than a period:
+/// (20 - d) t.
+#[test]
+fn a_retry_is_allowed_by_what_the_cycle_has_done_and_has_still_to_do() {
+    // An encoder is asked anew, in a frame more.
+    for (chip, done, again) in [
+        (ENCODERS[0], 2, 2),
+        (ENCODERS[1], 3, 2),
+        (ADCS[0], 4, 1),
+        (ADCS[1], 5, 1),
+        (DACS[0], 7, 1),
+        (DACS[1], 8, 1),
+    ] {
+        let longest = 1_000 / (20 - done);
+        let made = transfers(chip, longest).0;
+        assert_eq!(made, 1 + again, "{chip}: {longest} us");
+        let beyond = longest + 1;
+        assert_eq!(transfers(chip, beyond).0, 1, "{chip}: {beyond} us");
+    }
+}
+
+#[test]
+fn an_input_that_was_read_again_has_the_time_of_that() {
+    // The lines and the transfer that failed are what came in between.
+    let (_, inputs) = transfers(ADCS[1], 20);
+    let analogs = inputs.analogs;
+    assert_eq!(analogs[1].at, BEGAN + Duration::from_micros(40));
+    assert_eq!(analogs[0].at, BEGAN);
+}
+
+#[test]
+fn limits_of_an_input_are_inside_of_them() {
+    let (mut ports, seen) = ports(1);
+    for (code, good) in [(1_023, false), (1_024, true), (2_048, true), (2_049, false)] {
+        seen.borrow_mut().code = code;
+        let mut inputs = Inputs::NOT_READ;
+        ports.sense(&tick(), &mut inputs);
+        assert_eq!(inputs.analogs[1].value.is_ok(), good, "{code}");
+    }
+}
+
+#[test]
+fn a_deviation_of_the_tolerance_is_tolerated() {
+    let (mut ports, _) = ports(1);
+    let mut inputs = Inputs::NOT_READ;
+    inputs.analogs[0].value = Ok(1.0);
+    ports.monitors[0].expected = Some(0.5);
+    for (tolerance, lost) in [(0.5, None), (0.499, Some(Lost::Monitored(0)))] {
+        ports.monitors[0].config.tolerance_volts = tolerance;
+        for slot in 0..10 {
+            ports.watch(&Tick { slot, ..tick() }, &inputs);
+        }
+        assert_eq!(ports.lost, lost, "{tolerance}");
+    }
+}
+
+#[test]
+fn lines_go_safe_in_their_steps_and_the_later_ones_stay_until_then() {
+    let (mut ports, seen) = ports(1);
+    let mut outputs = ports.safe_image();
+    outputs.digital = 0b11;
+    for (taken, steps) in [(false, [0b10, 0b00]), (true, [0b00, 0b00])] {
+        seen.borrow_mut().taken = false;
+        assert_eq!(ports.act(&tick(), &outputs), Ok(()));
+        seen.borrow_mut().lines.clear();
+        seen.borrow_mut().taken = taken;
+        assert_eq!(ports.safe(&tick()), Ok(()));
+        assert_eq!(seen.borrow().lines, steps, "taken: {taken}");
+    }
+}
+
+#[test]
+fn what_an_output_gave_before_it_went_safe_is_not_compared_afterwards() {
+    let (mut ports, _) = ports(1);
+    let outputs = ports.safe_image();
+    assert_eq!(ports.act(&tick(), &outputs), Ok(()));
+    assert!(ports.monitors[0].expected.is_some());
+    assert_eq!(ports.safe(&tick()), Ok(()));
+    assert_eq!(ports.monitors[0].expected, None);
+}
+
+#[test]
+fn of_two_losses_the_first_is_named_unless_only_the_second_stops_the_outputs() {
+    let (mut ports, _) = ports(1);
+    let input = |channel| Lost::AnalogInput(channel, InputError::Bus);
+    for (lost, named) in [
+        (input(0), input(0)),
+        (input(1), input(0)),
+        (Lost::AnalogOutput(1), Lost::AnalogOutput(1)),
+        (Lost::Monitored(0), Lost::AnalogOutput(1)),
+        (input(1), Lost::AnalogOutput(1)),
+    ] {
+        ports.lose(lost);
+        assert_eq!(ports.lost, Some(named), "{lost:?}");
+    }
+}

@@ -1,0 +1,206 @@
+//! Outputs that somebody else has made safe while the loop was at it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::vec::Vec;
+
+use super::super::*;
+use super::{BOARD, DEADLINE};
+use crate::config::Config;
+use crate::cycle::image::DigitalInputs;
+use embedded_hal::spi::SpiDevice;
+use embedded_hal::spi::{ErrorKind, ErrorType, Operation};
+
+/// What left, in order.
+#[derive(Copy, Clone, Debug, PartialEq)]
+enum Left {
+    Lines(u32),
+    Frame([u8; 2]),
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Looks until the outputs are taken.
+    looks_left: Option<u32>,
+    taken: bool,
+    left: Vec<Left>,
+    /// How much of that had left before.
+    before: usize,
+    /// Frames that fail.
+    failures: u32,
+}
+
+impl Seen {
+    fn take(&mut self) {
+        if !self.taken {
+            self.taken = true;
+            self.before = self.left.len();
+        }
+    }
+}
+
+/// Devices whose outputs are taken between two looks, or within a call.
+#[derive(Clone)]
+struct Watched {
+    seen: Rc<RefCell<Seen>>,
+    /// Taken while this call, from 0, is under way.
+    within: Option<usize>,
+}
+
+impl Watched {
+    fn leave(&self, what: Left) {
+        let mut seen = self.seen.borrow_mut();
+        if self.within == Some(seen.left.len()) {
+            seen.take();
+        }
+        seen.left.push(what);
+    }
+}
+
+impl ErrorType for Watched {
+    type Error = ErrorKind;
+}
+
+impl SpiDevice for Watched {
+    fn transaction(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), ErrorKind> {
+        if let [Operation::Write(bytes)] = operations {
+            self.leave(Left::Frame([bytes[0], bytes[1]]));
+        }
+        let mut seen = self.seen.borrow_mut();
+        if seen.failures > 0 {
+            seen.failures -= 1;
+            return Err(ErrorKind::Other);
+        }
+        Ok(())
+    }
+}
+
+impl Devices for Watched {
+    type Spi<'a> = Self;
+
+    fn withheld(&self) -> bool {
+        let mut seen = self.seen.borrow_mut();
+        match seen.looks_left {
+            Some(0) => seen.take(),
+            Some(looks) => seen.looks_left = Some(looks - 1),
+            None => {}
+        }
+        seen.taken
+    }
+
+    fn advance(&mut self, tick: &Tick) -> Instant {
+        tick.now
+    }
+
+    fn spi(&mut self, _: usize) -> Self {
+        self.clone()
+    }
+
+    fn digital_inputs(&mut self) -> Result<DigitalInputs, InputError> {
+        Ok(DigitalInputs::default())
+    }
+
+    fn digital_outputs(&mut self, levels: u32) -> Result<(), OutputError> {
+        self.leave(Left::Lines(levels));
+        Ok(())
+    }
+}
+
+const SECOND: &str = r#"
+[analog_output.second]
+chip = "mcp4922"
+channel = "b"
+min_volts = -10.0
+max_volts = 10.0
+safe_volts = 2.5
+max_hold_ms = 20
+shutdown = 3
+[encoder.other]
+chip = "as5047p"
+[simulation.motor.y]
+encoder = "other"
+analog_output = "second"
+"#;
+
+/// What left before the outputs were taken and after, of one cycle that drives.
+fn cycle(looks: Option<u32>, within: Option<usize>, failures: u32) -> (Watched, Ports<Watched>) {
+    let text = std::format!("{BOARD}{SECOND}");
+    let io = Config::parse("b.toml", &text).expect("good").io;
+    let map = SpiMap {
+        encoders: std::vec![0, 1],
+        analog_outputs: std::vec![2, 3],
+        analog_inputs: std::vec![4],
+    };
+    let devices = Watched {
+        seen: Rc::default(),
+        within,
+    };
+    devices.seen.borrow_mut().looks_left = looks;
+    devices.seen.borrow_mut().failures = failures;
+    let mut ports = Ports::new(devices.clone(), &io, &map).retrying_until(DEADLINE);
+    let mut outputs = ports.safe_image();
+    outputs.digital = 1;
+    outputs.analogs[..2].copy_from_slice(&[5.0, 6.0]);
+    let acted = ports.act(&Tick::default(), &outputs);
+    if devices.seen.borrow().taken {
+        assert_eq!(acted, Err(OutputError::Digital));
+    }
+    (devices, ports)
+}
+
+/// Everything at its safe value: the lines, then the converters in order.
+fn safe() -> Vec<Left> {
+    let (devices, mut ports) = cycle(None, None, 0);
+    devices.seen.borrow_mut().left.clear();
+    assert_eq!(ports.safe(&Tick::default()), Ok(()));
+    std::mem::take(&mut devices.seen.borrow_mut().left)
+}
+
+#[test]
+fn nothing_but_safe_values_leaves_after_the_outputs_were_taken() {
+    let safe = safe();
+    assert_eq!(safe.len(), 3, "{safe:?}");
+    // A failure makes a look more, before the frame that is repeated.
+    for failures in [0, 1] {
+        let mut looks = 0;
+        loop {
+            let (devices, _) = cycle(Some(looks), None, failures);
+            let seen = devices.seen.borrow();
+            if !seen.taken {
+                break;
+            }
+            let mut after = seen.left[seen.before..].to_vec();
+            // A safe frame that fails is sent once more.
+            after.dedup();
+            assert_eq!(after, safe, "look {looks}");
+            looks += 1;
+        }
+        // Lines, two frames, and the end of the cycle.
+        assert_eq!(looks, 4 + failures);
+    }
+}
+
+#[test]
+fn safe_values_follow_a_write_that_was_under_way_when_the_outputs_were_taken() {
+    let safe = safe();
+    for within in 0..3 {
+        let (devices, _) = cycle(None, Some(within), 0);
+        let seen = devices.seen.borrow();
+        assert_eq!((seen.taken, seen.before), (true, within));
+        assert_eq!(seen.left[within + 1..], safe[..], "within {within}");
+    }
+}
+
+#[test]
+fn safe_frames_are_repeated_and_nothing_else_is_driven_meanwhile() {
+    let safe = safe();
+    // Taken, while it was driving, by somebody who could not send anything.
+    let (devices, mut ports) = cycle(None, Some(2), 0);
+    devices.seen.borrow_mut().left.clear();
+    assert_eq!(ports.safe(&Tick::default()), Ok(()));
+    assert_eq!(devices.seen.borrow().left, safe);
+    devices.seen.borrow_mut().left.clear();
+    devices.seen.borrow_mut().failures = 2;
+    let failed = ports.safe(&Tick::default());
+    assert!(matches!(failed, Err(OutputError::Analog(_))), "{failed:?}");
+}

@@ -1,0 +1,453 @@
+//! What a board file names, looked up on this machine without taking any of it.
+//!
+//! Why: whoever sets up a machine wants the whole list of what it lacks, not the first
+//! line of it, and wants it while a controller may be running. So nothing is opened that
+//! opening would change (a watchdog starts), and no line is requested.
+//!
+//! Devices are told apart by their numbers: two entries with different names, one of
+//! them a symbolic link, are one device.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::{self, Bias, Config, ConfigError, DigitalInput, Line, Pin, Place};
+use crate::device::gpio::{
+    self, Chip, ChipInfo, Chips, GpioError, InputLine, KernelChips, LineId, Wanted, flag,
+};
+use crate::device::i2c;
+use crate::device::pwm::{self, PwmError};
+use crate::device::spi;
+use crate::device::spi::irq::{self, IrqError};
+use crate::device::{node, watchdog};
+use crate::sys::{self, Errno};
+
+/// The machine that is looked at.
+#[derive(Copy, Clone, Debug)]
+pub struct Machine<'m, C = KernelChips> {
+    /// Its GPIO chips.
+    pub chips: C,
+    /// Its root directory, `/` on a running system.
+    pub root: &'m Path,
+}
+
+impl Default for Machine<'_> {
+    /// The one that this runs on.
+    fn default() -> Self {
+        Self {
+            chips: KernelChips::default(),
+            root: Path::new("/"),
+        }
+    }
+}
+
+/// Everything that `config` names and `machine` does not have, or has otherwise, in the
+/// order of the file; empty when all of it is there. A line that a running controller
+/// holds is there.
+pub fn missing<C: Chips>(config: &Config, machine: &Machine<'_, C>) -> Vec<ConfigError> {
+    let mut look = Look::new(config, machine);
+    look.gpio(Depth::Everything);
+    look.spi(Depth::Everything);
+    look.i2c(Depth::Everything);
+    look.pwm(Depth::Everything);
+    look.watchdog();
+    look.in_order()
+}
+
+/// What `config` names twice, by different names of one device or line.
+pub(super) fn doubles<C: Chips>(config: &Config, machine: &Machine<'_, C>) -> Vec<ConfigError> {
+    let mut look = Look::new(config, machine);
+    look.gpio(Depth::Doubles);
+    look.spi(Depth::Doubles);
+    look.i2c(Depth::Doubles);
+    look.pwm(Depth::Doubles);
+    look.in_order()
+}
+
+/// What a person should know of `machine` before `config` runs on it: each a line with
+/// what to do about it.
+pub fn warnings<C>(config: &Config, machine: &Machine<'_, C>) -> Vec<String> {
+    let watchdog = config.watchdog.iter().filter_map(|wanted| {
+        watchdog::no_way_out_warning(machine.root, Path::new(&wanted.device), wanted.timeout_s)
+    });
+    let hidden = config.io.spi.iter().filter_map(|entry| {
+        entry.irq_priority?;
+        let error = irq::find(machine.root, Path::new(&entry.path)).err()?;
+        (error == IrqError::Hidden).then(|| format!("{}: {error}", entry.path))
+    });
+    watchdog.chain(hidden).collect()
+}
+
+/// What is looked for.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Depth {
+    /// What stands twice. That it is there is left to whoever opens it.
+    Doubles,
+    /// All that opening would refuse.
+    Everything,
+}
+
+/// What is said of the device nodes of a bus.
+struct Bus {
+    /// Of its tables.
+    header: &'static str,
+    /// How the kernel's names of its nodes begin.
+    kernel_name: &'static str,
+    /// A refusal in words.
+    refusal: fn(Refused, &Path) -> String,
+    /// What to do about a node that stands twice.
+    fix: &'static str,
+}
+
+/// Why a device node cannot be used.
+#[derive(Copy, Clone)]
+enum Refused {
+    /// It cannot be opened.
+    Open(Errno),
+    /// It is another device.
+    Query(Errno),
+}
+
+/// A pin of the file with what it is.
+struct Wired<'c> {
+    /// As its table is called.
+    title: String,
+    pin: &'c Pin,
+    input: Option<(&'c DigitalInput, u8)>,
+}
+
+struct Look<'l, 'm, C> {
+    config: &'l Config,
+    machine: &'l Machine<'m, C>,
+    errors: Vec<ConfigError>,
+}
+
+impl<'l, 'm, C: Chips> Look<'l, 'm, C> {
+    fn new(config: &'l Config, machine: &'l Machine<'m, C>) -> Self {
+        Self {
+            config,
+            machine,
+            errors: Vec::new(),
+        }
+    }
+
+    fn in_order(mut self) -> Vec<ConfigError> {
+        let key = |error: &ConfigError| error.place.map(|place| (place.line, place.column));
+        self.errors.sort_by_key(key);
+        self.errors
+    }
+
+    fn say(&mut self, place: Place, what: &str) {
+        self.errors.push(self.config.device_error(place, what));
+    }
+
+    /// All pins that are on the chip with this index.
+    fn wired(&self, chip: usize) -> Vec<Wired<'l>> {
+        let io = &self.config.io;
+        let inputs = io.inputs.iter().zip(0_u8..).map(|(input, channel)| {
+            let title = format!("[input.{}]", input.name);
+            (title, &input.pin, Some((input, channel)))
+        });
+        let outputs = io
+            .outputs
+            .iter()
+            .map(|output| (format!("[output.{}]", output.name), &output.pin, None));
+        inputs
+            .chain(outputs)
+            .filter_map(|(title, pin, input)| {
+                let pin = pin.as_ref().filter(|pin| pin.gpio == chip)?;
+                Some(Wired { title, pin, input })
+            })
+            .collect()
+    }
+
+    fn gpio(&mut self, depth: Depth) {
+        let mut chips: Vec<(u64, usize)> = Vec::new();
+        for (index, entry) in self.config.io.gpio.iter().enumerate() {
+            let wired = self.wired(index);
+            // What no pin is on is never opened.
+            let Some(first) = wired.first() else { continue };
+            let found = gpio::find_chip(&self.machine.chips, &entry.chip).and_then(|found| {
+                let device = found.0.device().map_err(GpioError::Open)?;
+                Ok((found, device))
+            });
+            let ((chip, info), device) = match found {
+                Ok(found) => found,
+                Err(error) => {
+                    self.gpio_error(depth, index, entry.place, first.pin, error);
+                    continue;
+                }
+            };
+            match chips.iter().find(|(other, _)| *other == device) {
+                Some((_, other)) => {
+                    let other = &self.config.io.gpio[*other];
+                    let what = format!(
+                        "[gpio.{}] is the chip of [gpio.{}] in line {}, {}; name a chip once, and use that name for all its lines",
+                        entry.name, other.name, other.place.line, info.name
+                    );
+                    self.say(entry.place, &what);
+                    continue;
+                }
+                None => chips.push((device, index)),
+            }
+            self.lines(depth, index, (&chip, &info), &wired);
+        }
+    }
+
+    fn lines<L: Chip>(
+        &mut self,
+        depth: Depth,
+        index: usize,
+        (chip, info): (&L, &ChipInfo),
+        wired: &[Wired<'_>],
+    ) {
+        let mut used: Vec<(u32, &Wired<'_>)> = Vec::new();
+        let mut inputs = Vec::new();
+        for at in wired {
+            let line = match &at.pin.line {
+                Line::Offset(offset) => LineId::Offset(*offset),
+                Line::Name(name) => LineId::Name(name),
+            };
+            let offset = match gpio::find_line(chip, info, line) {
+                Ok(offset) => offset,
+                Err(error) => {
+                    self.gpio_error(depth, index, at.pin.place, at.pin, error);
+                    continue;
+                }
+            };
+            if let Some((_, other)) = used.iter().find(|(taken, _)| *taken == offset) {
+                let what = format!(
+                    "{} is on line {offset} of [gpio.{}], as is {} in line {}; give each its own line",
+                    at.title, self.config.io.gpio[index].name, other.title, other.pin.place.line
+                );
+                self.say(at.pin.place, &what);
+                continue;
+            }
+            used.push((offset, at));
+            if let Some((input, channel)) = at.input {
+                inputs.push(input_line(input, channel, offset));
+                if let Some(what) = config::bias::ignored(info.label.as_str(), input.bias) {
+                    self.say(at.pin.place, &what);
+                }
+            }
+            match chip.line_info(offset) {
+                Ok(line) if line.flags & flag::USED != 0 && line.consumer != gpio::CONSUMER => {
+                    let consumer = line.consumer;
+                    let error = GpioError::Busy { offset, consumer };
+                    self.gpio_error(depth, index, at.pin.place, at.pin, error);
+                }
+                Ok(_) => {}
+                Err(errno) => {
+                    let error = GpioError::Get(errno);
+                    self.gpio_error(depth, index, at.pin.place, at.pin, error);
+                }
+            }
+        }
+        if let (Some(first), Err(error)) = (wired.first(), gpio::check_inputs(&inputs)) {
+            let place = self.config.io.gpio[index].place;
+            self.gpio_error(depth, index, place, first.pin, error);
+        }
+    }
+
+    fn gpio_error(
+        &mut self,
+        depth: Depth,
+        index: usize,
+        place: Place,
+        pin: &Pin,
+        error: GpioError,
+    ) {
+        if depth == Depth::Everything {
+            let error = gpio_error(self.config, &self.machine.chips, index, place, pin, error);
+            self.errors.push(error);
+        }
+    }
+
+    fn spi(&mut self, depth: Depth) {
+        let config = self.config;
+        let bus = Bus {
+            header: "spi",
+            kernel_name: "",
+            refusal: |refused, path| {
+                let error = match refused {
+                    Refused::Open(errno) => spi::OpenError::Open(errno),
+                    Refused::Query(errno) => spi::OpenError::Query(errno),
+                };
+                error.explain(path).to_string()
+            },
+            fix: "each chip has a chip select, and so a device, of its own",
+        };
+        let entries = config.io.spi.iter();
+        let entries = entries.map(|entry| (&*entry.name, &*entry.path, entry.place));
+        for index in self.nodes(depth, &bus, &entries.collect::<Vec<_>>()) {
+            let entry = &config.io.spi[index];
+            if depth == Depth::Everything
+                && entry.irq_priority.is_some()
+                && let Err(error) = irq::find(self.machine.root, Path::new(&entry.path))
+                // A warning, see `warnings`.
+                && error != IrqError::Hidden
+            {
+                self.say(entry.place, &error.to_string());
+            }
+        }
+    }
+
+    fn i2c(&mut self, depth: Depth) {
+        let config = self.config;
+        let bus = Bus {
+            header: "i2c",
+            kernel_name: "i2c-",
+            refusal: |refused, path| {
+                let error = match refused {
+                    Refused::Open(errno) => i2c::OpenError::Open(errno),
+                    Refused::Query(errno) => i2c::OpenError::Query(errno),
+                };
+                error.explain(path).to_string()
+            },
+            fix: "name an adapter once, its chips have addresses",
+        };
+        let entries = config.io.i2c.iter();
+        let entries = entries.map(|entry| (&*entry.name, &*entry.path, entry.place));
+        for index in self.nodes(depth, &bus, &entries.collect::<Vec<_>>()) {
+            let entry = &config.io.i2c[index];
+            let path = Path::new(&entry.path);
+            if !sys::may_write(&node::under(self.machine.root, path)) {
+                let refused = Refused::Open(Errno(libc::EACCES));
+                self.refused(depth, &bus, entry.place, refused, path);
+            }
+        }
+    }
+
+    /// Which of the device nodes `entries` of `bus`, by name, path and place, are there
+    /// and no other one's.
+    fn nodes(&mut self, depth: Depth, bus: &Bus, entries: &[(&str, &str, Place)]) -> Vec<usize> {
+        let mut numbers: Vec<(u64, usize)> = Vec::new();
+        let root = self.machine.root;
+        for (index, (name, path, place)) in entries.iter().enumerate() {
+            let node = Path::new(path);
+            let number = match node::number(root, node) {
+                Ok(number) => number.filter(|_| {
+                    bus.kernel_name.is_empty()
+                        || node::kernel_name(root, node)
+                            .is_some_and(|kernel| kernel.starts_with(bus.kernel_name))
+                }),
+                Err(error) => {
+                    let errno = Errno(error.raw_os_error().unwrap_or(0));
+                    self.refused(depth, bus, *place, Refused::Open(errno), node);
+                    continue;
+                }
+            };
+            let Some(number) = number else {
+                let refused = Refused::Query(Errno(libc::ENOTTY));
+                self.refused(depth, bus, *place, refused, node);
+                continue;
+            };
+            if let Some((_, other)) = numbers.iter().find(|(taken, _)| *taken == number) {
+                let (header, fix) = (bus.header, bus.fix);
+                let (other, other_path, other_place) = entries[*other];
+                let what = format!(
+                    "[{header}.{name}] {path} is the device of [{header}.{other}] in line {}, {other_path}; {fix}",
+                    other_place.line
+                );
+                self.say(*place, &what);
+                continue;
+            }
+            numbers.push((number, index));
+        }
+        numbers.into_iter().map(|(_, index)| index).collect()
+    }
+
+    fn refused(&mut self, depth: Depth, bus: &Bus, place: Place, refused: Refused, path: &Path) {
+        if depth == Depth::Everything {
+            self.say(place, &(bus.refusal)(refused, path));
+        }
+    }
+
+    fn pwm(&mut self, depth: Depth) {
+        let config = self.config;
+        let mut channels: Vec<(PathBuf, usize)> = Vec::new();
+        for (index, entry) in config.io.pwm.iter().enumerate() {
+            let found = pwm::find_chip(self.machine.root, &entry.chip);
+            let found = found.ok_or(PwmError::NoChip(Errno(libc::ENOENT)));
+            let answer = found.and_then(|chip| pwm::check(&chip, entry.channel).map(|()| chip));
+            let chip = match answer {
+                Ok(chip) => chip.canonicalize().unwrap_or(chip),
+                Err(error) => {
+                    if depth == Depth::Everything {
+                        let chip = Path::new(&entry.chip);
+                        self.say(entry.place, &error.explain(chip).to_string());
+                    }
+                    continue;
+                }
+            };
+            let same = |(other, at): &&(PathBuf, usize)| {
+                *other == chip && config.io.pwm[*at].channel == entry.channel
+            };
+            if let Some((_, other)) = channels.iter().find(same) {
+                let other = &config.io.pwm[*other];
+                let what = format!(
+                    "[pwm.{}] is the channel of [pwm.{}] in line {}, {} of {}; give each its own channel",
+                    entry.name, other.name, other.place.line, other.channel, other.chip
+                );
+                self.say(entry.place, &what);
+                continue;
+            }
+            channels.push((chip, index));
+        }
+    }
+
+    fn watchdog(&mut self) {
+        let Some(wanted) = &self.config.watchdog else {
+            return;
+        };
+        let path = Path::new(&wanted.device);
+        let error = match node::number(self.machine.root, path) {
+            Ok(Some(_)) => watchdog::refusal(self.machine.root, path, wanted.timeout_s),
+            Ok(None) => Some(watchdog::WatchdogError::Support(Errno(libc::ENOTTY))),
+            Err(error) => {
+                let errno = Errno(error.raw_os_error().unwrap_or(0));
+                Some(watchdog::WatchdogError::Open(errno))
+            }
+        };
+        if let Some(error) = error {
+            self.say(wanted.place, &error.explain(path).to_string());
+        }
+    }
+}
+
+/// `input` as it is requested of its chip.
+pub(super) fn input_line(input: &DigitalInput, channel: u8, offset: u32) -> InputLine {
+    InputLine {
+        channel,
+        offset,
+        active_low: input.active_low,
+        bias: match input.bias {
+            Bias::AsIs => gpio::Bias::AsIs,
+            Bias::PullUp => gpio::Bias::PullUp,
+            Bias::PullDown => gpio::Bias::PullDown,
+            Bias::Disabled => gpio::Bias::Disabled,
+        },
+        debounce_us: 0,
+        latch: input.latch,
+    }
+}
+
+/// `error` of the chip with this index as an error at `place`.
+pub(super) fn gpio_error(
+    config: &Config,
+    chips: &impl Chips,
+    chip: usize,
+    place: Place,
+    pin: &Pin,
+    error: GpioError,
+) -> ConfigError {
+    let present = gpio::present_chips(chips);
+    let line = match &pin.line {
+        Line::Offset(offset) => offset.to_string(),
+        Line::Name(name) => name.clone(),
+    };
+    let wanted = Wanted {
+        chip: &config.io.gpio[chip].chip,
+        line: &line,
+        present: &present,
+    };
+    config.device_error(place, &error.explain(wanted).to_string())
+}

@@ -1,0 +1,111 @@
+//! One chip on an SPI bus.
+
+use core::fmt;
+use embedded_hal::spi::{ErrorType, Operation, SpiDevice};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use super::{SpiError, driven};
+use crate::device::spi::{OpenError, SpiConfig, Spidev};
+use crate::sim::{SpiChip, SpiFrame};
+use crate::sys::Errno;
+use crate::sys::emergency::{self, Slot};
+
+/// One chip on an SPI bus, of the kernel or simulated.
+#[derive(Debug)]
+pub struct Spi {
+    port: Port,
+    driving: bool,
+}
+
+#[derive(Debug)]
+enum Port {
+    Kernel(Spidev),
+    Simulated(Box<Simulated>),
+}
+
+struct Simulated {
+    chip: Box<dyn SpiChip + Send>,
+    frame: SpiFrame,
+}
+
+impl fmt::Debug for Simulated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulated").finish_non_exhaustive()
+    }
+}
+
+impl Spi {
+    /// Opens and configures the device at `path` (`/dev/spidev0.0`). For start-up: it
+    /// allocates.
+    ///
+    /// # Errors
+    /// As [`Spidev::open`].
+    pub fn open(path: &Path, config: &SpiConfig) -> Result<Self, OpenError> {
+        Spidev::open(path, config).map(Self::from)
+    }
+
+    /// A simulated chip. Frames have at most
+    /// [`MAX_EXCHANGE`](crate::sim::MAX_EXCHANGE) bytes; delays take no time.
+    pub fn simulated(chip: impl SpiChip + Send + 'static) -> Self {
+        let chip = Box::new(chip);
+        let frame = SpiFrame::new();
+        Self {
+            port: Port::Simulated(Box::new(Simulated { chip, frame })),
+            driving: false,
+        }
+    }
+
+    /// This handle drives an output: once the outputs were taken from the loop, every
+    /// transfer is refused ([`SpiError::Withheld`]).
+    #[must_use]
+    pub fn driving(mut self) -> Self {
+        self.driving = true;
+        self
+    }
+
+    /// Registers `frame`, one message, as what makes the chip safe; `None` for a simulated
+    /// chip. It may block.
+    ///
+    /// # Errors
+    /// `EMSGSIZE` for a frame that exceeds spidev's buffer; else as
+    /// [`emergency::register_frame`].
+    pub fn safe_action(&self, frame: &[u8]) -> Result<Option<Slot>, Errno> {
+        let Port::Kernel(device) = &self.port else {
+            return Ok(None);
+        };
+        device
+            .fits(&[frame.len()])
+            .map_err(|_| Errno(libc::EMSGSIZE))?;
+        emergency::register_frame(device.calls().as_fd(), frame).map(Some)
+    }
+}
+
+impl From<Spidev> for Spi {
+    /// A handle of an open device, which does not drive.
+    fn from(device: Spidev) -> Self {
+        Self {
+            port: Port::Kernel(device),
+            driving: false,
+        }
+    }
+}
+
+impl ErrorType for Spi {
+    type Error = SpiError;
+}
+
+impl SpiDevice for Spi {
+    fn transaction(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), SpiError> {
+        let port = &mut self.port;
+        driven(self.driving, || match port {
+            Port::Kernel(device) => device.transaction(operations).map_err(SpiError::Device),
+            Port::Simulated(simulated) => {
+                let Simulated { chip, frame } = &mut **simulated;
+                frame
+                    .transact(&mut **chip, operations)
+                    .map_err(SpiError::Simulated)
+            }
+        })
+    }
+}

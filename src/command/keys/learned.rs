@@ -1,0 +1,368 @@
+//! What is learned of each key from what the readers ask for, run by run.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::config::asked::{Asked, Kind, Question, Wanted, figure};
+
+/// Something that is true of one table in one run, as a condition of something else. In the
+/// order in which it is the better explanation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Condition {
+    /// `devices = "linux"` of `[board]`, say.
+    Devices(String),
+    /// A key of the same table has this value: one word of several.
+    Value(String, String),
+    /// A key of the same table is there.
+    Present(String),
+}
+
+/// What one table was like in one run.
+#[derive(Debug, Hash)]
+struct Facts<'e> {
+    kind: &'e Kind,
+    /// What holds for each key that was asked for: the file's value, or the default.
+    values: BTreeMap<&'static str, Holds<'e>>,
+}
+
+#[derive(Debug, Default, Hash)]
+struct Holds<'e> {
+    present: bool,
+    value: Option<&'e str>,
+    /// Of several words or of two.
+    is_word: bool,
+}
+
+/// A figure that is the same in every run, or follows another key.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Figure {
+    /// All that were seen.
+    pub(super) seen: BTreeSet<String>,
+    /// Keys of the same table that had this value in every run.
+    pub(super) as_key: Option<BTreeSet<&'static str>>,
+}
+
+impl Figure {
+    fn add(&mut self, value: String, facts: &Facts<'_>, but: &str) {
+        let number = value.parse::<f64>().ok();
+        let is_same = |key: &&'static str| {
+            let other = facts.values.get(key).and_then(|holds| holds.value);
+            other.is_some_and(|other| {
+                other == value
+                    || (number.is_some() && other.replace('_', "").parse().ok() == number)
+            })
+        };
+        match &mut self.as_key {
+            Some(keys) => keys.retain(is_same),
+            None => {
+                let all = facts.values.keys().copied().filter(|key| *key != but);
+                self.as_key = Some(all.filter(is_same).collect());
+            }
+        }
+        if !self.seen.contains(&value) {
+            self.seen.insert(value);
+        }
+    }
+}
+
+/// What is known of one key of one kind of table.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Key {
+    /// What it has to be; ranges as the first run had them.
+    pub(super) wanted: Vec<Wanted>,
+    /// The ends of its range.
+    pub(super) ends: [Figure; 2],
+    /// How many entries it has, or at most has.
+    pub(super) count: Figure,
+    pub(super) default: Option<Figure>,
+    /// Why it has no effect where it has none.
+    pub(super) no_effect: BTreeSet<String>,
+    /// Runs that were refused without it.
+    pub(super) needed: u32,
+    /// The first reason.
+    pub(super) reason: String,
+    /// Runs that were accepted without it.
+    pub(super) not_needed: u32,
+    /// What was true of all runs of the first sort.
+    all_needed: BTreeSet<Condition>,
+    /// What was true of one or more runs of the second.
+    some_not_needed: BTreeSet<Condition>,
+}
+
+impl Key {
+    /// When it is required, where that is not always so.
+    pub(super) fn condition(&self) -> Option<&Condition> {
+        self.all_needed.difference(&self.some_not_needed).next()
+    }
+}
+
+/// What is known of one kind of table.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// Its own keys, in the order in which its reader has them.
+    pub(super) only: Vec<&'static str>,
+    pub(super) keys: BTreeMap<&'static str, Key>,
+    /// The order in which keys were asked for.
+    pub(super) order: Vec<&'static str>,
+    /// The `devices` of files with such a table that were accepted.
+    pub(super) accepted: BTreeSet<String>,
+}
+
+/// Everything that is known.
+#[derive(Debug, Default)]
+pub(super) struct Learned {
+    pub(super) kinds: BTreeMap<Kind, Known>,
+    /// Kinds in the order in which they were read.
+    pub(super) order: Vec<Kind>,
+    /// Hashes of the tables that accepted files had.
+    had: HashSet<u64>,
+}
+
+/// The tables of one run, by their names and their kinds.
+type Tables<'e> = BTreeMap<(&'e str, &'e Kind), Facts<'e>>;
+
+impl Learned {
+    /// Adds what was asked in one run, which was `accepted` or not. Says whether a table or
+    /// a value of a key is new.
+    pub(super) fn add(&mut self, events: &[Asked], accepted: bool) -> BTreeSet<Kind> {
+        let tables = facts(events);
+        let mut news = BTreeSet::new();
+        for events in by_table(events) {
+            let (table, kind) = (events[0].table.as_str(), &events[0].kind);
+            let facts = &tables[&(table, kind)];
+            if !self.kinds.contains_key(kind) {
+                self.order.push(kind.clone());
+                self.kinds.insert(kind.clone(), Known::default());
+                news.insert(kind.clone());
+            }
+            let known = self.kinds.get_mut(kind);
+            if known.is_some_and(|known| known.learn(events, facts)) {
+                news.insert(kind.clone());
+            }
+        }
+        if accepted {
+            self.add_absent(&tables);
+        }
+        news
+    }
+
+    /// Each key that an accepted file does not have was not needed there.
+    fn add_absent(&mut self, tables: &Tables<'_>) {
+        let devices = devices(tables);
+        for facts in tables.values() {
+            let Some(known) = self.kinds.get_mut(facts.kind) else {
+                continue;
+            };
+            if let Some(devices) = devices
+                && !known.accepted.contains(devices)
+            {
+                known.accepted.insert(devices.to_owned());
+            }
+            // Most tables are as they were in many runs before.
+            let mut hash = DefaultHasher::new();
+            (facts, devices, known.keys.len()).hash(&mut hash);
+            if !self.had.insert(hash.finish()) {
+                continue;
+            }
+            for (key, entry) in &mut known.keys {
+                if facts.values.get(key).is_none_or(|holds| !holds.present) {
+                    entry.not_needed += 1;
+                    entry
+                        .some_not_needed
+                        .extend(conditions(devices, facts, key));
+                }
+            }
+        }
+    }
+
+    /// Adds that the accepted run of `events` was refused without `key` of `table`, for
+    /// this `reason`.
+    pub(super) fn add_needed(&mut self, events: &[Asked], table: &str, key: &str, reason: String) {
+        let tables = facts(events);
+        for (_, facts) in tables.iter().filter(|((name, _), _)| *name == table) {
+            let known = self.kinds.get_mut(facts.kind);
+            let Some(entry) = known.and_then(|known| known.keys.get_mut(key)) else {
+                continue;
+            };
+            let here = conditions(devices(&tables), facts, key);
+            entry.all_needed = match entry.needed {
+                0 => here,
+                _ => entry.all_needed.intersection(&here).cloned().collect(),
+            };
+            entry.needed += 1;
+            if entry.reason.is_empty() {
+                entry.reason.clone_from(&reason);
+            }
+        }
+    }
+}
+
+impl Known {
+    /// Adds what one table was asked. Says whether a sort of value is new.
+    fn learn(&mut self, events: &[Asked], facts: &Facts<'_>) -> bool {
+        let mut is_new = false;
+        for event in events {
+            match &event.question {
+                Question::Only(keys) => {
+                    let new = keys.iter().filter(|key| !self.only.contains(key));
+                    let new: Vec<_> = new.copied().collect();
+                    self.only.extend(new);
+                }
+                Question::NoEffect { key, why } => {
+                    let entry = self.entry(key);
+                    if !entry.no_effect.contains(why) {
+                        entry.no_effect.insert(why.clone());
+                    }
+                }
+                Question::Key {
+                    key,
+                    wanted,
+                    default,
+                    value: _,
+                } => {
+                    let entry = self.entry(key);
+                    if let Some(wanted) = wanted {
+                        is_new |= entry.learn(key, wanted, facts);
+                    }
+                    if let Some(default) = default {
+                        let figure = entry.default.get_or_insert_default();
+                        figure.add(default.clone(), facts, key);
+                    }
+                }
+            }
+        }
+        is_new
+    }
+
+    fn entry(&mut self, key: &'static str) -> &mut Key {
+        if !self.keys.contains_key(key) {
+            self.order.push(key);
+        }
+        self.keys.entry(key).or_default()
+    }
+}
+
+impl Key {
+    /// Whether that is new.
+    fn learn(&mut self, key: &str, wanted: &Wanted, facts: &Facts<'_>) -> bool {
+        if let Some([start, end]) = ends(wanted) {
+            self.ends[0].add(start, facts, key);
+            self.ends[1].add(end, facts, key);
+        }
+        if let Wanted::Numbers(_, count)
+        | Wanted::NumbersExactly(_, count)
+        | Wanted::Tables(count) = wanted
+        {
+            self.count.add(count.to_string(), facts, key);
+        }
+        let is_same = |known: &Wanted| match (known, wanted) {
+            (Wanted::Number(_), Wanted::Number(_))
+            | (Wanted::Integer(_), Wanted::Integer(_))
+            | (Wanted::Numbers(..), Wanted::Numbers(..))
+            | (Wanted::NumbersExactly(..), Wanted::NumbersExactly(..))
+            | (Wanted::Tables(_), Wanted::Tables(_)) => true,
+            (known, wanted) => known == wanted,
+        };
+        let is_new = !self.wanted.iter().any(is_same);
+        if is_new {
+            self.wanted.push(wanted.clone());
+        }
+        is_new
+    }
+}
+
+/// What is left of `all` without what says less of the same: a text that is looked up is more
+/// than a text.
+pub(super) fn told(all: &[Wanted]) -> Vec<&Wanted> {
+    let is_found = |wanted: &Wanted| {
+        matches!(
+            wanted,
+            Wanted::Name(_) | Wanted::Signal(_) | Wanted::Word(_)
+        )
+    };
+    let is_text = |wanted: &Wanted| {
+        matches!(
+            wanted,
+            Wanted::Text | Wanted::Texts(_) | Wanted::TextsUpTo(_)
+        )
+    };
+    let special = all.iter().any(is_found);
+    let mut told: Vec<&Wanted> = Vec::new();
+    for wanted in all {
+        let says_less = special && is_text(wanted);
+        if !says_less && !told.contains(&wanted) {
+            told.push(wanted);
+        }
+    }
+    told
+}
+
+/// The ends of a range.
+fn ends(wanted: &Wanted) -> Option<[String; 2]> {
+    match wanted {
+        Wanted::Number(range) | Wanted::Numbers(range, _) | Wanted::NumbersExactly(range, _) => {
+            Some([figure(*range.start()), figure(*range.end())])
+        }
+        Wanted::Integer(range) => Some([range.start().to_string(), range.end().to_string()]),
+        _ => None,
+    }
+}
+
+/// `events` in pieces of one table each.
+fn by_table(events: &[Asked]) -> impl Iterator<Item = &[Asked]> {
+    events.chunk_by(|one, other| one.table == other.table && one.kind == other.kind)
+}
+
+/// What each table was like, by its name and its kind.
+fn facts(events: &[Asked]) -> Tables<'_> {
+    let mut tables = Tables::new();
+    for events in by_table(events) {
+        let (table, kind) = (events[0].table.as_str(), &events[0].kind);
+        let facts = tables.entry((table, kind)).or_insert_with(|| Facts {
+            kind,
+            values: BTreeMap::new(),
+        });
+        for event in events {
+            let Question::Key {
+                key,
+                wanted,
+                default,
+                value,
+            } = &event.question
+            else {
+                continue;
+            };
+            let holds = facts.values.entry(key).or_default();
+            holds.present |= value.is_some();
+            holds.is_word |= matches!(wanted, Some(Wanted::Word(_) | Wanted::Boolean));
+            let value = value.as_ref().or(default.as_ref());
+            holds.value = holds.value.or(value.map(|value| value.trim_matches('"')));
+        }
+    }
+    tables
+}
+
+/// What is said of devices in `[board]`.
+fn devices<'e>(tables: &Tables<'e>) -> Option<&'e str> {
+    let board = tables.iter().find(|((name, _), _)| *name == "board");
+    board.and_then(|(_, facts)| facts.values.get("devices")?.value)
+}
+
+/// What is true of the table of `facts`, but of `key` itself.
+fn conditions(devices: Option<&str>, facts: &Facts<'_>, key: &str) -> BTreeSet<Condition> {
+    let mut found = BTreeSet::new();
+    if let Some(value) = devices
+        && (facts.kind.header.as_str(), key) != ("board", "devices")
+    {
+        found.insert(Condition::Devices(value.to_owned()));
+    }
+    for (other, holds) in facts.values.iter().filter(|(other, _)| **other != key) {
+        if let (true, Some(value)) = (holds.is_word, holds.value) {
+            found.insert(Condition::Value((*other).to_owned(), value.to_owned()));
+        }
+        if holds.present {
+            found.insert(Condition::Present((*other).to_owned()));
+        }
+    }
+    found
+}

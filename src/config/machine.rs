@@ -1,0 +1,330 @@
+//! `[device.X]`, `[law.X]` and `[simulation.plant.X]`: what drivers, control laws and
+//! plants of one's own say of themselves in the board file.
+
+use std::any::Any;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::buses::Uses;
+use super::error::Place;
+use super::io::Io;
+use super::names::Claims;
+use super::own_tables::{DeviceTable, LawTable};
+use super::plant_table::PlantTable;
+use super::reader::{Result, Table};
+use super::registry::{MakePlant, OpenDevice, Registry, StartLaw};
+use super::root_tables::RootTables;
+use super::signals::Signals;
+use super::timing;
+use crate::cycle::image::OutputChannel;
+use crate::cycle::law::{Drives, MAX_LAWS};
+use crate::cycle::ports::TRACE_LEN;
+use crate::time::Duration;
+
+/// Most devices of drivers of one's own.
+pub const MAX_OWN_DEVICES: usize = 64;
+/// Most plants of one's own.
+pub const MAX_PLANTS: usize = 16;
+
+/// A device of a driver of one's own.
+#[derive(Clone)]
+pub struct OwnDevice {
+    /// Its name in the board file.
+    pub name: String,
+    /// Where it stands in the file.
+    pub place: Place,
+    /// It is read and driven in each `every`th slot.
+    pub every: u32,
+    /// Whether it has outputs.
+    pub drives: bool,
+    /// How long its outputs may be held without a fresh decision.
+    pub max_hold: Option<Duration>,
+    /// Its outputs' place in the order of shutting down.
+    pub shutdown: u8,
+    /// Failures in a row that are tolerated of it.
+    pub tolerated_failures: Option<u16>,
+    /// The numbers of the signals that it senses, by their type.
+    pub senses: [Range<usize>; 3],
+    /// How it is opened.
+    pub driver: Arc<dyn OpenDevice>,
+}
+
+/// A control law of the board file.
+#[derive(Clone)]
+pub struct OwnLaw {
+    /// Its name in the board file; none of one with tables of its own at the root.
+    pub name: Option<String>,
+    /// It runs in each `every`th slot.
+    pub every: u32,
+    /// The outputs that it sets.
+    pub drives: Drives,
+    /// Names of the values that it has in the record of a cycle.
+    pub trace: Vec<String>,
+    /// How it is started.
+    pub law: Arc<dyn StartLaw>,
+}
+
+/// A plant of the board file.
+#[derive(Clone)]
+pub struct OwnPlant {
+    /// Its name in the board file.
+    pub name: String,
+    /// How it is made.
+    pub plant: Arc<dyn MakePlant>,
+}
+
+/// Devices, control laws and plants of one's own, and the signals between them.
+#[derive(Clone, Debug, Default)]
+pub struct Machine {
+    /// The devices, in the order of the file.
+    pub devices: Vec<OwnDevice>,
+    /// The control laws, in the order of the file.
+    pub laws: Vec<OwnLaw>,
+    /// The plants, in the order of the file.
+    pub plants: Vec<OwnPlant>,
+    /// All signals, the board's channels among them.
+    pub signals: Signals,
+}
+
+impl Machine {
+    /// Whether there is nothing of one's own: laws at the root at most, which know the
+    /// board's channels alone. The loop has less to do then.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let own = self.laws.iter().any(|law| law.name.is_some());
+        self.devices.is_empty() && !own && self.plants.is_empty()
+    }
+
+    /// The first of its laws of the type `L`.
+    #[must_use]
+    pub fn law<L: 'static>(&self) -> Option<&L> {
+        self.laws
+            .iter()
+            .find_map(|law| (law.law.as_ref() as &dyn Any).downcast_ref())
+    }
+
+    /// The shortest time that an output of a device may be held.
+    pub(super) fn max_hold(&self) -> Option<Duration> {
+        self.devices
+            .iter()
+            .filter_map(|device| device.max_hold)
+            .min()
+    }
+
+    /// Reads `[device.X]`.
+    pub(super) fn read_devices(
+        &mut self,
+        root: &mut Table<'_>,
+        registry: &Registry,
+        wired: Wired<'_>,
+    ) -> Result<()> {
+        for (name, table) in root.tables("device", MAX_OWN_DEVICES)? {
+            let place = table.source().place(table.span());
+            owner(name, &table)?;
+            let mut table = DeviceTable {
+                table,
+                name: name.to_owned(),
+                signals: &mut self.signals,
+                io: wired.io,
+                uses: &mut *wired.uses,
+                simulated: wired.simulated,
+                safe: Vec::new(),
+                drives: false,
+            };
+            table.table.also(&DEVICE_KEYS);
+            let read = table.table.known("driver", &registry.drivers, "driver")?;
+            let every = every(&mut table.table)?;
+            let first = table.signals.sensed();
+            let driver = read(&mut table)?;
+            let end = table.signals.sensed();
+            let drives = table.drives;
+            let tolerated = table.table.integer_if("tolerated_failures", 0..=100)?;
+            let (max_hold, shutdown) = if drives {
+                let hold = timing::max_hold(&mut table.table, wired.period * u64::from(every))?;
+                (Some(hold), timing::shutdown(&mut table.table)?)
+            } else {
+                let why = "the device has no outputs";
+                table.table.without("max_hold_ms", why)?;
+                table.table.without("shutdown", why)?;
+                table.table.without("safe", why)?;
+                (None, 0)
+            };
+            table.finish()?;
+            self.devices.push(OwnDevice {
+                name: name.to_owned(),
+                place,
+                every,
+                drives,
+                max_hold,
+                shutdown,
+                tolerated_failures: tolerated.map(|count| count as u16),
+                senses: [0, 1, 2].map(|of| first[of]..end[of]),
+                driver,
+            });
+        }
+        Ok(())
+    }
+
+    /// Reads the control laws that have tables of their own at the root, and gives the
+    /// heartbeat. They run before the others.
+    pub(super) fn read_root_laws(
+        &mut self,
+        root: &mut Table<'_>,
+        registry: &Registry,
+        io: &Io,
+        period: Duration,
+    ) -> Result<Option<OutputChannel>> {
+        let mut claims = Claims::default();
+        let mut heartbeat = None;
+        for kind in &registry.roots {
+            let read = (kind.read)(&mut RootTables {
+                root,
+                io,
+                signals: &mut self.signals,
+                claims: &mut claims,
+                heartbeat: &mut heartbeat,
+                period,
+            })?;
+            let Some(law) = read else { continue };
+            let trace = kind.trace.iter().map(|value| (*value).to_owned());
+            self.laws.push(OwnLaw {
+                name: None,
+                every: 1,
+                drives: Drives::default(),
+                trace: trace.collect(),
+                law,
+            });
+        }
+        for (name, owner, line) in claims.outputs(io) {
+            self.signals.taken(&name, owner, line);
+        }
+        Ok(heartbeat)
+    }
+
+    /// Reads `[law.X]` of a loop of `period`.
+    pub(super) fn read_laws(
+        &mut self,
+        root: &mut Table<'_>,
+        registry: &Registry,
+        period: Duration,
+    ) -> Result<()> {
+        let taken: usize = self.laws.iter().map(|law| law.trace.len()).sum();
+        let mut room = TRACE_LEN.saturating_sub(taken);
+        for (name, table) in root.tables("law", MAX_LAWS.saturating_sub(self.laws.len()))? {
+            owner(name, &table)?;
+            let mut table = LawTable {
+                table,
+                name: name.to_owned(),
+                signals: &mut self.signals,
+                drives: Drives::default(),
+                period,
+            };
+            table.table.also(&["kind", "every"]);
+            let known = table.table.known("kind", &registry.laws, "law")?;
+            let every = every(&mut table.table)?;
+            table.period = period * u64::from(every);
+            let law = (known.read)(&mut table)?;
+            let drives = table.drives;
+            table.table.finish()?;
+            let trace = known.trace.iter().take(room);
+            let trace: Vec<_> = trace.map(|value| format!("{name}.{value}")).collect();
+            room -= trace.len();
+            self.laws.push(OwnLaw {
+                name: Some(name.to_owned()),
+                every,
+                drives,
+                trace,
+                law,
+            });
+        }
+        Ok(())
+    }
+
+    /// Reads `[simulation.plant.X]`.
+    pub(super) fn read_plants(
+        &mut self,
+        simulation: &mut Table<'_>,
+        registry: &Registry,
+    ) -> Result<()> {
+        for (name, table) in simulation.tables("plant", MAX_PLANTS)? {
+            let mut table = PlantTable {
+                table,
+                signals: &mut self.signals,
+            };
+            table.table.also(&["kind"]);
+            let read = table.table.known("kind", &registry.plants, "plant")?;
+            let plant = read(&mut table)?;
+            table.table.finish()?;
+            self.plants.push(OwnPlant {
+                name: name.to_owned(),
+                plant,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// What devices hang on.
+pub(super) struct Wired<'w> {
+    pub(super) io: &'w Io,
+    pub(super) uses: &'w mut Uses,
+    pub(super) simulated: bool,
+    pub(super) period: Duration,
+}
+
+/// Keys of every `[device.X]`.
+const DEVICE_KEYS: [&str; 10] = [
+    "driver",
+    "spi",
+    "i2c",
+    "address",
+    "pwm",
+    "every",
+    "tolerated_failures",
+    "max_hold_ms",
+    "shutdown",
+    "safe",
+];
+
+/// Tables whose names signals of the board's channels begin with.
+const CHANNELS: [&str; 5] = [
+    "input",
+    "output",
+    "encoder",
+    "analog_input",
+    "analog_output",
+];
+
+/// Refuses a name whose signals would be taken for those of a channel.
+fn owner(name: &str, table: &Table<'_>) -> Result<()> {
+    if CHANNELS.contains(&name) {
+        let what = format!("\"{name}\" is what signals of [{name}.X] begin with");
+        return Err(table.error(what, "give it another name"));
+    }
+    Ok(())
+}
+
+fn every(table: &mut Table<'_>) -> Result<u32> {
+    table
+        .integer_or("every", 1..=100_000, 1)
+        .map(|every| every as u32)
+}
+
+impl fmt::Debug for OwnDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl fmt::Debug for OwnLaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name.as_deref().unwrap_or("at the root"))
+    }
+}
+
+impl fmt::Debug for OwnPlant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}

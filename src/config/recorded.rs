@@ -1,0 +1,131 @@
+//! What a table is asked for, recorded where somebody wants to know.
+
+use std::fmt::Display;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::asked::{Count, Log, Question, Record, Wanted, WantedSignal};
+use super::reader::{At, Result, Table};
+use super::signals::{ANY_UNIT, Named};
+
+impl<'t> Table<'t> {
+    /// Records what this table and those inside of it are asked for.
+    pub(super) fn record_to(&mut self, log: &'t Log) {
+        self.record = Some(Record::root(log));
+    }
+
+    pub(super) fn note(&self, question: impl FnOnce() -> Question) {
+        if let Some(record) = &self.record {
+            record.note(question());
+        }
+    }
+
+    /// Notes that `key` is asked for, and has to be `wanted`.
+    pub(super) fn note_key(
+        &self,
+        key: &'static str,
+        wanted: Option<&Wanted>,
+        default: Option<&dyn Display>,
+    ) {
+        self.note(|| self.question(key, wanted, default));
+    }
+
+    #[inline(never)]
+    fn question(
+        &self,
+        key: &'static str,
+        wanted: Option<&Wanted>,
+        default: Option<&dyn Display>,
+    ) -> Question {
+        let value = self.entries.get(key);
+        let text = |value: &Spanned<DeValue<'_>>| {
+            let text = self.source().text.get(value.span()).unwrap_or_default();
+            text.to_owned()
+        };
+        Question::Key {
+            key,
+            wanted: wanted.cloned(),
+            default: default.map(|default| default.to_string()),
+            value: value.map(text),
+        }
+    }
+
+    /// Notes that the text `at` has to be the name of a table `[header.NAME]`.
+    pub(super) fn note_name(&self, at: &At<&str>, header: &str) {
+        let is_it = |key: &&&'static str| {
+            (self.entries.get(**key)).is_some_and(|value| value.span() == at.span)
+        };
+        if self.record.is_some()
+            && let Some(key) = self.asked.iter().find(is_it)
+        {
+            self.note_key(key, Some(&Wanted::Name(header.to_owned())), None);
+        }
+    }
+
+    /// The name of a signal: of type `T`, a number in `unit`. The table `sets` it, or reads it.
+    pub(super) fn signal<T: Named>(
+        &mut self,
+        key: &'static str,
+        unit: &str,
+        sets: bool,
+    ) -> Result<At<&'t str>> {
+        self.note_signal(key, (T::TYPE.words(), unit), Count::One, sets);
+        self.text(key)
+    }
+
+    /// The name of a signal of any type, which the table reads.
+    pub(super) fn any_signal(&mut self, key: &'static str) -> Result<At<&'t str>> {
+        self.note_signal(key, ("", ANY_UNIT), Count::One, false);
+        self.text(key)
+    }
+
+    /// The names of `N` signals: see [`Table::signal`].
+    pub(super) fn signals<T: Named, const N: usize>(
+        &mut self,
+        key: &'static str,
+        unit: &str,
+        sets: bool,
+    ) -> Result<[At<&'t str>; N]> {
+        self.note_signal(key, (T::TYPE.words(), unit), Count::Exactly(N), sets);
+        self.texts(key)
+    }
+
+    /// The names of at most `most` signals: see [`Table::signal`].
+    pub(super) fn signals_up_to<T: Named>(
+        &mut self,
+        key: &'static str,
+        unit: &str,
+        most: usize,
+        sets: bool,
+    ) -> Result<Vec<At<&'t str>>> {
+        self.note_signal(key, (T::TYPE.words(), unit), Count::UpTo(most), sets);
+        let (_, names) = self.text_list(key, &Wanted::TextsUpTo(most))?;
+        if names.len() > most {
+            let what = format!("`{key}` has {} entries", names.len());
+            let fix = format!("it takes at most {most}");
+            return Err(self.error_at(key, what, fix));
+        }
+        Ok(names)
+    }
+
+    /// Notes that `key` has to name `count` signals of this type, empty for any, and `unit`.
+    fn note_signal(
+        &self,
+        key: &'static str,
+        (of, unit): (&'static str, &str),
+        count: Count,
+        sets: bool,
+    ) {
+        if self.record.is_some() {
+            let unit = unit.to_owned();
+            let signal = WantedSignal {
+                of,
+                unit,
+                count,
+                sets,
+            };
+            self.note_key(key, Some(&Wanted::Signal(signal)), None);
+        }
+    }
+}

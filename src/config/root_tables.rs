@@ -1,0 +1,186 @@
+//! What a control law reads whose tables stand at the root of the board file, beside
+//! `[law.NAME]`.
+
+use std::ops::{Deref, DerefMut, RangeInclusive};
+
+use super::io::Io;
+use super::names::{Claims, Kind};
+use super::reader::{Result, Table};
+use super::signals::Signals;
+use crate::cycle::image::{Angle, InputChannel, OutputChannel};
+use crate::time::Duration;
+
+/// The board file as a law with tables of its own reads it. What a [`Table`] has it has
+/// too.
+pub struct RootTables<'r, 't> {
+    pub(super) root: &'r mut Table<'t>,
+    pub(super) io: &'r Io,
+    pub(super) signals: &'r mut Signals,
+    pub(super) claims: &'r mut Claims,
+    pub(super) heartbeat: &'r mut Option<OutputChannel>,
+    pub(super) period: Duration,
+}
+
+/// An angle that a law reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AngleInput {
+    /// Its index in [`Inputs::positions`](crate::cycle::image::Inputs::positions).
+    pub(crate) number: u8,
+    /// What gives it, as a person finds it.
+    pub(crate) device: String,
+}
+
+/// A voltage that a law sets.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct VoltsOutput {
+    /// Its index in [`Outputs::analogs`](crate::cycle::image::Outputs::analogs).
+    pub(crate) number: u8,
+    /// What the output gives, V.
+    pub(crate) range: RangeInclusive<f64>,
+    /// What takes it, as a person finds it.
+    pub(crate) device: String,
+}
+
+impl<'t> Deref for RootTables<'_, 't> {
+    type Target = Table<'t>;
+    fn deref(&self) -> &Table<'t> {
+        self.root
+    }
+}
+
+impl DerefMut for RootTables<'_, '_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.root
+    }
+}
+
+impl RootTables<'_, '_> {
+    /// The loop's period.
+    pub(crate) const fn period(&self) -> Duration {
+        self.period
+    }
+
+    /// The output that `key` of `table` names becomes the heartbeat, which toggles in
+    /// every cycle.
+    pub(crate) fn heartbeat(&mut self, table: &mut Table<'_>, key: &'static str) -> Result<()> {
+        *self.heartbeat = self.output_if(table, key)?;
+        Ok(())
+    }
+
+    /// The digital input that `key` of `table` names, claimed by this table; `None` without the key.
+    pub(crate) fn input_if(
+        &mut self,
+        table: &mut Table<'_>,
+        key: &'static str,
+    ) -> Result<Option<InputChannel>> {
+        self.claims.input_if(table, key, self.io)
+    }
+
+    /// The digital output that `key` of `table` names, claimed by this table.
+    pub(crate) fn output(
+        &mut self,
+        table: &mut Table<'_>,
+        key: &'static str,
+    ) -> Result<OutputChannel> {
+        self.claims.output(table, key, self.io)
+    }
+
+    /// The digital output that `key` of `table` names, claimed by this table; `None` without the key.
+    pub(crate) fn output_if(
+        &mut self,
+        table: &mut Table<'_>,
+        key: &'static str,
+    ) -> Result<Option<OutputChannel>> {
+        self.claims.output_if(table, key, self.io)
+    }
+
+    /// The angle that `key` of `table` names, claimed by this table: an `[encoder.NAME]` by its
+    /// name, or an angle that a `[device.NAME]` senses, by its signal, `NAME.angle`.
+    pub(crate) fn angle(&mut self, table: &mut Table<'_>, key: &'static str) -> Result<AngleInput> {
+        let at = table.signal::<Angle>(key, "", false)?;
+        let is_channel = self
+            .io
+            .encoders
+            .iter()
+            .any(|channel| channel.name == at.value);
+        if let (false, Some((device, _))) = (is_channel, at.value.split_once('.')) {
+            let signal = self.signals.input::<Angle>(table.source(), &at, "")?;
+            let channels = self.io.encoders.len();
+            let number = own_number(table, key, at.value, signal.number(), channels)?;
+            let shown = format!("\"{}\"", at.value);
+            self.claims
+                .take(table, key, (Kind::Encoder, number), &shown)?;
+            return Ok(AngleInput {
+                number,
+                device: format!("[device.{device}]"),
+            });
+        }
+        let number = self.claims.channel(table, key, Kind::Encoder, self.io)?;
+        let encoder = &self.io.encoders[usize::from(number)];
+        let device = self.io.device_name(encoder.spi);
+        Ok(AngleInput {
+            number,
+            device: format!("[encoder.{}]{device}", encoder.name),
+        })
+    }
+
+    /// The voltage that `key` of `table` names, claimed by this table: an
+    /// `[analog_output.NAME]` by its name, or what a `[device.NAME]` is driven by in V,
+    /// by its signal, `NAME.volts`.
+    pub(crate) fn volts(
+        &mut self,
+        table: &mut Table<'_>,
+        key: &'static str,
+    ) -> Result<VoltsOutput> {
+        let at = table.signal::<f64>(key, "V", true)?;
+        let is_channel = self
+            .io
+            .analog_outputs
+            .iter()
+            .any(|channel| channel.name == at.value);
+        if let (false, Some((device, _))) = (is_channel, at.value.split_once('.')) {
+            let title = format!("`{key}` of {}", table.title());
+            let (signal, _) = self
+                .signals
+                .output::<f64>(table.source(), &at, "V", &title)?;
+            let channels = self.io.analog_outputs.len();
+            let number = own_number(table, key, at.value, signal.number(), channels)?;
+            let (least, most) = self.signals.ranges()[usize::from(number)];
+            return Ok(VoltsOutput {
+                number,
+                range: least..=most,
+                device: format!("[device.{device}]"),
+            });
+        }
+        let number = self
+            .claims
+            .channel(table, key, Kind::AnalogOutput, self.io)?;
+        let output = &self.io.analog_outputs[usize::from(number)];
+        Ok(VoltsOutput {
+            number,
+            range: output.min_volts..=output.max_volts,
+            device: format!("[analog_output.{}]", output.name),
+        })
+    }
+}
+
+/// The number of the signal `name` of a device: those of the board's own `channels` come
+/// before them, and go by their bare names here.
+fn own_number(
+    table: &mut Table<'_>,
+    key: &'static str,
+    name: &str,
+    number: Option<u8>,
+    channels: usize,
+) -> Result<u8> {
+    number
+        .filter(|number| usize::from(*number) >= channels)
+        .ok_or_else(|| {
+            let bare = name.split_once('.').map_or(name, |(_, bare)| bare);
+            table.error_at(
+                key,
+                format!("\"{name}\" is a channel of the board, which goes by its bare name here"),
+                format!("write `{key} = \"{bare}\"`"),
+            )
+        })
+}

@@ -1,0 +1,487 @@
+//! The signals of a machine: names, types, units, and who writes and reads them.
+//!
+//! Channels of the board are signals too, by the name of their table: `input.door`,
+//! `encoder.shaft`. What devices and control laws of one's own have is called after
+//! them: `imu.rate_z` of `[device.imu]`.
+
+use std::ops::{Range, RangeInclusive};
+
+use super::error::{ConfigError, Source};
+use super::io::Io;
+use super::names::{input, output};
+use super::reader::{At, Result, nearest};
+use crate::cycle::image::Angle;
+use crate::cycle::law::Drives;
+use crate::cycle::signal::{Input, Output, Value};
+
+/// In place of a unit: a signal in any unit will do.
+pub const ANY_UNIT: &str = "*";
+
+/// The type of a signal.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// Yes or no.
+    Flag,
+    /// A number in a unit.
+    Number,
+    /// An angle within one turn.
+    Angle,
+}
+
+impl Type {
+    /// In words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Flag => "yes or no",
+            Self::Number => "a number",
+            Self::Angle => "an angle",
+        }
+    }
+}
+
+/// Where a signal stands in the process image.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Place {
+    InputLine(u8),
+    OutputLine(u8),
+    Sensed(u8),
+    Commanded(u8),
+}
+
+/// One signal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signal {
+    /// Its name, as control laws and plants name it in the board file.
+    pub name: String,
+    /// Its type.
+    pub of: Type,
+    /// The unit of a number; empty for anything else, and for a number without one.
+    pub unit: &'static str,
+    place: Place,
+    /// The only one that sets it: the header of the table, and its line.
+    writer: Option<(String, usize)>,
+}
+
+/// A value type of signals, as the board file's reader needs it.
+pub trait Named: Value {
+    #[doc(hidden)]
+    const TYPE: Type;
+    #[doc(hidden)]
+    fn at_input_line(_: u8) -> Option<Input<Self>> {
+        None
+    }
+    #[doc(hidden)]
+    fn at_output_line(_: u8) -> Option<Output<Self>> {
+        None
+    }
+}
+
+impl Named for bool {
+    const TYPE: Type = Type::Flag;
+    fn at_input_line(number: u8) -> Option<Input<Self>> {
+        Some(Input::line(input(number)))
+    }
+    fn at_output_line(number: u8) -> Option<Output<Self>> {
+        Some(Output::line(output(number)))
+    }
+}
+
+impl Named for f64 {
+    const TYPE: Type = Type::Number;
+}
+
+impl Named for Angle {
+    const TYPE: Type = Type::Angle;
+}
+
+/// All signals of a machine.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Signals {
+    all: Vec<Signal>,
+    /// The next free number of each type, sensed and commanded.
+    sensed: [usize; 3],
+    commanded: [usize; 3],
+    /// The range of each commanded number, and its safe value.
+    ranges: Vec<(f64, f64)>,
+    safe: Vec<f64>,
+    safe_flags: u32,
+    /// How many of them are channels of the board; these come first.
+    channels: usize,
+}
+
+impl Signals {
+    /// Those of the board's channels.
+    pub(super) fn of(io: &Io) -> Self {
+        let mut signals = Self::default();
+        for (number, channel) in io.inputs.iter().enumerate() {
+            let place = Place::InputLine(number as u8);
+            signals.add("input", &channel.name, Type::Flag, "", place);
+        }
+        for (number, channel) in io.outputs.iter().enumerate() {
+            let place = Place::OutputLine(number as u8);
+            signals.add("output", &channel.name, Type::Flag, "", place);
+        }
+        for (number, channel) in io.encoders.iter().enumerate() {
+            let place = Place::Sensed(number as u8);
+            signals.add("encoder", &channel.name, Type::Angle, "", place);
+        }
+        for (number, channel) in io.analog_inputs.iter().enumerate() {
+            let place = Place::Sensed(number as u8);
+            signals.add("analog_input", &channel.name, Type::Number, "V", place);
+        }
+        for (number, channel) in io.analog_outputs.iter().enumerate() {
+            let place = Place::Commanded(number as u8);
+            signals.add("analog_output", &channel.name, Type::Number, "V", place);
+            signals.ranges.push((channel.min_volts, channel.max_volts));
+            signals.safe.push(channel.safe_volts);
+        }
+        signals.channels = signals.all.len();
+        signals.sensed[Type::Angle as usize] = io.encoders.len();
+        signals.sensed[Type::Number as usize] = io.analog_inputs.len();
+        signals.commanded[Type::Number as usize] = io.analog_outputs.len();
+        signals
+    }
+
+    fn add(&mut self, owner: &str, name: &str, of: Type, unit: &'static str, place: Place) {
+        self.all.push(Signal {
+            name: format!("{owner}.{name}"),
+            of,
+            unit,
+            place,
+            writer: None,
+        });
+    }
+
+    /// All of them, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &Signal> {
+        self.all.iter()
+    }
+
+    /// Those of devices and control laws of one's own, in the order of the file.
+    pub fn own(&self) -> impl Iterator<Item = &Signal> {
+        self.all.iter().skip(self.channels)
+    }
+
+    /// The range of `signal`, for a number that is commanded and has one.
+    #[must_use]
+    pub fn range(&self, signal: &Signal) -> Option<(f64, f64)> {
+        let (Type::Number, Place::Commanded(number)) = (signal.of, signal.place) else {
+            return None;
+        };
+        let range = self.ranges.get(usize::from(number)).copied();
+        range.filter(|range| *range != (f64::MIN, f64::MAX))
+    }
+
+    /// Every commanded number's range, the board's analog outputs first.
+    #[must_use]
+    pub fn ranges(&self) -> &[(f64, f64)] {
+        &self.ranges
+    }
+
+    /// Every commanded number's safe value, the board's analog outputs first.
+    #[must_use]
+    pub fn safe(&self) -> &[f64] {
+        &self.safe
+    }
+
+    /// The safe values of commanded flags, one bit each.
+    #[must_use]
+    pub const fn safe_flags(&self) -> u32 {
+        self.safe_flags
+    }
+
+    /// The name of the commanded number with this index.
+    #[must_use]
+    pub fn command_name(&self, index: u8) -> &str {
+        let is_it =
+            |signal: &&Signal| signal.of == Type::Number && signal.place == Place::Commanded(index);
+        self.all
+            .iter()
+            .find(is_it)
+            .map_or("?", |signal| &signal.name)
+    }
+
+    /// How many of each type are sensed so far.
+    pub(super) const fn sensed(&self) -> [usize; 3] {
+        self.sensed
+    }
+
+    /// The signal `name`, to be read; `None` where there is none of this name and type.
+    #[must_use]
+    pub fn reading<T: Named>(&self, name: &str) -> Option<Input<T>> {
+        let is_it = |signal: &&Signal| signal.name == name && signal.of == T::TYPE;
+        self.all
+            .iter()
+            .find(is_it)
+            .and_then(|signal| readable(signal.place))
+    }
+
+    /// A new signal that `owner` senses; `None` when there is no room.
+    pub(super) fn publish<T: Named>(
+        &mut self,
+        owner: &str,
+        name: &str,
+        unit: &'static str,
+    ) -> Option<Input<T>> {
+        let next = &mut self.sensed[T::TYPE as usize];
+        let number = u8::try_from(*next).ok()?;
+        let signal = Input::numbered(number)?;
+        *next += 1;
+        self.add(owner, name, T::TYPE, unit, Place::Sensed(number));
+        Some(signal)
+    }
+
+    /// A new number to be commanded; `None` when there is no room.
+    pub(super) fn command(
+        &mut self,
+        owner: &str,
+        name: &str,
+        unit: &'static str,
+        range: &RangeInclusive<f64>,
+        safe: f64,
+    ) -> Option<Output<f64>> {
+        let next = &mut self.commanded[Type::Number as usize];
+        let number = u8::try_from(*next).ok()?;
+        let signal = Output::numbered(number)?;
+        *next += 1;
+        self.ranges.push((*range.start(), *range.end()));
+        self.safe.push(safe);
+        self.add(owner, name, Type::Number, unit, Place::Commanded(number));
+        Some(signal)
+    }
+
+    /// A new flag to be commanded; `None` when there is no room.
+    pub(super) fn command_flag(
+        &mut self,
+        owner: &str,
+        name: &str,
+        safe: bool,
+    ) -> Option<Output<bool>> {
+        let next = &mut self.commanded[Type::Flag as usize];
+        let number = u8::try_from(*next).ok()?;
+        let signal = Output::numbered(number)?;
+        *next += 1;
+        self.safe_flags |= u32::from(safe) << number;
+        self.add(owner, name, Type::Flag, "", Place::Commanded(number));
+        Some(signal)
+    }
+
+    /// The signal that `at` names, whatever it is; `of` is the type that is wanted.
+    pub(super) fn named(
+        &self,
+        source: Source<'_>,
+        at: &At<&str>,
+        of: Option<Type>,
+    ) -> Result<&Signal> {
+        if let Some(signal) = self.all.iter().find(|signal| signal.name == at.value) {
+            return Ok(signal);
+        }
+        let wanted = |signal: &&Signal| of.is_none_or(|of| signal.of == of);
+        let names: Vec<_> = (self.all.iter().filter(wanted))
+            .map(|signal| signal.name.as_str())
+            .collect();
+        let fix = match nearest(&names, at.value) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None if names.is_empty() => "add a table with such a signal before this one".to_owned(),
+            None => format!("there is: {}", names.join(", ")),
+        };
+        let what = format!("there is no signal \"{}\"", at.value);
+        Err(source.error(&at.span, what, fix))
+    }
+
+    /// The signal that `at` names, of the type and the unit that are wanted.
+    fn find(
+        &mut self,
+        source: Source<'_>,
+        at: &At<&str>,
+        of: Type,
+        unit: &str,
+    ) -> Result<&mut Signal> {
+        let error = |what: String, fix: String| source.error(&at.span, what, fix);
+        self.named(source, at, Some(of))?;
+        let signal = (self.all.iter_mut())
+            .find(|signal| signal.name == at.value)
+            .expect("it was found before");
+        if signal.of != of {
+            return Err(error(
+                format!(
+                    "\"{}\" is {}, not {}",
+                    at.value,
+                    signal.of.words(),
+                    of.words()
+                ),
+                "name another signal".to_owned(),
+            ));
+        }
+        if unit != ANY_UNIT && signal.unit != unit {
+            let shown = |unit: &str| match unit {
+                "" | "1" => "without a unit".to_owned(),
+                unit => format!("in {unit}"),
+            };
+            return Err(error(
+                format!(
+                    "\"{}\" is {}, expected {}",
+                    at.value,
+                    shown(signal.unit),
+                    shown(unit)
+                ),
+                "name another signal, or put a law between them that converts it".to_owned(),
+            ));
+        }
+        Ok(signal)
+    }
+
+    /// The signal that `at` names, to be read.
+    pub(super) fn input<T: Named>(
+        &mut self,
+        source: Source<'_>,
+        at: &At<&str>,
+        unit: &str,
+    ) -> Result<Input<T>> {
+        let place = self.find(source, at, T::TYPE, unit)?.place;
+        readable(place).ok_or_else(|| cannot(source, at, "be read"))
+    }
+
+    /// The signal that `at` names, to be set by `writer` and nobody else.
+    pub(super) fn output<T: Named>(
+        &mut self,
+        source: Source<'_>,
+        at: &At<&str>,
+        unit: &str,
+        writer: &str,
+    ) -> Result<(Output<T>, Drives)> {
+        let signal = self.find(source, at, T::TYPE, unit)?;
+        let mut drives = Drives::default();
+        let found = match signal.place {
+            Place::OutputLine(number) => {
+                drives.digital = 1 << number;
+                T::at_output_line(number)
+            }
+            Place::Commanded(number) => {
+                match T::TYPE {
+                    Type::Flag => drives.flags = 1 << number,
+                    Type::Number | Type::Angle => drives.commands = 1 << number,
+                }
+                Output::numbered(number)
+            }
+            Place::InputLine(_) | Place::Sensed(_) => None,
+        };
+        let found = found.ok_or_else(|| cannot(source, at, "be set: it is sensed"))?;
+        signal.claim(source, at.value, &at.span, writer)?;
+        Ok((found, drives))
+    }
+
+    /// Notes that `writer` sets the board's channel `name`, without a check: who calls
+    /// this has made it.
+    pub(super) fn taken(&mut self, name: &str, writer: &str, line: usize) {
+        let found = self.all.iter_mut().find(|signal| signal.name == name);
+        if let Some(signal) = found {
+            signal.writer = Some((writer.to_owned(), line));
+        }
+    }
+
+    /// The signal that `at` names, to be set by the plant `writer` and nobody else.
+    pub(super) fn source<T: Named>(
+        &mut self,
+        source: Source<'_>,
+        at: &At<&str>,
+        unit: &str,
+        writer: &str,
+    ) -> Result<Input<T>> {
+        // What the board's own chips and lines see comes from [simulation.motor.X] and
+        // [simulation.heater.X]: a value given here would reach nobody.
+        let channels = ["input.", "encoder.", "analog_input."];
+        if channels.iter().any(|owner| at.value.starts_with(owner)) {
+            return Err(source.error(
+                &at.span,
+                format!(
+                    "\"{}\" is a channel of the board, which no plant gives",
+                    at.value
+                ),
+                "name a signal of a [device.X]",
+            ));
+        }
+        let signal = self.find(source, at, T::TYPE, unit)?;
+        let found = match signal.place {
+            Place::Sensed(number) => Input::numbered(number),
+            Place::InputLine(_) | Place::OutputLine(_) | Place::Commanded(_) => None,
+        };
+        let found = found.ok_or_else(|| cannot(source, at, "be set by a plant: it is driven"))?;
+        signal.claim(source, at.value, &at.span, writer)?;
+        Ok(found)
+    }
+
+    /// The signal that `at` names, which a plant gives already.
+    pub(super) fn given<T: Named>(
+        &mut self,
+        source: Source<'_>,
+        at: &At<&str>,
+    ) -> Result<Input<T>> {
+        let signal = self.find(source, at, T::TYPE, ANY_UNIT)?;
+        let given = match (signal.place, &signal.writer) {
+            (Place::Sensed(number), Some(_)) => Input::numbered(number),
+            _ => None,
+        };
+        given.ok_or_else(|| {
+            source.error(
+                &at.span,
+                format!("\"{}\" is given by no plant before this one", at.value),
+                "name what a plant gives, and put this table behind that plant's",
+            )
+        })
+    }
+
+    /// The signal that `at` names, which a plant is driven by.
+    pub(super) fn driven<T: Named>(
+        &mut self,
+        source: Source<'_>,
+        at: &At<&str>,
+        unit: &str,
+    ) -> Result<Output<T>> {
+        let found = match self.find(source, at, T::TYPE, unit)?.place {
+            Place::OutputLine(number) => T::at_output_line(number),
+            Place::Commanded(number) => Output::numbered(number),
+            Place::InputLine(_) | Place::Sensed(_) => None,
+        };
+        found.ok_or_else(|| cannot(source, at, "drive a plant: it is sensed"))
+    }
+}
+
+/// The signal at `place`, to be read.
+fn readable<T: Named>(place: Place) -> Option<Input<T>> {
+    match place {
+        Place::InputLine(number) => T::at_input_line(number),
+        Place::OutputLine(number) => T::at_output_line(number).map(Output::reading),
+        Place::Sensed(number) => Input::numbered(number),
+        Place::Commanded(number) => Output::numbered(number).map(Output::reading),
+    }
+}
+
+fn cannot(source: Source<'_>, at: &At<&str>, what: &str) -> ConfigError {
+    source.error(
+        &at.span,
+        format!("\"{}\" cannot {what}", at.value),
+        "name another signal",
+    )
+}
+
+impl Signal {
+    fn claim(
+        &mut self,
+        source: Source<'_>,
+        name: &str,
+        span: &Range<usize>,
+        writer: &str,
+    ) -> Result<()> {
+        if let Some((first, line)) = &self.writer {
+            return Err(source.error(
+                span,
+                format!("\"{name}\" is set already, by {first} in line {line}"),
+                "name another signal, each has one writer",
+            ));
+        }
+        self.writer = Some((writer.to_owned(), source.place(span).line));
+        Ok(())
+    }
+}

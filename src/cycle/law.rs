@@ -1,0 +1,477 @@
+//! Control laws, several in a cycle.
+//!
+//! A [`Law`] is what decides: from signals to signals. The laws of a machine run in the
+//! order of its board file, each in every cycle or in each nth ([`Entry::every`]), and
+//! what one of them sets, those behind it can read in the same cycle. Together they are
+//! one [`Decide`], so that schedule, overrun ladder, rehearsal, records and report know
+//! no law.
+
+use core::marker::PhantomData;
+use core::ops::DerefMut;
+
+use super::image::{Inputs, Outputs};
+use super::ports::{Decide, FaultNumber, Rewind, TRACE_LEN, Tick, Trace};
+use super::signal::Io;
+use super::stop::StopCause;
+use crate::time::Duration;
+
+/// Most control laws of a machine.
+pub const MAX_LAWS: usize = 16;
+
+/// A control law: what decides. It is its own configuration, and does not change while
+/// the loop runs; what does is its state.
+///
+/// It allocates nothing, makes no system call and reads no clock: the time is in
+/// [`Io::tick`].
+pub trait Law: Send + 'static {
+    /// What it remembers.
+    type State: Clone + Send + 'static;
+
+    /// Names of the trace values, units included, first the one worth watching.
+    const TRACE: &'static [&'static str] = &[];
+
+    /// The state before the first step.
+    fn start(&self) -> Self::State;
+
+    /// From signals to signals. Each output holds its safe value when the cycle begins:
+    /// one that no law sets is driven safe. While [`Io::is_stopping`] the law brings what
+    /// it drives to rest.
+    fn step(&self, state: &mut Self::State, io: &mut Io<'_>);
+
+    /// Whether everything has come to rest. The loop ends a run only then, or when the
+    /// time allowed for it is over. True unless the law says otherwise: a law that moves
+    /// something must say when it has stopped.
+    fn at_rest(&self, state: &Self::State) -> bool {
+        let _ = state;
+        true
+    }
+
+    /// Why the law considers itself faulted; `None` while all is well. A fault does not
+    /// end the run: it stands in each record and, where it is still there at the end, in
+    /// the report and the exit code. A law that must not go on by itself keeps its fault
+    /// in its state.
+    fn fault(&self, state: &Self::State) -> Option<FaultNumber> {
+        let _ = state;
+        None
+    }
+
+    /// Why the law keeps everything at rest after a quick stop that it has not recovered
+    /// from: see [`Decide::stopped`].
+    fn stopped(&self, state: &Self::State) -> Option<StopCause> {
+        let _ = state;
+        None
+    }
+
+    /// Puts the values that [`Law::TRACE`] names into `values`, which has room for
+    /// as many as the record of a cycle has left.
+    fn trace(&self, state: &Self::State, values: &mut [f32]) {
+        let _ = (state, values);
+    }
+}
+
+/// What a law is like after a step.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// [`Law::fault`].
+    pub fault: Option<FaultNumber>,
+    /// [`Law::stopped`].
+    pub stopped: Option<StopCause>,
+}
+
+/// The part of a [`Trace`] that is a law's own.
+///
+/// In one register: which value is the first of it, and how many they are.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Part(u16);
+
+impl Part {
+    /// All of it.
+    const WHOLE: Self = Self(TRACE_LEN as u16);
+
+    /// `length` values from `first` on, as far as there is room for them.
+    #[must_use]
+    pub fn new(first: usize, length: usize) -> Self {
+        let first = first.min(TRACE_LEN);
+        Self((first << 8 | length.min(TRACE_LEN - first)) as u16)
+    }
+
+    const fn first(self) -> usize {
+        self.0 as usize >> 8
+    }
+
+    /// Where the part behind this one begins.
+    const fn end(self) -> usize {
+        self.first() + (self.0 & 0xff) as usize
+    }
+
+    /// The values.
+    #[inline]
+    pub fn of(self, trace: &mut Trace) -> &mut [f32] {
+        // Mostly; any other part costs two bounds.
+        if self == Self::WHOLE {
+            return trace;
+        }
+        trace.get_mut(self.first()..self.end()).unwrap_or_default()
+    }
+}
+
+/// A law with its state, whatever law it is.
+pub trait RunLaw: Send {
+    /// Runs one step, and puts what is to be remembered of it into the law's part of
+    /// `trace`.
+    fn run(&mut self, io: &mut Io<'_>, trace: &mut Trace, part: Part) -> Status;
+    /// [`Law::at_rest`].
+    fn at_rest(&self) -> bool;
+    /// Keeps the state, in a place of its own: nothing is allocated.
+    fn save(&mut self);
+    /// Makes the state what it was when it was saved.
+    fn rewind(&mut self);
+}
+
+/// A law that runs.
+#[derive(Clone, Debug)]
+pub struct Running<L: Law> {
+    law: L,
+    state: L::State,
+    saved: L::State,
+}
+
+impl<L: Law> Running<L> {
+    /// Before its first step.
+    pub fn new(law: L) -> Self {
+        let state = law.start();
+        Self {
+            saved: state.clone(),
+            state,
+            law,
+        }
+    }
+
+    /// The law.
+    pub const fn law(&self) -> &L {
+        &self.law
+    }
+
+    /// Its state.
+    pub const fn state(&self) -> &L::State {
+        &self.state
+    }
+}
+
+impl<L: Law> RunLaw for Running<L> {
+    #[inline]
+    fn run(&mut self, io: &mut Io<'_>, trace: &mut Trace, part: Part) -> Status {
+        self.law.step(&mut self.state, io);
+        let values = part.of(trace);
+        if !values.is_empty() {
+            self.law.trace(&self.state, values);
+        }
+        Status {
+            fault: self.law.fault(&self.state),
+            stopped: self.law.stopped(&self.state),
+        }
+    }
+
+    fn at_rest(&self) -> bool {
+        self.law.at_rest(&self.state)
+    }
+
+    fn save(&mut self) {
+        self.saved.clone_from(&self.state);
+    }
+
+    fn rewind(&mut self) {
+        self.state.clone_from(&self.saved);
+    }
+}
+
+/// How often something of a machine runs: in each nth slot, or at the first cycle after
+/// it where that was skipped.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Every {
+    slots: u32,
+    next: u64,
+    last: u64,
+}
+
+impl Every {
+    /// In each `slots`th slot, from the first cycle on; in each slot for 0 and 1.
+    #[must_use]
+    pub const fn slots(slots: u32) -> Self {
+        Self {
+            slots: if slots == 0 { 1 } else { slots },
+            next: 0,
+            last: 0,
+        }
+    }
+
+    /// Whether it runs in every slot.
+    #[inline]
+    #[must_use]
+    pub const fn is_each(&self) -> bool {
+        self.slots == 1
+    }
+
+    /// Whether its turn is in the cycle of `tick`, and then how many slots ago the one
+    /// before was.
+    ///
+    /// It is out of turn where `now` says so.
+    #[inline]
+    pub fn turn(&mut self, tick: &Tick, now: bool) -> Option<u64> {
+        if self.is_each() {
+            return Some(u64::from(tick.elapsed_slots));
+        }
+        // A new run begins with slot 0 again.
+        if tick.slot < self.next && tick.slot >= self.last && !now {
+            return None;
+        }
+        let slots = u64::from(self.slots);
+        let before = tick.slot.checked_sub(self.last).filter(|_| self.next > 0);
+        self.last = tick.slot;
+        self.next = tick.slot - tick.slot % slots + slots;
+        Some(before.unwrap_or(slots))
+    }
+}
+
+/// A law among the others.
+#[derive(Clone, Debug)]
+pub struct Entry<P> {
+    /// The law with its state.
+    pub law: P,
+    /// When its turn is.
+    pub every: Every,
+    /// The outputs that are its own.
+    pub drives: Drives,
+    /// How many values it has in the record of a cycle.
+    pub traced: usize,
+}
+
+/// Outputs that a law sets, one bit each.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drives {
+    /// Of [`Outputs::digital`].
+    pub digital: u32,
+    /// Of [`Outputs::flags`].
+    pub flags: u32,
+    /// Of [`Outputs::analogs`].
+    pub commands: u64,
+}
+
+impl Drives {
+    /// Copies these outputs.
+    fn copy(self, from: &Outputs, to: &mut Outputs) {
+        to.digital = to.digital & !self.digital | from.digital & self.digital;
+        to.flags = to.flags & !self.flags | from.flags & self.flags;
+        let mut rest = self.commands;
+        while rest != 0 {
+            let index = rest.trailing_zeros() as usize;
+            to.analogs[index] = from.analogs[index];
+            rest &= rest - 1;
+        }
+    }
+}
+
+/// A law in its place.
+#[derive(Debug)]
+struct Seat<P> {
+    law: P,
+    every: Every,
+    drives: Drives,
+    /// Its values in the record of a cycle.
+    traced: Part,
+    /// After its last step.
+    status: Status,
+    /// Whether the last cycle was one of a stop; kept of laws that do not run in every
+    /// cycle.
+    was_stopping: bool,
+}
+
+/// The laws of a machine, in the order in which they run; `P` points to each.
+#[derive(Debug)]
+pub struct LawSet<P> {
+    seats: heapless::Vec<Seat<P>, MAX_LAWS>,
+    /// What laws remember of their last steps, one behind the other.
+    trace: Trace,
+    /// What laws have set that do not run in every cycle.
+    held: Outputs,
+    fault: Option<FaultNumber>,
+    faulted: u8,
+    stopped: Option<StopCause>,
+    period: Duration,
+}
+
+impl<P> LawSet<P> {
+    /// No law yet, in cycles every `period`.
+    #[must_use]
+    pub fn new(period: Duration) -> Self {
+        Self {
+            seats: heapless::Vec::new(),
+            trace: [0.0; TRACE_LEN],
+            held: Outputs::new(0, &[]),
+            fault: None,
+            faulted: 0,
+            stopped: None,
+            period,
+        }
+    }
+
+    /// Adds a law behind the others. Of its trace values those are kept for which the
+    /// record of a cycle has room.
+    ///
+    /// # Errors
+    /// Gives it back when there are [`MAX_LAWS`] of them.
+    pub fn push(&mut self, entry: Entry<P>) -> Result<(), P> {
+        let first = self.seats.last().map_or(0, |seat| seat.traced.end());
+        let seat = Seat {
+            law: entry.law,
+            every: entry.every,
+            drives: entry.drives,
+            traced: Part::new(first, entry.traced),
+            status: Status::default(),
+            was_stopping: false,
+        };
+        self.seats.push(seat).map_err(|seat| seat.law)
+    }
+
+    /// The laws, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &P> {
+        self.seats.iter().map(|seat| &seat.law)
+    }
+
+    /// The fault of each law, in their order.
+    pub fn faults(&self) -> impl Iterator<Item = Option<FaultNumber>> + '_ {
+        self.seats.iter().map(|seat| seat.status.fault)
+    }
+
+    /// What all of them together are like.
+    #[cold]
+    fn judge(&mut self) {
+        self.fault = None;
+        self.stopped = None;
+        for (seat, number) in self.seats.iter().zip(0_u8..) {
+            if self.fault.is_none() && seat.status.fault.is_some() {
+                self.fault = seat.status.fault;
+                self.faulted = number;
+            }
+            self.stopped = self.stopped.or(seat.status.stopped);
+        }
+    }
+}
+
+impl<P> Seat<P>
+where
+    P: DerefMut,
+    P::Target: RunLaw,
+{
+    /// Runs a law that does not run in every cycle, if it is its turn; otherwise its
+    /// outputs are held, and its status is what it was.
+    #[cold]
+    #[inline(never)]
+    fn run_slow(
+        &mut self,
+        io: &mut Io<'_>,
+        trace: &mut Trace,
+        held: &mut Outputs,
+        period: Duration,
+    ) -> Status {
+        // Each law runs at once in the cycle in which a stop begins.
+        let now = io.is_stopping() && !self.was_stopping;
+        self.was_stopping = io.is_stopping();
+        let Some(slots) = self.every.turn(io.tick(), now) else {
+            self.drives.copy(held, io.image().1);
+            return self.status;
+        };
+        let status = io.after(period * slots, |io| self.law.run(io, trace, self.traced));
+        self.drives.copy(io.image().1, held);
+        status
+    }
+}
+
+impl<P> Rewind for LawSet<P>
+where
+    P: DerefMut,
+    P::Target: RunLaw,
+{
+    type Saved = ();
+
+    fn save(&mut self) {
+        for seat in &mut self.seats {
+            seat.law.save();
+        }
+    }
+
+    fn rewind(&mut self, (): ()) {
+        for seat in &mut self.seats {
+            seat.law.rewind();
+            seat.every = Every::slots(seat.every.slots);
+            seat.status = Status::default();
+            seat.was_stopping = false;
+        }
+        self.trace = [0.0; TRACE_LEN];
+        self.judge();
+    }
+}
+
+/// [`Decide`] of a [`LawSet`].
+#[derive(Copy, Clone, Debug)]
+pub struct Laws<P>(PhantomData<P>);
+
+impl<P> Decide for Laws<P>
+where
+    P: DerefMut,
+    P::Target: RunLaw,
+{
+    type Config = ();
+    type State = LawSet<P>;
+
+    // Part of the loop itself: saving and restoring registers is a quarter of what is
+    // spent here.
+    #[inline(always)]
+    fn decide((): &(), laws: &mut LawSet<P>, inputs: &Inputs, tick: &Tick, outputs: &mut Outputs) {
+        // That of every law that runs in each cycle.
+        let elapsed = laws.period * u64::from(tick.elapsed_slots);
+        let mut io = Io::new(inputs, outputs, tick, elapsed);
+        let mut changed = false;
+        for seat in &mut laws.seats {
+            let now = if seat.every.is_each() {
+                seat.law.run(&mut io, &mut laws.trace, seat.traced)
+            } else {
+                seat.run_slow(&mut io, &mut laws.trace, &mut laws.held, laws.period)
+            };
+            if now != seat.status {
+                seat.status = now;
+                changed = true;
+            }
+        }
+        if changed {
+            laws.judge();
+        }
+    }
+
+    fn at_rest((): &(), laws: &LawSet<P>) -> bool {
+        laws.seats.iter().all(|seat| seat.law.at_rest())
+    }
+
+    #[inline]
+    fn fault((): &(), laws: &LawSet<P>) -> Option<FaultNumber> {
+        laws.fault
+    }
+
+    #[inline]
+    fn faulted((): &(), laws: &LawSet<P>) -> u8 {
+        laws.faulted
+    }
+
+    #[inline]
+    fn stopped((): &(), laws: &LawSet<P>) -> Option<StopCause> {
+        laws.stopped
+    }
+
+    #[inline]
+    fn trace((): &(), laws: &LawSet<P>) -> Trace {
+        laws.trace
+    }
+}
+
+#[cfg(test)]
+mod tests;

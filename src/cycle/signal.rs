@@ -1,0 +1,460 @@
+//! Signals: values of the process image by a typed handle.
+//!
+//! The board file gives signals their names. A handle is made of a name once, when the
+//! file is read, and costs an index in the loop. The type of a handle is that of the
+//! value: [`bool`], [`f64`] in the unit of the signal, or [`Angle`] (one turn).
+//!
+//! A device fills the signals that it senses ([`Readings`]) and reads those that it is
+//! to drive ([`Commands`]); a control law reads the former and sets the latter ([`Io`]).
+//! Each signal has one writer, which the board file is checked for.
+
+use core::marker::PhantomData;
+
+use super::image::{
+    Angle, InputChannel, InputError, Inputs, MAX_ANALOGS, MAX_COMMANDS, MAX_FLAGS, MAX_POSITIONS,
+    OutputChannel, Outputs, Sample,
+};
+use super::ports::{Directive, Tick};
+use crate::time::{Duration, Instant};
+
+/// Where a signal stands in the process image.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+enum Place {
+    /// A digital input.
+    Line(InputChannel),
+    /// Of [`Inputs::flags`], [`Inputs::analogs`] or [`Inputs::positions`], by the type.
+    Sensed(u8),
+    /// A digital output.
+    OutputLine(OutputChannel),
+    /// Of [`Outputs::flags`] or [`Outputs::analogs`], by the type.
+    Commanded(u8),
+}
+
+/// A signal to be read: one that a device senses, or one that is commanded.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Input<T> {
+    place: Place,
+    of: PhantomData<fn() -> T>,
+}
+
+/// A signal to be set: what a device is to drive, or what another law reads.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Output<T> {
+    place: Place,
+    of: PhantomData<fn(T)>,
+}
+
+impl<T> Input<T> {
+    const fn at(place: Place) -> Self {
+        Self {
+            place,
+            of: PhantomData,
+        }
+    }
+}
+
+impl<T> Output<T> {
+    const fn at(place: Place) -> Self {
+        Self {
+            place,
+            of: PhantomData,
+        }
+    }
+
+    /// The same signal, to be read: as it stands in the cycle so far. Before whoever
+    /// sets it has run, that is its safe value.
+    #[must_use]
+    pub const fn reading(self) -> Input<T> {
+        Input::at(self.place)
+    }
+}
+
+impl Input<bool> {
+    /// The digital input `channel`.
+    #[must_use]
+    pub const fn line(channel: InputChannel) -> Self {
+        Self::at(Place::Line(channel))
+    }
+}
+
+impl Output<bool> {
+    /// The digital output `channel`.
+    #[must_use]
+    pub const fn line(channel: OutputChannel) -> Self {
+        Self::at(Place::OutputLine(channel))
+    }
+}
+
+/// What a signal can be: [`bool`], [`f64`] or [`Angle`].
+pub trait Value: Copy + sealed::Sealed {
+    /// Most signals of this type that can be sensed.
+    const MOST_SENSED: usize;
+    /// Most signals of this type that can be commanded.
+    const MOST_COMMANDED: usize;
+
+    #[doc(hidden)]
+    fn sensed(inputs: &Inputs, index: u8) -> Sample<Self>;
+    #[doc(hidden)]
+    fn slot(inputs: &mut Inputs, index: u8) -> Option<&mut Sample<Self>>;
+    #[doc(hidden)]
+    fn line(_: &Inputs, _: InputChannel) -> Result<Self, InputError> {
+        Err(InputError::NotRead)
+    }
+    #[doc(hidden)]
+    fn output_line(_: &Outputs, _: OutputChannel) -> Option<Self> {
+        None
+    }
+    #[doc(hidden)]
+    fn set_line(self, _: &mut Outputs, _: OutputChannel) {}
+    #[doc(hidden)]
+    fn commanded(outputs: &Outputs, index: u8) -> Option<Self>;
+    #[doc(hidden)]
+    fn command(self, outputs: &mut Outputs, index: u8);
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for bool {}
+    impl Sealed for f64 {}
+    impl Sealed for crate::cycle::image::Angle {}
+}
+
+impl<T: Value> Input<T> {
+    /// The sensed signal of this type with this number; `None` beyond the image. For
+    /// tests of a device or a law: in a firmware the board file's reader numbers them.
+    #[must_use]
+    pub const fn numbered(number: u8) -> Option<Self> {
+        if (number as usize) < T::MOST_SENSED {
+            Some(Self::at(Place::Sensed(number)))
+        } else {
+            None
+        }
+    }
+}
+
+impl<T> Input<T> {
+    /// Its number among what is sensed of its type; `None` for a digital input and for
+    /// what is commanded.
+    #[must_use]
+    pub const fn number(self) -> Option<u8> {
+        match self.place {
+            Place::Sensed(number) => Some(number),
+            Place::Line(_) | Place::OutputLine(_) | Place::Commanded(_) => None,
+        }
+    }
+}
+
+impl<T> Output<T> {
+    /// Its number among what is commanded of its type; `None` for a digital output.
+    #[must_use]
+    pub const fn number(self) -> Option<u8> {
+        match self.place {
+            Place::Commanded(number) => Some(number),
+            Place::Line(_) | Place::OutputLine(_) | Place::Sensed(_) => None,
+        }
+    }
+}
+
+impl<T: Value> Output<T> {
+    /// The commanded signal of this type with this number; `None` beyond the image.
+    #[must_use]
+    pub const fn numbered(number: u8) -> Option<Self> {
+        if (number as usize) < T::MOST_COMMANDED {
+            Some(Self::at(Place::Commanded(number)))
+        } else {
+            None
+        }
+    }
+
+    /// Its value in `outputs`.
+    #[inline]
+    #[must_use]
+    pub fn of(self, outputs: &Outputs) -> Option<T> {
+        match self.place {
+            Place::OutputLine(channel) => T::output_line(outputs, channel),
+            Place::Commanded(index) => T::commanded(outputs, index),
+            Place::Line(_) | Place::Sensed(_) => None,
+        }
+    }
+
+    /// Sets it in `outputs`.
+    #[inline]
+    pub fn put(self, outputs: &mut Outputs, value: T) {
+        match self.place {
+            Place::OutputLine(channel) => value.set_line(outputs, channel),
+            Place::Commanded(index) => value.command(outputs, index),
+            Place::Line(_) | Place::Sensed(_) => {}
+        }
+    }
+}
+
+impl Value for f64 {
+    const MOST_SENSED: usize = MAX_ANALOGS;
+    const MOST_COMMANDED: usize = MAX_COMMANDS;
+
+    #[inline]
+    fn sensed(inputs: &Inputs, index: u8) -> Sample<Self> {
+        inputs.analogs[usize::from(index) % MAX_ANALOGS]
+    }
+    #[inline]
+    fn slot(inputs: &mut Inputs, index: u8) -> Option<&mut Sample<Self>> {
+        inputs.analogs.get_mut(usize::from(index))
+    }
+    #[inline]
+    fn commanded(outputs: &Outputs, index: u8) -> Option<Self> {
+        outputs.analogs.get(usize::from(index)).copied()
+    }
+    #[inline]
+    fn command(self, outputs: &mut Outputs, index: u8) {
+        if let Some(slot) = outputs.analogs.get_mut(usize::from(index)) {
+            *slot = self;
+        }
+    }
+}
+
+impl Value for bool {
+    const MOST_SENSED: usize = MAX_FLAGS;
+    const MOST_COMMANDED: usize = MAX_FLAGS;
+
+    #[inline]
+    fn sensed(inputs: &Inputs, index: u8) -> Sample<Self> {
+        inputs.flags[usize::from(index) % MAX_FLAGS]
+    }
+    #[inline]
+    fn slot(inputs: &mut Inputs, index: u8) -> Option<&mut Sample<Self>> {
+        inputs.flags.get_mut(usize::from(index))
+    }
+    #[inline]
+    fn line(inputs: &Inputs, channel: InputChannel) -> Result<Self, InputError> {
+        inputs.digital.map(|digital| digital.is_active(channel))
+    }
+    #[inline]
+    fn output_line(outputs: &Outputs, channel: OutputChannel) -> Option<Self> {
+        Some(outputs.is_active(channel))
+    }
+    #[inline]
+    fn set_line(self, outputs: &mut Outputs, channel: OutputChannel) {
+        outputs.set(channel, self);
+    }
+    #[inline]
+    fn commanded(outputs: &Outputs, index: u8) -> Option<Self> {
+        Some(outputs.flags >> (index % MAX_FLAGS as u8) & 1 != 0)
+    }
+    #[inline]
+    fn command(self, outputs: &mut Outputs, index: u8) {
+        let bit = 1 << (index % MAX_FLAGS as u8);
+        if self {
+            outputs.flags |= bit;
+        } else {
+            outputs.flags &= !bit;
+        }
+    }
+}
+
+impl Value for Angle {
+    const MOST_SENSED: usize = MAX_POSITIONS;
+    const MOST_COMMANDED: usize = 0;
+
+    #[inline]
+    fn sensed(inputs: &Inputs, index: u8) -> Sample<Self> {
+        inputs.positions[usize::from(index) % MAX_POSITIONS]
+    }
+    #[inline]
+    fn slot(inputs: &mut Inputs, index: u8) -> Option<&mut Sample<Self>> {
+        inputs.positions.get_mut(usize::from(index))
+    }
+    fn commanded(_: &Outputs, _: u8) -> Option<Self> {
+        None
+    }
+    fn command(self, _: &mut Outputs, _: u8) {}
+}
+
+/// The value of `signal` and its time, of a cycle that began at `now`.
+#[inline]
+fn read<T: Value>(signal: Input<T>, inputs: &Inputs, outputs: &Outputs, now: Instant) -> Sample<T> {
+    let value = match signal.place {
+        Place::Sensed(index) => return T::sensed(inputs, index),
+        Place::Line(channel) => T::line(inputs, channel),
+        Place::OutputLine(channel) => T::output_line(outputs, channel).ok_or(InputError::NotRead),
+        Place::Commanded(index) => T::commanded(outputs, index).ok_or(InputError::NotRead),
+    };
+    Sample { value, at: now }
+}
+
+/// What a device fills in a cycle.
+pub struct Readings<'c> {
+    inputs: &'c mut Inputs,
+    tick: &'c Tick,
+    began: Instant,
+    failed: bool,
+}
+
+impl<'c> Readings<'c> {
+    /// Over `inputs`, in a cycle in which what is read at once was true at `began`.
+    pub const fn new(inputs: &'c mut Inputs, tick: &'c Tick, began: Instant) -> Self {
+        Self {
+            inputs,
+            tick,
+            began,
+            failed: false,
+        }
+    }
+
+    /// The cycle's place in time.
+    #[must_use]
+    pub const fn tick(&self) -> &Tick {
+        self.tick
+    }
+
+    /// `signal` is `value`, which was true when the cycle began.
+    #[inline]
+    pub fn put<T: Value>(&mut self, signal: Input<T>, value: Result<T, InputError>) {
+        self.put_at(signal, value, self.began);
+    }
+
+    /// `signal` is `value`, which was true at `at`.
+    #[inline]
+    pub fn put_at<T: Value>(
+        &mut self,
+        signal: Input<T>,
+        value: Result<T, InputError>,
+        at: Instant,
+    ) {
+        self.failed |= value.is_err();
+        if let Place::Sensed(index) = signal.place
+            && let Some(slot) = T::slot(self.inputs, index)
+        {
+            *slot = Sample { value, at };
+        }
+    }
+
+    /// What stands in `signal`: of an earlier cycle until it is put.
+    #[must_use]
+    pub fn get<T: Value>(&self, signal: Input<T>) -> Sample<T> {
+        match signal.place {
+            Place::Sensed(index) => T::sensed(self.inputs, index),
+            Place::Line(channel) => Sample {
+                value: T::line(self.inputs, channel),
+                at: self.began,
+            },
+            Place::OutputLine(_) | Place::Commanded(_) => Sample::NOT_READ,
+        }
+    }
+
+    /// Whether any of the values put so far was a failure.
+    #[must_use]
+    pub const fn failed(&self) -> bool {
+        self.failed
+    }
+}
+
+/// What a device is to drive in a cycle.
+#[derive(Copy, Clone)]
+pub struct Commands<'c> {
+    outputs: &'c Outputs,
+    tick: &'c Tick,
+}
+
+impl<'c> Commands<'c> {
+    /// Those of `outputs`.
+    #[must_use]
+    pub const fn new(outputs: &'c Outputs, tick: &'c Tick) -> Self {
+        Self { outputs, tick }
+    }
+
+    /// The cycle's place in time.
+    #[must_use]
+    pub const fn tick(&self) -> &Tick {
+        self.tick
+    }
+
+    /// What `signal` is to be. An `f64` is finite, and within the range that the
+    /// driver declared.
+    ///
+    /// # Panics
+    /// Never with a handle of [`Output::numbered`] or of the board file's reader.
+    #[inline]
+    #[must_use]
+    pub fn get<T: Value>(&self, signal: Output<T>) -> T {
+        signal.of(self.outputs).expect("an output's place")
+    }
+
+    /// What `signal` is, where it is one that is commanded.
+    pub(super) fn reading<T: Value>(&self, signal: Input<T>) -> Option<T> {
+        Output::at(signal.place).of(self.outputs)
+    }
+}
+
+/// What a control law reads and sets in a cycle.
+pub struct Io<'c> {
+    inputs: &'c Inputs,
+    outputs: &'c mut Outputs,
+    tick: &'c Tick,
+    elapsed: Duration,
+}
+
+impl<'c> Io<'c> {
+    /// Over the process image, `elapsed` after the law's step before this one.
+    pub const fn new(
+        inputs: &'c Inputs,
+        outputs: &'c mut Outputs,
+        tick: &'c Tick,
+        elapsed: Duration,
+    ) -> Self {
+        Self {
+            inputs,
+            outputs,
+            tick,
+            elapsed,
+        }
+    }
+
+    /// The cycle's place in time.
+    #[must_use]
+    pub const fn tick(&self) -> &Tick {
+        self.tick
+    }
+
+    /// Whether the law is to bring what it drives to rest and keep it there.
+    #[must_use]
+    pub const fn is_stopping(&self) -> bool {
+        !matches!(self.tick.directive, Directive::Run)
+    }
+
+    /// By plan, how long ago the law's step before this one was: a whole number of
+    /// periods, more after skipped slots. What differentiates a sample divides by the
+    /// distance between the samples' times instead.
+    #[must_use]
+    pub const fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    /// Does `step` for a law whose step before was `elapsed` ago.
+    pub(super) fn after<R>(&mut self, elapsed: Duration, step: impl FnOnce(&mut Self) -> R) -> R {
+        let others = core::mem::replace(&mut self.elapsed, elapsed);
+        let done = step(self);
+        self.elapsed = others;
+        done
+    }
+
+    /// The value of `signal`, or why there is none, and when it was true.
+    #[inline]
+    #[must_use]
+    pub fn read<T: Value>(&self, signal: Input<T>) -> Sample<T> {
+        read(signal, self.inputs, self.outputs, self.tick.now)
+    }
+
+    /// Sets `signal`. A signal that no law sets in a cycle has its safe value.
+    #[inline]
+    pub fn set<T: Value>(&mut self, signal: Output<T>, value: T) {
+        signal.put(self.outputs, value);
+    }
+
+    /// The whole process image, for a law that works on channels.
+    pub const fn image(&mut self) -> (&Inputs, &mut Outputs, &Tick) {
+        (self.inputs, &mut *self.outputs, self.tick)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! Device nodes by what they are, not by what they are called.
+//!
+//! Why: one device can have several names: symbolic links of udev, the link
+//! `/dev/gpiochip4` of a Raspberry Pi 5, a path with `..` in it. Two entries of a board
+//! file with different paths can be one device, and a link that is called
+//! `/dev/shaft` does not say which bus it is on. The number of a node is its identity
+//! (`st_rdev` of stat(2)), and the kernel names the device of each number in
+//! `/sys/dev/char`.
+//!
+//! Every path is under a root directory, `/` on a running system. All of it allocates
+//! and reads files; for start-up.
+
+use crate::sys::Errno;
+use core::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// The number of the character device at `path`, symbolic links followed; `None` for
+/// what is there and is no character device.
+///
+/// # Errors
+/// As stat(2) gives them.
+pub fn number(root: &Path, path: &Path) -> io::Result<Option<u64>> {
+    let found = fs::metadata(under(root, path))?;
+    Ok(found.file_type().is_char_device().then(|| found.rdev()))
+}
+
+/// What the kernel calls the device at `path`: `spidev0.0`, whatever the node is called.
+/// Where the kernel does not say it, the name of the node that links lead to.
+#[must_use]
+pub fn kernel_name(root: &Path, path: &Path) -> Option<String> {
+    let from_sysfs = || {
+        let number = number(root, path).ok()??;
+        let (major, minor) = (libc::major(number), libc::minor(number));
+        fs::read_link(root.join(format!("sys/dev/char/{major}:{minor}"))).ok()
+    };
+    let node = || {
+        let path = under(root, path);
+        fs::canonicalize(&path).unwrap_or(path)
+    };
+    let named = from_sysfs().unwrap_or_else(node);
+    Some(named.file_name()?.to_str()?.to_owned())
+}
+
+/// Says why open(2) of the device at `path` gave `errno`, and what to do about it;
+/// `missing` is that where there is no such device.
+pub(super) fn write_not_opened(
+    f: &mut fmt::Formatter<'_>,
+    path: &Path,
+    errno: Errno,
+    missing: &str,
+) -> fmt::Result {
+    let path = path.display();
+    match errno.0 {
+        libc::ENOENT => write!(f, "{path}: no such device; {missing}"),
+        libc::EACCES => write!(
+            f,
+            "{path}: permission denied; run as root or as a member of the group that owns it \
+             (ls -l {path})"
+        ),
+        _ => write!(f, "{path}: cannot be opened ({errno})"),
+    }
+}
+
+/// `path` under `root`.
+#[must_use]
+pub fn under(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_link_has_the_number_and_the_kernels_name_of_what_it_leads_to() {
+        let root = std::env::temp_dir().join(format!("steadfast-{}-node", std::process::id()));
+        fs::create_dir_all(root.join("dev")).unwrap();
+        fs::create_dir_all(root.join("sys/dev/char")).unwrap();
+        // Devices that every machine has, in the place of others.
+        for (link, to) in [
+            ("dev/spidev2.0", "/dev/null"),
+            ("dev/shaft", "spidev2.0"),
+            ("dev/zero", "/dev/zero"),
+            ("sys/dev/char/1:3", "../../devices/soc/spi2/spidev2.0"),
+        ] {
+            symlink(to, root.join(link)).unwrap();
+        }
+        fs::write(root.join("dev/file"), "").unwrap();
+        let number_of = |path: &str| number(&root, Path::new(path));
+        let shaft = number_of("/dev/shaft").unwrap();
+        assert!(shaft.is_some());
+        assert_eq!(shaft, number_of("/dev/spidev2.0").unwrap());
+        assert_ne!(shaft, number_of("/dev/zero").unwrap());
+        assert_eq!(number_of("/dev/file").unwrap(), None);
+        assert!(number_of("/dev/none").is_err());
+        let names = ["/dev/shaft", "/dev/zero", "/dev/file", "/dev/none"]
+            .map(|path| kernel_name(&root, Path::new(path)).unwrap());
+        fs::remove_dir_all(&root).unwrap();
+        assert_eq!(names, ["spidev2.0", "zero", "file", "none"]);
+    }
+}

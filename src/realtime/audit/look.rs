@@ -1,0 +1,450 @@
+//! One look: what the kernel says now, held against the baseline.
+
+use core::fmt::Write as _;
+use core::sync::atomic::Ordering;
+use std::path::Path;
+
+use super::{Audit, FOUND_BYTES, INTERVAL, Promise, Promises, Reaction, TRIES, promise_broken};
+use crate::cycle::ports::Clock;
+use crate::realtime::allocator;
+use crate::realtime::clock::Monotonic;
+use crate::realtime::contract::Contract;
+use crate::realtime::contract::leaves_enough;
+use crate::realtime::facts::Facts;
+use crate::realtime::faults::{FaultReader, Faults};
+use crate::realtime::memory::{Essential, StatusReader};
+use crate::realtime::platform::Throttling;
+use crate::realtime::procfs::{ProcFile, word};
+use crate::realtime::scheduler::{self, CpuList, CpuSet, Policy};
+use crate::sys::{Errno, emergency, output};
+
+/// What was granted when the contract was judged.
+#[derive(Clone, Debug)]
+pub struct Baseline {
+    /// Where `/proc` is: `/` but in tests.
+    pub root: &'static str,
+    /// The promises that were found kept, which are those to be audited.
+    pub promises: Promises,
+    /// What a broken one leads to.
+    pub reaction: Reaction,
+    /// The loop's thread.
+    pub realtime: Granted,
+    /// The stall guard's, where there is one.
+    pub guard: Option<Granted>,
+    /// VmLck, kB.
+    pub vm_lck_kb: u64,
+    /// What has to be locked.
+    pub essential: Essential,
+}
+
+/// What a thread was granted.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// The thread, by the kernel's number.
+    pub thread: i32,
+    /// Its policy.
+    pub policy: Policy,
+    /// The CPUs that it may use.
+    pub cpus: CpuSet,
+}
+
+impl Granted {
+    /// What `thread` has now.
+    ///
+    /// # Errors
+    /// `ESRCH` when there is no such thread.
+    pub fn now(thread: i32) -> Result<Self, Errno> {
+        Ok(Self {
+            thread,
+            policy: scheduler::policy_of(thread)?,
+            cpus: scheduler::affinity_of(thread)?,
+        })
+    }
+}
+
+impl Baseline {
+    /// What `facts` say, for the promises that `contract` found kept; `guard` is the
+    /// stall guard's thread, `essential` what has to stay locked.
+    ///
+    /// # Errors
+    /// `ESRCH` when a thread is gone.
+    pub fn of(
+        facts: &Facts,
+        contract: &Contract,
+        guard: Option<i32>,
+        reaction: Reaction,
+        essential: Essential,
+    ) -> Result<Self, Errno> {
+        let mut promises = contract.audited();
+        if facts.throttling.is_none() {
+            promises = promises.without(Promise::Throttling);
+        }
+        if facts.moves_locked_pages.is_none() {
+            promises = promises.without(Promise::Compaction);
+        }
+        Ok(Self {
+            root: "/",
+            promises,
+            reaction,
+            realtime: Granted::now(facts.thread)?,
+            guard: guard.map(Granted::now).transpose()?,
+            vm_lck_kb: facts.vm_lck_kb,
+            essential,
+        })
+    }
+}
+
+/// A short text of what was found; what does not fit is cut off.
+type Found = heapless::String<FOUND_BYTES>;
+
+/// A reading that failed: of what, and why.
+type Unread = (&'static str, Errno);
+
+/// Looks, with the files that it has open.
+pub(super) struct Auditor<'a> {
+    audit: &'a Audit,
+    baseline: &'a Baseline,
+    status: Option<StatusReader>,
+    faults: Option<FaultReader>,
+    runtime: Option<ProcFile<32>>,
+    period: Option<ProcFile<32>>,
+    compaction: Option<ProcFile<32>>,
+    /// Failures in a row, for each promise.
+    failures: [u8; Promise::ALL.len()],
+    /// Whether the outputs were taken from the loop.
+    taken: fn() -> bool,
+}
+
+impl<'a> Auditor<'a> {
+    /// Has not looked yet.
+    pub(super) fn new(audit: &'a Audit, baseline: &'a Baseline, taken: fn() -> bool) -> Self {
+        Self {
+            audit,
+            baseline,
+            taken,
+            status: None,
+            faults: None,
+            runtime: None,
+            period: None,
+            compaction: None,
+            failures: [0; Promise::ALL.len()],
+        }
+    }
+
+    /// Looks at every promise that is audited.
+    pub(super) fn look(&mut self) {
+        for promise in self.baseline.promises.iter() {
+            let found = self.examine(promise);
+            self.conclude(promise, found);
+        }
+    }
+
+    /// Looks on the loop's own thread, when the loop has ended: its page faults are
+    /// those `during` the loop, because looking may bring some.
+    pub(super) fn last_look(&mut self, during: Faults) {
+        for promise in self.baseline.promises.iter() {
+            let found = match promise {
+                Promise::PageFaults => Ok(faulted(during)),
+                other => self.examine(other),
+            };
+            self.conclude(promise, found);
+        }
+    }
+
+    fn conclude(&mut self, promise: Promise, found: Result<Option<Found>, Unread>) {
+        // Asked after the reading: what is read of a loop that has ended says nothing, nor
+        // of one whose outputs were taken. Who did that ends the process, and the stall
+        // guard takes the loop's priority.
+        let from = self.audit.watched_from();
+        let Some(from) = from.filter(|_| !(self.taken)()) else {
+            return;
+        };
+        let failures = &mut self.failures[promise as usize];
+        let reaction = match promise {
+            // No danger to a loop that allocates nothing: the report says it.
+            Promise::Allocator
+                if allocator::sealed().is_some() && allocator::counts().realtime == 0 =>
+            {
+                Reaction::Report
+            }
+            _ => self.baseline.reaction,
+        };
+        let note = |promise, found: &str| self.audit.note(promise, from, found, reaction);
+        match found {
+            Ok(None) => *failures = 0,
+            Ok(Some(found)) => note(promise, &found),
+            Err((what, errno)) => {
+                *failures = failures.saturating_add(1);
+                if *failures >= TRIES {
+                    let mut found = Found::new();
+                    let _ = write!(
+                        found,
+                        "{what} could not be read {TRIES} times in a row: {errno}"
+                    );
+                    note(Promise::Audit, &found);
+                }
+            }
+        }
+    }
+
+    /// What is found in place of `promise`; `None` where it is kept.
+    fn examine(&mut self, promise: Promise) -> Result<Option<Found>, Unread> {
+        let Baseline {
+            root,
+            realtime,
+            guard,
+            ..
+        } = self.baseline;
+        match promise {
+            Promise::Scheduler => scheduler::policy_of(realtime.thread)
+                .map(|now| other_policy(now, realtime.policy))
+                .map_err(|errno| ("the policy of the loop", errno)),
+            Promise::Cpu => scheduler::affinity_of(realtime.thread)
+                .map(|now| other_cpus(&now, &realtime.cpus))
+                .map_err(|errno| ("the CPUs of the loop", errno)),
+            Promise::Guard => {
+                let Some(guard) = guard else {
+                    return Ok(None);
+                };
+                match Granted::now(guard.thread) {
+                    Ok(now) => Ok(other_policy(now.policy, guard.policy)
+                        .or_else(|| other_cpus(&now.cpus, &guard.cpus))),
+                    Err(Errno(libc::ESRCH)) => Ok(Some(text(format_args!("its thread is gone")))),
+                    Err(errno) => Err(("policy and CPUs of the stall guard", errno)),
+                }
+            }
+            Promise::LockedMemory => self.locked_memory(),
+            Promise::PageFaults => {
+                let reader = opened(&mut self.faults, || {
+                    FaultReader::of_thread(root, realtime.thread)
+                });
+                let now = reader.and_then(FaultReader::read);
+                let now = now.map_err(|errno| ("the page faults of the loop", errno))?;
+                Ok(faulted(now.since(self.audit.faults_before())))
+            }
+            Promise::CpuLatency => Ok(self.latency()),
+            Promise::Throttling => self.throttling(),
+            Promise::Allocator => {
+                let counts = allocator::counts();
+                let count = counts.realtime + counts.others;
+                let unsealed = allocator::sealed().is_none();
+                Ok((count > 0 || unsealed).then(|| match unsealed {
+                    true => text(format_args!("not sealed any more")),
+                    false => text(format_args!(
+                        "{count} allocations, {} by the loop",
+                        counts.realtime
+                    )),
+                }))
+            }
+            Promise::Compaction => {
+                let file = "sys/vm/compact_unevictable_allowed";
+                let allowed = number(&mut self.compaction, root, file)
+                    .map_err(|errno| ("vm.compact_unevictable_allowed", errno))?;
+                Ok((allowed != 0)
+                    .then(|| text(format_args!("vm.compact_unevictable_allowed is {allowed}"))))
+            }
+            // Noted where a reading fails, and by whoever finds a suspend.
+            Promise::Audit | Promise::Awake => Ok(None),
+        }
+    }
+
+    fn locked_memory(&mut self) -> Result<Option<Found>, Unread> {
+        let Baseline {
+            root,
+            vm_lck_kb,
+            essential,
+            ..
+        } = self.baseline;
+        let status = opened(&mut self.status, || StatusReader::below(root))
+            .and_then(StatusReader::read)
+            .map_err(|errno| ("VmLck", errno))?;
+        if status.vm_lck_kb >= *vm_lck_kb {
+            return Ok(None);
+        }
+        // A helper that has ended takes the lock of its stack along. What matters is
+        // whether something is missing of what loop, guard and handlers use.
+        let unlocked = essential
+            .first_unlocked(root)
+            .map_err(|errno| ("/proc/self/smaps", errno))?;
+        Ok(unlocked.map(|what| {
+            text(format_args!(
+                "{what} not locked any more, VmLck {} kB of {vm_lck_kb} kB",
+                status.vm_lck_kb
+            ))
+        }))
+    }
+
+    fn latency(&self) -> Option<Found> {
+        match self.audit.latency.get()?.read_back() {
+            Ok(0) => None,
+            Ok(us) => Some(text(format_args!("{us} us"))),
+            // The words of an io::Error allocate, which would break a promise itself.
+            Err(error) => Some(text(format_args!(
+                "its descriptor was closed or is another file's ({})",
+                Errno(error.raw_os_error().unwrap_or(libc::EIO))
+            ))),
+        }
+    }
+
+    fn throttling(&mut self) -> Result<Option<Found>, Unread> {
+        let root = self.baseline.root;
+        let unread = |errno| ("kernel.sched_rt_runtime_us", errno);
+        let runtime = number(&mut self.runtime, root, "sys/kernel/sched_rt_runtime_us");
+        let runtime = runtime.map_err(unread)?;
+        let period = number(&mut self.period, root, "sys/kernel/sched_rt_period_us");
+        let now = Throttling::of(runtime, period.unwrap_or(1_000_000));
+        Ok((!leaves_enough(Some(now))).then(|| {
+            text(format_args!(
+                "{runtime} us of each period (sched_rt_runtime_us)"
+            ))
+        }))
+    }
+}
+
+fn text(args: core::fmt::Arguments<'_>) -> Found {
+    struct Cut(Found);
+    impl core::fmt::Write for Cut {
+        fn write_str(&mut self, part: &str) -> core::fmt::Result {
+            for letter in part.chars() {
+                self.0.push(letter).map_err(|_| core::fmt::Error)?;
+            }
+            Ok(())
+        }
+    }
+    let mut cut = Cut(Found::new());
+    let _ = cut.write_fmt(args);
+    cut.0
+}
+
+fn other_policy(now: Policy, promised: Policy) -> Option<Found> {
+    (now != promised).then(|| text(format_args!("{now} instead of {promised}")))
+}
+
+fn other_cpus(now: &CpuSet, promised: &CpuSet) -> Option<Found> {
+    (now != promised).then(|| {
+        text(format_args!(
+            "CPU {} instead of CPU {}",
+            CpuList(now),
+            CpuList(promised)
+        ))
+    })
+}
+
+fn faulted(faults: Faults) -> Option<Found> {
+    (!faults.is_zero()).then(|| {
+        text(format_args!(
+            "{} minor, {} major",
+            faults.minor, faults.major
+        ))
+    })
+}
+
+/// The reader in `place`, opened if it is not yet.
+fn opened<R>(
+    place: &mut Option<R>,
+    open: impl FnOnce() -> Result<R, Errno>,
+) -> Result<&mut R, Errno> {
+    if place.is_none() {
+        *place = Some(open()?);
+    }
+    place.as_mut().ok_or(Errno(libc::EBADF))
+}
+
+/// The number in `proc/FILE` below `root`.
+fn number(place: &mut Option<ProcFile<32>>, root: &str, file: &str) -> Result<i64, Errno> {
+    let io = |error: std::io::Error| Errno(error.raw_os_error().unwrap_or(libc::EIO));
+    let file = opened(place, || {
+        let mut path = heapless::String::<192>::new();
+        write!(path, "{root}proc/{file}").map_err(|_| Errno(libc::ENAMETOOLONG))?;
+        ProcFile::open(Path::new(path.as_str())).map_err(io)
+    })?;
+    let text = file.read().map_err(io)?;
+    word(text, 0).ok_or(Errno(libc::EIO))
+}
+
+impl Audit {
+    fn faults_before(&self) -> Faults {
+        use core::sync::atomic::Ordering::Relaxed;
+        Faults {
+            minor: self.minor.load(Relaxed),
+            major: self.major.load(Relaxed),
+        }
+    }
+}
+
+impl Audit {
+    /// The loop has ended, with so many page faults of its thread since
+    /// [`Audit::begin`]: looks for the last time, on the calling thread, so that what
+    /// broke since the last look is seen too. Nothing is audited from then on.
+    ///
+    /// Reads files into buffers of 8 kB on the stack; allocates nothing.
+    // Kept apart: its buffers must not count in the loop's own frame.
+    #[inline(never)]
+    pub fn finish(&self, during: Faults) {
+        if let Some(baseline) = self.baseline.get() {
+            Auditor::new(self, baseline, || false).last_look(during);
+        }
+        self.from_ns.store(0, Ordering::Release);
+    }
+}
+
+/// The audit of one run, on the thread that keeps this.
+pub struct Looks<'a> {
+    audit: &'a Audit,
+    auditor: Option<Auditor<'a>>,
+    /// The whole second of the last look.
+    second: u64,
+    said: Promises,
+}
+
+impl<'a> Looks<'a> {
+    /// Has not looked yet.
+    #[must_use]
+    pub const fn new(audit: &'a Audit) -> Self {
+        Self {
+            audit,
+            auditor: None,
+            second: 0,
+            said: Promises::from_bits(0),
+        }
+    }
+
+    /// Looks, if that was not done in this [`INTERVAL`] yet, and says what broke. To be
+    /// called some times in each interval, and once when the loop has ended. Reads a
+    /// clock; what is read of the kernel goes into buffers of 6 kB in here. Allocates
+    /// nothing.
+    pub fn turn(&mut self) {
+        let second = Monotonic.now().as_nanos() / INTERVAL.as_nanos();
+        if second != self.second && self.audit.watched_from().is_some() {
+            self.second = second;
+            if let Some(baseline) = self.audit.baseline.get() {
+                let new = || Auditor::new(self.audit, baseline, emergency::taken);
+                self.auditor.get_or_insert_with(new).look();
+            }
+        }
+        if self.audit.broken() != self.said {
+            say(self.audit, &mut self.said);
+        }
+    }
+}
+
+/// Says what was not said yet. What finds no room on standard error now is tried again
+/// at the next turn: it is in the report and the black box all the same.
+fn say(audit: &Audit, said: &mut Promises) {
+    for breach in audit.breaches() {
+        if said.contains(breach.promise) {
+            continue;
+        }
+        let mut line = heapless::String::<256>::new();
+        // Longer than any of it.
+        let _ = writeln!(
+            line,
+            "steadfast: contract broken while running, {} after the start: {breach}{}",
+            breach.at,
+            if promise_broken() { "; quick stop" } else { "" }
+        );
+        if output::stderr().write_all(line.as_bytes(), 0).is_ok() {
+            *said = said.with(breach.promise);
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! The audit against this process and against a made-up `/proc`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::look::{Auditor, Granted};
+use super::*;
+use crate::realtime::memory::{Essential, Range};
+use crate::realtime::scheduler::{self, CpuSet, Policy};
+use crate::{emulation, sys};
+
+/// A made-up `/proc` of one thread, removed when dropped.
+struct Root {
+    folder: PathBuf,
+    /// With the slash at its end that a root has.
+    path: &'static str,
+}
+
+const THREAD: i32 = 77;
+
+impl Root {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("audit-{name}-{}", std::process::id()));
+        let path = format!("{}/", folder.display()).leak();
+        let root = Self { folder, path };
+        root.write("self/status", "VmSize:\t9 kB\nVmRSS:\t8 kB\nVmLck:\t7 kB\n");
+        root.stat(5, 0);
+        root.write("sys/kernel/sched_rt_runtime_us", "950000\n");
+        root.write("sys/kernel/sched_rt_period_us", "1000000\n");
+        root.write("sys/vm/compact_unevictable_allowed", "0\n");
+        root.smaps(true);
+        root
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        let path = self.folder.join("proc").join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn remove(&self, file: &str) {
+        fs::remove_file(self.folder.join("proc").join(file)).unwrap();
+    }
+
+    fn stat(&self, minor: u32, major: u32) {
+        let line = format!("{THREAD} (loop) S 1 1 1 0 -1 0 {minor} 0 {major} 0 0 0\n");
+        self.write(&format!("self/task/{THREAD}/stat"), &line);
+    }
+
+    fn smaps(&self, heap_locked: bool) {
+        let flag = if heap_locked { " lo" } else { "" };
+        let text = format!(
+            "1000-2000 r-xp 0 00:00 0 /x\nVmFlags: rd ex lo\n2000-3000 rw-p 0 00:00 0 [heap]\nVmFlags: rd wr{flag}\n"
+        );
+        self.write("self/smaps", &text);
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn essential() -> Essential {
+    let mut essential = Essential::default();
+    for (address, what) in [(0x1000, "code"), (0x2000, "the heap")] {
+        let range = Range {
+            address,
+            length: 0x1000,
+        };
+        essential.add(what, range).unwrap();
+    }
+    essential
+}
+
+/// A run that is audited for `promises` by the files below `root`.
+fn audit(root: &Root, promises: &[Promise]) -> Audit {
+    let audit = Audit::new();
+    audit.compare_with(Baseline {
+        root: root.path,
+        promises: promises.iter().copied().collect(),
+        reaction: Reaction::Report,
+        realtime: Granted {
+            thread: THREAD,
+            policy: Policy::Fifo { priority: 80 },
+            cpus: CpuSet::EMPTY,
+        },
+        guard: None,
+        vm_lck_kb: 7,
+        essential: essential(),
+    });
+    let faults = Faults { minor: 5, major: 0 };
+    audit.begin(Monotonic.now(), faults);
+    audit
+}
+
+fn auditor(audit: &Audit) -> Auditor<'_> {
+    Auditor::new(audit, audit.baseline.get().unwrap(), || false)
+}
+
+const OF_FILES: [Promise; 4] = [
+    Promise::LockedMemory,
+    Promise::PageFaults,
+    Promise::Throttling,
+    Promise::Compaction,
+];
+
+#[test]
+fn files_that_say_what_they_said_break_nothing() {
+    let root = Root::new("same");
+    let audit = audit(&root, &OF_FILES);
+    let mut auditor = auditor(&audit);
+    for _ in 0..10 {
+        auditor.look();
+    }
+    assert!(audit.broken().is_empty(), "{:?}", audit.breaches());
+}
+
+#[test]
+fn what_is_found_once_the_outputs_were_taken_breaks_nothing() {
+    let root = Root::new("taken");
+    let audit = audit(&root, &OF_FILES);
+    root.stat(8, 0);
+    let baseline = audit.baseline.get().unwrap();
+    Auditor::new(&audit, baseline, || true).look();
+    let taken = audit.broken();
+    Auditor::new(&audit, baseline, || false).look();
+    assert!(taken.is_empty(), "the stall guard's own doing");
+    assert!(!audit.broken().is_empty());
+}
+
+#[test]
+fn each_file_breaks_its_own_promise_and_says_what_was_found() {
+    type Change = fn(&Root);
+    let cases: [(&str, Promise, Change, &str); 5] = [
+        (
+            "unlocked",
+            Promise::LockedMemory,
+            |root| {
+                root.write("self/status", "VmSize: 9 kB\nVmRSS: 8 kB\nVmLck: 3 kB\n");
+                root.smaps(false);
+            },
+            "the heap not locked any more, VmLck 3 kB of 7 kB",
+        ),
+        (
+            "minor",
+            Promise::PageFaults,
+            |root| root.stat(8, 0),
+            "3 minor, 0 major",
+        ),
+        (
+            "major",
+            Promise::PageFaults,
+            |root| root.stat(5, 2),
+            "0 minor, 2 major",
+        ),
+        (
+            "throttled",
+            Promise::Throttling,
+            |root| root.write("sys/kernel/sched_rt_runtime_us", "500000\n"),
+            "500000 us of each period (sched_rt_runtime_us)",
+        ),
+        (
+            "compacted",
+            Promise::Compaction,
+            |root| root.write("sys/vm/compact_unevictable_allowed", "1\n"),
+            "vm.compact_unevictable_allowed is 1",
+        ),
+    ];
+    for (name, promise, change, found) in cases {
+        let root = Root::new(name);
+        let audit = audit(&root, &OF_FILES);
+        let mut auditor = auditor(&audit);
+        auditor.look();
+        assert!(audit.broken().is_empty(), "{name}");
+        change(&root);
+        auditor.look();
+        auditor.look();
+        let breaches = audit.breaches();
+        assert_eq!(breaches.len(), 1, "{name}: {breaches:?}");
+        assert_eq!(breaches[0].promise, promise, "{name}");
+        assert_eq!(breaches[0].found, found, "{name}");
+        assert!(!promise_broken(), "{name}: only reported");
+    }
+}
+
+#[test]
+fn a_helper_that_ends_takes_its_locked_stack_along_and_breaks_nothing() {
+    let root = Root::new("helper");
+    let audit = audit(&root, &OF_FILES);
+    root.write("self/status", "VmSize: 9 kB\nVmRSS: 8 kB\nVmLck: 3 kB\n");
+    auditor(&audit).look();
+    assert!(audit.broken().is_empty(), "{:?}", audit.breaches());
+}
+
+#[test]
+fn a_promise_that_is_not_audited_is_left_alone() {
+    let root = Root::new("alone");
+    let audit = audit(&root, &[Promise::Throttling]);
+    root.stat(9, 9);
+    root.write("sys/vm/compact_unevictable_allowed", "1\n");
+    auditor(&audit).look();
+    assert!(audit.broken().is_empty());
+}
+
+#[test]
+fn a_reading_that_fails_now_and_then_is_forgiven_and_three_in_a_row_are_said() {
+    let root = Root::new("unread");
+    let audit = audit(&root, &[Promise::Compaction]);
+    let mut auditor = auditor(&audit);
+    let file = "sys/vm/compact_unevictable_allowed";
+    for _ in 0..3 {
+        for _ in 1..TRIES {
+            root.write(file, "nonsense\n");
+            auditor.look();
+        }
+        root.write(file, "0\n");
+        auditor.look();
+    }
+    assert!(audit.broken().is_empty(), "{:?}", audit.breaches());
+    root.write(file, "");
+    for _ in 0..TRIES {
+        auditor.look();
+    }
+    let breaches = audit.breaches();
+    assert_eq!(breaches.len(), 1);
+    assert_eq!(breaches[0].promise, Promise::Audit);
+    let found = breaches[0].found.as_str();
+    assert!(found.starts_with("vm.compact_unevictable_allowed could not be read 3 times"));
+}
+
+#[test]
+fn a_file_that_is_gone_is_a_reading_that_fails() {
+    let root = Root::new("gone");
+    let audit = audit(&root, &[Promise::PageFaults]);
+    root.remove(&format!("self/task/{THREAD}/stat"));
+    let mut auditor = auditor(&audit);
+    for _ in 0..TRIES {
+        auditor.look();
+    }
+    assert_eq!(audit.breaches()[0].promise, Promise::Audit);
+}
+
+#[test]
+fn a_loop_that_does_not_run_breaks_nothing() {
+    let root = Root::new("ended");
+    let audit = audit(&root, &OF_FILES);
+    audit.finish(Faults::default());
+    root.stat(9, 9);
+    auditor(&audit).look();
+    assert!(audit.broken().is_empty());
+}
+
+#[test]
+fn the_last_look_sees_what_broke_since_the_one_before() {
+    let root = Root::new("last");
+    let audit = audit(&root, &OF_FILES);
+    root.write("sys/kernel/sched_rt_runtime_us", "10000\n");
+    audit.finish(Faults { minor: 1, major: 0 });
+    let both = [Promise::PageFaults, Promise::Throttling];
+    assert_eq!(audit.broken(), both.into_iter().collect());
+}
+
+/// A thread that sleeps until this is dropped.
+struct Sleeper {
+    _stop: std::sync::mpsc::Sender<()>,
+    thread: i32,
+}
+
+impl Sleeper {
+    fn new() -> Self {
+        let (stop, wait) = std::sync::mpsc::channel();
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            tell.send(scheduler::thread_id()).unwrap();
+            let _ = wait.recv();
+        });
+        Self {
+            _stop: stop,
+            thread: told.recv().unwrap(),
+        }
+    }
+}
+
+#[test]
+fn policy_and_cpus_of_loop_and_guard_are_read_from_the_kernel() {
+    let (looped, guard) = (Sleeper::new(), Sleeper::new());
+    let Ok(granted) = Granted::now(looped.thread) else {
+        assert!(emulation::emulator().is_some());
+        return emulation::not_run("this emulator does not know the calls");
+    };
+    let root = Root::new("kernel");
+    let begin = |policy: Policy, cpus: CpuSet| {
+        let audit = Audit::new();
+        let promises = [Promise::Scheduler, Promise::Cpu, Promise::Guard];
+        audit.compare_with(Baseline {
+            root: root.path,
+            promises: promises.into_iter().collect(),
+            reaction: Reaction::Report,
+            realtime: Granted {
+                policy,
+                cpus,
+                ..granted
+            },
+            guard: Some(Granted {
+                thread: guard.thread,
+                policy,
+                cpus,
+            }),
+            vm_lck_kb: 0,
+            essential: Essential::default(),
+        });
+        audit.begin(Monotonic.now(), Faults::default());
+        auditor(&audit).look();
+        audit.breaches()
+    };
+    assert_eq!(begin(granted.policy, granted.cpus), []);
+    let broken = begin(Policy::Fifo { priority: 80 }, granted.cpus);
+    let found: Vec<_> = broken.iter().map(|it| it.to_string()).collect();
+    let both = [
+        "scheduler: OTHER instead of FIFO 80",
+        "stall guard: OTHER instead of FIFO 80",
+    ];
+    assert_eq!(found, both);
+    let mut other = CpuSet::EMPTY;
+    other.insert(1023);
+    let broken = begin(granted.policy, other);
+    assert_eq!(broken[0].promise, Promise::Cpu);
+    assert!(broken[0].found.ends_with("instead of CPU 1023"));
+    assert_eq!(broken[1].promise, Promise::Guard);
+}
+
+#[test]
+fn a_guard_that_is_gone_breaks_its_promise() {
+    let thread = std::thread::spawn(scheduler::thread_id).join().unwrap();
+    // The kernel takes its time after join.
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while Granted::now(thread) != Err(sys::Errno(libc::ESRCH)) {
+        if emulation::emulator().is_some() {
+            return emulation::not_run("this emulator does not know the calls");
+        }
+        assert!(
+            std::time::Instant::now() < patience,
+            "the thread is still there"
+        );
+        std::thread::yield_now();
+    }
+    let root = Root::new("guard");
+    let audit = Audit::new();
+    let granted = Granted {
+        thread,
+        policy: Policy::Fifo { priority: 81 },
+        cpus: CpuSet::EMPTY,
+    };
+    audit.compare_with(Baseline {
+        root: root.path,
+        promises: Promises::default().with(Promise::Guard),
+        reaction: Reaction::Report,
+        realtime: granted,
+        guard: Some(granted),
+        vm_lck_kb: 0,
+        essential: Essential::default(),
+    });
+    audit.begin(Monotonic.now(), Faults::default());
+    auditor(&audit).look();
+    assert_eq!(audit.breaches()[0].found, "its thread is gone");
+}
+
+#[test]
+fn the_first_finding_of_a_promise_is_kept() {
+    let audit = Audit::new();
+    let from = Monotonic.now();
+    audit.note(Promise::Cpu, from, "first", Reaction::Report);
+    audit.note(Promise::Cpu, from, "second", Reaction::Report);
+    let long = "µ".repeat(FOUND_BYTES / 2);
+    audit.note(Promise::Scheduler, from, &long, Reaction::Report);
+    let breaches = audit.breaches();
+    assert_eq!(breaches[0].found, "first");
+    assert_eq!(breaches[1].found.as_str(), long);
+    assert!(breaches[0].at <= breaches[1].at);
+}
+
+#[test]
+fn a_suspend_breaks_a_promise_that_no_row_asks_for_while_the_loop_runs() {
+    let root = Root::new("suspended");
+    let audit = audit(&root, &[]);
+    assert!(audit.suspended(Duration::from_millis(1_500)));
+    assert_eq!(audit.breaches()[0].promise, Promise::Awake);
+    assert_eq!(
+        audit.breaches()[0].found,
+        "the machine was suspended for 1.50 s"
+    );
+    audit.finish(Faults::default());
+    assert!(!audit.suspended(Duration::from_millis(1)), "nothing runs");
+    assert_eq!(audit.breaches().len(), 1);
+}

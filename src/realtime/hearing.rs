@@ -1,0 +1,123 @@
+//! Where the contract is judged: the real-time thread says what it was granted, and
+//! waits; the thread that started it judges and answers.
+//!
+//! Judging puts a dozen rows into words. That is work for an ordinary thread, which may
+//! touch pages of its own and be slow, and it is done before anything is energised.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// What is known so far.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The real-time thread is still at work.
+    Working,
+    /// Everything is known that is to be judged.
+    Known,
+    /// There is nothing to be judged: the real-time thread has gone.
+    Gone,
+    /// It was judged: whether the loop may run.
+    Judged(bool),
+}
+
+/// What both threads share: the facts, and how far they are.
+#[derive(Debug)]
+pub(super) struct Hearing<F> {
+    facts: Mutex<F>,
+    stage: Mutex<Stage>,
+    changed: Condvar,
+}
+
+impl<F> Hearing<F> {
+    pub(super) fn new(facts: F) -> Self {
+        Self {
+            facts: Mutex::new(facts),
+            stage: Mutex::new(Stage::Working),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// The facts. Never waited for: who has them lets go before the other is told.
+    pub(super) fn facts(&self) -> MutexGuard<'_, F> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, stage: Stage) {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+        self.changed.notify_all();
+    }
+
+    fn wait(&self, until: impl Fn(Stage) -> bool) -> Stage {
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        while !until(*stage) {
+            stage = self
+                .changed
+                .wait(stage)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        *stage
+    }
+
+    /// The real-time thread's side: everything is known. Waits for the verdict.
+    pub(super) fn ask(&self) -> bool {
+        self.set(Stage::Known);
+        self.wait(|stage| matches!(stage, Stage::Judged(_))) == Stage::Judged(true)
+    }
+
+    /// The other side: waits until everything is known, and answers what `judge` says
+    /// of it. `None` when the real-time thread went without asking.
+    pub(super) fn answer<T>(&self, judge: impl FnOnce(&F) -> (bool, T)) -> Option<T> {
+        if self.wait(|stage| stage != Stage::Working) != Stage::Known {
+            return None;
+        }
+        let (allowed, judged) = judge(&self.facts());
+        self.set(Stage::Judged(allowed));
+        Some(judged)
+    }
+
+    /// The real-time thread's side: to be held while it may still ask.
+    pub(super) fn attend(&self) -> Attendance<'_, F> {
+        Attendance(self)
+    }
+}
+
+/// Whoever waits for the real-time thread is told when it goes without asking.
+pub(super) struct Attendance<'h, F>(&'h Hearing<F>);
+
+impl<F> Drop for Attendance<'_, F> {
+    fn drop(&mut self) {
+        let mut stage = self.0.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        if *stage == Stage::Working {
+            *stage = Stage::Gone;
+            drop(stage);
+            self.0.changed.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_is_on_what_was_known_when_it_was_asked_for() {
+        let hearing = Hearing::new(1);
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                let _attends = hearing.attend();
+                *hearing.facts() = 7;
+                hearing.ask()
+            });
+            assert_eq!(hearing.answer(|facts| (*facts == 7, *facts)), Some(7));
+            assert!(asking.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn nobody_waits_for_a_thread_that_went_without_asking() {
+        let hearing = Hearing::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| drop(hearing.attend()));
+            assert_eq!(hearing.answer(|_| (true, ())), None);
+        });
+    }
+}

@@ -1,0 +1,171 @@
+//! Why a real-time priority was refused.
+//!
+//! sched_setattr(2) answers `EPERM` for two reasons that have nothing in common. The
+//! caller has no right to the priority: it is above `RLIMIT_RTPRIO`, and `CAP_SYS_NICE`
+//! is not held. Or the kernel has CONFIG_RT_GROUP_SCHED and the caller's control group a
+//! real-time budget of 0, which not even root gets around
+//! (Documentation/scheduler/sched-rt-group.rst). Which it was stands nowhere, but the
+//! first is checked first, so it is the second where the right is there.
+//!
+//! Allocates nothing: a thread that is about to be real-time asks.
+
+use core::fmt::Write as _;
+use std::path::Path;
+
+use super::ScheduleError;
+use crate::realtime::procfs::{ProcFile, for_each_line, word};
+
+/// The bit of `CAP_SYS_NICE` (capabilities(7)).
+const CAP_SYS_NICE: u32 = 23;
+
+/// Longest path of a control group that is looked at, bytes.
+const PATH: usize = 320;
+
+/// Why `priority` was refused with `EPERM` under a soft `RLIMIT_RTPRIO` of `limit`
+/// (`None` for no limit), by the `proc` and `sys` in the folder `root`.
+#[cold]
+#[inline(never)]
+pub(super) fn of_priority(priority: u8, limit: Option<u64>, root: &str) -> ScheduleError {
+    match limit {
+        Some(limit) if limit < u64::from(priority) && !has_capability(root) => {
+            ScheduleError::PriorityTooHigh { priority, limit }
+        }
+        _ if has_no_budget(root) => ScheduleError::NoGroupBudget,
+        _ => ScheduleError::Forbidden,
+    }
+}
+
+/// Whether `CAP_SYS_NICE` is effective. That of a user namespace is not: the kernel
+/// asks for the first namespace's, of which `/proc/self/uid_map` maps all there are.
+fn has_capability(root: &str) -> bool {
+    let mut effective = false;
+    lines(root, "proc/self/status", &mut |line| {
+        if let Some(mask) = line.strip_prefix(b"CapEff:") {
+            let mask = core::str::from_utf8(mask).unwrap_or_default().trim();
+            let mask = u64::from_str_radix(mask, 16).unwrap_or(0);
+            effective = mask & 1 << CAP_SYS_NICE != 0;
+        }
+    });
+    let mut first_namespace = false;
+    lines(root, "proc/self/uid_map", &mut |line| {
+        let numbers = [0, 1, 2].map(|index| word(line, index));
+        first_namespace = numbers == [Some(0), Some(0), Some(i64::from(u32::MAX))];
+    });
+    effective && first_namespace
+}
+
+/// Whether the control group's real-time budget reads 0. Only the first version of
+/// control groups shows it (cgroups(7)).
+fn has_no_budget(root: &str) -> bool {
+    let mut none = false;
+    lines(root, "proc/self/cgroup", &mut |line| {
+        // hierarchy:controllers:path
+        let mut parts = line.splitn(3, |byte| *byte == b':').skip(1);
+        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else {
+            return;
+        };
+        let is_cpu = controllers
+            .split(|byte| *byte == b',')
+            .any(|name| name == b"cpu");
+        if let (true, Ok(path)) = (is_cpu, core::str::from_utf8(path)) {
+            for hierarchy in ["cpu", "cpu,cpuacct"] {
+                none |= budget(root, hierarchy, path) == Some(0);
+            }
+        }
+    });
+    none
+}
+
+fn budget(root: &str, hierarchy: &str, path: &str) -> Option<i64> {
+    let mut file = heapless::String::<PATH>::new();
+    write!(
+        file,
+        "{root}sys/fs/cgroup/{hierarchy}{path}/cpu.rt_runtime_us"
+    )
+    .ok()?;
+    let mut file = ProcFile::<32>::open(Path::new(file.as_str())).ok()?;
+    word(file.read().ok()?, 0)
+}
+
+/// Each line of a file that may be missing.
+fn lines(root: &str, file: &str, visit: &mut dyn FnMut(&[u8])) {
+    let mut path = heapless::String::<PATH>::new();
+    if write!(path, "{root}{file}").is_ok() {
+        // What is not there says nothing.
+        let _ = for_each_line(Path::new(path.as_str()), visit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const ROOT_CAPS: &str = "Name:\tx\nCapEff:\t000001ffffffffff\n";
+    const NO_CAPS: &str = "Name:\tx\nCapEff:\t0000000000000000\n";
+    const FIRST: &str = "         0          0 4294967295\n";
+    const NESTED: &str = "         0       1000          1\n";
+    const GROUP: &str = "5:memory:/a\n4:cpu,cpuacct:/system.slice/x.service\n0::/b\n";
+
+    fn refusal(
+        name: &str,
+        limit: Option<u64>,
+        status: &str,
+        map: &str,
+        budget: Option<&str>,
+    ) -> ScheduleError {
+        let root = std::env::temp_dir().join(format!("refusal-{name}-{}", std::process::id()));
+        let write = |file: &str, text: &str| {
+            let path = root.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("proc/self/status", status);
+        write("proc/self/uid_map", map);
+        write("proc/self/cgroup", GROUP);
+        if let Some(budget) = budget {
+            let group = "sys/fs/cgroup/cpu,cpuacct/system.slice/x.service";
+            write(&format!("{group}/cpu.rt_runtime_us"), budget);
+        }
+        let refusal = of_priority(80, limit, &format!("{}/", root.display()));
+        fs::remove_dir_all(&root).unwrap();
+        refusal
+    }
+
+    #[test]
+    fn a_limit_is_blamed_only_on_those_whom_it_binds() {
+        let limited = ScheduleError::PriorityTooHigh {
+            priority: 80,
+            limit: 0,
+        };
+        let user = refusal("user", Some(0), NO_CAPS, FIRST, Some("0\n"));
+        assert_eq!(user, limited);
+        // Root of a namespace of its own has no right outside of it.
+        let nested = refusal("nested", Some(0), ROOT_CAPS, NESTED, Some("0\n"));
+        assert_eq!(nested, limited);
+    }
+
+    #[test]
+    fn root_and_whoever_has_a_high_limit_are_told_of_the_budget_of_their_group() {
+        let none = Some("0\n");
+        let root = refusal("root", Some(0), ROOT_CAPS, FIRST, none);
+        assert_eq!(root, ScheduleError::NoGroupBudget);
+        let limit = refusal("limit", Some(95), NO_CAPS, FIRST, none);
+        assert_eq!(limit, ScheduleError::NoGroupBudget);
+        let unlimited = refusal("unlimited", None, NO_CAPS, FIRST, none);
+        assert_eq!(unlimited, ScheduleError::NoGroupBudget);
+    }
+
+    #[test]
+    fn where_the_budget_is_not_shown_or_is_there_nothing_is_claimed() {
+        for (name, budget) in [("unseen", None), ("seen", Some("950000\n"))] {
+            let refusal = refusal(name, Some(0), ROOT_CAPS, FIRST, budget);
+            assert_eq!(refusal, ScheduleError::Forbidden, "{name}");
+            let words = refusal.to_string();
+            assert!(words.contains("CONFIG_RT_GROUP_SCHED") && words.contains("seccomp"));
+            assert!(words.len() <= 256, "it fits a row of the contract");
+        }
+        let words = ScheduleError::NoGroupBudget.to_string();
+        assert!(words.contains("cpu.rt_runtime_us") && words.len() <= 256);
+    }
+}

@@ -1,0 +1,137 @@
+//! Whether the machine was suspended while the loop ran.
+//!
+//! `CLOCK_MONOTONIC` stands still in a suspend, and with it everything that the loop
+//! knows of time: its next release comes as if nothing had been, while devices may have
+//! lost their power and their settings, and the plant has moved on. `CLOCK_BOOTTIME`
+//! goes on (clock_gettime(2)), so the distance of the two tells. To be looked at by an
+//! ordinary thread.
+
+use crate::sys::clock::{boottime_ns, monotonic_ns};
+use crate::time::Duration;
+
+/// Shorter than any suspend, and longer than what the clocks drift apart by rounding.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Both clocks, read one after the other: the monotonic one before and after the other.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    before_ns: u64,
+    boot_ns: u64,
+    after_ns: u64,
+}
+
+impl Reading {
+    /// Both clocks now.
+    #[must_use]
+    pub fn take() -> Self {
+        Self {
+            before_ns: monotonic_ns(),
+            boot_ns: boottime_ns(),
+            after_ns: monotonic_ns(),
+        }
+    }
+
+    /// The shortest and the longest that the machine can have been suspended since it
+    /// was booted: the thread may have waited for the CPU between two clocks.
+    const fn suspended_ns(self) -> (u64, u64) {
+        (
+            self.boot_ns.saturating_sub(self.after_ns),
+            self.boot_ns.saturating_sub(self.before_ns),
+        )
+    }
+}
+
+/// Finds suspends between one look and the next.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Suspends {
+    /// The longest that the machine can have been suspended before the last look.
+    known_ns: u64,
+}
+
+impl Suspends {
+    /// Finds those after `now`.
+    #[must_use]
+    pub const fn since(now: Reading) -> Self {
+        Self {
+            known_ns: now.suspended_ns().1,
+        }
+    }
+
+    /// For how long the machine was suspended between the look before and `now`, if it
+    /// was.
+    pub fn look(&mut self, now: Reading) -> Option<Duration> {
+        let (shortest, longest) = now.suspended_ns();
+        let length = Duration::from_nanos(shortest.saturating_sub(self.known_ns));
+        if length >= SHORTEST {
+            self.known_ns = longest;
+            return Some(length);
+        }
+        // The narrowest of all readings is the best.
+        self.known_ns = self.known_ns.min(longest);
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// After so much time awake and so much suspended, read within `took`.
+    const fn reading(awake_ns: u64, suspended_ns: u64, took_ns: [u64; 2]) -> Reading {
+        Reading {
+            before_ns: awake_ns,
+            boot_ns: awake_ns + took_ns[0] + suspended_ns,
+            after_ns: awake_ns + took_ns[0] + took_ns[1],
+        }
+    }
+
+    #[test]
+    fn a_suspend_is_found_once_and_its_length_is_known() {
+        let earlier = 77 * SECOND;
+        let mut suspends = Suspends::since(reading(SECOND, earlier, [100, 100]));
+        assert_eq!(
+            suspends.look(reading(2 * SECOND, earlier, [100, 100])),
+            None
+        );
+        let later = earlier + 3 * SECOND;
+        let found = suspends.look(reading(2 * SECOND, later, [100, 100]));
+        let short_by = Duration::from_secs(3).saturating_sub(found.unwrap());
+        assert!(short_by <= Duration::from_nanos(200), "{short_by}");
+        assert_eq!(suspends.look(reading(3 * SECOND, later, [100, 100])), None);
+        let later = later + 2_000_000;
+        assert!(
+            suspends
+                .look(reading(4 * SECOND, later, [100, 100]))
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn a_thread_that_waits_between_the_clocks_is_no_suspend_and_hides_none() {
+        for took in [[SECOND, 0], [0, SECOND], [SECOND, SECOND]] {
+            let mut suspends = Suspends::since(reading(SECOND, 0, took));
+            assert_eq!(
+                suspends.look(reading(9 * SECOND, 0, [0, 0])),
+                None,
+                "{took:?}"
+            );
+            assert_eq!(
+                suspends.look(reading(19 * SECOND, 0, took)),
+                None,
+                "{took:?}"
+            );
+            let found = suspends.look(reading(29 * SECOND, 10_000_000, [0, 0]));
+            assert_eq!(found, Some(Duration::from_millis(10)), "{took:?}");
+        }
+    }
+
+    #[test]
+    fn the_clocks_of_this_machine_say_that_it_is_awake() {
+        let mut suspends = Suspends::since(Reading::take());
+        for _ in 0..1_000 {
+            assert_eq!(suspends.look(Reading::take()), None);
+        }
+    }
+}

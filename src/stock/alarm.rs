@@ -1,0 +1,91 @@
+//! `kind = "alarm"`: an output that is on while an input is out of its limits for longer than
+//! a delay, and at once while the input is not known.
+//!
+//! Of something that swings, as a pressure that breathes, `low` may be above `high`: it is to
+//! come above the one and below the other, each once in the delay.
+
+use super::prelude::*;
+use super::unknown::{ANY, Blind, known, tolerated_s, unknown};
+
+/// The law.
+#[derive(Clone, Debug)]
+pub struct Alarm {
+    name: String,
+    input: Input<f64>,
+    output: Output<bool>,
+    low: f64,
+    high: f64,
+    delay_s: f64,
+    tolerated_s: f64,
+}
+
+/// What it remembers.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Watching {
+    /// For how long it has been below the one limit, and above the other.
+    out_s: [f64; 2],
+    blind: Blind,
+    fault: Option<FaultNumber>,
+}
+
+impl Law for Alarm {
+    type State = Watching;
+
+    fn start(&self) -> Watching {
+        Watching::default()
+    }
+
+    fn step(&self, state: &mut Watching, io: &mut Io<'_>) {
+        let input = known(io, self.input);
+        state.fault = state
+            .fault
+            .or(state.blind.is(input.is_some(), io, self.tolerated_s));
+        let (Some(input), None) = (input, state.fault) else {
+            io.set(self.output, true);
+            return;
+        };
+        let (is_below, is_above) = (input < self.low, input > self.high);
+        // Out of either limit, where it cannot be out of both.
+        let is_out = if self.low > self.high {
+            [is_below, is_above]
+        } else {
+            [is_below || is_above; 2]
+        };
+        for (out_s, is_out) in state.out_s.iter_mut().zip(is_out) {
+            *out_s += io.elapsed().as_secs_f64();
+            if !is_out {
+                *out_s = 0.0;
+            }
+        }
+        let is_late = state.out_s.iter().any(|out_s| *out_s > self.delay_s);
+        io.set(self.output, is_late);
+    }
+
+    fn fault(&self, state: &Watching) -> Option<FaultNumber> {
+        state.fault
+    }
+}
+
+impl LawKind for Alarm {
+    const KIND: &'static str = "alarm";
+
+    fn read(table: &mut LawTable<'_, '_>) -> Result<Self, ConfigError> {
+        table.only(&["input", "output", "low", "high", "delay_s", "tolerated_s"])?;
+        if !table.has("low") && !table.has("high") {
+            return Err(table.error("no limit", "add `low = ...`, `high = ...` or both"));
+        }
+        Ok(Self {
+            name: table.string("input")?.to_owned(),
+            input: table.input("input", ANY_UNIT)?,
+            output: table.output("output", "")?,
+            low: table.number_or("low", ANY, *ANY.start())?,
+            high: table.number_or("high", ANY, *ANY.end())?,
+            delay_s: table.number_or("delay_s", 0.0..=86_400.0, 0.0)?,
+            tolerated_s: tolerated_s(table)?,
+        })
+    }
+
+    fn explain(&self, _: FaultNumber) -> String {
+        unknown(&self.name)
+    }
+}

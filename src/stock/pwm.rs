@@ -1,0 +1,62 @@
+//! `driver = "pwm"`: a load on one PWM channel, as a valve, a fan or a lamp.
+
+use embedded_hal::pwm::SetDutyCycle;
+
+use super::prelude::*;
+
+/// What the board file says of it.
+#[derive(Debug)]
+pub struct PwmChannel {
+    channel: PwmClaim,
+    duty: Output<f64>,
+    safe: f64,
+}
+
+/// The channel, opened.
+#[derive(Debug)]
+pub struct OpenPwm {
+    channel: Pwm,
+    duty: Output<f64>,
+}
+
+impl OpenPwm {
+    /// Over `channel`, driven by the signal `duty`, a share of the period from 0 to 1.
+    #[must_use]
+    pub const fn new(channel: Pwm, duty: Output<f64>) -> Self {
+        Self { channel, duty }
+    }
+}
+
+impl Driver for PwmChannel {
+    const NAME: &'static str = "pwm";
+    type Device = OpenPwm;
+
+    fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
+        table.only(&[])?;
+        let duty = table.command("duty", "1", 0.0..=1.0)?;
+        Ok(Self {
+            channel: table.pwm()?,
+            duty,
+            safe: table.safe_value(duty),
+        })
+    }
+
+    fn open(&self, opening: &mut Opening<'_>) -> Result<OpenPwm, ConfigError> {
+        Ok(OpenPwm::new(
+            opening.pwm(self.channel, self.safe)?,
+            self.duty,
+        ))
+    }
+}
+
+impl Device for OpenPwm {
+    fn act(&mut self, commands: &Commands<'_>) -> Result<(), NotDriven> {
+        let share = share(&self.channel, commands.get(self.duty));
+        self.channel.set_duty_cycle(share).map_err(|_| NotDriven)
+    }
+}
+
+/// `duty`, from 0 to 1, as `channel` counts it.
+pub(super) fn share(channel: &Pwm, duty: f64) -> u16 {
+    (duty * f64::from(channel.max_duty_cycle())) as u16
+}

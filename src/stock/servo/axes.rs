@@ -1,0 +1,176 @@
+//! The axes of a board file: their controller, and what they are called.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::axis::{Axis, AxisConfig, AxisState, Servo, ServoConfig, ServoState};
+use crate::config::{AnyLaw, Config, StartLaw};
+use crate::cycle::law::{Part, RunLaw, Status};
+use crate::cycle::ports::{FaultNumber, Trace};
+use crate::cycle::signal::Io;
+use crate::sys::arena::{Full, Placed};
+use crate::telemetry::report::{Description, Field, Section, SectionEntry};
+use crate::time::Duration;
+
+/// The axes of a board file.
+#[derive(Clone, Debug)]
+pub struct Axes {
+    /// What the servo controller works with; checked.
+    pub config: ServoConfig<Vec<AxisConfig>>,
+    /// What the axes are called.
+    pub names: Arc<Names>,
+    /// The loop's.
+    pub(super) period: Duration,
+}
+
+/// What axes are called.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// Their names, in order.
+    pub axes: Vec<String>,
+    /// What gives the position of each, as a person finds it.
+    pub encoders: Vec<String>,
+}
+
+impl Axes {
+    /// Those of `config`, if it has some.
+    #[must_use]
+    pub fn of(config: &Config) -> Option<&Self> {
+        config.machine.law()
+    }
+
+    /// The controller.
+    ///
+    /// # Panics
+    /// When `config` was changed into one that [`ServoConfig::build`] refuses.
+    #[must_use]
+    pub fn law(&self) -> Servo {
+        self.law_in()
+    }
+
+    fn law_in<A: Default + Extend<Axis>>(&self) -> Servo<A> {
+        let law = self.config.build_in(self.period);
+        law.expect("built when the board file was read")
+    }
+}
+
+impl Names {
+    /// What the controller's `state` looks like to a person.
+    #[must_use]
+    pub fn describe<S>(&self, state: &ServoState<S>) -> Description
+    where
+        S: Deref<Target = [AxisState]>,
+    {
+        let axes = self.axes.iter().zip(state.axes()).map(|(name, axis)| {
+            let state = match axis.fault() {
+                Some(fault) => format!("{}: {}", axis.state(), fault.words().name),
+                None => axis.state().to_string(),
+            };
+            let (most, rms) = (axis.tracking_error_max_rad(), axis.tracking_error_rms_rad());
+            SectionEntry {
+                name: name.clone(),
+                text: format!("{state}; tracking error max {most:.6} rad, rms {rms:.6} rad"),
+                fields: vec![
+                    ("state", Field::Text(state)),
+                    ("tracking_error_max_rad", Field::Number(most)),
+                    ("tracking_error_rms_rad", Field::Number(rms)),
+                ],
+            }
+        });
+        let sections = vec![Section {
+            key: "axes",
+            label: "axis",
+            entries: axes.collect(),
+        }];
+        let fault = state.fault().map(|(number, fault)| {
+            let words = fault.words();
+            let number = usize::from(number);
+            let name = self.axes.get(number).map_or("", String::as_str);
+            let device = match self.encoders.get(number) {
+                Some(encoder) if fault.is_of_encoder() => format!(", {encoder}"),
+                _ => String::new(),
+            };
+            format!(
+                "axis {name}: {} (0x{:04X}){device}; {}",
+                words.name,
+                fault.code(),
+                words.remedy
+            )
+        });
+        Description {
+            sections,
+            laws: Vec::new(),
+            fault,
+        }
+    }
+}
+
+impl StartLaw for Axes {
+    fn start(&self) -> Result<Placed<dyn AnyLaw>, Full> {
+        let law = self.law_in::<Vec<Axis>>().with_axes(Placed::slice)?;
+        let state = || {
+            let axes = law.axes().iter().map(Axis::initial).collect();
+            Ok(law.initial_over(Placed::slice(axes)?))
+        };
+        let started = Started {
+            state: state()?,
+            saved: state()?,
+            law,
+            names: Arc::clone(&self.names),
+        };
+        Placed::<dyn AnyLaw>::new(started, |started| started)
+    }
+}
+
+/// The axes, running. Static memory has as many of them as there are.
+struct Started {
+    law: Servo<Placed<[Axis]>>,
+    state: ServoState<Placed<[AxisState]>>,
+    saved: ServoState<Placed<[AxisState]>>,
+    names: Arc<Names>,
+}
+
+impl RunLaw for Started {
+    fn run(&mut self, io: &mut Io<'_>, trace: &mut Trace, part: Part) -> Status {
+        let (inputs, outputs, tick) = io.image();
+        self.law.step(&mut self.state, inputs, tick, outputs);
+        let values = part.of(trace);
+        match <&mut Trace>::try_from(&mut *values) {
+            Ok(values) => *values = self.state.trace(),
+            Err(_) => trace_some(&self.state, values),
+        }
+        Status {
+            fault: self.state.fault().map(|(_, fault)| fault.number()),
+            stopped: self.state.stopped(),
+        }
+    }
+
+    fn at_rest(&self) -> bool {
+        self.state.is_at_rest()
+    }
+
+    fn save(&mut self) {
+        self.saved.copy_from(&self.state);
+    }
+
+    fn rewind(&mut self) {
+        self.state.copy_from(&self.saved);
+    }
+}
+
+/// Where the record of a cycle has room for some of the values.
+#[cold]
+fn trace_some(state: &ServoState<Placed<[AxisState]>>, values: &mut [f32]) {
+    let all = state.trace();
+    values.iter_mut().zip(all).for_each(|(to, from)| *to = from);
+}
+
+impl AnyLaw for Started {
+    fn description(&self) -> Description {
+        self.names.describe(&self.state)
+    }
+
+    fn explain(&self, _: FaultNumber) -> String {
+        self.description().fault.unwrap_or_default()
+    }
+}

@@ -1,0 +1,423 @@
+//! Reads `[safety]` and `[axis.X]`.
+//!
+//! Keys are named as the fields of [`ServoConfig`] and its parts, so that what
+//! the controller refuses by name is found in the file.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use super::axes::{Axes, Names};
+use crate::axis::{
+    Arm, Axis, AxisConfig, FeedbackConfig, Frozen, LimitSwitch, LimitsConfig, MAX_AXES, Motion,
+    PositionRange, Rearm, Servo, ServoConfig, ServoError, Timing,
+};
+use crate::config::{ConfigError, RootTables, Table, VoltsOutput, figure};
+use crate::control::{Gains, ParameterErrorKind, TrajectoryConfig};
+use crate::time::Duration;
+
+type Result<T> = std::result::Result<T, ConfigError>;
+
+/// Beyond what any machine has, so that no figure overflows in the arithmetic of
+/// a cycle. What is right for an axis is checked when it is put together.
+const RAD: RangeInclusive<f64> = -1.0e6..=1.0e6;
+/// Volts.
+const VOLTS: RangeInclusive<f64> = -1.0e3..=1.0e3;
+/// Velocities, rad/s.
+const VELOCITY: RangeInclusive<f64> = -1.0e5..=1.0e5;
+/// Accelerations, rad/s^2.
+const ACCELERATION: RangeInclusive<f64> = -1.0e8..=1.0e8;
+/// Jerks, rad/s^3.
+const JERK: RangeInclusive<f64> = -1.0e11..=1.0e11;
+/// Gains and feed-forwards, in volts for whatever they weigh.
+const GAIN: RangeInclusive<f64> = -1.0e9..=1.0e9;
+/// Times, s.
+const SECONDS: RangeInclusive<f64> = -1.0e4..=1.0e4;
+/// Frequencies, Hz.
+const HERTZ: RangeInclusive<f64> = -1.0e5..=1.0e5;
+/// Turns for a turn.
+const RATIO: RangeInclusive<f64> = -1.0e5..=1.0e5;
+
+/// Reads the heartbeat and the axes; `None` for a board without any.
+pub(super) fn read(tables: &mut RootTables<'_, '_>) -> Result<Option<Axes>> {
+    let mut servo = ServoConfig::<Vec<AxisConfig>>::default();
+    let safety_table = tables.table_if("safety")?;
+    let axes = tables.tables("axis", MAX_AXES)?;
+    match (safety_table, axes.is_empty()) {
+        // On a board without axes these belong to the user's own controller.
+        (Some(table), no_axes) => safety(tables, table, &mut servo, no_axes)?,
+        (None, true) => {}
+        (None, false) => {
+            return Err(tables.error(
+                "there are axes but no [safety]",
+                "add a table [safety] with emergency_stop, reset and arm",
+            ));
+        }
+    }
+    if axes.is_empty() {
+        return Ok(None);
+    }
+    let (mut names, mut places, mut encoders) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, table) in axes {
+        names.push(name.to_owned());
+        places.push(table.places());
+        let (axis, encoder) = axis(tables, table)?;
+        encoders.push(encoder);
+        servo.axes.push(axis);
+    }
+    let built: std::result::Result<Servo<Vec<Axis>>, _> = servo.build_in(tables.period());
+    built.map_err(|error| refused(tables, &error, &names, &places))?;
+    Ok(Some(Axes {
+        config: servo,
+        names: Arc::new(Names {
+            axes: names,
+            encoders,
+        }),
+        period: tables.period(),
+    }))
+}
+
+/// The controller's refusal as an error at the key that it names.
+fn refused(
+    root: &Table<'_>,
+    error: &ServoError,
+    names: &[String],
+    places: &[Vec<(String, std::ops::Range<usize>)>],
+) -> ConfigError {
+    let parameter = error.parameter.name;
+    let key = parameter.rsplit('.').next().unwrap_or(parameter);
+    let axis = error.axis.map_or(0, usize::from);
+    let span = places
+        .get(axis)
+        .and_then(|keys| {
+            let exact = keys.iter().find(|(name, _)| name == key);
+            // What is not in the file itself is shown at the axis.
+            exact.or_else(|| keys.first())
+        })
+        .map_or(0..0, |(_, span)| span.clone());
+    let name = names.get(axis).map_or("", String::as_str);
+    let (is, must) = match error.parameter.kind {
+        ParameterErrorKind::NonFinite => {
+            ("is not a finite number".to_owned(), "be finite".to_owned())
+        }
+        ParameterErrorKind::NotPositive { value } => (
+            format!("is {}", figure(value)),
+            "be greater than 0".to_owned(),
+        ),
+        ParameterErrorKind::BelowMinimum { min, value } => (
+            format!("is {}", figure(value)),
+            format!("be at least {}{}", figure(min), bound(key)),
+        ),
+        ParameterErrorKind::OutOfRange { min, max, value } => (
+            format!("is {}", figure(value)),
+            format!("be from {} to {}{}", figure(min), figure(max), bound(key)),
+        ),
+        ParameterErrorKind::AtOrAboveNyquist {
+            nyquist_hz,
+            value_hz,
+        } => (
+            format!("is {} Hz", figure(value_hz)),
+            format!("be below half the loop's rate, {} Hz", figure(nyquist_hz)),
+        ),
+        ParameterErrorKind::Inverted { min, max } => (
+            format!(
+                "is {}, not above its lower end {}",
+                figure(max),
+                figure(min)
+            ),
+            "be the greater of the two".to_owned(),
+        ),
+        ParameterErrorKind::NoSuchChannel { .. }
+        | ParameterErrorKind::Duplicate { .. }
+        | ParameterErrorKind::Missing => (
+            format!("cannot be used: {}", error.parameter),
+            "name a channel that is there and free".to_owned(),
+        ),
+    };
+    root.source().error(
+        &span,
+        format!("`{key}` of [axis.{name}] {is}"),
+        format!("it must {must}"),
+    )
+}
+
+/// What sets the limit of `key`, where that is another key.
+fn bound(key: &str) -> &'static str {
+    match key {
+        "velocity_rad_s" => ", the limit `max_velocity_rad_s`",
+        "max_velocity_rad_s" => ", which is `plausible_velocity_rad_s`",
+        "plausible_velocity_rad_s" => ", half a turn of the encoder in each period",
+        "positions_rad" => ", the limits `min_rad` and `max_rad`",
+        "tracking_time_s" => ", one period",
+        "stop_deceleration_rad_s2" => ", the `acceleration_rad_s2` of the profile",
+        "stop_jerk_rad_s3" => ", the `jerk_rad_s3` of the profile",
+        _ => "",
+    }
+}
+
+fn millis(table: &mut Table<'_>, key: &'static str, default_ms: u64) -> Result<Duration> {
+    table
+        .integer_or(key, 0..=600_000, default_ms)
+        .map(Duration::from_millis)
+}
+
+/// `[safety]`, and the heartbeat of it.
+fn safety(
+    tables: &mut RootTables<'_, '_>,
+    mut table: Table<'_>,
+    servo: &mut ServoConfig<Vec<AxisConfig>>,
+    no_axes: bool,
+) -> Result<()> {
+    table.only(&[
+        "emergency_stop",
+        "reset",
+        "heartbeat",
+        "fault_lamp",
+        "arm",
+        "rearm",
+    ])?;
+    servo.emergency_stop = tables.input_if(&mut table, "emergency_stop")?;
+    servo.reset = tables.input_if(&mut table, "reset")?;
+    tables.heartbeat(&mut table, "heartbeat")?;
+    servo.fault_lamp = tables.output_if(&mut table, "fault_lamp")?;
+    let arms = [("at-start", Arm::AtStart), ("on-reset", Arm::OnReset)];
+    servo.arm = table.choice_or("arm", &arms, Arm::OnReset)?;
+    let rearms = [
+        ("on-reset", Rearm::OnReset),
+        ("when-in-time", Rearm::WhenInTime),
+    ];
+    servo.rearm = table.choice_or("rearm", &rearms, Rearm::OnReset)?;
+    if servo.arm == Arm::OnReset && servo.reset.is_none() && !no_axes {
+        let what = "nothing can arm the axes: `arm` is \"on-reset\" and there is no `reset`";
+        return Err(table.error(what, "name the reset input, or set arm = \"at-start\""));
+    }
+    table.finish()
+}
+
+/// `[axis.X]`, with what gives its position.
+fn axis(tables: &mut RootTables<'_, '_>, mut table: Table<'_>) -> Result<(AxisConfig, String)> {
+    table.only(&[
+        "encoder",
+        "analog_output",
+        "command_inverted",
+        "enable",
+        "brake_release",
+        "feedback",
+        "gains",
+        "profile",
+        "limits",
+        "timing",
+        "motion",
+    ])?;
+    let encoder = tables.angle(&mut table, "encoder")?;
+    let command = tables.volts(&mut table, "analog_output")?;
+    let enable_channel = tables.output(&mut table, "enable")?;
+    let brake_channel = tables.output_if(&mut table, "brake_release")?;
+    let gains = table.table("gains")?;
+    let (gains, [velocity_feed_forward, acceleration_feed_forward]) = read_gains(gains)?;
+    let axis = AxisConfig {
+        feedback: feedback(table.table("feedback")?, encoder.number)?,
+        command_channel: command.number,
+        command_inverted: table.boolean_or("command_inverted", false)?,
+        enable_channel,
+        brake_channel,
+        gains,
+        velocity_feed_forward_v_s_rad: velocity_feed_forward,
+        acceleration_feed_forward_v_s2_rad: acceleration_feed_forward,
+        profile: profile(table.table("profile")?)?,
+        limits: limits(tables, table.table("limits")?, &command)?,
+        timing: timing(table.table("timing")?)?,
+        motion: match table.table_if("motion")? {
+            Some(table) => motion(table)?,
+            None => Motion::default(),
+        },
+    };
+    table.finish()?;
+    Ok((axis, encoder.device))
+}
+
+/// `[axis.X.limits]` of an axis that is driven by `command`.
+fn limits(
+    tables: &mut RootTables<'_, '_>,
+    mut table: Table<'_>,
+    command: &VoltsOutput,
+) -> Result<LimitsConfig> {
+    table.only(&[
+        "min_rad",
+        "max_rad",
+        "max_velocity_rad_s",
+        "max_command_volts",
+        "negative_switch",
+        "positive_switch",
+        "switches_normally_closed",
+        "following_error_window_rad",
+        "following_error_timeout_ms",
+    ])?;
+    let position = if table.has("min_rad") || table.has("max_rad") {
+        Some(PositionRange {
+            min_rad: table.number("min_rad", RAD)?,
+            max_rad: table.number("max_rad", RAD)?,
+        })
+    } else {
+        None
+    };
+    let normally_closed = table.boolean_or("switches_normally_closed", false)?;
+    let limits = LimitsConfig {
+        position,
+        max_velocity_rad_s: table.number("max_velocity_rad_s", VELOCITY)?,
+        max_command_volts: table.number("max_command_volts", VOLTS)?,
+        negative_switch: switch(tables, &mut table, "negative_switch", normally_closed)?,
+        positive_switch: switch(tables, &mut table, "positive_switch", normally_closed)?,
+        following_error_window_rad: table.number("following_error_window_rad", RAD)?,
+        following_error_timeout: millis(&mut table, "following_error_timeout_ms", 0)?,
+    };
+    // A command that the converter cuts off would wind up the integrator.
+    let (least, most) = (*command.range.start(), *command.range.end());
+    let reach = most.min(-least);
+    if limits.max_command_volts > reach {
+        let what = format!(
+            "`max_command_volts` is {}, but {} gives only {} to {} V",
+            figure(limits.max_command_volts),
+            command.device,
+            figure(least),
+            figure(most)
+        );
+        let fix = if reach > 0.0 {
+            format!("it must be at most {}", figure(reach))
+        } else {
+            "an axis needs an output that gives both signs".to_owned()
+        };
+        return Err(table.error_at("max_command_volts", what, fix));
+    }
+    table.finish()?;
+    Ok(limits)
+}
+
+fn switch(
+    tables: &mut RootTables<'_, '_>,
+    table: &mut Table<'_>,
+    key: &'static str,
+    normally_closed: bool,
+) -> Result<Option<LimitSwitch>> {
+    let channel = tables.input_if(table, key)?;
+    Ok(channel.map(|channel| LimitSwitch {
+        channel,
+        normally_closed,
+    }))
+}
+
+/// `[axis.X.gains]`: those of the controller, then the feed-forwards of velocity
+/// and acceleration.
+fn read_gains(mut table: Table<'_>) -> Result<(Gains, [f64; 2])> {
+    table.only(&[
+        "kp",
+        "ki",
+        "kd",
+        "derivative_cutoff_hz",
+        "tracking_time_s",
+        "velocity_feed_forward_v_s_rad",
+        "acceleration_feed_forward_v_s2_rad",
+    ])?;
+    let gains = Gains {
+        kp: table.number("kp", GAIN)?,
+        ki: table.number("ki", GAIN)?,
+        kd: table.number("kd", GAIN)?,
+        derivative_cutoff_hz: table.number("derivative_cutoff_hz", HERTZ)?,
+        tracking_time_s: table.number("tracking_time_s", SECONDS)?,
+    };
+    let feed_forward = [
+        table.number_or("velocity_feed_forward_v_s_rad", GAIN, 0.0)?,
+        table.number_or("acceleration_feed_forward_v_s2_rad", GAIN, 0.0)?,
+    ];
+    table.finish()?;
+    Ok((gains, feed_forward))
+}
+
+fn feedback(mut table: Table<'_>, encoder_channel: u8) -> Result<FeedbackConfig> {
+    table.only(&[
+        "gear_ratio",
+        "encoder_inverted",
+        "offset_rad",
+        "plausible_velocity_rad_s",
+        "velocity_cutoff_hz",
+        "tolerated_failures",
+        "frozen_cycles",
+        "frozen_command_volts",
+    ])?;
+    let frozen = if table.has("frozen_cycles") || table.has("frozen_command_volts") {
+        Some(Frozen {
+            frozen_cycles: table.integer("frozen_cycles", 1..=1_000_000)? as u32,
+            frozen_command_volts: table.number("frozen_command_volts", VOLTS)?,
+        })
+    } else {
+        None
+    };
+    let config = FeedbackConfig {
+        encoder_channel,
+        gear_ratio: table.number_or("gear_ratio", RATIO, 1.0)?,
+        encoder_inverted: table.boolean_or("encoder_inverted", false)?,
+        offset_rad: table.number_or("offset_rad", RAD, 0.0)?,
+        plausible_velocity_rad_s: table.number("plausible_velocity_rad_s", VELOCITY)?,
+        velocity_cutoff_hz: table.number("velocity_cutoff_hz", HERTZ)?,
+        tolerated_failures: table.integer_or("tolerated_failures", 0..=100, 2)? as u16,
+        frozen,
+    };
+    table.finish()?;
+    Ok(config)
+}
+
+fn profile(mut table: Table<'_>) -> Result<TrajectoryConfig> {
+    table.only(&[
+        "velocity_rad_s",
+        "acceleration_rad_s2",
+        "jerk_rad_s3",
+        "stop_deceleration_rad_s2",
+        "stop_jerk_rad_s3",
+    ])?;
+    let acceleration_rad_s2 = table.number("acceleration_rad_s2", ACCELERATION)?;
+    let jerk_rad_s3 = table.number("jerk_rad_s3", JERK)?;
+    let config = TrajectoryConfig {
+        velocity_rad_s: table.number("velocity_rad_s", VELOCITY)?,
+        acceleration_rad_s2,
+        jerk_rad_s3,
+        stop_deceleration_rad_s2: table.number_or(
+            "stop_deceleration_rad_s2",
+            ACCELERATION,
+            acceleration_rad_s2,
+        )?,
+        stop_jerk_rad_s3: table.number_or("stop_jerk_rad_s3", JERK, jerk_rad_s3)?,
+    };
+    table.finish()?;
+    Ok(config)
+}
+
+fn timing(mut table: Table<'_>) -> Result<Timing> {
+    table.only(&[
+        "start_timeout_ms",
+        "brake_release_ms",
+        "brake_engage_ms",
+        "standstill_timeout_ms",
+        "standstill_velocity_rad_s",
+    ])?;
+    let config = Timing {
+        start_timeout: millis(&mut table, "start_timeout_ms", 1_000)?,
+        brake_release: millis(&mut table, "brake_release_ms", 0)?,
+        brake_engage: millis(&mut table, "brake_engage_ms", 0)?,
+        standstill_timeout: millis(&mut table, "standstill_timeout_ms", 500)?,
+        standstill_velocity_rad_s: table.number("standstill_velocity_rad_s", VELOCITY)?,
+    };
+    table.finish()?;
+    Ok(config)
+}
+
+fn motion(mut table: Table<'_>) -> Result<Motion> {
+    table.only(&["positions_rad", "dwell_s"])?;
+    let most = Motion::default().positions_rad.capacity();
+    let positions = table.numbers("positions_rad", RAD, most)?;
+    let config = Motion {
+        // `numbers` has seen to it that they fit.
+        positions_rad: positions.into_iter().collect(),
+        dwell_s: table.number_or("dwell_s", SECONDS, 0.0)?,
+    };
+    table.finish()?;
+    Ok(config)
+}

@@ -1,0 +1,102 @@
+//! futex(2): a thread that sleeps until another one wakes it, or until a point in time.
+
+use core::sync::atomic::AtomicU32;
+
+use super::Errno;
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// How a wait ended.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// The time has come.
+    Time,
+    /// By [`wake`], by a signal, or because the word is another already.
+    Called,
+}
+
+/// `futex(FUTEX_WAIT_BITSET)`: sleeps while `word` is `expected`, until
+/// `CLOCK_MONOTONIC` reads `until_ns`. Allocates nothing.
+///
+/// # Errors
+/// futex(2): `ENOSYS` or `EPERM` where a sandbox forbids it.
+pub fn wait_until(word: &AtomicU32, expected: u32, until_ns: u64) -> Result<Woken, Errno> {
+    // `SYS_futex` takes the kernel's own timespec, of two longs.
+    let until = [
+        (until_ns / NANOS_PER_SECOND) as libc::c_long,
+        (until_ns % NANOS_PER_SECOND) as libc::c_long,
+    ];
+    // SAFETY: word and time are live; the second address is not used by this operation.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG,
+            expected,
+            until.as_ptr(),
+            core::ptr::null::<u32>(),
+            libc::FUTEX_BITSET_MATCH_ANY,
+        )
+    };
+    if answer == 0 {
+        return Ok(Woken::Called);
+    }
+    match Errno::last() {
+        Errno(libc::ETIMEDOUT) => Ok(Woken::Time),
+        Errno(libc::EAGAIN | libc::EINTR) => Ok(Woken::Called),
+        errno => Err(errno),
+    }
+}
+
+/// `futex(FUTEX_WAKE)`: wakes whoever waits for `word`. To be called after it was
+/// changed.
+pub fn wake(word: &AtomicU32) {
+    // SAFETY: the word is live. Nobody who waits is no error.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
+            i32::MAX,
+        )
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::clock::monotonic_ns;
+    use core::sync::atomic::Ordering;
+
+    /// Far longer than any test takes.
+    const NEVER_NS: u64 = 600 * NANOS_PER_SECOND;
+
+    #[test]
+    fn it_waits_until_the_time_has_come_and_not_shorter() {
+        let word = AtomicU32::new(7);
+        let until = monotonic_ns() + 2_000_000;
+        assert_eq!(wait_until(&word, 7, until), Ok(Woken::Time));
+        assert!(monotonic_ns() >= until);
+        assert_eq!(
+            wait_until(&word, 8, until),
+            Ok(Woken::Called),
+            "another word"
+        );
+    }
+
+    #[test]
+    fn whoever_waits_is_woken() {
+        let word = AtomicU32::new(0);
+        let until = monotonic_ns() + NEVER_NS;
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                while word.load(Ordering::Acquire) == 0 {
+                    assert_eq!(wait_until(&word, 0, until), Ok(Woken::Called));
+                }
+            });
+            word.store(1, Ordering::Release);
+            wake(&word);
+            waits.join().unwrap();
+        });
+    }
+}

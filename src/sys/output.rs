@@ -1,0 +1,263 @@
+//! Output that never blocks its writer: what a terminal under flow control, a full
+//! pipe or a reader that stands still does not take is refused with `EAGAIN`.
+//!
+//! `O_NONBLOCK` belongs to the open file, which standard error shares with the shell
+//! that started this and with whoever else writes to that terminal: setting it there
+//! would make their writes fail. So a terminal or a pipe is opened once more, by its
+//! link in `/proc/self/fd` (proc_pid_fd(5)), and a socket is written to with
+//! `MSG_DONTWAIT`. Where the link cannot be opened (another user's terminal, no
+//! `/proc`) poll(2) is asked before each short write: that closes all but the moment
+//! between the two calls.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use super::{Errno, Ready, wait_ready};
+
+/// How long standard error may keep those waiting who are about to end the process,
+/// ms: a serial line at 115,200 baud moves 115 bytes meanwhile.
+const STDERR_MS: u16 = 10;
+
+/// Whether standard error takes a line without blocking: a pipe whose reader stands
+/// still would hold up the end of the process for ever. Async-signal-safe.
+pub(crate) fn stderr_has_room() -> bool {
+    // SAFETY: nobody closes descriptor 2, and if somebody did, poll(2) says that
+    // writing to it does not block.
+    let stderr = unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) };
+    wait_ready(stderr, Ready::Write, STDERR_MS).unwrap_or(false)
+}
+
+/// Writes `text` to standard error, and gives up on an error or where it would block
+/// for longer than 10 ms: for signal handlers, where nothing else may be called
+/// (signal-safety(7)).
+pub(crate) fn write_stderr(text: &[u8]) {
+    let _ = stderr().write_all(text, STDERR_MS);
+}
+
+/// How much is written at once where poll(2) alone tells whether it fits, bytes: a
+/// terminal has room for so many when it says that it has room (`n_tty_poll`).
+const PIECE: usize = 256;
+
+/// Where something is written to without blocking.
+#[derive(Debug)]
+pub struct Output {
+    fd: RawFd,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// Opened once more, `O_NONBLOCK`.
+    Own(OwnedFd),
+    Socket,
+    /// A file on a disk: no reader can stop it.
+    File,
+    /// As it was handed over: poll(2) first.
+    Shared,
+}
+
+impl Output {
+    /// The output behind `fd`, which must stay open as long as this is used. Closed
+    /// descriptors are refused when they are written to. Allocates.
+    #[must_use]
+    pub fn of(fd: BorrowedFd<'_>) -> Self {
+        let raw = fd.as_raw_fd();
+        // SAFETY: stat is plain numbers, for which zero is a value.
+        let mut stat: libc::stat = unsafe { core::mem::zeroed() };
+        // SAFETY: `stat` is live and writable.
+        let answer = unsafe { libc::fstat(raw, &raw mut stat) };
+        let kind = match stat.st_mode & libc::S_IFMT {
+            _ if answer != 0 => Kind::Shared,
+            libc::S_IFSOCK => Kind::Socket,
+            libc::S_IFREG | libc::S_IFBLK => Kind::File,
+            _ => reopen(raw).map_or(Kind::Shared, Kind::Own),
+        };
+        Self { fd: raw, kind }
+    }
+
+    /// write(2) of as much of `bytes` as there is room for. Allocates nothing;
+    /// async-signal-safe.
+    ///
+    /// # Errors
+    /// `EAGAIN` when there is room for nothing; the kernel's, such as `EPIPE`.
+    pub fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        let write = |fd: RawFd, bytes: &[u8]| {
+            // SAFETY: the pointer and the length are those of one live slice.
+            unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) }
+        };
+        let written = match &self.kind {
+            Kind::Own(fd) => write(fd.as_raw_fd(), bytes),
+            Kind::File => write(self.fd, bytes),
+            Kind::Socket => {
+                let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+                // SAFETY: the pointer and the length are those of one live slice.
+                unsafe { libc::send(self.fd, bytes.as_ptr().cast(), bytes.len(), flags) }
+            }
+            Kind::Shared => match self.wait(0)? {
+                true => write(self.fd, &bytes[..bytes.len().min(PIECE)]),
+                false => return Err(Errno(libc::EAGAIN)),
+            },
+        };
+        usize::try_from(written).map_err(|_| Errno::last())
+    }
+
+    /// Writes all of `bytes`, and waits for room for at most `patience_ms` in all.
+    /// Allocates nothing; async-signal-safe.
+    ///
+    /// # Errors
+    /// `EAGAIN` when it has waited that long; the kernel's.
+    pub fn write_all(&self, mut bytes: &[u8], patience_ms: u16) -> Result<(), Errno> {
+        let end = Instant::now() + Duration::from_millis(u64::from(patience_ms));
+        while !bytes.is_empty() {
+            match self.write(bytes) {
+                Ok(0) => return Err(Errno(libc::EIO)),
+                Ok(written) => bytes = &bytes[written..],
+                Err(Errno(libc::EINTR)) => {}
+                Err(Errno(libc::EAGAIN)) => {
+                    let left = end.saturating_duration_since(Instant::now()).as_millis();
+                    if left == 0 {
+                        return Err(Errno(libc::EAGAIN));
+                    }
+                    match self.wait(u16::try_from(left).unwrap_or(u16::MAX)) {
+                        // Another writer holds the terminal, or was quicker.
+                        Ok(true) => std::thread::sleep(Duration::from_millis(1)),
+                        Ok(false) | Err(Errno(libc::EINTR)) => {}
+                        Err(errno) => return Err(errno),
+                    }
+                }
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&self, timeout_ms: u16) -> Result<bool, Errno> {
+        // SAFETY: whoever made this keeps the descriptor open. poll(2) answers at
+        // once if it is closed all the same.
+        let fd = unsafe { BorrowedFd::borrow_raw(self.fd) };
+        wait_ready(fd, Ready::Write, timeout_ms)
+    }
+}
+
+/// `open("/proc/self/fd/N", O_WRONLY | O_NONBLOCK)`.
+fn reopen(fd: RawFd) -> Option<OwnedFd> {
+    let link = CString::new(std::format!("/proc/self/fd/{fd}")).ok()?;
+    let flags = libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: `link` is a live string that ends in a zero.
+    let opened = unsafe { libc::open(link.as_ptr(), flags) };
+    // SAFETY: just opened, and nobody else's.
+    (opened >= 0).then(|| unsafe { OwnedFd::from_raw_fd(opened) })
+}
+
+static STDERR: OnceLock<Output> = OnceLock::new();
+
+/// Opens standard error as an [`Output`], once for the process. Until then
+/// [`stderr`] asks poll(2). Allocates.
+pub fn open_stderr() {
+    STDERR.get_or_init(|| Output::of(std::io::stderr().as_fd()));
+}
+
+/// Standard error. Async-signal-safe.
+pub fn stderr() -> &'static Output {
+    static SHARED: Output = Output {
+        fd: libc::STDERR_FILENO,
+        kind: Kind::Shared,
+    };
+    STDERR.get().unwrap_or(&SHARED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::OpenOptions;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc;
+
+    /// More than a pipe or a socket holds by default (pipe(7), socket(7)).
+    const MUCH: usize = 1 << 20;
+
+    fn is_blocking(fd: &impl AsRawFd) -> bool {
+        // SAFETY: takes no pointer.
+        let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
+        flags & libc::O_NONBLOCK == 0
+    }
+
+    /// Does `work` on a thread of its own: one that blocks fails the test.
+    fn unblocked<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+        let (send, done) = mpsc::channel();
+        std::thread::spawn(move || send.send(work()));
+        done.recv_timeout(Duration::from_secs(60))
+            .expect("it blocks")
+    }
+
+    /// Fills `writer`, whose reader stands still, and gives `reader` back to be read.
+    fn assert_never_blocks(
+        writer: impl AsFd + Send + 'static,
+        reader: &mut dyn Read,
+        shared: bool,
+    ) {
+        unblocked(move || {
+            let mut output = Output::of(writer.as_fd());
+            if shared {
+                output.kind = Kind::Shared;
+            }
+            let refused = output.write_all(&[b'x'; MUCH], 20);
+            assert_eq!(refused, Err(Errno(libc::EAGAIN)));
+            assert_eq!(output.write(b"y"), Err(Errno(libc::EAGAIN)));
+            let fd = writer.as_fd();
+            assert!(is_blocking(&fd), "others who share it are not concerned");
+        });
+        assert!(reader.read(&mut [0; 8192]).unwrap() > 0);
+    }
+
+    #[test]
+    fn a_reader_that_stands_still_blocks_nobody() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        assert_never_blocks(writer, &mut reader, false);
+        let (mut reader, writer) = UnixStream::pair().unwrap();
+        assert_never_blocks(writer, &mut reader, false);
+        // Where it cannot be opened once more.
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        assert_never_blocks(writer, &mut reader, true);
+    }
+
+    #[test]
+    fn what_is_written_arrives_and_a_reader_that_left_is_told() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let output = Output::of(writer.as_fd());
+        assert_eq!(output.write_all(b"all of it", 20), Ok(()));
+        let mut read = [0; 9];
+        reader.read_exact(&mut read).unwrap();
+        assert_eq!(&read, b"all of it");
+        drop(reader);
+        assert_eq!(output.write_all(b"x", 20), Err(Errno(libc::EPIPE)));
+    }
+
+    #[test]
+    fn a_file_is_continued_where_its_owner_stands_in_it() {
+        let path =
+            std::env::temp_dir().join(std::format!("steadfast-{}-output", std::process::id()));
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .open(&path)
+            .unwrap();
+        file.write_all(b"first ").unwrap();
+        assert_eq!(Output::of(file.as_fd()).write_all(b"second", 20), Ok(()));
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(text, "first second");
+    }
+
+    #[test]
+    fn a_device_that_is_full_says_so() {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let refused = Output::of(full.as_fd()).write_all(b"x", 20);
+        assert_eq!(refused, Err(Errno(libc::ENOSPC)));
+    }
+}

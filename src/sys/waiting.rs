@@ -1,0 +1,148 @@
+//! The file that a thread of this process is blocked in: proc_pid_syscall(5). Nothing here
+//! allocates.
+
+use core::fmt::Write as _;
+use std::os::fd::RawFd;
+
+/// Calls that wait for a file, which is their first argument.
+const CALLS: [libc::c_long; 7] = [
+    libc::SYS_ioctl,
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_pread64,
+    libc::SYS_pwrite64,
+    libc::SYS_recvfrom,
+    libc::SYS_sendto,
+];
+
+/// A file that a thread is blocked in.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct BlockedIn {
+    fd: RawFd,
+    identity: (libc::dev_t, libc::ino_t),
+}
+
+impl BlockedIn {
+    /// The file in which `thread` is blocked, by the kernel's number of the thread. `None`
+    /// where it runs, where it waits for something else than a file, and where `/proc` is
+    /// not there.
+    #[must_use]
+    pub fn of(thread: i32) -> Option<Self> {
+        let mut path = heapless::String::<48>::new();
+        write!(path, "/proc/self/task/{thread}/syscall\0").ok()?;
+        let mut line = [0; 128];
+        // SAFETY: the path is live and ends in a zero.
+        let file = unsafe { libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC) };
+        if file < 0 {
+            return None;
+        }
+        // SAFETY: so many bytes are live and writable.
+        let length = unsafe { libc::read(file, line.as_mut_ptr().cast(), line.len()) };
+        // SAFETY: it was opened here, and nobody else knows it.
+        unsafe { libc::close(file) };
+        let fd = file_of(line.get(..usize::try_from(length).ok()?)?)?;
+        let identity = identity(fd)?;
+        Some(Self { fd, identity })
+    }
+
+    /// Whether `fd` is the same file, by device and inode: for a bus, the same node.
+    #[must_use]
+    pub fn is(self, fd: RawFd) -> bool {
+        identity(fd) == Some(self.identity)
+    }
+
+    /// The path by which it was opened (readlink(2) in `/proc/self/fd`), put into `room`.
+    /// `None` where it has none that is text and fits.
+    #[must_use]
+    pub fn path(self, room: &mut [u8; 64]) -> Option<&str> {
+        let mut link = heapless::String::<32>::new();
+        write!(link, "/proc/self/fd/{}\0", self.fd).ok()?;
+        let (from, to) = (link.as_ptr().cast(), room.as_mut_ptr().cast());
+        // SAFETY: the link is live and ends in a zero; so many bytes are writable.
+        let length = unsafe { libc::readlink(from, to, room.len()) };
+        // As long as the room: it was cut off.
+        let length = usize::try_from(length)
+            .ok()
+            .filter(|length| *length < room.len())?;
+        core::str::from_utf8(&room[..length]).ok()
+    }
+}
+
+/// The file of a line such as `29 0x5 0xc0206b00 ...`: the number of the call, and its
+/// arguments. `running` and `-1` stand for a thread that is in none.
+fn file_of(line: &[u8]) -> Option<RawFd> {
+    let line = core::str::from_utf8(line).ok()?;
+    let mut words = line.split_ascii_whitespace();
+    let call: libc::c_long = words.next()?.parse().ok()?;
+    let file = words.next()?.strip_prefix("0x")?;
+    let file = RawFd::from_str_radix(file, 16).ok()?;
+    CALLS.contains(&call).then_some(file)
+}
+
+fn identity(fd: RawFd) -> Option<(libc::dev_t, libc::ino_t)> {
+    // SAFETY: stat is plain numbers, zero is a value of each.
+    let mut stat: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: `stat` is live and writable.
+    let known = unsafe { libc::fstat(fd, &raw mut stat) } == 0;
+    known.then_some((stat.st_dev, stat.st_ino))
+}
+
+/// Whether a test can be told of system calls: qemu-user shows those of its own threads,
+/// and not every sandbox has the file.
+#[cfg(test)]
+pub(crate) fn is_told() -> bool {
+    let has_file = std::path::Path::new("/proc/thread-self/syscall").exists();
+    let is_told = has_file && crate::emulation::emulator().is_none();
+    if !is_told {
+        crate::emulation::not_run("threads' system calls are not told here");
+    }
+    is_told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+    use std::sync::mpsc;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_line_names_a_file_only_for_calls_that_wait_for_one() {
+        let line = |call: libc::c_long| format!("{call} 0x1f 0x40206b00 0x0 0x0 0x0 0x0 0x1 0x2\n");
+        assert_eq!(file_of(line(libc::SYS_ioctl).as_bytes()), Some(31));
+        assert_eq!(file_of(line(libc::SYS_pwrite64).as_bytes()), Some(31));
+        assert_eq!(file_of(line(libc::SYS_futex).as_bytes()), None);
+        for line in ["running\n", "-1 0x7ffe 0x1234\n", "", "29", "29 5"] {
+            assert_eq!(file_of(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_thread_that_waits_for_a_socket_is_found_in_it() {
+        if !is_told() {
+            return;
+        }
+        let (mut waits, mut peer) = UnixStream::pair().unwrap();
+        let (same, other) = (waits.try_clone().unwrap(), peer.as_raw_fd());
+        let (tell, told) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            // SAFETY: takes no pointer.
+            tell.send(unsafe { libc::gettid() }).unwrap();
+            waits.read_exact(&mut [0]).unwrap();
+        });
+        let thread_id = told.recv().unwrap();
+        let patience = Instant::now() + Duration::from_secs(10);
+        let mut found = None;
+        while found.is_none() && Instant::now() < patience {
+            found = BlockedIn::of(thread_id);
+            std::thread::yield_now();
+        }
+        peer.write_all(b"1").unwrap();
+        thread.join().unwrap();
+        let found = found.expect("a thread that waits for a file");
+        assert!(found.is(same.as_raw_fd()), "another descriptor of the same");
+        assert!(!found.is(other), "its peer");
+    }
+}

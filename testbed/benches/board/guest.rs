@@ -1,0 +1,168 @@
+//! The boot that everything is measured in: the board with a fixed encoder
+//! behind its SPI bus, and the script that runs one program after the other.
+
+use std::time::Duration;
+
+use crate::host::Prepared;
+use testbed::boards::{Board, healthy};
+use testbed::context::Context;
+use testbed::emulator::Boot;
+use testbed::failure::Failure;
+use testbed::fixed_encoder::{READY, board, board_file, write_frames};
+
+/// How much is run.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Cycles {
+    pub(crate) idle: u32,
+    pub(crate) loaded: u32,
+}
+
+/// Cycles of the two runs whose difference gives the system calls of a cycle.
+pub(crate) const COUNTED: [u32; 2] = [200, 400];
+/// Cycles of the run that is timed from exec to its first cycle.
+pub(crate) const STARTED: u32 = 20;
+
+/// Wall time for the whole boot.
+const LIMIT: Duration = Duration::from_secs(900);
+
+/// What is put into the guest, made once for all boots.
+pub(crate) struct Ready {
+    pub(crate) firmware: Vec<u8>,
+    pub(crate) minimal_loop: Vec<u8>,
+    pub(crate) cyclictest: Vec<u8>,
+    hackbench: Vec<u8>,
+    numa: Vec<u8>,
+    /// The shipped board file, as this boot needs it.
+    pub(crate) board_file: String,
+    pub(crate) board: &'static Board,
+}
+
+impl Ready {
+    /// Compiles, reads and derives what a boot needs.
+    ///
+    /// # Errors
+    /// Something is missing, or the C loop does not compile.
+    pub(crate) fn make(host: &Prepared) -> Result<Self, Failure> {
+        let shipped = host.host.read_source("board/imx8mp-evk/board.toml")?;
+        Ok(Self {
+            firmware: host.host.read_guest_program("steadfast")?,
+            minimal_loop: host.compile_minimal_loop()?,
+            cyclictest: host.host.read_tool("usr/bin/cyclictest")?,
+            hackbench: host.host.read_tool("usr/bin/hackbench")?,
+            numa: host
+                .host
+                .read_tool("usr/lib/aarch64-linux-gnu/libnuma.so.1")?,
+            board_file: board_file(&String::from_utf8_lossy(&shipped))?,
+            board: board(&write_frames(&host.output)?),
+        })
+    }
+}
+
+impl Ready {
+    /// What is run beside: hackbench, with its library.
+    pub(crate) fn put_load<'a>(&self, boot: Boot<'a>) -> Boot<'a> {
+        boot.file("/hackbench", 0o755, &self.hackbench)
+            .file("/lib/libnuma.so.1", 0o755, &self.numa)
+    }
+}
+
+/// Boots, runs everything, and gives the guest's console.
+///
+/// # Errors
+/// The board does not boot, or a program in it failed.
+pub(crate) fn measure(
+    context: &Context<'_>,
+    ready: &Ready,
+    cycles: Cycles,
+) -> Result<Vec<String>, Failure> {
+    let boot = Boot::new(context, ready.board)
+        .cpus(1)
+        .file("/steadfast", 0o755, &ready.firmware)
+        .file("/minimal_loop", 0o755, &ready.minimal_loop)
+        .file("/cyclictest", 0o755, &ready.cyclictest)
+        .file("/board.toml", 0o644, ready.board_file.as_bytes());
+    let finished = ready
+        .put_load(boot)
+        .start(&healthy(ready.board), &script(cycles))?
+        .finish(LIMIT)?;
+    Ok(finished.lines)
+}
+
+/// Shell lines for the guest. Every part begins with a line `@@part NAME`.
+fn script(cycles: Cycles) -> String {
+    let Cycles { idle, loaded } = cycles;
+    let [counted, counted_twice] = COUNTED;
+    format!(
+        r#"set -e
+part() {{ echo; echo "@@part $*"; }}
+firmware() {{
+    rm -f /tmp/report.json
+    /steadfast run --board /board.toml --cycles $1 --quiet --json /tmp/report.json
+    cat /tmp/report.json
+}}
+minimal_loop() {{ /minimal_loop $1; }}
+cyclictest() {{ /cyclictest -m -p80 -i1000 -a0 -l$1 -q -N; }}
+# Its histogram is of nanoseconds; lines that count nothing are left out.
+cyclictest_histogram() {{
+    /cyclictest -m -p80 -i1000 -a0 -l$1 -q -N -h100000 >/tmp/histogram
+    grep -v '^[0-9]*[^0-9]*000000[^0-9]*$' /tmp/histogram
+}}
+measure() {{
+    for program in firmware minimal_loop cyclictest_histogram; do
+        part $program $1
+        $program $2
+    done
+}}
+{READY}
+measure idle {idle}
+/hackbench -g 1 -l 100000000 >/dev/null 2>&1 &
+load=$!
+sleep 1
+measure loaded {loaded}
+kill -INT $load
+wait $load || :
+
+mount -t tracefs tracefs /sys/kernel/tracing
+cd /sys/kernel/tracing
+echo mono >trace_clock
+calls=events/raw_syscalls/sys_enter/trigger
+requests=events/syscalls/sys_enter_ioctl/trigger
+by_call='hist:keys=common_pid.execname,id:size=4096'
+by_request='hist:keys=common_pid.execname,cmd.hex:size=4096'
+for program in firmware minimal_loop cyclictest; do
+    for cycles in {counted} {counted_twice}; do
+        echo "$by_call" >$calls
+        echo "$by_request" >$requests
+        $program $cycles >/tmp/output
+        cat events/raw_syscalls/sys_enter/hist >/tmp/calls
+        cat events/syscalls/sys_enter_ioctl/hist >/tmp/requests
+        echo "!$by_call" >$calls
+        echo "!$by_request" >$requests
+        part $program calls $cycles
+        grep hitcount: /tmp/calls
+        part $program requests $cycles
+        grep hitcount: /tmp/requests || :
+    done
+done
+echo 1 >events/syscalls/sys_enter_execve/enable
+echo 1 >events/syscalls/sys_exit_clock_nanosleep/enable
+for program in firmware minimal_loop cyclictest; do
+    echo >trace
+    echo 1 >tracing_on
+    $program {STARTED} >/tmp/output
+    echo 0 >tracing_on
+    part $program start
+    cat /tmp/output
+    grep -e sys_execve -e sys_clock_nanosleep trace
+done
+echo 0 >events/enable
+/cyclictest -m -p80 -i1000 -a0 -l500 -q -N >/dev/null &
+other=$!
+sleep 0.3
+part cyclictest locked
+grep VmLck /proc/$other/status
+wait $other
+part end
+"#
+    )
+}

@@ -1,0 +1,67 @@
+//! What the benchmark finds on this machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use testbed::failure::{Failure, require};
+use testbed::host::{Host, Kernel, Package, read};
+
+/// What is booted and measured, and where results go.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) host: Host,
+    /// Where results and working files go.
+    pub(crate) output: PathBuf,
+}
+
+impl Prepared {
+    /// Has `tests/setup/bench` fetch and build what is missing, and asks it
+    /// where everything is.
+    ///
+    /// # Errors
+    /// Something is missing that could not be had; the script has said what.
+    pub(crate) fn find() -> Result<Self, Failure> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/setup/bench");
+        let output = Command::new(script).stderr(Stdio::inherit()).output()?;
+        require(output.status.success(), || {
+            "tests/setup/bench failed".to_owned()
+        })?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let folders: Vec<PathBuf> = text.lines().map(PathBuf::from).collect();
+        let [realtime, tools, guest] = &folders[..] else {
+            return Err(Failure::new(format!(
+                "tests/setup/bench did not print three folders: '{text}'"
+            )));
+        };
+        // CARGO_TARGET_TMPDIR is <target>/tmp.
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let output = target.parent().unwrap_or(target).join("bench");
+        fs::create_dir_all(&output)?;
+        let packages = [
+            (Package::Kernel(Kernel::Realtime), realtime.clone()),
+            (Package::Tools, tools.clone()),
+        ];
+        Ok(Self {
+            host: Host::with(&packages, guest.clone()),
+            output,
+        })
+    }
+
+    /// Compiles the C loop, statically, and gives the stripped program.
+    ///
+    /// # Errors
+    /// The compiler's words.
+    pub(crate) fn compile_minimal_loop(&self) -> Result<Vec<u8>, Failure> {
+        let program = self.output.join("minimal_loop");
+        let compiled = Command::new("aarch64-linux-gnu-gcc")
+            .args(["-O2", "-static", "-s", "-Wall", "-Wextra", "-Werror", "-o"])
+            .arg(&program)
+            .arg(self.host.source.join("benches/minimal_loop.c"))
+            .output()?;
+        require(compiled.status.success(), || {
+            String::from_utf8_lossy(&compiled.stderr).into_owned()
+        })?;
+        read(&program, "it was compiled just now")
+    }
+}

@@ -1,0 +1,194 @@
+//! The highest rate at which no slot is missed, idle and beside hackbench, for
+//! one to eight axes.
+//!
+//! Every axis has an encoder and a DAC channel on the board's one SPI bus, and an
+//! enable line. The guest looks for the shortest period by halving.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::guest::Ready;
+use crate::host::Prepared;
+use testbed::boards::{Board, healthy};
+use testbed::context::Context;
+use testbed::emulator::Boot;
+use testbed::failure::{Failure, require};
+use testbed::fixed_encoder::{self, READY, write_frames};
+
+const AXES: [usize; 4] = [1, 2, 4, 8];
+/// Cycles of each try.
+const CYCLES: u32 = 2_000;
+/// Shortest and longest period that is tried, and the step, us.
+const PERIODS_US: [u32; 3] = [50, 1_500, 10];
+/// Wall time for the whole boot.
+const LIMIT: Duration = Duration::from_secs(3_600);
+
+/// What was found for a number of axes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Rate {
+    pub(crate) axes: usize,
+    /// Shortest period without a missed slot, us.
+    pub(crate) idle_us: u32,
+    pub(crate) loaded_us: u32,
+}
+
+/// Boots, and looks for the shortest periods.
+///
+/// # Errors
+/// The board does not boot, or not even the longest period is kept.
+pub(crate) fn measure(
+    host: &Prepared,
+    context: &Context<'_>,
+    ready: &Ready,
+) -> Result<Vec<Rate>, Failure> {
+    let board: &'static Board = Box::leak(Box::new(Board {
+        further_overlay: Some("testbed/trees/axes.dtso"),
+        ..*fixed_encoder::board(&write_frames(&host.output)?)
+    }));
+    let mut boot = ready.put_load(Boot::new(context, board).cpus(1).file(
+        "/steadfast",
+        0o755,
+        &ready.firmware,
+    ));
+    for axes in AXES {
+        let text = with_axes(&ready.board_file, axes)?;
+        boot = boot.file(&format!("/axes-{axes}.toml"), 0o644, text.as_bytes());
+    }
+    let finished = boot.start(&healthy(board), &script())?.finish(LIMIT)?;
+    AXES.iter()
+        .map(|axes| {
+            let found = |load: &str| {
+                let begin = format!("@@rate {axes} {load} ");
+                finished
+                    .lines
+                    .iter()
+                    .find_map(|line| line.strip_prefix(begin.as_str())?.parse().ok())
+                    .ok_or_else(|| {
+                        Failure::new(format!(
+                            "{axes} axes, {load}: slots are missed at {} us",
+                            PERIODS_US[1]
+                        ))
+                    })
+            };
+            Ok(Rate {
+                axes: *axes,
+                idle_us: found("idle")?,
+                loaded_us: found("loaded")?,
+            })
+        })
+        .collect()
+}
+
+/// The table, as benches/README.md has it.
+pub(crate) fn table(rates: &[Rate]) -> String {
+    let mut text =
+        "| axes | shortest period idle, us | beside hackbench, us |\n|---:|---:|---:|\n".to_owned();
+    for rate in rates {
+        // Writing to a string does not fail, here and below.
+        let _ = writeln!(
+            text,
+            "| {} | {} ({:.1} kHz) | {} ({:.1} kHz) |",
+            rate.axes,
+            rate.idle_us,
+            1e3 / f64::from(rate.idle_us),
+            rate.loaded_us,
+            1e3 / f64::from(rate.loaded_us),
+        );
+    }
+    text
+}
+
+/// The board file `one` with as many axes, all like its one.
+fn with_axes(one: &str, axes: usize) -> Result<String, Failure> {
+    const OF_AN_AXIS: [&str; 4] = ["[spi.", "[encoder.", "[analog_output.", "[output.enable"];
+    let mut blocks = one.split("\n[");
+    // Comments, before the first table.
+    let mut text = blocks.next().unwrap_or_default().to_owned() + "\n";
+    let mut axis = String::new();
+    for block in blocks {
+        let block = format!("[{block}\n");
+        if block.starts_with("[axis.x") {
+            axis += &block;
+        } else if !OF_AN_AXIS.iter().any(|table| block.starts_with(table)) {
+            text += &block;
+        }
+    }
+    require(axis.contains("\nenable = \"enable\""), || {
+        "board/imx8mp-evk/board.toml has no axis x with an enable line".to_owned()
+    })?;
+    // One switch or brake is not for all of them.
+    let axis: String = axis
+        .lines()
+        .filter(|line| {
+            !["negative_switch", "positive_switch", "brake_release ="]
+                .iter()
+                .any(|key| line.starts_with(key))
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    for n in 0..axes {
+        let (channel, dac) = (if n % 2 == 0 { 'a' } else { 'b' }, n / 2);
+        if n % 2 == 0 {
+            let _ = write!(
+                text,
+                "[spi.dac{dac}]\ndevice = \"/dev/spidev3.{}\"\nspeed_hz = 1_000_000\n",
+                8 + dac
+            );
+        }
+        let _ = write!(
+            text,
+            "[spi.encoder{n}]\ndevice = \"/dev/spidev3.{n}\"\nspeed_hz = 1_000_000\n\
+             [encoder.shaft{n}]\nchip = \"as5047p\"\nspi = \"encoder{n}\"\n\
+             [output.enable{n}]\ngpio = \"gpio1\"\nline = {}\nsafe = false\n\
+             max_hold_ms = 20\nshutdown = 1\n\
+             [analog_output.torque{n}]\nchip = \"mcp4922\"\nspi = \"dac{dac}\"\n\
+             channel = \"{channel}\"\nmin_volts = -10.0\nmax_volts = 10.0\n\
+             safe_volts = 0.0\nmax_hold_ms = 20\nshutdown = 3\n",
+            16 + n
+        );
+        text += &axis
+            .replace("[axis.x", &format!("[axis.x{n}"))
+            .replace("\"shaft\"", &format!("\"shaft{n}\""))
+            .replace("\"torque\"", &format!("\"torque{n}\""))
+            .replace("\"enable\"", &format!("\"enable{n}\""));
+    }
+    Ok(text)
+}
+
+fn script() -> String {
+    let axes = AXES.map(|axes| axes.to_string()).join(" ");
+    let [shortest, longest, step] = PERIODS_US;
+    format!(
+        r#"set -e
+{READY}
+# kept AXES PERIOD: whether no slot is missed.
+kept() {{
+    sed "s/^period_us = .*/period_us = $2/" /axes-$1.toml >/tmp/board.toml
+    /steadfast run --board /tmp/board.toml --cycles {CYCLES} --quiet --json /tmp/report.json >/tmp/output 2>&1 &&
+        grep -q '"skipped": 0,' /tmp/report.json && grep -q '"overruns": 0,' /tmp/report.json
+}}
+# shortest AXES LOAD
+shortest() {{
+    missed={shortest}
+    well={longest}
+    if ! kept $1 $well; then
+        cat /tmp/output /tmp/report.json
+        return 1
+    fi
+    while [ $((well - missed)) -gt {step} ]; do
+        middle=$(((well + missed) / 2 / {step} * {step}))
+        [ $middle -gt $missed ] || middle=$((missed + {step}))
+        if kept $1 $middle; then well=$middle; else missed=$middle; fi
+    done
+    echo "@@rate $1 $2 $well"
+}}
+for axes in {axes}; do shortest $axes idle; done
+/hackbench -g 1 -l 100000000 >/dev/null 2>&1 &
+load=$!
+sleep 1
+for axes in {axes}; do shortest $axes loaded; done
+kill -INT $load
+wait $load || :
+"#
+    )
+}

@@ -1,0 +1,141 @@
+//! A servo on real SPI device nodes: a process in the guest that serves
+//! `/dev/spidevB.C` through CUSE, with models of the chips behind them.
+//!
+//! It exists so that the unmodified firmware closes its loop on a real kernel,
+//! with real ioctls, and so that each way in which a bus fails can be had on
+//! demand.
+//!
+//! ```text
+//! virtual_servo spidev3.0=as5047p spidev3.1=mcp4922
+//! echo "spidev3.0 eio x3" >/dev/servo-control
+//! ```
+//!
+//! Behind a chip and a colon may stand the `value` file of a line in `/sys/class/gpio`
+//! (`spidev3.1=mcp4922:/pin-driven`): a pin that is lit while the chip drives anything but
+//! what is safe. `--mark FILE`, before the nodes, names one for the moment of a fault. So
+//! both are seen from outside.
+//!
+//! Beside SPI devices there is one attribute of a PWM channel in sysfs: `NODE=duty` serves
+//! `duty_cycle` as `/dev/NODE`, for a link in a folder with the other attributes. No
+//! emulated board has a PWM controller.
+//!
+//! It prints `virtual servo: ready` once all nodes exist. A node that the
+//! kernel has already wins silently over a served one of the same name: unbind
+//! it first (`/sys/bus/spi/drivers/spidev/unbind`).
+//!
+//! Cost: about 100 us of guest time a message in instruction-counted time.
+//! Nothing inherits priority through CUSE, so start it with the priority of its
+//! client (`chrt -f 80`), or a busy CPU keeps the client waiting for seconds.
+//! Not modelled: `delay_usecs` and clock speed; a transfer takes no bus time.
+
+mod chip;
+mod cuse;
+mod lamp;
+mod rig;
+mod spidev;
+
+use std::process::ExitCode;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::{io, thread};
+
+use chip::{Model, Plant};
+use lamp::Lamp;
+use rig::{Asked, ControlNode, DutyNode, Rig};
+use spidev::Spidev;
+
+const CONTROL: &str = "servo-control";
+
+fn main() -> ExitCode {
+    let mut plant = Plant::new();
+    let mut chips = Vec::new();
+    let mut mark = None;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let asked = if argument == "--mark" {
+            let file = arguments.next().unwrap_or_default();
+            lamp(&file).map(|opened| mark = Some(opened))
+        } else {
+            chip(&argument, &mut plant).map(|chip| chips.push(chip))
+        };
+        if let Err(error) = asked {
+            eprintln!("virtual servo: {argument}: {error}");
+            return ExitCode::from(2);
+        }
+    }
+    match serve(plant, chips, mark) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("virtual servo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn lamp(file: &str) -> Result<Lamp, String> {
+    Lamp::open(file.as_ref()).map_err(|error| format!("'{file}': {error}"))
+}
+
+/// `NODE=CHIP` or `NODE=CHIP:FILE`.
+fn chip(argument: &str, plant: &mut Plant) -> Result<Asked, String> {
+    const WANTED: &str = "wanted is NODE=CHIP or NODE=CHIP:FILE";
+    let (node, chip) = argument.split_once('=').ok_or(WANTED)?;
+    let (chip, file) = match chip.split_once(':') {
+        Some((chip, file)) => (chip, Some(file)),
+        None => (chip, None),
+    };
+    let model = Model::by_name(chip, plant).ok_or_else(|| {
+        format!("'{chip}' is not as5047p|mcp4922|echo|stopwatch|windings|duty, or one too many")
+    })?;
+    Ok((node.to_owned(), model, file.map(lamp).transpose()?))
+}
+
+/// Serves every chip, each on a thread of its own, until the first one ends.
+fn serve(plant: Plant, chips: Vec<Asked>, mark: Option<Lamp>) -> io::Result<()> {
+    let nodes: Vec<(String, bool)> = (chips.iter())
+        .map(|(node, model, _)| (node.clone(), matches!(model, Model::Duty(_))))
+        .collect();
+    let rig = Arc::new(Mutex::new(Rig::new(plant, chips, mark)));
+    let (ended, end) = channel::<io::Error>();
+    let (ready, is_ready) = channel::<()>();
+    let awaited = nodes.len() + 1;
+    for (chip, (node, is_duty)) in nodes.into_iter().enumerate() {
+        let rig = Arc::clone(&rig);
+        let (ready, ended) = (ready.clone(), ended.clone());
+        thread::spawn(move || {
+            let ready = || announce(&ready);
+            let outcome = match is_duty {
+                true => cuse::serve(&node, &mut DutyNode::new(rig, chip), ready),
+                false => cuse::serve(&node, &mut Spidev::new(rig, chip), ready),
+            };
+            report(&node, outcome, &ended);
+        });
+    }
+    thread::spawn(move || {
+        let mut device = ControlNode { rig };
+        let outcome = cuse::serve(CONTROL, &mut device, || announce(&ready));
+        report(CONTROL, outcome, &ended);
+    });
+    // A thread that fails drops its `ready` without sending.
+    if is_ready.iter().take(awaited).count() == awaited {
+        println!("virtual servo: ready");
+    }
+    Err(end
+        .recv()
+        .unwrap_or_else(|_| io::Error::other("no device is served")))
+}
+
+/// Tells the main thread that one more node exists.
+fn announce(ready: &Sender<()>) {
+    // It has stopped listening only when it is about to end.
+    let _ = ready.send(());
+}
+
+fn report(node: &str, outcome: io::Result<()>, ended: &Sender<io::Error>) {
+    let reason = match outcome {
+        Ok(()) => io::Error::other(format!("/dev/{node}: the kernel closed it")),
+        Err(error) => io::Error::new(error.kind(), format!("/dev/{node}: {error}")),
+    };
+    // The main thread may have ended with another device's reason.
+    let _ = ended.send(reason);
+}

@@ -1,0 +1,302 @@
+//! The chips, the plant that they share, and the faults that were asked for.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use steadfast::sim::Fault;
+
+use crate::chip::{Chip, Model, Plant};
+use crate::cuse::{Answer, Device, Ioctl, errno};
+use crate::lamp::Lamp;
+
+/// What becomes of one message.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// It passes unharmed.
+    Pass,
+    /// It fails with this errno; the chip sees nothing of it.
+    Fail(i32),
+    /// Only this many bytes are said to have been moved.
+    Short(usize),
+    /// The top bit of each frame's reply is turned over.
+    WrongParity,
+    /// The answer comes this much later.
+    Delay(Duration),
+}
+
+/// A chip with its name and the fault it has at present.
+struct Slot {
+    node: String,
+    chip: Model,
+    /// Lit while the chip drives anything but what is safe.
+    lamp: Option<Lamp>,
+    lit: bool,
+    action: Action,
+    /// Messages that the action still lasts for; `None`: until it is cleared.
+    left: Option<u32>,
+}
+
+/// A chip as it was asked for: its node, its model, and its lamp.
+pub(crate) type Asked = (String, Model, Option<Lamp>);
+
+/// All chips and the plant.
+pub(crate) struct Rig {
+    slots: Vec<Slot>,
+    plant: Plant,
+    start: Instant,
+    /// Lit by whoever wants a moment to be known.
+    mark: Option<Lamp>,
+}
+
+/// Where a shaft rests: away from the encoder's zero, whose reading an AS5047P's
+/// driver has to ask for twice.
+const REST_RAD: f64 = 1.0;
+
+impl Rig {
+    pub(crate) fn new(plant: Plant, chips: Vec<Asked>, mark: Option<Lamp>) -> Self {
+        let slots = chips
+            .into_iter()
+            .map(|(node, chip, lamp)| Slot {
+                node,
+                chip,
+                lamp,
+                lit: false,
+                action: Action::Pass,
+                left: None,
+            })
+            .collect();
+        Self {
+            slots,
+            plant,
+            start: Instant::now(),
+            mark,
+        }
+    }
+
+    /// Brings the plant to the present: guest time, because `Instant` is
+    /// `CLOCK_MONOTONIC`.
+    pub(crate) fn advance(&mut self) {
+        self.plant.advance_to(self.start.elapsed());
+    }
+
+    /// One frame: everything between two edges of chip select.
+    pub(crate) fn frame(&mut self, chip: usize, tx: &[u8], rx: &mut [u8]) {
+        let Some(slot) = self.slots.get_mut(chip) else {
+            return;
+        };
+        slot.chip.frame(&mut self.plant, tx, rx);
+        let drives = slot.chip.drives(&self.plant);
+        if drives != slot.lit
+            && let Some(lamp) = &slot.lamp
+        {
+            lamp.set(drives);
+        }
+        slot.lit = drives;
+    }
+
+    /// What becomes of the next message to `chip`.
+    pub(crate) fn next_action(&mut self, chip: usize) -> Action {
+        let Some(slot) = self.slots.get_mut(chip) else {
+            return Action::Pass;
+        };
+        match &mut slot.left {
+            None => slot.action,
+            Some(0) => {
+                slot.action = Action::Pass;
+                slot.left = None;
+                Action::Pass
+            }
+            Some(left) => {
+                *left -= 1;
+                slot.action
+            }
+        }
+    }
+
+    /// Carries out one command: `NODE FAULT [ARGUMENT] [xCOUNT]`.
+    ///
+    /// | fault | argument | effect |
+    /// |---|---|---|
+    /// | `eio`, `etimedout`, `eproto` | – | the ioctl fails so |
+    /// | `short` | bytes | so many are said to have been moved |
+    /// | `parity` | – | the top bit of each reply is turned over |
+    /// | `delay` | microseconds | the answer is late |
+    /// | `stuck` | – | the position does not change any more |
+    /// | `jump` | counts | the position is off by so much |
+    /// | `weak`, `strong` | – | the magnet is too far, too close |
+    /// | `framing` | – | a bit of each command is turned over |
+    /// | `low`, `high` | – | the line from the chip is stuck so |
+    /// | `silent` | – | the chip does not see its chip select |
+    /// | `clear` | – | all is well again |
+    ///
+    /// `xCOUNT` ends the first four lines' effect after so many messages.
+    ///
+    /// `mark on|off` lights the mark or puts it out; `shaft blocked|free` holds
+    /// the first motor's shaft where it stands or lets it go; `NODE rest` brings
+    /// the first motor to rest, and sends the chip at `NODE` its safe frame: a DAC's is
+    /// half its range, which is 0 V.
+    ///
+    /// # Errors
+    /// `None`: there is no such node, fault or argument.
+    pub(crate) fn command(&mut self, line: &str) -> Option<()> {
+        let mut words: Vec<&str> = line.split_whitespace().collect();
+        let count = match words.last().and_then(|word| word.strip_prefix('x')) {
+            Some(number) => {
+                words.pop();
+                Some(number.parse().ok()?)
+            }
+            None => None,
+        };
+        match words[..] {
+            ["mark", "on"] => self.mark(true),
+            ["mark", "off"] => self.mark(false),
+            ["shaft", "blocked"] => self.plant.block(true),
+            ["shaft", "free"] => self.plant.block(false),
+            [node, "rest"] => self.rest(node)?,
+            [node, ref fault @ ..] => self.disturb(node, fault, count)?,
+            [] => return None,
+        }
+        Some(())
+    }
+
+    fn mark(&self, lit: bool) {
+        if let Some(lamp) = &self.mark {
+            lamp.set(lit);
+        }
+    }
+
+    fn rest(&mut self, node: &str) -> Option<()> {
+        let chip = self.slots.iter().position(|slot| slot.node == *node)?;
+        self.advance();
+        let frame = self.slots[chip].chip.safe_frame();
+        self.frame(chip, &frame, &mut vec![0; frame.len()]);
+        self.plant.rest(REST_RAD);
+        Some(())
+    }
+
+    fn disturb(&mut self, node: &str, fault: &[&str], count: Option<u32>) -> Option<()> {
+        let slot = self.slots.iter_mut().find(|slot| slot.node == *node)?;
+        let action = match *fault {
+            ["eio"] => Action::Fail(errno::EIO),
+            ["etimedout"] => Action::Fail(errno::ETIMEDOUT),
+            ["eproto"] => Action::Fail(errno::EPROTO),
+            ["short", bytes] => Action::Short(bytes.parse().ok()?),
+            ["parity"] => Action::WrongParity,
+            ["delay", us] => Action::Delay(Duration::from_micros(us.parse().ok()?)),
+            ["clear"] if count.is_none() => {
+                slot.chip.disturb(&mut self.plant, None);
+                Action::Pass
+            }
+            _ if count.is_some() => return None,
+            _ => {
+                let fault = match *fault {
+                    ["stuck"] => Fault::StuckPosition,
+                    ["jump", counts] => Fault::PositionJump(counts.parse().ok()?),
+                    ["weak"] => Fault::FieldWeak,
+                    ["strong"] => Fault::FieldStrong,
+                    ["framing"] => Fault::CommandBitFlip(0),
+                    ["low"] => Fault::MisoLow,
+                    ["high"] => Fault::MisoHigh,
+                    ["silent"] => Fault::NoAnswer,
+                    _ => return None,
+                };
+                slot.chip.disturb(&mut self.plant, Some(fault));
+                return Some(());
+            }
+        };
+        slot.action = action;
+        slot.left = count;
+        Some(())
+    }
+}
+
+/// Waits for what becomes of the next message to `chip`, without the lock while it is
+/// late: the other devices go on.
+///
+/// # Errors
+/// The errno that it fails with.
+pub(crate) fn meet(rig: &Mutex<Rig>, chip: usize) -> Result<Action, i32> {
+    let action = with(rig, |rig| rig.next_action(chip));
+    match action {
+        Action::Fail(error) => return Err(error),
+        Action::Delay(span) => thread::sleep(span),
+        Action::Short(_) | Action::WrongParity | Action::Pass => {}
+    }
+    Ok(action)
+}
+
+/// Does something with the rig, for one device alone.
+pub(crate) fn with<T>(rig: &Mutex<Rig>, act: impl FnOnce(&mut Rig) -> T) -> T {
+    act(&mut rig.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// The attribute `duty_cycle` of a PWM channel in sysfs
+/// (Documentation/ABI/testing/sysfs-class-pwm), as far as the kernel's client uses it.
+pub(crate) struct DutyNode {
+    rig: Arc<Mutex<Rig>>,
+    /// Which chip of the rig.
+    chip: usize,
+    text: Vec<u8>,
+    /// The text was given, and what is read next is its end: reads of a CUSE node come
+    /// without their place in the file.
+    is_at_end: bool,
+}
+
+impl DutyNode {
+    /// The node of `chip`, at duty 0.
+    pub(crate) fn new(rig: Arc<Mutex<Rig>>, chip: usize) -> Self {
+        Self {
+            rig,
+            chip,
+            text: b"0".to_vec(),
+            is_at_end: false,
+        }
+    }
+}
+
+impl Device for DutyNode {
+    fn ioctl(&mut self, _request: Ioctl<'_>) -> Answer {
+        Answer::Failed(errno::ENOTTY)
+    }
+
+    fn read(&mut self, _len: usize) -> Result<Vec<u8>, i32> {
+        self.is_at_end = !self.is_at_end;
+        Ok(if self.is_at_end {
+            self.text.clone()
+        } else {
+            Vec::new()
+        })
+    }
+
+    fn write(&mut self, data: &[u8]) -> Result<(), i32> {
+        let is_number = !data.is_empty() && data.iter().all(u8::is_ascii_digit);
+        if !is_number {
+            return Err(errno::EINVAL);
+        }
+        meet(&self.rig, self.chip)?;
+        with(&self.rig, |rig| rig.frame(self.chip, data, &mut []));
+        (self.text, self.is_at_end) = (data.to_vec(), false);
+        Ok(())
+    }
+}
+
+/// `/dev/servo-control`: a write is one command, carried out when it returns.
+pub(crate) struct ControlNode {
+    pub(crate) rig: Arc<Mutex<Rig>>,
+}
+
+impl Device for ControlNode {
+    fn ioctl(&mut self, _request: Ioctl<'_>) -> Answer {
+        Answer::Failed(errno::ENOTTY)
+    }
+
+    fn read(&mut self, _len: usize) -> Result<Vec<u8>, i32> {
+        Ok(Vec::new())
+    }
+
+    fn write(&mut self, data: &[u8]) -> Result<(), i32> {
+        let text = std::str::from_utf8(data).map_err(|_| errno::EINVAL)?;
+        with(&self.rig, |rig| rig.command(text)).ok_or(errno::EINVAL)
+    }
+}

@@ -1,0 +1,327 @@
+//! The emulated boards: what the emulator calls them, and where it falls short
+//! of the hardware.
+//!
+//! A board's own device tree source is `board/<name>/overlay.dtso`, the same
+//! file that goes onto hardware, and so is its board file, `board/<name>/board.toml`.
+//! Everything here is about the emulator alone: peripherals that it lacks or has
+//! elsewhere, and signals that it does not wire.
+
+use crate::failure::Failure;
+use crate::failure::require;
+
+/// GPIO lines of a servo axis, as numbers on the board's one GPIO chip.
+/// `board/<name>/overlay.dtso` documents the same numbers.
+#[derive(Copy, Clone, Debug)]
+pub struct Lines {
+    /// Input: low while the emergency stop is pressed.
+    pub emergency_stop: u8,
+    /// Input: high while reset is pressed.
+    pub reset: u8,
+    /// The limit switches, where the chip has lines for them.
+    pub limits: Option<Limits>,
+    /// Output: enables the drive's power.
+    pub enable: u8,
+    /// Output: releases the brake.
+    pub brake_release: u8,
+    /// Output: changes in each cycle.
+    pub heartbeat: u8,
+    /// Output: lit on a fault.
+    pub fault_lamp: u8,
+}
+
+/// Lines of an axis' limit switches.
+#[derive(Copy, Clone, Debug)]
+pub struct Limits {
+    /// Low at the positive end.
+    pub positive: u8,
+    /// Low at the negative end.
+    pub negative: u8,
+}
+
+/// How the emulator lets an input be driven from outside.
+#[derive(Copy, Clone, Debug)]
+pub enum Drive {
+    /// The chip has input lines.
+    Lines,
+    /// It has none, but its level register takes on what is written to its
+    /// "output set" and "output clear" registers, for inputs too. (Hardware
+    /// does that for outputs alone.) Physical addresses of the two, each for
+    /// lines 0 to 31.
+    Registers {
+        /// Address of the "output set" register.
+        set: u64,
+        /// Address of the "output clear" register.
+        clear: u64,
+    },
+}
+
+/// A kernel module and its parameters.
+#[derive(Copy, Clone, Debug)]
+pub struct Module {
+    /// Its file's name in the kernel package, without the ending.
+    pub name: &'static str,
+    /// As for insmod(8).
+    pub parameters: &'static str,
+}
+
+impl Module {
+    /// One without parameters.
+    pub const fn plain(name: &'static str) -> Self {
+        Self {
+            name,
+            parameters: "",
+        }
+    }
+}
+
+/// An emulated board.
+#[derive(Copy, Clone, Debug)]
+pub struct Board {
+    /// Folder name under `board/`.
+    pub name: &'static str,
+    /// Emulator arguments that make the board.
+    pub machine: &'static [&'static str],
+    /// CPUs, as many as on hardware; the highest is isolated.
+    pub cpus: u32,
+    /// The kernel package's device tree, below its `dtb/`. `None` where the
+    /// emulator makes the tree itself.
+    pub device_tree: Option<&'static str>,
+    /// An overlay on top of the board's own, for what the emulator has elsewhere; a
+    /// path in the repository.
+    pub emulator_overlay: Option<&'static str>,
+    /// One more, for more than is on the board.
+    pub further_overlay: Option<&'static str>,
+    /// Nodes that the emulator has no device for, with the reason next to them.
+    /// A `*` at the end stands for any unit address.
+    pub disabled: &'static [&'static str],
+    /// Nodes that must not be there at all.
+    pub removed: &'static [&'static str],
+    /// (node, property) pairs to be taken out.
+    pub removed_properties: &'static [(&'static str, &'static str)],
+    /// `console=` of the kernel command line.
+    pub console: &'static str,
+    /// Serial ports before the console's own.
+    pub unused_serial_ports: usize,
+    /// Modules to be loaded, in this order.
+    pub modules: &'static [Module],
+    /// The GPIO chip's path in the emulator's object tree, for [`Lines`].
+    pub gpio: &'static str,
+    /// How its inputs are driven.
+    pub drive: Drive,
+    /// The GPIO chip's label in the kernel.
+    pub gpio_label: &'static str,
+    /// What is wired to it.
+    pub lines: Lines,
+    /// What the board file is changed to for the emulator: each old text is there
+    /// once, and has its reason beside it.
+    pub board_file_changes: &'static [(&'static str, &'static str)],
+    /// What the changed board file names as encoder and DAC, without `/dev/`. Where
+    /// the kernel has these nodes, the virtual servo takes their place.
+    pub servo: [&'static str; 2],
+    /// An SPI device of the kernel's own with a flash chip behind it.
+    pub flash: Option<&'static str>,
+    /// Whether `/dev/watchdog` resets the board.
+    pub has_watchdog: bool,
+}
+
+impl Board {
+    /// The shipped board file as the emulator needs it.
+    ///
+    /// # Errors
+    /// The file has changed: what is to be replaced is not there exactly once.
+    pub fn for_emulator(&self, shipped: &str) -> Result<String, Failure> {
+        let mut text = shipped.to_owned();
+        for (old, new) in self.board_file_changes {
+            let count = text.matches(old).count();
+            require(count == 1, || {
+                format!("board/{}/board.toml has '{old}' {count} times", self.name)
+            })?;
+            text = text.replace(old, new);
+        }
+        Ok(text)
+    }
+}
+
+/// Input levels of a healthy machine: the break contacts are closed, and
+/// nobody presses reset.
+pub fn healthy(board: &Board) -> Vec<(u8, bool)> {
+    let lines = board.lines;
+    let mut levels = vec![(lines.emergency_stop, true), (lines.reset, false)];
+    if let Some(limits) = lines.limits {
+        levels.extend([(limits.positive, true), (limits.negative, true)]);
+    }
+    levels
+}
+
+const ECSPI2: &str = "/soc@0/bus@30800000/spba-bus@30800000/spi@30830000";
+const ECSPI3: &str = "/soc@0/bus@30800000/spba-bus@30800000/spi@30840000";
+
+/// NXP i.MX 8M Plus EVK.
+pub const IMX8MP_EVK: Board = Board {
+    name: "imx8mp-evk",
+    // A w25q80 without an address is put on ECSPI3.
+    machine: &["-M", "imx8mp-evk", "-m", "1G", "-device", "w25q80"],
+    cpus: 4,
+    device_tree: Some("freescale/imx8mp-evk.dtb"),
+    emulator_overlay: Some("testbed/trees/ecspi3.dtso"),
+    further_overlay: None,
+    disabled: &[],
+    removed: &[],
+    // There is no SDMA: the SPI driver would wait for its channels for ever.
+    removed_properties: &[
+        (ECSPI2, "dmas"),
+        (ECSPI2, "dma-names"),
+        (ECSPI3, "dmas"),
+        (ECSPI3, "dma-names"),
+    ],
+    console: "ttymxc1,115200",
+    unused_serial_ports: 1,
+    modules: &[
+        Module::plain("spi-imx"),
+        Module::plain("imx2_wdt"),
+        Module::plain("cuse"),
+    ],
+    gpio: "/machine/soc/gpio1",
+    drive: Drive::Lines,
+    gpio_label: "30200000.gpio",
+    lines: Lines {
+        emergency_stop: 5,
+        reset: 7,
+        limits: Some(Limits {
+            positive: 13,
+            negative: 15,
+        }),
+        enable: 6,
+        brake_release: 8,
+        heartbeat: 9,
+        fault_lamp: 10,
+    },
+    // The flash chip is on ECSPI3, and runs about time use it as their encoder.
+    board_file_changes: &[
+        ("/dev/spidev2.0", "/dev/spidev3.0"),
+        ("/dev/spidev2.1", "/dev/spidev3.1"),
+    ],
+    servo: ["spidev3.0", "spidev3.1"],
+    flash: Some("/dev/spidev3.0"),
+    has_watchdog: true,
+};
+
+/// Raspberry Pi 4 Model B.
+pub const RASPBERRYPI4_64: Board = Board {
+    name: "raspberrypi4-64",
+    machine: &["-M", "raspi4b", "-m", "2G", "-device", "w25q80"],
+    cpus: 4,
+    device_tree: Some("broadcom/bcm2711-rpi-4-b.dtb"),
+    emulator_overlay: None,
+    further_overlay: None,
+    // Devices that the emulator does not have: the kernel dies of an
+    // external abort when it touches them.
+    disabled: &[
+        "/scb",
+        "/gpu",
+        "/emmc2bus",
+        "/soc/interrupt-controller@7ef00100",
+        "/soc/hdmi@7ef00700",
+        "/soc/hdmi@7ef05700",
+        "/soc/i2c@7ef04500",
+        "/soc/i2c@7ef09500",
+        "/soc/clock@7ef00000",
+        "/soc/vec@7ec13000",
+        "/soc/hvs@7e400000",
+        "/soc/txp@7e004000",
+        "/soc/avs-monitor@7d5d2000",
+        "/soc/dsi@7e209000",
+        "/soc/dsi@7e700000",
+        "/soc/usb@7e980000",
+        "/soc/pixelvalve@*",
+    ],
+    // The PL011 belongs to Bluetooth on hardware; here it is the console.
+    removed: &["/soc/serial@7e201000/bluetooth"],
+    removed_properties: &[],
+    console: "ttyAMA0,115200",
+    unused_serial_ports: 0,
+    modules: &[
+        // The SPI interrupt is not wired: poll, up to 10 ms a transfer.
+        Module {
+            name: "spi-bcm2835",
+            parameters: "polling_limit_us=10000",
+        },
+        // What restarts the board. As a watchdog it is of no use here: the
+        // emulator resets as soon as it is started, with no timeout.
+        Module::plain("bcm2835_wdt"),
+        Module::plain("cuse"),
+    ],
+    gpio: "/machine/soc/peripherals/gpio",
+    // GPSET0 and GPCLR0 (BCM2711 ARM Peripherals, section 5.2).
+    drive: Drive::Registers {
+        set: 0xfe20_001c,
+        clear: 0xfe20_0028,
+    },
+    gpio_label: "pinctrl-bcm2711",
+    lines: Lines {
+        emergency_stop: 17,
+        reset: 27,
+        limits: Some(Limits {
+            positive: 22,
+            negative: 23,
+        }),
+        enable: 5,
+        brake_release: 6,
+        heartbeat: 13,
+        fault_lamp: 26,
+    },
+    // The emulator resets as soon as the watchdog is started.
+    board_file_changes: &[(
+        "[watchdog]
+device = \"/dev/watchdog\"   # bcm2835_wdt: 15 s at most
+timeout_s = 2              # the board is reset 2 s after the last cycle in time
+",
+        "",
+    )],
+    servo: ["spidev0.0", "spidev0.1"],
+    flash: Some("/dev/spidev0.0"),
+    has_watchdog: false,
+};
+
+/// The emulator's generic machine (OpenEmbedded's `qemuarm64`).
+pub const QEMUARM64: Board = Board {
+    name: "qemuarm64",
+    machine: &[
+        "-M",
+        "virt",
+        "-cpu",
+        "cortex-a57",
+        "-m",
+        "512M",
+        "-nic",
+        "none",
+    ],
+    cpus: 1,
+    device_tree: None,
+    emulator_overlay: None,
+    further_overlay: None,
+    disabled: &[],
+    removed: &[],
+    removed_properties: &[],
+    console: "ttyAMA0",
+    unused_serial_ports: 0,
+    modules: &[Module::plain("cuse")],
+    gpio: "pl061",
+    drive: Drive::Lines,
+    gpio_label: "9030000.pl061",
+    // The PL061 has eight lines, and line 3 is the machine's power key: of the
+    // limit switches there is room for none.
+    lines: Lines {
+        emergency_stop: 0,
+        reset: 1,
+        limits: None,
+        enable: 4,
+        brake_release: 5,
+        heartbeat: 6,
+        fault_lamp: 7,
+    },
+    board_file_changes: &[],
+    servo: ["spidev9.0", "spidev9.1"],
+    flash: None,
+    has_watchdog: false,
+};

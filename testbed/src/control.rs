@@ -1,0 +1,78 @@
+//! The emulator's control socket: QMP, one JSON value a line
+//! (QEMU, `docs/interop/qmp-spec.rst`).
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use crate::failure::Failure;
+
+/// The control socket, of which three commands are used.
+pub struct Control {
+    writer: UnixStream,
+    reader: BufReader<UnixStream>,
+}
+
+impl Control {
+    /// Takes over the connected socket.
+    ///
+    /// # Errors
+    /// Nobody speaks QMP at the other end.
+    pub fn new(socket: UnixStream) -> Result<Self, Failure> {
+        socket.set_read_timeout(Some(Duration::from_secs(20)))?;
+        let mut control = Self {
+            writer: socket.try_clone()?,
+            reader: BufReader::new(socket),
+        };
+        let mut greeting = String::new();
+        control.reader.read_line(&mut greeting)?;
+        control.command(r#"{"execute":"qmp_capabilities"}"#)?;
+        Ok(control)
+    }
+
+    /// Runs one command and gives what it returns.
+    ///
+    /// # Errors
+    /// The emulator refused it, or does not answer.
+    pub fn command(&mut self, command: &str) -> Result<serde_json::Value, Failure> {
+        self.writer.write_all(command.as_bytes())?;
+        loop {
+            let mut line = String::new();
+            if self.reader.read_line(&mut line)? == 0 {
+                return Err(Failure::new(format!("no answer to {command}")));
+            }
+            let mut answer: serde_json::Value = serde_json::from_str(&line)
+                .map_err(|error| Failure::new(format!("'{line}': {error}")))?;
+            if answer.get("error").is_some() {
+                return Err(Failure::new(format!("{command}: {line}")));
+            }
+            if let Some(value) = answer.get_mut("return") {
+                return Ok(value.take());
+            }
+        }
+    }
+
+    /// A device's path in the object tree: `device` itself where it is a path,
+    /// else the first device of that type that has no name of its own.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn resolve(&mut self, device: &str) -> Result<String, Failure> {
+        if device.starts_with('/') {
+            return Ok(device.to_owned());
+        }
+        let folder = "/machine/unattached";
+        let listed = self.command(&format!(
+            r#"{{"execute":"qom-list","arguments":{{"path":"{folder}"}}}}"#
+        ))?;
+        let wanted = format!("child<{device}>");
+        listed
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|entry| entry["type"] == wanted.as_str())
+            .and_then(|entry| entry["name"].as_str())
+            .map(|name| format!("{folder}/{name}"))
+            .ok_or_else(|| Failure::new(format!("the emulator has no {device}")))
+    }
+}

@@ -1,0 +1,169 @@
+//! A boot of a board from an image of our own: what is in it, and how the
+//! emulator is called.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::boards::Board;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::host::Kernel;
+use crate::image::{BOOTED, GuestFile, Image};
+use crate::machine::Machine;
+use crate::work::WorkFolder;
+
+/// The limit for a board to boot, in wall time: a hundred times what it takes on a
+/// quiet machine. Beside twenty other jobs on two cores 180 s were not enough.
+const BOOT: Duration = Duration::from_secs(400);
+
+/// A boot, to be described before it is started.
+pub struct Boot<'a> {
+    context: &'a Context<'a>,
+    board: &'static Board,
+    kernel: Kernel,
+    cpus: u32,
+    files: Vec<GuestFile>,
+    disk: Option<PathBuf>,
+    resets: bool,
+}
+
+impl<'a> Boot<'a> {
+    /// A boot of `board` with the PREEMPT_RT kernel, and nothing of its own in it.
+    pub fn new(context: &'a Context<'a>, board: &'static Board) -> Self {
+        Self {
+            context,
+            board,
+            kernel: Kernel::Realtime,
+            cpus: board.cpus,
+            files: Vec::new(),
+            disk: None,
+            resets: false,
+        }
+    }
+
+    /// Puts a card with this image into the board's own card slot, the i.MX 8M
+    /// Plus EVK's `/dev/mmcblk2`. What the guest has written stays in the file,
+    /// however the emulator ends.
+    pub fn disk(mut self, image: &Path) -> Self {
+        self.disk = Some(image.to_owned());
+        self
+    }
+
+    /// A reset boots the board again, instead of ending the emulator.
+    pub fn resets(mut self) -> Self {
+        self.resets = true;
+        self
+    }
+
+    /// As if the board had so many CPUs. With one, nothing but the guest itself
+    /// is in its way: the emulator runs several in turns, in slices that show as
+    /// latency.
+    pub fn cpus(mut self, cpus: u32) -> Self {
+        self.cpus = cpus;
+        self
+    }
+
+    /// Boots another kernel than the PREEMPT_RT one.
+    pub fn kernel(mut self, kernel: Kernel) -> Self {
+        self.kernel = kernel;
+        self
+    }
+
+    /// Puts a file into the guest.
+    pub fn file(mut self, path: &str, permissions: u32, content: &[u8]) -> Self {
+        self.files.push(GuestFile {
+            path: path.to_owned(),
+            permissions,
+            content: content.to_vec(),
+        });
+        self
+    }
+
+    /// Puts a program built for the guest into its root folder.
+    ///
+    /// # Errors
+    /// It has not been built.
+    pub fn program(self, name: &str) -> Result<Self, Failure> {
+        let file = name.rsplit('/').next().unwrap_or(name);
+        let content = self.context.host.read_guest_program(name)?;
+        Ok(self.file(&format!("/{file}"), 0o755, &content))
+    }
+
+    /// Boots, and gives the machine as soon as `script` is about to run. Input
+    /// lines have the given levels from before the first instruction on.
+    ///
+    /// # Errors
+    /// The image cannot be built, or the board does not boot.
+    pub fn start(self, inputs: &[(u8, bool)], script: &str) -> Result<Machine, Failure> {
+        let work = WorkFolder::new()?;
+        let image = Image::build(
+            self.context.host,
+            self.kernel,
+            self.board,
+            &self.files,
+            script,
+            &work.path,
+        )?;
+        let mut command = Command::new("qemu-system-aarch64");
+        command
+            .args(self.board.machine)
+            .args(["-smp", &self.cpus.to_string()])
+            .args(["-rtc", "base=2026-01-01,clock=vm", "-seed", "1"])
+            // One executed instruction is one nanosecond, idle stretches are
+            // skipped: whatever the host does, two runs agree to the last bit.
+            .args(["-icount", "shift=0,sleep=off"])
+            .arg("-kernel")
+            .arg(&image.kernel)
+            .arg("-initrd")
+            .arg(&image.initramfs)
+            // `nokaslr`: on qemuarm64, whose emulator gives the kernel a random address,
+            // that kernel would keep its page tables from user space (arm64: kpti), and
+            // each system call would empty the emulator's TLB twice.
+            .args([
+                "-append",
+                &format!(
+                    "console={} loglevel=3 panic=-1 nokaslr {}",
+                    self.board.console,
+                    isolation(self.cpus)
+                ),
+            ]);
+        if !self.resets {
+            command.arg("-no-reboot");
+        }
+        if let Some(disk) = &self.disk {
+            let file = disk.display();
+            let drive = format!("if=sd,bus=2,unit=0,format=raw,file={file}");
+            command.args(["-drive", &drive]);
+        }
+        if let Some(tree) = &image.device_tree {
+            command.arg("-dtb").arg(tree);
+        }
+        for _ in 0..self.board.unused_serial_ports {
+            command.args(["-serial", "null"]);
+        }
+        let mut machine = Machine::power_on(
+            command,
+            work,
+            self.context.new_transcript(),
+            (self.board.gpio, self.board.drive),
+            inputs,
+        )?;
+        machine.wait_for_line(BOOTED, BOOT)?;
+        Ok(machine)
+    }
+}
+
+/// The kernel parameters that keep the highest CPU for the loop, where there is
+/// more than one.
+fn isolation(cpus: u32) -> String {
+    match cpus {
+        0 | 1 => String::new(),
+        cpus => {
+            let (last, others) = (cpus - 1, cpus - 2);
+            format!(
+                "isolcpus=managed_irq,domain,{last} nohz_full={last} rcu_nocbs={last} irqaffinity=0-{others}"
+            )
+        }
+    }
+}

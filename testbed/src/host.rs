@@ -1,0 +1,195 @@
+//! What a tier finds on this machine: kernels, tools, and programs for the guest.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use crate::boards::Board;
+use crate::failure::{Failure, require};
+
+/// What a board boots.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Kernel {
+    /// PREEMPT_RT.
+    Realtime,
+    /// The same version without it.
+    Plain,
+}
+
+/// What `tests/setup/kernel` fetches, and unpacks into a folder of its own.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Package {
+    /// A kernel.
+    Kernel(Kernel),
+    /// Debian's rt-tests and its libraries.
+    Tools,
+}
+
+impl Package {
+    const COUNT: usize = 3;
+
+    fn place(self) -> usize {
+        match self {
+            Self::Kernel(Kernel::Realtime) => 0,
+            Self::Kernel(Kernel::Plain) => 1,
+            Self::Tools => 2,
+        }
+    }
+
+    /// What the script calls it.
+    fn name(self) -> &'static str {
+        ["rt", "plain", "tools"][self.place()]
+    }
+
+    /// What names its folder, so that the script is not asked.
+    fn variable(self) -> &'static str {
+        let variables = [
+            "STEADFAST_KERNEL",
+            "STEADFAST_PLAIN_KERNEL",
+            "STEADFAST_TOOLS",
+        ];
+        variables[self.place()]
+    }
+}
+
+/// Folders with what is booted.
+#[derive(Debug)]
+pub struct Host {
+    /// The repository's root folder.
+    pub source: PathBuf,
+    packages: [OnceLock<PathBuf>; Package::COUNT],
+    /// Static aarch64 binaries.
+    guest: PathBuf,
+}
+
+impl Host {
+    /// Finds `packages`: in the folders that `STEADFAST_KERNEL`, `STEADFAST_PLAIN_KERNEL`
+    /// and `STEADFAST_TOOLS` name, or that `tests/setup/kernel` prints. The programs for
+    /// the guest are in `STEADFAST_GUEST`, or where `tests/run` puts them.
+    ///
+    /// # Errors
+    /// A package is not to be had; the script has said why.
+    pub fn find(packages: &[Package]) -> Result<Self, Failure> {
+        let guest = std::env::var_os("STEADFAST_GUEST").map(PathBuf::from);
+        let default = || source().join("target/aarch64-unknown-linux-gnu/release");
+        let host = Self::with(&[], guest.unwrap_or_else(default));
+        for package in packages {
+            host.package(*package)?;
+        }
+        Ok(host)
+    }
+
+    /// One whose packages are in these folders, and whose programs for the guest are
+    /// in `guest`.
+    #[must_use]
+    pub fn with(packages: &[(Package, PathBuf)], guest: PathBuf) -> Self {
+        let folder = |place| {
+            let mut known = packages.iter().filter(|(of, _)| of.place() == place);
+            known.next().map(|(_, folder)| folder.clone())
+        };
+        Self {
+            source: source(),
+            packages: core::array::from_fn(|place| {
+                folder(place).map_or_else(OnceLock::new, OnceLock::from)
+            }),
+            guest,
+        }
+    }
+
+    /// Where a package is unpacked.
+    ///
+    /// # Errors
+    /// It is not to be had; the script has said why.
+    pub fn package(&self, package: Package) -> Result<&Path, Failure> {
+        let place = &self.packages[package.place()];
+        if place.get().is_none() {
+            let found = match std::env::var_os(package.variable()) {
+                Some(folder) => PathBuf::from(folder),
+                None => ask_for(&self.source, package)?,
+            };
+            // Another thread may have found the same.
+            let _ = place.set(found);
+        }
+        let found = place.get().map(PathBuf::as_path);
+        found.ok_or_else(|| Failure::new("a folder that was found is gone"))
+    }
+
+    /// Where everything of `kernel` is.
+    ///
+    /// # Errors
+    /// As [`package`](Self::package).
+    pub fn kernel(&self, kernel: Kernel) -> Result<&Path, Failure> {
+        self.package(Package::Kernel(kernel))
+    }
+
+    /// A file of the package of `kernel`.
+    ///
+    /// # Errors
+    /// There is no such file, or no such package.
+    pub fn read_kernel_file(&self, kernel: Kernel, path: &str) -> Result<Vec<u8>, Failure> {
+        read(&self.kernel(kernel)?.join(path), "run tests/setup/kernel")
+    }
+
+    /// A file of Debian's rt-tests and its libraries.
+    ///
+    /// # Errors
+    /// There is no such file, or no such package.
+    pub fn read_tool(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        let folder = self.package(Package::Tools)?;
+        read(&folder.join(path), "run tests/setup/kernel tools")
+    }
+
+    /// A program built for the guest.
+    ///
+    /// # Errors
+    /// It has not been built.
+    pub fn read_guest_program(&self, name: &str) -> Result<Vec<u8>, Failure> {
+        let fix = "tests/run builds it, before a tier that boots boards";
+        read(&self.guest.join(name), fix)
+    }
+
+    /// A file of the repository.
+    ///
+    /// # Errors
+    /// There is no such file.
+    pub fn read_source(&self, path: &str) -> Result<Vec<u8>, Failure> {
+        read(&self.source.join(path), "it is part of the repository")
+    }
+
+    /// The shipped board file of `board`, as the emulator needs it.
+    ///
+    /// # Errors
+    /// The file has changed: what is to be replaced is not there exactly once.
+    pub fn board_file(&self, board: &Board) -> Result<String, Failure> {
+        let bytes = self.read_source(&format!("board/{}/board.toml", board.name))?;
+        board.for_emulator(&String::from_utf8_lossy(&bytes))
+    }
+}
+
+/// The repository's root folder.
+fn source() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_owned()
+}
+
+/// Reads a file; `fix` is what whoever lacks it can do.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read(path: &Path, fix: &str) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| Failure::new(format!("{}: {error} ({fix})", path.display())))
+}
+
+/// The folder that `tests/setup/kernel` prints.
+fn ask_for(source: &Path, package: Package) -> Result<PathBuf, Failure> {
+    let output = Command::new(source.join("tests/setup/kernel"))
+        .arg(package.name())
+        .stderr(Stdio::inherit())
+        .output()?;
+    require(output.status.success(), || {
+        "tests/setup/kernel failed".to_owned()
+    })?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(PathBuf::from(text.trim()))
+}

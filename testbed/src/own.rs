@@ -1,0 +1,83 @@
+//! The chips of a machine of one's own in the fault campaign, as its drivers
+//! (`examples/faulty_law`) and the models behind the served nodes
+//! (`examples/virtual_servo`) both know them: a PWM channel, and a board behind SPI that
+//! drives 64 windings with one long frame.
+//!
+//! Neither safe value is 0: a line that is stuck, or a file that nobody wrote to, is not
+//! taken for a safe output.
+
+/// Period of the PWM channel, ns.
+pub const PERIOD_NS: u32 = 50_000;
+/// Safe duty of the PWM channel, as a share of the period.
+pub const SAFE_DUTY: f64 = 0.25;
+/// The text that sets it.
+pub const SAFE_DUTY_NS: &str = "12500";
+
+/// Windings behind the board.
+pub const WINDINGS: usize = 64;
+/// Length of a frame: 66 words of 16 bits, most significant byte first. The first is the
+/// number of the frame, the last the checksum of all before it.
+pub const FRAME_BYTES: usize = (WINDINGS + 2) * 2;
+/// Safe torque of each winding, mN·m: what holds the load.
+pub const SAFE_TORQUE: i16 = 1_500;
+
+/// The frame with this number that drives each winding with `torque`, mN·m.
+#[must_use]
+pub fn frame(number: u16, torque: i16) -> [u8; FRAME_BYTES] {
+    let mut frame = [0; FRAME_BYTES];
+    for word in frame.chunks_exact_mut(2) {
+        word.copy_from_slice(&torque.to_be_bytes());
+    }
+    frame[..2].copy_from_slice(&number.to_be_bytes());
+    let sum = checksum(&frame[..FRAME_BYTES - 2]);
+    frame[FRAME_BYTES - 2..].copy_from_slice(&sum.to_be_bytes());
+    frame
+}
+
+/// The torque that `frame` drives every winding with, mN·m. `None`: it is not whole, its
+/// checksum is wrong, or the windings differ.
+#[must_use]
+pub fn torque(frame: &[u8]) -> Option<i16> {
+    let word = |at: usize| Some([*frame.get(at)?, *frame.get(at + 1)?]);
+    let (number, torque) = (u16::from_be_bytes(word(0)?), i16::from_be_bytes(word(2)?));
+    (self::frame(number, torque) == frame).then_some(torque)
+}
+
+/// CRC-16/XMODEM.
+fn checksum(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0, |sum, byte| {
+        (0..8).fold(sum ^ u16::from(*byte) << 8, |sum, _| {
+            sum << 1 ^ if sum & 0x8000 == 0 { 0 } else { 0x1021 }
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_crc_16_xmodem() {
+        assert_eq!(checksum(b"123456789"), 0x31C3);
+    }
+
+    #[test]
+    fn only_a_whole_frame_with_every_bit_right_is_taken() {
+        let good = frame(7, SAFE_TORQUE);
+        assert_eq!(torque(&good), Some(SAFE_TORQUE));
+        for length in 0..FRAME_BYTES {
+            assert_eq!(torque(&good[..length]), None, "{length} bytes");
+        }
+        for bit in 0..FRAME_BYTES * 8 {
+            let mut wrong = good;
+            wrong[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(torque(&wrong), None, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn the_safe_duty_has_one_value() {
+        let nanoseconds = f64::from(PERIOD_NS) * SAFE_DUTY;
+        assert_eq!(nanoseconds.to_string(), SAFE_DUTY_NS);
+    }
+}

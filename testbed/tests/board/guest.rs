@@ -1,0 +1,227 @@
+//! The firmware in a guest: how it gets there, how it is started, and what it
+//! printed.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::servo::serve;
+use crate::{Context, Failure, require};
+use testbed::boards::Board;
+pub(crate) use testbed::boards::healthy;
+use testbed::emulator::Boot;
+use testbed::machine::Machine;
+use testbed::pins::Mark;
+
+/// Wall time for what runs up to 20,000 cycles of guest time.
+pub(crate) const LIMIT: Duration = Duration::from_secs(240);
+
+/// Lines of which every test sees that they rest at their safe level, which is
+/// low.
+pub(crate) fn energising(board: &Board) -> [u8; 2] {
+    [board.lines.enable, board.lines.brake_release]
+}
+
+/// Shell lines that take the kernel's own nodes out of the way, so that those
+/// which the board file names do not exist.
+pub(crate) fn unbind(board: &Board) -> String {
+    let mut script = String::new();
+    for node in board.servo {
+        let device = node.trim_start_matches("spidev");
+        let driver = "/sys/bus/spi/drivers/spidev";
+        script += &format!("[ ! -e {driver}/spi{device} ] || echo spi{device} >{driver}/unbind\n");
+    }
+    script
+}
+
+/// Shell lines that wait until the kernel is done with itself: 10 s after the boot it
+/// gives up on drivers that wait for each other, and keeps a loop that runs by then from
+/// its CPU for some 3 ms, for which the overrun ladder stops the axis.
+const SETTLED: &str = "
+while read up rest </proc/uptime; [ ${up%%.*} -lt 12 ]; do sleep 1; done
+";
+
+/// Shell lines that put the virtual servo in the kernel nodes' place, once the kernel is
+/// done with itself.
+pub(crate) fn servo(board: &Board) -> String {
+    SETTLED.to_owned() + &unbind(board) + &serve_chips(board)
+}
+
+/// Shell lines that serve encoder and DAC.
+pub(crate) fn serve_chips(board: &Board) -> String {
+    let [encoder, dac] = board.servo;
+    serve(&format!("{encoder}=as5047p {dac}=mcp4922"))
+}
+
+/// The board's own file as the emulator needs it, with each `(old, new)` put in place.
+///
+/// # Errors
+/// An `old` that is not there exactly once: the file has changed.
+pub(crate) fn board_file(
+    context: &Context<'_>,
+    board: &Board,
+    changes: &[(&str, &str)],
+) -> Result<String, Failure> {
+    let path = format!("board/{}/board.toml", board.name);
+    let shipped = context.host.read_source(&path)?;
+    let mut text = board.for_emulator(&String::from_utf8_lossy(&shipped))?;
+    for (old, new) in changes {
+        let count = text.matches(old).count();
+        require(count == 1, || format!("{path} has '{old}' {count} times"))?;
+        text = text.replace(old, new);
+    }
+    Ok(text)
+}
+
+/// For a board of one CPU. The emulator runs several in turns, and its slices
+/// make cycles late that would not be on hardware: where periods are counted,
+/// the loop has one CPU to itself but for the servo that it waits for.
+pub(crate) const ONE_CPU: (&str, &str) = ("cpu = \"isolated\"", "cpu = 0");
+
+/// For the EVK, without its watchdog. That stays armed after a fault, and the
+/// guest's time leaps while it is idle: a board that waits for a test's next step
+/// would be reset, as it should be.
+pub(crate) const NO_WATCHDOG: (&str, &str) = (
+    "[watchdog]
+device = \"/dev/watchdog\"
+timeout_s = 2              # the board is reset 2 s after the last cycle in time
+",
+    "",
+);
+
+/// A boot with the firmware, this board file and the virtual servo.
+pub(crate) fn ready<'a>(
+    context: &'a Context<'a>,
+    board: &'static Board,
+    board_file: &str,
+) -> Result<Boot<'a>, Failure> {
+    Ok(Boot::new(context, board)
+        .program("steadfast")?
+        .program("examples/virtual_servo")?
+        .file("/board.toml", 0o644, board_file.as_bytes()))
+}
+
+/// Shell lines that let the user of [`AS_USER`] open what the firmware opens.
+pub(crate) const OPEN_TO_ALL: &str =
+    "chmod 666 /dev/gpiochip* /dev/spidev* /dev/watchdog /dev/cpu_dma_latency\n";
+
+/// Goes before a command that an ordinary user is to run. The number means
+/// nothing, but for not being root's.
+pub(crate) const AS_USER: &str = "/as_user 1000 ";
+
+/// The firmware's command line.
+pub(crate) fn command(arguments: &str) -> String {
+    format!("/steadfast run --board /board.toml {arguments} --quiet --json /tmp/report.json")
+}
+
+/// Shell lines: print the status of the command before them, and the report.
+pub(crate) const SHOW: &str = "
+status=$?
+echo; echo \"@@exit $status\"
+echo '@@json'
+cat /tmp/report.json
+echo; echo '@@json end'
+";
+
+/// The last line of [`SHOW`].
+pub(crate) const SHOWN: &str = "@@json end";
+
+/// A shell line that keeps the board up until [`let_go`]: the pins of a board
+/// that is down cannot be asked any more.
+pub(crate) const HOLD: &str = "read order\n";
+
+/// Ends [`HOLD`], and waits for the end of the script.
+pub(crate) fn let_go(mut machine: Machine) -> Result<(), Failure> {
+    machine.type_line("go on")?;
+    machine.finish(LIMIT).map(drop)
+}
+
+/// The exit status that [`SHOW`] has printed.
+pub(crate) fn exit_status(lines: &[String]) -> Result<i64, Failure> {
+    lines
+        .iter()
+        .find_map(|line| line.strip_prefix("@@exit "))
+        .and_then(|number| number.parse().ok())
+        .ok_or_else(|| Failure::new("the firmware's exit status was not printed"))
+}
+
+/// Exit status and report as [`SHOW`] has printed them.
+pub(crate) fn report(lines: &[String]) -> Result<(i64, Value), Failure> {
+    let status = exit_status(lines)?;
+    let json: String = lines
+        .iter()
+        .skip_while(|line| *line != "@@json")
+        .skip(1)
+        .take_while(|line| *line != SHOWN)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let value = serde_json::from_str(&json)
+        .map_err(|error| Failure::new(format!("the report is no JSON ({error}): '{json}'")))?;
+    Ok((status, value))
+}
+
+/// The report of a run that must have ended with this status.
+pub(crate) fn report_of(lines: &[String], wanted: i64) -> Result<Value, Failure> {
+    let (status, report) = report(lines)?;
+    require(status == wanted, || {
+        format!("exit status {status}, not {wanted}: {}", report["exit"])
+    })?;
+    Ok(report)
+}
+
+/// The number at `path`, a JSON pointer.
+pub(crate) fn number(report: &Value, path: &str) -> Result<u64, Failure> {
+    report
+        .pointer(path)
+        .and_then(Value::as_u64)
+        .ok_or_else(|| Failure::new(format!("the report has no number {path}")))
+}
+
+pub(crate) fn require_number(report: &Value, path: &str, wanted: u64) -> Result<(), Failure> {
+    let found = number(report, path)?;
+    require(found == wanted, || {
+        format!("{path} is {found}, not {wanted}")
+    })
+}
+
+/// The contract's rows that were not kept.
+pub(crate) fn broken_rows(report: &Value) -> Vec<&Value> {
+    report
+        .pointer("/contract/rows")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter(|row| row["verdict"] != "kept")
+        .collect()
+}
+
+pub(crate) fn require_kept(report: &Value) -> Result<(), Failure> {
+    require(
+        report.pointer("/contract/kept") == Some(&Value::Bool(true)),
+        || format!("the contract was not kept: {:?}", broken_rows(report)),
+    )
+}
+
+/// Presses reset once the loop runs, and waits until the axis is enabled, which
+/// it must not be before. Gives the place of that edge.
+pub(crate) fn arm(machine: &mut Machine, board: &Board) -> Result<Mark, Failure> {
+    let lines = board.lines;
+    let start = machine.pins.mark();
+    let pins = &mut machine.pins;
+    let running = pins.wait_for_edges(start, lines.heartbeat, 50, LIMIT)?;
+    require(pins.count(lines.enable, start, running) == 0, || {
+        "enable changed before reset was pressed".to_owned()
+    })?;
+    let pressed = pins.drive(lines.reset, true)?;
+    let enabled = pins.wait_for(pressed, lines.enable, true, LIMIT)?;
+    pins.drive(lines.reset, false)?;
+    Ok(enabled)
+}
+
+/// As [`arm`], and waits until the axis has been driven for 100 periods.
+pub(crate) fn arm_and_move(machine: &mut Machine, board: &Board) -> Result<Mark, Failure> {
+    let enabled = arm(machine, board)?;
+    machine
+        .pins
+        .wait_for_edges(enabled, board.lines.heartbeat, 100, LIMIT)
+}

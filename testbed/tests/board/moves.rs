@@ -1,0 +1,125 @@
+//! The virtual servo moved from A to B and back on the i.MX 8M Plus EVK: how
+//! well the axis follows its profile, and that every slot is accounted for.
+//!
+//! Judged on one CPU, see [`ONE_CPU`].
+
+use serde_json::Value;
+
+use crate::guest::{
+    LIMIT, ONE_CPU, SHOW, arm_and_move, board_file, command, healthy, number, ready, report_of,
+    require_kept, require_number, servo,
+};
+use crate::{Context, Failure, Test, require};
+use testbed::boards::IMX8MP_EVK;
+use testbed::machine::Machine;
+
+pub(crate) const TESTS: &[Test] = &[
+    Test {
+        name: "move_of_10000_cycles_misses_no_slot_and_follows_its_profile",
+        run: follows,
+    },
+    Test {
+        name: "move_with_slots_skipped_accounts_for_each_and_goes_on",
+        run: accounts,
+    },
+];
+
+/// Greatest distance from the setpoint in a move of 12.6 rad at up to 20 rad/s
+/// and 400 rad/s², rad. Of that speed it is what the axis covers in a period, so
+/// it allows for one period of dead time and nothing else; the position window
+/// of the board file, 0.5 rad, is a fault.
+const TRACKING_MAX_RAD: f64 = 0.02;
+/// The same, root mean square over rest and motion.
+const TRACKING_RMS_RAD: f64 = 0.005;
+
+fn start(context: &Context<'_>, script: &str) -> Result<Machine, Failure> {
+    let text = board_file(context, &IMX8MP_EVK, &[ONE_CPU])?;
+    ready(context, &IMX8MP_EVK, &text)?
+        .cpus(1)
+        .start(&healthy(&IMX8MP_EVK), &(servo(&IMX8MP_EVK) + script))
+}
+
+fn require_tracking(report: &Value) -> Result<(), Failure> {
+    for (path, bound) in [
+        ("/axes/0/tracking_error_max_rad", TRACKING_MAX_RAD),
+        ("/axes/0/tracking_error_rms_rad", TRACKING_RMS_RAD),
+    ] {
+        let found = report.pointer(path).and_then(Value::as_f64);
+        // Zero would be an axis that was never moved.
+        require(found.is_some_and(|rad| 0.0 < rad && rad <= bound), || {
+            format!("{path} is {found:?} rad, not within {bound}")
+        })?;
+    }
+    Ok(())
+}
+
+fn follows(context: &Context<'_>) -> Result<(), Failure> {
+    const CYCLES: u64 = 10_000;
+    let script = command(&format!("--cycles {CYCLES}")) + SHOW;
+    let mut machine = start(context, &script)?;
+    arm_and_move(&mut machine, &IMX8MP_EVK)?;
+    let finished = machine.finish(LIMIT)?;
+    let report = report_of(&finished.lines, 0)?;
+    require_kept(&report)?;
+    require_number(&report, "/cycles/run", CYCLES)?;
+    require_number(&report, "/cycles/skipped", 0)?;
+    require_number(&report, "/cycles/overruns", 0)?;
+    require_tracking(&report)
+}
+
+/// Twice, a transfer of the encoder takes 2.5 ms: the cycle is over its
+/// deadline, two slots pass meanwhile and are skipped, and the phase is kept.
+fn accounts(context: &Context<'_>) -> Result<(), Failure> {
+    const SLOTS: u64 = 4_000;
+    const DELAYS: u64 = 2;
+    let lines = IMX8MP_EVK.lines;
+    let script = command("--for 4s")
+        + " & firmware=$!
+while read order && [ \"$order\" = delay ]; do
+echo 'spidev3.0 delay 2500 x1' >/dev/servo-control
+echo '@@delayed'
+done
+wait $firmware"
+        + SHOW;
+    let mut machine = start(context, &script)?;
+    let begin = machine.pins.mark();
+    arm_and_move(&mut machine, &IMX8MP_EVK)?;
+    for _ in 0..DELAYS {
+        machine.type_line("delay")?;
+        machine.wait_for_line("@@delayed", LIMIT)?;
+        // The ladder's bucket drains by one a cycle: 3 x 10 in all of it.
+        let now = machine.pins.drive(lines.reset, false)?;
+        machine
+            .pins
+            .wait_for_edges(now, lines.heartbeat, 200, LIMIT)?;
+    }
+    machine.type_line("end")?;
+    let finished = machine.finish(LIMIT)?;
+    let report = report_of(&finished.lines, 0)?;
+    require_kept(&report)?;
+    require_number(&report, "/cycles/overruns", DELAYS)?;
+    require_number(&report, "/cycles/skipped", 2 * DELAYS)?;
+    require_number(&report, "/cycles/run", SLOTS - 2 * DELAYS)?;
+    for path in [
+        "/memory/minor_faults",
+        "/memory/major_faults",
+        "/memory/allocations",
+    ] {
+        require_number(&report, path, 0)?;
+    }
+    // Seen from outside as well: one edge in each cycle that was run, and one
+    // more where the last of them left the line high.
+    let cycles = number(&report, "/cycles/run")? + number(&report, "/cycles/rest")?;
+    let edges = finished
+        .pins
+        .count(lines.heartbeat, begin, finished.pins.mark()) as u64;
+    require(edges == cycles.next_multiple_of(2), || {
+        format!("{edges} edges of the heartbeat in {cycles} cycles")
+    })?;
+    let enables = finished
+        .pins
+        .count(lines.enable, begin, finished.pins.mark());
+    require(enables == 2, || {
+        format!("enable changed {enables} times, not at the start and the end alone")
+    })
+}

@@ -1,0 +1,213 @@
+//! That the boards are what the other tests take them for: they boot, their
+//! pins can be pressed and watched from outside, their SPI bus answers, their
+//! watchdog bites. Shell and busybox only, nothing of the firmware.
+
+use std::time::Duration;
+
+use crate::{Context, Failure, Test, require};
+use testbed::boards::{Board, IMX8MP_EVK, QEMUARM64, RASPBERRYPI4_64};
+use testbed::emulator::Boot;
+use testbed::machine::Finished;
+use testbed::pins::Edge;
+
+pub(crate) const TESTS: &[Test] = &[
+    Test {
+        name: "smoke_imx8mp_boots_a_realtime_kernel_and_has_its_pins_and_its_spi_bus",
+        run: imx8mp,
+    },
+    Test {
+        name: "smoke_imx8mp_two_boots_agree_to_the_digit",
+        run: imx8mp_repeats,
+    },
+    Test {
+        name: "smoke_imx8mp_an_unfed_watchdog_resets_the_board",
+        run: imx8mp_watchdog,
+    },
+    Test {
+        name: "smoke_raspberrypi4_boots_a_realtime_kernel_and_has_its_pins_and_its_spi_bus",
+        run: raspberrypi4,
+    },
+    Test {
+        name: "smoke_qemuarm64_boots_a_realtime_kernel_and_has_its_pins",
+        run: qemuarm64,
+    },
+];
+
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// Prints what the kernel says of itself, its GPIO chips and its SPI devices.
+const INVENTORY: &str = "
+echo \"@@realtime $(cat /sys/kernel/realtime)\"
+for chip in /sys/class/gpio/gpiochip*; do echo \"@@gpio $(cat $chip/label)\"; done
+for node in /dev/spidev*; do [ -e $node ] && echo \"@@spi $node\"; done
+[ -e /dev/watchdog ] && echo '@@watchdog'
+[ -e /dev/cuse ] && echo '@@cuse'
+true
+";
+
+fn has(finished: &Finished, line: &str) -> Result<(), Failure> {
+    require(finished.lines.iter().any(|found| found == line), || {
+        format!("the board did not print '{line}'")
+    })
+}
+
+/// Fails unless the kernel is the right one, and has what the board has.
+fn inventory(finished: &Finished, board: &Board, nodes: &[&str]) -> Result<(), Failure> {
+    has(finished, "@@realtime 1")?;
+    has(finished, &format!("@@gpio {}", board.gpio_label))?;
+    has(finished, "@@cuse")?;
+    for node in nodes.iter().copied().chain(board.flash) {
+        has(finished, &format!("@@spi {node}"))?;
+    }
+    if board.has_watchdog {
+        has(finished, "@@watchdog")?;
+    }
+    Ok(())
+}
+
+/// Asks the flash chip on the board's own bus what it is: Read JEDEC ID (w25q80
+/// datasheet, instruction 9Fh), manufacturer EFh, then the device's two bytes. Twice
+/// the same: the bus is left clean.
+fn read_flash(board: &Board) -> String {
+    let Some(node) = board.flash else {
+        return String::new();
+    };
+    format!("/spi_client {node} 9f,3 9f,3\n")
+}
+
+fn flash(finished: &Finished, board: &Board) -> Result<(), Failure> {
+    if board.flash.is_none() {
+        return Ok(());
+    }
+    let replies = finished.lines.iter();
+    let mut replies = replies.filter_map(|line| line.strip_prefix("@@spi "));
+    let found = replies.find(|reply| !reply.starts_with('/'));
+    require(found == Some("ef5014"), || {
+        format!("the flash answered {found:?}")
+    })
+}
+
+fn imx8mp(context: &Context<'_>) -> Result<(), Failure> {
+    let nodes = [
+        "/dev/spidev2.0",
+        "/dev/spidev2.1",
+        "/dev/spidev3.0",
+        "/dev/spidev3.1",
+    ];
+    works(context, &IMX8MP_EVK, &nodes)
+}
+
+fn raspberrypi4(context: &Context<'_>) -> Result<(), Failure> {
+    works(context, &RASPBERRYPI4_64, &["/dev/spidev0.1"])
+}
+
+fn qemuarm64(context: &Context<'_>) -> Result<(), Failure> {
+    works(context, &QEMUARM64, &[])
+}
+
+/// Boots once: what there is, the flash chip, and then the pins, pressed and watched.
+/// The guest copies the emergency stop to the enable line until it has been
+/// pressed and let go, and toggles the heartbeat in each round.
+fn works(context: &Context<'_>, board: &'static Board, nodes: &[&str]) -> Result<(), Failure> {
+    let lines = board.lines;
+    let script = INVENTORY.to_owned()
+        + &read_flash(board)
+        + &format!(
+            "cd /sys/class/gpio
+base=$(grep -l {label} gpiochip*/label | head -n1 | sed 's/gpiochip//; s,/.*,,')
+for line in {stop} {enable} {heartbeat}; do echo $((base + line)) >export; done
+stop=gpio$((base + {stop})) enable=gpio$((base + {enable})) beat=gpio$((base + {heartbeat}))
+echo low >$enable/direction
+echo low >$beat/direction
+rounds=0 level=0
+while [ $rounds -lt 3 ]; do
+    read now <$stop/value
+    if [ $now != $level ]; then level=$now rounds=$((rounds + 1)); echo $now >$enable/value; fi
+    echo 1 >$beat/value
+    echo 0 >$beat/value
+done
+",
+            label = board.gpio_label,
+            stop = lines.emergency_stop,
+            enable = lines.enable,
+            heartbeat = lines.heartbeat,
+        );
+    let mut machine = Boot::new(context, board)
+        .program("examples/spi_client")?
+        .start(&[(lines.emergency_stop, true)], &script)?;
+    let start = machine.pins.mark();
+    let enabled = machine.pins.wait_for(start, lines.enable, true, LIMIT)?;
+    let flowing = machine
+        .pins
+        .wait_for_edges(enabled, lines.heartbeat, 20, LIMIT)?;
+    require(
+        machine.pins.count(lines.enable, enabled, flowing) == 0,
+        || "enable changed without cause".to_owned(),
+    )?;
+
+    let pressed = machine.pins.drive(lines.emergency_stop, false)?;
+    let dropped = machine.pins.wait_for(pressed, lines.enable, false, LIMIT)?;
+    let rounds = machine
+        .pins
+        .count(lines.heartbeat, pressed, dropped)
+        .div_ceil(2);
+    require(rounds <= 2, || {
+        format!("enable fell after {rounds} rounds of the loop")
+    })?;
+
+    let released = machine.pins.drive(lines.emergency_stop, true)?;
+    machine.pins.wait_for(released, lines.enable, true, LIMIT)?;
+    let finished = machine.finish(LIMIT)?;
+    inventory(&finished, board, nodes)?;
+    flash(&finished, board)?;
+    let all = finished.pins.between(start, finished.pins.mark());
+    let enables: Vec<bool> = all
+        .iter()
+        .filter(|Edge { line, .. }| *line == lines.enable)
+        .map(|edge| edge.level)
+        .collect();
+    require(enables == [true, false, true], || {
+        format!("enable went through {enables:?}")
+    })
+}
+
+/// The kernel's own nanosecond clock after the same work, in two boots.
+fn imx8mp_repeats(context: &Context<'_>) -> Result<(), Failure> {
+    let script = "cat /proc/uptime
+i=0
+while [ $i -lt 50 ]; do cat /proc/interrupts >/dev/null; i=$((i + 1)); done
+grep -h exec_runtime /proc/self/sched
+cat /proc/uptime /proc/stat /proc/meminfo /proc/timer_list
+";
+    let first = Boot::new(context, &IMX8MP_EVK)
+        .start(&[], script)?
+        .finish(LIMIT)?;
+    let second = Boot::new(context, &IMX8MP_EVK)
+        .start(&[], script)?
+        .finish(LIMIT)?;
+    require(first.lines.len() > 40, || {
+        "the guest printed too little to compare".to_owned()
+    })?;
+    match first.lines.iter().zip(&second.lines).find(|(a, b)| a != b) {
+        Some((a, b)) => Err(Failure::new(format!("'{a}' became '{b}'"))),
+        None => require(first.lines.len() == second.lines.len(), || {
+            "one boot printed more than the other".to_owned()
+        }),
+    }
+}
+
+fn imx8mp_watchdog(context: &Context<'_>) -> Result<(), Failure> {
+    // `watchdog` opens the device, feeds it, and would feed it again after 60 s.
+    let script = "watchdog -F -T 2 -t 60 /dev/watchdog &
+second=0
+while [ $second -lt 30 ]; do echo \"@@second $second\"; sleep 1; second=$((second + 1)); done
+";
+    let mut machine = Boot::new(context, &IMX8MP_EVK).start(&[], script)?;
+    machine.wait_for_line("@@second 1", LIMIT)?;
+    match machine.wait_for_line("@@second 4", LIMIT) {
+        Ok(_) => Err(Failure::new(
+            "the board lived on for 4 s with a watchdog of 2 s",
+        )),
+        Err(_) => machine.wait_for_end(LIMIT),
+    }
+}

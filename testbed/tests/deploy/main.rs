@@ -1,0 +1,185 @@
+//! The deploy tier: a root file system with systemd, RAUC and our own units, udev
+//! rules and scripts as the Yocto layer installs them, booted from a disk with two
+//! slots on an emulated board with the PREEMPT_RT kernel.
+//!
+//! ```text
+//! tests/run deploy                         sets everything up, runs all
+//! cargo test -p testbed --test deploy -- [FILTER]...
+//!                                          runs the boots that have a case named so
+//!     --list        names the cases
+//!     --jobs N      boards at a time (default: the number of CPUs, at most 4)
+//!     --show        prints each board's console, not only a failed one's
+//! ```
+//!
+//! Environment:
+//!
+//! - `STEADFAST_KERNEL`: what `tests/setup/kernel rt` printed.
+//! - `STEADFAST_DISKS`: what `tests/deploy/image` made.
+//!
+//! Boots are slow and cases are quick, so cases share boots: each finds the target as
+//! the one before it left it, in good order. Behind one that fails the others may fail
+//! for its sake.
+//!
+//! Guest time is a count of instructions, and idle time is skipped, also the time in
+//! which the guest waits for its disk: a busy host's disk makes it leap. The emulator
+//! runs the four CPUs in turns. So states and orders are judged here, not latencies.
+
+mod crashes;
+mod data;
+mod isolation;
+mod service;
+mod target;
+mod updates;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use target::Target;
+use testbed::arguments::Arguments;
+use testbed::failure::{Failure, require};
+use testbed::machine::Transcript;
+
+/// What the tests find on this machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Host {
+    /// The unpacked package of the PREEMPT_RT kernel.
+    pub(crate) kernel: PathBuf,
+    /// The disks to boot from.
+    pub(crate) disks: PathBuf,
+}
+
+impl Host {
+    fn find() -> Result<Self, Failure> {
+        let folder = |variable| {
+            let folder = std::env::var_os(variable).map(PathBuf::from);
+            folder.ok_or_else(|| Failure::new(format!("{variable} is not set: tests/run deploy")))
+        };
+        Ok(Self {
+            kernel: folder("STEADFAST_KERNEL")?,
+            disks: folder("STEADFAST_DISKS")?,
+        })
+    }
+}
+
+/// One test: its name says what must hold.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(&mut Target) -> Result<(), Failure>,
+}
+
+/// A boot, and the cases that share it.
+pub(crate) struct Boot {
+    pub(crate) name: &'static str,
+    pub(crate) start: fn(&Host, Arc<Transcript>) -> Result<Target, Failure>,
+    pub(crate) cases: &'static [&'static [Case]],
+}
+
+// The longest first.
+const BOOTS: &[&Boot] = &[
+    &updates::INSTALLED,
+    &service::BOOT,
+    &updates::NOT_INSTALLED,
+    &updates::BOTH_BAD,
+    &data::BOOT,
+];
+
+impl Boot {
+    fn cases(&self) -> impl Iterator<Item = &'static Case> {
+        self.cases.iter().copied().flatten()
+    }
+
+    /// How many cases passed.
+    fn run(&self, host: &Host, show: bool) -> usize {
+        let transcript = Arc::<Transcript>::default();
+        let mut passed = 0;
+        let start = Instant::now();
+        let mut booted = (self.start)(host, Arc::clone(&transcript));
+        for case in self.cases() {
+            let mut said = String::new();
+            let outcome = match &mut booted {
+                Ok(target) => {
+                    let outcome = (case.run)(target);
+                    said = target.said();
+                    outcome
+                }
+                Err(failure) => Err(Failure::new(format!("not reached: {failure}"))),
+            };
+            let seconds = start.elapsed().as_secs_f64();
+            // As it happens: a boot takes minutes.
+            match outcome {
+                Ok(()) => {
+                    passed += 1;
+                    print!("pass  {} (at {seconds:.1} s)\n{said}", case.name);
+                }
+                Err(failure) => {
+                    print!(
+                        "FAIL  {} (at {seconds:.1} s)\n      {failure}\n{said}",
+                        case.name
+                    );
+                    // The next ones are tried all the same, if anybody answers.
+                    if let Ok(target) = &mut booted
+                        && target.run("true").is_err()
+                    {
+                        booted = Err(Failure::new(format!("{} failed before", case.name)));
+                    }
+                }
+            }
+        }
+        drop(booted);
+        let console = transcript.describe(
+            Path::new(env!("CARGO_TARGET_TMPDIR")),
+            &format!("deploy-{}", self.name),
+        );
+        if show || passed < self.cases().count() {
+            // In one piece, because boards run side by side.
+            print!("{console}");
+        }
+        passed
+    }
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            eprintln!("deploy tier: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<bool, Failure> {
+    let arguments = Arguments::read(|_, _| Ok(false))?;
+    let chosen: Vec<&Boot> = BOOTS
+        .iter()
+        .copied()
+        .filter(|boot| boot.cases().any(|case| arguments.choose(case.name)))
+        .collect();
+    require(!chosen.is_empty(), || {
+        "no case is named like that".to_owned()
+    })?;
+    let cases: Vec<&Case> = chosen.iter().flat_map(|boot| boot.cases()).collect();
+    if arguments.list {
+        cases.iter().for_each(|case| println!("{}", case.name));
+        return Ok(true);
+    }
+    let host = Host::find()?;
+    let (next, passed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..arguments.jobs.min(chosen.len()) {
+            scope.spawn(|| {
+                while let Some(boot) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    passed.fetch_add(boot.run(&host, arguments.show), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let passed = passed.into_inner();
+    println!("deploy: {passed} passed, {} failed", cases.len() - passed);
+    Ok(passed == cases.len())
+}

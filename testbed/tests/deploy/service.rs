@@ -1,0 +1,249 @@
+//! The controller as a service: who it is, what it may, when it is active.
+
+use std::sync::Arc;
+
+use crate::target::{BOARD, Disks, Isolation, LIMIT, Target};
+use crate::{Boot, Case, Failure, Host, crashes, data, isolation, require};
+use testbed::machine::Transcript;
+
+pub(crate) const BOOT: Boot = Boot {
+    name: "service",
+    start,
+    cases: &[CASES, isolation::CASES, data::CASES, crashes::CASES],
+};
+
+const CASES: &[Case] = &[
+    Case {
+        name: "the_service_is_active_as_its_own_user_without_capabilities_under_a_kept_contract",
+        run: own_user,
+    },
+    Case {
+        name: "the_first_cycle_comes_soon_after_the_kernel_s_start",
+        run: first_cycle,
+    },
+    Case {
+        name: "the_loop_has_its_priority_and_its_cpu_and_its_memory_is_locked",
+        run: real_time,
+    },
+    Case {
+        name: "the_sandbox_is_rated_1_0_or_better_and_the_units_are_as_systemd_wants_them",
+        run: sandbox,
+    },
+    Case {
+        name: "a_restart_is_reported_done_after_the_first_cycle",
+        run: ready,
+    },
+    Case {
+        name: "a_refused_contract_is_never_active_and_energises_nothing",
+        run: refused,
+    },
+    Case {
+        name: "a_board_that_arms_at_start_is_refused_and_not_tried_again",
+        run: at_start,
+    },
+];
+
+fn start(host: &Host, transcript: Arc<Transcript>) -> Result<Target, Failure> {
+    let mut target = Target::power_on(host, transcript, Disks::fresh(host), Isolation::OfTheLayer)?;
+    target.boots()?;
+    target.is_up()?;
+    Ok(target)
+}
+
+/// The words of a line of /proc/PID/status.
+fn words<'l>(lines: &'l [String], key: &str) -> Vec<&'l str> {
+    let found = lines.iter().find_map(|line| line.strip_prefix(key));
+    found.unwrap_or_default().split_whitespace().collect()
+}
+
+fn own_user(target: &mut Target) -> Result<(), Failure> {
+    let text = target.unit("StatusText")?;
+    require(text.starts_with("real-time: contract kept"), || {
+        format!("the status line says '{text}'")
+    })?;
+    let pid = target.unit("MainPID")?;
+    let user = target.ask("id -u steadfast")?;
+    require(user != "0", || "its user is root".to_owned())?;
+    let (_, lines) = target.run(&format!("cat /proc/{pid}/status"))?;
+    require(words(&lines, "Uid:") == [user.as_str(); 4], || {
+        format!("users {:?}, not {user}", words(&lines, "Uid:"))
+    })?;
+    for set in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
+        require(words(&lines, set) == ["0000000000000000"], || {
+            format!("{set} {:?}", words(&lines, set))
+        })?;
+    }
+    require(words(&lines, "NoNewPrivs:") == ["1"], || {
+        "it may gain privileges".to_owned()
+    })?;
+    // 2: a filter (seccomp(2)).
+    require(words(&lines, "Seccomp:") == ["2"], || {
+        "its system calls are not filtered".to_owned()
+    })
+}
+
+fn first_cycle(target: &mut Target) -> Result<(), Failure> {
+    /// Guest time: instructions of four CPUs, one after the other. It takes some 10 s.
+    const MOST_MS: u64 = 90_000;
+    // Microseconds of the monotonic clock, which starts with the kernel.
+    let started = target.unit_number("ExecMainStartTimestampMonotonic")? / 1000;
+    let active = target.unit_number("ActiveEnterTimestampMonotonic")? / 1000;
+    target.say(&format!(
+        "kernel start to first cycle: {active} ms of guest time, of which the firmware {} ms",
+        active - started
+    ));
+    require(0 < active && active < MOST_MS, || {
+        format!("the first cycle came {active} ms after the kernel's start")
+    })
+}
+
+/// Policy, priority and CPU of each thread of the controller: fields 41, 40 and 39
+/// of proc_pid_stat(5).
+pub(crate) fn threads(target: &mut Target) -> Result<Vec<[String; 3]>, Failure> {
+    let pid = target.unit("MainPID")?;
+    let (_, lines) = target.run(&format!("cat /proc/{pid}/task/*/stat"))?;
+    let threads = lines.iter().filter_map(|line| {
+        let (_, rest) = line.rsplit_once(')')?;
+        // The first of them is field 3.
+        let field = |number: usize| rest.split_whitespace().nth(number - 3).map(str::to_owned);
+        Some([field(41)?, field(40)?, field(39)?])
+    });
+    Ok(threads.collect())
+}
+
+fn real_time(target: &mut Target) -> Result<(), Failure> {
+    let threads = threads(target)?;
+    let fifo: Vec<&[String; 3]> = threads
+        .iter()
+        .filter(|[policy, ..]| policy == "1")
+        .collect();
+    // The loop, and one above it the stall guard.
+    for priority in ["80", "81"] {
+        require(fifo.iter().any(|[_, found, _]| found == priority), || {
+            format!("no thread of priority {priority}: {threads:?}")
+        })?;
+    }
+    require(
+        fifo.iter()
+            .any(|[_, priority, cpu]| priority == "80" && cpu == "3"),
+        || format!("the loop is not on CPU 3: {threads:?}"),
+    )?;
+    let pid = target.unit("MainPID")?;
+    let (_, lines) = target.run(&format!("cat /proc/{pid}/status"))?;
+    let kilobytes = |key| {
+        words(&lines, key)
+            .first()
+            .and_then(|number| number.parse().ok())
+    };
+    let (locked, resident): (Option<u64>, Option<u64>) = (kilobytes("VmLck:"), kilobytes("VmRSS:"));
+    require(
+        locked
+            .zip(resident)
+            .is_some_and(|(locked, resident)| locked + 32 >= resident),
+        || format!("{locked:?} kB of {resident:?} are locked"),
+    )
+}
+
+fn sandbox(target: &mut Target) -> Result<(), Failure> {
+    let rated = target.ask("systemd-analyze security --threshold=10 --no-pager steadfast | tail -n 1; systemd-analyze security --threshold=10 --no-pager steadfast >/dev/null")?;
+    let version = target.ask("systemctl --version | sed -n '1s/systemd \\([0-9]*\\).*/\\1/p'")?;
+    target.say(&format!("systemd {version}: {rated}"));
+    let (status, lines) = target.run("cd /usr/lib/systemd/system && systemd-analyze verify --man=no steadfast.service steadfast-health.service steadfast-rt-setup.service data.mount mnt-env.mount 2>&1")?;
+    require(status == 0 && lines.is_empty(), || {
+        format!("systemd-analyze verify: {status}, {lines:?}")
+    })?;
+    let (status, lines) = target.run(
+        "udevadm verify --no-style --no-summary /usr/lib/udev/rules.d/60-steadfast.rules 2>&1",
+    )?;
+    require(status == 0, || {
+        format!("udevadm verify: {status}, {lines:?}")
+    })
+}
+
+fn ready(target: &mut Target) -> Result<(), Failure> {
+    let heartbeat = BOARD.lines.heartbeat;
+    target.ask("systemctl stop steadfast")?;
+    let before = target.now()?;
+    target.ask("systemctl start steadfast")?;
+    let after = target.now()?;
+    require(
+        target.machine().pins.count(heartbeat, before, after) > 0,
+        || "systemd says started, and no cycle has been run".to_owned(),
+    )?;
+    target
+        .machine()
+        .pins
+        .wait_for_edges(after, heartbeat, 20, LIMIT)
+        .map(drop)
+}
+
+/// Runs the unit with a change of it until `remove`.
+pub(crate) fn change(target: &mut Target, section: &str) -> Result<(), Failure> {
+    let folder = "/run/systemd/system/steadfast.service.d";
+    target.ask(&format!(
+        "mkdir -p {folder} && printf '[Service]\\n{section}\\n' >{folder}/90-test.conf && systemctl daemon-reload && systemctl stop steadfast && systemctl reset-failed steadfast"
+    )).map(drop)
+}
+
+/// Takes the change back, and starts the controller as it is shipped.
+pub(crate) fn unchange(target: &mut Target) -> Result<(), Failure> {
+    target.ask("rm /run/systemd/system/steadfast.service.d/90-test.conf && systemctl daemon-reload && systemctl stop steadfast && { systemctl reset-failed steadfast; systemctl start steadfast; }").map(drop)
+}
+
+/// Fails if enable or brake release rose since `from`.
+pub(crate) fn not_energised(target: &mut Target, from: testbed::pins::Mark) -> Result<(), Failure> {
+    let now = target.now()?;
+    for line in [BOARD.lines.enable, BOARD.lines.brake_release] {
+        let edges = target.machine().pins.between(from, now);
+        require(
+            !edges.iter().any(|edge| edge.line == line && edge.level),
+            || format!("line {line} was energised, and nobody had pressed reset"),
+        )?;
+    }
+    Ok(())
+}
+
+fn refused(target: &mut Target) -> Result<(), Failure> {
+    let from = target.now()?;
+    let active = target.unit("ActiveEnterTimestampMonotonic")?;
+    change(target, "LimitRTPRIO=0")?;
+    let (status, _) = target.run("systemctl start steadfast")?;
+    require(status != 0, || {
+        "a start without FIFO was reported done".to_owned()
+    })?;
+    target.until("[ \"$(systemctl show -P ActiveState steadfast)\" = failed ]")?;
+    require(target.unit_number("ExecMainStatus")? == 3, || {
+        "it did not end with exit status 3".to_owned()
+    })?;
+    require(
+        target.unit("ActiveEnterTimestampMonotonic")? == active,
+        || "it was active".to_owned(),
+    )?;
+    let text = target.unit("StatusText")?;
+    require(text.contains("contract refused"), || {
+        format!("the status line says '{text}'")
+    })?;
+    not_energised(target, from)?;
+    unchange(target)?;
+    target.until_active()
+}
+
+fn at_start(target: &mut Target) -> Result<(), Failure> {
+    let from = target.now()?;
+    target.ask("sed 's/arm = \"on-reset\"/arm = \"at-start\"/' /etc/steadfast/board.toml >/run/at-start.toml && grep -q at-start /run/at-start.toml")?;
+    change(target, "Environment=STEADFAST_BOARD=/run/at-start.toml")?;
+    let (status, _) = target.run("systemctl start steadfast")?;
+    require(status != 0, || "it was started".to_owned())?;
+    require(target.unit("ActiveState")? == "failed", || {
+        "it is tried again".to_owned()
+    })?;
+    require(target.unit_number("ExecMainStatus")? == 2, || {
+        "it did not end with exit status 2".to_owned()
+    })?;
+    require(target.unit_number("NRestarts")? == 0, || {
+        "it was tried again".to_owned()
+    })?;
+    not_energised(target, from)?;
+    unchange(target)?;
+    target.until_active()
+}

@@ -1,0 +1,238 @@
+//! Updates: what is refused, what survives a power cut, what is kept and what is
+//! rolled back. The slots' order and tries are read where the boot loader reads them.
+
+use std::sync::Arc;
+
+use crate::service::not_energised;
+use crate::target::{Disks, Isolation, LIMIT, Target};
+use crate::{Boot, Case, Failure, Host, require};
+use testbed::machine::Transcript;
+
+pub(crate) const NOT_INSTALLED: Boot = Boot {
+    name: "not-installed",
+    start,
+    cases: &[&[
+        Case {
+            name: "a_slot_that_keeps_its_contract_is_marked_good_and_recorded_as_proven",
+            run: first_slot,
+        },
+        Case {
+            name: "a_bundle_of_another_key_another_machine_or_cut_off_is_refused_by_name",
+            run: refused,
+        },
+        Case {
+            name: "a_bundle_with_a_flipped_payload_fails_and_the_old_slot_stays_first",
+            run: flipped,
+        },
+        Case {
+            name: "after_a_power_cut_during_an_installation_the_old_slot_boots",
+            run: power_cut,
+        },
+    ]],
+};
+
+pub(crate) const INSTALLED: Boot = Boot {
+    name: "installed",
+    start,
+    cases: &[&[
+        Case {
+            name: "an_update_that_keeps_its_contract_is_kept",
+            run: good,
+        },
+        Case {
+            name: "an_update_that_does_not_keep_its_contract_is_rolled_back",
+            run: bad,
+        },
+        Case {
+            name: "a_proven_slot_whose_contract_fails_stays_and_keeps_its_tries",
+            run: proven,
+        },
+    ]],
+};
+
+pub(crate) const BOTH_BAD: Boot = Boot {
+    name: "both-bad",
+    start: start_without_isolation,
+    cases: &[&[Case {
+        name: "a_robot_whose_contract_fails_in_both_slots_restarts_once_and_stays_up_safe",
+        run: both_bad,
+    }]],
+};
+
+fn start(host: &Host, transcript: Arc<Transcript>) -> Result<Target, Failure> {
+    Target::power_on(
+        host,
+        transcript,
+        Disks::copied(host)?,
+        Isolation::OfTheLayer,
+    )
+}
+
+fn start_without_isolation(host: &Host, transcript: Arc<Transcript>) -> Result<Target, Failure> {
+    Target::power_on(host, transcript, Disks::copied(host)?, Isolation::None)
+}
+
+/// Waits for a boot of this slot.
+fn boots(target: &mut Target, slot: char) -> Result<String, Failure> {
+    let line = target.boots()?;
+    require(line.starts_with(&format!("slot {slot} ")), || {
+        format!("not slot {slot} was booted: {line}")
+    })?;
+    Ok(line)
+}
+
+/// Waits for the end of that boot. The bundles are there then.
+fn is_up(target: &mut Target) -> Result<(), Failure> {
+    target.is_up()?;
+    target
+        .ask("mount -o ro /dev/disk/by-id/virtio-bundles /media")
+        .map(drop)
+}
+
+/// Fails unless the boot loader's variables are these.
+fn environment(target: &mut Target, wanted: &[(&str, &str)]) -> Result<(), Failure> {
+    for (name, value) in wanted {
+        let found = target.ask(&format!("fw_printenv -n {name}"))?;
+        require(found == *value, || {
+            format!("{name} is '{found}', not '{value}'")
+        })?;
+    }
+    Ok(())
+}
+
+/// What steadfast-slot has put on record.
+fn recorded(target: &mut Target, words: &str) -> Result<(), Failure> {
+    let log = target.ask("cat /data/steadfast/health/log")?;
+    require(
+        log.lines()
+            .next_back()
+            .is_some_and(|line| line.contains(words)),
+        || format!("'{words}' is not the last line of '{log}'"),
+    )
+}
+
+fn first_slot(target: &mut Target) -> Result<(), Failure> {
+    boots(target, 'A')?;
+    is_up(target)?;
+    environment(target, &[("BOOT_ORDER", "A B"), ("BOOT_A_LEFT", "3")])?;
+    let proven = target.ask("cat /data/steadfast/health/A")?;
+    require(proven == "flashed", || {
+        format!("slot A is proven with '{proven}'")
+    })
+}
+
+/// How much has been written to the other slot (Documentation/block/stat.rst).
+fn sectors_written_to_b(target: &mut Target) -> Result<String, Failure> {
+    target.ask(
+        "sync; awk '{ print $7 }' /sys/block/$(basename $(readlink -f /dev/disk/by-id/virtio-slot-b))/stat",
+    )
+}
+
+fn refused(target: &mut Target) -> Result<(), Failure> {
+    let before = sectors_written_to_b(target)?;
+    for (bundle, words) in [
+        ("other-key", "signature"),
+        ("other-compatible", "Compatible mismatch"),
+        ("cut", "ignature"),
+    ] {
+        let (status, lines) = target.run(&format!("rauc install /media/{bundle}.raucb 2>&1"))?;
+        let text = lines.join("\n");
+        require(status != 0, || format!("{bundle} was installed: {text}"))?;
+        require(text.contains(words), || {
+            format!("{bundle} was refused with: {text}")
+        })?;
+    }
+    require(sectors_written_to_b(target)? == before, || {
+        "a refused bundle was written".to_owned()
+    })?;
+    environment(target, &[("BOOT_ORDER", "A B"), ("BOOT_B_LEFT", "3")])
+}
+
+fn flipped(target: &mut Target) -> Result<(), Failure> {
+    let (status, lines) = target.run("rauc install /media/flipped.raucb 2>&1")?;
+    require(status != 0, || {
+        format!("it was installed: {}", lines.join("\n"))
+    })?;
+    environment(
+        target,
+        // RAUC takes a bad slot out of the order.
+        &[
+            ("BOOT_ORDER", "A"),
+            ("BOOT_A_LEFT", "3"),
+            ("BOOT_B_LEFT", "0"),
+        ],
+    )
+}
+
+fn power_cut(target: &mut Target) -> Result<(), Failure> {
+    // A tenth of the image has been written when the power goes.
+    target.machine().type_line("rauc install /media/good.raucb & disk=$(basename $(readlink -f /dev/disk/by-id/virtio-slot-b)); old=$(awk '{ print $7 }' /sys/block/$disk/stat); until [ $(awk '{ print $7 }' /sys/block/$disk/stat) -gt $((old + 65536)) ]; do sleep 0.1; done; echo; echo @@written")?;
+    target.machine().wait_for_line("@@written", LIMIT)?;
+    target.power_cut(Isolation::OfTheLayer)?;
+    boots(target, 'A')?;
+    is_up(target)?;
+    environment(target, &[("BOOT_A_LEFT", "3"), ("BOOT_B_LEFT", "0")])
+}
+
+/// Installs a bundle into the other slot and restarts.
+fn install(target: &mut Target, bundle: &str) -> Result<(), Failure> {
+    target.ask(&format!("rauc install /media/{bundle}.raucb"))?;
+    target.machine().type_line("systemctl reboot")
+}
+
+fn good(target: &mut Target) -> Result<(), Failure> {
+    boots(target, 'A')?;
+    is_up(target)?;
+    install(target, "good")?;
+    let line = boots(target, 'B')?;
+    require(line.ends_with("B 2"), || {
+        format!("no try was counted: {line}")
+    })?;
+    is_up(target)?;
+    environment(target, &[("BOOT_ORDER", "B A"), ("BOOT_B_LEFT", "3")])?;
+    let proven = target.ask("cat /data/steadfast/health/B")?;
+    require(proven != "flashed", || {
+        "slot B is proven with what was flashed".to_owned()
+    })
+}
+
+fn bad(target: &mut Target) -> Result<(), Failure> {
+    install(target, "bad")?;
+    boots(target, 'A')?;
+    boots(target, 'B')?;
+    is_up(target)?;
+    environment(target, &[("BOOT_A_LEFT", "0"), ("BOOT_B_LEFT", "3")])?;
+    recorded(target, "slot A does not keep its contract: back to slot B")
+}
+
+/// Waits for the check's end, and sees that the system stays.
+fn stays(target: &mut Target) -> Result<(), Failure> {
+    target.until("[ \"$(systemctl show -P ActiveState steadfast-health)\" = failed ]")?;
+    let (_, lines) = target.run("systemctl is-system-running --wait")?;
+    require(lines == ["degraded"], || format!("the system is {lines:?}"))
+}
+
+fn proven(target: &mut Target) -> Result<(), Failure> {
+    // The same software, and a contract that the machine does not allow any more.
+    target.power_cut(Isolation::None)?;
+    boots(target, 'B')?;
+    stays(target)?;
+    environment(target, &[("BOOT_A_LEFT", "0"), ("BOOT_B_LEFT", "3")])?;
+    recorded(
+        target,
+        "slot B kept its contract before and does not now: it stays",
+    )
+}
+
+fn both_bad(target: &mut Target) -> Result<(), Failure> {
+    let from = target.now()?;
+    boots(target, 'A')?;
+    boots(target, 'B')?;
+    stays(target)?;
+    environment(target, &[("BOOT_A_LEFT", "0"), ("BOOT_B_LEFT", "2")])?;
+    recorded(
+        target,
+        "slot B does not keep its contract, and the other one is bad: staying up",
+    )?;
+    not_energised(target, from)
+}

@@ -1,0 +1,198 @@
+//! The machine: CPU, memory, clock, file systems, watchdog.
+
+use super::{FIRST, Fault, Outcome};
+use crate::state::State;
+
+const OTHERS: Fault = Fault {
+    words: |state| if state.is_faulted() { FIRST } else { "" },
+    states: &[State::Moving],
+    ..Fault::EMPTY
+};
+
+/// Something is full or damaged, and a fault of the encoder ends the run.
+const FULL: Fault = Fault {
+    inject: "servo spidev3.0 eio\n",
+    states: &[State::Standing],
+    outcome: |_| Outcome::PowerOff { detected: 3 },
+    words: |_| "encoder not readable",
+    ..Fault::EMPTY
+};
+
+/// The one that says that nothing is wrong: a loaded machine is no fault.
+pub(crate) const SOAK: &str = "busy machine";
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "CPU taken for 3 ms",
+        injected: "a busy loop at FIFO 95 for 2 ms, and its start there",
+        inject: "chrt -f 95 /trouble spin 2\n",
+        states: &[State::Standing, State::Moving],
+        // Four slots at most: too few for a quick stop.
+        watch_ms: 300,
+        ..OTHERS
+    },
+    Fault {
+        name: "CPU taken for 20 ms",
+        injected: "a busy loop at FIFO 95 for 20 ms",
+        inject: "chrt -f 95 /trouble spin 20\n",
+        states: State::ALL,
+        outcome: |_| Outcome::Ends {
+            code: 4,
+            detected: 25,
+        },
+        words: |_| "overrun ladder|finished no cycle",
+        ..OTHERS
+    },
+    Fault {
+        name: "CPU taken for 1 s",
+        injected: "a busy loop at FIFO 95 for 1 s",
+        inject: "chrt -f 95 /trouble spin 1000\n",
+        outcome: |_| Outcome::Ends {
+            code: 4,
+            detected: 1_005,
+        },
+        words: |_| "overrun ladder|finished no cycle",
+        ..OTHERS
+    },
+    Fault {
+        name: "CPU taken for ever",
+        injected: "a busy loop at FIFO 95, without an end",
+        file: Some("/watched.toml"),
+        inject: "chrt -f 95 /trouble spin 10000\n",
+        outcome: |_| Outcome::Reset { after: 0 },
+        ..OTHERS
+    },
+    Fault {
+        name: "helpers starved",
+        injected: "a busy loop at FIFO 1 for 700 ms: no ordinary thread runs",
+        inject: "chrt -f 1 /trouble spin 700\n",
+        ..OTHERS
+    },
+    Fault {
+        name: SOAK,
+        injected: "hackbench beside the firmware for 20 s",
+        inject: "/load & busy=$!\n",
+        cure: "kill $busy; killall -q hackbench\n",
+        watch_ms: 20_000,
+        ..OTHERS
+    },
+    Fault {
+        name: "memory runs out",
+        injected: "another process takes all there is, until the kernel kills it (`vm.min_free_kbytes` 16384)",
+        inject: "/trouble eat\necho \"@@note eater $?\"\n",
+        states: &[State::Standing],
+        ..OTHERS
+    },
+    Fault {
+        name: "memory runs out, and the kernel ends the firmware",
+        injected: "`oom_score_adj` 1000: it is the first to go",
+        file: Some("/watched.toml"),
+        inject: "echo 1000 >/proc/$pid/oom_score_adj\n/trouble eat\nusleep 5000000\n",
+        // Writing to all the memory there is takes that long.
+        outcome: |_| Outcome::Reset { after: 3_000 },
+        ..OTHERS
+    },
+    Fault {
+        name: "clock set forward",
+        injected: "`CLOCK_REALTIME` set ten years ahead",
+        inject: "date -s 2036-01-01 >/dev/null\n",
+        cure: "date -s 2026-01-01 >/dev/null\n",
+        states: State::SOME,
+        ..OTHERS
+    },
+    Fault {
+        name: "clock set back",
+        injected: "`CLOCK_REALTIME` set 25 years back",
+        inject: "date -s 2001-01-01 >/dev/null\n",
+        cure: "date -s 2026-01-01 >/dev/null\n",
+        states: State::SOME,
+        ..OTHERS
+    },
+    Fault {
+        name: "report cannot be kept",
+        injected: "the file system of the report is full; an encoder fault ends the run",
+        prepare: "cat /dev/zero >/tmp/filler 2>/dev/null\n",
+        cure: "rm /tmp/filler; servo spidev3.0 clear\n",
+        is_mute: true,
+        ..FULL
+    },
+    Fault {
+        name: "`/run` full at the start",
+        injected: "no room for the flight file: the run is not recorded beyond its process",
+        before: "cat /dev/zero >/run/filler 2>/dev/null\n",
+        cure: "rm /run/filler\n",
+        words: |_| "no room for the flight file",
+        ..OTHERS
+    },
+    Fault {
+        name: "`/run` full at the start, then a fault",
+        injected: "the same, and an encoder fault ends the run",
+        before: "cat /dev/zero >/run/filler 2>/dev/null\n",
+        cure: "rm /run/filler; servo spidev3.0 clear\n",
+        ..FULL
+    },
+    Fault {
+        name: "`/run` full meanwhile, then a fault",
+        injected: "the flight file has its room; an encoder fault ends the run",
+        prepare: "cat /dev/zero >/run/filler 2>/dev/null\n",
+        cure: "rm /run/filler; servo spidev3.0 clear\n",
+        ..FULL
+    },
+    Fault {
+        name: "disk of the black boxes full",
+        injected: "an encoder fault ends the run; then room is made, and it is started again",
+        before: "cat /dev/zero >/data/filler 2>/dev/null\n",
+        cure: "rm /data/filler; servo spidev3.0 clear\n",
+        // What the process says of itself, and what it left for the next start.
+        words: |_| "encoder not readable|the control law reports fault 9",
+        ..FULL
+    },
+    Fault {
+        name: "black box file damaged",
+        injected: "a file of that name that is none; an encoder fault ends the run",
+        before: "mkdir /data/steadfast
+head -c 5000 /steadfast >/data/steadfast/imx8mp-evk-000007.blackbox
+",
+        cure: "servo spidev3.0 clear\n",
+        damages_box: true,
+        ..FULL
+    },
+    Fault {
+        name: "flight file damaged",
+        injected: "what a process left begins as it must, and goes on as noise",
+        before: "mkdir /run/steadfast
+(printf 'SFFLIGHT\\1\\0\\0\\0\\0\\0\\0\\0\\1\\0\\0\\0\\0\\0\\0\\0'
+head -c 60000 /steadfast) >/run/steadfast/imx8mp-evk.flight
+",
+        cure: "servo spidev3.0 clear\n",
+        ..FULL
+    },
+    Fault {
+        name: "power cut while a black box is written",
+        injected: "the emulator killed at five places of the writing, and booted again with the same disk",
+        outcome: |_| Outcome::PowerCut,
+        is_mute: true,
+        words: |_| "power was lost",
+        ..OTHERS
+    },
+    Fault {
+        name: "watchdog not there",
+        injected: "the board file names one that is not",
+        file: Some("/no-watchdog-there.toml"),
+        states: &[State::SwitchOnDisabled],
+        outcome: |_| Outcome::Refused { code: 1 },
+        words: |_| "/dev/watchdog9",
+        ..OTHERS
+    },
+    Fault {
+        name: "watchdog taken",
+        injected: "another process has it open",
+        file: Some("/with-watchdog.toml"),
+        before: "exec 9>/dev/watchdog\n",
+        cure: "printf V >&9; exec 9>&-\n",
+        states: &[State::SwitchOnDisabled],
+        outcome: |_| Outcome::Refused { code: 1 },
+        words: |_| "another process feeds it",
+        ..OTHERS
+    },
+];

@@ -1,0 +1,259 @@
+//! The script of a boot: one case after the other, and nobody from outside.
+
+use crate::catalogue::{Fault, Outcome, Program};
+use crate::own::PWM_CHIP;
+use crate::state::{self, State, UNTIL_MOVING_US};
+use crate::watch::{TICK_US, line};
+
+/// A fault in a state.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Case {
+    pub(crate) fault: &'static Fault,
+    pub(crate) state: State,
+    /// Guest time for which is watched what comes of it.
+    pub(crate) watch_ms: u32,
+}
+
+impl Case {
+    /// Whether the board's watchdog resets the board in it.
+    pub(crate) fn resets(&self) -> bool {
+        matches!((self.fault.outcome)(self.state), Outcome::Reset { .. })
+    }
+}
+
+/// The slot in which a law misbehaves: after the state has been reached. The
+/// first begins some 40 ms after the start.
+const LAW_SLOT: u32 = 300;
+
+/// Longest time that a program is waited for after it was asked to end: more
+/// than `stop_ms`.
+const PATIENCE_US: u32 = 4_000_000;
+
+/// Before line and level, where a script wants an input to be driven; it goes on
+/// when a line has been typed.
+pub(crate) const PRESS: &str = "@@press ";
+
+/// Before what `steadctl` says of a black box: its exit code and its name, and
+/// then its lines.
+pub(crate) const BOX: &str = "@@box ";
+pub(crate) const BOX_LINE: &str = "@@box-line ";
+
+/// The firmware and everything beside it.
+pub(crate) const PROGRAMS: &[&str] = &[
+    "steadfast",
+    "steadctl",
+    "examples/virtual_servo",
+    "examples/metronome",
+    "examples/faulty_law",
+    "examples/trouble",
+];
+
+/// Functions of every script: the virtual servo, a start after an end, and what
+/// black boxes there are.
+const FUNCTIONS: &str = "
+servo() { echo \"$*\" >/dev/servo-control || echo \"@@note refused: $*\"; }
+start_servo() {
+for device in spi3.0 spi3.1; do
+driver=/sys/bus/spi/drivers/spidev
+[ ! -e $driver/$device ] || echo $device >$driver/unbind
+done
+mkfifo /tmp/ready
+chrt -f 80 /virtual_servo $* >/tmp/ready &
+read ready </tmp/ready
+[ \"$ready\" = 'virtual servo: ready' ] || exit 1
+servo spidev3.1 rest
+}
+# The next start on this board file, at rest: what is left is saved by it.
+next_start() {
+/steadfast run --board $1 --cycles 5 --quiet 2>/tmp/next ||
+echo \"@@note refused: the next start, $?: $(cat /tmp/next)\"
+}
+boxes() {
+for box in $1/*.blackbox; do
+[ -e $box ] || continue
+/steadctl blackbox $box --last 0 >/tmp/box 2>&1
+echo; echo \"@@box $? ${box##*/}\"
+sed -n -e '1,/^$/s/^/@@box-line /p' -e 's/^cycles: /@@box-line cycles = /p' /tmp/box
+done
+}
+# As the layer's sysctl file has it: what a transfer allocates in the kernel is there.
+echo 16384 >/proc/sys/vm/min_free_kbytes
+# On tmpfs, with no more room than they need.
+mkdir -p /run /data /disk
+mount -t tmpfs -o size=3m run /run
+mount -t tmpfs -o size=1m data /data
+";
+
+/// The chips of the axis.
+const SERVO: &str = "spidev3.0=as5047p spidev3.1=mcp4922";
+
+/// Lines before the first case: pins, servo, metronome.
+fn setup() -> String {
+    let (metronome, mark) = (line::METRONOME, line::MARK);
+    let (driven, duty, torque) = (line::DRIVEN, line::DUTY, line::TORQUE);
+    format!(
+        "base=
+for chip in /sys/class/gpio/gpiochip*; do
+[ \"$(cat $chip/label)\" = 30200000.gpio ] && base=$(cat $chip/base)
+done
+pin() {{
+number=$((base + $2))
+echo $number >/sys/class/gpio/export
+echo out >/sys/class/gpio/gpio$number/direction
+ln -s /sys/class/gpio/gpio$number/value /pin-$1
+}}
+pin metronome {metronome}
+pin mark {mark}
+pin driven {driven}
+pin duty {duty}
+pin torque {torque}
+start_servo --mark /pin-mark {SERVO}:/pin-driven \
+spidev3.2=windings:/pin-torque pwm-duty=duty:/pin-duty
+{PWM_CHIP}chrt -f 99 /metronome /pin-metronome {TICK_US} &
+press() {{ echo; echo \"{PRESS}$1 $2\"; read answer; }}
+"
+    )
+}
+
+/// Lines of one case.
+///
+/// Descriptor 9 is that of the watchdog where a case has it open: the rescuer's sleep, which
+/// outlives it, would keep it so.
+///
+/// The mark is lit exactly twice in each, whatever becomes of the program: from
+/// the injection to the end of what is watched, and once more when all is over.
+fn case(number: usize, case: &Case) -> String {
+    let Case {
+        fault,
+        state,
+        watch_ms,
+    } = case;
+    let file = fault.file.unwrap_or(state.file());
+    let law = |kind| format!("/faulty_law {file} {kind} {LAW_SLOT} /pin-mark /tmp/report.json");
+    let start = match fault.program {
+        Program::Firmware if state.is_own() => law("none"),
+        Program::Firmware => {
+            format!("/steadfast run --board {file} --quiet --json /tmp/report.json")
+        }
+        Program::Law(kind) => law(kind),
+    };
+    let inject = match fault.program {
+        Program::Firmware if !fault.from_outside => format!("servo mark on\n{}", fault.inject),
+        Program::Firmware | Program::Law(_) => fault.inject.to_owned(),
+    };
+    let (before, prepare, cure) = (fault.before, fault.prepare, fault.cure);
+    let preparation = state.preparation();
+    let directory = state::BLACK_BOXES;
+    let rescue_us = u64::from(*watch_ms) * 1000 + u64::from(RESCUE_US);
+    let watch_us = u64::from(*watch_ms) * 1000;
+    format!(
+        "echo; echo '@@case {number}'
+for node in spidev3.1 spidev3.2 pwm-duty; do servo $node rest; done
+rm -rf /tmp/report.json /run/* /data/*
+{before}{start} 2>/tmp/stderr &
+pid=$!
+chrt -f 98 sh -c \"usleep {rescue_us}; kill -KILL $pid; echo; echo '@@hung'\" 9>&- &
+rescuer=$!
+usleep {UNTIL_MOVING_US}
+{preparation}{prepare}{inject}usleep {watch_us}
+servo mark on
+servo mark off
+kill -TERM $pid 2>/dev/null
+waited=0
+while [ $waited -lt {PATIENCE_US} ] && grep -q '^State:.[^Z]' /proc/$pid/status 2>/dev/null; do
+usleep 20000; waited=$((waited + 20000))
+done
+if grep -q '^State:.[^Z]' /proc/$pid/status 2>/dev/null; then
+echo '@@hung'; kill -KILL $pid
+fi
+wait $pid
+status=$?
+kill $rescuer 2>/dev/null
+servo mark on
+servo mark off
+echo; echo \"@@exit $status\"
+{cure}set -- {directory}/*.blackbox
+[ $status = 0 ] || [ -e $1 ] || next_start /disabled.toml
+boxes {directory}
+sed 's/^/@@stderr /' /tmp/stderr
+echo '@@json'
+cat /tmp/report.json 2>/dev/null
+echo; echo '@@json end'
+"
+    )
+}
+
+/// Guest time beyond what is watched after which a program is killed from above
+/// its own priority: one that spins there lets the script itself never run.
+const RESCUE_US: u32 = PATIENCE_US + 500_000;
+
+/// Printed where the power is to be cut.
+pub(crate) const CUT: &str = "@@cut";
+
+/// The script of a boot in which the power is cut when there is a new file whose
+/// name ends so and that is so long, and a while later; where `cut` is `None` all is only looked at.
+pub(crate) fn power_cut(cut: Option<(&str, u64, u64)>) -> String {
+    let directory = state::ON_DISK;
+    let mut script = FUNCTIONS.to_owned();
+    script += &format!(
+        "{WAIT_FOR_DISK}echo; echo '@@case 0'
+boxes {directory}
+start_servo {SERVO}
+echo; echo '@@case 1'
+next_start /on-disk-disabled.toml
+boxes {directory}
+"
+    );
+    if let Some((ending, bytes, later_us)) = cut {
+        // Two seconds of cycles, so that there is much to be written.
+        script += &format!(
+            "/steadfast run --board /on-disk.toml --quiet 2>/dev/null &
+pid=$!
+usleep 2200000
+kill -SEGV $pid
+wait $pid
+count=1
+[ '{ending}' != .blackbox ] || count=$(($(ls {directory} | grep -c blackbox) + 1))
+(chrt -f 98 /trouble await {directory} '{ending}' {bytes} $count; usleep {later_us}; echo; echo '{CUT}') &
+next_start /on-disk-disabled.toml
+usleep 5000000
+"
+        );
+    }
+    script + "true\n"
+}
+
+/// Mounts the card, which the kernel finds by itself.
+const WAIT_FOR_DISK: &str = "until [ -b /dev/mmcblk2 ]; do usleep 10000; done
+mount -t ext4 /dev/mmcblk2 /disk || exit 1
+";
+
+/// What the board does when it is up again after its watchdog has reset it: the
+/// next start, with the watchdog, and with the disk that is all that is left.
+fn after_reset() -> String {
+    let directory = state::ON_DISK;
+    format!(
+        "{WAIT_FOR_DISK}if [ -e {directory} ]; then
+read answer
+start_servo {SERVO}
+next_start /after-reset.toml
+boxes {directory}
+exit 0
+fi
+mkdir {directory}; sync
+"
+    )
+}
+
+/// The whole script of a boot with these cases, numbered from 0.
+pub(crate) fn script(cases: &[Case]) -> String {
+    let mut script = FUNCTIONS.to_owned();
+    if cases.iter().any(Case::resets) {
+        script += &after_reset();
+    }
+    script += &setup();
+    for (number, one) in cases.iter().enumerate() {
+        script += &case(number, one);
+    }
+    script + "true\n"
+}

@@ -1,0 +1,323 @@
+//! Whether what was seen is what must come of a fault.
+
+use crate::catalogue::{Outcome, REACTION};
+use crate::guest::Case;
+use crate::state::State;
+use crate::watch::energising::{BRAKE_RELEASE, DAC, ENABLE, NAMES};
+use crate::watch::{BlackBox, Periods, Said, Seen, has};
+
+/// A case with what came of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) case: Case,
+    pub(crate) seen: Seen,
+    pub(crate) said: Said,
+    pub(crate) verdict: Verdict,
+}
+
+/// What is thought of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Kept,
+    /// It is not kept, and cannot be before something else is built.
+    Pending(&'static str, Vec<String>),
+    Broken(Vec<String>),
+}
+
+impl Row {
+    pub(crate) fn new(case: Case, seen: Seen, said: Said) -> Self {
+        let wrong = findings(&case, &seen, &said);
+        let verdict = match ((case.fault.needs)(case.state), wrong.is_empty()) {
+            (None, true) => Verdict::Kept,
+            (None, false) => Verdict::Broken(wrong),
+            (Some(needs), false) => Verdict::Pending(needs, wrong),
+            (Some(needs), true) => Verdict::Broken(vec![format!(
+                "it holds: take `needs` ({needs}) out of the catalogue"
+            )]),
+        };
+        Self {
+            case,
+            seen,
+            said,
+            verdict,
+        }
+    }
+}
+
+/// The watchdog's timeout in the board file, in periods, and a few for the way
+/// from the injection to the death: the kernel feeds the watchdog once more when
+/// the process that held it is gone (`watchdog_release`, watchdog_dev.c).
+const RESET: Periods = 2_000 + 5;
+
+/// What the start after a reset puts on record.
+const RESET_WORDS: &str = "the board was reset";
+
+/// Everything that is not as it must be.
+fn findings(case: &Case, seen: &Seen, said: &Said) -> Vec<String> {
+    let Case { fault, state, .. } = case;
+    let mut judge = Judge {
+        case,
+        seen,
+        said,
+        wrong: Vec::new(),
+    };
+    judge.started_in(*state, (fault.outcome)(*state));
+    let words = (fault.words)(*state);
+    if !fault.is_mute && !words.is_empty() && !said.says(words) {
+        judge.wrong.push(format!("nothing says '{words}'"));
+    }
+    if said.hung {
+        judge.wrong.push("it did not end when asked".to_owned());
+    }
+    for note in &said.notes {
+        if note.starts_with("refused") {
+            judge.wrong.push(note.clone());
+        }
+    }
+    judge.recorded();
+    match (fault.outcome)(*state) {
+        Outcome::PowerOff { detected } => {
+            judge.lit_within(detected + REACTION);
+            judge.safe_within(detected + REACTION);
+            judge.ended(4);
+        }
+        Outcome::Ramp { detected } => {
+            judge.lit_within(detected + REACTION);
+            judge.in_order();
+            judge.ended(4);
+        }
+        Outcome::Stops { code } => {
+            judge.in_order();
+            judge.ended(code);
+        }
+        Outcome::QuickStop { detected } => {
+            judge.lit_within(detected + REACTION);
+            judge.in_order();
+            judge.counted(false);
+            judge.ended(5);
+        }
+        Outcome::ComesBack { detected } => {
+            judge.lit_within(detected + REACTION);
+            judge.came_back();
+            judge.counted(true);
+            judge.ended(0);
+        }
+        Outcome::Ends { code, detected } => {
+            judge.safe_within(detected + REACTION);
+            judge.silent_within(detected + REACTION);
+            judge.ended(code);
+        }
+        Outcome::Dies { signal, after } => {
+            judge.safe_within(after + REACTION);
+            judge.silent_within(after + REACTION);
+            judge.ended(128 + signal);
+        }
+        Outcome::Reported { code } => {
+            judge.went_on();
+            judge.ended(code);
+        }
+        Outcome::GoesOn => {
+            judge.went_on();
+            judge.ended(if state.is_faulted() { 4 } else { 0 });
+        }
+        Outcome::Reset { after } => {
+            if said.status.is_some() || seen.watched > after + RESET {
+                let periods = seen.watched;
+                let words = format!("the board was not reset {periods} periods later");
+                judge.wrong.push(words);
+            }
+        }
+        // All of it is on the disk.
+        Outcome::PowerCut => {}
+        Outcome::Refused { code } => {
+            if seen.beats > 0 {
+                judge.wrong.push("its heartbeat was seen".to_owned());
+            }
+            judge.safe_within(0);
+            judge.ended(code);
+        }
+    }
+    judge.wrong
+}
+
+struct Judge<'a> {
+    case: &'a Case,
+    seen: &'a Seen,
+    said: &'a Said,
+    wrong: Vec<String>,
+}
+
+impl Judge<'_> {
+    /// Place and name of what is energised and can be reached.
+    fn reachable(&self) -> impl Iterator<Item = (usize, &'static str)> + use<> {
+        let lost = self.case.fault.loses;
+        let all = NAMES.into_iter().enumerate();
+        all.filter(move |(place, _)| Some(*place) != lost)
+    }
+
+    fn require(&mut self, holds: bool, words: impl FnOnce() -> String) {
+        if !holds {
+            self.wrong.push(words());
+        }
+    }
+
+    /// A case that did not begin in its state shows nothing.
+    fn started_in(&mut self, state: State, outcome: Outcome) {
+        if matches!(outcome, Outcome::Refused { .. } | Outcome::PowerCut) {
+            return;
+        }
+        let before = self.seen.before;
+        let mut levels = before.into_iter().zip(state.levels());
+        let begun = levels.all(|(level, wanted)| wanted.is_none_or(|wanted| wanted == level));
+        self.require(begun, || format!("it began with {NAMES:?} = {before:?}"));
+        let lit = self.seen.lamp_before;
+        self.require(lit == state.is_faulted(), || {
+            format!("it began with the fault lamp {lit}")
+        });
+        self.require(self.seen.watched > 0, || {
+            "there was no injection".to_owned()
+        });
+    }
+
+    fn ended(&mut self, wanted: i64) {
+        let found = self.said.status;
+        self.require(found == Some(wanted), || match found {
+            Some(found) => format!("exit status {found}, not {wanted}"),
+            None => "the board was reset".to_owned(),
+        });
+        for (place, name) in self.reachable() {
+            let left = self.seen.after[place];
+            self.require(!left, || format!("left energised: {name}"));
+        }
+    }
+
+    /// Within so many periods of the injection, and soon after the lamp says that
+    /// it was noticed. Not where the overrun ladder ends the run: it lights the lamp when
+    /// it asks for the quick stop, and takes the power with its next step.
+    fn safe_within(&mut self, periods: Periods) {
+        let Case { fault, state, .. } = self.case;
+        let periods = match self.seen.lamp {
+            Some(noticed) if (fault.words)(*state) != "overrun ladder" => {
+                periods.min(noticed + REACTION)
+            }
+            _ => periods,
+        };
+        for (place, name) in self.reachable() {
+            let low = self.seen.low[place];
+            self.require(low.is_some_and(|low| low <= periods), || match low {
+                Some(low) => format!("{name} was safe after {low} periods, not {periods}"),
+                None => format!("{name} was not made safe"),
+            });
+        }
+        let again = self.seen.energised_again;
+        self.require(!again, || "energised again after being safe".to_owned());
+    }
+
+    fn lit_within(&mut self, periods: Periods) {
+        let lamp = self.seen.lamp;
+        let lit = self.seen.lamp_before || lamp.is_some_and(|lamp| lamp <= periods);
+        self.require(lit, || match lamp {
+            Some(lamp) => format!("the fault lamp was lit after {lamp} periods, not {periods}"),
+            None => "the fault lamp was not lit".to_owned(),
+        });
+    }
+
+    fn silent_within(&mut self, periods: Periods) {
+        let last = self.seen.last_beat.unwrap_or(0);
+        self.require(last <= periods, || {
+            format!("the heartbeat went on for {last} periods, not {periods}")
+        });
+    }
+
+    /// Every end by a fault leaves one black box that says why, and no other end
+    /// does.
+    fn recorded(&mut self) {
+        let Case { fault, state, .. } = self.case;
+        let whole = |found: &BlackBox| found.status == Some(0);
+        for found in self.said.black_boxes.iter().filter(|found| !whole(found)) {
+            if !fault.damages_box {
+                let words = format!("{} is no whole black box: {:?}", found.name, found.status);
+                self.wrong.push(words);
+            }
+        }
+        let outcome = (fault.outcome)(*state);
+        let wanted = match outcome {
+            Outcome::Reset { .. } | Outcome::PowerCut | Outcome::ComesBack { .. } => true,
+            Outcome::Refused { .. } => false,
+            _ => self.said.status != Some(0),
+        };
+        let last = self.said.black_boxes.iter().rfind(|found| whole(found));
+        match last {
+            None => self.require(!wanted, || "nothing is on record".to_owned()),
+            Some(last) => {
+                let cause = last.value("cause").unwrap_or("nothing");
+                self.require(wanted, || format!("a black box of no fault: {cause}"));
+                let words = match outcome {
+                    Outcome::Reset { .. } => RESET_WORDS,
+                    _ => (fault.words)(*state),
+                };
+                self.require(has(cause, words), || {
+                    format!("on record is '{cause}', not '{words}'")
+                });
+                // What was in memory is gone after a reset.
+                let reset = matches!(outcome, Outcome::Reset { .. } | Outcome::PowerCut);
+                let cycles = last.cycles() > 0 || reset;
+                self.require(cycles, || "no cycles are on record".to_owned());
+            }
+        }
+    }
+
+    /// The brake engages before power goes.
+    fn in_order(&mut self) {
+        let low = self.seen.low;
+        let all = self.seen.safe(self.case.fault.loses).is_some();
+        self.require(all && low[BRAKE_RELEASE] <= low[ENABLE], || {
+            format!("not stopped in order: {NAMES:?} low after {low:?}")
+        });
+        let again = self.seen.energised_again;
+        self.require(!again, || "energised again after being safe".to_owned());
+    }
+
+    /// The axis was off, is on again, and nothing says that it is off.
+    fn came_back(&mut self) {
+        let seen = self.seen;
+        self.require(seen.energised_again, || "it was never off".to_owned());
+        let off = (seen.low[ENABLE], seen.low[BRAKE_RELEASE]);
+        self.require(off == (None, None), || {
+            format!("enable and brake release stayed low: {off:?}")
+        });
+        self.require(!seen.lamp_after, || "the fault lamp stayed lit".to_owned());
+    }
+
+    /// The report has the quick stop, and whether the axis was armed again.
+    fn counted(&mut self, armed_again: bool) {
+        let stops = self
+            .said
+            .report
+            .as_ref()
+            .map(|report| &report["quick_stops"]);
+        let stop = stops.is_some_and(|stops| {
+            stops["last"]["cause"] == "overrun" && stops["armed_again"] == armed_again
+        });
+        self.require(stop, || format!("quick stops in the report: {stops:?}"));
+    }
+
+    /// Nothing but the DAC has changed, and the heartbeat went on.
+    fn went_on(&mut self) {
+        let seen = self.seen;
+        for (place, name) in self.reachable().filter(|(place, _)| *place != DAC) {
+            let (before, low) = (seen.before[place], seen.low[place]);
+            self.require(before == low.is_none(), || {
+                format!("{name} changed: {before} before, low after {low:?}")
+            });
+        }
+        let lamp = seen.lamp;
+        self.require(lamp.is_none(), || {
+            format!("the fault lamp was lit after {lamp:?} periods")
+        });
+        let (last, watched) = (seen.last_beat.unwrap_or(0), seen.watched);
+        self.require(watched <= last + 2, || {
+            format!("the last heartbeat came after {last} of {watched} periods")
+        });
+    }
+}

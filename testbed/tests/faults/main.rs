@@ -1,0 +1,305 @@
+//! The fault campaign: a catalogue of faults, each in every axis state in which
+//! it makes sense, some in those of a machine of one's own as well, on an emulated board
+//! with a real PREEMPT_RT kernel.
+//!
+//! ```text
+//! tests/run faults                          sets everything up, runs with --some
+//! tests/run faults --all                    the same for all
+//! cargo test -p testbed --test faults       runs all, compares docs/faults.md
+//! cargo test -p testbed --test faults -- [FILTER]...
+//!                                           runs what is named like a FILTER, and
+//!                                           compares its rows
+//!     --accept      writes docs/faults.md, or these rows of it
+//!     --some        of each fault one axis state for each outcome that it has, and
+//!                   one more: all faults and all states, but not each with each; and
+//!                   the busy machine for 5 seconds, as the soak tier has 20
+//!     --skip WORDS  leaves out what is named like that
+//!     --list        names the cases
+//!     --jobs N      boards at a time (default: the number of CPUs, at most 4)
+//!     --soak N      runs the busy machine alone, for N seconds instead of 20
+//!     --show        prints each boot's console, not only a failed one's
+//! ```
+//!
+//! Environment: as for the board tier (testbed/tests/board).
+//!
+//! Each boot runs a script of many cases without anybody from outside, in guest
+//! time that is a count of instructions. What came of a case is read off the
+//! board's pins and off its console. Two runs of a boot agree to the instruction
+//! for a while and then differ by microseconds, on a busy host sooner; why is not
+//! known. So every figure is held against a bound, and none against another run.
+
+mod boot;
+mod catalogue;
+mod guest;
+mod judge;
+mod own;
+mod power_cut;
+mod state;
+mod table;
+mod watch;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{env, fs, thread};
+
+use catalogue::{Fault, GROUPS, Outcome, SOAK};
+use guest::Case;
+use judge::{Row, Verdict};
+use state::State;
+use testbed::arguments::Arguments;
+use testbed::context::Context;
+use testbed::failure::{Failure, require};
+use testbed::host::{Host, Kernel, Package};
+use testbed::machine::lock;
+
+/// Cases in a boot: a boot takes as long as some four of them. So many that with `--some`
+/// there are no more boots than cases that reset the board, each of which ends one.
+const CASES: usize = 44;
+
+/// How long the busy machine runs with `--some`, ms: each second of it takes as long as
+/// some four cases.
+const SHORT_SOAK_MS: u32 = 5_000;
+
+/// What came of the boot with this number.
+type OfBoot = (usize, Result<Vec<Row>, Failure>);
+
+/// Options that no other tier has.
+#[derive(Default)]
+struct Own {
+    accept: bool,
+    some: bool,
+    soak_s: Option<u32>,
+}
+
+impl Own {
+    fn take(&mut self, word: &str, words: &mut env::Args) -> Result<bool, Failure> {
+        match word {
+            "--accept" => self.accept = true,
+            "--some" => self.some = true,
+            "--soak" => {
+                self.soak_s = words.next().and_then(|number| number.parse().ok());
+                if self.soak_s.is_none_or(|seconds| seconds > 3_600) {
+                    return Err(Failure::new("--soak wants seconds, 3600 at most"));
+                }
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            eprintln!("faults: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Every case that is asked for.
+fn chosen(arguments: &Arguments, some: bool) -> Vec<Case> {
+    let faults = GROUPS.iter().flat_map(|(_, faults)| *faults);
+    let cases = faults.enumerate().flat_map(|(turn, fault)| {
+        let states = match some {
+            true => some_states(fault, turn),
+            false => fault.states.to_vec(),
+        };
+        states.into_iter().map(move |state| Case {
+            fault,
+            state,
+            watch_ms: match some && fault.name == SOAK {
+                true => SHORT_SOAK_MS,
+                false => fault.watch_ms,
+            },
+        })
+    });
+    cases.filter(|case| arguments.choose(&name(case))).collect()
+}
+
+/// Of the states of a fault: moving, where that is one, a state for each other outcome
+/// that it has, and one more. Which ones is a matter of `turn`, so that the faults
+/// together have all states. Of the states of the machine of one's own: all where there
+/// are no others, else running.
+fn some_states(fault: &Fault, turn: usize) -> Vec<State> {
+    let (own, mut states): (Vec<State>, Vec<State>) =
+        fault.states.iter().partition(|state| state.is_own());
+    if states.is_empty() {
+        return own;
+    }
+    let turn = turn % states.len();
+    states.rotate_left(turn);
+    if let Some(place) = states.iter().position(|state| *state == State::Moving) {
+        states.swap(0, place);
+    }
+    let (mut chosen, mut further): (Vec<State>, Option<State>) = Default::default();
+    for state in states {
+        let outcome = (fault.outcome)(state);
+        if !chosen
+            .iter()
+            .any(|other| (fault.outcome)(*other) == outcome)
+        {
+            chosen.push(state);
+        } else if further.is_none() {
+            further = Some(state);
+        }
+    }
+    chosen.extend(further);
+    chosen.extend(own.into_iter().find(|state| *state == State::OwnRunning));
+    chosen.sort();
+    chosen
+}
+
+/// Fails unless every fault is among `cases`, and every state.
+fn require_representative(cases: &[Case]) -> Result<(), Failure> {
+    for fault in GROUPS.iter().flat_map(|(_, faults)| *faults) {
+        require(
+            cases.iter().any(|case| case.fault.name == fault.name),
+            || format!("--some leaves out '{}'", fault.name),
+        )?;
+    }
+    for state in State::EVERY {
+        require(cases.iter().any(|case| case.state == *state), || {
+            format!("--some leaves out '{}'", state.name())
+        })?;
+    }
+    Ok(())
+}
+
+pub(crate) fn name(case: &Case) -> String {
+    format!("{}: {}", case.fault.name, case.state.name())
+}
+
+/// Cuts the cases into boots. One that ends with a reset ends its boot; those
+/// that need somebody from outside are kept apart, as they move all after them.
+fn boots(cases: Vec<Case>) -> Vec<Vec<Case>> {
+    let (resets, others): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(Case::resets);
+    let (outside, others): (Vec<Case>, Vec<Case>) =
+        others.into_iter().partition(|case| case.fault.from_outside);
+    let alone = |case: &Case| {
+        case.fault.name == SOAK || (case.fault.outcome)(case.state) == Outcome::PowerCut
+    };
+    let (alone, others): (Vec<Case>, Vec<Case>) = others.into_iter().partition(alone);
+    let mut boots: Vec<Vec<Case>> = others.chunks(CASES).map(<[Case]>::to_vec).collect();
+    boots.push(outside);
+    boots.retain(|boot| !boot.is_empty());
+    if boots.len() < resets.len() {
+        boots.resize(resets.len(), Vec::new());
+    }
+    for (boot, reset) in boots.iter_mut().zip(resets) {
+        boot.push(reset);
+    }
+    // The longest first.
+    let alone = alone.into_iter().map(|case| vec![case]);
+    alone.chain(boots).collect()
+}
+
+fn run() -> Result<bool, Failure> {
+    let mut own = Own::default();
+    let mut arguments = Arguments::read(|word, words| own.take(word, words))?;
+    if own.soak_s.is_some() {
+        arguments.filters.push(SOAK.to_owned());
+    }
+    let mut cases = chosen(&arguments, own.some);
+    if own.some && arguments.filters.is_empty() && arguments.skipped.is_none() {
+        require_representative(&cases)?;
+    }
+    if let Some(seconds) = own.soak_s {
+        cases
+            .iter_mut()
+            .for_each(|case| case.watch_ms = seconds * 1_000);
+    }
+    if cases.is_empty() {
+        return Err(Failure::new("no case is named like that"));
+    }
+    if arguments.list {
+        cases.iter().for_each(|case| println!("{}", name(case)));
+        return Ok(true);
+    }
+    let host = Host::find(&[Package::Kernel(Kernel::Realtime), Package::Tools])?;
+    let boots = boots(cases);
+    let next = AtomicUsize::new(0);
+    let found: Mutex<Vec<OfBoot>> = Mutex::default();
+    thread::scope(|scope| {
+        for _ in 0..arguments.jobs.min(boots.len()) {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(cases) = boots.get(number) else {
+                        return;
+                    };
+                    let rows = boot::run(&host, number, cases, arguments.show);
+                    lock(&found).push((number, rows));
+                }
+            });
+        }
+    });
+    let mut found = found.into_inner().unwrap_or_default();
+    found.sort_by_key(|(number, _)| *number);
+    let (mut rows, mut lost) = (Vec::new(), 0);
+    for (number, outcome) in found {
+        match outcome {
+            Ok(some) => rows.extend(some),
+            Err(failure) => {
+                lost += boots[number].len();
+                println!("FAIL  boot {number}: {failure}");
+            }
+        }
+    }
+    let kept = rows.iter().filter(|row| row.verdict == Verdict::Kept);
+    let pending = |row: &&Row| matches!(row.verdict, Verdict::Pending(..));
+    let (kept, pending) = (kept.count(), rows.iter().filter(pending).count());
+    let broken = rows.len() - kept - pending + lost;
+    println!("faults: {kept} kept, {pending} pending, {broken} broken");
+    let whole =
+        arguments.filters.is_empty() && arguments.skipped.is_none() && !own.some && lost == 0;
+    let found = table::document(&in_order(rows));
+    let same = compare(&host, &found, whole, own.accept)?;
+    Ok(broken == 0 && same)
+}
+
+/// As in the catalogue, whichever boot they were in.
+fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
+    rows.sort_by_key(|row| {
+        GROUPS
+            .iter()
+            .flat_map(|(_, faults)| *faults)
+            .position(|fault| fault.name == row.case.fault.name)
+            .map(|place| (place, row.case.state))
+    });
+    rows
+}
+
+/// Whether the document says what was found, as far as that was run; with `accept`
+/// it is made so.
+fn compare(host: &Host, found: &str, whole: bool, accept: bool) -> Result<bool, Failure> {
+    let path = host.source.join("docs/faults.md");
+    let kept = fs::read_to_string(&path)?;
+    if accept {
+        let accepted = match whole {
+            true => found.to_owned(),
+            false => table::merged(&kept, found)?,
+        };
+        fs::write(&path, accepted)?;
+        return Ok(true);
+    }
+    let differing = table::differing(&kept, found);
+    if differing.is_empty() && (!whole || table::comparable(&kept) == table::comparable(found)) {
+        return Ok(true);
+    }
+    let other = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults.md");
+    fs::write(&other, found)?;
+    println!(
+        "FAIL  docs/faults.md is not what was found ({}): look at the difference, \
+         then accept it with `cargo test -p testbed --test faults -- --accept`",
+        other.display()
+    );
+    for row in differing {
+        println!("      {row}");
+    }
+    Ok(false)
+}

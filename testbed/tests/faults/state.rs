@@ -1,0 +1,369 @@
+//! The axis states that faults are injected in, and how the axis gets there.
+//!
+//! No test presses anything meanwhile: all comes from scripts in the guest, so
+//! that what a case meets does not depend on the host. Hence the board files arm
+//! at the start.
+
+use testbed::failure::Failure;
+use testbed::failure::require;
+
+/// A state of CiA 402 that lasts, with what the axis does in it; or one of a machine of
+/// one's own, which has no axis.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum State {
+    /// Nobody has armed the axis.
+    SwitchOnDisabled,
+    /// Power is on, the brake is letting go.
+    SwitchedOn,
+    /// Operation enabled, at rest at a position.
+    Standing,
+    /// Operation enabled, half-way through a move at full speed.
+    Moving,
+    /// Stopped by SIGTERM; the brake is engaging.
+    QuickStopActive,
+    /// Stopped because of a blocked shaft; the brake is engaging.
+    FaultReactionActive,
+    /// Stopped because of a blocked shaft, without power.
+    Fault,
+    /// The machine of one's own, both of its outputs driven.
+    OwnRunning,
+    /// The same, both of its outputs commanded to what is safe.
+    OwnResting,
+}
+
+/// Guest time from the start of the firmware to where the axis is moving, or
+/// has reached another state without help.
+pub(crate) const UNTIL_MOVING_US: u32 = 200_000;
+
+impl State {
+    /// Every state of an axis. "Not ready to switch on" is there in the catalogue as a
+    /// fault at the start, and "Ready to switch on" lasts one period.
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::SwitchOnDisabled,
+        Self::SwitchedOn,
+        Self::Standing,
+        Self::Moving,
+        Self::QuickStopActive,
+        Self::FaultReactionActive,
+        Self::Fault,
+    ];
+
+    /// The states of the machine of one's own.
+    pub(crate) const OWN: &'static [Self] = &[Self::OwnRunning, Self::OwnResting];
+
+    /// Every state of either.
+    pub(crate) const EVERY: &'static [Self] = &[
+        Self::SwitchOnDisabled,
+        Self::SwitchedOn,
+        Self::Standing,
+        Self::Moving,
+        Self::QuickStopActive,
+        Self::FaultReactionActive,
+        Self::Fault,
+        Self::OwnRunning,
+        Self::OwnResting,
+    ];
+
+    /// One of each kind: without power, under power, and on the way down.
+    pub(crate) const SOME: &'static [Self] = &[
+        Self::SwitchOnDisabled,
+        Self::Moving,
+        Self::FaultReactionActive,
+    ];
+
+    /// The same, and the machine of one's own.
+    pub(crate) const SOME_AND_OWN: &'static [Self] = &[
+        Self::SwitchOnDisabled,
+        Self::Moving,
+        Self::FaultReactionActive,
+        Self::OwnRunning,
+        Self::OwnResting,
+    ];
+
+    /// Those with power on.
+    pub(crate) const POWERED: &'static [Self] = &[
+        Self::SwitchedOn,
+        Self::Standing,
+        Self::Moving,
+        Self::QuickStopActive,
+        Self::FaultReactionActive,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::SwitchOnDisabled => "Switch on disabled",
+            Self::SwitchedOn => "Switched on",
+            Self::Standing => "Operation enabled, at rest",
+            Self::Moving => "Operation enabled, moving",
+            Self::QuickStopActive => "Quick stop active",
+            Self::FaultReactionActive => "Fault reaction active",
+            Self::Fault => "Fault",
+            Self::OwnRunning => "Own machine, running",
+            Self::OwnResting => "Own machine, at rest",
+        }
+    }
+
+    /// Whether it is one of the machine of one's own.
+    pub(crate) const fn is_own(self) -> bool {
+        matches!(self, Self::OwnRunning | Self::OwnResting)
+    }
+
+    /// Levels of [`ENERGISING`](crate::watch::ENERGISING) in it; `None`: either. What the
+    /// DAC gives depends on the moment.
+    pub(crate) const fn levels(self) -> [Option<bool>; 5] {
+        let (enable, brake, own) = match self {
+            Self::SwitchOnDisabled | Self::Fault | Self::OwnResting => (false, false, false),
+            Self::SwitchedOn | Self::Standing | Self::Moving => (true, true, false),
+            Self::QuickStopActive | Self::FaultReactionActive => (true, false, false),
+            Self::OwnRunning => (false, false, true),
+        };
+        [Some(enable), Some(brake), None, Some(own), Some(own)]
+    }
+
+    /// Whether there is a fault in it before any is injected.
+    pub(crate) const fn is_faulted(self) -> bool {
+        matches!(self, Self::FaultReactionActive | Self::Fault)
+    }
+
+    /// Shell lines that bring an axis from [`UNTIL_MOVING_US`] into the state.
+    pub(crate) const fn preparation(self) -> &'static str {
+        match self {
+            Self::SwitchOnDisabled
+            | Self::SwitchedOn
+            | Self::Standing
+            | Self::Moving
+            | Self::OwnRunning
+            | Self::OwnResting => "",
+            Self::QuickStopActive => "kill -TERM $pid\nusleep 60000\n",
+            Self::FaultReactionActive => {
+                "servo shaft blocked\nusleep 80000\nservo shaft free\nusleep 20000\n"
+            }
+            Self::Fault => "servo shaft blocked\nusleep 120000\nservo shaft free\nusleep 20000\n",
+        }
+    }
+
+    /// Its board file in the guest.
+    pub(crate) const fn file(self) -> &'static str {
+        match self {
+            Self::SwitchOnDisabled => "/disabled.toml",
+            Self::SwitchedOn => "/switched-on.toml",
+            Self::Standing => "/standing.toml",
+            Self::Moving | Self::Fault => "/moving.toml",
+            Self::QuickStopActive | Self::FaultReactionActive => "/braking.toml",
+            Self::OwnRunning => "/own-running.toml",
+            Self::OwnResting => "/own-resting.toml",
+        }
+    }
+}
+
+type Changes = &'static [(&'static str, &'static str)];
+
+const ARM: (&str, &str) = ("arm = \"on-reset\"", "arm = \"at-start\" #");
+const REARM: (&str, &str) = (
+    "arm = \"on-reset\"",
+    "arm = \"at-start\"\nrearm = \"when-in-time\" #",
+);
+const NO_WATCHDOG: (&str, &str) = (
+    "[watchdog]
+device = \"/dev/watchdog\"
+timeout_s = 2              # the board is reset 2 s after the last cycle in time
+",
+    "",
+);
+const ONE_CPU: (&str, &str) = ("cpu = \"isolated\"", "cpu = 0");
+/// For the thread that panics; the board tier judges what is locked.
+const ROOM: (&str, &str) = ("max_locked_kb = 2048", "max_locked_kb = 4096");
+/// Instead of 100 cycles, which each start would take.
+const SHORT_REHEARSAL: (&str, &str) = ("stack_kb = 64", "stack_kb = 64\nwarm_up_cycles = 10");
+const POSITIONS: &str = "positions_rad = [6.283185, -6.283185]";
+/// From where the shaft rests before each start, 7.3 rad: the axis is at full
+/// speed for 0.3 s.
+///
+/// Not to the encoder's zero: a reply of all zeros costs three frames more, each a
+/// process switch or two on this bus (CUSE), which leaves little of a period.
+const LONG_MOVE: (&str, &str) = (POSITIONS, "positions_rad = [-6.0, 6.0]");
+const MOVING: Changes = &[NO_WATCHDOG, ARM, LONG_MOVE];
+
+/// Where black boxes are kept, on tmpfs.
+pub(crate) const BLACK_BOXES: &str = "/data/steadfast";
+/// The same on the disk, which is there after a reset as well.
+pub(crate) const ON_DISK: &str = "/disk/steadfast";
+
+/// The GPIO chip of `removable.dtso`, with one line.
+const REMOVABLE: &str = "
+[gpio.removable]
+chip = \"900000.gpio\"
+";
+const REMOVABLE_INPUT: &str = "
+[input.spare]
+gpio = \"removable\"
+line = 0
+";
+const REMOVABLE_OUTPUT: &str = "
+[output.spare]
+gpio = \"removable\"
+line = 1
+safe = false
+max_hold_ms = 20
+shutdown = 2
+";
+
+/// A board file of the campaign, made from the board's own.
+struct File {
+    path: &'static str,
+    changes: Changes,
+    added: &'static [&'static str],
+    black_boxes: &'static str,
+}
+
+const fn file(path: &'static str, changes: Changes) -> File {
+    File {
+        path,
+        changes,
+        added: &[],
+        black_boxes: BLACK_BOXES,
+    }
+}
+
+const FILES: &[File] = &[
+    file("/disabled.toml", &[NO_WATCHDOG]),
+    file(
+        "/switched-on.toml",
+        &[
+            NO_WATCHDOG,
+            ARM,
+            ("brake_release_ms = 30", "brake_release_ms = 60000"),
+            ("start_timeout_ms = 1000", "start_timeout_ms = 60000"),
+        ],
+    ),
+    file(
+        "/standing.toml",
+        &[
+            NO_WATCHDOG,
+            ARM,
+            (POSITIONS, "positions_rad = [1.0, 1.1]"),
+            ("dwell_s = 0.25", "dwell_s = 60.0"),
+        ],
+    ),
+    file("/moving.toml", MOVING),
+    file("/rearming.toml", &[NO_WATCHDOG, REARM, LONG_MOVE]),
+    file(
+        "/reporting.toml",
+        &[
+            NO_WATCHDOG,
+            ARM,
+            LONG_MOVE,
+            (
+                "realtime = \"required\"",
+                "realtime = \"required\"\non_broken = \"report\" #",
+            ),
+        ],
+    ),
+    file(
+        "/moving-up.toml",
+        &[
+            NO_WATCHDOG,
+            ARM,
+            (POSITIONS, "positions_rad = [12.9, -6.283185]"),
+        ],
+    ),
+    // What is plausible is 1.2 times what the profile asks for: a reading of two
+    // periods that is taken for one of one period is not.
+    file(
+        "/full-speed.toml",
+        &[
+            NO_WATCHDOG,
+            ARM,
+            LONG_MOVE,
+            (
+                "plausible_velocity_rad_s = 400.0",
+                "plausible_velocity_rad_s = 24.0",
+            ),
+            ("max_velocity_rad_s = 40.0", "max_velocity_rad_s = 24.0"),
+        ],
+    ),
+    file(
+        "/braking.toml",
+        &[
+            NO_WATCHDOG,
+            ARM,
+            LONG_MOVE,
+            ("brake_engage_ms = 30", "brake_engage_ms = 400"),
+        ],
+    ),
+    file(
+        "/no-watchdog-there.toml",
+        &[ARM, ("\"/dev/watchdog\"", "\"/dev/watchdog9\"")],
+    ),
+    file("/with-watchdog.toml", &[ARM]),
+    file(
+        "/other-name.toml",
+        &[NO_WATCHDOG, ("\"imx8mp-evk\"", "\"other\"")],
+    ),
+    File {
+        added: &[REMOVABLE, REMOVABLE_INPUT],
+        ..file("/removable-input.toml", MOVING)
+    },
+    File {
+        added: &[REMOVABLE, REMOVABLE_OUTPUT],
+        ..file("/removable-output.toml", MOVING)
+    },
+    File {
+        black_boxes: ON_DISK,
+        ..file("/watched.toml", &[ARM, LONG_MOVE])
+    },
+    File {
+        black_boxes: ON_DISK,
+        ..file("/on-disk.toml", MOVING)
+    },
+    File {
+        black_boxes: ON_DISK,
+        ..file("/on-disk-disabled.toml", &[NO_WATCHDOG])
+    },
+    File {
+        black_boxes: ON_DISK,
+        ..file("/after-reset.toml", &[])
+    },
+];
+
+/// Path and content of every board file.
+///
+/// # Errors
+/// The board's own file has changed, so that a change finds no place.
+pub(crate) fn board_files(stock: &str) -> Result<Vec<(&'static str, String)>, Failure> {
+    let mut files = Vec::new();
+    let stock = without_black_box(stock);
+    for file in FILES {
+        let mut text = stock.clone();
+        for (old, new) in file.changes.iter().chain(&[ONE_CPU, SHORT_REHEARSAL, ROOM]) {
+            let count = text.matches(old).count();
+            require(count == 1, || {
+                format!("board.toml has '{old}' {count} times")
+            })?;
+            text = text.replace(old, new);
+        }
+        text += &file.added.concat();
+        text += &format!(
+            "\n[black_box]\ndirectory = \"{}\"\nseconds = 2\n",
+            file.black_boxes
+        );
+        files.push((file.path, text));
+    }
+    Ok(files)
+}
+
+/// A board file without its own `[black_box]`, which gives way to the campaign's.
+fn without_black_box(text: &str) -> String {
+    let mut is_in = false;
+    let mut rest = String::new();
+    for line in text.lines() {
+        if line.starts_with('[') {
+            is_in = line.trim() == "[black_box]";
+        }
+        if !is_in {
+            rest += line;
+            rest.push('\n');
+        }
+    }
+    rest
+}

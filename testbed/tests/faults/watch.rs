@@ -1,0 +1,260 @@
+//! What was seen of a case: its pins from outside, and its words.
+
+use serde_json::Value;
+
+use crate::guest;
+use testbed::pins::Edge;
+
+/// Lines of the board, and more for the campaign alone (GPIO1).
+pub(crate) mod line {
+    pub(crate) const ENABLE: u8 = 6;
+    pub(crate) const BRAKE_RELEASE: u8 = 8;
+    pub(crate) const HEARTBEAT: u8 = 9;
+    pub(crate) const FAULT_LAMP: u8 = 10;
+    /// One edge every [`super::TICK_US`] of guest time.
+    pub(crate) const METRONOME: u8 = 20;
+    /// High from the injection to the end of what is watched.
+    pub(crate) const MARK: u8 = 21;
+    /// High while the DAC gives the amplifier anything but 0 V.
+    pub(crate) const DRIVEN: u8 = 22;
+    /// High while the served PWM channel has another duty than its safe one.
+    pub(crate) const DUTY: u8 = 23;
+    /// High while the last frame of the served windings was none that is whole, has the
+    /// right checksum and drives them with their safe torque.
+    pub(crate) const TORQUE: u8 = 24;
+}
+
+/// Guest time between two edges of the metronome.
+pub(crate) const TICK_US: u32 = 250;
+const TICKS_IN_PERIOD: u32 = 1000 / TICK_US;
+
+/// Lines that are safe when low, and move something when not: those of the axis, and
+/// those of the machine of one's own. Each is called by its place here.
+pub(crate) const ENERGISING: [u8; 5] = [
+    line::ENABLE,
+    line::BRAKE_RELEASE,
+    line::DRIVEN,
+    line::DUTY,
+    line::TORQUE,
+];
+
+/// Places in [`ENERGISING`].
+pub(crate) mod energising {
+    pub(crate) const ENABLE: usize = 0;
+    pub(crate) const BRAKE_RELEASE: usize = 1;
+    pub(crate) const DAC: usize = 2;
+    pub(crate) const DUTY: usize = 3;
+    pub(crate) const TORQUE: usize = 4;
+    /// For a person.
+    pub(crate) const NAMES: [&str; 5] = ["enable", "brake release", "DAC", "duty", "torque"];
+}
+
+/// Guest time from the injection, in periods of the loop of which begun ones
+/// count.
+pub(crate) type Periods = u32;
+
+/// The pins in one case, from the injection on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen {
+    /// Levels of [`ENERGISING`] at the injection.
+    pub(crate) before: [bool; 5],
+    pub(crate) lamp_before: bool,
+    /// When the fault lamp was lit.
+    pub(crate) lamp: Option<Periods>,
+    /// Whether it was lit at the end of what is watched.
+    pub(crate) lamp_after: bool,
+    /// When each of [`ENERGISING`] went low for good; `None`: it did not.
+    pub(crate) low: [Option<Periods>; 5],
+    /// Whether one of them rose after all of them had been low.
+    pub(crate) energised_again: bool,
+    /// Edges of the heartbeat, and when the last one was.
+    pub(crate) beats: u32,
+    pub(crate) last_beat: Option<Periods>,
+    /// How long it was watched.
+    pub(crate) watched: Periods,
+    /// Levels of [`ENERGISING`] when all was over.
+    pub(crate) after: [bool; 5],
+}
+
+impl Seen {
+    /// When all energising lines were low for good, but for the one at the place `lost`.
+    pub(crate) fn safe(&self, lost: Option<usize>) -> Option<Periods> {
+        let places = (0..self.low.len()).filter(|place| Some(*place) != lost);
+        let mut lows = places.map(|place| self.low[place]);
+        lows.try_fold(0, |latest, low| Some(latest.max(low?)))
+    }
+}
+
+/// Cuts the edges of a boot into its cases, by the mark: lit from the injection
+/// on, dark after what is watched, lit and dark again when all is over. The last
+/// case may lack its end, because the board was reset.
+pub(crate) fn cases(edges: &[Edge]) -> Vec<Seen> {
+    let mut levels = [false; 32];
+    let mut cases = Vec::new();
+    let mut open: Option<(Seen, u32)> = None;
+    let mut is_over = true;
+    for edge in edges {
+        let Some(level) = levels.get_mut(usize::from(edge.line)) else {
+            continue;
+        };
+        *level = edge.level;
+        let energised = ENERGISING.map(|line| levels[usize::from(line)]);
+        if edge.line == line::MARK && edge.level {
+            is_over = !is_over;
+            if is_over {
+                if let Some(last) = cases.last_mut() {
+                    let last: &mut Seen = last;
+                    last.after = energised;
+                }
+                continue;
+            }
+            let seen = Seen {
+                before: energised,
+                lamp_before: levels[usize::from(line::FAULT_LAMP)],
+                low: energised.map(|high| if high { None } else { Some(0) }),
+                ..Seen::default()
+            };
+            open = Some((seen, 0));
+            continue;
+        }
+        let Some((seen, ticks)) = &mut open else {
+            continue;
+        };
+        let now = ticks.div_ceil(TICKS_IN_PERIOD);
+        seen.watched = now;
+        match edge.line {
+            line::METRONOME => *ticks += 1,
+            line::HEARTBEAT => {
+                seen.beats += 1;
+                seen.last_beat = Some(now);
+            }
+            line::FAULT_LAMP if edge.level && seen.lamp.is_none() => seen.lamp = Some(now),
+            line::MARK => {
+                seen.lamp_after = levels[usize::from(line::FAULT_LAMP)];
+                cases.extend(open.take().map(|(seen, _)| seen));
+            }
+            other => {
+                if let Some(index) = ENERGISING.iter().position(|line| *line == other) {
+                    if edge.level {
+                        seen.energised_again |= seen.low.iter().all(Option::is_some);
+                        seen.low[index] = None;
+                    } else {
+                        // An edge within the first tick is not before the
+                        // injection.
+                        seen.low[index] = Some(now.max(1));
+                    }
+                }
+            }
+        }
+    }
+    cases.extend(open.take().map(|(seen, _)| seen));
+    cases
+}
+
+/// A black box, as `steadctl` reads it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BlackBox {
+    /// The exit code of `steadctl`: 0 for a whole one.
+    pub(crate) status: Option<i64>,
+    /// Its name.
+    pub(crate) name: String,
+    lines: Vec<String>,
+}
+
+impl BlackBox {
+    /// What stands behind `key` in it.
+    pub(crate) fn value(&self, key: &str) -> Option<&str> {
+        let mut lines = self.lines.iter();
+        lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "))
+    }
+
+    /// Cycles before the end that are in it.
+    pub(crate) fn cycles(&self) -> u64 {
+        let count = self.value("cycles").and_then(|text| text.split(',').next());
+        count.and_then(|count| count.parse().ok()).unwrap_or(0)
+    }
+}
+
+/// Whether one of `words`, with `|` between them, is in `text`.
+pub(crate) fn has(text: &str, words: &str) -> bool {
+    words.split('|').any(|words| text.contains(words))
+}
+
+/// What a case printed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Said {
+    /// The shell's status of the program: 128 and more for a signal.
+    pub(crate) status: Option<i64>,
+    /// It did not end when asked, and was killed.
+    pub(crate) hung: bool,
+    /// Its standard error.
+    pub(crate) words: Vec<String>,
+    /// Its JSON report.
+    pub(crate) report: Option<Value>,
+    /// Other lines that the case has printed about itself, without `@@note `.
+    pub(crate) notes: Vec<String>,
+    /// The black boxes that there are when all is over, oldest first.
+    pub(crate) black_boxes: Vec<BlackBox>,
+}
+
+impl Said {
+    /// The reason of the end, in its own words.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.report.as_ref()?.pointer("/exit/reason")?.as_str()
+    }
+
+    /// Whether anything says one of `words`, with `|` between them.
+    pub(crate) fn says(&self, words: &str) -> bool {
+        let lines = self.words.iter().chain(&self.notes).map(String::as_str);
+        let mut lines = lines.chain(self.reason());
+        lines.any(|line| has(line, words))
+    }
+}
+
+/// Cuts a boot's console into what its cases printed, by their numbers.
+pub(crate) fn said(console: &[String]) -> Vec<(usize, Said)> {
+    let mut all: Vec<(usize, Said)> = Vec::new();
+    let mut json: Option<String> = None;
+    for line in console {
+        if let Some(number) = line.strip_prefix("@@case ") {
+            if let Ok(number) = number.parse() {
+                all.push((number, Said::default()));
+            }
+            continue;
+        }
+        let Some((_, said)) = all.last_mut() else {
+            continue;
+        };
+        if let Some(text) = &mut json {
+            if line == "@@json end" {
+                said.report = serde_json::from_str(text).ok();
+                json = None;
+            } else {
+                text.push_str(line);
+                text.push('\n');
+            }
+        } else if line == "@@json" {
+            json = Some(String::new());
+        } else if line == "@@hung" {
+            said.hung = true;
+        } else if let Some(status) = line.strip_prefix("@@exit ") {
+            said.status = status.parse().ok();
+        } else if let Some(words) = line.strip_prefix("@@stderr ") {
+            said.words.push(words.to_owned());
+        } else if let Some(note) = line.strip_prefix("@@note ") {
+            said.notes.push(note.to_owned());
+        } else if let Some(found) = line.strip_prefix(guest::BOX) {
+            let (status, name) = found.split_once(' ').unwrap_or((found, ""));
+            said.black_boxes.push(BlackBox {
+                status: status.parse().ok(),
+                name: name.to_owned(),
+                lines: Vec::new(),
+            });
+        } else if let Some(line) = line.strip_prefix(guest::BOX_LINE)
+            && let Some(last) = said.black_boxes.last_mut()
+        {
+            last.lines.push(line.to_owned());
+        }
+    }
+    all
+}

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The boot loader: its environment, its script, and how the emulated machine starts
+it. What real layers and a real U-Boot were seen failing at is found here without."""
+
+import re
+
+from tree import BSP, CORE
+
+FRAGMENTS = BSP + "/recipes-bsp/u-boot/files"
+INC = BSP + "/recipes-bsp/u-boot/steadfast-u-boot.inc"
+APPENDS = (
+    BSP + "/recipes-bsp/u-boot/u-boot_%.bbappend",
+    BSP + "/dynamic-layers/freescale-layer/recipes-bsp/u-boot/u-boot-imx_%.bbappend",
+)
+SCRIPT = BSP + "/recipes-bsp/steadfast-boot/files/boot.cmd.in"
+
+
+def the_environment_is_where_the_tools_look(tree):
+    """fw_setenv writes what fw_env.config names; U-Boot reads what its fragment does."""
+    tools = [line.split() for line in tree.text(FRAGMENTS + "/fw_env.config").splitlines() if not line.startswith("#")]
+    bad = []
+    for machine in tree.machines():
+        path = f"{FRAGMENTS}/{machine.stem}/steadfast-env.cfg"
+        have = tree.module("kconfig").symbols(tree.text(path))
+        interface, disk = tree.value(tree.name(machine), "STEADFAST_BOOT_DEVICE").split()
+        wanted = {
+            "CONFIG_ENV_IS_IN_FAT": "y",
+            "CONFIG_ENV_FAT_INTERFACE": f'"{interface}"',
+            "CONFIG_ENV_FAT_DEVICE_AND_PART": f'"{disk}:1"',
+        }
+        for symbol, (file, offset, size) in zip(("FILE", "FILE_REDUND"), tools):
+            wanted["CONFIG_ENV_FAT_" + symbol] = '"%s"' % file.rsplit("/", 1)[1]
+            if int(offset, 16) != 0 or int(size, 16) != int(have.get("CONFIG_ENV_SIZE", "0"), 16):
+                bad.append(f"{path}: ENV_SIZE is not the size that fw_env.config has for {file}")
+        bad += [f"{path}: {n} is {have.get(n)}, not {w}" for n, w in wanted.items() if have.get(n) != w]
+    return bad
+
+
+def the_boot_loaders_configuration_is_asserted(tree):
+    """U-Boot keeps the locations that its defconfig has beside the one asked for."""
+    bad = [f"{a}: does not take {INC}" for a in APPENDS if "recipes-bsp/u-boot/steadfast-u-boot.inc" not in tree.text(a)]
+    text = tree.text(INC)
+    if not re.search(r"^addtask steadfast_u_boot_assert after do_configure before do_compile$", text, re.M):
+        bad.append(f"{INC}: the assertion is no task of the build")
+    if "steadfast.kconfig.broken_u_boot(" not in text:
+        bad.append(f"{INC}: nothing is asserted")
+    return bad
+
+
+def a_second_environment_stops_the_build(tree):
+    """The assertion itself, against configurations as U-Boot made them once."""
+    module = tree.module("kconfig")
+    fragment = tree.text(FRAGMENTS + "/steadfast-imx8mp/steadfast-env.cfg")
+    old = "CONFIG_SYS_REDUNDAND_ENVIRONMENT=y"
+    whole = "\n".join(
+        f"{n}={v}" for n, v in module.symbols(fragment).items() if v != "n" and n != "CONFIG_ENV_REDUNDANT")
+    bad = []
+    if module.broken_u_boot(whole, fragment) or module.broken_u_boot(whole.replace(old, "CONFIG_ENV_REDUNDANT=y"), fragment):
+        bad.append("complains of a configuration that is as asked")
+    for lost, words in (
+        (whole + "\nCONFIG_ENV_IS_IN_MMC=y", "a second location that the fragment names"),
+        (whole + "\nCONFIG_ENV_IS_IN_FLASH=y", "a second location that the fragment does not name"),
+        (whole + "\nCONFIG_ENV_ADDR_REDUND=", "a value that oldconfig would ask for"),
+        (whole.replace(old, ""), "one copy alone"),
+    ):
+        if len(module.broken_u_boot(lost, fragment)) != 1:
+            bad.append("does not see " + words)
+    return ["lib/steadfast/kconfig.py: broken_u_boot " + line for line in bad]
+
+
+def both_copies_are_written_before_a_try_is_counted(tree):
+    """libubootenv refuses an environment of one copy: nothing could be marked good."""
+    found = re.search(
+        r'if test -z "\$\{env_copies\}"; then\n  setenv env_copies 2\n  saveenv\nfi\n(.*)', tree.text(SCRIPT), re.S)
+    if not found or "BOOT_A_LEFT" not in found.group(1) or not re.search(r"^saveenv$", found.group(1), re.M):
+        return [f"{SCRIPT}: on its first boot it saves one copy of the environment"]
+    return []
+
+
+def an_overlay_is_laid_over_a_copy_with_room(tree):
+    """Not over U-Boot's own tree, and by no address that a board does not have."""
+    script = re.sub(r"^\s*#.*\n", "", tree.text(SCRIPT), flags=re.M)
+    given = set(re.findall(r"\b(?:setenv|setexpr) (\w+)", script)) | {"kernel_addr_r", "fdt_addr", "env_copies"}
+    bad = [f"{SCRIPT}: ${{{n}}} is not defined on every board" for n in sorted(set(re.findall(r"\$\{(\w+)\}", script)) - given - {"candidate"})]
+    apply = script.find("fdt apply")
+    for command in ("fdt resize", "fdt move ${fdt_addr} ${tree} 80000"):
+        if not 0 <= script.find(command) < apply:
+            bad.append(f"{SCRIPT}: no `{command}` before the overlay is applied")
+    for line in re.findall(r"^\s*(?:load|fdt \w+) .*$", script, re.M):
+        if not line.endswith("|| reset"):
+            bad.append(f"{SCRIPT}: `{line.strip()}` fails without a reset: the other slot would never be tried")
+    return bad
+
+
+def the_emulator_finds_its_disk(tree):
+    """runqemu takes an image of the type named, which wic removes if it is not listed;
+    and a network that needs no kernel command line."""
+    bad = []
+    for machine in tree.machines():
+        name = tree.name(machine)
+        kind = tree.value(name, "QB_DEFAULT_FSTYPE")
+        if not kind:
+            continue
+        # The include assigns, so only what comes after it counts.
+        after = tree.text(name).split("steadfast-ab.inc", 1)[1]
+        if not re.search(r'^IMAGE_FSTYPES \+= "(?:[^"]* )?%s(?: [^"]*)?"$' % re.escape(kind), after, re.M):
+            bad.append(f"{name}: no image of the type {kind} is kept for runqemu")
+        if tree.value(name, "QB_DEFAULT_KERNEL") == "none" and tree.value(name, "TEST_RUNQEMUPARAMS") != "slirp":
+            bad.append(f"{name}: testimage gives the guest its address by a command line that nobody reads")
+    return bad
+
+
+def what_needs_the_distribution_says_so(tree):
+    """Else yocto-check-layer fails the layer with any other distribution."""
+    return [
+        f"{tree.name(p)}: does not inherit features_check"
+        for p in tree.files("*.bb", under=CORE)
+        if "/images/" not in tree.name(p) and not re.search(r"^inherit .*\bfeatures_check\b", p.read_text(), re.M)
+    ]
+
+
+def no_machine_has_a_screen(tree):
+    """The distribution opts out of graphics; a machine must not bring them back."""
+    bad = []
+    for machine in tree.machines():
+        name = tree.name(machine)
+        if "conf/machine/raspberrypi" in tree.text(name) and tree.value(name, "DISABLE_VC4GRAPHICS") != "1":
+            bad.append(f"{name}: DISABLE_VC4GRAPHICS is not 1")
+    return bad
+
+
+RULES = [
+    the_environment_is_where_the_tools_look,
+    the_boot_loaders_configuration_is_asserted,
+    a_second_environment_stops_the_build,
+    both_copies_are_written_before_a_try_is_counted,
+    an_overlay_is_laid_over_a_copy_with_room,
+    the_emulator_finds_its_disk,
+    what_needs_the_distribution_says_so,
+    no_machine_has_a_screen,
+]

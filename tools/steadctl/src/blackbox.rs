@@ -1,0 +1,124 @@
+//! `steadctl blackbox`: what a black box says.
+
+use std::fmt::{self, Write};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use steadfast::telemetry::blackbox::{BlackBox, Damage, NotBlackBox, Tag, parse};
+use steadfast::telemetry::escaped;
+
+use crate::cycles::{csv, event, table, trace_names};
+use crate::{BAD_INPUT, DAMAGED, FAILED, Failure, print, shown_lines};
+
+/// Longest file that is read: more than a controller writes.
+const MAX_FILE: u64 = 80 * 1024 * 1024;
+/// Missing parts that are told one by one.
+const MAX_TOLD: usize = 20;
+/// Events that are shown.
+const MAX_EVENTS: usize = 40;
+
+pub(crate) fn main(path: &Path, as_csv: bool, last: usize) -> Result<u8, Failure> {
+    let named = |code, what: String| Failure(code, format!("{}: {what}", path.display()));
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
+        .map_err(|error| named(FAILED, format!("cannot be read: {error}; name a black box")))?;
+    if bytes.len() as u64 > MAX_FILE {
+        let what = format!("exceeds {MAX_FILE} bytes, the limit of a black box; name a black box");
+        return Err(named(BAD_INPUT, what));
+    }
+    let found = parse(&bytes).map_err(|error| {
+        named(
+            BAD_INPUT,
+            match error {
+                NotBlackBox::Nothing => {
+                    "is not a black box; name a file that ends in .blackbox".into()
+                }
+                NotBlackBox::Newer(version) => {
+                    format!("is of version {version}; read it with a newer steadctl")
+                }
+            },
+        )
+    })?;
+    drop(bytes);
+    let trace = BlackBox::value(&found.facts, "trace").unwrap_or_default();
+    let trace = trace_names(trace);
+    let mut text = String::new();
+    let written = if as_csv {
+        csv(&mut text, &found.cycles, &trace)
+    } else {
+        report(&mut text, &found, &trace, last)
+    };
+    written.map_err(|error| named(FAILED, error.to_string()))?;
+    print(&text)?;
+    if found.damage.is_empty() {
+        return Ok(0);
+    }
+    if as_csv {
+        for damage in found.damage.iter().take(MAX_TOLD) {
+            eprintln!(
+                "steadctl: {}: {}",
+                escaped(&path.display().to_string()),
+                missing(damage)
+            );
+        }
+    }
+    Ok(DAMAGED)
+}
+
+fn report(out: &mut String, found: &BlackBox, trace: &[String], last: usize) -> fmt::Result {
+    if !found.damage.is_empty() {
+        writeln!(out, "DAMAGED: this is what can be read.")?;
+        for damage in found.damage.iter().take(MAX_TOLD) {
+            writeln!(out, "  {}", missing(damage))?;
+        }
+        let more = found.damage.len().saturating_sub(MAX_TOLD);
+        if more > 0 {
+            writeln!(out, "  and {more} more")?;
+        }
+        writeln!(out)?;
+    }
+    out.push_str(&shown_lines(&found.cause));
+    out.push_str(&shown_lines(&found.facts));
+    writeln!(out)?;
+    if found.contract.is_empty() {
+        writeln!(out, "The contract was not judged.")?;
+    }
+    out.push_str(&shown_lines(&found.contract));
+    writeln!(out, "\nevents, by slot: {}", found.events.len())?;
+    let earlier = found.events.len().saturating_sub(MAX_EVENTS);
+    for record in &found.events[earlier..] {
+        writeln!(out, "{}", event(record))?;
+    }
+    let cycles = &found.cycles;
+    writeln!(
+        out,
+        "\ncycles: {}, {} missing in between; the last {}",
+        cycles.len(),
+        found.gaps(),
+        last.min(cycles.len())
+    )?;
+    table(out, &cycles[cycles.len().saturating_sub(last)..], trace)
+}
+
+fn missing(damage: &Damage) -> String {
+    match damage {
+        Damage::Head => "the header of the file is damaged".to_owned(),
+        Damage::Section { tag, at } => {
+            let what = match tag {
+                Tag::Facts => "facts",
+                Tag::Cause => "cause",
+                Tag::Contract => "contract",
+                Tag::Events => "events",
+                Tag::Cycles => "some cycles",
+                Tag::End => "end",
+            };
+            format!("missing: {what}, damaged at byte {at}")
+        }
+        Damage::Unreadable { from, to } => format!("bytes {from} to {to} are unreadable"),
+        Damage::CutOff { at } => {
+            format!("missing: what comes last, the oldest cycles; cut off at byte {at}")
+        }
+    }
+}

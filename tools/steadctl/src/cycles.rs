@@ -1,0 +1,131 @@
+//! Cycles and events as people and spreadsheets read them.
+
+use std::fmt::{self, Write};
+
+use steadfast::cycle::record::{CycleRecord, flags};
+use steadfast::cycle::stop::StopCause;
+use steadfast::realtime::audit::Promise;
+use steadfast::telemetry::journal::{Event, EventRecord};
+use steadfast::time::Duration;
+
+const FLAGS: [(u16, &str); 8] = [
+    (flags::OVERRUN, "overrun"),
+    (flags::INPUT_FAILED, "input-failed"),
+    (flags::OUTPUT_FAILED, "output-failed"),
+    (flags::HELD, "held"),
+    (flags::QUICK_STOP, "quick-stop"),
+    (flags::SAFE, "safe"),
+    (flags::ALLOCATED, "allocated"),
+    (flags::STOPPED, "stopped"),
+];
+
+/// The names of `bits`, joined by `+`; those without a name as a number.
+pub fn flag_names(bits: u16) -> String {
+    let mut names: Vec<String> = Vec::new();
+    let mut rest = bits;
+    for (bit, name) in FLAGS {
+        if bits & bit != 0 {
+            names.push(name.to_owned());
+            rest &= !bit;
+        }
+    }
+    if rest != 0 {
+        names.push(format!("{rest:#x}"));
+    }
+    names.join("+")
+}
+
+/// The names of the trace values, as many as there are places.
+pub fn trace_names(list: &str) -> Vec<String> {
+    let named = list.split(", ").filter(|name| !name.is_empty());
+    named.take(8).map(steadfast::telemetry::escaped).collect()
+}
+
+/// All `cycles` as comma-separated values, with a line of names.
+pub fn csv(out: &mut String, cycles: &[CycleRecord], trace: &[String]) -> fmt::Result {
+    write!(out, "slot,lateness_ns,execution_ns,skipped,fault,flags")?;
+    for index in 0..8 {
+        match trace.get(index) {
+            Some(name) => write!(out, ",{}", name.replace([',', '"'], "_"))?,
+            None => write!(out, ",trace_{index}")?,
+        }
+    }
+    writeln!(out)?;
+    for cycle in cycles {
+        write!(
+            out,
+            "{},{},{},{},{},{}",
+            cycle.slot,
+            cycle.lateness_ns,
+            cycle.execution_ns,
+            cycle.skipped,
+            cycle.fault,
+            flag_names(cycle.flags)
+        )?;
+        for value in cycle.trace {
+            write!(out, ",{value}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// `cycles` as a table; the times are those of the schedule, from its start.
+pub fn table(out: &mut String, cycles: &[CycleRecord], trace: &[String]) -> fmt::Result {
+    write!(
+        out,
+        "{:>12} {:>10} {:>10} {:>7} {:>5}",
+        "slot", "late", "execution", "skipped", "fault"
+    )?;
+    for name in trace {
+        write!(out, " {name:>12}")?;
+    }
+    writeln!(out, "  flags")?;
+    for cycle in cycles {
+        write!(
+            out,
+            "{:>12} {:>10} {:>10} {:>7} {:>5}",
+            cycle.slot,
+            ns(cycle.lateness_ns),
+            ns(cycle.execution_ns),
+            cycle.skipped,
+            cycle.fault
+        )?;
+        for (value, name) in cycle.trace.iter().zip(trace) {
+            let width = name.chars().count().max(12);
+            write!(out, " {value:>width$.5}")?;
+        }
+        let flags = flag_names(cycle.flags);
+        writeln!(out, "  {}", if flags.is_empty() { "-" } else { &flags })?;
+    }
+    Ok(())
+}
+
+/// One event in words.
+pub fn event(record: &EventRecord) -> String {
+    let what = match record.event {
+        Event::Started => "the first cycle".to_owned(),
+        Event::Fault(0) => "the fault was reset".to_owned(),
+        Event::Fault(code) => format!("the control law reports fault {code}"),
+        Event::Flags(bits) => flag_names(bits),
+        Event::Skipped(slots) => format!("{slots} slots skipped"),
+        Event::Dropped(records) => format!("{records} records dropped so far"),
+        Event::Suspended(ms) => format!("the machine was suspended for {ms} ms"),
+        Event::QuickStop(cause, missed) => match StopCause::from_number(cause) {
+            Some(cause) => format!("quick stop: {cause}, {missed} missed or skipped"),
+            None => format!("quick stop: cause {cause} of a newer version"),
+        },
+        Event::ArmedAgain => "armed again".to_owned(),
+        Event::Broken(number) => match Promise::from_number(number) {
+            Some(promise) => format!("contract broken while running: {promise}"),
+            None => format!("contract broken while running: promise {number} of a newer version"),
+        },
+        Event::Other(kind, value) => format!("kind {kind}, value {value}: of a newer version"),
+    };
+    format!("{:>12}  {what}", record.slot)
+}
+
+/// A time as it is shown.
+pub fn ns(ns: u32) -> String {
+    Duration::from_nanos(u64::from(ns)).to_string()
+}

@@ -1,0 +1,47 @@
+//! The whole machine: firmware, board file and plant.
+
+use my_robot::{BOARD, firmware};
+use steadfast::realtime::allocator::SealedAllocator;
+
+// A loop that allocates aborts this test.
+#[global_allocator]
+static ALLOCATOR: SealedAllocator = SealedAllocator;
+
+/// One test: there is one loop in a process, and while it runs nothing else in the
+/// process may allocate.
+#[test]
+fn the_machine() {
+    ten_seconds_of_virtual_time_end_well();
+    a_heater_without_effect_is_a_fault();
+    the_board_file_of_the_real_board_can_be_read();
+}
+
+fn ten_seconds_of_virtual_time_end_well() {
+    let config = firmware().read("board.toml", BOARD).unwrap();
+    let report = firmware().simulate(&config, 10_000).unwrap();
+    assert_eq!(report.exit.code, 0, "{}", report.exit.reason);
+    assert_eq!(report.cycles.run, 10_000);
+    assert_eq!(report.laws[0].fault, None);
+    assert_eq!(report.memory.allocations, Some(0));
+    let again = firmware().simulate(&config, 10_000).unwrap();
+    assert_eq!(report.to_json(), again.to_json(), "not the same run again");
+}
+
+fn a_heater_without_effect_is_a_fault() {
+    let weak = BOARD.replace("rise_k = 200.0", "rise_k = 20.0");
+    assert_ne!(weak, BOARD);
+    let config = firmware().read("board.toml", &weak).unwrap();
+    let report = firmware().simulate(&config, 10_000).unwrap();
+    assert_eq!(report.exit.code, 4);
+    assert_eq!(
+        report.exit.reason,
+        "law oven: the heater has no effect; check heater, fuse and thermometer"
+    );
+}
+
+fn the_board_file_of_the_real_board_can_be_read() {
+    let real = include_str!("../board.linux.toml");
+    if let Err(error) = firmware().read("board.linux.toml", real) {
+        panic!("{error}");
+    }
+}

@@ -1,0 +1,182 @@
+//! A machine of one's own, begun with `steadctl new` outside of this repository: it
+//! builds, and passes its tests, at once.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use testbed::emulation;
+use testbed::program::{Ended, Scratch, end_of};
+
+const STEADCTL: &str = env!("CARGO_BIN_EXE_steadctl");
+
+/// The checkout of this test.
+fn steadfast() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    root.canonicalize().expect("the checkout is there")
+}
+
+/// `steadctl new` with these arguments.
+fn new(arguments: &[&Path]) -> Ended {
+    let mut command = emulation::start(Path::new(STEADCTL));
+    end_of(command.arg("new").args(arguments)).expect("it starts")
+}
+
+fn write(folder: &Path) {
+    let ended = new(&[folder, Path::new("--path"), &steadfast()]);
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
+}
+
+/// Where the new machine is built.
+fn build() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("new")
+}
+
+/// cargo with these arguments in `folder`: it must end well, and gives its output.
+fn cargo(folder: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        // Kept: only the first run builds what the machine depends on.
+        .env("CARGO_TARGET_DIR", build())
+        // In virtual time nothing has to be fast, and the compiler is cheaper.
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .env("CARGO_INCREMENTAL", "0");
+    // Not `end_of`: a build may take longer than its patience.
+    let ended = Ended::from(command.output().expect("cargo starts"));
+    assert_eq!(ended.code, Some(0), "cargo {arguments:?}: {ended:?}");
+    ended.out
+}
+
+#[test]
+fn a_new_machine_builds_and_passes_its_tests() {
+    if emulation::emulator().is_some() {
+        return emulation::not_run("it needs cargo, which is not emulated");
+    }
+    let scratch = Scratch::new("new-machine");
+    let folder = scratch.path("left-arm");
+    write(&folder);
+    // The versions that this machine has: there is no network in a test.
+    let lock = steadfast().join("Cargo.lock");
+    fs::copy(lock, folder.join("Cargo.lock")).expect("it can be copied");
+
+    cargo(&folder, &["fmt", "--check"]);
+    let tests = cargo(&folder, &["test", "--offline"]);
+    for test in [
+        "driver::tests::frames_are_read_as_in_the_datasheet",
+        "law::tests::it_heats_below_the_band_and_until_above_it",
+        "the_machine",
+    ] {
+        assert!(tests.contains(&format!("test {test} ... ok")), "{tests}");
+    }
+    // `cargo run` would build all of it once more, to abort on a panic.
+    let mut run = Command::new(build().join("debug/left-arm"));
+    let ended = end_of(run.args(["run", "--pace", "free"])).expect("it starts");
+    let report = ended.out;
+    assert!(report.contains("left-arm"), "{report}");
+    assert!(report.contains("exit 0            done"), "{report}");
+
+    let mut keys = Command::new(build().join("debug/examples/keys"));
+    let ended = end_of(&mut keys).expect("it starts");
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
+    for row in [
+        "| `temperature` | signal that it reads: a number in degC | required |",
+        "| `band_k` | number, 0.1 to 20 | `1` |",
+    ] {
+        assert!(ended.out.contains(row), "{row}: {}", ended.out);
+    }
+}
+
+#[test]
+fn names_are_replaced_everywhere() {
+    let scratch = Scratch::new("new-names");
+    let folder = scratch.path("left-arm");
+    write(&folder);
+    let mut folders = vec![folder.clone()];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("readable") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            files += 1;
+            let text = fs::read_to_string(&path).expect("text");
+            for left in ["my-robot", "my_robot", "VERSION"] {
+                assert!(!text.contains(left), "{left} in {}", path.display());
+            }
+        }
+    }
+    assert_eq!(files, 13);
+    let manifest = fs::read_to_string(folder.join("Cargo.toml")).expect("it is there");
+    let root = steadfast();
+    let dependency = format!("steadfast = {{ path = \"{}\" }}\n", root.display());
+    assert!(manifest.contains(&dependency), "{manifest}");
+
+    let published = scratch.path("right_arm");
+    let ended = new(&[&published]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let manifest = fs::read_to_string(published.join("Cargo.toml")).expect("it is there");
+    let dependency = concat!("steadfast = \"", env!("CARGO_PKG_VERSION"), "\"\n");
+    assert!(manifest.contains(dependency), "{manifest}");
+}
+
+/// The profile that the template says is the firmware's.
+#[test]
+fn the_release_profile_is_that_of_the_firmware() {
+    let release = |text: &str| -> Vec<String> {
+        let lines = text.lines().map(str::trim);
+        lines
+            .skip_while(|line| *line != "[profile.release]")
+            .take_while(|line| !line.starts_with("[profile.") || line.contains("release"))
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .map(str::to_owned)
+            .collect()
+    };
+    let ours = fs::read_to_string(steadfast().join("Cargo.toml")).expect("readable");
+    // There it is the package itself.
+    let steadfast = ["[profile.release.package.steadfast]", "opt-level = \"s\""];
+    let theirs: Vec<String> = release(include_str!("../template/Cargo.toml.in"));
+    let at = theirs.iter().position(|line| line == steadfast[0]);
+    let at = at.expect("the library is not built as a dependency");
+    assert_eq!(theirs[at + 1], steadfast[1]);
+    let theirs: Vec<String> = [&theirs[..at], &theirs[at + 2..]].concat();
+    assert_eq!(theirs, release(&ours));
+    assert!(
+        theirs.contains(&"panic = \"abort\"".to_owned()),
+        "{theirs:?}"
+    );
+}
+
+#[test]
+fn what_cannot_be_is_one_line_and_nothing_is_written() {
+    let scratch = Scratch::new("new-refused");
+    let there = scratch.path("there");
+    fs::create_dir(&there).expect("a folder");
+    let free = scratch.path("free");
+    let path = Path::new("--path");
+    for (arguments, code, word) in [
+        (vec![there.as_path()], 2, "exists already"),
+        (vec![Path::new("2arms")], 2, "a letter first"),
+        (
+            vec![free.as_path(), path, &there],
+            2,
+            "no Cargo.toml of steadfast",
+        ),
+        (
+            vec![free.as_path(), path, Path::new("/nowhere")],
+            2,
+            "No such file",
+        ),
+        (vec![&*scratch.path("no/arm")], 1, "No such file"),
+    ] {
+        let ended = new(&arguments);
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert!(ended.error_line().contains(word), "{ended:?}");
+    }
+    assert_eq!(fs::read_dir(&there).expect("it is there").count(), 0);
+    assert!(!free.exists());
+}
