@@ -4,13 +4,15 @@
 //! law panics (crash handler), when its law hangs (stall guard), and when a chip holds the
 //! clock of the bus.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::guest::{HOLD, exit_status, healthy, let_go};
 use crate::stalled::silent_ms;
 use crate::{Context, Failure, Test, require};
 use testbed::boards::{Board, IMX8MP_EVK, Module};
 use testbed::emulator::Boot;
+use testbed::machine::Machine;
+use testbed::pins::Mark;
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -172,6 +174,8 @@ wait $!; echo \"@@never $?\"; cat /tmp/out
 /// interrupt 37 is number 69 (i.MX 8M Plus reference manual, table 7-1).
 const DISABLE: u64 = 0x3880_0188;
 const I2C3: u32 = 1 << (69 - 64);
+/// Time between two writes to that register.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// A chip holds SCL low: no byte is ever complete. For the driver that is a controller
 /// without its interrupt, which the emulator allows; it has no chip that stretches the
@@ -227,7 +231,7 @@ echo \"@@exit $status\"
     require(machine.pins.count(enable, start, driven) == 1, || {
         "it was not enabled".to_owned()
     })?;
-    machine.pins.write_register(DISABLE, I2C3)?;
+    hold_clock(&mut machine, enable, driven)?;
     machine.type_line("held")?;
     let printed = machine.collect_until("@@exit", LIMIT)?;
     let end = machine.pins.all()?;
@@ -245,6 +249,21 @@ echo \"@@exit $status\"
     require_said(&printed, "@@held the I2C transfer timed out")?;
     let_go(machine)?;
     Ok(printed)
+}
+
+/// Disables the interrupt until the run has ended, seen by a falling edge of `enable` after
+/// `driven`. One write is not enough: on a PREEMPT_RT kernel the interrupt's thread enables
+/// the interrupt again when it has handled it, so a write while it runs has no effect.
+fn hold_clock(machine: &mut Machine, enable: u8, driven: Mark) -> Result<(), Failure> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        machine.pins.write_register(DISABLE, I2C3)?;
+        match machine.pins.wait_for(driven, enable, false, AGAIN) {
+            Ok(_) => return Ok(()),
+            Err(error) if Instant::now() > deadline => return Err(error),
+            Err(_) => {}
+        }
+    }
 }
 
 fn require_said(printed: &[String], words: &str) -> Result<(), Failure> {
