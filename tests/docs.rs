@@ -4,7 +4,7 @@
 //! What is checked, in one paragraph or one row of a table at a time:
 //!
 //! - a path between backticks, from the root or from `src`, and the target of a link;
-//! - a name (`Beat::run_once`): each part is declared in one of the files of the same
+//! - a name (`Cycle::run_once`): each part is declared in one of the files of the same
 //!   paragraph or row, where it has any, else in any file of the sources;
 //! - a key of a board file (`[loop] period_us`): docs/board-file.md has it;
 //! - a test program in a command (`cargo test --test layers`);
@@ -274,12 +274,12 @@ fn what_the_contributing_guide_names_exists() {
 fn a_name_that_does_not_exist_is_found() {
     let tree = Tree::read();
     for (page, count) in [
-        ("| `cycle/beat.rs` | `Beat::run_once` |", 0),
-        ("| `cycle/beats.rs` |", 1),
-        ("| `cycle/beat.rs` | `Beat::run_twice` |", 1),
+        ("| `cycle/stages.rs` | `Cycle::run_once` |", 0),
+        ("| `cycle/stage.rs` |", 1),
+        ("| `cycle/stages.rs` | `Cycle::run_twice` |", 1),
         // Of another file.
-        ("| `cycle/beat.rs` | `Ladder` |", 1),
-        ("| `cycle/beat.rs` |\n| `Ladder` |", 0),
+        ("| `cycle/stages.rs` | `Ladder` |", 1),
+        ("| `cycle/stages.rs` |\n| `Ladder` |", 0),
         ("A law has `Law::step()`, not `Law::leap()`.", 1),
         // A variant, and what is used there but not declared.
         ("`cycle/run.rs` has `End::DeviceLost`", 0),

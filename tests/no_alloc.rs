@@ -18,7 +18,7 @@ use no_alloc_trouble::{Troubled, TroubledClock};
 use steadfast::axis::Servo;
 use steadfast::board::{self, Description, Options, Ports, Simulated};
 use steadfast::config::Config;
-use steadfast::cycle::beat::{Beat, Drive};
+use steadfast::cycle::stages::{Cycle, Drive};
 use steadfast::cycle::image::{InputChannel, Inputs, Outputs};
 use steadfast::cycle::overrun::LadderConfig;
 use steadfast::cycle::ports::{Act, Clock, Decide, Record, Sense, Tick};
@@ -133,7 +133,7 @@ struct Sealed {
 /// one, the records read by another thread meanwhile.
 fn run_sealed<P, D, C>(
     config: &Config,
-    beat: &mut Beat<'_, P, D>,
+    cycle: &mut Cycle<'_, P, D>,
     clock: &mut C,
     cycles: u64,
 ) -> Sealed
@@ -165,7 +165,7 @@ where
         let mark = RealtimeThread::mark();
         allocator::seal(Seal::Count);
         let summary = run::run(
-            beat,
+            cycle,
             &plan,
             epoch,
             clock,
@@ -214,9 +214,9 @@ fn a_hundred_thousand_cycles_in_trouble(axes: usize) {
     let simulation = config.simulation.as_ref().unwrap();
     let (devices, map) = Simulated::build(simulation, &config.io, config.run.period).unwrap();
     let ports = Troubled::new(Ports::new(devices, &config.io, &map), axes);
-    let mut beat = Beat::<_, Servo>::new(ports, &law, law.initial(), config.heartbeat);
+    let mut cycle = Cycle::<_, Servo>::new(ports, &law, law.initial(), config.heartbeat);
     let mut clock = TroubledClock::new(config.run.period);
-    let sealed = run_sealed(&config, &mut beat, &mut clock, CYCLES);
+    let sealed = run_sealed(&config, &mut cycle, &mut clock, CYCLES);
 
     assert_eq!(
         (sealed.counts.realtime, sealed.counts.realtime_frees),
@@ -235,8 +235,8 @@ fn a_hundred_thousand_cycles_in_trouble(axes: usize) {
         stops.0 >= 60 && stops.1 >= 60,
         "faults and resets: {stops:?}"
     );
-    assert!(beat.ports.every_trouble_was_made());
-    for axis in beat.state.axes() {
+    assert!(cycle.ports.every_trouble_was_made());
+    for axis in cycle.state.axes() {
         assert!(axis.tracking_error_max_rad() > 0.0, "it never moved");
     }
 }
@@ -272,9 +272,9 @@ fn a_control_law_that_allocates_ends_the_run_in_the_cycle_that_did() {
     let simulation = config.simulation.as_ref().unwrap();
     let (devices, map) = Simulated::build(simulation, &config.io, config.run.period).unwrap();
     let ports = Ports::new(devices, &config.io, &map);
-    let mut beat = Beat::<_, Leaky>::new(ports, &700, (), config.heartbeat);
+    let mut cycle = Cycle::<_, Leaky>::new(ports, &700, (), config.heartbeat);
     let mut clock = VirtualClock::new(Duration::from_micros(20));
-    let sealed = run_sealed(&config, &mut beat, &mut clock, 1_000);
+    let sealed = run_sealed(&config, &mut cycle, &mut clock, 1_000);
     assert_eq!(sealed.summary.end, End::Allocated);
     assert_eq!(sealed.summary.run, 701, "slot 700 is the last one");
     assert_eq!(

@@ -7,10 +7,10 @@ mod two_point;
 
 use steadfast::board::{Ports, Simulated};
 use steadfast::config::Config;
-use steadfast::cycle::beat::{Beat, Drive};
 use steadfast::cycle::ports::{Decide, Directive, FaultNumber, Tick};
 use steadfast::cycle::record::CycleRecord;
 use steadfast::cycle::run::Limit;
+use steadfast::cycle::stages::{Cycle, Drive};
 use steadfast::cycle::stop::StopCause;
 use steadfast::sim::{Fault, VirtualClock};
 use steadfast::telemetry::report::Pace;
@@ -26,7 +26,7 @@ const HALF_A_CODE_K: f64 = 5.0 / 4096.0 / 2.0 / 0.010;
 const STEP_K: f64 = 80.0 / 5.0 * 1e-3;
 
 struct Oven<'l> {
-    beat: Beat<'l, Ports<Simulated>, TwoPoint>,
+    cycle: Cycle<'l, Ports<Simulated>, TwoPoint>,
     law: &'l Channels,
     slot: u64,
 }
@@ -38,7 +38,7 @@ impl<'l> Oven<'l> {
             .expect("its board file is right");
         let ports = Ports::new(devices, &config.io, &map);
         Self {
-            beat: Beat::new(ports, law, State::default(), config.heartbeat),
+            cycle: Cycle::new(ports, law, State::default(), config.heartbeat),
             law,
             slot: 0,
         }
@@ -57,21 +57,21 @@ impl<'l> Oven<'l> {
         self.slot += 1;
         let clock = VirtualClock::new(Duration::ZERO);
         let done = self
-            .beat
+            .cycle
             .run_once(&clock, &tick, Drive::Fresh, &mut CycleRecord::default());
         assert_eq!(done.acted, Ok(()));
-        let board = self.beat.ports.devices.board_mut();
+        let board = self.cycle.ports.devices.board_mut();
         board.gpio().output(self.law.heater.number())
     }
 
     /// What the oven really is, not what was read.
     fn celsius(&mut self) -> f64 {
-        let board = self.beat.ports.devices.board_mut();
+        let board = self.cycle.ports.devices.board_mut();
         board.thermal(ONLY).expect("there is one").temperature_c()
     }
 
     fn break_converter(&mut self, fault: Fault, transfers: u64) {
-        let board = self.beat.ports.devices.board_mut();
+        let board = self.cycle.ports.devices.board_mut();
         let plan = board.faults_mut(usize::from(ONLY)).expect("there is one");
         plan.add_now(fault, transfers).expect("there is room");
     }
@@ -129,12 +129,12 @@ fn without_a_credible_reading_the_heater_is_off_in_the_same_cycle() {
         for _ in 0..50 {
             assert!(!oven.cycle(Directive::Run), "on with {fault:?}");
             assert_eq!(
-                TwoPoint::fault(&law, &oven.beat.state),
+                TwoPoint::fault(&law, &oven.cycle.state),
                 Some(FaultNumber::MIN)
             );
         }
         assert!(oven.cycle(Directive::Run), "off after {fault:?}");
-        assert_eq!(TwoPoint::fault(&law, &oven.beat.state), None);
+        assert_eq!(TwoPoint::fault(&law, &oven.cycle.state), None);
     }
 }
 
@@ -143,10 +143,10 @@ fn a_quick_stop_switches_the_heater_off_and_is_at_rest() {
     let (config, law) = board();
     let mut oven = Oven::new(&config, &law);
     assert!(oven.cycle(Directive::Run));
-    assert!(!TwoPoint::at_rest(&law, &oven.beat.state));
+    assert!(!TwoPoint::at_rest(&law, &oven.cycle.state));
     for _ in 0..100 {
         assert!(!oven.cycle(Directive::QuickStop(StopCause::RunEnds)));
-        assert!(TwoPoint::at_rest(&law, &oven.beat.state));
+        assert!(TwoPoint::at_rest(&law, &oven.cycle.state));
     }
 }
 

@@ -11,7 +11,7 @@ use std::hint::black_box;
 
 use steadfast::board::{self, MachineLaws, Ports, Simulated};
 use steadfast::config::Config;
-use steadfast::cycle::beat::Beat;
+use steadfast::cycle::stages::Cycle;
 use steadfast::cycle::image::{
     Angle, DigitalInputs, Inputs, MAX_ANALOG_OUTPUTS, MAX_POSITIONS, OutputError, Outputs, Sample,
 };
@@ -174,16 +174,16 @@ pub(crate) fn servo(axes: usize, cycles: u64, most: u64) {
     };
     // As the firmware has them: one law among those that a board file can name.
     let laws = board::laws(&config).expect("they fit");
-    let mut beat = Beat::<_, MachineLaws>::new(ports, &(), laws, config.heartbeat);
+    let mut cycle = Cycle::<_, MachineLaws>::new(ports, &(), laws, config.heartbeat);
     run(
         &config,
-        &mut beat,
+        &mut cycle,
         cycles,
         &mut writer,
         &mut { Given::START },
         How::Measured,
     );
-    for law in beat.state.iter() {
+    for law in cycle.state.iter() {
         let law = law.description();
         assert_eq!(law.fault, None, "the notes are not those of this loop");
         let entries: Vec<_> = law.sections.iter().flat_map(|s| &s.entries).collect();
@@ -214,10 +214,10 @@ pub(crate) fn empty(cycles: u64) {
         axes: 0,
         reader,
     };
-    let mut beat = Beat::<_, Empty>::new(ports, &(), (), config.heartbeat);
+    let mut cycle = Cycle::<_, Empty>::new(ports, &(), (), config.heartbeat);
     run(
         &config,
-        &mut beat,
+        &mut cycle,
         cycles,
         &mut writer,
         &mut { Given::START },
@@ -246,23 +246,23 @@ fn write_down(config: &Config, cycles: u64) -> Vec<Sensed> {
         notes: Vec::with_capacity((cycles + MARGIN) as usize),
     };
     let laws = board::laws(config).expect("they fit");
-    let mut beat = Beat::<_, MachineLaws>::new(recorder, &(), laws, config.heartbeat);
+    let mut cycle = Cycle::<_, MachineLaws>::new(recorder, &(), laws, config.heartbeat);
     run(
         config,
-        &mut beat,
+        &mut cycle,
         cycles,
         &mut Discard,
         &mut { Given::START },
         How::Unmeasured,
     );
-    beat.ports.notes
+    cycle.ports.notes
 }
 
 /// One run of `cycles` cycles in the firmware's own runner, its seal and its
 /// supervisor included.
 fn run<P, D, R, C>(
     config: &Config,
-    beat: &mut Beat<'_, P, D>,
+    cycle: &mut Cycle<'_, P, D>,
     cycles: u64,
     record: &mut R,
     clock: &mut C,
@@ -284,7 +284,7 @@ fn run<P, D, R, C>(
     };
     let mut timing = Timing::new();
     let parts = Parts {
-        beat,
+        cycle,
         timing: &mut timing,
         record,
         buffers: None,

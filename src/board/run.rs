@@ -12,9 +12,9 @@ use super::probe::{self, Machine};
 use super::recorder::Recorder;
 use super::simulated::Simulated;
 use crate::config::{Config, SimulationConfig};
-use crate::cycle::beat::Beat;
 use crate::cycle::ports::{Decide, Rewind, Tick};
 use crate::cycle::run::Plant;
+use crate::cycle::stages::Cycle;
 use crate::cycle::timing::Timing;
 use crate::realtime::helper::Gate;
 use crate::realtime::runner::{self, Parts, Request};
@@ -134,8 +134,8 @@ fn placed<'l, D: Decide, V: Devices>(
     law: &'l D::Config,
     state: D::State,
     config: &Config,
-) -> Result<Placed<Beat<'l, Ports<V>, D>>, RunError> {
-    Placed::of(Beat::new(ports, law, state, config.heartbeat)).map_err(RunError::Room)
+) -> Result<Placed<Cycle<'l, Ports<V>, D>>, RunError> {
+    Placed::of(Cycle::new(ports, law, state, config.heartbeat)).map_err(RunError::Room)
 }
 
 #[inline(never)]
@@ -157,12 +157,12 @@ where
         Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
     let devices = devices.with(&config.machine).map_err(RunError::Room)?;
     let ports = ports(config, devices, &map);
-    let beat = placed::<D, _>(ports, law, state, config)?;
+    let cycle = placed::<D, _>(ports, law, state, config)?;
     let helpers = Helpers {
         edge_readers: Vec::new(),
         watchdog: None,
     };
-    real(config, recorder, beat, helpers, asked, workspace)
+    real(config, recorder, cycle, helpers, asked, workspace)
 }
 
 #[inline(never)]
@@ -181,12 +181,12 @@ where
 {
     let opened = Linux::open(config).map_err(RunError::Device)?;
     let ports = ports(config, opened.devices, &opened.map);
-    let beat = placed::<D, _>(ports, law, state, config)?;
+    let cycle = placed::<D, _>(ports, law, state, config)?;
     let helpers = Helpers {
         edge_readers: opened.edge_readers,
         watchdog: opened.watchdog,
     };
-    real(config, recorder, beat, helpers, asked, workspace)
+    real(config, recorder, cycle, helpers, asked, workspace)
 }
 
 fn request<'c>(config: &'c Config, options: &Options) -> Request<'c> {
@@ -208,7 +208,7 @@ fn request<'c>(config: &'c Config, options: &Options) -> Request<'c> {
 fn real<V, D>(
     config: &Config,
     recorder: Recorder,
-    mut beat: Placed<Beat<'_, Ports<V>, D>>,
+    mut cycle: Placed<Cycle<'_, Ports<V>, D>>,
     helpers: Helpers,
     asked: &Asked<'_>,
     workspace: &mut Timing,
@@ -222,7 +222,7 @@ where
     let request = request(config, asked.options);
     let mut ends = |mut beside: Beside<'_, '_, '_>| {
         let parts = Parts {
-            beat: &mut beat,
+            cycle: &mut cycle,
             timing: &mut *workspace,
             record: beside.record,
             buffers: Some(beside.buffers),
@@ -233,7 +233,7 @@ where
             audit: Some(beside.audit),
         };
         let outcome = runner::run(&request, parts)?;
-        let fault = D::fault(beat.config, &beat.state);
+        let fault = D::fault(cycle.config, &cycle.state);
         Ok((outcome, fault))
     };
     let ended = beside_helpers(
@@ -246,7 +246,7 @@ where
     )?;
     Ok(Finished {
         outcome: ended.outcome,
-        state: beat.into_inner().state,
+        state: cycle.into_inner().state,
         records_dropped: ended.records_dropped,
         stopped_by: ended.stopped_by,
         watchdog: ended.watchdog,
@@ -272,11 +272,11 @@ where
         Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
     let devices = devices.with(&config.machine).map_err(RunError::Room)?;
     let ports = ports(config, devices, &map);
-    let mut beat = placed::<D, _>(ports, law, state, config)?;
+    let mut cycle = placed::<D, _>(ports, law, state, config)?;
     let request = request(config, options);
     let mut clock = VirtualClock::new(simulation.cycle_cost);
     let parts = Parts {
-        beat: &mut beat,
+        cycle: &mut cycle,
         timing: workspace,
         record: &mut Discard,
         buffers: None,
@@ -289,7 +289,7 @@ where
     let outcome = runner::run_virtual(&request, parts, &mut clock).map_err(RunError::Start)?;
     Ok(Finished {
         outcome,
-        state: beat.into_inner().state,
+        state: cycle.into_inner().state,
         records_dropped: 0,
         stopped_by: signals::take_stop(),
         watchdog: None,

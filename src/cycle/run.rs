@@ -1,12 +1,12 @@
-//! The loop: one [`beat`](super::beat) in every slot of the schedule, until
+//! The loop: one cycle of [`stages`](super::stages) in every slot of the schedule, until
 //! something ends it, and then the outputs safe.
 
-use super::beat::{Beat, Drive};
 use super::image::{Lost, OutputError};
 use super::overrun::{Ladder, LadderConfig, Step};
 use super::ports::{Act, Clock, Decide, Directive, Record, Sense, Tick};
 use super::record::{CycleRecord, flags};
 use super::schedule::Schedule;
+use super::stages::{Cycle, Drive};
 use super::stop::{QuickStop, QuickStops, StopCause};
 use super::timing::Timing;
 use crate::time::{Duration, Instant};
@@ -133,7 +133,7 @@ pub struct Summary {
 /// Everything it needs is given to it: it reads no clock but `clock`, allocates
 /// nothing and makes no call but those of its ports.
 pub fn run<P, D, C, R, S>(
-    beat: &mut Beat<'_, P, D>,
+    cycle: &mut Cycle<'_, P, D>,
     plan: &Plan,
     epoch: Instant,
     clock: &mut C,
@@ -173,7 +173,7 @@ where
                 quick_stop(ending.is_some(), &ladder)
             },
         };
-        let done = beat.run_once(clock, &tick, plan.drive, &mut kept);
+        let done = cycle.run_once(clock, &tick, plan.drive, &mut kept);
         let missed = done.end > tick.release + plan.deadline;
         let skipped = schedule.advance(done.end);
         let mut step = ladder.cycle(missed, skipped);
@@ -247,7 +247,7 @@ where
                 ending = Some(Ending::begin(end, &schedule));
             }
             None => {}
-            Some(ending) if D::at_rest(beat.config, &beat.state) => break ending.end,
+            Some(ending) if D::at_rest(cycle.config, &cycle.state) => break ending.end,
             Some(ending) if schedule.slot() - ending.slot > plan.rest_slots => {
                 break End::NotAtRest;
             }
@@ -262,7 +262,7 @@ where
         elapsed_slots,
         directive: Directive::QuickStop(StopCause::RunEnds),
     };
-    let safe = beat.ports.safe(&last);
+    let safe = cycle.ports.safe(&last);
     let (run, skipped) = match &ending {
         Some(ending) => (ending.run, ending.skipped),
         None => (schedule.run(), schedule.skipped()),

@@ -10,10 +10,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::cycle::beat::{Beat, Drive};
 use crate::cycle::overrun::LadderConfig;
 use crate::cycle::ports::{Act, Clock, Decide, Record, Rewind, Sense};
 use crate::cycle::run::{self, Limit, Plan, Plant};
+use crate::cycle::stages::{Cycle, Drive};
 use crate::cycle::timing::Timing;
 use crate::sys::Errno;
 use crate::sys::cause;
@@ -100,7 +100,7 @@ pub struct Outcome {
 /// What a run works on.
 pub struct Parts<'p, 'l, P, D: Decide, R, F> {
     /// The controller.
-    pub beat: &'p mut Beat<'l, P, D>,
+    pub cycle: &'p mut Cycle<'l, P, D>,
     /// Where its times go.
     pub timing: &'p mut Timing,
     /// Where its records go.
@@ -248,7 +248,7 @@ impl<P: Sense + Act, D: Decide, R: Record, F: Feed> Parts<'_, '_, P, D, R, F> {
         };
         let _watched = Watched::begin(self.watch, epoch);
         run::run(
-            self.beat,
+            self.cycle,
             &plan,
             epoch,
             clock,
@@ -262,7 +262,7 @@ impl<P: Sense + Act, D: Decide, R: Record, F: Feed> Parts<'_, '_, P, D, R, F> {
 impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
     fn reborrow(&mut self) -> Parts<'_, 'l, P, D, R, F> {
         Parts {
-            beat: &mut *self.beat,
+            cycle: &mut *self.cycle,
             timing: &mut *self.timing,
             record: &mut *self.record,
             buffers: self.buffers,
@@ -278,7 +278,7 @@ impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
     /// whoever's who calls, and the laws of a board file have none.
     fn placement(&self) -> Placement {
         Placement::of(&[
-            ("the controller", Range::of(&*self.beat)),
+            ("the controller", Range::of(&*self.cycle)),
             ("the histograms", Range::of(&*self.timing)),
             ("the ring's writer", Range::of(&*self.record)),
         ])
@@ -288,8 +288,8 @@ impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
     /// policy.
     fn essential(&self) -> Result<Essential, Errno> {
         let own = [
-            ("the controller", Range::of(&*self.beat)),
-            ("the law's configuration", Range::of(self.beat.config)),
+            ("the controller", Range::of(&*self.cycle)),
+            ("the law's configuration", Range::of(self.cycle.config)),
             ("the histograms", Range::of(&*self.timing)),
             ("the ring's writer", Range::of(&*self.record)),
         ];
@@ -430,7 +430,7 @@ where
     F: Feed,
 {
     let config = request.config;
-    let saved = parts.beat.state.save();
+    let saved = parts.cycle.state.save();
     let mut cycles = |limit| {
         let plan = Plan {
             period: config.period,
@@ -449,7 +449,7 @@ where
         let epoch = first_release(clock.now(), config.period);
         let _watched = Watched::begin(parts.watch, epoch);
         run::run(
-            parts.beat,
+            parts.cycle,
             &plan,
             epoch,
             clock,
@@ -461,7 +461,7 @@ where
     };
     let before = cycles(SETTLING_CYCLES)?;
     let during = cycles(config.warm_up_cycles)?.since(before);
-    parts.beat.state.rewind(saved);
+    parts.cycle.state.rewind(saved);
     Ok(Rehearsal {
         cycles: config.warm_up_cycles,
         minor_faults: during.minor,

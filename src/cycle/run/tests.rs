@@ -161,7 +161,7 @@ fn ran(
         broken_from,
         ..Plant::default()
     };
-    let mut beat = Beat::<_, Law>::new(plant, &(), 0, OutputChannel::new(0));
+    let mut cycle = Cycle::<_, Law>::new(plant, &(), 0, OutputChannel::new(0));
     let mut clock = Scripted {
         now: 0.into(),
         work: 40_000,
@@ -172,7 +172,7 @@ fn ran(
     let mut demand = demand;
     let epoch = Instant::from_nanos(0);
     let summary = run(
-        &mut beat,
+        &mut cycle,
         plan,
         epoch,
         &mut clock,
@@ -182,7 +182,7 @@ fn ran(
     );
     Ran {
         summary,
-        plant: beat.ports,
+        plant: cycle.ports,
         timing,
         records: kept.0,
         told: demand.told,
@@ -397,7 +397,7 @@ fn a_plant_that_waits_sees_one_slot_pass_however_many_were_skipped() {
         }
     }
     for (plant, expected) in [(super::Plant::GoesOn, 3), (super::Plant::Waits, 1)] {
-        let mut beat = Beat::<_, Slots>::new(Plant::default(), &(), Vec::new(), None);
+        let mut cycle = Cycle::<_, Slots>::new(Plant::default(), &(), Vec::new(), None);
         let mut clock = Scripted {
             now: 0.into(),
             work: 40_000,
@@ -414,9 +414,9 @@ fn a_plant_that_waits_sees_one_slot_pass_however_many_were_skipped() {
             &mut demand_at(u64::MAX, Demand::Continue),
         );
         run(
-            &mut beat, &plan, epoch, &mut clock, timing, &mut kept, demand,
+            &mut cycle, &plan, epoch, &mut clock, timing, &mut kept, demand,
         );
-        assert_eq!(beat.state[6], expected, "{plant:?}");
+        assert_eq!(cycle.state[6], expected, "{plant:?}");
         assert_eq!(kept.0[6].skipped, 2, "the record tells what happened");
     }
 }

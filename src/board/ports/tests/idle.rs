@@ -4,9 +4,9 @@ use super::super::*;
 use crate::axis::{Servo, State};
 use crate::board::Simulated;
 use crate::config::Config;
-use crate::cycle::beat::{Beat, Drive};
 use crate::cycle::ports::Directive;
 use crate::cycle::record::CycleRecord;
+use crate::cycle::stages::{Cycle, Drive};
 use crate::cycle::stop::StopCause;
 use crate::sim::VirtualClock;
 use crate::stock::servo::Axes;
@@ -29,7 +29,7 @@ fn what_no_law_drives_is_safe_in_every_state_in_rehearsal_and_without_power() {
     let (devices, map) = Simulated::build(simulation, &config.io, period).expect("wired");
     let ports = Ports::new(devices, &config.io, &map);
     let law = Axes::of(&config).expect("an axis").law();
-    let mut beat = Beat::<_, Servo>::new(ports, &law, law.initial(), config.heartbeat);
+    let mut cycle = Cycle::<_, Servo>::new(ports, &law, law.initial(), config.heartbeat);
     let clock = VirtualClock::new(Duration::from_micros(20));
     let mut slot = 0;
     let mut seen = std::vec::Vec::new();
@@ -45,18 +45,19 @@ fn what_no_law_drives_is_safe_in_every_state_in_rehearsal_and_without_power() {
                 directive,
             };
             if broken {
-                let plan = beat.ports.devices.board_mut().faults_mut(0);
+                let plan = cycle.ports.devices.board_mut().faults_mut(0);
                 let fault = crate::sim::Fault::BusError;
                 plan.expect("an encoder").add_now(fault, 1).expect("room");
             }
             assert_eq!(
-                beat.run_once(&clock, &tick, drive, &mut CycleRecord::default())
+                cycle
+                    .run_once(&clock, &tick, drive, &mut CycleRecord::default())
                     .acted,
                 Ok(())
             );
-            let board = beat.ports.devices.board_mut();
+            let board = cycle.ports.devices.board_mut();
             let (levels, volts) = (board.gpio().outputs(), board.command_volts(0));
-            let state = beat.state.axes()[0].state();
+            let state = cycle.state.axes()[0].state();
             assert_ne!(levels & pump, 0, "{state:?}, {drive:?}");
             if levels & enable == 0 {
                 let volts = volts.expect("an axis");

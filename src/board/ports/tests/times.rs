@@ -363,8 +363,8 @@ fn an_angle_has_the_time_at_which_it_was_asked_for() {
 fn servo_meets(margin: f64, meets: &[Meets], retries: bool) {
     use crate::axis::Servo;
     use crate::board::Simulated;
-    use crate::cycle::beat::{Beat, Drive};
     use crate::cycle::record::CycleRecord;
+    use crate::cycle::stages::{Cycle, Drive};
     use crate::sim::VirtualClock;
 
     const SPEED: f64 = 60.0;
@@ -405,18 +405,18 @@ fn servo_meets(margin: f64, meets: &[Meets], retries: bool) {
         ports = ports.retrying_until(DEADLINE);
     }
     let law = Axes::of(&config).expect("an axis").law();
-    let mut beat = Beat::<_, Servo>::new(ports, &law, law.initial(), None);
+    let mut cycle = Cycle::<_, Servo>::new(ports, &law, law.initial(), None);
     let clock = VirtualClock::new(Duration::from_micros(20));
     let (mut slot, mut fast, mut met) = (0_u64, 0, 0);
     let mut next = meets.iter().cycle();
-    for cycle in 0..6_000 {
-        let axis = &beat.state.axes()[0];
+    for count in 0..6_000 {
+        let axis = &cycle.state.axes()[0];
         let fault = axis.fault();
         let at_speed = axis.velocity_rad_s().abs() > 0.98 * SPEED;
-        assert_eq!(fault, None, "{margin}, {meets:?}, {retries}, cycle {cycle}");
+        assert_eq!(fault, None, "{margin}, {meets:?}, {retries}, cycle {count}");
         let mut elapsed_slots = 1;
-        let board = beat.ports.devices.board_mut();
-        if cycle % 7 == 0
+        let board = cycle.ports.devices.board_mut();
+        if count % 7 == 0
             && at_speed
             && let Some(meets) = next.next()
         {
@@ -445,16 +445,16 @@ fn servo_meets(margin: f64, meets: &[Meets], retries: bool) {
             elapsed_slots,
             ..Tick::default()
         };
-        let done = beat.run_once(&clock, &tick, Drive::Fresh, &mut CycleRecord::default());
+        let done = cycle.run_once(&clock, &tick, Drive::Fresh, &mut CycleRecord::default());
         assert_eq!(done.acted, Ok(()));
-        let axis = &beat.state.axes()[0];
-        let motor = beat.ports.devices.board_mut().motor(0).expect("there");
+        let axis = &cycle.state.axes()[0];
+        let motor = cycle.ports.devices.board_mut().motor(0).expect("there");
         if at_speed && motor.velocity_rad_s().abs() > 0.99 * SPEED {
             fast += 1;
             // One count of noise to each side over half a period, and what the filter
             // lags behind.
             let off = axis.velocity_rad_s() - motor.velocity_rad_s();
-            assert!(off.abs() < 2.5, "{meets:?}, cycle {cycle}: off by {off}");
+            assert!(off.abs() < 2.5, "{meets:?}, cycle {count}: off by {off}");
         }
     }
     assert!(

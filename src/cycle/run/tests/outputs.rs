@@ -47,7 +47,7 @@ fn failures_of_outputs_count_while_an_input_is_lost_and_only_in_a_row() {
         // The tenth slot after it was lost is one too many.
         (vec![failed, failed, lost], 14, End::NotAtRest),
     ] {
-        let mut beat = Beat::<_, Restless>::new(Failing(acted, 0), &(), (), None);
+        let mut cycle = Cycle::<_, Restless>::new(Failing(acted, 0), &(), (), None);
         let mut clock = Scripted {
             now: 0.into(),
             work: 40_000,
@@ -60,7 +60,7 @@ fn failures_of_outputs_count_while_an_input_is_lost_and_only_in_a_row() {
         let (plan, epoch) = (plan(Limit::None), Instant::from_nanos(0));
         let mut kept = Kept(Vec::new());
         let summary = run(
-            &mut beat, &plan, epoch, &mut clock, timing, &mut kept, demand,
+            &mut cycle, &plan, epoch, &mut clock, timing, &mut kept, demand,
         );
         assert_eq!((summary.end, kept.0.len()), (end, cycles));
     }

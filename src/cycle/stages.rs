@@ -12,7 +12,7 @@ use crate::time::{Duration, Instant};
 
 /// A controller put together: its ports, its control law, and the process image
 /// between them.
-pub struct Beat<'a, P, D: Decide> {
+pub struct Cycle<'a, P, D: Decide> {
     /// Where inputs come from and outputs go.
     pub ports: P,
     /// The control law's configuration.
@@ -23,7 +23,7 @@ pub struct Beat<'a, P, D: Decide> {
     /// external relay that drops when it stops; 0 without one.
     heartbeat: u32,
     /// The heartbeat as it was last driven: its bit, or 0.
-    beating: u32,
+    heartbeat_level: u32,
     inputs: Inputs,
     /// What the outputs begin each cycle with.
     safe: Outputs,
@@ -52,7 +52,7 @@ pub struct Done {
     pub acted: Result<(), OutputError>,
 }
 
-impl<'a, P: Sense + Act, D: Decide> Beat<'a, P, D> {
+impl<'a, P: Sense + Act, D: Decide> Cycle<'a, P, D> {
     /// A controller that has not run yet.
     pub fn new(
         ports: P,
@@ -68,7 +68,7 @@ impl<'a, P: Sense + Act, D: Decide> Beat<'a, P, D> {
             config,
             state,
             heartbeat: heartbeat.map_or(0, OutputChannel::bit),
-            beating: 0,
+            heartbeat_level: 0,
             inputs: Inputs::NOT_READ,
         }
     }
@@ -94,7 +94,7 @@ impl<'a, P: Sense + Act, D: Decide> Beat<'a, P, D> {
         );
         let acted = match drive {
             Drive::Fresh => {
-                self.beat();
+                self.toggle_heartbeat();
                 self.ports.act(tick, &self.outputs)
             }
             Drive::Safe => self.ports.safe(tick),
@@ -126,9 +126,9 @@ impl<'a, P: Sense + Act, D: Decide> Beat<'a, P, D> {
         }
     }
 
-    fn beat(&mut self) {
-        self.beating ^= self.heartbeat;
-        self.outputs.digital = self.outputs.digital & !self.heartbeat | self.beating;
+    fn toggle_heartbeat(&mut self) {
+        self.heartbeat_level ^= self.heartbeat;
+        self.outputs.digital = self.outputs.digital & !self.heartbeat | self.heartbeat_level;
     }
 }
 
@@ -254,7 +254,7 @@ mod tests {
                 flags::STOPPED,
             ),
         ] {
-            let mut beat = Beat::<_, Law>::new(Board(acted), &law, 0, None);
+            let mut cycle = Cycle::<_, Law>::new(Board(acted), &law, 0, None);
             let tick = Tick {
                 slot: 9,
                 release: Instant::from_nanos(100),
@@ -263,8 +263,8 @@ mod tests {
                 ..Tick::default()
             };
             let mut record = CycleRecord::default();
-            beat.run_once(&Stopped, &tick, drive, &mut record);
-            assert_eq!(beat.state, 9, "what was read in this cycle");
+            cycle.run_once(&Stopped, &tick, drive, &mut record);
+            assert_eq!(cycle.state, 9, "what was read in this cycle");
             assert_eq!((record.fault, record.flags), (fault, flags));
             assert_eq!((record.lateness_ns, record.execution_ns), (40, 360));
         }
