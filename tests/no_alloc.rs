@@ -18,12 +18,12 @@ use no_alloc_trouble::{Troubled, TroubledClock};
 use steadfast::axis::Servo;
 use steadfast::board::{self, Description, Options, Ports, Simulated};
 use steadfast::config::Config;
-use steadfast::cycle::stages::{Cycle, Drive};
 use steadfast::cycle::image::{InputChannel, Inputs, Outputs};
 use steadfast::cycle::overrun::LadderConfig;
 use steadfast::cycle::ports::{Act, Clock, Decide, Record, Sense, Tick};
 use steadfast::cycle::record::{CycleRecord, flags};
 use steadfast::cycle::run::{self, Demand, End, Limit, Plan, Plant, Summary, Supervise};
+use steadfast::cycle::stages::{Cycle, Drive};
 use steadfast::cycle::timing::Timing;
 use steadfast::realtime::allocator::{
     self, AllocationCounts, RealtimeThread, Seal, SealedAllocator,
@@ -99,7 +99,7 @@ fn read(mut reader: Reader<'_>, done: &AtomicBool) -> u64 {
     let mut records = 0;
     loop {
         let last = done.load(Ordering::Acquire);
-        while let Some(record) = reader.take() {
+        while let Some(record) = reader.dequeue() {
             black_box(record);
             records += 1;
         }

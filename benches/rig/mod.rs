@@ -11,12 +11,12 @@ use std::hint::black_box;
 
 use steadfast::board::{self, MachineLaws, Ports, Simulated};
 use steadfast::config::Config;
-use steadfast::cycle::stages::Cycle;
 use steadfast::cycle::image::{
     Angle, DigitalInputs, Inputs, MAX_ANALOG_OUTPUTS, MAX_POSITIONS, OutputError, Outputs, Sample,
 };
 use steadfast::cycle::ports::{Act, Clock, Decide, Record, Sense, Tick};
 use steadfast::cycle::run::{Limit, Plant};
+use steadfast::cycle::stages::Cycle;
 use steadfast::cycle::timing::Timing;
 use steadfast::realtime::helper::Gate;
 use steadfast::realtime::runner::{self, Outcome, Parts, Request, StartError};
@@ -132,7 +132,7 @@ impl Act for Notes<'_> {
     fn act(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
         black_box(outputs);
         if tick.slot.is_multiple_of(512) {
-            while let Some(record) = self.reader.take() {
+            while let Some(record) = self.reader.dequeue() {
                 black_box(record);
             }
         }

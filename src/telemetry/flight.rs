@@ -24,13 +24,13 @@ use crate::realtime::audit::Promises;
 use crate::realtime::contract::Contract;
 use crate::realtime::memory::Range;
 use crate::sys::cause::Cell;
-use crate::sys::lane::CONTROL_BYTES;
+use crate::sys::spsc::CONTROL_BYTES;
 use crate::sys::{Errno, shared};
 use crate::time::Duration;
 
 mod read;
 
-pub(super) use read::last_places;
+pub(super) use read::last_entries;
 pub use read::{NotFlight, Snapshot, events};
 
 /// What a flight file begins with, as bytes.
@@ -370,11 +370,11 @@ impl Flight {
         let mut written = counter.load(Ordering::Relaxed);
         let mut rest = bytes;
         while !rest.is_empty() {
-            let place = written % capacity;
-            let fits = usize::try_from(capacity - place).unwrap_or(usize::MAX);
+            let entry = written % capacity;
+            let fits = usize::try_from(capacity - entry).unwrap_or(usize::MAX);
             let (part, after) = rest.split_at(rest.len().min(fits.saturating_mul(size)));
             self.file
-                .write_all_at(part, begin as u64 + place * size as u64)
+                .write_all_at(part, begin as u64 + entry * size as u64)
                 .map_err(|error| errno(&error))?;
             written += (part.len() / size) as u64;
             rest = after;

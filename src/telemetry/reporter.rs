@@ -128,7 +128,7 @@ pub fn run<F: Fn(Trouble)>(
     let (mut turn, mut stopped) = (0, false);
     loop {
         let last = done.load(Ordering::Acquire);
-        while let Some(record) = ring.take() {
+        while let Some(record) = ring.dequeue() {
             if record.fault != 0 && record.fault != seen.last.fault {
                 (to.trouble)(Trouble::Fault(record.fault));
             }

@@ -1,13 +1,13 @@
 //! The ring between the loop and the reporter.
 //!
-//! Single producer, single consumer, fixed memory ([`lane`](crate::sys::lane)). When the reporter
+//! Single producer, single consumer, fixed memory ([`spsc`](crate::sys::spsc)). When the reporter
 //! does not keep up, the newest record is dropped and counted: the loop never
 //! waits. The memory is the caller's, so that it can be memory that outlives
 //! the process ([`flight`](super::flight)).
 
 use crate::cycle::ports::{Record, TRACE_LEN};
 use crate::cycle::record::CycleRecord;
-use crate::sys::lane::{Consumer, Lane, Producer};
+use crate::sys::spsc::{Consumer, Producer, Queue};
 
 /// Records that fit: at 1 kHz the reporter may be away for half a second.
 pub const CAPACITY: usize = 512;
@@ -17,7 +17,7 @@ pub const RECORD_WORDS: usize = 7;
 pub const RECORD_BYTES: usize = RECORD_WORDS * 8;
 
 /// The memory of a ring.
-pub type Memory = Lane<CycleRecord, CAPACITY>;
+pub type Memory = Queue<CycleRecord, CAPACITY>;
 
 /// A record as words: its bytes in the order of its fields, little-endian, are
 /// those of the black box (docs/blackbox.md).
@@ -89,7 +89,7 @@ pub struct Writer<'r>(Producer<'r, CycleRecord, CAPACITY>);
 impl Record for Writer<'_> {
     #[inline]
     fn record(&mut self, record: &CycleRecord) {
-        self.0.put(record);
+        self.0.enqueue(record);
     }
 }
 
@@ -98,8 +98,8 @@ pub struct Reader<'r>(Consumer<'r, CycleRecord, CAPACITY>);
 
 impl Reader<'_> {
     /// The oldest record that was not read yet.
-    pub fn take(&mut self) -> Option<CycleRecord> {
-        self.0.take()
+    pub fn dequeue(&mut self) -> Option<CycleRecord> {
+        self.0.dequeue()
     }
 
     /// Records dropped because the ring was full.
@@ -132,7 +132,7 @@ mod tests {
             });
         }
         assert_eq!(reader.dropped(), 10);
-        let kept: Vec<_> = std::iter::from_fn(|| reader.take())
+        let kept: Vec<_> = std::iter::from_fn(|| reader.dequeue())
             .map(|r| r.slot)
             .collect();
         assert_eq!(kept, (0..CAPACITY as u64 - 1).collect::<Vec<_>>());
@@ -142,7 +142,7 @@ mod tests {
     fn a_ring_split_again_is_empty() {
         let mut ring = Ring::new();
         ring.split().0.record(&CycleRecord::default());
-        assert_eq!(ring.split().1.take(), None);
+        assert_eq!(ring.split().1.dequeue(), None);
     }
 
     #[test]
@@ -159,8 +159,8 @@ mod tests {
         let mut ring = Ring::new();
         let (mut writer, mut reader) = ring.split();
         writer.record(&record);
-        assert_eq!(reader.take(), Some(record));
-        assert_eq!(reader.take(), None);
+        assert_eq!(reader.dequeue(), Some(record));
+        assert_eq!(reader.dequeue(), None);
         assert_eq!(decode(&encode(&record)), record);
     }
 
@@ -175,7 +175,7 @@ mod tests {
             let reading = scope.spawn(move || {
                 let mut read = Vec::new();
                 while read.last() != Some(&RECORDS) {
-                    match reader.take() {
+                    match reader.dequeue() {
                         Some(record) => {
                             assert!(record.trace.iter().all(|v| *v == record.slot as f32));
                             read.push(record.slot);

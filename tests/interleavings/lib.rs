@@ -3,7 +3,7 @@
 //! against loom's atomics and cells.
 #![cfg(test)]
 
-mod lane;
+mod spsc;
 mod telemetry;
 
 use core::convert::Infallible;
@@ -19,21 +19,21 @@ use telemetry::seqlock;
 fn producer_and_consumer_are_never_at_the_same_place() {
     loom::model(|| {
         // Loom's threads live for ever, as far as types go.
-        let lane: &'static lane::ends::Lane<u64, 2> = Box::leak(Box::new(lane::empty()));
-        let (mut producer, mut consumer) = lane.claim().unwrap();
-        assert!(lane.claim().is_none(), "the ends are there once");
+        let queue: &'static spsc::ends::Queue<u64, 2> = Box::leak(Box::new(spsc::empty()));
+        let (mut producer, mut consumer) = queue.claim().unwrap();
+        assert!(queue.claim().is_none(), "the ends are there once");
         let writer = thread::spawn(move || {
             for value in 1..=3 {
-                producer.put(&value);
+                producer.enqueue(&value);
             }
         });
         let mut taken = Vec::new();
         for _ in 0..2 {
-            taken.extend(consumer.take());
+            taken.extend(consumer.dequeue());
             thread::yield_now();
         }
         writer.join().unwrap();
-        while let Some(value) = consumer.take() {
+        while let Some(value) = consumer.dequeue() {
             taken.push(value);
         }
         assert!(taken.is_sorted() && taken.first() == Some(&1), "{taken:?}");

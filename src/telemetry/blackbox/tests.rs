@@ -48,7 +48,7 @@ fn flown(slots: u64, unread: u64, kept: u64) -> Flight {
     for slot in 0..slots {
         writer.record(&record(slot));
         if slot < slots - unread {
-            journal.add(&reader.take().unwrap());
+            journal.add(&reader.dequeue().unwrap());
         }
     }
     journal.turn(0);

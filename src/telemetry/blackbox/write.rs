@@ -11,8 +11,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 
 use super::format::{self, MAX_SECTION, Tag};
-use crate::sys::lane::NEXT;
-use crate::telemetry::flight::{MAX_RECORDS, last_places, layout, number, word};
+use crate::sys::spsc::NEXT;
+use crate::telemetry::flight::{MAX_RECORDS, last_entries, layout, number, word};
 use crate::telemetry::ring::RECORD_BYTES;
 
 /// Records of one section: 64 ms at 1 kHz.
@@ -158,28 +158,28 @@ fn events(flight: &File, sections: &mut Sections<'_>) -> io::Result<()> {
     let count = written.min(layout::EVENT_CAPACITY) as usize;
     let first = written - count as u64;
     for (index, event) in bytes.chunks_exact_mut(SIZE).take(count).enumerate() {
-        let place = ((first + index as u64) % layout::EVENT_CAPACITY) as usize;
-        flight.read_exact_at(event, (layout::EVENTS + place * SIZE) as u64)?;
+        let entry = ((first + index as u64) % layout::EVENT_CAPACITY) as usize;
+        flight.read_exact_at(event, (layout::EVENTS + entry * SIZE) as u64)?;
     }
     sections.write(Tag::Events, &bytes[..count * SIZE])
 }
 
-/// The loop's ring, newest section first; returns its oldest slot. The place
+/// The loop's ring, newest section first; returns its oldest slot. The entry
 /// that is written next is left out: it may have been in the writing.
 fn ring(flight: &File, sections: &mut Sections<'_>) -> io::Result<u64> {
     let next = word_at(flight, layout::RING_CONTROL + NEXT)?;
-    let mut places = last_places(next).rev();
+    let mut entries = last_entries(next).rev();
     let mut newer = u64::MAX;
     loop {
         let bytes = &mut [0; PER_SECTION * RECORD_BYTES];
         // From its end, so that the oldest comes first.
         let mut begin = bytes.len();
         while begin > 0
-            && let Some(place) = places.next()
+            && let Some(entry) = entries.next()
         {
             let record = &mut bytes[begin - RECORD_BYTES..begin];
-            flight.read_exact_at(record, (layout::RING + place * RECORD_BYTES) as u64)?;
-            // A place that was never written, or one of before the beginning.
+            flight.read_exact_at(record, (layout::RING + entry * RECORD_BYTES) as u64)?;
+            // An entry that was never written, or one of before the beginning.
             if record.iter().all(|byte| *byte == 0) || number(record, 0) >= newer {
                 sections.write_records(&bytes[begin..])?;
                 return Ok(newer);
@@ -204,8 +204,8 @@ fn records(flight: &File, sections: &mut Sections<'_>, before: u64) -> io::Resul
         let bytes = &mut [0; PER_SECTION * RECORD_BYTES];
         let count = (end - begin) as usize;
         for (index, record) in bytes.chunks_exact_mut(RECORD_BYTES).take(count).enumerate() {
-            let place = (begin + index as u64) % capacity;
-            let at = layout::RECORDS as u64 + place * RECORD_BYTES as u64;
+            let entry = (begin + index as u64) % capacity;
+            let at = layout::RECORDS as u64 + entry * RECORD_BYTES as u64;
             flight.read_exact_at(record, at)?;
         }
         // Read after the records: what was overwritten while they were read

@@ -2,7 +2,7 @@
 //! believed.
 
 use super::{MAGIC, MAX_RECORDS, STATUS_WORDS, VERSION, layout, number, word};
-use crate::sys::lane::{DROPPED, NEXT};
+use crate::sys::spsc::{DROPPED, NEXT};
 use crate::telemetry::journal::{EventRecord, Status};
 use crate::telemetry::ring::{CAPACITY, RECORD_BYTES};
 
@@ -94,13 +94,13 @@ impl<'b> Snapshot<'b> {
         self.number(layout::RING_CONTROL + DROPPED)
     }
 
-    /// The loop's last records, oldest first, but for the place that may have
-    /// been in the writing. Places that were never written have the slot 0.
+    /// The loop's last records, oldest first, but for the entry that may have
+    /// been in the writing. Entries that were never written have the slot 0.
     pub fn ring(&self) -> impl Iterator<Item = &'b [u8]> + use<'b> {
         let bytes = self.0;
         let next = self.number(layout::RING_CONTROL + NEXT);
-        last_places(next).map(move |place| {
-            let at = layout::RING + place * RECORD_BYTES;
+        last_entries(next).map(move |entry| {
+            let at = layout::RING + entry * RECORD_BYTES;
             &bytes[at..at + RECORD_BYTES]
         })
     }
@@ -112,9 +112,9 @@ impl<'b> Snapshot<'b> {
     }
 }
 
-/// The places of a ring that was to be written at `next`, oldest first, without
+/// The entries of a ring that was to be written at `next`, oldest first, without
 /// that one.
-pub(in crate::telemetry) fn last_places(next: u64) -> impl DoubleEndedIterator<Item = usize> {
+pub(in crate::telemetry) fn last_entries(next: u64) -> impl DoubleEndedIterator<Item = usize> {
     let next = (next % CAPACITY as u64) as usize;
     (1..CAPACITY).map(move |further| (next + further) % CAPACITY)
 }

@@ -55,7 +55,7 @@ fn the_ring_in_the_file_keeps_what_was_read_already_but_for_one() {
     let (mut writer, mut reader) = ring::claim(flight.ring()).unwrap();
     for slot in 0..600 {
         writer.record(&record(slot));
-        assert_eq!(reader.take().map(|record| record.slot), Some(slot));
+        assert_eq!(reader.dequeue().map(|record| record.slot), Some(slot));
     }
     let bytes = bytes(&flight);
     let slots: Vec<u64> = Snapshot::of(&bytes)

@@ -6,7 +6,7 @@
 //! of. A value is copied whole, not word by word as an atomic would be: that is
 //! 20 instructions less in every cycle, and why this is unsafe code.
 //!
-//! Cost of `put`: two loads, a comparison, the copy, one store.
+//! Cost of `enqueue`: two loads, a comparison, the copy, one store.
 //! `tests/interleavings` tries every interleaving of both ends.
 
 use core::cell::UnsafeCell;
@@ -17,12 +17,12 @@ use crate::cycle::record::CycleRecord;
 
 mod ends;
 
-pub use ends::{Consumer, Lane, Producer};
+pub use ends::{Consumer, Producer, Queue};
 
-/// Bytes before the values of a lane: three numbers, each in a cache line of
+/// Bytes before the values of a queue: three numbers, each in a cache line of
 /// its own.
 pub const CONTROL_BYTES: usize = 192;
-/// Offset of the place that is written next.
+/// Offset of the slot that is written next.
 pub const NEXT: usize = 0;
 /// Offset of the count of values that found no room.
 pub const DROPPED: usize = 128;
@@ -42,11 +42,11 @@ const _: () = assert!(size_of::<CycleRecord>() == 8 + 3 * 4 + 2 * 2 + 8 * 4);
 /// Where one value is.
 #[derive(Debug)]
 #[repr(transparent)]
-struct Place<T>(UnsafeCell<T>);
+struct Slot<T>(UnsafeCell<T>);
 
-impl<T: Copy> Place<T> {
+impl<T: Copy> Slot<T> {
     /// # Safety
-    /// Nobody else reads or writes the place meanwhile.
+    /// Nobody else reads or writes the slot meanwhile.
     #[inline]
     unsafe fn write(&self, value: &T) {
         // SAFETY: as the caller promises.
@@ -54,7 +54,7 @@ impl<T: Copy> Place<T> {
     }
 
     /// # Safety
-    /// Nobody writes the place meanwhile.
+    /// Nobody writes the slot meanwhile.
     unsafe fn read(&self) -> T {
         // SAFETY: as the caller promises.
         unsafe { *self.0.get() }
@@ -63,33 +63,33 @@ impl<T: Copy> Place<T> {
 
 // SAFETY: the numbers are atomics, the values are plain, and a claim keeps each
 // end to one owner in this process.
-unsafe impl<T: Plain, const N: usize> Shareable for Lane<T, N> {}
+unsafe impl<T: Plain, const N: usize> Shareable for Queue<T, N> {}
 
 const _: () = {
-    type Small = Lane<CycleRecord, 2>;
-    assert!(core::mem::offset_of!(Small, places) == CONTROL_BYTES);
+    type Small = Queue<CycleRecord, 2>;
+    assert!(core::mem::offset_of!(Small, slots) == CONTROL_BYTES);
     assert!(core::mem::offset_of!(Small, next) == NEXT);
     assert!(core::mem::offset_of!(Small, dropped) == DROPPED);
 };
 
-impl<T: Plain, const N: usize> Lane<T, N> {
-    /// An empty lane, all zeros.
+impl<T: Plain, const N: usize> Queue<T, N> {
+    /// An empty queue, all zeros.
     #[must_use]
     pub const fn new() -> Self {
         // SAFETY: zero is a value of an atomic and of everything plain.
         unsafe { core::mem::zeroed() }
     }
 
-    /// Both ends of the emptied lane.
+    /// Both ends of the emptied queue.
     pub fn split(&mut self) -> (Producer<'_, T, N>, Consumer<'_, T, N>) {
         // Whoever had the ends is gone, or there would be no such borrow.
         *self.claimed.get_mut() = 0;
         let ends = self.claim();
-        ends.expect("a lane that nobody has claimed")
+        ends.expect("a queue that nobody has claimed")
     }
 }
 
-impl<T: Plain, const N: usize> Default for Lane<T, N> {
+impl<T: Plain, const N: usize> Default for Queue<T, N> {
     fn default() -> Self {
         Self::new()
     }

@@ -1,9 +1,9 @@
-//! `sys::lane`, with loom's parts in the place of the machine's.
+//! `sys::spsc`, with loom's parts in place of the machine's.
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU64, Ordering};
 
-#[path = "../../src/sys/lane/ends.rs"]
+#[path = "../../src/sys/spsc/ends.rs"]
 #[expect(
     unreachable_pub,
     reason = "it is compiled for its algorithm, and public in the product"
@@ -15,25 +15,25 @@ pub(crate) trait Plain: Copy + Send {}
 
 impl<T: Copy + Send> Plain for T {}
 
-/// A place that knows who is at it: two at once are a failed test.
+/// A slot that knows who is at it: two at once are a failed test.
 #[derive(Debug)]
-struct Place<T>(UnsafeCell<T>);
+struct Slot<T>(UnsafeCell<T>);
 
-impl<T: Copy> Place<T> {
+impl<T: Copy> Slot<T> {
     unsafe fn write(&self, value: &T) {
         // SAFETY: loom checks that nobody else is at it.
-        self.0.with_mut(|place| unsafe { *place = *value });
+        self.0.with_mut(|slot| unsafe { *slot = *value });
     }
 
     unsafe fn read(&self) -> T {
         // SAFETY: loom checks that nobody writes to it.
-        self.0.with(|place| unsafe { *place })
+        self.0.with(|slot| unsafe { *slot })
     }
 }
 
-pub(crate) fn empty<const N: usize>() -> ends::Lane<u64, N> {
+pub(crate) fn empty<const N: usize>() -> ends::Queue<u64, N> {
     let lines = || core::array::from_fn(|_| AtomicU64::new(0));
-    ends::Lane {
+    ends::Queue {
         next: AtomicU64::new(0),
         claimed: AtomicU64::new(0),
         _line: core::array::from_fn(|_| AtomicU64::new(0)),
@@ -41,6 +41,6 @@ pub(crate) fn empty<const N: usize>() -> ends::Lane<u64, N> {
         _line2: lines(),
         dropped: AtomicU64::new(0),
         _line3: lines(),
-        places: core::array::from_fn(|_| Place(UnsafeCell::new(0))),
+        slots: core::array::from_fn(|_| Slot(UnsafeCell::new(0))),
     }
 }
