@@ -10,9 +10,9 @@ use crate::device::spi::irq;
 use crate::device::watchdog;
 use crate::realtime::contract::{Row, Text, Verdict};
 use crate::realtime::platform::{Platform, Throttling};
+use crate::realtime::required::{LoopConfig, Scheduler};
 use crate::realtime::runner;
 use crate::realtime::scheduler::CpuSet;
-use crate::realtime::wanted::{LoopConfig, Scheduler};
 use crate::telemetry::text;
 
 /// Longest time to leave an idle state that does not matter, us.
@@ -25,23 +25,23 @@ const RESERVE_KB: u64 = 16_384;
 #[inline(never)]
 pub(super) fn main(known: &Known, board: Option<&Path>) -> Result<u8, Failure> {
     let config = board.map(|board| known.load(board)).transpose()?;
-    let wanted = config
+    let required = config
         .as_ref()
         .map_or_else(LoopConfig::default, |config| config.run);
     // Before the process locks itself: reading the machine allocates.
-    let mut rows = platform_rows(&Platform::read(Path::new("/")), &wanted);
+    let mut rows = platform_rows(&Platform::read(Path::new("/")), &required);
     if let Some(config) = &config {
         rows.extend(
             config
                 .io
                 .spi
                 .iter()
-                .map(|spi| spi_row(&spi.path, spi.irq_priority, &wanted)),
+                .map(|spi| spi_row(&spi.path, spi.irq_priority, &required)),
         );
         rows.extend(bus_rows(config));
         rows.extend(config.watchdog.iter().map(watchdog_row));
     }
-    let contract = runner::examine(&wanted).map_err(|error| Failure::new(FAILED, &error))?;
+    let contract = runner::examine(&required).map_err(|error| Failure::new(FAILED, &error))?;
     let mut shown = String::new();
     text::write_contract(&mut shown, &contract)
         .and_then(|()| {
@@ -52,12 +52,12 @@ pub(super) fn main(known: &Known, board: Option<&Path>) -> Result<u8, Failure> {
     print(&shown)
 }
 
-fn row(name: &'static str, wanted: &str, granted: String, kept: bool, fix: &str) -> Row {
+fn row(name: &'static str, required: &str, observed: String, kept: bool, fix: &str) -> Row {
     let of = |text: &str| Text::of(format_args!("{text}"));
     Row {
         name,
-        wanted: of(wanted),
-        granted: of(&granted),
+        required: of(required),
+        observed: of(&observed),
         verdict: if kept { Verdict::Kept } else { Verdict::Broken },
         fix: if kept { Text::default() } else { of(fix) },
     }
@@ -76,7 +76,7 @@ fn listed(set: Option<&CpuSet>) -> String {
 }
 
 /// The machine's own settings, each with its fix.
-fn platform_rows(platform: &Platform, wanted: &LoopConfig) -> Vec<Row> {
+fn platform_rows(platform: &Platform, required: &LoopConfig) -> Vec<Row> {
     let kernel = &platform.kernel;
     let some = |set: &Option<CpuSet>| set.as_ref().is_some_and(|set| !set.is_empty());
     let governors: Vec<_> = platform
@@ -161,7 +161,7 @@ fn platform_rows(platform: &Platform, wanted: &LoopConfig) -> Vec<Row> {
             "sysctl vm.min_free_kbytes=16384, for the loop's transfers when memory runs out",
         ),
     ];
-    let loop_priority = loop_priority(wanted);
+    let loop_priority = loop_priority(required);
     for thread in platform
         .irq_threads
         .iter()
@@ -178,8 +178,8 @@ fn platform_rows(platform: &Platform, wanted: &LoopConfig) -> Vec<Row> {
 }
 
 /// FIFO priority of the loop; a deadline task is above all of them.
-const fn loop_priority(wanted: &LoopConfig) -> u32 {
-    match wanted.scheduler {
+const fn loop_priority(required: &LoopConfig) -> u32 {
+    match required.scheduler {
         Scheduler::Fifo { priority } => priority as u32,
         Scheduler::Deadline { .. } => 99,
     }
@@ -207,11 +207,11 @@ fn bus_rows(config: &Config) -> Vec<Row> {
         let shown = format!("{} channel {}", entry.chip, entry.channel);
         ("PWM channel", shown, entry.place)
     });
-    let rows = adapters.chain(channels).map(|(name, wanted, place)| {
+    let rows = adapters.chain(channels).map(|(name, required, place)| {
         let error = missing.iter().find(|error| error.place == Some(place));
-        let granted = error.map_or("present", |error| &error.what).to_owned();
+        let observed = error.map_or("present", |error| &error.what).to_owned();
         let fix = error.map_or("", |error| &error.fix);
-        row(name, &wanted, granted, error.is_none(), fix)
+        row(name, &required, observed, error.is_none(), fix)
     });
     rows.collect()
 }
@@ -235,22 +235,22 @@ fn watchdog_row(watchdog: &WatchdogConfig) -> Row {
 }
 
 /// The interrupt thread behind one SPI device of a board file.
-fn spi_row(path: &str, asked: Option<u8>, wanted: &LoopConfig) -> Row {
-    let wanted_priority = asked.map_or(loop_priority(wanted) + 1, u32::from);
-    let shown = format!("{path} at FIFO {wanted_priority} or above");
+fn spi_row(path: &str, asked: Option<u8>, required: &LoopConfig) -> Row {
+    let required_priority = asked.map_or(loop_priority(required) + 1, u32::from);
+    let shown = format!("{path} at FIFO {required_priority} or above");
     match irq::find(Path::new("/"), Path::new(path)) {
         Ok(thread) => {
             let priority = thread.priority.unwrap_or(0);
             let fix = format!(
-                "steadfast setup (irq_priority), or chrt -f -p {wanted_priority} {}; the loop waits for it",
+                "steadfast setup (irq_priority), or chrt -f -p {required_priority} {}; the loop waits for it",
                 thread.pid
             );
-            let granted = format!("interrupt {} at FIFO {priority}", thread.irq);
+            let observed = format!("interrupt {} at FIFO {priority}", thread.irq);
             row(
                 "SPI interrupt",
                 &shown,
-                granted,
-                u32::from(priority) >= wanted_priority,
+                observed,
+                u32::from(priority) >= required_priority,
                 &fix,
             )
         }

@@ -5,7 +5,7 @@ use super::io::MAX_SHUTDOWN;
 use super::reader::{Result, Table};
 use super::value::NumberOrText;
 use crate::cycle::overrun::LadderConfig;
-use crate::realtime::wanted::{Cpu, Lock, LoopConfig, Scheduler};
+use crate::realtime::required::{Cpu, Lock, LoopConfig, Scheduler};
 use crate::time::Duration;
 
 /// `[watchdog]`.

@@ -1,24 +1,24 @@
-//! The contract: what was wanted of the machine, what the kernel granted, and
+//! The contract: what is required of the machine, what is observed of it, and
 //! how to get the rest.
 //!
 //! Every row is judged from what was read back from the kernel, not from what a
 //! call answered. Judging is pure and allocates nothing, so that it can run on
-//! the locked process, and on made-up facts in tests.
+//! the locked process, and on made-up values in tests.
 
 use super::audit::{Breach, Breaches, Promise, Promises};
-use super::facts::{Facts, Placement, Rehearsal};
 use super::guard::policy_above;
+use super::observed::{Observed, Placement, Rehearsal};
 use super::platform::Throttling;
 pub use super::text::Text;
 
+use super::required::{Cpu, Lock, LoopConfig, Scheduler};
 use super::scheduler::{CPU_DMA_LATENCY, Policy, RunawayLimit, ScheduleError};
-use super::wanted::{Cpu, Lock, LoopConfig, Scheduler};
 use crate::sys::{Errno, arena};
 
 /// How a row came out.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Granted as wanted.
+    /// As required.
     Kept,
     /// Not granted.
     Broken,
@@ -29,10 +29,10 @@ pub enum Verdict {
 pub struct Row {
     /// What it is about.
     pub name: &'static str,
-    /// What the board file wants.
-    pub wanted: Text,
-    /// What the kernel granted, read back.
-    pub granted: Text,
+    /// What the board file requires.
+    pub required: Text,
+    /// What is read back from the kernel.
+    pub observed: Text,
     /// Whether that is enough.
     pub verdict: Verdict,
     /// How to get what is missing; empty when nothing is.
@@ -105,30 +105,30 @@ impl Contract {
             .filter(|row| row.verdict == Verdict::Broken)
     }
 
-    /// Judges `facts` by what `config` wants. In place: a contract is 13 kB.
-    pub fn judge(&mut self, config: &LoopConfig, facts: &Facts) {
+    /// Judges `observed` by what `config` requires. In place: a contract is 13 kB.
+    pub fn judge(&mut self, config: &LoopConfig, observed: &Observed) {
         self.rows.clear();
         self.breaches.clear();
-        kernel(self, facts);
-        memory(self, config, facts);
-        if let Some(placement) = &facts.placement {
+        kernel(self, observed);
+        memory(self, config, observed);
+        if let Some(placement) = &observed.placement {
             placed(self, placement);
         }
-        scheduler(self, config, facts);
-        guard(self, config, facts);
-        cpu(self, config, facts);
-        machine(self, facts);
-        runaway(self, config, facts);
-        if let Some(rehearsal) = &facts.rehearsal {
+        scheduler(self, config, observed);
+        guard(self, config, observed);
+        cpu(self, config, observed);
+        machine(self, observed);
+        runaway(self, config, observed);
+        if let Some(rehearsal) = &observed.rehearsal {
             rehearsed(self, config, rehearsal);
         }
     }
 
-    fn row(&mut self, name: &'static str, wanted: Text, granted: Text, kept: bool, fix: Text) {
+    fn row(&mut self, name: &'static str, required: Text, observed: Text, kept: bool, fix: Text) {
         let row = Row {
             name,
-            wanted,
-            granted,
+            required,
+            observed,
             verdict: if kept { Verdict::Kept } else { Verdict::Broken },
             fix: if kept { Text::default() } else { fix },
         };
@@ -137,41 +137,41 @@ impl Contract {
     }
 }
 
-fn kernel(contract: &mut Contract, facts: &Facts) {
+fn kernel(contract: &mut Contract, observed: &Observed) {
     contract.row(
         "kernel",
         Text::of(format_args!("PREEMPT_RT")),
-        facts.kernel.clone(),
-        facts.preempt_rt,
+        observed.kernel.clone(),
+        observed.preempt_rt,
         Text::of(format_args!(
             "boot a PREEMPT_RT kernel (Debian: linux-image-rt-arm64; Yocto: linux-yocto-rt)"
         )),
     );
 }
 
-fn memory(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
-    let wanted = match config.lock {
+fn memory(contract: &mut Contract, config: &LoopConfig, observed: &Observed) {
+    let required = match config.lock {
         Lock::All => "MCL_CURRENT | MCL_FUTURE",
         Lock::Selective => "what loop, guard and handlers use",
     };
-    let granted = match &facts.locked {
-        Ok(()) => Text::of(format_args!("{wanted}")),
+    let granted = match &observed.locked {
+        Ok(()) => Text::of(format_args!("{required}")),
         Err(_) => Text::of(format_args!("refused")),
     };
     contract.row(
         "memory lock",
-        Text::of(format_args!("{wanted}")),
+        Text::of(format_args!("{required}")),
         granted,
-        facts.locked.is_ok(),
-        match &facts.locked {
+        observed.locked.is_ok(),
+        match &observed.locked {
             Ok(()) => Text::default(),
             Err(error) => Text::of(format_args!("{error}")),
         },
     );
-    let covered = facts.unlocked == Ok(None)
+    let covered = observed.unlocked == Ok(None)
         && match config.lock {
-            Lock::All => facts.vm_lck_kb + UNLOCKABLE_KB >= facts.vm_rss_kb,
-            Lock::Selective => facts.vm_lck_kb > 0,
+            Lock::All => observed.vm_lck_kb + UNLOCKABLE_KB >= observed.vm_rss_kb,
+            Lock::Selective => observed.vm_lck_kb > 0,
         };
     contract.row(
         "locked memory",
@@ -186,20 +186,20 @@ fn memory(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
             )),
         },
         {
-            let (locked, resident) = (facts.vm_lck_kb, facts.vm_rss_kb);
+            let (locked, resident) = (observed.vm_lck_kb, observed.vm_rss_kb);
             let figures = format_args!("VmLck {locked} kB of VmRSS {resident} kB");
-            match facts.unlocked {
+            match observed.unlocked {
                 Ok(None) => Text::of(figures),
                 Ok(Some(what)) => Text::of(format_args!("{figures}, {what} not locked")),
                 Err(errno) => Text::of(format_args!("{figures}, areas unknown: {errno}")),
             }
         },
-        covered && facts.vm_lck_kb <= config.max_locked_kb,
+        covered && observed.vm_lck_kb <= config.max_locked_kb,
         if covered {
             Text::of(format_args!(
                 "raise [loop] max_locked_kb, or build with fewer and smaller parts"
             ))
-        } else if facts.unlocked.is_err() {
+        } else if observed.unlocked.is_err() {
             Text::of(format_args!(
                 "let the process read /proc/self/maps and smaps (CONFIG_PROC_PAGE_MONITOR=y)"
             ))
@@ -227,12 +227,12 @@ fn placed(contract: &mut Contract, placement: &Placement) {
 /// lag of the kernel's counters (it batches a task's VmRSS, up to 64 pages).
 const UNLOCKABLE_KB: u64 = 64;
 
-fn scheduler(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
-    let granted = match &facts.policy {
+fn scheduler(contract: &mut Contract, config: &LoopConfig, observed: &Observed) {
+    let granted = match &observed.policy {
         Ok(policy) => Text::of(format_args!("{policy}")),
         Err(_) => Text::of(format_args!("refused")),
     };
-    let kept = match (config.scheduler, &facts.policy) {
+    let kept = match (config.scheduler, &observed.policy) {
         (Scheduler::Fifo { priority }, Ok(policy)) => *policy == Policy::Fifo { priority },
         (Scheduler::Deadline { .. }, Ok(policy)) => matches!(policy, Policy::Deadline { .. }),
         (_, Err(_)) => false,
@@ -247,21 +247,21 @@ fn scheduler(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
         },
         granted,
         kept,
-        match &facts.policy {
+        match &observed.policy {
             Ok(_) => Text::of(format_args!("let nothing else change this thread's policy")),
             Err(error) => Text::of(format_args!("{error}")),
         },
     );
 }
 
-fn guard(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
-    let (Some(gap), Some(granted)) = (config.stall, &facts.guard) else {
+fn guard(contract: &mut Contract, config: &LoopConfig, observed: &Observed) {
+    let (Some(gap), Some(granted)) = (config.stall, &observed.guard) else {
         return;
     };
-    let wanted = policy_above(config.scheduler);
+    let required = policy_above(config.scheduler);
     contract.row(
         "stall guard",
-        Text::of(format_args!("{wanted}, acts within {gap}")),
+        Text::of(format_args!("{required}, acts within {gap}")),
         match granted {
             Ok(policy) => Text::of(format_args!("{policy}")),
             Err(Errno(libc::ETIMEDOUT)) => Text::of(format_args!(
@@ -270,8 +270,8 @@ fn guard(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
             )),
             Err(errno) => Text::of(format_args!("refused: {errno}")),
         },
-        *granted == Ok(wanted),
-        match &facts.policy {
+        *granted == Ok(required),
+        match &observed.policy {
             // The same has refused both.
             Err(error @ (ScheduleError::NoGroupBudget | ScheduleError::Forbidden)) => {
                 Text::of(format_args!("{error}"))
@@ -284,31 +284,31 @@ fn guard(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
     );
 }
 
-fn cpu(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
-    let granted = match &facts.cpu {
+fn cpu(contract: &mut Contract, config: &LoopConfig, observed: &Observed) {
+    let granted = match &observed.cpu {
         Ok(Some(cpu)) => Text::of(format_args!("CPU {cpu}")),
         Ok(None) => Text::of(format_args!("any CPU")),
         Err(_) => Text::of(format_args!("refused")),
     };
-    let wanted = match config.cpu {
+    let required = match config.cpu {
         Cpu::Any => None,
         Cpu::Number(cpu) => Some(cpu as usize),
-        Cpu::Isolated => facts.isolated_cpu,
+        Cpu::Isolated => observed.isolated_cpu,
     };
     let kept = match config.cpu {
-        Cpu::Any => facts.cpu.is_ok(),
-        Cpu::Number(_) | Cpu::Isolated => wanted.is_some() && facts.cpu == Ok(wanted),
+        Cpu::Any => observed.cpu.is_ok(),
+        Cpu::Number(_) | Cpu::Isolated => required.is_some() && observed.cpu == Ok(required),
     };
     contract.row(
         "cpu",
-        match (config.cpu, wanted) {
+        match (config.cpu, required) {
             (Cpu::Any, _) => Text::of(format_args!("any CPU")),
             (_, Some(cpu)) => Text::of(format_args!("CPU {cpu}")),
             (_, None) => Text::of(format_args!("an isolated CPU")),
         },
         granted,
         kept,
-        match &facts.cpu {
+        match &observed.cpu {
             Err(error) => Text::of(format_args!("{error}")),
             Ok(_) => Text::of(format_args!(
                 "boot with isolcpus=managed_irq,domain,N, or set [loop] cpu to a number or \"any\""
@@ -317,16 +317,16 @@ fn cpu(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
     );
 }
 
-fn machine(contract: &mut Contract, facts: &Facts) {
+fn machine(contract: &mut Contract, observed: &Observed) {
     contract.row(
         "cpu latency",
         Text::of(format_args!("{CPU_DMA_LATENCY} held at 0 us")),
-        match facts.dma_latency_us {
+        match observed.dma_latency_us {
             Ok(us) => Text::of(format_args!("held at {us} us")),
             Err(errno) => Text::of(format_args!("refused: {errno}")),
         },
-        facts.dma_latency_us == Ok(0),
-        match facts.dma_latency_us {
+        observed.dma_latency_us == Ok(0),
+        match observed.dma_latency_us {
             Err(Errno(libc::ENOENT)) => Text::of(format_args!(
                 "make the device node (devtmpfs, udev), or a kernel with CONFIG_CPU_IDLE"
             )),
@@ -339,11 +339,11 @@ fn machine(contract: &mut Contract, facts: &Facts) {
     contract.row(
         "timer",
         Text::of(format_args!("resolution 1 ns")),
-        match facts.timer_resolution_ns {
+        match observed.timer_resolution_ns {
             Ok(ns) => Text::of(format_args!("resolution {ns} ns")),
             Err(errno) => Text::of(format_args!("unknown: {errno}")),
         },
-        facts.timer_resolution_ns == Ok(1),
+        observed.timer_resolution_ns == Ok(1),
         Text::of(format_args!(
             "a kernel with CONFIG_HIGH_RES_TIMERS=y, booted without highres=off"
         )),
@@ -351,14 +351,14 @@ fn machine(contract: &mut Contract, facts: &Facts) {
     contract.row(
         "throttling",
         Text::of(format_args!("off, or {LEAST_SHARE_US} us of each second")),
-        match facts.throttling {
+        match observed.throttling {
             None => Text::of(format_args!("not in this kernel")),
             Some(Throttling::Off) => Text::of(format_args!("off")),
             Some(Throttling::MicrosPerPeriod(us)) => {
                 Text::of(format_args!("{us} us of each second"))
             }
         },
-        leaves_enough(facts.throttling),
+        leaves_enough(observed.throttling),
         Text::of(format_args!(
             "sysctl kernel.sched_rt_runtime_us=-1, or 950000"
         )),
@@ -366,12 +366,12 @@ fn machine(contract: &mut Contract, facts: &Facts) {
     contract.row(
         "compaction",
         Text::of(format_args!("locked pages stay where they are")),
-        match facts.moves_locked_pages {
+        match observed.moves_locked_pages {
             None => Text::of(format_args!("not in this kernel")),
             Some(false) => Text::of(format_args!("they stay")),
             Some(true) => Text::of(format_args!("kcompactd may move them")),
         },
-        facts.moves_locked_pages != Some(true),
+        observed.moves_locked_pages != Some(true),
         Text::of(format_args!(
             "sysctl vm.compact_unevictable_allowed=0 (a PREEMPT_RT kernel starts with it)"
         )),
@@ -386,21 +386,21 @@ pub(super) fn leaves_enough(throttling: Option<Throttling>) -> bool {
     }
 }
 
-fn runaway(contract: &mut Contract, config: &LoopConfig, facts: &Facts) {
+fn runaway(contract: &mut Contract, config: &LoopConfig, observed: &Observed) {
     // A lower hard limit may have been there already, and is as good: what
     // matters is that the signal comes before the kill.
     let longest = RunawayLimit::for_period(config.period).soft;
     contract.row(
         "runaway limit",
         Text::of(format_args!("stopped after {longest} without a wait")),
-        match &facts.runaway {
+        match &observed.runaway {
             Ok(limit) => Text::of(format_args!(
                 "after {}, killed after {}",
                 limit.soft, limit.hard
             )),
             Err(errno) => Text::of(format_args!("refused: {errno}")),
         },
-        facts
+        observed
             .runaway
             .is_ok_and(|limit| limit.soft <= longest && limit.soft < limit.hard),
         Text::of(format_args!(

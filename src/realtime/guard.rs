@@ -39,8 +39,8 @@ use std::fmt::Write as _;
 
 use super::clock::{Monotonic, first_release};
 use super::memory::{self, Range};
+use super::required::Scheduler;
 use super::scheduler::{self, Policy, ScheduleError};
-use super::wanted::Scheduler;
 use crate::cycle::ports::Clock;
 use crate::sys::cause::{self, Kind};
 use crate::sys::emergency::End;

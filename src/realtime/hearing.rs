@@ -19,26 +19,26 @@ enum Stage {
     Judged(bool),
 }
 
-/// What both threads share: the facts, and how far they are.
+/// What both threads share: a value, and how far both are.
 #[derive(Debug)]
 pub(super) struct Hearing<F> {
-    facts: Mutex<F>,
+    value: Mutex<F>,
     stage: Mutex<Stage>,
     changed: Condvar,
 }
 
 impl<F> Hearing<F> {
-    pub(super) fn new(facts: F) -> Self {
+    pub(super) fn new(value: F) -> Self {
         Self {
-            facts: Mutex::new(facts),
+            value: Mutex::new(value),
             stage: Mutex::new(Stage::Working),
             changed: Condvar::new(),
         }
     }
 
-    /// The facts. Never waited for: who has them lets go before the other is told.
-    pub(super) fn facts(&self) -> MutexGuard<'_, F> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The value. Never waited for: the holder unlocks it before the other is told.
+    pub(super) fn value(&self) -> MutexGuard<'_, F> {
+        self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set(&self, stage: Stage) {
@@ -69,7 +69,7 @@ impl<F> Hearing<F> {
         if self.wait(|stage| stage != Stage::Working) != Stage::Known {
             return None;
         }
-        let (allowed, judged) = judge(&self.facts());
+        let (allowed, judged) = judge(&self.value());
         self.set(Stage::Judged(allowed));
         Some(judged)
     }
@@ -104,10 +104,10 @@ mod tests {
         std::thread::scope(|scope| {
             let asking = scope.spawn(|| {
                 let _attends = hearing.attend();
-                *hearing.facts() = 7;
+                *hearing.value() = 7;
                 hearing.ask()
             });
-            assert_eq!(hearing.answer(|facts| (*facts == 7, *facts)), Some(7));
+            assert_eq!(hearing.answer(|value| (*value == 7, *value)), Some(7));
             assert!(asking.join().unwrap());
         });
     }

@@ -15,22 +15,23 @@
 //! - [`audit`]: whether the contract still holds while the loop runs
 //! - [`suspend`]: whether the machine was suspended meanwhile
 //! - [`platform`]: what this machine is, for `doctor`
-//! - [`wanted`], [`facts`], [`contract`]: what the board wants, what the kernel
-//!   granted, and the verdict
+//! - [`required`], [`observed`], [`contract`]: what the board file requires, what is read
+//!   back from the kernel, and the verdict
 //! - [`runner`]: all of this in its order, around the loop
 
 pub mod allocator;
 pub mod audit;
 pub mod clock;
 pub mod contract;
-pub mod facts;
 pub mod faults;
 pub mod guard;
 mod hearing;
 pub mod helper;
 pub mod memory;
+pub mod observed;
 pub mod platform;
 mod procfs;
+pub mod required;
 pub mod runner;
 pub mod scheduler;
 pub mod signals;
@@ -39,4 +40,3 @@ mod start;
 mod supervise;
 pub mod suspend;
 mod text;
-pub mod wanted;

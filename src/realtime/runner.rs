@@ -23,16 +23,16 @@ use super::allocator::{self, RealtimeThread, SEAL_OF_BUILD};
 use super::audit::{Audit, Baseline, Reaction};
 use super::clock::{Monotonic, first_release};
 use super::contract::Contract;
-use super::facts::{Facts, Placement, Rehearsal};
 use super::faults;
 use super::guard::Watch;
 use super::hearing::Hearing;
 use super::helper::Gate;
 use super::memory::{self, Essential, LockFlags, Range, Status};
+use super::observed::{Observed, Placement, Rehearsal};
+use super::required::{Lock, LoopConfig};
 use super::scheduler::{self, DmaLatency};
 use super::stack::{self, Stack};
 use super::supervise::{Rehearsed, Rehearsing, Seal, Supervisor, Watched};
-use super::wanted::{Lock, LoopConfig};
 
 pub use super::start::{Feed, StartError, examine, prepare};
 
@@ -48,7 +48,7 @@ pub enum Requirement {
 /// What is to be run, and how.
 #[derive(Copy, Clone, Debug)]
 pub struct Request<'a> {
-    /// What is wanted of kernel and loop.
+    /// What is required of kernel and loop.
     pub config: &'a LoopConfig,
     /// The overrun ladder.
     pub ladder: LadderConfig,
@@ -140,7 +140,7 @@ where
     let installed = allocator::is_installed();
     let latency = DmaLatency::hold(Path::new(scheduler::CPU_DMA_LATENCY)).map(Arc::new);
     let runaway = scheduler::limit_runaway(request.config.period);
-    let mut facts = Facts::of_process(Path::new("/"), &latency, runaway);
+    let mut observed = Observed::of_process(Path::new("/"), &latency, runaway);
     if let (Some(audit), Ok(latency)) = (parts.audit, &latency) {
         audit.hold(Arc::clone(latency));
     }
@@ -148,7 +148,7 @@ where
     let mut stack = Stack::reserve(request.config.stack_bytes).map_err(StartError::Stack)?;
     memory::trim_heap();
     if request.config.lock == Lock::All {
-        facts.locked = memory::lock_all(LockFlags::CurrentAndFuture);
+        observed.locked = memory::lock_all(LockFlags::CurrentAndFuture);
     }
     stack.unlock_guard().map_err(StartError::Stack)?;
     // What is not given back is locked, which the contract judges.
@@ -156,9 +156,9 @@ where
     let _ = memory::release_unwind_tables();
     let _ = memory::release_unused_buffer();
     parts.gate.open();
-    facts.guard = parts.watch.map(Watch::wait_granted);
-    facts.placement = Some(parts.placement());
-    let essential = facts.lock_essential(request.config.lock, parts.essential());
+    observed.guard = parts.watch.map(Watch::wait_granted);
+    observed.placement = Some(parts.placement());
+    let essential = observed.lock_essential(request.config.lock, parts.essential());
 
     let asked = Asked {
         request,
@@ -166,12 +166,12 @@ where
         audit: parts.audit,
         watch: parts.watch,
     };
-    let hearing = Hearing::new(facts);
+    let hearing = Hearing::new(observed);
     let mut compared = Ok(());
     let ran = stack.run_beside(
         || on_thread(request, installed, &mut parts, &hearing),
         || {
-            let judged = hearing.answer(|facts| asked.judge(facts, &mut contract, essential));
+            let judged = hearing.answer(|observed| asked.judge(observed, &mut contract, essential));
             compared = judged.unwrap_or(Ok(()));
         },
     );
@@ -329,23 +329,23 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Judges `facts`: whether the loop may run; an error when what is to be audited
+    /// Judges `observed`: whether the loop may run; an error when what is to be audited
     /// could not be examined.
     #[inline(never)]
     fn judge(
         &self,
-        facts: &Facts,
+        observed: &Observed,
         contract: &mut Contract,
         essential: Essential,
     ) -> (bool, Result<(), Errno>) {
-        contract.judge(self.request.config, facts);
+        contract.judge(self.request.config, observed);
         (self.judged)(contract);
         let allowed = contract.kept() || self.request.requirement == Requirement::BestEffort;
         let Some(audit) = self.audit.filter(|_| allowed) else {
             return (allowed, Ok(()));
         };
         let guard = self.watch.map(Watch::guard_thread);
-        let baseline = Baseline::of(facts, contract, guard, self.request.on_broken, essential);
+        let baseline = Baseline::of(observed, contract, guard, self.request.on_broken, essential);
         let compared = baseline.map(|baseline| audit.compare_with(baseline));
         (compared.is_ok(), compared)
     }
@@ -355,7 +355,7 @@ fn on_thread<P, D, R, F>(
     request: &Request<'_>,
     installed: bool,
     parts: &mut Parts<'_, '_, P, D, R, F>,
-    hearing: &Hearing<Facts>,
+    hearing: &Hearing<Observed>,
 ) -> Result<(Option<run::Summary>, Usage), StartError>
 where
     P: Sense + Act,
@@ -367,7 +367,7 @@ where
     let config = request.config;
     let _attends = hearing.attend();
     let _mark = RealtimeThread::mark();
-    hearing.facts().take_schedule(config);
+    hearing.value().take_schedule(config);
     allocator::seal(SEAL_OF_BUILD);
     let seal = Seal;
 
@@ -376,11 +376,11 @@ where
     let rehearsal = rehearsal.map_err(StartError::Proc)?;
     let status = Status::now().map_err(StartError::Proc)?;
     {
-        let mut facts = hearing.facts();
-        facts.rehearsal = Some(rehearsal);
-        facts.vm_lck_kb = status.vm_lck_kb;
-        facts.vm_rss_kb = status.vm_rss_kb;
-        facts.thread = scheduler::thread_id();
+        let mut observed = hearing.value();
+        observed.rehearsal = Some(rehearsal);
+        observed.vm_lck_kb = status.vm_lck_kb;
+        observed.vm_rss_kb = status.vm_rss_kb;
+        observed.thread = scheduler::thread_id();
     }
     let allowed = hearing.ask();
 

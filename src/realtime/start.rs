@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::audit;
 use super::contract::Contract;
-use super::facts::Facts;
 use super::guard;
 use super::memory::{self, Essential, LockFlags, Status};
+use super::observed::Observed;
+use super::required::{Lock, LoopConfig};
 use super::scheduler::{self, DmaLatency};
 use super::signals;
 use super::stack::{Stack, StackError};
-use super::wanted::{Lock, LoopConfig};
 use crate::cycle::ports::Tick;
 use crate::sys::{self, Errno, cause, emergency};
 
@@ -96,28 +96,28 @@ pub fn examine(config: &LoopConfig) -> Result<Box<Contract>, StartError> {
     prepare()?;
     let latency = DmaLatency::hold(Path::new(scheduler::CPU_DMA_LATENCY)).map(Arc::new);
     let runaway = scheduler::limit_runaway(config.period);
-    let mut facts = Facts::of_process(Path::new("/"), &latency, runaway);
+    let mut observed = Observed::of_process(Path::new("/"), &latency, runaway);
     let mut contract = Box::<Contract>::default();
     let mut stack = Stack::reserve(config.stack_bytes).map_err(StartError::Stack)?;
     memory::trim_heap();
     if config.lock == Lock::All {
-        facts.locked = memory::lock_all(LockFlags::CurrentAndFuture);
+        observed.locked = memory::lock_all(LockFlags::CurrentAndFuture);
     }
     stack.unlock_guard().map_err(StartError::Stack)?;
     let _ = memory::release_unused_stack();
     let _ = memory::release_unwind_tables();
     let _ = memory::release_unused_buffer();
-    let _ = facts.lock_essential(config.lock, Essential::of_process());
+    let _ = observed.lock_essential(config.lock, Essential::of_process());
     let status = Status::now().map_err(StartError::Proc)?;
-    facts.vm_lck_kb = status.vm_lck_kb;
-    facts.vm_rss_kb = status.vm_rss_kb;
+    observed.vm_lck_kb = status.vm_lck_kb;
+    observed.vm_rss_kb = status.vm_rss_kb;
     let taken = stack.run(|| {
-        facts.guard = config.stall.map(|_| guard::try_policy(config.scheduler));
-        facts.take_schedule(config);
+        observed.guard = config.stall.map(|_| guard::try_policy(config.scheduler));
+        observed.take_schedule(config);
     });
     drop(latency);
     let _ = memory::unlock_all();
     taken.map_err(StartError::Stack)?;
-    contract.judge(config, &facts);
+    contract.judge(config, &observed);
     Ok(contract)
 }

@@ -28,8 +28,8 @@ use std::time::{Duration, Instant};
 use crate::cycle::record::{CycleRecord, flags};
 use crate::realtime::audit::Promises;
 use crate::realtime::contract::Contract;
+use crate::realtime::required::LoopConfig;
 use crate::realtime::runner;
-use crate::realtime::wanted::LoopConfig;
 
 /// Why the service manager cannot be told anything.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

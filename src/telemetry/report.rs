@@ -427,15 +427,15 @@ fn breach_json(json: &mut Json, breach: &Breach) {
 fn row_json(json: &mut Json, row: &Row) {
     let Row {
         name,
-        wanted,
-        granted,
+        required,
+        observed,
         verdict,
         fix,
     } = row;
     json.object(|json| {
         json.key("name").string(name);
-        json.key("wanted").string(wanted.as_str());
-        json.key("granted").string(granted.as_str());
+        json.key("required").string(required.as_str());
+        json.key("observed").string(observed.as_str());
         json.key("verdict").string(match verdict {
             Verdict::Kept => "kept",
             Verdict::Broken => "broken",

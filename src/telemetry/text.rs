@@ -108,13 +108,13 @@ pub fn write_contract(out: &mut impl Write, contract: &Contract) -> fmt::Result 
 pub fn write_rows(out: &mut impl Write, rows: &[Row]) -> fmt::Result {
     let width = |text: fn(&Row) -> &str| rows.iter().map(|row| text(row).chars().count()).max();
     let name = width(|row| row.name).unwrap_or(0);
-    let wanted = width(|row| row.wanted.as_str())
+    let required = width(|row| row.required.as_str())
         .unwrap_or(0)
-        .max("wanted".len());
+        .max("required".len());
     writeln!(
         out,
-        "  {:6} {:name$}  {:wanted$}  granted",
-        "", "", "wanted"
+        "  {:6} {:name$}  {:required$}  observed",
+        "", "", "required"
     )?;
     for verdict in [Verdict::Broken, Verdict::Kept] {
         for row in rows.iter().filter(|row| row.verdict == verdict) {
@@ -124,8 +124,8 @@ pub fn write_rows(out: &mut impl Write, rows: &[Row]) -> fmt::Result {
             };
             writeln!(
                 out,
-                "  {shown:6} {:name$}  {:wanted$}  {}",
-                row.name, row.wanted, row.granted
+                "  {shown:6} {:name$}  {:required$}  {}",
+                row.name, row.required, row.observed
             )?;
             if row.verdict == Verdict::Broken {
                 writeln!(out, "  {:6} {:>name$}  {}", "", "fix:", row.fix)?;

@@ -57,7 +57,7 @@ fn a_run_in_real_time_has_every_figure() {
     check_keys(&report);
     assert_eq!(
         keys(&report, "/contract/rows/0").join(" "),
-        "fix granted name verdict wanted"
+        "fix name observed required verdict"
     );
     let rows = report["contract"]["rows"].as_array().expect("rows");
     let kept = rows.iter().all(|row| row["verdict"] == "kept");

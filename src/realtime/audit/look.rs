@@ -10,9 +10,9 @@ use crate::realtime::allocator;
 use crate::realtime::clock::Monotonic;
 use crate::realtime::contract::Contract;
 use crate::realtime::contract::leaves_enough;
-use crate::realtime::facts::Facts;
 use crate::realtime::faults::{FaultReader, Faults};
 use crate::realtime::memory::{Essential, StatusReader};
+use crate::realtime::observed::Observed;
 use crate::realtime::platform::Throttling;
 use crate::realtime::procfs::{ProcFile, word};
 use crate::realtime::scheduler::{self, CpuList, CpuSet, Policy};
@@ -63,32 +63,32 @@ impl Granted {
 }
 
 impl Baseline {
-    /// What `facts` say, for the promises that `contract` found kept; `guard` is the
+    /// What `observed` says, for the promises that `contract` found kept; `guard` is the
     /// stall guard's thread, `essential` what has to stay locked.
     ///
     /// # Errors
     /// `ESRCH` when a thread is gone.
     pub fn of(
-        facts: &Facts,
+        observed: &Observed,
         contract: &Contract,
         guard: Option<i32>,
         reaction: Reaction,
         essential: Essential,
     ) -> Result<Self, Errno> {
         let mut promises = contract.audited();
-        if facts.throttling.is_none() {
+        if observed.throttling.is_none() {
             promises = promises.without(Promise::Throttling);
         }
-        if facts.moves_locked_pages.is_none() {
+        if observed.moves_locked_pages.is_none() {
             promises = promises.without(Promise::Compaction);
         }
         Ok(Self {
             root: "/",
             promises,
             reaction,
-            realtime: Granted::now(facts.thread)?,
+            realtime: Granted::now(observed.thread)?,
             guard: guard.map(Granted::now).transpose()?,
-            vm_lck_kb: facts.vm_lck_kb,
+            vm_lck_kb: observed.vm_lck_kb,
             essential,
         })
     }

@@ -1,6 +1,6 @@
-//! The contract against made-up facts: every row kept, and each one broken.
+//! The contract against made-up values: every row kept, and each one broken.
 
-use super::super::facts::{Facts, Rehearsal};
+use super::super::observed::{Observed, Rehearsal};
 use super::*;
 use crate::realtime::memory::LockError;
 use crate::realtime::scheduler::RunawayLimit;
@@ -10,8 +10,8 @@ fn config() -> LoopConfig {
     LoopConfig::default()
 }
 
-fn good() -> Facts {
-    Facts {
+fn good() -> Observed {
+    Observed {
         kernel: Text::of(format_args!("6.12.117-rt-arm64 #1 SMP PREEMPT_RT")),
         preempt_rt: true,
         locked: Ok(()),
@@ -42,9 +42,9 @@ fn good() -> Facts {
     }
 }
 
-fn judged(facts: &Facts) -> Contract {
+fn judged(observed: &Observed) -> Contract {
     let mut contract = Contract::default();
-    contract.judge(&config(), facts);
+    contract.judge(&config(), observed);
     contract
 }
 
@@ -62,9 +62,9 @@ fn a_machine_that_grants_everything_keeps_the_contract() {
 
 #[test]
 fn each_row_breaks_by_itself_and_says_how_to_fix_it() {
-    type Spoil = fn(&mut Facts);
-    fn rehearsal(facts: &mut Facts) -> &mut Rehearsal {
-        facts.rehearsal.as_mut().unwrap()
+    type Spoil = fn(&mut Observed);
+    fn rehearsal(observed: &mut Observed) -> &mut Rehearsal {
+        observed.rehearsal.as_mut().unwrap()
     }
     let cases: &[(&str, Spoil)] = &[
         ("kernel", |f| f.preempt_rt = false),
@@ -117,9 +117,9 @@ fn each_row_breaks_by_itself_and_says_how_to_fix_it() {
         ("page faults", |f| rehearsal(f).major_faults = 1),
     ];
     for (name, spoil) in cases {
-        let mut facts = good();
-        spoil(&mut facts);
-        let contract = judged(&facts);
+        let mut observed = good();
+        spoil(&mut observed);
+        let contract = judged(&observed);
         let broken: std::vec::Vec<_> = contract.broken().collect();
         assert_eq!(broken.len(), 1, "{name}: {broken:#?}");
         assert_eq!(broken[0].name, *name);
@@ -141,9 +141,9 @@ fn a_contract_never_judged_is_not_kept() {
 
 #[test]
 fn the_default_throttling_leaves_enough() {
-    let mut facts = good();
-    facts.throttling = Some(Throttling::MicrosPerPeriod(950_000));
-    assert!(judged(&facts).kept());
+    let mut observed = good();
+    observed.throttling = Some(Throttling::MicrosPerPeriod(950_000));
+    assert!(judged(&observed).kept());
 }
 
 #[test]
@@ -157,16 +157,16 @@ fn a_text_that_does_not_fit_is_cut_at_a_character() {
 
 #[test]
 fn what_breaks_later_breaks_the_contract_and_only_what_was_kept_is_audited() {
-    let mut facts = good();
-    let audited = judged(&facts).audited();
+    let mut observed = good();
+    let audited = judged(&observed).audited();
     let unaudited = Promise::ALL.into_iter().filter(|it| !audited.contains(*it));
     // Two that nobody grants, and so have no row.
     assert!(unaudited.eq([Promise::Audit, Promise::Awake]), "{audited}");
-    facts.policy = Ok(Policy::Other);
-    let audited = judged(&facts).audited();
+    observed.policy = Ok(Policy::Other);
+    let audited = judged(&observed).audited();
     assert!(!audited.contains(Promise::Scheduler) && audited.contains(Promise::PageFaults));
-    facts.vm_lck_kb = 0;
-    let audited = judged(&facts).audited();
+    observed.vm_lck_kb = 0;
+    let audited = judged(&observed).audited();
     assert!(!audited.contains(Promise::PageFaults), "nothing is locked");
 
     let mut contract = judged(&good());

@@ -6,8 +6,8 @@ fn row(name: &'static str, verdict: Verdict) -> Row {
     let of = |text: &str| Text::of(format_args!("{text}"));
     Row {
         name,
-        wanted: of("FIFO 80"),
-        granted: of("refused"),
+        required: of("FIFO 80"),
+        observed: of("refused"),
         verdict,
         fix: of(match verdict {
             Verdict::Kept => "",
@@ -135,12 +135,12 @@ fn broken_promises_come_first_each_with_its_fix_below() {
     ];
     let mut text = String::new();
     write_rows(&mut text, &rows).expect("a string takes all");
-    let expected = "                    wanted   granted
-  BROKEN scheduler  FIFO 80  refused
+    let expected = "                    required  observed
+  BROKEN scheduler  FIFO 80   refused
               fix:  ask for it
-  BROKEN cpu        FIFO 80  refused
+  BROKEN cpu        FIFO 80   refused
               fix:  ask for it
-  kept   timer      FIFO 80  refused
+  kept   timer      FIFO 80   refused
 ";
     assert_eq!(text, expected);
 }

@@ -1,14 +1,14 @@
 //! What is read back from the kernel about this process and this machine, and
-//! how it is come by.
+//! how it is obtained.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::memory::{Essential, LockError};
 use super::platform::{Kernel, Throttling};
+use super::required::{Cpu, Lock, LoopConfig, Scheduler};
 use super::scheduler::{self, DmaLatency, Policy, RunawayLimit, ScheduleError};
 use super::text::Text;
-use super::wanted::{Cpu, Lock, LoopConfig, Scheduler};
 use crate::sys::memory::Range;
 use crate::sys::{Errno, arena, objects};
 
@@ -54,7 +54,7 @@ impl Placement {
 
 /// Everything that the contract judges.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub struct Observed {
     /// Release and version of the kernel.
     pub kernel: Text,
     /// Whether the kernel is PREEMPT_RT.
@@ -97,7 +97,7 @@ pub struct Facts {
     pub rehearsal: Option<Rehearsal>,
 }
 
-impl Facts {
+impl Observed {
     /// What can be known before anything is locked: the machine, the CPU
     /// latency. Reads files and allocates. Nothing is locked as yet.
     #[must_use]
@@ -139,8 +139,7 @@ impl Facts {
         }
     }
 
-    /// Locks `essential` where that is all to be locked, reads back whether it is, and
-    /// hands it on. Allocates nothing.
+    /// Locks `essential` where that is all to be locked, reads back whether it is,     /// hands it on. Allocates nothing.
     pub(super) fn lock_essential(
         &mut self,
         lock: Lock,
@@ -169,8 +168,7 @@ impl Facts {
         }
     }
 
-    /// Takes CPU and policy for the calling thread as `config` wants them, and
-    /// reads both back. Allocates nothing.
+    /// Takes CPU and policy for the calling thread as `config` requires them,     /// reads both back. Allocates nothing.
     pub fn take_schedule(&mut self, config: &LoopConfig) {
         let pinned = match (config.cpu, self.isolated_cpu) {
             (Cpu::Number(cpu), _) => scheduler::pin_to(cpu as usize),

@@ -1,4 +1,4 @@
-//! What a board wants of the kernel and of its loop: the left column of the
+//! What a board file requires of the kernel and of its loop: the left column of the
 //! [`contract`](super::contract).
 
 use crate::time::Duration;
