@@ -18,7 +18,7 @@ use steadfast::cycle::ports::{Act, Clock, Decide, Record, Sense, Tick};
 use steadfast::cycle::run::{Limit, Plant};
 use steadfast::cycle::stages::Cycle;
 use steadfast::cycle::timing::Timing;
-use steadfast::realtime::helper::Gate;
+use steadfast::realtime::helper::Barrier;
 use steadfast::realtime::runner::{self, Outcome, Parts, Request, StartError};
 use steadfast::stock::SIM_BOARD;
 use steadfast::telemetry::report::Field;
@@ -289,7 +289,7 @@ fn run<P, D, R, C>(
         record,
         buffers: None,
         deadline_met: &mut |_: &Tick| {},
-        gate: &Gate::new(),
+        barrier: &Barrier::new(),
         watch: None,
         audit: None,
         judged: &|_| {},

@@ -21,7 +21,7 @@ use crate::device::watchdog::{Watchdog, WatchdogError};
 use crate::realtime::audit::Audit;
 use crate::realtime::contract::Contract;
 use crate::realtime::guard::{self, Watch};
-use crate::realtime::helper::{self, Gate};
+use crate::realtime::helper::{self, Barrier};
 use crate::realtime::memory::Range;
 use crate::realtime::runner::{Outcome, StartError};
 use crate::realtime::signals;
@@ -51,7 +51,7 @@ pub(super) struct Beside<'b, 'o, 'r> {
     pub(super) record: &'b mut ring::Writer<'r>,
     pub(super) buffers: Range,
     pub(super) fed: Fed<'b, OpenWatchdog<'o>>,
-    pub(super) gate: &'b Gate,
+    pub(super) barrier: &'b Barrier,
     pub(super) watch: Option<&'b Watch>,
     pub(super) judged: &'b (dyn Fn(&Contract) + Sync),
     pub(super) audit: &'b Audit,
@@ -114,7 +114,7 @@ pub(super) fn beside_helpers(
         Err(full) => return Err(stand_down(feeder, RunError::Room(full))),
     };
     let edges_failed = AtomicI32::new(0);
-    let (done, gate, watch) = (AtomicBool::new(false), Gate::new(), Watch::new());
+    let (done, barrier, watch) = (AtomicBool::new(false), Barrier::new(), Watch::new());
     let audit = Audit::new();
     let notify = match notify(config) {
         Ok(notify) => notify,
@@ -124,12 +124,12 @@ pub(super) fn beside_helpers(
     let refused = |error: std::io::Error| RunError::Helper(error.raw_os_error().unwrap_or(0));
     let ran = thread::scope(|scope| {
         // However this scope is left, the helpers must end, or it never is.
-        let _end = EndHelpers(&done, &gate, &watch);
+        let _end = EndHelpers(&done, &barrier, &watch);
         let (period, live) = (config.run.period, options.live);
         let watched = trace.first().copied();
-        let (done, gate, watch, saver) = (&done, &gate, &watch, &saver);
+        let (done, barrier, watch, saver) = (&done, &barrier, &watch, &saver);
         let (edges_failed, judged, audit) = (&edges_failed, &judged, &audit);
-        let reporter = helper::spawn(scope, "reporter", HELPER_STACK, gate, move || {
+        let reporter = helper::spawn(scope, "reporter", HELPER_STACK, barrier, move || {
             let listeners = Listeners {
                 live,
                 watched,
@@ -143,13 +143,13 @@ pub(super) fn beside_helpers(
         })
         .map_err(refused)?;
         if let Some(store) = &mut store {
-            helper::spawn(scope, "black box", HELPER_STACK, gate, move || {
+            helper::spawn(scope, "black box", HELPER_STACK, barrier, move || {
                 saver.run(flight, store, expected, done);
             })
             .map_err(refused)?;
         }
         for mut edges in helpers.edge_readers {
-            helper::spawn(scope, "edges", HELPER_STACK, gate, move || {
+            helper::spawn(scope, "edges", HELPER_STACK, barrier, move || {
                 // A reader that fails leaves its latch abandoned, and the loop
                 // goes on by levels.
                 if let Err(errno) = edges.run(|| !done.load(Ordering::Relaxed)) {
@@ -161,7 +161,7 @@ pub(super) fn beside_helpers(
         let limit = config.run.stall.map(|gap| guard::Limit { gap, period });
         if let Some(limit) = limit {
             let policy = guard::policy_above(config.run.scheduler);
-            helper::spawn(scope, "guard", HELPER_STACK, gate, move || {
+            helper::spawn(scope, "guard", HELPER_STACK, barrier, move || {
                 guard::run(watch, limit, policy);
             })
             .map_err(refused)?;
@@ -173,7 +173,7 @@ pub(super) fn beside_helpers(
             record: &mut writer,
             buffers: flight.mapped(),
             fed: Fed(&mut feeder),
-            gate,
+            barrier,
             watch: limit.map(|_| watch),
             judged: &|contract| {
                 judged.set(contract);
@@ -245,7 +245,7 @@ fn warnings(edges_failed: i32, noticed: &Noticed) -> Vec<String> {
 }
 
 /// Ends the helper threads when it goes.
-struct EndHelpers<'d>(&'d AtomicBool, &'d Gate, &'d Watch);
+struct EndHelpers<'d>(&'d AtomicBool, &'d Barrier, &'d Watch);
 
 impl Drop for EndHelpers<'_> {
     fn drop(&mut self) {

@@ -17,7 +17,7 @@ use super::error::RunError;
 use crate::cycle::ports::{Clock, Tick};
 use crate::device::watchdog::{Kernel, Timer, Watchdog, WatchdogError};
 use crate::realtime::clock::Monotonic;
-use crate::realtime::helper::{self, Gate};
+use crate::realtime::helper::{self, Barrier};
 use crate::realtime::runner::{Feed, StartError};
 use crate::sys::futex;
 use crate::time::{Duration, Instant};
@@ -99,8 +99,8 @@ where
         if self.watchdog.is_none() {
             return Ok(work());
         }
-        let (done, gate) = (AtomicU32::new(0), Gate::new());
-        gate.open();
+        let (done, barrier) = (AtomicU32::new(0), Barrier::new());
+        barrier.open();
         let feeder = Mutex::new(self);
         thread::scope(|scope| {
             let (done, feeder) = (&done, &feeder);
@@ -117,7 +117,7 @@ where
                     }
                 }
             };
-            helper::spawn(scope, "start", helper::MIN_STACK_BYTES, &gate, feeds)
+            helper::spawn(scope, "start", helper::MIN_STACK_BYTES, &barrier, feeds)
                 .map_err(|error| RunError::Helper(error.raw_os_error().unwrap_or(0)))?;
             let result = work();
             done.store(1, Ordering::Release);

@@ -16,7 +16,7 @@ use crate::cycle::ports::{Decide, Rewind, Tick};
 use crate::cycle::run::Plant;
 use crate::cycle::stages::Cycle;
 use crate::cycle::timing::Timing;
-use crate::realtime::helper::Gate;
+use crate::realtime::helper::Barrier;
 use crate::realtime::runner::{self, Parts, Request};
 use crate::realtime::signals;
 use crate::sim::VirtualClock;
@@ -227,7 +227,7 @@ where
             record: beside.record,
             buffers: Some(beside.buffers),
             deadline_met: &mut beside.fed,
-            gate: beside.gate,
+            barrier: beside.barrier,
             watch: beside.watch,
             judged: beside.judged,
             audit: Some(beside.audit),
@@ -281,7 +281,7 @@ where
         record: &mut Discard,
         buffers: None,
         deadline_met: &mut |_: &Tick| {},
-        gate: &Gate::new(),
+        barrier: &Barrier::new(),
         judged: &|_| {},
         watch: None,
         audit: None,

@@ -21,27 +21,27 @@ use crate::time::{Duration, Instant};
 /// arm64.
 pub const MIN_STACK_BYTES: usize = 64 * 1024;
 
-/// Where helpers wait until memory is locked: only then can they give back what
-/// they do not use of it.
+/// A barrier at which helpers wait until memory is locked: only then can they give
+/// back the part of their stacks that they do not use.
 #[derive(Debug, Default)]
-pub struct Gate {
-    state: Mutex<GateState>,
+pub struct Barrier {
+    state: Mutex<BarrierState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct GateState {
+struct BarrierState {
     open: bool,
-    /// Helpers that ever came here.
+    /// Helpers that have arrived here.
     arrived: usize,
 }
 
-impl Gate {
-    /// A closed gate.
+impl Barrier {
+    /// A closed barrier.
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            state: Mutex::new(GateState {
+            state: Mutex::new(BarrierState {
                 open: false,
                 arrived: 0,
             }),
@@ -55,11 +55,11 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, GateState> {
+    fn lock(&self) -> MutexGuard<'_, BarrierState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait_until(&self, reached: impl Fn(&GateState) -> bool) {
+    fn wait_until(&self, reached: impl Fn(&BarrierState) -> bool) {
         let mut state = self.lock();
         while !reached(&state) {
             state = self
@@ -92,7 +92,7 @@ pub fn pause(interval: Duration) {
 ///
 /// It blocks every signal but those of faults, and it runs under `SCHED_OTHER`
 /// even if the caller does not: a helper that inherits FIFO starves the loop.
-/// Behind `gate` it first gives back the part of its stack that it does not use.
+/// Past `barrier` it first gives back the part of its stack that it does not use.
 /// Allocates; never for the loop.
 ///
 /// # Errors
@@ -102,7 +102,7 @@ pub fn spawn<'scope, T, F>(
     scope: &'scope Scope<'scope, '_>,
     name: &str,
     stack_bytes: usize,
-    gate: &'scope Gate,
+    barrier: &'scope Barrier,
     job: F,
 ) -> io::Result<ScopedJoinHandle<'scope, T>>
 where
@@ -110,7 +110,7 @@ where
     F: FnOnce() -> T + Send + 'scope,
 {
     let before = set_mask(&SignalSet::all_but_synchronous())?;
-    let arrived = gate.lock().arrived;
+    let arrived = barrier.lock().arrived;
     let spawned = Builder::new()
         .name(name.to_owned())
         .stack_size(stack_bytes.max(MIN_STACK_BYTES))
@@ -119,7 +119,7 @@ where
                 // Giving up a real-time policy is always allowed (sched(7)).
                 let _ = scheduler::set_policy(Policy::Other);
             }
-            gate.pass();
+            barrier.pass();
             // What is not given back is locked, which the contract judges.
             let _ = memory::release_unused_stack();
             job()
@@ -128,7 +128,7 @@ where
     if spawned.is_ok() {
         // The standard library still allocates on the new thread before the job:
         // that must not come after the seal.
-        gate.wait_until(|state| state.arrived > arrived);
+        barrier.wait_until(|state| state.arrived > arrived);
     }
     spawned
 }
@@ -142,10 +142,10 @@ mod tests {
 
     #[test]
     fn a_helper_takes_no_signals_and_is_ordinary() {
-        let gate = Gate::new();
-        gate.open();
+        let barrier = Barrier::new();
+        barrier.open();
         let (blocked, policy) = scope(|scope| {
-            let helper = spawn(scope, "helper", 0, &gate, || {
+            let helper = spawn(scope, "helper", 0, &barrier, || {
                 (mask().unwrap(), scheduler::policy())
             });
             helper.unwrap().join().unwrap()
@@ -172,10 +172,10 @@ mod tests {
     fn a_helper_does_not_inherit_fifo() {
         let policies = std::thread::spawn(|| {
             scheduler::set_policy(Policy::Fifo { priority: 1 }).ok()?;
-            let gate = Gate::new();
-            gate.open();
+            let barrier = Barrier::new();
+            barrier.open();
             let helpers = scope(|scope| {
-                let helper = spawn(scope, "helper", 0, &gate, scheduler::policy);
+                let helper = spawn(scope, "helper", 0, &barrier, scheduler::policy);
                 helper.unwrap().join().unwrap()
             });
             Some((scheduler::policy(), helpers))
@@ -190,13 +190,15 @@ mod tests {
     }
 
     #[test]
-    fn a_helper_waits_behind_its_gate() {
+    fn a_helper_waits_at_its_barrier() {
         use std::sync::atomic::{AtomicBool, Ordering};
-        let (gate, opened) = (Gate::new(), AtomicBool::new(false));
+        let (barrier, opened) = (Barrier::new(), AtomicBool::new(false));
         let seen = scope(|scope| {
-            let helper = spawn(scope, "helper", 0, &gate, || opened.load(Ordering::SeqCst));
+            let helper = spawn(scope, "helper", 0, &barrier, || {
+                opened.load(Ordering::SeqCst)
+            });
             opened.store(true, Ordering::SeqCst);
-            gate.open();
+            barrier.open();
             helper.unwrap().join().unwrap()
         });
         assert!(seen);

@@ -26,7 +26,7 @@ use super::contract::Contract;
 use super::faults;
 use super::guard::Watch;
 use super::hearing::Hearing;
-use super::helper::Gate;
+use super::helper::Barrier;
 use super::memory::{self, Essential, LockFlags, Range, Status};
 use super::observed::{Observed, Placement, Rehearsal};
 use super::required::{Lock, LoopConfig};
@@ -110,7 +110,7 @@ pub struct Parts<'p, 'l, P, D: Decide, R, F> {
     /// Told of every cycle that met its deadline, and when to arm a watchdog.
     pub deadline_met: &'p mut F,
     /// Where the helper threads wait until memory is locked.
-    pub gate: &'p Gate,
+    pub barrier: &'p Barrier,
     /// Told of the contract before anything is energised by it, on the thread that
     /// called [`run()`]. It must not allocate.
     pub judged: &'p (dyn Fn(&Contract) + Sync),
@@ -155,7 +155,7 @@ where
     let _ = memory::release_unused_stack();
     let _ = memory::release_unwind_tables();
     let _ = memory::release_unused_buffer();
-    parts.gate.open();
+    parts.barrier.open();
     observed.guard = parts.watch.map(Watch::wait_granted);
     observed.placement = Some(parts.placement());
     let essential = observed.lock_essential(request.config.lock, parts.essential());
@@ -267,7 +267,7 @@ impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
             record: &mut *self.record,
             buffers: self.buffers,
             deadline_met: &mut *self.deadline_met,
-            gate: self.gate,
+            barrier: self.barrier,
             judged: self.judged,
             watch: self.watch,
             audit: self.audit,

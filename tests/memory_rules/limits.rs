@@ -98,10 +98,10 @@ fn later_thread() -> Verdict {
         .spawn(|| ());
     let error = refused.map(|_| ()).expect_err("8 MiB of stack do not fit");
     assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock, "{error}");
-    let gate = helper::Gate::new();
-    gate.open();
+    let barrier = helper::Barrier::new();
+    barrier.open();
     let answer = std::thread::scope(|scope| {
-        let granted = helper::spawn(scope, "small", 64 * 1024, &gate, || 5);
+        let granted = helper::spawn(scope, "small", 64 * 1024, &barrier, || 5);
         granted.expect("a small one fits").join().expect("it ends")
     });
     assert_eq!(answer, 5);

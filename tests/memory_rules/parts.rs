@@ -293,10 +293,10 @@ fn other_overflow() -> Verdict {
 
 fn overflow_elsewhere() {
     prepare_to_die();
-    let gate = threads::Gate::new();
-    gate.open();
+    let barrier = threads::Barrier::new();
+    barrier.open();
     std::thread::scope(|scope| {
-        let thread = threads::spawn(scope, "elsewhere", 64 * 1024, &gate, overrun_the_stack);
+        let thread = threads::spawn(scope, "elsewhere", 64 * 1024, &barrier, overrun_the_stack);
         let _ = thread.expect("a thread can be started").join();
     });
 }
