@@ -138,9 +138,9 @@ fn missing(text: &str, chips: StubChips, root: &Root) -> Vec<(String, String)> {
 }
 
 /// Requires these errors, in this order: the line they point at, and words of each.
-fn require(found: &[(String, String)], wanted: &[(&str, &str)]) {
-    assert_eq!(found.len(), wanted.len(), "{found:#?}");
-    for ((line, shown), (table, words)) in found.iter().zip(wanted) {
+fn require(found: &[(String, String)], expected: &[(&str, &str)]) {
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for ((line, shown), (table, words)) in found.iter().zip(expected) {
         assert!(line.contains(table), "{table} in {line}: {shown}");
         assert!(shown.contains(words), "{words:?} in {shown}");
     }

@@ -8,7 +8,7 @@ use device_stub::{StubChip, chip, input};
 use steadfast::cycle::image::DigitalInputs;
 use steadfast::device::gpio::{
     Bias, Chips, Drive, GpioError, InputLine, InputLines, KernelChips, LineId, LineValues, Name,
-    OutputLine, OutputLines, Wanted, find_chip, find_line, find_named_line, flag, present_chips,
+    OutputLine, OutputLines, Requested, find_chip, find_line, find_named_line, flag, present_chips,
 };
 use steadfast::sys::Errno;
 use steadfast::sys::gpio::{LineAttribute, LineConfigAttribute};
@@ -51,24 +51,24 @@ fn output(channel: u8, offset: u32, safe: bool) -> OutputLine {
 #[test]
 fn a_chip_is_found_by_label_name_and_path() {
     let board = board();
-    for wanted in ["30210000.gpio", "gpiochip1", "/dev/gpiochip1"] {
-        let (_, info) = find_chip(&board, wanted).ok().unwrap();
-        assert_eq!(info.name.as_str(), "gpiochip1", "{wanted}");
+    for name in ["30210000.gpio", "gpiochip1", "/dev/gpiochip1"] {
+        let (_, info) = find_chip(&board, name).ok().unwrap();
+        assert_eq!(info.name.as_str(), "gpiochip1", "{name}");
     }
     let none = find_chip(&board, "nowhere").err();
-    let wanted = GpioError::NoChip {
+    let expected = GpioError::NoChip {
         present: 4,
         unreadable: None,
     };
-    assert_eq!(none, Some(wanted));
+    assert_eq!(none, Some(expected));
     let both = find_chip(&board, "expander").err();
     assert_eq!(both, Some(GpioError::AmbiguousChip { matches: 2 }));
     let locked = StubChips(vec![Err(Errno(13))]);
-    let wanted = GpioError::NoChip {
+    let expected = GpioError::NoChip {
         present: 0,
         unreadable: Some(Errno(13)),
     };
-    assert_eq!(find_chip(&locked, "expander").err(), Some(wanted));
+    assert_eq!(find_chip(&locked, "expander").err(), Some(expected));
     let opened = find_chip(&locked, "gpiochip0").err();
     assert_eq!(opened, Some(GpioError::Open(Errno(13))));
 }
@@ -79,9 +79,9 @@ fn a_chip_with_two_names_is_one_chip() {
     let mut board = board();
     let link = board.0[0].clone();
     board.0.push(link);
-    for wanted in ["30200000.gpio", "gpiochip4", "/dev/gpiochip4"] {
-        let (_, info) = find_chip(&board, wanted).ok().unwrap();
-        assert_eq!(info.name.as_str(), "gpiochip0", "{wanted}");
+    for name in ["30200000.gpio", "gpiochip4", "/dev/gpiochip4"] {
+        let (_, info) = find_chip(&board, name).ok().unwrap();
+        assert_eq!(info.name.as_str(), "gpiochip0", "{name}");
     }
     assert_eq!(present_chips(&board).len(), 4);
     let (_, info, offset) = find_named_line(&board, "estop").ok().unwrap();
@@ -96,7 +96,7 @@ fn a_missing_chip_is_told_with_a_list_of_what_there_is() {
     let error = find_chip(&board, "30200000").err().unwrap();
     let present = present_chips(&board);
     let words = error
-        .explain(Wanted {
+        .explain(Requested {
             chip: "30200000",
             line: "",
             present: &present,
@@ -260,13 +260,13 @@ fn a_line_in_use_is_told_with_its_user() {
     chip.lines[2].consumer = Name::new("regulator-vmmc");
     chip.wires.refuse.set(Some(Errno(16)));
     let refused = OutputLines::request(&chip, &[output(0, 1, false), output(1, 2, false)]);
-    let wanted = GpioError::Busy {
+    let expected = GpioError::Busy {
         offset: 2,
         consumer: Name::new("regulator-vmmc"),
     };
     let error = refused.err().unwrap();
-    assert_eq!(error, wanted);
-    let words = error.explain(Wanted {
+    assert_eq!(error, expected);
+    let words = error.explain(Requested {
         chip: "gpiochip0",
         line: "lamp",
         present: &[],

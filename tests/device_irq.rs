@@ -62,12 +62,12 @@ fn the_thread_is_found_by_the_controllers_interrupt_although_its_name_is_cut() {
     root.thread(7, "kworker/0:1 (x) y", 0, 0);
     root.thread(80, "irq/4-30840000.spi", 50, 1);
     root.thread(92, "irq/41-30840000", 50, 1);
-    let wanted = IrqThread {
+    let expected = IrqThread {
         irq: 41,
         pid: 92,
         priority: Some(50),
     };
-    assert_eq!(root.find(), Ok(wanted));
+    assert_eq!(root.find(), Ok(expected));
 }
 
 #[test]
@@ -137,9 +137,9 @@ fn setting_reads_back_what_the_kernel_has_made_of_it() {
     });
     assert_eq!(done.map(|thread| thread.priority), Ok(Some(85)));
     let refused = set(&|_, _| Err(Errno(1)));
-    let wanted = IrqError::Set {
+    let expected = IrqError::Set {
         pid: 92,
         errno: Errno(1),
     };
-    assert_eq!(refused, Err(wanted));
+    assert_eq!(refused, Err(expected));
 }

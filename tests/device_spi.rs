@@ -67,7 +67,7 @@ fn address(bytes: &[u8]) -> u64 {
 fn every_operation_becomes_its_transfer_in_one_message() {
     let (mut read, write, mut inout) = ([0; 3], [1, 2], [7, 8, 9, 10]);
     let (mut rx, tx) = ([0; 2], [5, 6]);
-    let wanted = vec![
+    let expected = vec![
         raw(0, address(&read), 3, 0),
         raw(address(&write), 0, 2, 0),
         raw(address(&tx), address(&rx), 2, 0),
@@ -83,16 +83,16 @@ fn every_operation_becomes_its_transfer_in_one_message() {
             Operation::DelayNs(25_000),
         ])
         .unwrap();
-    assert_eq!(transfers(&device), wanted);
+    assert_eq!(transfers(&device), expected);
     assert_eq!(device.calls().messages, 1);
     let sent: Vec<_> = device.calls().seen.iter().map(|s| s.tx.clone()).collect();
-    let wanted = [
+    let expected = [
         None,
         Some(vec![1, 2]),
         Some(vec![5, 6]),
         Some(vec![7, 8, 9, 10]),
     ];
-    assert_eq!(sent, wanted);
+    assert_eq!(sent, expected);
     assert_eq!(read, [0xA0, 0xA1, 0xA2]);
     assert_eq!(rx, [0xA5, 0xA6]);
     assert_eq!(inout, [0xA7, 0xA8, 0xA9, 0xAA]);
@@ -115,21 +115,21 @@ fn the_short_forms_of_the_trait_go_the_same_way() {
 fn a_transfer_of_unequal_lengths_runs_for_the_longer_one() {
     let mut device = device();
     let (mut rx, tx) = ([0; 5], [1, 2]);
-    let wanted = [
+    let expected = [
         raw(address(&tx), address(&rx), 2, 0),
         raw(0, address(&rx) + 2, 3, 0),
     ];
     device.transfer(&mut rx, &tx).unwrap();
-    assert_eq!(transfers(&device), wanted);
+    assert_eq!(transfers(&device), expected);
     assert_eq!(rx, [0xA0, 0xA1, 0xA2, 0xA3, 0xA4]);
 
     let (mut rx, tx) = ([0; 1], [1, 2, 3]);
-    let wanted = [
+    let expected = [
         raw(address(&tx), address(&rx), 1, 0),
         raw(address(&tx) + 1, 0, 2, 0),
     ];
     device.transfer(&mut rx, &tx).unwrap();
-    assert_eq!(transfers(&device), wanted);
+    assert_eq!(transfers(&device), expected);
 
     let mut nothing_in: [u8; 0] = [];
     device.transfer(&mut nothing_in, &tx).unwrap();
@@ -167,7 +167,7 @@ fn a_pause_longer_than_a_transfer_can_carry_is_split_and_not_capped() {
             Operation::DelayNs(1),
         ])
         .unwrap();
-    let wanted = [
+    let expected = [
         raw(0, 0, 0, 65_535),
         raw(0, 0, 0, 1),
         raw(address(&tx), 0, 1, 65_535),
@@ -175,7 +175,7 @@ fn a_pause_longer_than_a_transfer_can_carry_is_split_and_not_capped() {
         raw(0, 0, 0, 65_535),
         raw(0, 0, 0, (200_000_u32 - 3 * 65_535 + 1) as u16),
     ];
-    assert_eq!(transfers(&device), wanted);
+    assert_eq!(transfers(&device), expected);
 }
 
 #[test]
@@ -193,10 +193,10 @@ fn sixteen_operations_fit_and_seventeen_are_refused_before_anything_is_sent() {
         .map(|_| Operation::Write(&[1]))
         .collect();
     let refused = device.transaction(&mut operations);
-    let wanted = SpiError::TooManyOperations {
+    let expected = SpiError::TooManyOperations {
         operations: MAX_OPERATIONS + 1,
     };
-    assert_eq!(refused, Err(wanted));
+    assert_eq!(refused, Err(expected));
     assert_eq!(device.calls().messages, 1);
 }
 
@@ -223,11 +223,11 @@ fn a_transfer_that_came_back_short_is_an_error() {
     let mut device = device();
     device.calls_mut().answer = Some(Ok(3));
     let short = device.write(&[1, 2, 3, 4]);
-    let wanted = SpiError::Short {
+    let expected = SpiError::Short {
         expected: 4,
         got: 3,
     };
-    assert_eq!(short, Err(wanted));
+    assert_eq!(short, Err(expected));
 }
 
 #[test]

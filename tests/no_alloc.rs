@@ -227,9 +227,9 @@ fn a_hundred_thousand_cycles_in_trouble(axes: usize) {
     assert_eq!(sealed.summary.run, CYCLES);
     assert_eq!(sealed.records, CYCLES + sealed.summary.rest_cycles);
     // Else the unusual ways were not gone.
-    let wanted =
+    let expected =
         flags::OVERRUN | flags::OUTPUT_FAILED | flags::HELD | flags::QUICK_STOP | flags::STOPPED;
-    assert_eq!(sealed.flags, wanted);
+    assert_eq!(sealed.flags, expected);
     let stops = (sealed.faults, sealed.resets);
     assert!(
         stops.0 >= 60 && stops.1 >= 60,

@@ -85,11 +85,11 @@ pub(super) fn beside_helpers(
         .watchdog
         .as_ref()
         .and_then(|found| found.caused_last_reset);
-    let wanted = config.watchdog.as_ref().map(|wanted| {
-        let open = || Watchdog::open(Path::new(&wanted.device), wanted.timeout_s);
-        (wanted.timeout_s, open)
+    let requested = config.watchdog.as_ref().map(|requested| {
+        let open = || Watchdog::open(Path::new(&requested.device), requested.timeout_s);
+        (requested.timeout_s, open)
     });
-    let found = helpers.watchdog.zip(wanted.as_ref());
+    let found = helpers.watchdog.zip(requested.as_ref());
     let mut feeder = found.map(|(found, (timeout_s, open))| {
         let open: OpenWatchdog<'_> = open;
         Feeder::new(*timeout_s, found.running, open)
@@ -195,9 +195,9 @@ pub(super) fn beside_helpers(
         Ok(ran) => ran,
         Err(error) => {
             let error = match (&config.watchdog, feeder.as_ref().and_then(Feeder::failed)) {
-                (Some(wanted), Some(failed)) => {
-                    let what = failed.explain(Path::new(&wanted.device)).to_string();
-                    RunError::Device(config.device_error(wanted.place, &what))
+                (Some(requested), Some(failed)) => {
+                    let what = failed.explain(Path::new(&requested.device)).to_string();
+                    RunError::Device(config.device_error(requested.place, &what))
                 }
                 _ => error,
             };
@@ -210,8 +210,8 @@ pub(super) fn beside_helpers(
     record_cause(&outcome, fault, stopped_by);
     let watchdog = feeder
         .zip(config.watchdog.as_ref())
-        .map(|(feeder, wanted)| WatchdogReport {
-            timeout_s: wanted.timeout_s,
+        .map(|(feeder, requested)| WatchdogReport {
+            timeout_s: requested.timeout_s,
             caused_last_reset: watchdog_reset,
             feeds_refused: feeder.refused,
         });

@@ -149,10 +149,10 @@ impl Linux {
         }
         linux.register_emergency(config, &index)?;
         linux.own = OwnDevices::open(config)?;
-        let watchdog = config.watchdog.as_ref().map(|wanted| {
-            find_watchdog(wanted).map_err(|error| {
-                let what = error.explain(Path::new(&wanted.device)).to_string();
-                config.device_error(wanted.place, &what)
+        let watchdog = config.watchdog.as_ref().map(|requested| {
+            find_watchdog(requested).map_err(|error| {
+                let what = error.explain(Path::new(&requested.device)).to_string();
+                config.device_error(requested.place, &what)
             })
         });
         let watchdog = watchdog.transpose()?;
@@ -274,11 +274,11 @@ impl Drop for Linux {
 /// Takes the watchdog over if it runs, or if only opening it tells whether it can be had:
 /// one that is at rest and that this process may open is armed when there is something
 /// to watch.
-fn find_watchdog(wanted: &WatchdogConfig) -> Result<FoundWatchdog, WatchdogError> {
-    let path = Path::new(&wanted.device);
+fn find_watchdog(requested: &WatchdogConfig) -> Result<FoundWatchdog, WatchdogError> {
+    let path = Path::new(&requested.device);
     let standing = Standing::read(Path::new("/"), path);
     // Known before it is armed, and so before anything is energised.
-    if let Some(refusal) = watchdog::refusal(Path::new("/"), path, wanted.timeout_s) {
+    if let Some(refusal) = watchdog::refusal(Path::new("/"), path, requested.timeout_s) {
         return Err(refusal);
     }
     if standing.running == Some(false) && sys::may_write(path) {
@@ -287,7 +287,7 @@ fn find_watchdog(wanted: &WatchdogConfig) -> Result<FoundWatchdog, WatchdogError
             caused_last_reset: standing.caused_last_reset,
         });
     }
-    let watchdog = Watchdog::open(path, wanted.timeout_s)?;
+    let watchdog = Watchdog::open(path, requested.timeout_s)?;
     let caused_last_reset = watchdog.facts().caused_last_reset;
     Ok(FoundWatchdog {
         running: Some(watchdog),

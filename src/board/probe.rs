@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{self, Bias, Config, ConfigError, DigitalInput, Line, Pin, Place};
 use crate::device::gpio::{
-    self, Chip, ChipInfo, Chips, GpioError, InputLine, KernelChips, LineId, Wanted, flag,
+    self, Chip, ChipInfo, Chips, GpioError, InputLine, KernelChips, LineId, Requested, flag,
 };
 use crate::device::i2c;
 use crate::device::pwm::{self, PwmError};
@@ -65,8 +65,12 @@ pub(super) fn doubles<C: Chips>(config: &Config, machine: &Machine<'_, C>) -> Ve
 /// What a person should know of `machine` before `config` runs on it: each a line with
 /// what to do about it.
 pub fn warnings<C>(config: &Config, machine: &Machine<'_, C>) -> Vec<String> {
-    let watchdog = config.watchdog.iter().filter_map(|wanted| {
-        watchdog::no_way_out_warning(machine.root, Path::new(&wanted.device), wanted.timeout_s)
+    let watchdog = config.watchdog.iter().filter_map(|requested| {
+        watchdog::no_way_out_warning(
+            machine.root,
+            Path::new(&requested.device),
+            requested.timeout_s,
+        )
     });
     let hidden = config.io.spi.iter().filter_map(|entry| {
         entry.irq_priority?;
@@ -395,12 +399,12 @@ impl<'l, 'm, C: Chips> Look<'l, 'm, C> {
     }
 
     fn watchdog(&mut self) {
-        let Some(wanted) = &self.config.watchdog else {
+        let Some(requested) = &self.config.watchdog else {
             return;
         };
-        let path = Path::new(&wanted.device);
+        let path = Path::new(&requested.device);
         let error = match node::number(self.machine.root, path) {
-            Ok(Some(_)) => watchdog::refusal(self.machine.root, path, wanted.timeout_s),
+            Ok(Some(_)) => watchdog::refusal(self.machine.root, path, requested.timeout_s),
             Ok(None) => Some(watchdog::WatchdogError::Support(Errno(libc::ENOTTY))),
             Err(error) => {
                 let errno = Errno(error.raw_os_error().unwrap_or(0));
@@ -408,7 +412,7 @@ impl<'l, 'm, C: Chips> Look<'l, 'm, C> {
             }
         };
         if let Some(error) = error {
-            self.say(wanted.place, &error.explain(path).to_string());
+            self.say(requested.place, &error.explain(path).to_string());
         }
     }
 }
@@ -444,10 +448,10 @@ pub(super) fn gpio_error(
         Line::Offset(offset) => offset.to_string(),
         Line::Name(name) => name.clone(),
     };
-    let wanted = Wanted {
+    let requested = Requested {
         chip: &config.io.gpio[chip].chip,
         line: &line,
         present: &present,
     };
-    config.device_error(place, &error.explain(wanted).to_string())
+    config.device_error(place, &error.explain(requested).to_string())
 }

@@ -218,7 +218,7 @@ impl Recording {
     /// Takes back what the saver worked with.
     pub(super) fn saved_by(&mut self, store: Option<Store>, saver: Saver) {
         self.store = store;
-        self.pending = saver.wanted.load(Ordering::Acquire);
+        self.pending = saver.requested.load(Ordering::Acquire);
         let done = saver
             .done
             .into_inner()
@@ -287,7 +287,7 @@ const AFTERMATH: u32 = 5;
 pub(super) struct Saver {
     /// What is to be saved: 0 nothing, the code of a fault, or [`QUICK_STOP`] and the
     /// number of its cause.
-    wanted: AtomicU32,
+    requested: AtomicU32,
     done: Mutex<Saves>,
 }
 
@@ -298,13 +298,13 @@ struct Saves {
     failed: Option<heapless::String<128>>,
 }
 
-/// What a black box is saved for, as [`Saver::wanted`] has it.
-fn in_words(wanted: u32) -> heapless::String<96> {
+/// What a black box is saved for, as [`Saver::requested`] has it.
+fn in_words(requested: u32) -> heapless::String<96> {
     let mut cause = heapless::String::new();
     // Longer than any of them.
-    let _ = match StopCause::from_number(wanted as u8) {
-        Some(stop) if wanted & QUICK_STOP != 0 => write!(cause, "quick stop: {stop}"),
-        _ => write!(cause, "the control law reports fault {wanted}"),
+    let _ = match StopCause::from_number(requested as u8) {
+        Some(stop) if requested & QUICK_STOP != 0 => write!(cause, "quick stop: {stop}"),
+        _ => write!(cause, "the control law reports fault {requested}"),
     };
     cause
 }
@@ -313,13 +313,16 @@ impl Saver {
     /// Asks for a black box. A fault goes before a quick stop.
     pub(super) fn trouble(&self, what: Trouble) {
         match what {
-            Trouble::Fault(code) => self.wanted.store(u32::from(code), Ordering::Release),
+            Trouble::Fault(code) => self.requested.store(u32::from(code), Ordering::Release),
             Trouble::QuickStop(cause) => {
-                let wanted = QUICK_STOP | u32::from(cause.number());
+                let requested = QUICK_STOP | u32::from(cause.number());
                 // Where there is something already, that is saved.
-                let _ =
-                    self.wanted
-                        .compare_exchange(0, wanted, Ordering::AcqRel, Ordering::Relaxed);
+                let _ = self.requested.compare_exchange(
+                    0,
+                    requested,
+                    Ordering::AcqRel,
+                    Ordering::Relaxed,
+                );
             }
         }
     }
@@ -329,7 +332,7 @@ impl Saver {
         let mut saves = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         while !done.load(Ordering::Acquire) {
             helper::pause(INTERVAL);
-            let code = self.wanted.swap(0, Ordering::AcqRel);
+            let code = self.requested.swap(0, Ordering::AcqRel);
             let is_stop = code & QUICK_STOP != 0;
             let room = if is_stop { MOST_STOPS } else { MOST };
             if code == 0 || saves.saved.len() >= room {
@@ -342,7 +345,7 @@ impl Saver {
             }
             if done.load(Ordering::Acquire) {
                 // The end of the run knows more of it.
-                self.wanted.store(code, Ordering::Release);
+                self.requested.store(code, Ordering::Release);
                 return;
             }
             let cause = in_words(code);

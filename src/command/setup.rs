@@ -14,18 +14,18 @@ pub(super) fn main(known: &Known, file: &Path) -> Result<u8, Failure> {
     let config = known.load(file)?;
     let mut done = String::new();
     for entry in &config.io.spi {
-        let Some(wanted) = entry.irq_priority else {
+        let Some(requested) = entry.irq_priority else {
             continue;
         };
         let path = Path::new(&entry.path);
-        let thread = irq::set_priority(Path::new("/"), path, wanted)
-            .and_then(|thread| thread.at_least(wanted))
+        let thread = irq::set_priority(Path::new("/"), path, requested)
+            .and_then(|thread| thread.at_least(requested))
             .map_err(|error| {
                 let error = config.device_error(entry.place, &error.to_string());
                 Failure::in_file(FAILED, &error)
             })?;
         done += &format!(
-            "[spi.{}] {}: interrupt {} at FIFO {wanted}\n",
+            "[spi.{}] {}: interrupt {} at FIFO {requested}\n",
             entry.name, entry.path, thread.irq
         );
     }

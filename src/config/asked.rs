@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 /// What the value of a key has to be.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Wanted {
+pub(crate) enum Expected {
     /// A text of 1 to [`MAX_TEXT`] bytes.
     Text,
     /// `true` or `false`.
@@ -37,12 +37,12 @@ pub(crate) enum Wanted {
     /// The name of a table `[header.NAME]`.
     Name(String),
     /// The name of a signal.
-    Signal(WantedSignal),
+    Signal(ExpectedSignal),
 }
 
 /// What a signal has to be.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct WantedSignal {
+pub(crate) struct ExpectedSignal {
     /// Its type, in words.
     pub(crate) of: &'static str,
     /// The unit of a number; may be empty, or any.
@@ -67,7 +67,7 @@ pub(crate) enum Count {
 pub(crate) const MAX_TEXT: usize = 64;
 
 /// As an error says it.
-impl fmt::Display for Wanted {
+impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text | Self::Name(_) | Self::Signal(_) => f.write_str("a text in quotes"),
@@ -149,7 +149,7 @@ pub(crate) enum Question {
     Key {
         key: &'static str,
         /// `None`: only whether it is there.
-        wanted: Option<Wanted>,
+        expected: Option<Expected>,
         /// What holds where it is not there, if anything does.
         default: Option<String>,
         /// What the file says.

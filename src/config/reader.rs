@@ -11,7 +11,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::asked::{MAX_TEXT, Question, Record, Wanted};
+use super::asked::{Expected, MAX_TEXT, Question, Record};
 use super::error::{ConfigError, Source, is_unprintable, quoted};
 
 pub(crate) type Result<T> = std::result::Result<T, ConfigError>;
@@ -120,7 +120,7 @@ impl<'t> Table<'t> {
         if let Some((name, found)) = found {
             if self.record.is_some() {
                 let names = names.iter().map(|name| (*name).to_owned()).collect();
-                self.note_key(key, Some(&Wanted::Word(names)), None);
+                self.note_key(key, Some(&Expected::Word(names)), None);
             }
             if let Some(record) = &mut self.record {
                 record.choose(key, name);
@@ -185,7 +185,7 @@ impl<'t> Table<'t> {
     /// # Errors
     /// It is not there, or no table.
     pub fn table(&mut self, key: &'static str) -> Result<Table<'t>> {
-        self.note_key(key, Some(&Wanted::Table), None);
+        self.note_key(key, Some(&Expected::Table), None);
         let name = self.child_name(key);
         let record = self.child_record(key, None);
         match self.find(key) {
@@ -216,7 +216,7 @@ impl<'t> Table<'t> {
         key: &'static str,
         most: usize,
     ) -> Result<Vec<(&'t str, Table<'t>)>> {
-        self.note_key(key, Some(&Wanted::Tables(most)), None);
+        self.note_key(key, Some(&Expected::Tables(most)), None);
         let header = self.child_name(key);
         let Some((_, value)) = self.find(key) else {
             return Ok(Vec::new());
@@ -339,7 +339,7 @@ impl<'t> Table<'t> {
 
     /// Whether the value of `key` is a text, as the name of a signal is.
     pub fn is_text(&mut self, key: &'static str) -> bool {
-        self.note_key(key, Some(&Wanted::Text), None);
+        self.note_key(key, Some(&Expected::Text), None);
         let found = self.find(key);
         found.is_some_and(|(_, value)| matches!(value.get_ref(), DeValue::String(_)))
     }

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::asked::{Count, Log, Question, Record, Wanted, WantedSignal};
+use super::asked::{Count, Expected, ExpectedSignal, Log, Question, Record};
 use super::reader::{At, Result, Table};
 use super::signals::{ANY_UNIT, Named};
 
@@ -21,21 +21,21 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Notes that `key` is asked for, and has to be `wanted`.
+    /// Notes that `key` is asked for, and has to be `expected`.
     pub(super) fn note_key(
         &self,
         key: &'static str,
-        wanted: Option<&Wanted>,
+        expected: Option<&Expected>,
         default: Option<&dyn Display>,
     ) {
-        self.note(|| self.question(key, wanted, default));
+        self.note(|| self.question(key, expected, default));
     }
 
     #[inline(never)]
     fn question(
         &self,
         key: &'static str,
-        wanted: Option<&Wanted>,
+        expected: Option<&Expected>,
         default: Option<&dyn Display>,
     ) -> Question {
         let value = self.entries.get(key);
@@ -45,7 +45,7 @@ impl<'t> Table<'t> {
         };
         Question::Key {
             key,
-            wanted: wanted.cloned(),
+            expected: expected.cloned(),
             default: default.map(|default| default.to_string()),
             value: value.map(text),
         }
@@ -59,7 +59,7 @@ impl<'t> Table<'t> {
         if self.record.is_some()
             && let Some(key) = self.asked.iter().find(is_it)
         {
-            self.note_key(key, Some(&Wanted::Name(header.to_owned())), None);
+            self.note_key(key, Some(&Expected::Name(header.to_owned())), None);
         }
     }
 
@@ -100,7 +100,7 @@ impl<'t> Table<'t> {
         sets: bool,
     ) -> Result<Vec<At<&'t str>>> {
         self.note_signal(key, (T::TYPE.words(), unit), Count::UpTo(most), sets);
-        let (_, names) = self.text_list(key, &Wanted::TextsUpTo(most))?;
+        let (_, names) = self.text_list(key, &Expected::TextsUpTo(most))?;
         if names.len() > most {
             let what = format!("`{key}` has {} entries", names.len());
             let fix = format!("it takes at most {most}");
@@ -119,13 +119,13 @@ impl<'t> Table<'t> {
     ) {
         if self.record.is_some() {
             let unit = unit.to_owned();
-            let signal = WantedSignal {
+            let signal = ExpectedSignal {
                 of,
                 unit,
                 count,
                 sets,
             };
-            self.note_key(key, Some(&Wanted::Signal(signal)), None);
+            self.note_key(key, Some(&Expected::Signal(signal)), None);
         }
     }
 }

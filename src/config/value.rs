@@ -6,30 +6,30 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::asked::Wanted;
+use super::asked::Expected;
 pub(crate) use super::asked::figure;
 use super::error::{ConfigError, quoted};
 use super::reader::{At, Result, Table, nearest};
 
 impl<'t> Table<'t> {
-    /// The value of `key`, which is `wanted`, or `default` where it is not there.
+    /// The value of `key`, which has to be `expected`, or `default` where it is not there.
     fn ask(
         &mut self,
         key: &'static str,
-        wanted: &Wanted,
+        expected: &Expected,
         default: Option<&dyn Display>,
     ) -> Option<&'t Spanned<DeValue<'t>>> {
-        self.note_key(key, Some(wanted), default);
+        self.note_key(key, Some(expected), default);
         self.find(key).map(|(_, value)| value)
     }
 
-    /// The value of `key`, which is `wanted`.
-    fn need(&mut self, key: &'static str, wanted: &Wanted) -> Result<&'t Spanned<DeValue<'t>>> {
-        match self.ask(key, wanted, None) {
+    /// The value of `key`, which has to be `expected`.
+    fn need(&mut self, key: &'static str, expected: &Expected) -> Result<&'t Spanned<DeValue<'t>>> {
+        match self.ask(key, expected, None) {
             Some(value) => Ok(value),
             None => {
                 let what = format!("{} has no `{key}`", self.title());
-                let mut fix = format!("add `{key} = ...`, {wanted}");
+                let mut fix = format!("add `{key} = ...`, {expected}");
                 if let Some(other) = self.misspelt(key) {
                     fix = format!("{fix}; or is `{}` meant to be it?", quoted(other));
                 }
@@ -42,7 +42,7 @@ impl<'t> Table<'t> {
         &self,
         key: &str,
         value: &Spanned<DeValue<'_>>,
-        wanted: &dyn Display,
+        expected: &dyn Display,
     ) -> ConfigError {
         let source = self.source();
         let shown = match value.get_ref() {
@@ -57,16 +57,16 @@ impl<'t> Table<'t> {
         source.error(
             &value.span(),
             format!("`{}` is {shown}", quoted(key)),
-            format!("make it {wanted}"),
+            format!("make it {expected}"),
         )
     }
 
-    fn out_of_range(&self, key: &str, span: &Range<usize>, wanted: &Wanted) -> ConfigError {
+    fn out_of_range(&self, key: &str, span: &Range<usize>, expected: &Expected) -> ConfigError {
         let source = self.source();
         source.error(
             span,
             format!("`{key}` is {}", source.quote(span)),
-            format!("it must be {wanted}"),
+            format!("it must be {expected}"),
         )
     }
 
@@ -75,7 +75,7 @@ impl<'t> Table<'t> {
     /// # Errors
     /// It is not there where it has to be, of another type, or out of range.
     pub fn number(&mut self, key: &'static str, range: RangeInclusive<f64>) -> Result<f64> {
-        let value = self.need(key, &Wanted::Number(range.clone()))?;
+        let value = self.need(key, &Expected::Number(range.clone()))?;
         self.as_number(key, value, &range)
     }
 
@@ -89,8 +89,8 @@ impl<'t> Table<'t> {
         range: RangeInclusive<f64>,
         default: f64,
     ) -> Result<f64> {
-        let wanted = Wanted::Number(range.clone());
-        match self.ask(key, &wanted, Some(&figure(default))) {
+        let expected = Expected::Number(range.clone());
+        match self.ask(key, &expected, Some(&figure(default))) {
             Some(value) => self.as_number(key, value, &range),
             None => Ok(default),
         }
@@ -106,8 +106,8 @@ impl<'t> Table<'t> {
         range: RangeInclusive<f64>,
         most: usize,
     ) -> Result<Vec<f64>> {
-        let wanted = Wanted::Numbers(range.clone(), most);
-        let (value, numbers) = self.list(key, &wanted, &range)?;
+        let expected = Expected::Numbers(range.clone(), most);
+        let (value, numbers) = self.list(key, &expected, &range)?;
         if numbers.len() > most {
             return Err(self.source().error(
                 &value.span(),
@@ -127,20 +127,20 @@ impl<'t> Table<'t> {
         key: &'static str,
         range: RangeInclusive<f64>,
     ) -> Result<[f64; N]> {
-        let wanted = Wanted::NumbersExactly(range.clone(), N);
-        let (value, numbers) = self.list(key, &wanted, &range)?;
+        let expected = Expected::NumbersExactly(range.clone(), N);
+        let (value, numbers) = self.list(key, &expected, &range)?;
         self.exactly(key, value, numbers)
     }
 
     fn list(
         &mut self,
         key: &'static str,
-        wanted: &Wanted,
+        expected: &Expected,
         range: &RangeInclusive<f64>,
     ) -> Result<(&'t Spanned<DeValue<'t>>, Vec<f64>)> {
-        let value = self.need(key, wanted)?;
+        let value = self.need(key, expected)?;
         let DeValue::Array(items) = value.get_ref() else {
-            return Err(self.wrong_type(key, value, wanted));
+            return Err(self.wrong_type(key, value, expected));
         };
         let numbers = items.iter().map(|item| self.as_number(key, item, range));
         Ok((value, numbers.collect::<Result<_>>()?))
@@ -161,8 +161,8 @@ impl<'t> Table<'t> {
             _ => return Err(self.wrong_type(key, value, &"a decimal number")),
         };
         if !number.is_finite() || !range.contains(&number) {
-            let wanted = Wanted::Number(range.clone());
-            return Err(self.out_of_range(key, &value.span(), &wanted));
+            let expected = Expected::Number(range.clone());
+            return Err(self.out_of_range(key, &value.span(), &expected));
         }
         Ok(number)
     }
@@ -172,7 +172,7 @@ impl<'t> Table<'t> {
     /// # Errors
     /// It is not there where it has to be, of another type, or out of range.
     pub fn integer(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Result<u64> {
-        let value = self.need(key, &Wanted::Integer(range.clone()))?;
+        let value = self.need(key, &Expected::Integer(range.clone()))?;
         self.as_integer(key, value, &range)
     }
 
@@ -186,8 +186,8 @@ impl<'t> Table<'t> {
         range: RangeInclusive<u64>,
         default: u64,
     ) -> Result<u64> {
-        let wanted = Wanted::Integer(range.clone());
-        match self.ask(key, &wanted, Some(&default)) {
+        let expected = Expected::Integer(range.clone());
+        match self.ask(key, &expected, Some(&default)) {
             Some(value) => self.as_integer(key, value, &range),
             None => Ok(default),
         }
@@ -202,7 +202,7 @@ impl<'t> Table<'t> {
         key: &'static str,
         range: RangeInclusive<u64>,
     ) -> Result<Option<u64>> {
-        self.ask(key, &Wanted::Integer(range.clone()), None)
+        self.ask(key, &Expected::Integer(range.clone()), None)
             .map(|value| self.as_integer(key, value, &range))
             .transpose()
     }
@@ -213,40 +213,40 @@ impl<'t> Table<'t> {
         value: &Spanned<DeValue<'_>>,
         range: &RangeInclusive<u64>,
     ) -> Result<u64> {
-        let wanted = Wanted::Integer(range.clone());
+        let expected = Expected::Integer(range.clone());
         let DeValue::Integer(integer) = value.get_ref() else {
-            return Err(self.wrong_type(key, value, &wanted));
+            return Err(self.wrong_type(key, value, &expected));
         };
         u64::from_str_radix(integer.as_str(), integer.radix())
             .ok()
             .filter(|number| range.contains(number))
-            .ok_or_else(|| self.out_of_range(key, &value.span(), &wanted))
+            .ok_or_else(|| self.out_of_range(key, &value.span(), &expected))
     }
 
-    /// A whole number in `range`, or a text; `wanted` is what of both there is. Where the key
+    /// A whole number in `range`, or a text; `expected` is what of both there is. Where the key
     /// is not there it is the text `default`, if there is one.
     pub(super) fn integer_or_text(
         &mut self,
         key: &'static str,
         range: RangeInclusive<u64>,
-        wanted: &'static str,
+        expected: &'static str,
         default: Option<&'static str>,
     ) -> Result<NumberOrText<'t>> {
-        let wanted = Wanted::Either(wanted);
+        let expected = Expected::Either(expected);
         let shown = default.as_ref().map(|text| text as &dyn Display);
-        let value = match (self.ask(key, &wanted, shown), default) {
+        let value = match (self.ask(key, &expected, shown), default) {
             (None, Some(value)) => {
                 let span = self.span().clone();
                 return Ok(NumberOrText::Text(At { value, span }));
             }
-            _ => self.need(key, &wanted)?,
+            _ => self.need(key, &expected)?,
         };
         match value.get_ref() {
             DeValue::Integer(_) => self
                 .as_integer(key, value, &range)
                 .map(NumberOrText::Number),
             DeValue::String(text) => self.as_text(key, value, text).map(NumberOrText::Text),
-            _ => Err(self.wrong_type(key, value, &wanted)),
+            _ => Err(self.wrong_type(key, value, &expected)),
         }
     }
 
@@ -255,7 +255,7 @@ impl<'t> Table<'t> {
     /// # Errors
     /// It is not there where it has to be, of another type, or out of range.
     pub fn boolean(&mut self, key: &'static str) -> Result<bool> {
-        let value = self.need(key, &Wanted::Boolean)?;
+        let value = self.need(key, &Expected::Boolean)?;
         self.as_boolean(key, value)
     }
 
@@ -264,7 +264,7 @@ impl<'t> Table<'t> {
     /// # Errors
     /// It is not there where it has to be, of another type, or out of range.
     pub fn boolean_or(&mut self, key: &'static str, default: bool) -> Result<bool> {
-        match self.ask(key, &Wanted::Boolean, Some(&default)) {
+        match self.ask(key, &Expected::Boolean, Some(&default)) {
             Some(value) => self.as_boolean(key, value),
             None => Ok(default),
         }
@@ -273,19 +273,19 @@ impl<'t> Table<'t> {
     fn as_boolean(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<bool> {
         match value.get_ref() {
             DeValue::Boolean(boolean) => Ok(*boolean),
-            _ => Err(self.wrong_type(key, value, &Wanted::Boolean)),
+            _ => Err(self.wrong_type(key, value, &Expected::Boolean)),
         }
     }
 
     /// A printable text of 1 to 64 bytes.
     pub(super) fn text(&mut self, key: &'static str) -> Result<At<&'t str>> {
-        self.text_of(key, &Wanted::Text)
+        self.text_of(key, &Expected::Text)
     }
 
-    fn text_of(&mut self, key: &'static str, wanted: &Wanted) -> Result<At<&'t str>> {
-        let value = self.need(key, wanted)?;
+    fn text_of(&mut self, key: &'static str, expected: &Expected) -> Result<At<&'t str>> {
+        let value = self.need(key, expected)?;
         let DeValue::String(text) = value.get_ref() else {
-            return Err(self.wrong_type(key, value, wanted));
+            return Err(self.wrong_type(key, value, expected));
         };
         self.as_text(key, value, text)
     }
@@ -305,7 +305,7 @@ impl<'t> Table<'t> {
 
     /// A list of `N` printable texts.
     pub(super) fn texts<const N: usize>(&mut self, key: &'static str) -> Result<[At<&'t str>; N]> {
-        let (value, texts) = self.text_list(key, &Wanted::Texts(N))?;
+        let (value, texts) = self.text_list(key, &Expected::Texts(N))?;
         self.exactly(key, value, texts)
     }
 
@@ -313,15 +313,15 @@ impl<'t> Table<'t> {
     pub(super) fn text_list(
         &mut self,
         key: &'static str,
-        wanted: &Wanted,
+        expected: &Expected,
     ) -> Result<(&'t Spanned<DeValue<'t>>, Vec<At<&'t str>>)> {
-        let value = self.need(key, wanted)?;
+        let value = self.need(key, expected)?;
         let DeValue::Array(items) = value.get_ref() else {
-            return Err(self.wrong_type(key, value, wanted));
+            return Err(self.wrong_type(key, value, expected));
         };
         let texts = items.iter().map(|item| {
             let DeValue::String(text) = item.get_ref() else {
-                return Err(self.wrong_type(key, item, &Wanted::Text));
+                return Err(self.wrong_type(key, item, &Expected::Text));
             };
             self.as_text(key, item, text)
         });
@@ -354,7 +354,7 @@ impl<'t> Table<'t> {
 
     /// A printable text of 1 to 64 bytes, or `default` where the key is not there.
     pub(super) fn text_or(&mut self, key: &'static str, default: &'t str) -> Result<&'t str> {
-        match self.ask(key, &Wanted::Text, Some(&default)) {
+        match self.ask(key, &Expected::Text, Some(&default)) {
             Some(_) => self.string(key),
             None => Ok(default),
         }
@@ -365,19 +365,19 @@ impl<'t> Table<'t> {
     /// # Errors
     /// It is not there where it has to be, of another type, or out of range.
     pub fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Result<T> {
-        let wanted = words(choices);
-        let word = self.text_of(key, &wanted)?;
-        self.chosen(key, &word, choices, &wanted)
+        let expected = words(choices);
+        let word = self.text_of(key, &expected)?;
+        self.chosen(key, &word, choices, &expected)
     }
 
-    /// What `word`, the value of `key`, stands for among `choices`; `wanted` is
+    /// What `word`, the value of `key`, stands for among `choices`; `expected` is
     /// all that it may be.
     pub(super) fn chosen<T: Copy>(
         &self,
         key: &str,
         word: &At<&str>,
         choices: &[(&str, T)],
-        wanted: &dyn Display,
+        expected: &dyn Display,
     ) -> Result<T> {
         choices
             .iter()
@@ -386,8 +386,8 @@ impl<'t> Table<'t> {
             .ok_or_else(|| {
                 let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
                 let fix = match nearest(&names, word.value) {
-                    Some(name) => format!("did you mean \"{name}\"? It must be {wanted}"),
-                    None => format!("it must be {wanted}"),
+                    Some(name) => format!("did you mean \"{name}\"? It must be {expected}"),
+                    None => format!("it must be {expected}"),
                 };
                 let what = format!("`{key}` is \"{}\"", quoted(word.value));
                 self.source().error(&word.span, what, fix)
@@ -419,7 +419,7 @@ pub(super) enum NumberOrText<'t> {
     Text(At<&'t str>),
 }
 
-fn words<T>(choices: &[(&str, T)]) -> Wanted {
+fn words<T>(choices: &[(&str, T)]) -> Expected {
     let names = choices.iter().map(|(name, _)| (*name).to_owned());
-    Wanted::Word(names.collect())
+    Expected::Word(names.collect())
 }

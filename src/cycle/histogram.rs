@@ -100,11 +100,11 @@ impl Histogram {
         let count = self.count();
         let whole = (count / denominator).saturating_mul(numerator);
         let rest = (count % denominator * numerator).div_ceil(denominator);
-        let wanted = whole.saturating_add(rest).max(1);
+        let rank = whole.saturating_add(rest).max(1);
         let mut seen = 0;
         for (index, &count) in self.counts.iter().enumerate() {
             seen += count;
-            if seen >= wanted {
+            if seen >= rank {
                 return bucket_end(index).min(self.max);
             }
         }

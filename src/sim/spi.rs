@@ -180,8 +180,8 @@ fn join_in(
                 bytes.copy_from_slice(&rx[start..end]);
             }
             Operation::Transfer(bytes, _) => {
-                let wanted = bytes.len();
-                bytes.copy_from_slice(&rx[start..start + wanted]);
+                let count = bytes.len();
+                bytes.copy_from_slice(&rx[start..start + count]);
             }
             Operation::Write(_) | Operation::DelayNs(_) => {}
         }

@@ -59,17 +59,17 @@ impl<T: ?Sized + Debug> Debug for Placed<T> {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Full {
     /// Bytes that the object takes.
-    pub wanted: usize,
+    pub requested: usize,
     /// Bytes that are free.
     pub free: usize,
 }
 
 impl core::fmt::Display for Full {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self { wanted, free } = self;
+        let Self { requested, free } = self;
         write!(
             f,
-            "it takes {wanted} bytes of static memory, and {free} of {BYTES} are free"
+            "it takes {requested} bytes of static memory, and {free} of {BYTES} are free"
         )
     }
 }
@@ -144,7 +144,7 @@ fn reserve(layout: Layout) -> Result<NonNull<u8>, Full> {
     let free = BYTES.saturating_sub(from);
     if layout.size() > free || layout.align() > ALIGNED {
         return Err(Full {
-            wanted: layout.size(),
+            requested: layout.size(),
             free,
         });
     }
@@ -316,7 +316,7 @@ mod tests {
         drop(all);
         assert_eq!(DROPPED.load(Ordering::Relaxed), before + 5);
         let refused = Placed::slice(vec![0_u64; BYTES / 8 + 1]).unwrap_err();
-        assert_eq!(refused.wanted, BYTES + 8);
+        assert_eq!(refused.requested, BYTES + 8);
     }
 
     #[test]
@@ -349,7 +349,7 @@ mod tests {
     fn what_does_not_fit_is_refused_with_figures() {
         let _alone = ALONE.lock();
         let refused = Placed::new([0_u8; BYTES + 1], |bytes| bytes).unwrap_err();
-        assert_eq!(refused.wanted, BYTES + 1);
+        assert_eq!(refused.requested, BYTES + 1);
         assert!(refused.to_string().contains("131072"), "{refused}");
     }
 }

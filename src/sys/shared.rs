@@ -44,12 +44,12 @@ impl SharedMapping {
     /// writing, `ENOMEM`, and `EAGAIN` as for
     /// [`Mapping::anonymous`](super::memory::Mapping::anonymous).
     pub fn of(file: BorrowedFd<'_>, length: usize) -> Result<Self, Errno> {
-        let long_enough = u64::try_from(length).is_ok_and(|wanted| {
+        let long_enough = u64::try_from(length).is_ok_and(|needed| {
             // SAFETY: stat is plain numbers, zero is a value of each.
             let mut stat: libc::stat = unsafe { core::mem::zeroed() };
             // SAFETY: `stat` is live and writable.
             let answer = unsafe { libc::fstat(file.as_raw_fd(), &raw mut stat) };
-            answer == 0 && u64::try_from(stat.st_size).is_ok_and(|size| size >= wanted)
+            answer == 0 && u64::try_from(stat.st_size).is_ok_and(|size| size >= needed)
         });
         if !long_enough || !lives_in_memory(file)? {
             return Err(Errno(libc::EINVAL));

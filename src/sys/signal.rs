@@ -91,8 +91,8 @@ pub enum Disposition {
 /// # Errors
 /// sigaction(2): `EINVAL` for a number that is no signal, and for `SIGKILL` and
 /// `SIGSTOP`, which nothing can change.
-pub fn set_disposition(signal: i32, wanted: Disposition) -> Result<(), Errno> {
-    let handler = match wanted {
+pub fn set_disposition(signal: i32, disposition: Disposition) -> Result<(), Errno> {
+    let handler = match disposition {
         Disposition::Default => libc::SIG_DFL,
         Disposition::Ignore => libc::SIG_IGN,
         Disposition::RequestStop => on_stop as extern "C" fn(libc::c_int) as usize,

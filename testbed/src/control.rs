@@ -65,12 +65,12 @@ impl Control {
         let listed = self.command(&format!(
             r#"{{"execute":"qom-list","arguments":{{"path":"{folder}"}}}}"#
         ))?;
-        let wanted = format!("child<{device}>");
+        let expected = format!("child<{device}>");
         listed
             .as_array()
             .into_iter()
             .flatten()
-            .find(|entry| entry["type"] == wanted.as_str())
+            .find(|entry| entry["type"] == expected.as_str())
             .and_then(|entry| entry["name"].as_str())
             .map(|name| format!("{folder}/{name}"))
             .ok_or_else(|| Failure::new(format!("the emulator has no {device}")))

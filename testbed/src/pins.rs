@@ -129,13 +129,13 @@ impl Pins {
         level: bool,
         limit: Duration,
     ) -> Result<Mark, Failure> {
-        let wanted = Edge { line, level };
+        let expected = Edge { line, level };
         let deadline = Instant::now() + limit;
         let mut next = from.0;
         loop {
             while let Some(edge) = self.edges.get(next) {
                 next += 1;
-                if *edge == wanted {
+                if *edge == expected {
                     return Ok(Mark(next));
                 }
             }
@@ -203,7 +203,7 @@ impl Pins {
         }
     }
 
-    fn take_edge(&mut self, deadline: Instant, wanted: &str) -> Result<(), Failure> {
+    fn take_edge(&mut self, deadline: Instant, expected: &str) -> Result<(), Failure> {
         match self
             .messages
             .recv_timeout(deadline.saturating_duration_since(Instant::now()))
@@ -213,10 +213,12 @@ impl Pins {
                 return Err(Failure::new("the test socket answered what nobody asked"));
             }
             Err(RecvTimeoutError::Timeout) => {
-                return Err(Failure::new(format!("waited too long for {wanted}")));
+                return Err(Failure::new(format!("waited too long for {expected}")));
             }
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(Failure::new(format!("the emulator ended before {wanted}")));
+                return Err(Failure::new(format!(
+                    "the emulator ended before {expected}"
+                )));
             }
         }
         Ok(())

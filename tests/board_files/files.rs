@@ -134,13 +134,13 @@ fn what_a_broken_promise_leads_to_goes_by_what_is_required_unless_the_file_says_
     };
     let (required, best) = ("realtime = \"required\"", "realtime = \"best-effort\"");
     let (report, stop) = ("on_broken = \"report\"", "on_broken = \"quick-stop\"");
-    for (lines, wanted) in [
+    for (lines, expected) in [
         (format!("{required}\n"), QuickStop),
         (format!("{best}\n"), Report),
         (format!("{required}\n{report}\n"), Report),
         (format!("{best}\n{stop}\n"), QuickStop),
     ] {
-        assert_eq!(of(&lines).expect("good"), wanted, "{lines}");
+        assert_eq!(of(&lines).expect("good"), expected, "{lines}");
     }
     let error = of(&format!("{required}\non_broken = \"panic\"\n")).expect_err("refused");
     let line = one_line(&error);

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::Node;
 use super::learned::{Learned, told};
-use crate::config::asked::{Asked, Count, Kind, Log, Question, Wanted};
+use crate::config::asked::{Asked, Count, Expected, Kind, Log, Question};
 use crate::config::{ANY_UNIT, Config, Registry};
 
 /// Most changes that one change leads to.
@@ -40,7 +40,7 @@ struct Place {
     table: String,
     key: &'static str,
     /// Everything that it can be; nothing where that is not known.
-    wanted: Vec<Wanted>,
+    expected: Vec<Expected>,
     has_default: bool,
     present: bool,
 }
@@ -157,7 +157,7 @@ impl<'r> Explorer<'r> {
 
     /// Whether `file` is read without the key of `place`.
     fn without(&mut self, file: &Node, run: &Run, place: &Place) {
-        if matches!(place.wanted[..], [Wanted::Tables(_)]) {
+        if matches!(place.expected[..], [Expected::Tables(_)]) {
             return;
         }
         let mut changed = file.clone();
@@ -172,7 +172,7 @@ impl<'r> Explorer<'r> {
     }
 
     /// Adds to `file` what its reader misses, and removes what has no effect, until it is
-    /// accepted; `kept` stays as it is, unless it only asks what is wanted.
+    /// accepted; `kept` stays as it is, unless it only asks what is expected.
     fn complete(&mut self, mut file: Node, kept: Option<(&str, &str)>) -> Option<Node> {
         let kept =
             kept.filter(|(table, key)| file.get(&format!("{table}.{key}")) != Some(&unknown()));
@@ -204,8 +204,8 @@ impl<'r> Explorer<'r> {
                         !tried.contains(&entry)
                     })?;
                     tried.push((last.table.clone(), key, untried.clone()));
-                    let header = place.wanted.iter().find_map(|wanted| match wanted {
-                        Wanted::Name(header) => Some(header),
+                    let header = place.expected.iter().find_map(|expected| match expected {
+                        Expected::Name(header) => Some(header),
                         _ => None,
                     });
                     if let (Some(header), Node::Value(name)) = (header, &untried) {
@@ -235,8 +235,10 @@ impl<'r> Explorer<'r> {
     /// Other values for the key of `place`, or first ones.
     fn values(&self, file: &Node, place: &Place) -> Vec<Node> {
         let now = file.get(&format!("{}.{}", place.table, place.key));
-        match place.wanted[..] {
-            [Wanted::Tables(_) | Wanted::Table | Wanted::Name(_)] if now.is_some() => Vec::new(),
+        match place.expected[..] {
+            [Expected::Tables(_) | Expected::Table | Expected::Name(_)] if now.is_some() => {
+                Vec::new()
+            }
             _ => {
                 let mut values = self.values_for(file, place);
                 values.retain(|value| Some(value) != now);
@@ -246,32 +248,32 @@ impl<'r> Explorer<'r> {
     }
 
     fn values_for(&self, file: &Node, place: &Place) -> Vec<Node> {
-        if place.wanted.is_empty() {
+        if place.expected.is_empty() {
             return vec![unknown()];
         }
-        let all = place.wanted.iter();
-        all.flat_map(|wanted| self.values_of(file, place.key, wanted))
+        let all = place.expected.iter();
+        all.flat_map(|expected| self.values_of(file, place.key, expected))
             .collect()
     }
 
-    fn values_of(&self, file: &Node, key: &str, wanted: &Wanted) -> Vec<Node> {
+    fn values_of(&self, file: &Node, key: &str, expected: &Expected) -> Vec<Node> {
         let text = |text: &str| format!("\"{text}\"");
         let list = |item: String, count: usize| format!("[{}]", vec![item; count].join(", "));
-        let values = match wanted {
-            Wanted::Table => return vec![Node::Table(Vec::new())],
+        let values = match expected {
+            Expected::Table => return vec![Node::Table(Vec::new())],
             // Those of one's own are added with a kind that is registered.
-            Wanted::Tables(_) if ["device", "law", "plant"].contains(&key) => {
+            Expected::Tables(_) if ["device", "law", "plant"].contains(&key) => {
                 return Vec::new();
             }
-            Wanted::Tables(_) => {
+            Expected::Tables(_) => {
                 let one = ("example".to_owned(), Node::Table(Vec::new()));
                 return vec![Node::Table(vec![one])];
             }
-            Wanted::Text => vec![text(&format!("x{}", file.text().len())), text("/x")],
-            Wanted::Boolean => vec!["true".to_owned(), "false".to_owned()],
-            Wanted::Word(words) => words.iter().map(|word| text(word)).collect(),
-            Wanted::Number(range) => numbers(*range.start(), *range.end()),
-            Wanted::Integer(range) => {
+            Expected::Text => vec![text(&format!("x{}", file.text().len())), text("/x")],
+            Expected::Boolean => vec!["true".to_owned(), "false".to_owned()],
+            Expected::Word(words) => words.iter().map(|word| text(word)).collect(),
+            Expected::Number(range) => numbers(*range.start(), *range.end()),
+            Expected::Integer(range) => {
                 let (start, end) = (*range.start(), *range.end());
                 let end = end.min(i64::MAX as u64);
                 vec![start, start.midpoint(end), end, (start + 1).min(end)]
@@ -279,20 +281,20 @@ impl<'r> Explorer<'r> {
                     .map(|number| number.to_string())
                     .collect()
             }
-            Wanted::Either(words) => {
+            Expected::Either(words) => {
                 let quoted = words.split('"').skip(1).step_by(2).map(text);
                 quoted.chain(["0".to_owned()]).collect()
             }
-            Wanted::Numbers(range, _) => vec![list(lowest(range), 1)],
-            Wanted::NumbersExactly(range, count) => vec![list(lowest(range), *count)],
-            Wanted::Texts(count) => vec![list(text("x"), *count)],
-            Wanted::TextsUpTo(_) => vec![list(text("x"), 1)],
-            Wanted::Name(header) => {
+            Expected::Numbers(range, _) => vec![list(lowest(range), 1)],
+            Expected::NumbersExactly(range, count) => vec![list(lowest(range), *count)],
+            Expected::Texts(count) => vec![list(text("x"), *count)],
+            Expected::TextsUpTo(_) => vec![list(text("x"), 1)],
+            Expected::Name(header) => {
                 let names = file.get(header).map_or(&[][..], Node::entries);
                 let names = names.iter().map(|(name, _)| text(name));
                 names.chain([text("example")]).collect()
             }
-            Wanted::Signal(signal) => {
+            Expected::Signal(signal) => {
                 let fitting = self.signals.iter().filter(|(_, of, unit)| {
                     let is_unit = [*unit, ANY_UNIT].contains(&signal.unit.as_str());
                     is_unit && [*of, ""].contains(&signal.of)
@@ -318,7 +320,7 @@ impl<'r> Explorer<'r> {
     }
 }
 
-/// A value that is given to a key to be told what is wanted.
+/// A value that is given to a key to be told what is expected.
 fn unknown() -> Node {
     Node::Value("true".to_owned())
 }
@@ -346,7 +348,7 @@ fn places<'e>(events: impl IntoIterator<Item = &'e Asked>) -> Vec<Place> {
     for event in events {
         let Question::Key {
             key,
-            wanted,
+            expected,
             default,
             value,
         } = &event.question
@@ -359,20 +361,20 @@ fn places<'e>(events: impl IntoIterator<Item = &'e Asked>) -> Vec<Place> {
         match places.iter_mut().find(is_it) {
             Some(place) => {
                 place.has_default |= default.is_some();
-                place.wanted.extend(wanted.clone());
+                place.expected.extend(expected.clone());
             }
             None => places.push(Place {
                 kind: event.kind.clone(),
                 table: event.table.clone(),
                 key,
-                wanted: wanted.iter().cloned().collect(),
+                expected: expected.iter().cloned().collect(),
                 has_default: default.is_some(),
                 present: value.is_some(),
             }),
         }
     }
     for place in &mut places {
-        place.wanted = told(&place.wanted).into_iter().cloned().collect();
+        place.expected = told(&place.expected).into_iter().cloned().collect();
     }
     places
 }

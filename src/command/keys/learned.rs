@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::config::asked::{Asked, Kind, Question, Wanted, figure};
+use crate::config::asked::{Asked, Expected, Kind, Question, figure};
 
 /// Something that is true of one table in one run, as a condition of something else. In the
 /// order in which it is the better explanation.
@@ -69,7 +69,7 @@ impl Figure {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Key {
     /// What it has to be; ranges as the first run had them.
-    pub(super) wanted: Vec<Wanted>,
+    pub(super) expected: Vec<Expected>,
     /// The ends of its range.
     pub(super) ends: [Figure; 2],
     /// How many entries it has, or at most has.
@@ -216,13 +216,13 @@ impl Known {
                 }
                 Question::Key {
                     key,
-                    wanted,
+                    expected,
                     default,
                     value: _,
                 } => {
                     let entry = self.entry(key);
-                    if let Some(wanted) = wanted {
-                        is_new |= entry.learn(key, wanted, facts);
+                    if let Some(expected) = expected {
+                        is_new |= entry.learn(key, expected, facts);
                     }
                     if let Some(default) = default {
                         let figure = entry.default.get_or_insert_default();
@@ -244,28 +244,28 @@ impl Known {
 
 impl Key {
     /// Whether that is new.
-    fn learn(&mut self, key: &str, wanted: &Wanted, facts: &Facts<'_>) -> bool {
-        if let Some([start, end]) = ends(wanted) {
+    fn learn(&mut self, key: &str, expected: &Expected, facts: &Facts<'_>) -> bool {
+        if let Some([start, end]) = ends(expected) {
             self.ends[0].add(start, facts, key);
             self.ends[1].add(end, facts, key);
         }
-        if let Wanted::Numbers(_, count)
-        | Wanted::NumbersExactly(_, count)
-        | Wanted::Tables(count) = wanted
+        if let Expected::Numbers(_, count)
+        | Expected::NumbersExactly(_, count)
+        | Expected::Tables(count) = expected
         {
             self.count.add(count.to_string(), facts, key);
         }
-        let is_same = |known: &Wanted| match (known, wanted) {
-            (Wanted::Number(_), Wanted::Number(_))
-            | (Wanted::Integer(_), Wanted::Integer(_))
-            | (Wanted::Numbers(..), Wanted::Numbers(..))
-            | (Wanted::NumbersExactly(..), Wanted::NumbersExactly(..))
-            | (Wanted::Tables(_), Wanted::Tables(_)) => true,
-            (known, wanted) => known == wanted,
+        let is_same = |known: &Expected| match (known, expected) {
+            (Expected::Number(_), Expected::Number(_))
+            | (Expected::Integer(_), Expected::Integer(_))
+            | (Expected::Numbers(..), Expected::Numbers(..))
+            | (Expected::NumbersExactly(..), Expected::NumbersExactly(..))
+            | (Expected::Tables(_), Expected::Tables(_)) => true,
+            (known, expected) => known == expected,
         };
-        let is_new = !self.wanted.iter().any(is_same);
+        let is_new = !self.expected.iter().any(is_same);
         if is_new {
-            self.wanted.push(wanted.clone());
+            self.expected.push(expected.clone());
         }
         is_new
     }
@@ -273,37 +273,39 @@ impl Key {
 
 /// What is left of `all` without what says less of the same: a text that is looked up is more
 /// than a text.
-pub(super) fn told(all: &[Wanted]) -> Vec<&Wanted> {
-    let is_found = |wanted: &Wanted| {
+pub(super) fn told(all: &[Expected]) -> Vec<&Expected> {
+    let is_found = |expected: &Expected| {
         matches!(
-            wanted,
-            Wanted::Name(_) | Wanted::Signal(_) | Wanted::Word(_)
+            expected,
+            Expected::Name(_) | Expected::Signal(_) | Expected::Word(_)
         )
     };
-    let is_text = |wanted: &Wanted| {
+    let is_text = |expected: &Expected| {
         matches!(
-            wanted,
-            Wanted::Text | Wanted::Texts(_) | Wanted::TextsUpTo(_)
+            expected,
+            Expected::Text | Expected::Texts(_) | Expected::TextsUpTo(_)
         )
     };
     let special = all.iter().any(is_found);
-    let mut told: Vec<&Wanted> = Vec::new();
-    for wanted in all {
-        let says_less = special && is_text(wanted);
-        if !says_less && !told.contains(&wanted) {
-            told.push(wanted);
+    let mut told: Vec<&Expected> = Vec::new();
+    for expected in all {
+        let says_less = special && is_text(expected);
+        if !says_less && !told.contains(&expected) {
+            told.push(expected);
         }
     }
     told
 }
 
 /// The ends of a range.
-fn ends(wanted: &Wanted) -> Option<[String; 2]> {
-    match wanted {
-        Wanted::Number(range) | Wanted::Numbers(range, _) | Wanted::NumbersExactly(range, _) => {
+fn ends(expected: &Expected) -> Option<[String; 2]> {
+    match expected {
+        Expected::Number(range)
+        | Expected::Numbers(range, _)
+        | Expected::NumbersExactly(range, _) => {
             Some([figure(*range.start()), figure(*range.end())])
         }
-        Wanted::Integer(range) => Some([range.start().to_string(), range.end().to_string()]),
+        Expected::Integer(range) => Some([range.start().to_string(), range.end().to_string()]),
         _ => None,
     }
 }
@@ -325,7 +327,7 @@ fn facts(events: &[Asked]) -> Tables<'_> {
         for event in events {
             let Question::Key {
                 key,
-                wanted,
+                expected,
                 default,
                 value,
             } = &event.question
@@ -334,7 +336,7 @@ fn facts(events: &[Asked]) -> Tables<'_> {
             };
             let holds = facts.values.entry(key).or_default();
             holds.present |= value.is_some();
-            holds.is_word |= matches!(wanted, Some(Wanted::Word(_) | Wanted::Boolean));
+            holds.is_word |= matches!(expected, Some(Expected::Word(_) | Expected::Boolean));
             let value = value.as_ref().or(default.as_ref());
             holds.value = holds.value.or(value.map(|value| value.trim_matches('"')));
         }

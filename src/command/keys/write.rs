@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::learned::{Condition, Figure, Key, Known, Learned, told};
-use crate::config::asked::{Count, Kind, MAX_TEXT, Wanted, WantedSignal};
+use crate::config::asked::{Count, Expected, ExpectedSignal, Kind, MAX_TEXT};
 use crate::config::{ANY_UNIT, Type};
 
 /// The reference, and what it does not say.
@@ -37,9 +37,9 @@ fn unread<'l>(
     known: &'l Known,
 ) -> impl Iterator<Item = String> + 'l {
     let headers = known.keys.iter().flat_map(|(key, entry)| {
-        entry.wanted.iter().filter_map(|wanted| match wanted {
-            Wanted::Table => Some(inside(kind, key)),
-            Wanted::Tables(_) => Some(format!("{}.NAME", inside(kind, key))),
+        entry.expected.iter().filter_map(|expected| match expected {
+            Expected::Table => Some(inside(kind, key)),
+            Expected::Tables(_) => Some(format!("{}.NAME", inside(kind, key))),
             _ => None,
         })
     });
@@ -102,13 +102,13 @@ fn table(text: &mut String, kind: &Kind, known: &Known, undescribed: &mut Vec<St
 
 /// What the value has to be; `None` where that is not known.
 fn value(kind: &Kind, key: &str, entry: &Key) -> Option<String> {
-    let told = told(&entry.wanted);
+    let told = told(&entry.expected);
     let mut parts = Vec::new();
-    let mut signals: Vec<&WantedSignal> = Vec::new();
-    for wanted in told {
-        match wanted {
-            Wanted::Signal(signal) => signals.push(signal),
-            wanted => parts.push(words(kind, key, wanted, entry)),
+    let mut signals: Vec<&ExpectedSignal> = Vec::new();
+    for expected in told {
+        match expected {
+            Expected::Signal(signal) => signals.push(signal),
+            expected => parts.push(words(kind, key, expected, entry)),
         }
     }
     parts.extend(signal_words(&signals));
@@ -122,7 +122,7 @@ fn value(kind: &Kind, key: &str, entry: &Key) -> Option<String> {
     Some(value)
 }
 
-fn words(kind: &Kind, key: &str, wanted: &Wanted, entry: &Key) -> String {
+fn words(kind: &Kind, key: &str, expected: &Expected, entry: &Key) -> String {
     let range = || match entry.ends.each_ref().map(end_words) {
         [Some(start), Some(end)] => format!("{start} to {end}"),
         [Some(start), None] => format!("from {start}, limited by other keys"),
@@ -130,27 +130,27 @@ fn words(kind: &Kind, key: &str, wanted: &Wanted, entry: &Key) -> String {
         [None, None] => "limited by other keys".to_owned(),
     };
     let count = || one_of(&entry.count, str::to_owned);
-    match wanted {
-        Wanted::Text => format!("text of 1 to {MAX_TEXT} bytes"),
-        Wanted::Boolean => "`true` or `false`".to_owned(),
-        Wanted::Number(_) => format!("number, {}", range()),
-        Wanted::Integer(_) => format!("whole number, {}", range()),
-        Wanted::Either(words) => code(words),
-        Wanted::Numbers(_, usize::MAX) => format!("list of numbers, each {}", range()),
-        Wanted::Numbers(..) => format!("list of at most {} numbers, each {}", count(), range()),
-        Wanted::NumbersExactly(..) => format!("list of {} numbers, each {}", count(), range()),
-        Wanted::Texts(count) => format!("list of {count} texts"),
-        Wanted::TextsUpTo(most) => format!("list of at most {most} texts"),
-        Wanted::Word(words) => {
+    match expected {
+        Expected::Text => format!("text of 1 to {MAX_TEXT} bytes"),
+        Expected::Boolean => "`true` or `false`".to_owned(),
+        Expected::Number(_) => format!("number, {}", range()),
+        Expected::Integer(_) => format!("whole number, {}", range()),
+        Expected::Either(words) => code(words),
+        Expected::Numbers(_, usize::MAX) => format!("list of numbers, each {}", range()),
+        Expected::Numbers(..) => format!("list of at most {} numbers, each {}", count(), range()),
+        Expected::NumbersExactly(..) => format!("list of {} numbers, each {}", count(), range()),
+        Expected::Texts(count) => format!("list of {count} texts"),
+        Expected::TextsUpTo(most) => format!("list of at most {most} texts"),
+        Expected::Word(words) => {
             let words: Vec<_> = words.iter().map(|word| format!("`\"{word}\"`")).collect();
             words.join(" or ")
         }
-        Wanted::Table => format!("table `[{}]`", inside(kind, key)),
-        Wanted::Tables(_) => {
+        Expected::Table => format!("table `[{}]`", inside(kind, key)),
+        Expected::Tables(_) => {
             format!("tables `[{}.NAME]`, at most {}", inside(kind, key), count())
         }
-        Wanted::Name(header) => format!("name of a `[{header}.NAME]`"),
-        Wanted::Signal(signal) => signal_words(&[signal]).unwrap_or_default(),
+        Expected::Name(header) => format!("name of a `[{header}.NAME]`"),
+        Expected::Signal(signal) => signal_words(&[signal]).unwrap_or_default(),
     }
 }
 
@@ -162,7 +162,7 @@ fn inside(kind: &Kind, key: &str) -> String {
 }
 
 /// What the signals of one key have to be, as seen in several files.
-fn signal_words(signals: &[&WantedSignal]) -> Option<String> {
+fn signal_words(signals: &[&ExpectedSignal]) -> Option<String> {
     let first = signals.first()?;
     let types = signals.iter().map(|signal| signal.of);
     let types: BTreeSet<_> = types.filter(|of| !of.is_empty()).collect();
@@ -228,9 +228,13 @@ fn one_of(figure: &Figure, shown: impl Fn(&str) -> String) -> String {
 fn absent(entry: &Key) -> Option<String> {
     if let Some(default) = &entry.default {
         let as_key = followed(default).map(|key| format!("as {key}"));
-        let is_text =
-            |wanted: &Wanted| matches!(wanted, Wanted::Text | Wanted::Word(_) | Wanted::Either(_));
-        let quote = if entry.wanted.iter().any(is_text) {
+        let is_text = |expected: &Expected| {
+            matches!(
+                expected,
+                Expected::Text | Expected::Word(_) | Expected::Either(_)
+            )
+        };
+        let quote = if entry.expected.iter().any(is_text) {
             "\""
         } else {
             ""
@@ -246,9 +250,9 @@ fn absent(entry: &Key) -> Option<String> {
         };
         return as_key.or_else(|| Some(given()));
     }
-    let is_tables = |wanted: &Wanted| matches!(wanted, Wanted::Tables(_));
+    let is_tables = |expected: &Expected| matches!(expected, Expected::Tables(_));
     Some(match (entry.needed, entry.not_needed) {
-        (0, 0) if !entry.wanted.iter().any(is_tables) => return None,
+        (0, 0) if !entry.expected.iter().any(is_tables) => return None,
         (0, _) => "–".to_owned(),
         (_, 0) => "required".to_owned(),
         _ => match entry.condition() {

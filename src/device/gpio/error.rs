@@ -78,7 +78,7 @@ pub enum GpioError {
 
 /// What was looked for, to say it.
 #[derive(Copy, Clone, Debug)]
-pub struct Wanted<'a> {
+pub struct Requested<'a> {
     /// The chip, as it stands in the board file.
     pub chip: &'a str,
     /// The line, as it stands in the board file; empty where no single one was
@@ -91,10 +91,10 @@ pub struct Wanted<'a> {
 impl GpioError {
     /// The error in words, with what to do about it.
     #[must_use]
-    pub const fn explain(self, wanted: Wanted<'_>) -> Explained<'_> {
+    pub const fn explain(self, requested: Requested<'_>) -> Explained<'_> {
         Explained {
             error: self,
-            wanted,
+            requested,
         }
     }
 }
@@ -103,17 +103,17 @@ impl GpioError {
 #[derive(Copy, Clone, Debug)]
 pub struct Explained<'a> {
     error: GpioError,
-    wanted: Wanted<'a>,
+    requested: Requested<'a>,
 }
 
 impl Explained<'_> {
     /// `; this machine has gpiochip0 (30200000.gpio, 32 lines), ...`
     fn write_present(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.wanted.present.is_empty() {
+        if self.requested.present.is_empty() {
             return f.write_str("; this machine has none that can be opened");
         }
         f.write_str("; this machine has ")?;
-        for (i, chip) in self.wanted.present.iter().enumerate() {
+        for (i, chip) in self.requested.present.iter().enumerate() {
             let comma = if i == 0 { "" } else { ", " };
             let (name, label, lines) = (chip.name, chip.label, chip.lines);
             write!(f, "{comma}{name} ({label}, {lines} lines)")?;
@@ -124,7 +124,7 @@ impl Explained<'_> {
 
 impl fmt::Display for Explained<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Wanted { chip, line, .. } = self.wanted;
+        let Requested { chip, line, .. } = self.requested;
         match self.error {
             GpioError::NoChip { unreadable, .. } => {
                 write!(f, "no GPIO chip has the name or label \"{chip}\"")?;

@@ -39,22 +39,22 @@ fn each_chip<C: Chips>(chips: &C) -> (Vec<(C::Chip, ChipInfo)>, Option<Errno>) {
     (present, unreadable)
 }
 
-/// Opens the chip that is called `wanted`: its path, its name (`gpiochip0`) or
+/// Opens the chip that is called `requested`: its path, its name (`gpiochip0`) or
 /// its label (`30200000.gpio`). Labels stay the same from one boot to the next,
 /// names may not.
 ///
 /// # Errors
 /// [`GpioError::NoChip`], [`GpioError::AmbiguousChip`], [`GpioError::Open`].
-pub fn find_chip<C: Chips>(chips: &C, wanted: &str) -> Result<(C::Chip, ChipInfo), GpioError> {
+pub fn find_chip<C: Chips>(chips: &C, requested: &str) -> Result<(C::Chip, ChipInfo), GpioError> {
     let names = chips.names();
-    if wanted.contains('/') || names.iter().any(|name| name == wanted) {
-        let chip = chips.open(wanted).map_err(GpioError::Open)?;
+    if requested.contains('/') || names.iter().any(|name| name == requested) {
+        let chip = chips.open(requested).map_err(GpioError::Open)?;
         let info = chip.info().map_err(GpioError::Open)?;
         return Ok((chip, info));
     }
     let (chips, unreadable) = each_chip(chips);
     let present = chips.len() as u32;
-    let labelled = |(_, info): &(_, ChipInfo)| info.label.as_str() == wanted;
+    let labelled = |(_, info): &(_, ChipInfo)| info.label.as_str() == requested;
     let mut found: Vec<_> = chips.into_iter().filter(labelled).collect();
     match (found.pop(), found.len()) {
         (Some(chip), 0) => Ok(chip),

@@ -31,7 +31,7 @@ mod map;
 mod request;
 
 pub use crate::sys::gpio::{ChipInfo, LineEvent, LineInfo, LineRequest, LineValues, Name, flag};
-pub use error::{Explained, GpioError, Wanted};
+pub use error::{Explained, GpioError, Requested};
 pub use find::{LineId, find_chip, find_line, find_named_line, present_chips};
 pub use kernel::{KernelChip, KernelChips, KernelEvents, KernelLines};
 pub use latch::{EdgeLatch, EdgeReader, Edges};

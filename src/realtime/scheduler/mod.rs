@@ -279,11 +279,11 @@ mod tests {
             deadline: Duration::from_micros(900),
             period: Duration::from_millis(1),
         };
-        for wanted in [Policy::Fifo { priority: 2 }, deadline, Policy::Batch] {
-            let thread = std::thread::spawn(move || (set_policy(wanted), policy().unwrap()));
+        for expected in [Policy::Fifo { priority: 2 }, deadline, Policy::Batch] {
+            let thread = std::thread::spawn(move || (set_policy(expected), policy().unwrap()));
             match thread.join().unwrap() {
-                (Ok(()), read) => assert_eq!(read, wanted),
-                (Err(_), read) => assert_ne!(read, wanted),
+                (Ok(()), read) => assert_eq!(read, expected),
+                (Err(_), read) => assert_ne!(read, expected),
             }
         }
     }

@@ -34,8 +34,8 @@ impl RunawayLimit {
     /// count anew.
     #[must_use]
     pub fn for_period(period: Duration) -> Self {
-        let wanted = period.as_nanos().saturating_mul(PERIODS);
-        let soft = wanted.clamp(SHORTEST.as_nanos(), LONGEST.as_nanos());
+        let required = period.as_nanos().saturating_mul(PERIODS);
+        let soft = required.clamp(SHORTEST.as_nanos(), LONGEST.as_nanos());
         let soft = Duration::from_nanos(soft);
         Self {
             soft,
@@ -54,11 +54,11 @@ impl RunawayLimit {
 /// # Errors
 /// Those of setrlimit(2); none is expected, since nothing is raised.
 pub fn limit_runaway(period: Duration) -> Result<RunawayLimit, Errno> {
-    let wanted = RunawayLimit::for_period(period);
+    let required = RunawayLimit::for_period(period);
     let ceiling = get(Resource::RtTime)?.hard.unwrap_or(u64::MAX);
     let micros = |span: Duration| span.as_nanos() / 1_000;
-    let hard = micros(wanted.hard).min(ceiling);
-    let soft = micros(wanted.soft).min(hard.saturating_sub(micros(GRACE)).max(hard / 2));
+    let hard = micros(required.hard).min(ceiling);
+    let soft = micros(required.soft).min(hard.saturating_sub(micros(GRACE)).max(hard / 2));
     set(
         Resource::RtTime,
         Limit {

@@ -36,11 +36,11 @@ impl Distribution {
             })
             .collect();
         let quantile = |per_mille: u64| {
-            let wanted = (total * per_mille).div_ceil(1_000);
+            let rank = (total * per_mille).div_ceil(1_000);
             let mut seen = 0;
             let found = samples.iter().find(|(_, count)| {
                 seen += count;
-                seen >= wanted
+                seen >= rank
             });
             found.map_or(max, |(ns, _)| *ns)
         };

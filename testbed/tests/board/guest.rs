@@ -161,10 +161,10 @@ pub(crate) fn report(lines: &[String]) -> Result<(i64, Value), Failure> {
 }
 
 /// The report of a run that must have ended with this status.
-pub(crate) fn report_of(lines: &[String], wanted: i64) -> Result<Value, Failure> {
+pub(crate) fn report_of(lines: &[String], expected: i64) -> Result<Value, Failure> {
     let (status, report) = report(lines)?;
-    require(status == wanted, || {
-        format!("exit status {status}, not {wanted}: {}", report["exit"])
+    require(status == expected, || {
+        format!("exit status {status}, not {expected}: {}", report["exit"])
     })?;
     Ok(report)
 }
@@ -177,10 +177,10 @@ pub(crate) fn number(report: &Value, path: &str) -> Result<u64, Failure> {
         .ok_or_else(|| Failure::new(format!("the report has no number {path}")))
 }
 
-pub(crate) fn require_number(report: &Value, path: &str, wanted: u64) -> Result<(), Failure> {
+pub(crate) fn require_number(report: &Value, path: &str, expected: u64) -> Result<(), Failure> {
     let found = number(report, path)?;
-    require(found == wanted, || {
-        format!("{path} is {found}, not {wanted}")
+    require(found == expected, || {
+        format!("{path} is {found}, not {expected}")
     })
 }
 

@@ -100,10 +100,10 @@ fn replies(lines: &[String]) -> Vec<&str> {
         .collect()
 }
 
-fn expect(lines: &[String], wanted: &[&str]) -> Result<(), Failure> {
+fn expect(lines: &[String], expected: &[&str]) -> Result<(), Failure> {
     let found = replies(lines);
-    require(found == wanted, || {
-        format!("the client got {found:?}, not {wanted:?}")
+    require(found == expected, || {
+        format!("the client got {found:?}, not {expected:?}")
     })
 }
 

@@ -117,16 +117,16 @@ const fn falls(line: u8) -> Edge {
     Edge { line, level: false }
 }
 
-fn require_order(found: &[(Edge, usize)], wanted: &[Edge]) -> Result<(), Failure> {
+fn require_order(found: &[(Edge, usize)], expected: &[Edge]) -> Result<(), Failure> {
     let order: Vec<Edge> = found.iter().map(|(edge, _)| *edge).collect();
-    require(order == wanted, || {
-        format!("the pins changed in another order: {found:?}, not {wanted:?}")
+    require(order == expected, || {
+        format!("the pins changed in another order: {found:?}, not {expected:?}")
     })
 }
 
-fn require_periods(found: usize, wanted: usize, what: &str) -> Result<(), Failure> {
-    require(found.abs_diff(wanted) <= 1, || {
-        format!("{what}: {found} periods, not {wanted}")
+fn require_periods(found: usize, expected: usize, what: &str) -> Result<(), Failure> {
+    require(found.abs_diff(expected) <= 1, || {
+        format!("{what}: {found} periods, not {expected}")
     })
 }
 

@@ -90,8 +90,8 @@ fn is_up(target: &mut Target) -> Result<(), Failure> {
 }
 
 /// Fails unless the boot loader's variables are these.
-fn environment(target: &mut Target, wanted: &[(&str, &str)]) -> Result<(), Failure> {
-    for (name, value) in wanted {
+fn environment(target: &mut Target, expected: &[(&str, &str)]) -> Result<(), Failure> {
+    for (name, value) in expected {
         let found = target.ask(&format!("fw_printenv -n {name}"))?;
         require(found == *value, || {
             format!("{name} is '{found}', not '{value}'")

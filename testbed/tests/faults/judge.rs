@@ -168,7 +168,8 @@ impl Judge<'_> {
         }
         let before = self.seen.before;
         let mut levels = before.into_iter().zip(state.levels());
-        let begun = levels.all(|(level, wanted)| wanted.is_none_or(|wanted| wanted == level));
+        let begun =
+            levels.all(|(level, expected)| expected.is_none_or(|expected| expected == level));
         self.require(begun, || format!("it began with {NAMES:?} = {before:?}"));
         let lit = self.seen.lamp_before;
         self.require(lit == state.is_faulted(), || {
@@ -179,10 +180,10 @@ impl Judge<'_> {
         });
     }
 
-    fn ended(&mut self, wanted: i64) {
+    fn ended(&mut self, expected: i64) {
         let found = self.said.status;
-        self.require(found == Some(wanted), || match found {
-            Some(found) => format!("exit status {found}, not {wanted}"),
+        self.require(found == Some(expected), || match found {
+            Some(found) => format!("exit status {found}, not {expected}"),
             None => "the board was reset".to_owned(),
         });
         for (place, name) in self.reachable() {
@@ -241,17 +242,17 @@ impl Judge<'_> {
             }
         }
         let outcome = (fault.outcome)(*state);
-        let wanted = match outcome {
+        let expected = match outcome {
             Outcome::Reset { .. } | Outcome::PowerCut | Outcome::ComesBack { .. } => true,
             Outcome::Refused { .. } => false,
             _ => self.said.status != Some(0),
         };
         let last = self.said.black_boxes.iter().rfind(|found| whole(found));
         match last {
-            None => self.require(!wanted, || "nothing is on record".to_owned()),
+            None => self.require(!expected, || "nothing is on record".to_owned()),
             Some(last) => {
                 let cause = last.value("cause").unwrap_or("nothing");
-                self.require(wanted, || format!("a black box of no fault: {cause}"));
+                self.require(expected, || format!("a black box of no fault: {cause}"));
                 let words = match outcome {
                     Outcome::Reset { .. } => RESET_WORDS,
                     _ => (fault.words)(*state),
