@@ -14,8 +14,8 @@
 //! for good. That is looked for before each write (all lines together, each frame,
 //! each repeated one), and from then on nothing but safe values leaves. A write that
 //! looked before they were taken can still leave after them: one of this thread, which
-//! was in the kernel or was preempted between the look and the call. So after the
-//! last write is looked once more, and safe values follow it at once. Where this
+//! was in the kernel or was preempted between the check and the call. So after the
+//! last write the state is checked once more, and safe values follow it at once. Where this
 //! thread does not run any more, its write stays in the kernel's hands: a frame that
 //! waits for the bus while another thread crashes is sent after the safe one.
 //!

@@ -43,23 +43,23 @@ impl Default for Machine<'_> {
 /// order of the file; empty when all of it is there. A line that a running controller
 /// holds is there.
 pub fn missing<C: Chips>(config: &Config, machine: &Machine<'_, C>) -> Vec<ConfigError> {
-    let mut look = Look::new(config, machine);
-    look.gpio(Depth::Everything);
-    look.spi(Depth::Everything);
-    look.i2c(Depth::Everything);
-    look.pwm(Depth::Everything);
-    look.watchdog();
-    look.in_order()
+    let mut probe = Probe::new(config, machine);
+    probe.gpio(Depth::Everything);
+    probe.spi(Depth::Everything);
+    probe.i2c(Depth::Everything);
+    probe.pwm(Depth::Everything);
+    probe.watchdog();
+    probe.in_order()
 }
 
 /// What `config` names twice, by different names of one device or line.
 pub(super) fn doubles<C: Chips>(config: &Config, machine: &Machine<'_, C>) -> Vec<ConfigError> {
-    let mut look = Look::new(config, machine);
-    look.gpio(Depth::Doubles);
-    look.spi(Depth::Doubles);
-    look.i2c(Depth::Doubles);
-    look.pwm(Depth::Doubles);
-    look.in_order()
+    let mut probe = Probe::new(config, machine);
+    probe.gpio(Depth::Doubles);
+    probe.spi(Depth::Doubles);
+    probe.i2c(Depth::Doubles);
+    probe.pwm(Depth::Doubles);
+    probe.in_order()
 }
 
 /// What a person should know of `machine` before `config` runs on it: each a line with
@@ -118,13 +118,13 @@ struct Wired<'c> {
     input: Option<(&'c DigitalInput, u8)>,
 }
 
-struct Look<'l, 'm, C> {
+struct Probe<'l, 'm, C> {
     config: &'l Config,
     machine: &'l Machine<'m, C>,
     errors: Vec<ConfigError>,
 }
 
-impl<'l, 'm, C: Chips> Look<'l, 'm, C> {
+impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
     fn new(config: &'l Config, machine: &'l Machine<'m, C>) -> Self {
         Self {
             config,

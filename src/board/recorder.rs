@@ -276,9 +276,9 @@ const MOST: usize = 8;
 const MOST_STOPS: usize = 4;
 /// Marks a quick stop among what is to be saved: no fault has such a code.
 const QUICK_STOP: u32 = 1 << 16;
-/// How often the saver looks.
+/// How often the saver polls.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// So many looks after a fault are in its black box: half a second.
+/// So many polls after a fault are in its black box: half a second.
 const AFTERMATH: u32 = 5;
 
 /// Saves a black box when the control law becomes faulted, while the loop goes

@@ -4,8 +4,8 @@
 //! A transfer that hangs in the kernel holds the loop inside of an ioctl, a
 //! control law that never returns holds it outside of one, and a debugger can
 //! stop its thread alone. In none of these can the loop do anything, and the
-//! outputs would stay as they are. So a thread above the loop's priority looks a few
-//! times within the longest gap that is allowed at when the loop finished its last
+//! outputs would stay as they are. So a thread above the loop's priority polls, a few
+//! times within the longest gap that is allowed, when the loop finished its last
 //! cycle ([`cause::Cell::finished_ns`]). When that is too long ago it sets the
 //! lines safe, puts the cause on record, says so in one line, sends the safe
 //! frames as far as their bus still works, those for a file that the loop is blocked in
@@ -15,7 +15,7 @@
 //! Promises: it acts before the gap is [`Limit::gap`] long, and never before three
 //! quarters of it, as long as it is late itself by less than a quarter of it. The loop
 //! writes down when it finished a cycle, so neither bound depends on when the guard
-//! looked before. It runs wherever the process may, not on the loop's CPU alone: a
+//! polled before. It runs wherever the process may, not on the loop's CPU alone: a
 //! loop that spins there is seen from another. Where there is one CPU it comes first
 //! because of its priority, and while all is well half a period away from the loop's
 //! releases. [`Watch::end`] wakes it: the end of a run does not wait for it.
@@ -66,12 +66,12 @@ impl Limit {
     }
 
     /// How long the loop must have been silent: three quarters of the gap. A guard that
-    /// looks then, late by less than a quarter, acts within the gap.
+    /// polls then, late by less than a quarter, acts within the gap.
     fn patience(self) -> Duration {
         self.gap.saturating_sub(self.quarter())
     }
 
-    /// Time between two looks while all is well: a quarter of the gap, in whole periods
+    /// Time between two polls while all is well: a quarter of the gap, in whole periods
     /// where it has one.
     fn interval(self) -> Duration {
         match self.quarter() / self.period {
@@ -253,7 +253,7 @@ pub fn try_policy(scheduler: Scheduler) -> Result<Policy, Errno> {
     set(policy_above(scheduler))
 }
 
-/// The guard's thread: takes `policy`, then looks until [`Watch::end`]. Comes
+/// The guard's thread: takes `policy`, then polls until [`Watch::end`]. Comes
 /// back then, and never when it found the loop stalled.
 pub fn run(watch: &Watch, limit: Limit, policy: Policy) {
     use_stack();
@@ -278,7 +278,7 @@ impl Alarm for Monotonic {
             match futex::wait_until(ended, 0, time.as_nanos()) {
                 Ok(Woken::Time) => break,
                 Ok(Woken::Called) => {}
-                // A sandbox without futex(2): the end then comes with the next look.
+                // A sandbox without futex(2): the end then comes with the next poll.
                 Err(_) => {
                     self.wait_until(time);
                     break;
@@ -289,7 +289,7 @@ impl Alarm for Monotonic {
     }
 }
 
-/// Looks at a loop that finished its last cycle at `finished_ns` until it is found
+/// Polls a loop that finished its last cycle at `finished_ns` until it is found
 /// stalled, and for how long then; `None` when `watch` was ended. `taken` tells that a
 /// crash has taken the outputs.
 fn watch_over(
@@ -300,13 +300,13 @@ fn watch_over(
     taken: impl Fn() -> bool,
 ) -> Option<Duration> {
     let half = Duration::from_nanos(limit.period.as_nanos() / 2);
-    let mut looks = Looks::new(limit, first_release(clock.now(), limit.period) + half);
+    let mut poller = Poller::new(limit, first_release(clock.now(), limit.period) + half);
     loop {
-        if clock.wait_unless(&watch.ended, looks.next) {
+        if clock.wait_unless(&watch.ended, poller.next) {
             return None;
         }
         let since = watch.silent_since(finished_ns());
-        if let Some(silent) = looks.look(clock.now(), since)
+        if let Some(silent) = poller.poll(clock.now(), since)
             && !is_crash_ending(limit, silent, taken())
         {
             return Some(silent);
@@ -365,19 +365,19 @@ fn end_stalled(silent: Duration, thread: i32) -> ! {
     emergency::end(4)
 }
 
-/// When the guard looks, and what it concludes.
-struct Looks {
+/// When the guard polls, and what it concludes.
+struct Poller {
     limit: Limit,
-    /// The next look.
+    /// The next poll.
     next: Instant,
-    /// The next look while all is well, half a period away from the loop's releases.
+    /// The next poll while all is well, half a period away from the loop's releases.
     regular: Instant,
     /// When the guard last was late itself: it was stopped together with the loop,
     /// which gets the time to finish a cycle.
     excused: Instant,
 }
 
-impl Looks {
+impl Poller {
     fn new(limit: Limit, first: Instant) -> Self {
         Self {
             limit,
@@ -387,10 +387,10 @@ impl Looks {
         }
     }
 
-    /// The look that was planned for [`Looks::next`] and comes at `now`, at a loop that
+    /// The poll that was planned for [`Poller::next`] and comes at `now`, of a loop that
     /// is silent `since` then, `None` while it is not watched. How long it has been
     /// silent, if that is too long.
-    fn look(&mut self, now: Instant, since: Option<Instant>) -> Option<Duration> {
+    fn poll(&mut self, now: Instant, since: Option<Instant>) -> Option<Duration> {
         if now.since(self.next) >= self.limit.quarter() {
             self.excused = now;
         }
@@ -404,7 +404,7 @@ impl Looks {
         None
     }
 
-    /// Plans the regular look after `now`: in step, not a burst of looks that were missed.
+    /// Plans the regular poll after `now`: in step, not a burst of polls that were missed.
     fn plan(&mut self, now: Instant) {
         if self.regular <= now {
             let interval = self.limit.interval();

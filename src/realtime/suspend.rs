@@ -41,10 +41,10 @@ impl Reading {
     }
 }
 
-/// Finds suspends between one look and the next.
+/// Finds suspends between one poll and the next.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Suspends {
-    /// The longest that the machine can have been suspended before the last look.
+    /// The longest that the machine can have been suspended before the last poll.
     known_ns: u64,
 }
 
@@ -57,9 +57,9 @@ impl Suspends {
         }
     }
 
-    /// For how long the machine was suspended between the look before and `now`, if it
+    /// For how long the machine was suspended between the poll before and `now`, if it
     /// was.
-    pub fn look(&mut self, now: Reading) -> Option<Duration> {
+    pub fn poll(&mut self, now: Reading) -> Option<Duration> {
         let (shortest, longest) = now.suspended_ns();
         let length = Duration::from_nanos(shortest.saturating_sub(self.known_ns));
         if length >= SHORTEST {
@@ -92,18 +92,18 @@ mod tests {
         let earlier = 77 * SECOND;
         let mut suspends = Suspends::since(reading(SECOND, earlier, [100, 100]));
         assert_eq!(
-            suspends.look(reading(2 * SECOND, earlier, [100, 100])),
+            suspends.poll(reading(2 * SECOND, earlier, [100, 100])),
             None
         );
         let later = earlier + 3 * SECOND;
-        let found = suspends.look(reading(2 * SECOND, later, [100, 100]));
+        let found = suspends.poll(reading(2 * SECOND, later, [100, 100]));
         let short_by = Duration::from_secs(3).saturating_sub(found.unwrap());
         assert!(short_by <= Duration::from_nanos(200), "{short_by}");
-        assert_eq!(suspends.look(reading(3 * SECOND, later, [100, 100])), None);
+        assert_eq!(suspends.poll(reading(3 * SECOND, later, [100, 100])), None);
         let later = later + 2_000_000;
         assert!(
             suspends
-                .look(reading(4 * SECOND, later, [100, 100]))
+                .poll(reading(4 * SECOND, later, [100, 100]))
                 .is_some()
         );
     }
@@ -113,16 +113,16 @@ mod tests {
         for took in [[SECOND, 0], [0, SECOND], [SECOND, SECOND]] {
             let mut suspends = Suspends::since(reading(SECOND, 0, took));
             assert_eq!(
-                suspends.look(reading(9 * SECOND, 0, [0, 0])),
+                suspends.poll(reading(9 * SECOND, 0, [0, 0])),
                 None,
                 "{took:?}"
             );
             assert_eq!(
-                suspends.look(reading(19 * SECOND, 0, took)),
+                suspends.poll(reading(19 * SECOND, 0, took)),
                 None,
                 "{took:?}"
             );
-            let found = suspends.look(reading(29 * SECOND, 10_000_000, [0, 0]));
+            let found = suspends.poll(reading(29 * SECOND, 10_000_000, [0, 0]));
             assert_eq!(found, Some(Duration::from_millis(10)), "{took:?}");
         }
     }
@@ -131,7 +131,7 @@ mod tests {
     fn the_clocks_of_this_machine_say_that_it_is_awake() {
         let mut suspends = Suspends::since(Reading::take());
         for _ in 0..1_000 {
-            assert_eq!(suspends.look(Reading::take()), None);
+            assert_eq!(suspends.poll(Reading::take()), None);
         }
     }
 }

@@ -14,7 +14,7 @@ use super::ring::Reader;
 use super::say;
 use crate::cycle::record::{CycleRecord, flags};
 use crate::cycle::stop::{QuickStops, StopCause};
-use crate::realtime::audit::{Audit, Looks};
+use crate::realtime::audit::{Audit, Poller};
 use crate::realtime::suspend::{Reading, Suspends};
 use crate::realtime::{helper, signals};
 use crate::sys::output;
@@ -99,7 +99,7 @@ pub struct Listeners<'a, F> {
     pub notify: Option<Notify>,
     /// The contract, once it was judged.
     pub judged: &'a Judged,
-    /// What breaks of it since: the reporter looks once a second.
+    /// What breaks of it since: the reporter polls once a second.
     pub audit: &'a Audit,
 }
 
@@ -121,7 +121,7 @@ pub fn run<F: Fn(Trouble)>(
     period: Duration,
     mut to: Listeners<'_, F>,
 ) -> Noticed {
-    let mut looks = Looks::new(to.audit);
+    let mut poller = Poller::new(to.audit);
     let mut seen = Seen::default();
     let mut noticed = Noticed::default();
     let mut suspends = Suspends::since(Reading::take());
@@ -139,7 +139,7 @@ pub fn run<F: Fn(Trouble)>(
                 notify.add(&record);
             }
         }
-        if let Some(length) = suspends.look(Reading::take()) {
+        if let Some(length) = suspends.poll(Reading::take()) {
             noticed.suspends += 1;
             noticed.suspended = noticed.suspended + length;
             to.journal.suspended(length);
@@ -150,7 +150,7 @@ pub fn run<F: Fn(Trouble)>(
                 ));
             }
         }
-        looks.turn();
+        poller.poll();
         to.journal.broken(to.audit, period);
         if let Some(notify) = &mut to.notify {
             notify.broken(to.audit.broken());

@@ -3,8 +3,8 @@
 //! A contract that was kept at the start can break later: somebody runs chrt(1) or
 //! taskset(1) on the loop's thread, a service manager changes a cpuset, a library
 //! unlocks memory, a descriptor is closed. The loop cannot see that without system
-//! calls. So an ordinary thread, the reporter, looks once a second, from the kernel's own files and
-//! calls, at every promise that the contract found kept ([`Promise`]).
+//! calls. So an ordinary thread, the reporter, polls every promise that the contract found
+//! kept ([`Promise`]) once a second, from the kernel's own files and calls.
 //!
 //! A promise that no longer holds is noted once, with the time since the loop's first
 //! release and what was found. From there it goes to standard error (one line each,
@@ -18,17 +18,17 @@
 //!
 //! Cost: for the loop one load of a byte in each cycle; for the machine a dozen system
 //! calls in each second. Allocates nothing: memory is sealed when it runs. The files
-//! are opened at the first look, after which only their contents are read.
+//! are opened at the first poll, after which only their contents are read.
 //!
-//! What it cannot see: what begins and ends between two looks, except for page faults
+//! What it cannot see: what begins and ends between two polls, except for page faults
 //! and allocations, which are counted. The kernel shows in no file for ordinary
 //! processes that it throttled a real-time thread; the slots that are lost by it are
 //! seen by the overrun ladder.
 
-mod look;
+mod poll;
 mod promise;
 
-pub use look::{Baseline, Looks};
+pub use poll::{Baseline, Poller};
 pub use promise::{Breach, Breaches, FOUND_BYTES, Promise, Promises, Reaction};
 
 use core::fmt::Write as _;
@@ -41,7 +41,7 @@ use super::scheduler::DmaLatency;
 use crate::cycle::ports::Clock;
 use crate::time::{Duration, Instant};
 
-/// Time between two looks.
+/// Time between two polls.
 pub const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Readings that fail in a row until that is a broken promise itself.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::look::{Auditor, Granted};
+use super::poll::{Auditor, Granted};
 use super::*;
 use crate::realtime::memory::{Essential, Range};
 use crate::realtime::scheduler::{self, CpuSet, Policy};
@@ -112,7 +112,7 @@ fn files_that_say_what_they_said_break_nothing() {
     let audit = audit(&root, &OF_FILES);
     let mut auditor = auditor(&audit);
     for _ in 0..10 {
-        auditor.look();
+        auditor.poll();
     }
     assert!(audit.broken().is_empty(), "{:?}", audit.breaches());
 }
@@ -123,9 +123,9 @@ fn what_is_found_once_the_outputs_were_taken_breaks_nothing() {
     let audit = audit(&root, &OF_FILES);
     root.stat(8, 0);
     let baseline = audit.baseline.get().unwrap();
-    Auditor::new(&audit, baseline, || true).look();
+    Auditor::new(&audit, baseline, || true).poll();
     let taken = audit.broken();
-    Auditor::new(&audit, baseline, || false).look();
+    Auditor::new(&audit, baseline, || false).poll();
     assert!(taken.is_empty(), "the stall guard's own doing");
     assert!(!audit.broken().is_empty());
 }
@@ -172,11 +172,11 @@ fn each_file_breaks_its_own_promise_and_says_what_was_found() {
         let root = Root::new(name);
         let audit = audit(&root, &OF_FILES);
         let mut auditor = auditor(&audit);
-        auditor.look();
+        auditor.poll();
         assert!(audit.broken().is_empty(), "{name}");
         change(&root);
-        auditor.look();
-        auditor.look();
+        auditor.poll();
+        auditor.poll();
         let breaches = audit.breaches();
         assert_eq!(breaches.len(), 1, "{name}: {breaches:?}");
         assert_eq!(breaches[0].promise, promise, "{name}");
@@ -190,7 +190,7 @@ fn a_helper_that_ends_takes_its_locked_stack_along_and_breaks_nothing() {
     let root = Root::new("helper");
     let audit = audit(&root, &OF_FILES);
     root.write("self/status", "VmSize: 9 kB\nVmRSS: 8 kB\nVmLck: 3 kB\n");
-    auditor(&audit).look();
+    auditor(&audit).poll();
     assert!(audit.broken().is_empty(), "{:?}", audit.breaches());
 }
 
@@ -200,7 +200,7 @@ fn a_promise_that_is_not_audited_is_left_alone() {
     let audit = audit(&root, &[Promise::Throttling]);
     root.stat(9, 9);
     root.write("sys/vm/compact_unevictable_allowed", "1\n");
-    auditor(&audit).look();
+    auditor(&audit).poll();
     assert!(audit.broken().is_empty());
 }
 
@@ -213,15 +213,15 @@ fn a_reading_that_fails_now_and_then_is_forgiven_and_three_in_a_row_are_said() {
     for _ in 0..3 {
         for _ in 1..TRIES {
             root.write(file, "nonsense\n");
-            auditor.look();
+            auditor.poll();
         }
         root.write(file, "0\n");
-        auditor.look();
+        auditor.poll();
     }
     assert!(audit.broken().is_empty(), "{:?}", audit.breaches());
     root.write(file, "");
     for _ in 0..TRIES {
-        auditor.look();
+        auditor.poll();
     }
     let breaches = audit.breaches();
     assert_eq!(breaches.len(), 1);
@@ -237,7 +237,7 @@ fn a_file_that_is_gone_is_a_reading_that_fails() {
     root.remove(&format!("self/task/{THREAD}/stat"));
     let mut auditor = auditor(&audit);
     for _ in 0..TRIES {
-        auditor.look();
+        auditor.poll();
     }
     assert_eq!(audit.breaches()[0].promise, Promise::Audit);
 }
@@ -248,12 +248,12 @@ fn a_loop_that_does_not_run_breaks_nothing() {
     let audit = audit(&root, &OF_FILES);
     audit.finish(Faults::default());
     root.stat(9, 9);
-    auditor(&audit).look();
+    auditor(&audit).poll();
     assert!(audit.broken().is_empty());
 }
 
 #[test]
-fn the_last_look_sees_what_broke_since_the_one_before() {
+fn the_last_poll_sees_what_broke_since_the_one_before() {
     let root = Root::new("last");
     let audit = audit(&root, &OF_FILES);
     root.write("sys/kernel/sched_rt_runtime_us", "10000\n");
@@ -312,7 +312,7 @@ fn policy_and_cpus_of_loop_and_guard_are_read_from_the_kernel() {
             essential: Essential::default(),
         });
         audit.begin(Monotonic.now(), Faults::default());
-        auditor(&audit).look();
+        auditor(&audit).poll();
         audit.breaches()
     };
     assert_eq!(begin(granted.policy, granted.cpus), []);
@@ -363,7 +363,7 @@ fn a_guard_that_is_gone_breaks_its_promise() {
         essential: Essential::default(),
     });
     audit.begin(Monotonic.now(), Faults::default());
-    auditor(&audit).look();
+    auditor(&audit).poll();
     assert_eq!(audit.breaches()[0].found, "its thread is gone");
 }
 

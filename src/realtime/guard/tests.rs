@@ -55,22 +55,22 @@ impl Stalling {
     }
 }
 
-/// Looks at `stalling` with a guard that is late as `late` says at each look, until it
+/// Polls `stalling` with a guard that is late as `late` says at each poll, until it
 /// acts: when that is.
 fn acts(stalling: &Stalling, mut late: impl FnMut(Instant) -> Duration) -> Instant {
-    let mut looks = Looks::new(stalling.limit, Instant::from_nanos(1_000));
+    let mut poller = Poller::new(stalling.limit, Instant::from_nanos(1_000));
     let from = Instant::from_nanos(1);
     loop {
-        let planned = looks.next;
+        let planned = poller.next;
         let now = planned + late(planned);
         let since = stalling.finished(now).max(from);
-        if let Some(silent) = looks.look(now, Some(since)) {
-            assert_eq!(silent, now.since(since.max(looks.excused)));
+        if let Some(silent) = poller.poll(now, Some(since)) {
+            assert_eq!(silent, now.since(since.max(poller.excused)));
             return now;
         }
-        assert!(looks.next > now, "a look that is past");
+        assert!(poller.next > now, "a poll that is past");
         let longest = stalling.limit.interval();
-        assert!(looks.next.since(now) <= longest, "a gap between looks");
+        assert!(poller.next.since(now) <= longest, "a gap between polls");
         assert!(
             now.since(stalling.last) < stalling.limit.gap * 8,
             "it never acts"
@@ -146,8 +146,8 @@ fn a_guard_that_was_stopped_as_well_gives_the_loop_the_same_time_again() {
 fn late_by_exactly_a_quarter_of_the_gap_it_was_stopped_as_well() {
     let quarter = LIMIT.quarter();
     let excuses = |late: Duration| {
-        let mut looks = Looks::new(LIMIT, at(100));
-        looks.look(at(100) + late, Some(at(1))).is_none()
+        let mut poller = Poller::new(LIMIT, at(100));
+        poller.poll(at(100) + late, Some(at(1))).is_none()
     };
     assert!(!excuses(quarter.saturating_sub(Duration::from_nanos(1))));
     assert!(excuses(quarter));
@@ -162,23 +162,24 @@ fn a_loop_that_moves_is_left_alone_however_late_the_guard_is() {
             phase_ns: 1,
             last: Instant::from_nanos(u64::MAX / 2),
         };
-        let mut looks = Looks::new(limit, Instant::from_nanos(1_000));
+        let mut poller = Poller::new(limit, Instant::from_nanos(1_000));
         for _ in 0..2_000 {
-            let now = looks.next + Duration::from_nanos(random.bits() % (2 * limit.gap.as_nanos()));
-            assert_eq!(looks.look(now, Some(stalling.finished(now))), None);
+            let now =
+                poller.next + Duration::from_nanos(random.bits() % (2 * limit.gap.as_nanos()));
+            assert_eq!(poller.poll(now, Some(stalling.finished(now))), None);
         }
     }
 }
 
 #[test]
-fn while_all_is_well_it_looks_between_the_releases() {
+fn while_all_is_well_it_polls_between_the_releases() {
     // Half a period after each fifth release, however late it was once.
-    let mut looks = Looks::new(LIMIT, at(0));
+    let mut poller = Poller::new(LIMIT, at(0));
     for late_us in [0, 200, 4_900, 0, 5_000, 63_700, 0, 0] {
-        let now = looks.next + Duration::from_micros(late_us);
-        assert_eq!(looks.look(now, Some(now)), None);
-        assert_eq!(looks.next.as_nanos() % LIMIT.period.as_nanos(), 0);
-        let ahead = looks.next.since(now);
+        let now = poller.next + Duration::from_micros(late_us);
+        assert_eq!(poller.poll(now, Some(now)), None);
+        assert_eq!(poller.next.as_nanos() % LIMIT.period.as_nanos(), 0);
+        let ahead = poller.next.since(now);
         assert!(
             ahead > Duration::ZERO && ahead <= LIMIT.interval(),
             "{ahead}"
@@ -187,42 +188,42 @@ fn while_all_is_well_it_looks_between_the_releases() {
 }
 
 #[test]
-fn a_decisive_look_that_finds_a_cycle_is_followed_by_the_regular_one() {
-    let mut looks = Looks::new(LIMIT, at(5));
-    for (look, finished) in [(5, 4), (10, 4), (15, 4), (19, 18)] {
-        assert_eq!(looks.next, at(look));
-        assert_eq!(looks.look(at(look), Some(at(finished))), None);
+fn a_decisive_poll_that_finds_a_cycle_is_followed_by_the_regular_one() {
+    let mut poller = Poller::new(LIMIT, at(5));
+    for (poll, finished) in [(5, 4), (10, 4), (15, 4), (19, 18)] {
+        assert_eq!(poller.next, at(poll));
+        assert_eq!(poller.poll(at(poll), Some(at(finished))), None);
     }
-    assert_eq!(looks.next, at(20));
+    assert_eq!(poller.next, at(20));
 }
 
 #[test]
 fn a_loop_that_never_finished_a_cycle_is_found() {
-    let mut looks = Looks::new(LIMIT, at(5));
-    // Released for the first time 2 ms after the first look.
-    assert_eq!(looks.look(at(5), Some(at(7))), None);
-    for look in [10, 15, 20] {
-        assert_eq!(looks.next, at(look));
-        assert_eq!(looks.look(at(look), Some(at(7))), None);
+    let mut poller = Poller::new(LIMIT, at(5));
+    // Released for the first time 2 ms after the first poll.
+    assert_eq!(poller.poll(at(5), Some(at(7))), None);
+    for poll in [10, 15, 20] {
+        assert_eq!(poller.next, at(poll));
+        assert_eq!(poller.poll(at(poll), Some(at(7))), None);
     }
     assert_eq!(
-        looks.next,
+        poller.next,
         at(22),
         "three quarters of 20 ms after its release"
     );
     assert_eq!(
-        looks.look(at(22), Some(at(7))),
+        poller.poll(at(22), Some(at(7))),
         Some(Duration::from_millis(15))
     );
 }
 
 #[test]
 fn a_loop_that_rests_is_not_watched() {
-    let mut looks = Looks::new(LIMIT, at(5));
+    let mut poller = Poller::new(LIMIT, at(5));
     for _ in 0..100 {
-        let now = looks.next;
-        assert_eq!(looks.look(now, None), None);
-        assert_eq!(looks.next, now + LIMIT.interval());
+        let now = poller.next;
+        assert_eq!(poller.poll(now, None), None);
+        assert_eq!(poller.next, now + LIMIT.interval());
     }
 }
 
@@ -251,7 +252,7 @@ impl<F: FnMut(Instant) -> Instant> Alarm for Stage<F> {
     }
 }
 
-/// Runs a guard on a clock of the test's: `wakes` is told when it wants to look, and
+/// Runs a guard on a clock of the test's: `wakes` is told when it is about to poll, and
 /// tells when it does.
 fn guard(
     watch: &Watch,
@@ -271,7 +272,7 @@ fn guard(
 fn the_guard_waits_for_a_run_follows_it_and_acts_when_it_stalls() {
     let watch = Watch::new();
     let finished = Cell::new(0);
-    let looks = RefCell::new(Vec::new());
+    let polls = RefCell::new(Vec::new());
     let (found, acted) = guard(
         &watch,
         || finished.get(),
@@ -279,7 +280,7 @@ fn the_guard_waits_for_a_run_follows_it_and_acts_when_it_stalls() {
         |planned| {
             // 0.7 ms late every time.
             let now = planned + Duration::from_micros(700);
-            looks.borrow_mut().push(planned);
+            polls.borrow_mut().push(planned);
             // Watched from 500 ms on, a cycle in every millisecond until 1 s.
             if now >= at(500) {
                 watch.begin(at(501));
@@ -290,7 +291,7 @@ fn the_guard_waits_for_a_run_follows_it_and_acts_when_it_stalls() {
     );
     assert_within(LIMIT, at(1_000), acted);
     assert_eq!(found, Some(acted.since(at(1_000))));
-    assert_eq!(looks.borrow()[0], at(4), "half a period from a release");
+    assert_eq!(polls.borrow()[0], at(4), "half a period from a release");
     let thread = watch.thread.load(Ordering::Relaxed);
     assert_eq!(
         thread,
@@ -314,14 +315,14 @@ fn a_loop_that_hangs_in_its_first_cycle_is_found_a_gap_after_its_first_release()
 fn the_guard_leaves_a_run_that_rests_and_ends_when_it_is_told() {
     let watch = Watch::new();
     watch.begin(at(1));
-    let mut looks = 0;
+    let mut polls = 0;
     let (found, ended) = guard(
         &watch,
         || at(3).as_nanos(),
         || false,
         |planned| {
-            looks += 1;
-            match looks {
+            polls += 1;
+            match polls {
                 1 => watch.rest(),
                 100 => watch.end(),
                 _ => {}
@@ -329,8 +330,8 @@ fn the_guard_leaves_a_run_that_rests_and_ends_when_it_is_told() {
             planned
         },
     );
-    assert_eq!((found, looks), (None, 100));
-    assert!(ended > at(400), "looking until then");
+    assert_eq!((found, polls), (None, 100));
+    assert!(ended > at(400), "polling until then");
 }
 
 #[test]
@@ -344,7 +345,7 @@ fn the_guard_comes_after_a_crash_that_does_not_end() {
 }
 
 #[test]
-fn the_end_of_a_run_does_not_wait_for_the_next_look() {
+fn the_end_of_a_run_does_not_wait_for_the_next_poll() {
     let hour = Limit {
         gap: Duration::from_secs(4 * 3_600),
         period: Duration::from_millis(1),
@@ -358,7 +359,7 @@ fn the_end_of_a_run_does_not_wait_for_the_next_look() {
     });
     // `Other` is not what a guard asks for, and it is told so.
     assert!(watch.wait_granted().is_err());
-    // After its first look, which is at once, it sleeps for an hour.
+    // After its first poll, which is at once, it sleeps for an hour.
     std::thread::sleep(std::time::Duration::from_millis(50));
     watch.end();
     assert_eq!(ended.recv_timeout(NEVER), Ok(()));
@@ -401,7 +402,7 @@ fn the_guard_comes_before_the_loop() {
 }
 
 #[test]
-fn it_looks_four_times_in_a_gap_in_whole_periods_where_it_can() {
+fn it_polls_four_times_in_a_gap_in_whole_periods_where_it_can() {
     let short = Limit {
         gap: Duration::from_millis(3),
         ..LIMIT

@@ -20,8 +20,8 @@ enum Left {
 
 #[derive(Default)]
 struct Seen {
-    /// Looks until the outputs are taken.
-    looks_left: Option<u32>,
+    /// Polls until the outputs are taken.
+    polls_left: Option<u32>,
     taken: bool,
     left: Vec<Left>,
     /// How much of that had left before.
@@ -39,7 +39,7 @@ impl Seen {
     }
 }
 
-/// Devices whose outputs are taken between two looks, or within a call.
+/// Devices whose outputs are taken between two polls, or within a call.
 #[derive(Clone)]
 struct Watched {
     seen: Rc<RefCell<Seen>>,
@@ -80,9 +80,9 @@ impl Devices for Watched {
 
     fn withheld(&self) -> bool {
         let mut seen = self.seen.borrow_mut();
-        match seen.looks_left {
+        match seen.polls_left {
             Some(0) => seen.take(),
-            Some(looks) => seen.looks_left = Some(looks - 1),
+            Some(polls) => seen.polls_left = Some(polls - 1),
             None => {}
         }
         seen.taken
@@ -123,7 +123,7 @@ analog_output = "second"
 "#;
 
 /// What left before the outputs were taken and after, of one cycle that drives.
-fn cycle(looks: Option<u32>, within: Option<usize>, failures: u32) -> (Watched, Ports<Watched>) {
+fn cycle(polls: Option<u32>, within: Option<usize>, failures: u32) -> (Watched, Ports<Watched>) {
     let text = std::format!("{BOARD}{SECOND}");
     let io = Config::parse("b.toml", &text).expect("good").io;
     let map = SpiMap {
@@ -135,7 +135,7 @@ fn cycle(looks: Option<u32>, within: Option<usize>, failures: u32) -> (Watched, 
         seen: Rc::default(),
         within,
     };
-    devices.seen.borrow_mut().looks_left = looks;
+    devices.seen.borrow_mut().polls_left = polls;
     devices.seen.borrow_mut().failures = failures;
     let mut ports = Ports::new(devices.clone(), &io, &map).retrying_until(DEADLINE);
     let mut outputs = ports.safe_image();
@@ -160,11 +160,11 @@ fn safe() -> Vec<Left> {
 fn nothing_but_safe_values_leaves_after_the_outputs_were_taken() {
     let safe = safe();
     assert_eq!(safe.len(), 3, "{safe:?}");
-    // A failure makes a look more, before the frame that is repeated.
+    // A failure adds one poll, before the frame that is repeated.
     for failures in [0, 1] {
-        let mut looks = 0;
+        let mut polls = 0;
         loop {
-            let (devices, _) = cycle(Some(looks), None, failures);
+            let (devices, _) = cycle(Some(polls), None, failures);
             let seen = devices.seen.borrow();
             if !seen.taken {
                 break;
@@ -172,11 +172,11 @@ fn nothing_but_safe_values_leaves_after_the_outputs_were_taken() {
             let mut after = seen.left[seen.before..].to_vec();
             // A safe frame that fails is sent once more.
             after.dedup();
-            assert_eq!(after, safe, "look {looks}");
-            looks += 1;
+            assert_eq!(after, safe, "poll {polls}");
+            polls += 1;
         }
         // Lines, two frames, and the end of the cycle.
-        assert_eq!(looks, 4 + failures);
+        assert_eq!(polls, 4 + failures);
     }
 }
 

@@ -1,4 +1,4 @@
-//! One look: what the kernel says now, held against the baseline.
+//! One poll: what the kernel says now, held against the baseline.
 
 use core::fmt::Write as _;
 use core::sync::atomic::Ordering;
@@ -100,7 +100,7 @@ type Found = heapless::String<FOUND_BYTES>;
 /// A reading that failed: of what, and why.
 type Unread = (&'static str, Errno);
 
-/// Looks, with the files that it has open.
+/// Polls, with the files that it has open.
 pub(super) struct Auditor<'a> {
     audit: &'a Audit,
     baseline: &'a Baseline,
@@ -116,7 +116,7 @@ pub(super) struct Auditor<'a> {
 }
 
 impl<'a> Auditor<'a> {
-    /// Has not looked yet.
+    /// Has not polled yet.
     pub(super) fn new(audit: &'a Audit, baseline: &'a Baseline, taken: fn() -> bool) -> Self {
         Self {
             audit,
@@ -131,17 +131,17 @@ impl<'a> Auditor<'a> {
         }
     }
 
-    /// Looks at every promise that is audited.
-    pub(super) fn look(&mut self) {
+    /// Checks every promise that is audited.
+    pub(super) fn poll(&mut self) {
         for promise in self.baseline.promises.iter() {
             let found = self.examine(promise);
             self.conclude(promise, found);
         }
     }
 
-    /// Looks on the loop's own thread, when the loop has ended: its page faults are
-    /// those `during` the loop, because looking may bring some.
-    pub(super) fn last_look(&mut self, during: Faults) {
+    /// Polls on the loop's own thread, when the loop has ended: its page faults are
+    /// those `during` the loop, because polling may cause some.
+    pub(super) fn last_poll(&mut self, during: Faults) {
         for promise in self.baseline.promises.iter() {
             let found = match promise {
                 Promise::PageFaults => Ok(faulted(during)),
@@ -374,31 +374,31 @@ impl Audit {
 
 impl Audit {
     /// The loop has ended, with so many page faults of its thread since
-    /// [`Audit::begin`]: looks for the last time, on the calling thread, so that what
-    /// broke since the last look is seen too. Nothing is audited from then on.
+    /// [`Audit::begin`]: polls for the last time, on the calling thread, so that what
+    /// broke since the last poll is seen too. Nothing is audited from then on.
     ///
     /// Reads files into buffers of 8 kB on the stack; allocates nothing.
     // Kept apart: its buffers must not count in the loop's own frame.
     #[inline(never)]
     pub fn finish(&self, during: Faults) {
         if let Some(baseline) = self.baseline.get() {
-            Auditor::new(self, baseline, || false).last_look(during);
+            Auditor::new(self, baseline, || false).last_poll(during);
         }
         self.from_ns.store(0, Ordering::Release);
     }
 }
 
 /// The audit of one run, on the thread that keeps this.
-pub struct Looks<'a> {
+pub struct Poller<'a> {
     audit: &'a Audit,
     auditor: Option<Auditor<'a>>,
-    /// The whole second of the last look.
+    /// The whole second of the last poll.
     second: u64,
     said: Promises,
 }
 
-impl<'a> Looks<'a> {
-    /// Has not looked yet.
+impl<'a> Poller<'a> {
+    /// Has not polled yet.
     #[must_use]
     pub const fn new(audit: &'a Audit) -> Self {
         Self {
@@ -409,17 +409,17 @@ impl<'a> Looks<'a> {
         }
     }
 
-    /// Looks, if that was not done in this [`INTERVAL`] yet, and says what broke. To be
+    /// Polls, if that was not done in this [`INTERVAL`] yet, and says what broke. To be
     /// called some times in each interval, and once when the loop has ended. Reads a
     /// clock; what is read of the kernel goes into buffers of 6 kB in here. Allocates
     /// nothing.
-    pub fn turn(&mut self) {
+    pub fn poll(&mut self) {
         let second = Monotonic.now().as_nanos() / INTERVAL.as_nanos();
         if second != self.second && self.audit.watched_from().is_some() {
             self.second = second;
             if let Some(baseline) = self.audit.baseline.get() {
                 let new = || Auditor::new(self.audit, baseline, emergency::taken);
-                self.auditor.get_or_insert_with(new).look();
+                self.auditor.get_or_insert_with(new).poll();
             }
         }
         if self.audit.broken() != self.said {
@@ -429,7 +429,7 @@ impl<'a> Looks<'a> {
 }
 
 /// Says what was not said yet. What finds no room on standard error now is tried again
-/// at the next turn: it is in the report and the black box all the same.
+/// at the next poll: it is in the report and the black box all the same.
 fn say(audit: &Audit, said: &mut Promises) {
     for breach in audit.breaches() {
         if said.contains(breach.promise) {
