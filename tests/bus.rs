@@ -22,7 +22,7 @@ use steadfast::sim::{As5047pChip, Fault, MAX_EXCHANGE, NOBODY, SimI2c, SimPwm, S
 use steadfast::sys::{Errno, emergency};
 use testbed::emulation;
 
-/// The outputs are taken for the whole process: one test at a time.
+/// The safe-state latch is one for the whole process: one test at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -260,7 +260,7 @@ fn devices_of_the_kernel_answer_through_the_same_types() {
 }
 
 #[test]
-fn what_drives_is_withheld_once_the_outputs_are_taken_and_what_reads_is_not() {
+fn what_drives_is_refused_once_the_safe_state_is_latched_and_what_reads_is_not() {
     let _alone = alone();
     let (drives, reads) = (shift(), shift());
     let mut driving = Spi::simulated(drives.clone()).driving();
@@ -277,13 +277,13 @@ fn what_drives_is_withheld_once_the_outputs_are_taken_and_what_reads_is_not() {
         valve.write(0x48, &[0]),
         pwm.set_duty_cycle_fully_on(),
     );
-    emergency::give_back();
+    emergency::release_latch();
     let expected = (
-        Err(SpiError::Withheld),
+        Err(SpiError::Latched),
         Ok(()),
         Ok(()),
-        Err(I2cError::Withheld),
-        Err(PwmError::Withheld),
+        Err(I2cError::Latched),
+        Err(PwmError::Latched),
     );
     assert_eq!(answers, expected);
     assert_eq!(drives.lock().unwrap().frames, 0);
@@ -292,7 +292,7 @@ fn what_drives_is_withheld_once_the_outputs_are_taken_and_what_reads_is_not() {
 }
 
 #[test]
-fn a_transfer_during_which_the_outputs_are_taken_is_followed_by_the_safe_plan() {
+fn a_transfer_during_which_the_safe_state_is_latched_is_followed_by_the_safe_plan() {
     let _alone = alone();
     let files = Files::new("during");
     let mut pwm = Pwm::open(&files.0, &SERVO).unwrap();
@@ -305,9 +305,9 @@ fn a_transfer_during_which_the_outputs_are_taken_is_followed_by_the_safe_plan() 
     pwm.set_duty_ns(4_000_000).unwrap();
     assert_eq!(files.duty(), "4000000");
     let answer = spi.write(&[1]);
-    emergency::give_back();
+    emergency::release_latch();
     slot.clear();
-    assert_eq!(answer, Err(SpiError::Withheld));
+    assert_eq!(answer, Err(SpiError::Latched));
     assert_eq!(chip.lock().unwrap().frames, 1, "it was under way");
     assert_eq!(files.duty(), "1500000");
 }
@@ -325,7 +325,7 @@ fn the_safe_duty_is_written_by_the_loop_and_by_who_takes_the_outputs_alike() {
     // The descriptor of the action is its own.
     drop(pwm);
     let outcome = emergency::run();
-    emergency::give_back();
+    emergency::release_latch();
     slot.clear();
     assert_eq!((executed, by_loop.as_str()), (Ok(()), "1500000"));
     assert_eq!((outcome.done, files.duty().as_str()), (1, "1500000"));
@@ -376,7 +376,7 @@ fn a_hundred_thousand_transfers_do_not_allocate() {
 fn errors_are_one_line_with_what_to_do() {
     let lines = [
         SpiError::Simulated(spi::ErrorKind::Other).to_string(),
-        I2cError::Withheld.to_string(),
+        I2cError::Latched.to_string(),
         PwmError::Device(device::pwm::PwmError::DutyTooLong {
             duty_ns: 2,
             period_ns: 1,

@@ -395,8 +395,8 @@ impl Devices for Linux {
     type Spi<'a> = &'a mut Spidev;
 
     #[inline]
-    fn withheld(&self) -> bool {
-        emergency::taken()
+    fn latched(&self) -> bool {
+        emergency::latched()
     }
 
     #[inline]
@@ -429,7 +429,7 @@ impl Devices for Linux {
         tick: &Tick,
         outputs: &Outputs,
     ) -> (Result<(), OutputError>, Option<Lost>) {
-        self.own.drive(tick, outputs, emergency::taken)
+        self.own.drive(tick, outputs, emergency::latched)
     }
 
     fn safe_own(&mut self, tick: &Tick, safe: &Outputs) -> Result<(), OutputError> {

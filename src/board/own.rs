@@ -175,19 +175,19 @@ impl OwnDevices {
     }
 
     /// Drives each that has outputs and whose turn it is. Whatever one says, the others
-    /// are driven too. `withheld` is asked before each.
+    /// are driven too. `latched` is asked before each.
     pub(super) fn drive(
         &mut self,
         tick: &Tick,
         outputs: &Outputs,
-        withheld: impl Fn() -> bool,
+        latched: impl Fn() -> bool,
     ) -> (Result<(), OutputError>, Option<Lost>) {
         let (mut result, mut lost) = (Ok(()), None);
         for own in &mut self.all {
             let Some(tick) = &own.turn(tick).filter(|_| own.drives) else {
                 continue;
             };
-            if withheld() {
+            if latched() {
                 return (Err(OutputError::Digital), lost);
             }
             if own.device.act(&Commands::new(outputs, tick)).is_err() {

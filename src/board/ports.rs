@@ -8,16 +8,17 @@
 //! often in a row is lost. In a cycle in which nothing fails neither costs an
 //! instruction.
 //!
-//! # Outputs that were taken
+//! # The safe-state latch
 //!
 //! The stall guard and the crash handlers make the outputs safe from another thread,
-//! for good. That is looked for before each write (all lines together, each frame,
-//! each repeated one), and from then on nothing but safe values leaves. A write that
-//! looked before they were taken can still leave after them: one of this thread, which
-//! was in the kernel or was preempted between the check and the call. So after the
-//! last write the state is checked once more, and safe values follow it at once. Where this
-//! thread does not run any more, its write stays in the kernel's hands: a frame that
-//! waits for the bus while another thread crashes is sent after the safe one.
+//! for good, and set the safe-state latch. The latch is read before each write (all
+//! lines together, each frame, each repeated one); once it is set, nothing but safe
+//! values leaves. A write that read it before it was set can still leave after the safe
+//! values: this thread was in the kernel, or was preempted between the check and the
+//! call. So the latch is read again after the last write, and safe values follow that
+//! write at once. Where this thread does not run any more, its write stays in the
+//! kernel's hands: a frame that waits for the bus while another thread crashes is sent
+//! after the safe one.
 //!
 //! The time of a sample is in [`encoder`].
 
@@ -202,7 +203,7 @@ impl<D: Devices> Ports<D> {
         }
         let done = 3 + self.encoders.len() + self.analog_inputs.len() + channel;
         if self.budget.allows(D::now(tick), tick, done)
-            && !self.devices.withheld()
+            && !self.devices.latched()
             && self.write_analog(channel, volts).is_ok()
         {
             return Ok(());
@@ -213,7 +214,8 @@ impl<D: Devices> Ports<D> {
         Err(OutputError::Analog(channel as u8))
     }
 
-    /// The outputs were taken: they stay safe, and the loop is told that it has none.
+    /// The safe-state latch is set: the outputs stay safe, and the loop is told that it
+    /// has none.
     #[cold]
     fn repeat_safe(&mut self, tick: &Tick) -> Result<(), OutputError> {
         let _ = self.safe(tick);
@@ -365,13 +367,13 @@ impl<D: Devices> Act for Ports<D> {
     /// the enable from falling.
     #[inline]
     fn act(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
-        if self.devices.withheld() {
+        if self.devices.latched() {
             return self.repeat_safe(tick);
         }
         self.levels = outputs.digital;
         let mut result = self.devices.digital_outputs(outputs.digital);
         for channel in 0..self.analog_outputs.len() {
-            if self.devices.withheld() {
+            if self.devices.latched() {
                 return self.repeat_safe(tick);
             }
             let volts = outputs.analogs[channel];
@@ -383,7 +385,7 @@ impl<D: Devices> Act for Ports<D> {
         if self.own.is_some() {
             result = graver(result, self.drive_own(tick, outputs));
         }
-        if self.devices.withheld() {
+        if self.devices.latched() {
             return self.repeat_safe(tick);
         }
         if !self.monitors.is_empty() {
@@ -407,7 +409,7 @@ impl<D: Devices> Act for Ports<D> {
         let mut result = Ok(());
         for step in 0..self.steps.len() {
             let mask = self.steps[step];
-            if self.devices.withheld() {
+            if self.devices.latched() {
                 // All of them are safe already: the later ones are not driven again.
                 self.levels = self.safe_levels;
             }

@@ -12,9 +12,9 @@ pub enum Error<D, K> {
     Device(D),
     /// The simulated device fails.
     Simulated(K),
-    /// Nothing was sent, or the safe values were sent after it: the outputs were taken
-    /// from the loop, because the process ends.
-    Withheld,
+    /// Nothing was sent, or the safe values were sent after it: the safe-state latch is
+    /// set, because the process ends.
+    Latched,
 }
 
 /// Error of an [`Spi`](super::Spi).
@@ -29,7 +29,7 @@ impl embedded_hal::spi::Error for SpiError {
         match self {
             Self::Device(error) => error.kind(),
             Self::Simulated(kind) => *kind,
-            Self::Withheld => embedded_hal::spi::ErrorKind::Other,
+            Self::Latched => embedded_hal::spi::ErrorKind::Other,
         }
     }
 }
@@ -39,7 +39,7 @@ impl embedded_hal::i2c::Error for I2cError {
         match self {
             Self::Device(error) => error.kind(),
             Self::Simulated(kind) => *kind,
-            Self::Withheld => embedded_hal::i2c::ErrorKind::Other,
+            Self::Latched => embedded_hal::i2c::ErrorKind::Other,
         }
     }
 }
@@ -49,7 +49,7 @@ impl embedded_hal::pwm::Error for PwmError {
         match self {
             Self::Device(error) => error.kind(),
             Self::Simulated(kind) => *kind,
-            Self::Withheld => embedded_hal::pwm::ErrorKind::Other,
+            Self::Latched => embedded_hal::pwm::ErrorKind::Other,
         }
     }
 }
@@ -62,7 +62,7 @@ impl<D: fmt::Display, K: fmt::Display> fmt::Display for Error<D, K> {
                 f,
                 "the simulated device fails ({kind}); see its model and the faults set on it"
             ),
-            Self::Withheld => f.write_str(
+            Self::Latched => f.write_str(
                 "not driven: the outputs are held at their safe values while the process \
                  ends; see the black box for the cause",
             ),

@@ -90,8 +90,8 @@ impl I2c {
         })
     }
 
-    /// This handle drives an output: once the outputs were taken from the loop, every
-    /// transfer is refused ([`I2cError::Withheld`]).
+    /// This handle drives an output: once the safe-state latch is set, every
+    /// transfer is refused ([`I2cError::Latched`]).
     #[must_use]
     pub fn driving(mut self) -> Self {
         self.driving = true;

@@ -15,9 +15,9 @@
 //! - Nothing is allocated in a transfer; opening and making handles allocates.
 //! - A handle can be sent to the thread of the loop. Handles of one I2C bus are
 //!   independent: each has a descriptor of its own.
-//! - A handle that drives an output sends nothing once the outputs were taken from the
-//!   loop ([`emergency::taken`]): the transfer is refused.
-//!   One that was under way when they were taken is followed by the whole safe plan.
+//! - A handle that drives an output sends nothing once the safe-state latch is set
+//!   ([`emergency::latched`]): the transfer is refused.
+//!   One that was under way when it was set is followed by the whole safe plan.
 //! - The safe value of an output is registered on the handle's own device
 //!   (`safe_action`), for crash handlers, the stall guard and the loop alike. A
 //!   simulated device has no such action: a process that dies takes it along.
@@ -81,13 +81,13 @@ fn driven<D, K>(
     driving: bool,
     transfer: impl FnOnce() -> Result<(), Error<D, K>>,
 ) -> Result<(), Error<D, K>> {
-    if driving && emergency::taken() {
-        return Err(Error::Withheld);
+    if driving && emergency::latched() {
+        return Err(Error::Latched);
     }
     let result = transfer();
-    if driving && emergency::taken() {
+    if driving && emergency::latched() {
         emergency::repeat();
-        return Err(Error::Withheld);
+        return Err(Error::Latched);
     }
     result
 }

@@ -10,8 +10,8 @@ use crate::sim::PwmLoad;
 use crate::sys::Errno;
 use crate::sys::emergency::Slot;
 
-/// One PWM channel, of the kernel or simulated. It drives: once the outputs were taken
-/// from the loop, every duty is refused ([`PwmError::Withheld`]).
+/// One PWM channel, of the kernel or simulated. It drives: once the safe-state
+/// latch is set, every duty is refused ([`PwmError::Latched`]).
 pub struct Pwm {
     port: Port,
     period_ns: u32,

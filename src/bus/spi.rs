@@ -56,8 +56,8 @@ impl Spi {
         }
     }
 
-    /// This handle drives an output: once the outputs were taken from the loop, every
-    /// transfer is refused ([`SpiError::Withheld`]).
+    /// This handle drives an output: once the safe-state latch is set, every
+    /// transfer is refused ([`SpiError::Latched`]).
     #[must_use]
     pub fn driving(mut self) -> Self {
         self.driving = true;

@@ -82,7 +82,7 @@ impl<'o> Opening<'o> {
     }
 
     /// Opens the SPI device. Where the device has outputs, its handle sends nothing more
-    /// once the outputs were taken.
+    /// once the safe-state latch is set.
     ///
     /// # Errors
     /// What the kernel refuses.

@@ -261,7 +261,13 @@ pub fn run(watch: &Watch, limit: Limit, policy: Policy) {
     let _ = sys::sched::set_timer_slack_ns(1);
     watch.take(policy);
     let finished_ns = || cause::cell().finished_ns();
-    if let Some(silent) = watch_over(watch, limit, &mut Monotonic, finished_ns, emergency::taken) {
+    if let Some(silent) = watch_over(
+        watch,
+        limit,
+        &mut Monotonic,
+        finished_ns,
+        emergency::latched,
+    ) {
         end_stalled(silent, watch.thread.load(Ordering::Relaxed));
     }
 }
@@ -290,14 +296,14 @@ impl Alarm for Monotonic {
 }
 
 /// Polls a loop that finished its last cycle at `finished_ns` until it is found
-/// stalled, and for how long then; `None` when `watch` was ended. `taken` tells that a
-/// crash has taken the outputs.
+/// stalled, and for how long then; `None` when `watch` was ended. `latched` tells that a
+/// crash has set the safe-state latch.
 fn watch_over(
     watch: &Watch,
     limit: Limit,
     clock: &mut impl Alarm,
     finished_ns: impl Fn() -> u64,
-    taken: impl Fn() -> bool,
+    latched: impl Fn() -> bool,
 ) -> Option<Duration> {
     let half = Duration::from_nanos(limit.period.as_nanos() / 2);
     let mut poller = Poller::new(limit, first_release(clock.now(), limit.period) + half);
@@ -307,19 +313,19 @@ fn watch_over(
         }
         let since = watch.silent_since(finished_ns());
         if let Some(silent) = poller.poll(clock.now(), since)
-            && !is_crash_ending(limit, silent, taken())
+            && !is_crash_ending(limit, silent, latched())
         {
             return Some(silent);
         }
     }
 }
 
-/// Whether a crash, which has `taken` the outputs, is to end the process by its own
+/// Whether a crash, which has set the safe-state latch if `latched`, is to end the process by its own
 /// signal: it has the time that its frames may take. Should it not end in that, it is
 /// the guard's turn after all.
-fn is_crash_ending(limit: Limit, silent: Duration, taken: bool) -> bool {
+fn is_crash_ending(limit: Limit, silent: Duration, latched: bool) -> bool {
     let frames = Duration::from_micros(u64::from(emergency::FRAMES_US));
-    taken && silent <= limit.gap + frames
+    latched && silent <= limit.gap + frames
 }
 
 /// Bytes of stack that the way to safe outputs may need.

@@ -78,7 +78,7 @@ pub fn prepare() -> Result<(), StartError> {
     sys::output::open_stderr();
     audit::clear();
     cause::cell().clear();
-    emergency::give_back();
+    emergency::release_latch();
     // What was granted is judged by what locking and scheduling answer, and a
     // heap that is not kept shows as page faults.
     let _ = memory::raise_locked_memory();

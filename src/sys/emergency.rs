@@ -16,7 +16,7 @@
 //!    its frames come after all others ([`send_last`]). Who runs them
 //!    first sets [`end_within`], so that the end comes all the same, and the lines are
 //!    set once more after them, in case a loop that still ran has set them meanwhile.
-//!    [`taken`] tells such a loop.
+//!    [`latched`] tells such a loop.
 
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
@@ -57,20 +57,20 @@ impl Outcome {
     }
 }
 
-/// Whether [`run`] has begun: the outputs are no longer the loop's.
-static TAKEN: AtomicBool = AtomicBool::new(false);
+/// The safe-state latch: set once [`run`] has begun.
+static LATCHED: AtomicBool = AtomicBool::new(false);
 
-/// Whether the outputs were taken from the loop, which must not drive them any
-/// more. One relaxed load.
+/// Whether the safe-state latch is set: the loop must not drive the outputs any more.
+/// One relaxed load.
 #[inline]
 #[must_use]
-pub fn taken() -> bool {
-    TAKEN.load(Ordering::Relaxed)
+pub fn latched() -> bool {
+    LATCHED.load(Ordering::Relaxed)
 }
 
-/// Gives the outputs back to the loop: before another run in the same process.
-pub fn give_back() {
-    TAKEN.store(false, Ordering::SeqCst);
+/// Releases the safe-state latch: before another run in the same process.
+pub fn release_latch() {
+    LATCHED.store(false, Ordering::SeqCst);
     LAST.store(0, Ordering::SeqCst);
 }
 
@@ -83,7 +83,7 @@ pub fn send_last(file: BlockedIn) {
     LAST.store(on_file(file), Ordering::SeqCst);
 }
 
-/// Takes the outputs from the loop and runs every registered action, whatever
+/// Sets the safe-state latch and runs every registered action, whatever
 /// becomes of each: lines in the order of their slots, frames in theirs, and the
 /// lines again. Async-signal-safe; changes errno. Frames may wait: see
 /// [`end_within`].
@@ -96,9 +96,9 @@ pub fn run() -> Outcome {
     outcome
 }
 
-/// The lines alone, which wait for nobody; the outputs are taken from the loop.
+/// Sets the safe-state latch and the lines alone, which wait for nobody.
 pub fn lines() -> Outcome {
-    TAKEN.store(true, Ordering::SeqCst);
+    LATCHED.store(true, Ordering::SeqCst);
     let mut outcome = Outcome::default();
     each(LINES, ALL, |entry| outcome.count(&entry.perform()));
     outcome
@@ -119,9 +119,9 @@ fn each_frame(mut action: impl FnMut(&Entry)) {
     each(FRAME, last, &mut action);
 }
 
-/// For a loop that finds the outputs taken ([`taken`]) after it has driven one of them:
+/// For a loop that finds the safe-state latch set ([`latched`]) after it has driven one of them:
 /// what it sent may have come after the safe frame. Runs every action again.
-/// Async-signal-safe; whoever took the outputs sees to it that the process ends.
+/// Async-signal-safe; whoever set the latch sees to it that the process ends.
 #[cold]
 pub fn repeat() {
     run();

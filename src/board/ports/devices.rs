@@ -15,7 +15,7 @@ pub trait Devices {
 
     /// Whether somebody else has made the outputs safe, for good: a crash of
     /// another thread, or the stall guard. Nothing may be driven then.
-    fn withheld(&self) -> bool {
+    fn latched(&self) -> bool {
         false
     }
 

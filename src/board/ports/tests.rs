@@ -2,7 +2,7 @@
 
 mod counted;
 mod idle;
-mod taken;
+mod latched;
 mod times;
 
 use super::*;

@@ -111,17 +111,17 @@ pub(super) struct Auditor<'a> {
     compaction: Option<ProcFile<32>>,
     /// Failures in a row, for each promise.
     failures: [u8; Promise::ALL.len()],
-    /// Whether the outputs were taken from the loop.
-    taken: fn() -> bool,
+    /// Whether the safe-state latch is set.
+    latched: fn() -> bool,
 }
 
 impl<'a> Auditor<'a> {
     /// Has not polled yet.
-    pub(super) fn new(audit: &'a Audit, baseline: &'a Baseline, taken: fn() -> bool) -> Self {
+    pub(super) fn new(audit: &'a Audit, baseline: &'a Baseline, latched: fn() -> bool) -> Self {
         Self {
             audit,
             baseline,
-            taken,
+            latched,
             status: None,
             faults: None,
             runtime: None,
@@ -153,10 +153,10 @@ impl<'a> Auditor<'a> {
 
     fn conclude(&mut self, promise: Promise, found: Result<Option<Found>, Unread>) {
         // Asked after the reading: what is read of a loop that has ended says nothing, nor
-        // of one whose outputs were taken. Who did that ends the process, and the stall
+        // of one whose safe-state latch is set. Who did that ends the process, and the stall
         // guard takes the loop's priority.
         let from = self.audit.watched_from();
-        let Some(from) = from.filter(|_| !(self.taken)()) else {
+        let Some(from) = from.filter(|_| !(self.latched)()) else {
             return;
         };
         let failures = &mut self.failures[promise as usize];
@@ -418,7 +418,7 @@ impl<'a> Poller<'a> {
         if second != self.second && self.audit.watched_from().is_some() {
             self.second = second;
             if let Some(baseline) = self.audit.baseline.get() {
-                let new = || Auditor::new(self.audit, baseline, emergency::taken);
+                let new = || Auditor::new(self.audit, baseline, emergency::latched);
                 self.auditor.get_or_insert_with(new).poll();
             }
         }

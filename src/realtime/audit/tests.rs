@@ -118,7 +118,7 @@ fn files_that_say_what_they_said_break_nothing() {
 }
 
 #[test]
-fn what_is_found_once_the_outputs_were_taken_breaks_nothing() {
+fn what_is_found_once_the_safe_state_is_latched_breaks_nothing() {
     let root = Root::new("taken");
     let audit = audit(&root, &OF_FILES);
     root.stat(8, 0);

@@ -257,14 +257,14 @@ impl<F: FnMut(Instant) -> Instant> Alarm for Stage<F> {
 fn guard(
     watch: &Watch,
     finished_ns: impl Fn() -> u64,
-    taken: impl Fn() -> bool,
+    latched: impl Fn() -> bool,
     wakes: impl FnMut(Instant) -> Instant,
 ) -> (Option<Duration>, Instant) {
     let mut stage = Stage {
         now: Cell::new(at(3)),
         wakes,
     };
-    let found = watch_over(watch, LIMIT, &mut stage, finished_ns, taken);
+    let found = watch_over(watch, LIMIT, &mut stage, finished_ns, latched);
     (found, stage.now.get())
 }
 
@@ -388,7 +388,7 @@ fn whoever_waits_for_the_guard_is_woken_when_it_has_its_policy() {
 
 #[test]
 fn a_crash_ends_by_itself_unless_it_does_not_come_to_its_end() {
-    let ends = |ms, taken| is_crash_ending(LIMIT, Duration::from_millis(ms), taken);
+    let ends = |ms, latched| is_crash_ending(LIMIT, Duration::from_millis(ms), latched);
     assert!(!ends(15, false), "no crash");
     assert!(ends(15, true));
     assert!(ends(70, true), "its frames have 50 ms");

@@ -36,7 +36,7 @@ fn an_action_outlives_its_owners_descriptor_and_reaches_no_other_file() {
         .iter()
         .any(|(a, b)| a.as_raw_fd() == number || b.as_raw_fd() == number);
     run();
-    give_back();
+    release_latch();
     slot.clear();
     assert!(!is_blocking(&same_file), "the action was executed");
     for (a, b) in &others {
@@ -83,7 +83,7 @@ fn clearing_waits_for_whoever_executes_the_table() {
         clears.recv().unwrap();
     });
     assert_eq!(run(), Outcome::default(), "nothing is registered");
-    give_back();
+    release_latch();
 }
 
 #[test]
@@ -97,10 +97,10 @@ fn actions_run_in_order_until_cleared_and_a_refusal_stops_none() {
         refused: 1,
         frames_sent: false,
     };
-    assert!(!taken());
+    assert!(!latched());
     assert_eq!(run(), expected, "a socket has no lines");
-    assert!(taken(), "the loop can tell");
-    give_back();
+    assert!(latched(), "the loop can tell");
+    release_latch();
     let read = socket.read(&mut [0]);
     assert_eq!(read.unwrap_err().kind(), ErrorKind::WouldBlock);
     assert_eq!(run(), expected, "twice is as good as once");
@@ -109,7 +109,7 @@ fn actions_run_in_order_until_cleared_and_a_refusal_stops_none() {
     let with_frame = run();
     assert_eq!((with_frame.done, with_frame.refused), (1, 2), "nor a bus");
     frame.clear();
-    give_back();
+    release_latch();
 
     let more: Vec<Slot> = (2..CAPACITY)
         .map(|_| register_witness(socket.as_fd()).unwrap())
@@ -123,7 +123,7 @@ fn actions_run_in_order_until_cleared_and_a_refusal_stops_none() {
         slot.clear();
     }
     assert_eq!(run(), Outcome::default());
-    give_back();
+    release_latch();
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn a_file_is_written_from_its_start_however_often_and_by_the_loop_too() {
     duty.write_all(b"12").unwrap();
     let slot = register_write(duty.as_fd(), b"500", When::MayBlock).unwrap();
     let by_handler = run();
-    give_back();
+    release_latch();
     let first = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, "900\n").unwrap();
     let by_loop = slot.execute();
@@ -255,7 +255,7 @@ fn a_file_is_written_from_its_start_however_often_and_by_the_loop_too() {
     assert_eq!((by_handler.done, by_handler.refused), (1, 0));
     assert_eq!((first.as_str(), by_loop), ("500\n", Ok(())));
     assert_eq!(second, "500\n");
-    assert!(!taken(), "the loop keeps its outputs");
+    assert!(!latched(), "the loop keeps its outputs");
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn what_waits_for_nobody_runs_first_and_again_whatever_came_first() {
     let after_frames = now();
     let all = run();
     let at_last = now();
-    give_back();
+    release_latch();
     for slot in slots {
         slot.clear();
     }
@@ -321,7 +321,7 @@ fn frames_for_a_file_that_hangs_are_sent_after_all_others() {
         send_last(file);
     }
     let after = order();
-    give_back();
+    release_latch();
     let again = order();
     std::io::Write::write_all(&mut peer, b"1").unwrap();
     thread.join().unwrap();

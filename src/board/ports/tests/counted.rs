@@ -66,7 +66,7 @@ struct Seen {
     code: u16,
     /// What the lines were driven to.
     lines: Vec<u32>,
-    taken: bool,
+    latched: bool,
 }
 
 /// Devices whose calls take `call` each.
@@ -119,8 +119,8 @@ impl SpiDevice for Chip {
 impl Devices for Timed {
     type Spi<'a> = Chip;
 
-    fn withheld(&self) -> bool {
-        self.seen.borrow().taken
+    fn latched(&self) -> bool {
+        self.seen.borrow().latched
     }
 
     fn advance(&mut self, tick: &Tick) -> Instant {
@@ -180,7 +180,7 @@ fn ports(call_us: u64) -> (Ports<Timed>, Rc<RefCell<Seen>>) {
         transfers: [0; 6],
         code: 1_500,
         lines: Vec::new(),
-        taken: false,
+        latched: false,
     }));
     let devices = Timed {
         seen: Rc::clone(&seen),
@@ -278,13 +278,13 @@ fn lines_go_safe_in_their_steps_and_the_later_ones_stay_until_then() {
     let (mut ports, seen) = ports(1);
     let mut outputs = ports.safe_image();
     outputs.digital = 0b11;
-    for (taken, steps) in [(false, [0b10, 0b00]), (true, [0b00, 0b00])] {
-        seen.borrow_mut().taken = false;
+    for (latched, steps) in [(false, [0b10, 0b00]), (true, [0b00, 0b00])] {
+        seen.borrow_mut().latched = false;
         assert_eq!(ports.act(&tick(), &outputs), Ok(()));
         seen.borrow_mut().lines.clear();
-        seen.borrow_mut().taken = taken;
+        seen.borrow_mut().latched = latched;
         assert_eq!(ports.safe(&tick()), Ok(()));
-        assert_eq!(seen.borrow().lines, steps, "taken: {taken}");
+        assert_eq!(seen.borrow().lines, steps, "latched: {latched}");
     }
 }
 

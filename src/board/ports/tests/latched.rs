@@ -20,9 +20,9 @@ enum Left {
 
 #[derive(Default)]
 struct Seen {
-    /// Polls until the outputs are taken.
+    /// Polls until the safe-state latch is set.
     polls_left: Option<u32>,
-    taken: bool,
+    latched: bool,
     left: Vec<Left>,
     /// How much of that had left before.
     before: usize,
@@ -31,19 +31,19 @@ struct Seen {
 }
 
 impl Seen {
-    fn take(&mut self) {
-        if !self.taken {
-            self.taken = true;
+    fn latch(&mut self) {
+        if !self.latched {
+            self.latched = true;
             self.before = self.left.len();
         }
     }
 }
 
-/// Devices whose outputs are taken between two polls, or within a call.
+/// Devices whose safe-state latch is set between two polls, or within a call.
 #[derive(Clone)]
 struct Watched {
     seen: Rc<RefCell<Seen>>,
-    /// Taken while this call, from 0, is under way.
+    /// Set while this call, from 0, is under way.
     within: Option<usize>,
 }
 
@@ -51,7 +51,7 @@ impl Watched {
     fn leave(&self, what: Left) {
         let mut seen = self.seen.borrow_mut();
         if self.within == Some(seen.left.len()) {
-            seen.take();
+            seen.latch();
         }
         seen.left.push(what);
     }
@@ -78,14 +78,14 @@ impl SpiDevice for Watched {
 impl Devices for Watched {
     type Spi<'a> = Self;
 
-    fn withheld(&self) -> bool {
+    fn latched(&self) -> bool {
         let mut seen = self.seen.borrow_mut();
         match seen.polls_left {
-            Some(0) => seen.take(),
+            Some(0) => seen.latch(),
             Some(polls) => seen.polls_left = Some(polls - 1),
             None => {}
         }
-        seen.taken
+        seen.latched
     }
 
     fn advance(&mut self, tick: &Tick) -> Instant {
@@ -122,7 +122,7 @@ encoder = "other"
 analog_output = "second"
 "#;
 
-/// What left before the outputs were taken and after, of one cycle that drives.
+/// What left before the safe-state latch was set and after, of one cycle that drives.
 fn cycle(polls: Option<u32>, within: Option<usize>, failures: u32) -> (Watched, Ports<Watched>) {
     let text = std::format!("{BOARD}{SECOND}");
     let io = Config::parse("b.toml", &text).expect("good").io;
@@ -142,7 +142,7 @@ fn cycle(polls: Option<u32>, within: Option<usize>, failures: u32) -> (Watched, 
     outputs.digital = 1;
     outputs.analogs[..2].copy_from_slice(&[5.0, 6.0]);
     let acted = ports.act(&Tick::default(), &outputs);
-    if devices.seen.borrow().taken {
+    if devices.seen.borrow().latched {
         assert_eq!(acted, Err(OutputError::Digital));
     }
     (devices, ports)
@@ -157,7 +157,7 @@ fn safe() -> Vec<Left> {
 }
 
 #[test]
-fn nothing_but_safe_values_leaves_after_the_outputs_were_taken() {
+fn nothing_but_safe_values_leaves_after_the_safe_state_was_latched() {
     let safe = safe();
     assert_eq!(safe.len(), 3, "{safe:?}");
     // A failure adds one poll, before the frame that is repeated.
@@ -166,7 +166,7 @@ fn nothing_but_safe_values_leaves_after_the_outputs_were_taken() {
         loop {
             let (devices, _) = cycle(Some(polls), None, failures);
             let seen = devices.seen.borrow();
-            if !seen.taken {
+            if !seen.latched {
                 break;
             }
             let mut after = seen.left[seen.before..].to_vec();
@@ -181,12 +181,12 @@ fn nothing_but_safe_values_leaves_after_the_outputs_were_taken() {
 }
 
 #[test]
-fn safe_values_follow_a_write_that_was_under_way_when_the_outputs_were_taken() {
+fn safe_values_follow_a_write_that_was_under_way_when_the_safe_state_was_latched() {
     let safe = safe();
     for within in 0..3 {
         let (devices, _) = cycle(None, Some(within), 0);
         let seen = devices.seen.borrow();
-        assert_eq!((seen.taken, seen.before), (true, within));
+        assert_eq!((seen.latched, seen.before), (true, within));
         assert_eq!(seen.left[within + 1..], safe[..], "within {within}");
     }
 }
@@ -194,7 +194,7 @@ fn safe_values_follow_a_write_that_was_under_way_when_the_outputs_were_taken() {
 #[test]
 fn safe_frames_are_repeated_and_nothing_else_is_driven_meanwhile() {
     let safe = safe();
-    // Taken, while it was driving, by somebody who could not send anything.
+    // Latched, while it was driving, by somebody who could not send anything.
     let (devices, mut ports) = cycle(None, Some(2), 0);
     devices.seen.borrow_mut().left.clear();
     assert_eq!(ports.safe(&Tick::default()), Ok(()));
