@@ -12,7 +12,7 @@ use crate::sys::arena::{Full, Placed};
 use crate::sys::emergency::Slot;
 use crate::time::Instant;
 
-use super::ports::failing::Row;
+use super::ports::failing::DebounceCounter;
 
 type Actions = heapless::Vec<Slot, MAX_ACTIONS>;
 
@@ -28,8 +28,8 @@ struct Own {
     drives: bool,
     /// What makes its outputs safe in a crash.
     actions: Actions,
-    unread: Row,
-    undriven: Row,
+    unread: DebounceCounter,
+    undriven: DebounceCounter,
 }
 
 impl Own {
@@ -136,8 +136,8 @@ impl OwnDevices {
             due: None,
             drives: entry.drives,
             actions,
-            unread: Row::tolerating(entry.tolerated_failures),
-            undriven: Row::tolerating(entry.tolerated_failures),
+            unread: DebounceCounter::tolerating(entry.tolerated_failures),
+            undriven: DebounceCounter::tolerating(entry.tolerated_failures),
         };
         // The board file has at most as many.
         let _ = self.all.push(Placed::<Own>::new(own, |own| own)?);
@@ -167,7 +167,7 @@ impl OwnDevices {
             };
             let mut readings = Readings::new(inputs, tick, began);
             own.device.sense(&mut readings);
-            if readings.failed() && own.unread.is_too_long(tick) {
+            if readings.failed() && own.unread.exceeded(tick) {
                 lost = Some(Lost::Sensor(own.number));
             }
         }
@@ -192,7 +192,7 @@ impl OwnDevices {
             }
             if own.device.act(&Commands::new(outputs, tick)).is_err() {
                 result = result.and(Err(OutputError::Device(own.number)));
-                if own.undriven.is_too_long(tick) {
+                if own.undriven.exceeded(tick) {
                     lost = Some(Lost::Actuator(own.number));
                 }
             }

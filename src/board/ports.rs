@@ -41,7 +41,7 @@ use crate::driver::{mcp3208, mcp4922};
 use crate::time::{Duration, Instant};
 pub use devices::Devices;
 use encoder::{Encoder, later};
-use failing::{Budget, Row};
+use failing::{Budget, DebounceCounter};
 use own::Own;
 
 struct AnalogOutput {
@@ -49,7 +49,7 @@ struct AnalogOutput {
     channel: mcp4922::Channel,
     scale: mcp4922::Scale,
     safe_volts: f64,
-    failures: Row,
+    failures: DebounceCounter,
 }
 
 struct AnalogInput {
@@ -58,7 +58,7 @@ struct AnalogInput {
     vref_volts: f64,
     min_volts: f64,
     max_volts: f64,
-    failures: Row,
+    failures: DebounceCounter,
 }
 
 /// An analog output that an analog input watches.
@@ -67,7 +67,7 @@ struct Monitor {
     config: config::Monitor,
     /// What the input must see in this cycle, volts; none before the first write.
     expected: Option<f64>,
-    deviations: Row,
+    deviations: DebounceCounter,
 }
 
 /// The devices of a board as the ports of the loop.
@@ -137,7 +137,7 @@ impl<D: Devices> Ports<D> {
                 vref_volts: input.vref_volts,
                 min_volts: input.min_volts,
                 max_volts: input.max_volts,
-                failures: Row::tolerating(input.tolerated_failures),
+                failures: DebounceCounter::tolerating(input.tolerated_failures),
             });
         let analog_outputs =
             io.analog_outputs
@@ -149,7 +149,7 @@ impl<D: Devices> Ports<D> {
                     scale: mcp4922::Scale::new(output.min_volts, output.max_volts)
                         .expect("checked to be a range"),
                     safe_volts: output.safe_volts,
-                    failures: Row::tolerating(output.tolerated_failures),
+                    failures: DebounceCounter::tolerating(output.tolerated_failures),
                 });
         let monitors = io.analog_outputs.iter().enumerate();
         let monitors = monitors.filter_map(|(output, config)| {
@@ -157,7 +157,7 @@ impl<D: Devices> Ports<D> {
                 output,
                 config,
                 expected: None,
-                deviations: Row::tolerating(Some(config.tolerated_cycles)),
+                deviations: DebounceCounter::tolerating(Some(config.tolerated_cycles)),
             })
         });
         let calls = 2 + encoders.len() + analog_inputs.len() + analog_outputs.len();
@@ -208,7 +208,7 @@ impl<D: Devices> Ports<D> {
         {
             return Ok(());
         }
-        if self.analog_outputs[channel].failures.is_too_long(tick) {
+        if self.analog_outputs[channel].failures.exceeded(tick) {
             self.lose(Lost::AnalogOutput(channel as u8));
         }
         Err(OutputError::Analog(channel as u8))
@@ -258,7 +258,7 @@ impl<D: Devices> Ports<D> {
             }
         }
         if let Err(error) = read.value
-            && self.analog_inputs[channel].failures.is_too_long(tick)
+            && self.analog_inputs[channel].failures.exceeded(tick)
         {
             self.lose(Lost::AnalogInput(channel as u8, error));
         }
@@ -278,7 +278,7 @@ impl<D: Devices> Ports<D> {
     }
 
     /// Compares what outputs give with what they were told. An input that could
-    /// not be read says nothing about its output; it has a row of its own.
+    /// not be read says nothing about its output; it has a counter of its own.
     fn watch(&mut self, tick: &Tick, inputs: &Inputs) {
         let mut lost = None;
         for monitor in &mut self.monitors {
@@ -289,7 +289,7 @@ impl<D: Devices> Ports<D> {
                 continue;
             };
             let off = (seen - expected).abs() > monitor.config.tolerance_volts;
-            if off && monitor.deviations.is_too_long(tick) {
+            if off && monitor.deviations.exceeded(tick) {
                 lost = Some(Lost::Monitored(monitor.output as u8));
             }
         }

@@ -15,12 +15,12 @@
 //! An angle after a retry is that of now where others are one period old. Its sample
 //! says so, and the one of the next cycle too, which is a frame younger only.
 //!
-//! # Failures in a row
+//! # Debounce counters
 //!
-//! They are counted for each device by the slot of its last failure, so that a
-//! success costs nothing: a failure continues a row if the last one was in the
-//! cycle before. In a simulation that waits for a late loop skipped slots begin
-//! a new row.
+//! Consecutive failures are counted for each device by the slot of its last failure, so
+//! that a success costs nothing: a failure is consecutive if the last one was in the
+//! cycle before. In a simulation that waits for a late loop skipped slots restart the
+//! count.
 
 use crate::cycle::ports::Tick;
 use crate::time::{Duration, Instant};
@@ -59,18 +59,18 @@ impl Budget {
     }
 }
 
-/// Failures in a row.
+/// A debounce counter: counts consecutive failures against a limit.
 #[derive(Copy, Clone, Debug)]
-pub(in crate::board) struct Row {
+pub(in crate::board) struct DebounceCounter {
     tolerated: Option<u16>,
     count: u16,
-    /// Where the row ends; none before the first failure.
+    /// Slot of the last failure; none before the first.
     last_slot: Option<u64>,
 }
 
-impl Row {
-    /// No failure yet; `tolerated` of them in a row change nothing, and none
-    /// ever does where it is `None`.
+impl DebounceCounter {
+    /// No failure yet. Up to `tolerated` consecutive failures are tolerated; all of them
+    /// where it is `None`.
     pub(in crate::board) const fn tolerating(tolerated: Option<u16>) -> Self {
         Self {
             tolerated,
@@ -79,8 +79,8 @@ impl Row {
         }
     }
 
-    /// Takes note of a failure in the cycle of `tick`: whether it is one too many.
-    pub(in crate::board) fn is_too_long(&mut self, tick: &Tick) -> bool {
+    /// Counts a failure in the cycle of `tick`; whether the limit is exceeded.
+    pub(in crate::board) fn exceeded(&mut self, tick: &Tick) -> bool {
         let before = tick.slot.checked_sub(u64::from(tick.elapsed_slots));
         self.count = if self.last_slot.is_some() && self.last_slot == before {
             self.count.saturating_add(1)

@@ -375,10 +375,10 @@ fn a_row_is_broken_by_a_cycle_without_failure_and_not_by_skipped_slots() {
         elapsed_slots,
         ..Tick::default()
     };
-    let mut row = Row::tolerating(Some(1));
-    assert!(!row.is_too_long(&tick(0, 1)));
-    assert!(!row.is_too_long(&tick(2, 1)), "slot 1 was good");
-    assert!(row.is_too_long(&tick(9, 7)), "nothing between 2 and 9");
-    let mut never = Row::tolerating(None);
-    assert!((0..1_000).all(|slot| !never.is_too_long(&tick(slot, 1))));
+    let mut counter = DebounceCounter::tolerating(Some(1));
+    assert!(!counter.exceeded(&tick(0, 1)));
+    assert!(!counter.exceeded(&tick(2, 1)), "slot 1 was good");
+    assert!(counter.exceeded(&tick(9, 7)), "nothing between 2 and 9");
+    let mut never = DebounceCounter::tolerating(None);
+    assert!((0..1_000).all(|slot| !never.exceeded(&tick(slot, 1))));
 }
