@@ -259,22 +259,22 @@ impl Feedback {
         // The one nearest to the velocity's lead.
         let lead = (state.velocity_rad_s * self.units_per_rad * distance_s) as i64;
         let led_to = Angle(state.angle.0.wrapping_add(lead as u32));
-        let way = lead.wrapping_add(i64::from(angle.wrapping_difference(led_to)));
-        let total = state.total.wrapping_add(way);
+        let delta = lead.wrapping_add(i64::from(angle.wrapping_difference(led_to)));
+        let total = state.total.wrapping_add(delta);
         self.place(state, total);
         if distance < self.least_distance {
-            return self.near(state, way, total, angle);
+            return self.near(state, delta, total, angle);
         }
         state.compare_with(total, angle, at);
-        if self.is_jump(way, distance_s) {
+        if self.is_jump(delta, distance_s) {
             return self.jumped(state);
         }
-        let velocity = way as f64 * self.scale / distance_s;
+        let velocity = delta as f64 * self.scale / distance_s;
         state.velocity_rad_s = self.filter.step(&mut state.filter, velocity);
         if distance >= self.long_distance {
             self.go_on(state, velocity, distance);
         }
-        if way == 0 && command_volts.abs() >= self.frozen_command_volts {
+        if delta == 0 && command_volts.abs() >= self.frozen_command_volts {
             return self.unmoved(state);
         }
         state.unchanged = 0;
@@ -311,9 +311,9 @@ impl Feedback {
 
     /// A reading too near to the one before for a velocity.
     #[cold]
-    fn near(&self, state: &mut FeedbackState, way: i64, total: i64, angle: Angle) -> Reading {
+    fn near(&self, state: &mut FeedbackState, delta: i64, total: i64, angle: Angle) -> Reading {
         // The true distance is not known well enough.
-        if self.is_jump(way, self.least_distance.as_secs_f64()) {
+        if self.is_jump(delta, self.least_distance.as_secs_f64()) {
             state.compare_with(total, angle, state.measured_at);
             return self.jumped(state);
         }
@@ -331,8 +331,8 @@ impl Feedback {
         }
     }
 
-    fn is_jump(&self, way: i64, distance_s: f64) -> bool {
-        (way as f64).abs() > self.units_per_s * distance_s + self.slack_units
+    fn is_jump(&self, delta: i64, distance_s: f64) -> bool {
+        (delta as f64).abs() > self.units_per_s * distance_s + self.slack_units
     }
 
     #[cold]

@@ -50,10 +50,10 @@ impl Profile {
             let Some(segment) = self.segments.get(now.segment) else {
                 return false;
             };
-            let way = segment.target - *at;
-            let ramp_s = way.abs() / segment.rate;
+            let delta = segment.target - *at;
+            let ramp_s = delta.abs() / segment.rate;
             if ramp_s > left {
-                *at += (segment.rate * left).copysign(way);
+                *at += (segment.rate * left).copysign(delta);
                 return true;
             }
             (*at, left) = (segment.target, left - ramp_s);

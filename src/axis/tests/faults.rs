@@ -37,22 +37,22 @@ fn a_blocked_shaft_is_a_following_error_and_recovers_after_reset() {
 
 #[test]
 fn a_limit_switch_stops_motion_towards_it_and_lets_the_axis_leave() {
-    for (channel, fault, way) in [
+    for (channel, fault, direction) in [
         (POSITIVE, Fault::PositiveLimitSwitch, 1.0),
         (NEGATIVE, Fault::NegativeLimitSwitch, -1.0),
     ] {
         let mut bench = Bench::operating();
-        bench.run_until(5_000, |b| b.bodies[0].velocity * way > 15.0);
+        bench.run_until(5_000, |b| b.bodies[0].velocity * direction > 15.0);
         bench.set(channel, false);
         let hit_at = bench.bodies[0].position;
         bench.cycle();
         assert_eq!(bench.axis().state(), State::FaultReactionActive);
         expect_fault(&mut bench, fault, 500);
-        let overrun = (bench.bodies[0].position - hit_at) * way;
+        let overrun = (bench.bodies[0].position - hit_at) * direction;
         assert!(overrun < 1.5, "{overrun} rad");
         // The switch is still hit: the next position is away from it.
         expect_recovery(&mut bench);
-        bench.run_until(500, |b| b.bodies[0].velocity * way < -10.0);
+        bench.run_until(500, |b| b.bodies[0].velocity * direction < -10.0);
         // Coming back to it is not allowed.
         expect_fault(&mut bench, fault, 5_000);
     }

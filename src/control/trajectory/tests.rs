@@ -62,16 +62,16 @@ fn no_random_move_exceeds_a_limit_turns_back_or_misses_its_target() {
         } else {
             start - travel
         };
-        let way = (target - start).signum();
+        let direction = (target - start).signum();
         let mut state = TrajectoryState::at_rest(start);
         assert!(trajectory.move_to(&mut state, target));
         let mut before = *state.last();
         let mut steps = 0_u32;
         while !state.is_at_rest() {
             let now = trajectory.advance(&mut state, 1);
-            let forward = (now.position_rad - before.position_rad) * way;
+            let forward = (now.position_rad - before.position_rad) * direction;
             assert!(forward >= -1e-12, "move {number} turned back by {forward}");
-            assert!(now.velocity_rad_s * way >= -1e-9, "move {number}");
+            assert!(now.velocity_rad_s * direction >= -1e-9, "move {number}");
             assert!(
                 within(now.velocity_rad_s, c.velocity_rad_s),
                 "move {number}"
@@ -154,8 +154,8 @@ fn a_stop_at_any_moment_ends_at_rest_without_a_jump_and_within_its_limits() {
         let c = random_config(&mut random);
         let trajectory = c.build(PERIOD).unwrap();
         let mut state = TrajectoryState::at_rest(0.0);
-        let way = if random.unit() < 0.5 { 1.0 } else { -1.0 };
-        let travel = c.velocity_rad_s * random.decades(-4.0, 0.3) * way;
+        let direction = if random.unit() < 0.5 { 1.0 } else { -1.0 };
+        let travel = c.velocity_rad_s * random.decades(-4.0, 0.3) * direction;
         assert!(trajectory.move_to(&mut state, travel));
         let stop_at = (random.unit() * state.duration_s() * 1e3) as u32;
         trajectory.advance(&mut state, stop_at);
@@ -173,7 +173,7 @@ fn a_stop_at_any_moment_ends_at_rest_without_a_jump_and_within_its_limits() {
             let fastest = c.velocity_rad_s * 1.01 + c.acceleration_rad_s2 * 2e-3;
             assert!(jump.abs() <= fastest * 1e-3, "stop {number}: {jump}");
             assert!(
-                velocity * way >= -1e-7 * c.velocity_rad_s,
+                velocity * direction >= -1e-7 * c.velocity_rad_s,
                 "stop {number}: {velocity}"
             );
             assert!(
@@ -191,7 +191,7 @@ fn a_stop_at_any_moment_ends_at_rest_without_a_jump_and_within_its_limits() {
         }
         assert_eq!(before, Sample::at_rest(state.target_rad()));
         assert!(
-            before.position_rad * way <= travel * way + 1e-9,
+            before.position_rad * direction <= travel * direction + 1e-9,
             "stop {number} overran"
         );
     }

@@ -211,9 +211,9 @@ law.relay = { kind = "proportion", input = "heat.output", output = "output.relay
 fn a_two_point_law_has_its_hysteresis() {
     let keys = "output = \"output.relay\"\nset_point = 60.0\nhysteresis = 2.0";
     let mut bench = law("two_point", keys);
-    let way = [50.0, 59.5, 60.9, 61.1, 60.0, 59.1, 58.9, 59.5];
+    let path = [50.0, 59.5, 60.9, 61.1, 60.0, 59.1, 58.9, 59.5];
     let on = [true, true, true, false, false, false, true, true];
-    for (gauge, on) in way.into_iter().zip(on) {
+    for (gauge, on) in path.into_iter().zip(on) {
         bench.step(gauge);
         assert_eq!(bench.relay(), on, "{gauge}");
     }
@@ -221,7 +221,7 @@ fn a_two_point_law_has_its_hysteresis() {
     bench.step(50.0);
     assert!(!bench.relay());
     let mut bench = law("two_point", &format!("{keys}\nreverse = true"));
-    for (gauge, on) in way
+    for (gauge, on) in path
         .into_iter()
         .zip([false, false, false, true, true, true, false, false])
     {
@@ -311,14 +311,14 @@ fn a_profile_goes_by_its_ramps_and_holds_and_then_idles() {
         "profile",
         &format!("{keys}\nenable = \"output.relay\"\nidle = -1.0"),
     );
-    let way = followed(&mut bench, 4);
-    for (is, expected) in way.into_iter().zip([0.5, 1.0, 1.5, 2.0]) {
+    let path = followed(&mut bench, 4);
+    for (is, expected) in path.into_iter().zip([0.5, 1.0, 1.5, 2.0]) {
         assert!((is - expected).abs() < 1e-9, "{is}");
     }
     assert!(bench.relay());
     assert_eq!(followed(&mut bench, 2), [2.0, 2.0]);
-    let way = followed(&mut bench, 3);
-    assert_eq!(way[2], -1.0, "{way:?}");
+    let path = followed(&mut bench, 3);
+    assert_eq!(path[2], -1.0, "{path:?}");
     assert!(!bench.relay());
 }
 
@@ -326,9 +326,9 @@ fn a_profile_goes_by_its_ramps_and_holds_and_then_idles() {
 fn a_profile_that_repeats_keeps_its_period() {
     let keys = "targets = [2.0, 1.0]\nrates = [1e9, 1e9]\nholds_s = [0.25, 0.45]\nrepeat = true";
     let mut bench = law("profile", keys);
-    let way = followed(&mut bench, 7_000);
+    let path = followed(&mut bench, 7_000);
     // Periods of 0.7 s in steps of 0.1 s, whatever falls between two of them.
-    let rises = way.windows(2).filter(|pair| pair[1] > pair[0]).count();
+    let rises = path.windows(2).filter(|pair| pair[1] > pair[0]).count();
     assert!((999..=1_000).contains(&rises), "{rises}");
 }
 
