@@ -42,7 +42,7 @@ impl Type {
 
 /// Where a signal stands in the process image.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Place {
+enum Index {
     InputLine(u8),
     OutputLine(u8),
     Sensed(u8),
@@ -58,7 +58,7 @@ pub struct Signal {
     pub of: Type,
     /// The unit of a number; empty for anything else, and for a number without one.
     pub unit: &'static str,
-    place: Place,
+    index: Index,
     /// The only one that sets it: the header of the table, and its line.
     writer: Option<(String, usize)>,
 }
@@ -115,24 +115,24 @@ impl Signals {
     pub(super) fn of(io: &Io) -> Self {
         let mut signals = Self::default();
         for (number, channel) in io.inputs.iter().enumerate() {
-            let place = Place::InputLine(number as u8);
-            signals.add("input", &channel.name, Type::Flag, "", place);
+            let index = Index::InputLine(number as u8);
+            signals.add("input", &channel.name, Type::Flag, "", index);
         }
         for (number, channel) in io.outputs.iter().enumerate() {
-            let place = Place::OutputLine(number as u8);
-            signals.add("output", &channel.name, Type::Flag, "", place);
+            let index = Index::OutputLine(number as u8);
+            signals.add("output", &channel.name, Type::Flag, "", index);
         }
         for (number, channel) in io.encoders.iter().enumerate() {
-            let place = Place::Sensed(number as u8);
-            signals.add("encoder", &channel.name, Type::Angle, "", place);
+            let index = Index::Sensed(number as u8);
+            signals.add("encoder", &channel.name, Type::Angle, "", index);
         }
         for (number, channel) in io.analog_inputs.iter().enumerate() {
-            let place = Place::Sensed(number as u8);
-            signals.add("analog_input", &channel.name, Type::Number, "V", place);
+            let index = Index::Sensed(number as u8);
+            signals.add("analog_input", &channel.name, Type::Number, "V", index);
         }
         for (number, channel) in io.analog_outputs.iter().enumerate() {
-            let place = Place::Commanded(number as u8);
-            signals.add("analog_output", &channel.name, Type::Number, "V", place);
+            let index = Index::Commanded(number as u8);
+            signals.add("analog_output", &channel.name, Type::Number, "V", index);
             signals.ranges.push((channel.min_volts, channel.max_volts));
             signals.safe.push(channel.safe_volts);
         }
@@ -143,12 +143,12 @@ impl Signals {
         signals
     }
 
-    fn add(&mut self, owner: &str, name: &str, of: Type, unit: &'static str, place: Place) {
+    fn add(&mut self, owner: &str, name: &str, of: Type, unit: &'static str, index: Index) {
         self.all.push(Signal {
             name: format!("{owner}.{name}"),
             of,
             unit,
-            place,
+            index,
             writer: None,
         });
     }
@@ -166,7 +166,7 @@ impl Signals {
     /// The range of `signal`, for a number that is commanded and has one.
     #[must_use]
     pub fn range(&self, signal: &Signal) -> Option<(f64, f64)> {
-        let (Type::Number, Place::Commanded(number)) = (signal.of, signal.place) else {
+        let (Type::Number, Index::Commanded(number)) = (signal.of, signal.index) else {
             return None;
         };
         let range = self.ranges.get(usize::from(number)).copied();
@@ -195,7 +195,7 @@ impl Signals {
     #[must_use]
     pub fn command_name(&self, index: u8) -> &str {
         let is_it =
-            |signal: &&Signal| signal.of == Type::Number && signal.place == Place::Commanded(index);
+            |signal: &&Signal| signal.of == Type::Number && signal.index == Index::Commanded(index);
         self.all
             .iter()
             .find(is_it)
@@ -214,7 +214,7 @@ impl Signals {
         self.all
             .iter()
             .find(is_it)
-            .and_then(|signal| readable(signal.place))
+            .and_then(|signal| readable(signal.index))
     }
 
     /// A new signal that `owner` senses; `None` when there is no room.
@@ -228,7 +228,7 @@ impl Signals {
         let number = u8::try_from(*next).ok()?;
         let signal = Input::numbered(number)?;
         *next += 1;
-        self.add(owner, name, T::TYPE, unit, Place::Sensed(number));
+        self.add(owner, name, T::TYPE, unit, Index::Sensed(number));
         Some(signal)
     }
 
@@ -247,7 +247,7 @@ impl Signals {
         *next += 1;
         self.ranges.push((*range.start(), *range.end()));
         self.safe.push(safe);
-        self.add(owner, name, Type::Number, unit, Place::Commanded(number));
+        self.add(owner, name, Type::Number, unit, Index::Commanded(number));
         Some(signal)
     }
 
@@ -263,7 +263,7 @@ impl Signals {
         let signal = Output::numbered(number)?;
         *next += 1;
         self.safe_flags |= u32::from(safe) << number;
-        self.add(owner, name, Type::Flag, "", Place::Commanded(number));
+        self.add(owner, name, Type::Flag, "", Index::Commanded(number));
         Some(signal)
     }
 
@@ -339,8 +339,8 @@ impl Signals {
         at: &At<&str>,
         unit: &str,
     ) -> Result<Input<T>> {
-        let place = self.find(source, at, T::TYPE, unit)?.place;
-        readable(place).ok_or_else(|| cannot(source, at, "be read"))
+        let index = self.find(source, at, T::TYPE, unit)?.index;
+        readable(index).ok_or_else(|| cannot(source, at, "be read"))
     }
 
     /// The signal that `at` names, to be set by `writer` and nobody else.
@@ -353,19 +353,19 @@ impl Signals {
     ) -> Result<(Output<T>, Drives)> {
         let signal = self.find(source, at, T::TYPE, unit)?;
         let mut drives = Drives::default();
-        let found = match signal.place {
-            Place::OutputLine(number) => {
+        let found = match signal.index {
+            Index::OutputLine(number) => {
                 drives.digital = 1 << number;
                 T::at_output_line(number)
             }
-            Place::Commanded(number) => {
+            Index::Commanded(number) => {
                 match T::TYPE {
                     Type::Flag => drives.flags = 1 << number,
                     Type::Number | Type::Angle => drives.commands = 1 << number,
                 }
                 Output::numbered(number)
             }
-            Place::InputLine(_) | Place::Sensed(_) => None,
+            Index::InputLine(_) | Index::Sensed(_) => None,
         };
         let found = found.ok_or_else(|| cannot(source, at, "be set: it is sensed"))?;
         signal.claim(source, at.value, &at.span, writer)?;
@@ -403,9 +403,9 @@ impl Signals {
             ));
         }
         let signal = self.find(source, at, T::TYPE, unit)?;
-        let found = match signal.place {
-            Place::Sensed(number) => Input::numbered(number),
-            Place::InputLine(_) | Place::OutputLine(_) | Place::Commanded(_) => None,
+        let found = match signal.index {
+            Index::Sensed(number) => Input::numbered(number),
+            Index::InputLine(_) | Index::OutputLine(_) | Index::Commanded(_) => None,
         };
         let found = found.ok_or_else(|| cannot(source, at, "be set by a plant: it is driven"))?;
         signal.claim(source, at.value, &at.span, writer)?;
@@ -419,8 +419,8 @@ impl Signals {
         at: &At<&str>,
     ) -> Result<Input<T>> {
         let signal = self.find(source, at, T::TYPE, ANY_UNIT)?;
-        let given = match (signal.place, &signal.writer) {
-            (Place::Sensed(number), Some(_)) => Input::numbered(number),
+        let given = match (signal.index, &signal.writer) {
+            (Index::Sensed(number), Some(_)) => Input::numbered(number),
             _ => None,
         };
         given.ok_or_else(|| {
@@ -439,22 +439,22 @@ impl Signals {
         at: &At<&str>,
         unit: &str,
     ) -> Result<Output<T>> {
-        let found = match self.find(source, at, T::TYPE, unit)?.place {
-            Place::OutputLine(number) => T::at_output_line(number),
-            Place::Commanded(number) => Output::numbered(number),
-            Place::InputLine(_) | Place::Sensed(_) => None,
+        let found = match self.find(source, at, T::TYPE, unit)?.index {
+            Index::OutputLine(number) => T::at_output_line(number),
+            Index::Commanded(number) => Output::numbered(number),
+            Index::InputLine(_) | Index::Sensed(_) => None,
         };
         found.ok_or_else(|| cannot(source, at, "drive a plant: it is sensed"))
     }
 }
 
-/// The signal at `place`, to be read.
-fn readable<T: Named>(place: Place) -> Option<Input<T>> {
-    match place {
-        Place::InputLine(number) => T::at_input_line(number),
-        Place::OutputLine(number) => T::at_output_line(number).map(Output::reading),
-        Place::Sensed(number) => Input::numbered(number),
-        Place::Commanded(number) => Output::numbered(number).map(Output::reading),
+/// The signal at `index`, to be read.
+fn readable<T: Named>(index: Index) -> Option<Input<T>> {
+    match index {
+        Index::InputLine(number) => T::at_input_line(number),
+        Index::OutputLine(number) => T::at_output_line(number).map(Output::reading),
+        Index::Sensed(number) => Input::numbered(number),
+        Index::Commanded(number) => Output::numbered(number).map(Output::reading),
     }
 }
 

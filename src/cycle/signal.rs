@@ -19,7 +19,7 @@ use crate::time::{Duration, Instant};
 
 /// Where a signal stands in the process image.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
-enum Place {
+enum Index {
     /// A digital input.
     Line(InputChannel),
     /// Of [`Inputs::flags`], [`Inputs::analogs`] or [`Inputs::positions`], by the type.
@@ -33,30 +33,30 @@ enum Place {
 /// A signal to be read: one that a device senses, or one that is commanded.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Input<T> {
-    place: Place,
+    index: Index,
     of: PhantomData<fn() -> T>,
 }
 
 /// A signal to be set: what a device is to drive, or what another law reads.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Output<T> {
-    place: Place,
+    index: Index,
     of: PhantomData<fn(T)>,
 }
 
 impl<T> Input<T> {
-    const fn at(place: Place) -> Self {
+    const fn at(index: Index) -> Self {
         Self {
-            place,
+            index,
             of: PhantomData,
         }
     }
 }
 
 impl<T> Output<T> {
-    const fn at(place: Place) -> Self {
+    const fn at(index: Index) -> Self {
         Self {
-            place,
+            index,
             of: PhantomData,
         }
     }
@@ -65,7 +65,7 @@ impl<T> Output<T> {
     /// sets it has run, that is its safe value.
     #[must_use]
     pub const fn reading(self) -> Input<T> {
-        Input::at(self.place)
+        Input::at(self.index)
     }
 }
 
@@ -73,7 +73,7 @@ impl Input<bool> {
     /// The digital input `channel`.
     #[must_use]
     pub const fn line(channel: InputChannel) -> Self {
-        Self::at(Place::Line(channel))
+        Self::at(Index::Line(channel))
     }
 }
 
@@ -81,7 +81,7 @@ impl Output<bool> {
     /// The digital output `channel`.
     #[must_use]
     pub const fn line(channel: OutputChannel) -> Self {
-        Self::at(Place::OutputLine(channel))
+        Self::at(Index::OutputLine(channel))
     }
 }
 
@@ -125,7 +125,7 @@ impl<T: Value> Input<T> {
     #[must_use]
     pub const fn numbered(number: u8) -> Option<Self> {
         if (number as usize) < T::MOST_SENSED {
-            Some(Self::at(Place::Sensed(number)))
+            Some(Self::at(Index::Sensed(number)))
         } else {
             None
         }
@@ -137,9 +137,9 @@ impl<T> Input<T> {
     /// what is commanded.
     #[must_use]
     pub const fn number(self) -> Option<u8> {
-        match self.place {
-            Place::Sensed(number) => Some(number),
-            Place::Line(_) | Place::OutputLine(_) | Place::Commanded(_) => None,
+        match self.index {
+            Index::Sensed(number) => Some(number),
+            Index::Line(_) | Index::OutputLine(_) | Index::Commanded(_) => None,
         }
     }
 }
@@ -148,9 +148,9 @@ impl<T> Output<T> {
     /// Its number among what is commanded of its type; `None` for a digital output.
     #[must_use]
     pub const fn number(self) -> Option<u8> {
-        match self.place {
-            Place::Commanded(number) => Some(number),
-            Place::Line(_) | Place::OutputLine(_) | Place::Sensed(_) => None,
+        match self.index {
+            Index::Commanded(number) => Some(number),
+            Index::Line(_) | Index::OutputLine(_) | Index::Sensed(_) => None,
         }
     }
 }
@@ -160,7 +160,7 @@ impl<T: Value> Output<T> {
     #[must_use]
     pub const fn numbered(number: u8) -> Option<Self> {
         if (number as usize) < T::MOST_COMMANDED {
-            Some(Self::at(Place::Commanded(number)))
+            Some(Self::at(Index::Commanded(number)))
         } else {
             None
         }
@@ -170,20 +170,20 @@ impl<T: Value> Output<T> {
     #[inline]
     #[must_use]
     pub fn of(self, outputs: &Outputs) -> Option<T> {
-        match self.place {
-            Place::OutputLine(channel) => T::output_line(outputs, channel),
-            Place::Commanded(index) => T::commanded(outputs, index),
-            Place::Line(_) | Place::Sensed(_) => None,
+        match self.index {
+            Index::OutputLine(channel) => T::output_line(outputs, channel),
+            Index::Commanded(index) => T::commanded(outputs, index),
+            Index::Line(_) | Index::Sensed(_) => None,
         }
     }
 
     /// Sets it in `outputs`.
     #[inline]
     pub fn put(self, outputs: &mut Outputs, value: T) {
-        match self.place {
-            Place::OutputLine(channel) => value.set_line(outputs, channel),
-            Place::Commanded(index) => value.command(outputs, index),
-            Place::Line(_) | Place::Sensed(_) => {}
+        match self.index {
+            Index::OutputLine(channel) => value.set_line(outputs, channel),
+            Index::Commanded(index) => value.command(outputs, index),
+            Index::Line(_) | Index::Sensed(_) => {}
         }
     }
 }
@@ -272,11 +272,11 @@ impl Value for Angle {
 /// The value of `signal` and its time, of a cycle that began at `now`.
 #[inline]
 fn read<T: Value>(signal: Input<T>, inputs: &Inputs, outputs: &Outputs, now: Instant) -> Sample<T> {
-    let value = match signal.place {
-        Place::Sensed(index) => return T::sensed(inputs, index),
-        Place::Line(channel) => T::line(inputs, channel),
-        Place::OutputLine(channel) => T::output_line(outputs, channel).ok_or(InputError::NotRead),
-        Place::Commanded(index) => T::commanded(outputs, index).ok_or(InputError::NotRead),
+    let value = match signal.index {
+        Index::Sensed(index) => return T::sensed(inputs, index),
+        Index::Line(channel) => T::line(inputs, channel),
+        Index::OutputLine(channel) => T::output_line(outputs, channel).ok_or(InputError::NotRead),
+        Index::Commanded(index) => T::commanded(outputs, index).ok_or(InputError::NotRead),
     };
     Sample { value, at: now }
 }
@@ -300,7 +300,7 @@ impl<'c> Readings<'c> {
         }
     }
 
-    /// The cycle's place in time.
+    /// Slot, release and start of the cycle.
     #[must_use]
     pub const fn tick(&self) -> &Tick {
         self.tick
@@ -321,7 +321,7 @@ impl<'c> Readings<'c> {
         at: Instant,
     ) {
         self.failed |= value.is_err();
-        if let Place::Sensed(index) = signal.place
+        if let Index::Sensed(index) = signal.index
             && let Some(slot) = T::slot(self.inputs, index)
         {
             *slot = Sample { value, at };
@@ -331,13 +331,13 @@ impl<'c> Readings<'c> {
     /// What stands in `signal`: of an earlier cycle until it is put.
     #[must_use]
     pub fn get<T: Value>(&self, signal: Input<T>) -> Sample<T> {
-        match signal.place {
-            Place::Sensed(index) => T::sensed(self.inputs, index),
-            Place::Line(channel) => Sample {
+        match signal.index {
+            Index::Sensed(index) => T::sensed(self.inputs, index),
+            Index::Line(channel) => Sample {
                 value: T::line(self.inputs, channel),
                 at: self.began,
             },
-            Place::OutputLine(_) | Place::Commanded(_) => Sample::NOT_READ,
+            Index::OutputLine(_) | Index::Commanded(_) => Sample::NOT_READ,
         }
     }
 
@@ -362,7 +362,7 @@ impl<'c> Commands<'c> {
         Self { outputs, tick }
     }
 
-    /// The cycle's place in time.
+    /// Slot, release and start of the cycle.
     #[must_use]
     pub const fn tick(&self) -> &Tick {
         self.tick
@@ -376,12 +376,12 @@ impl<'c> Commands<'c> {
     #[inline]
     #[must_use]
     pub fn get<T: Value>(&self, signal: Output<T>) -> T {
-        signal.of(self.outputs).expect("an output's place")
+        signal.of(self.outputs).expect("an output's index")
     }
 
     /// What `signal` is, where it is one that is commanded.
     pub(super) fn reading<T: Value>(&self, signal: Input<T>) -> Option<T> {
-        Output::at(signal.place).of(self.outputs)
+        Output::at(signal.index).of(self.outputs)
     }
 }
 
@@ -409,7 +409,7 @@ impl<'c> Io<'c> {
         }
     }
 
-    /// The cycle's place in time.
+    /// Slot, release and start of the cycle.
     #[must_use]
     pub const fn tick(&self) -> &Tick {
         self.tick
