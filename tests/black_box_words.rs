@@ -13,7 +13,7 @@ use steadfast::telemetry::blackbox::store::Store;
 fn why_a_black_box_was_not_saved_is_said_without_allocating() {
     let folder = std::env::temp_dir().join(format!("black-box-words-{}", std::process::id()));
     let config = BlackBoxConfig {
-        place: (1, 1),
+        position: (1, 1),
         directory: folder.to_str().unwrap().to_owned(),
         size_limit: 1_000_000,
         seconds: 1,

@@ -127,12 +127,12 @@ fn missing(text: &str, chips: StubChips, root: &Root) -> Vec<(String, String)> {
     board::missing(&config, &machine)
         .iter()
         .map(|error| {
-            let place = error.place.expect("each has a place");
+            let position = error.position.expect("each has a position");
             let shown = error.to_string();
             assert!(!shown.contains(char::is_control), "{shown:?}");
-            assert!(shown.starts_with(&format!("b.toml:{}:", place.line)));
+            assert!(shown.starts_with(&format!("b.toml:{}:", position.line)));
             assert!(!error.fix.is_empty(), "{shown}");
-            (lines[place.line - 1].to_owned(), shown)
+            (lines[position.line - 1].to_owned(), shown)
         })
         .collect()
 }

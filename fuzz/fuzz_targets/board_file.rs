@@ -1,4 +1,4 @@
-//! Any bytes as a board file: refused in one line with a place in the text, or
+//! Any bytes as a board file: refused in one line with a position in the text, or
 //! good for a controller that can be put together and for a simulated board
 //! that can be wired.
 
@@ -23,8 +23,8 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(!shown.contains(char::is_control), "{shown:?}");
             assert!(shown.len() < 1_000, "{shown:?}");
             assert!(!error.what.is_empty() && !error.fix.is_empty(), "{shown:?}");
-            let place = error.place.expect("an error in the text has a place");
-            assert!(place.line <= text.matches('\n').count() + 1, "{shown:?}");
+            let position = error.position.expect("an error in the text has a position");
+            assert!(position.line <= text.matches('\n').count() + 1, "{shown:?}");
             return;
         }
     };

@@ -197,7 +197,7 @@ pub(super) fn beside_helpers(
             let error = match (&config.watchdog, feeder.as_ref().and_then(Feeder::failed)) {
                 (Some(requested), Some(failed)) => {
                     let what = failed.explain(Path::new(&requested.device)).to_string();
-                    RunError::Device(config.device_error(requested.place, &what))
+                    RunError::Device(config.device_error(requested.position, &what))
                 }
                 _ => error,
             };

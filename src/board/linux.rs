@@ -11,7 +11,7 @@ use super::own::OwnDevices;
 use super::ports::{Devices, SpiMap, channel_of};
 use super::probe::{self, Machine};
 use crate::config::{
-    self, AnalogOutput, Config, ConfigError, Details, Io, Line, Pin, Place, WatchdogConfig,
+    self, AnalogOutput, Config, ConfigError, Details, Io, Line, Pin, Position, WatchdogConfig,
 };
 use crate::cycle::image::{DigitalInputs, InputError, Inputs, Lost, OutputError, Outputs};
 use crate::cycle::ports::{Clock, Tick};
@@ -107,7 +107,7 @@ impl Linux {
     /// Opens and configures everything that `config` names.
     ///
     /// # Errors
-    /// The first device that is missing, busy or refuses, with the place in the
+    /// The first device that is missing, busy or refuses, with the position in the
     /// board file that names it.
     pub fn open(config: &Config) -> Result<Opened, ConfigError> {
         let io = &config.io;
@@ -152,7 +152,7 @@ impl Linux {
         let watchdog = config.watchdog.as_ref().map(|requested| {
             find_watchdog(requested).map_err(|error| {
                 let what = error.explain(Path::new(&requested.device)).to_string();
-                config.device_error(requested.place, &what)
+                config.device_error(requested.position, &what)
             })
         });
         let watchdog = watchdog.transpose()?;
@@ -208,7 +208,7 @@ impl Linux {
         let full = |errno: Errno| {
             ConfigError::from(Details {
                 file: config.file.clone(),
-                place: None,
+                position: None,
                 what: format!("too many outputs to be made safe in a crash ({errno})"),
                 fix: "use fewer GPIO chips for outputs, or fewer places in `shutdown`".to_owned(),
             })
@@ -247,7 +247,7 @@ impl Linux {
         let mut lines = Vec::new();
         for (input, pin, channel) in &mine {
             if let Some(what) = config::bias::ignored(opened.info.label.as_str(), input.bias) {
-                return Err(config.device_error(pin.place, &what));
+                return Err(config.device_error(pin.position, &what));
             }
             lines.push(probe::input_line(input, *channel, opened.offset(pin)?));
         }
@@ -325,8 +325,9 @@ impl<'c> Chip<'c> {
     fn find(config: &'c Config, index: usize, first: &Pin) -> Result<Self, ConfigError> {
         let entry = &config.io.gpio[index];
         let chips = KernelChips::default();
-        let (chip, info) = gpio::find_chip(&chips, &entry.chip)
-            .map_err(|error| probe::gpio_error(config, &chips, index, entry.place, first, error))?;
+        let (chip, info) = gpio::find_chip(&chips, &entry.chip).map_err(|error| {
+            probe::gpio_error(config, &chips, index, entry.position, first, error)
+        })?;
         Ok(Self {
             config,
             index,
@@ -341,7 +342,7 @@ impl<'c> Chip<'c> {
             Line::Name(name) => LineId::Name(name),
         };
         gpio::find_line(&self.chip, &self.info, line)
-            .map_err(|error| self.error(pin.place, pin, error))
+            .map_err(|error| self.error(pin.position, pin, error))
     }
 
     /// The kernel's refusal of a request, at the line that it is about.
@@ -358,14 +359,14 @@ impl<'c> Chip<'c> {
             }
             _ => None,
         };
-        let place = one.map_or(self.config.io.gpio[self.index].place, |pin| pin.place);
+        let position = one.map_or(self.config.io.gpio[self.index].position, |pin| pin.position);
         let pin = one.or(all).expect("a request has at least one line");
-        self.error(place, pin, error)
+        self.error(position, pin, error)
     }
 
-    fn error(&self, place: Place, pin: &Pin, error: GpioError) -> ConfigError {
+    fn error(&self, position: Position, pin: &Pin, error: GpioError) -> ConfigError {
         let chips = KernelChips::default();
-        probe::gpio_error(self.config, &chips, self.index, place, pin, error)
+        probe::gpio_error(self.config, &chips, self.index, position, pin, error)
     }
 }
 

@@ -17,7 +17,7 @@ use super::ports::failing::DebounceCounter;
 type Actions = heapless::Vec<Slot, MAX_ACTIONS>;
 
 struct Own {
-    /// Its place in the board file.
+    /// Its position in the board file.
     number: u8,
     device: Placed<dyn Device>,
     every: Every,
@@ -68,7 +68,7 @@ impl OwnDevices {
         for number in order(entries) {
             let entry = &entries[number];
             let title = format!("[device.{}]", entry.name);
-            let mut opening = Opening::new(config.buses(), entry.place, &title, entry.drives);
+            let mut opening = Opening::new(config.buses(), entry.position, &title, entry.drives);
             let device = entry.driver.open(&mut opening)?;
             let unsafe_in_a_crash = opening.error(
                 "its driver has outputs and no safe action",
@@ -88,7 +88,7 @@ impl OwnDevices {
                     .map_err(|full| {
                         let title = format!("[device.{}]", entry.name);
                         let opening =
-                            Opening::new(config.buses(), entry.place, &title, entry.drives);
+                            Opening::new(config.buses(), entry.position, &title, entry.drives);
                         opening.error(full, "use fewer or smaller devices")
                     })?;
             }
@@ -114,7 +114,7 @@ impl OwnDevices {
         Ok(own)
     }
 
-    /// The place in the board file of each that has a chip.
+    /// The position in the board file of each that has a chip.
     pub(super) fn with_chips(&self) -> impl Iterator<Item = usize> {
         let chips = self.all.iter().filter(|own| own.has_chip);
         chips.map(|own| usize::from(own.number))

@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Bias, Config, ConfigError, DigitalInput, Line, Pin, Place};
+use crate::config::{self, Bias, Config, ConfigError, DigitalInput, Line, Pin, Position};
 use crate::device::gpio::{
     self, Chip, ChipInfo, Chips, GpioError, InputLine, KernelChips, LineId, Requested, flag,
 };
@@ -134,13 +134,17 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
     }
 
     fn in_order(mut self) -> Vec<ConfigError> {
-        let key = |error: &ConfigError| error.place.map(|place| (place.line, place.column));
+        let key = |error: &ConfigError| {
+            error
+                .position
+                .map(|position| (position.line, position.column))
+        };
         self.errors.sort_by_key(key);
         self.errors
     }
 
-    fn say(&mut self, place: Place, what: &str) {
-        self.errors.push(self.config.device_error(place, what));
+    fn say(&mut self, position: Position, what: &str) {
+        self.errors.push(self.config.device_error(position, what));
     }
 
     /// All pins that are on the chip with this index.
@@ -176,7 +180,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
             let ((chip, info), device) = match found {
                 Ok(found) => found,
                 Err(error) => {
-                    self.gpio_error(depth, index, entry.place, first.pin, error);
+                    self.gpio_error(depth, index, entry.position, first.pin, error);
                     continue;
                 }
             };
@@ -185,9 +189,9 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
                     let other = &self.config.io.gpio[*other];
                     let what = format!(
                         "[gpio.{}] is the chip of [gpio.{}] in line {}, {}; name a chip once, and use that name for all its lines",
-                        entry.name, other.name, other.place.line, info.name
+                        entry.name, other.name, other.position.line, info.name
                     );
-                    self.say(entry.place, &what);
+                    self.say(entry.position, &what);
                     continue;
                 }
                 None => chips.push((device, index)),
@@ -213,41 +217,41 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
             let offset = match gpio::find_line(chip, info, line) {
                 Ok(offset) => offset,
                 Err(error) => {
-                    self.gpio_error(depth, index, at.pin.place, at.pin, error);
+                    self.gpio_error(depth, index, at.pin.position, at.pin, error);
                     continue;
                 }
             };
             if let Some((_, other)) = used.iter().find(|(taken, _)| *taken == offset) {
                 let what = format!(
                     "{} is on line {offset} of [gpio.{}], as is {} in line {}; give each its own line",
-                    at.title, self.config.io.gpio[index].name, other.title, other.pin.place.line
+                    at.title, self.config.io.gpio[index].name, other.title, other.pin.position.line
                 );
-                self.say(at.pin.place, &what);
+                self.say(at.pin.position, &what);
                 continue;
             }
             used.push((offset, at));
             if let Some((input, channel)) = at.input {
                 inputs.push(input_line(input, channel, offset));
                 if let Some(what) = config::bias::ignored(info.label.as_str(), input.bias) {
-                    self.say(at.pin.place, &what);
+                    self.say(at.pin.position, &what);
                 }
             }
             match chip.line_info(offset) {
                 Ok(line) if line.flags & flag::USED != 0 && line.consumer != gpio::CONSUMER => {
                     let consumer = line.consumer;
                     let error = GpioError::Busy { offset, consumer };
-                    self.gpio_error(depth, index, at.pin.place, at.pin, error);
+                    self.gpio_error(depth, index, at.pin.position, at.pin, error);
                 }
                 Ok(_) => {}
                 Err(errno) => {
                     let error = GpioError::Get(errno);
-                    self.gpio_error(depth, index, at.pin.place, at.pin, error);
+                    self.gpio_error(depth, index, at.pin.position, at.pin, error);
                 }
             }
         }
         if let (Some(first), Err(error)) = (wired.first(), gpio::check_inputs(&inputs)) {
-            let place = self.config.io.gpio[index].place;
-            self.gpio_error(depth, index, place, first.pin, error);
+            let position = self.config.io.gpio[index].position;
+            self.gpio_error(depth, index, position, first.pin, error);
         }
     }
 
@@ -255,12 +259,19 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
         &mut self,
         depth: Depth,
         index: usize,
-        place: Place,
+        position: Position,
         pin: &Pin,
         error: GpioError,
     ) {
         if depth == Depth::Everything {
-            let error = gpio_error(self.config, &self.machine.chips, index, place, pin, error);
+            let error = gpio_error(
+                self.config,
+                &self.machine.chips,
+                index,
+                position,
+                pin,
+                error,
+            );
             self.errors.push(error);
         }
     }
@@ -280,7 +291,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
             fix: "each chip has a chip select, and so a device, of its own",
         };
         let entries = config.io.spi.iter();
-        let entries = entries.map(|entry| (&*entry.name, &*entry.path, entry.place));
+        let entries = entries.map(|entry| (&*entry.name, &*entry.path, entry.position));
         for index in self.nodes(depth, &bus, &entries.collect::<Vec<_>>()) {
             let entry = &config.io.spi[index];
             if depth == Depth::Everything
@@ -289,7 +300,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
                 // A warning, see `warnings`.
                 && error != IrqError::Hidden
             {
-                self.say(entry.place, &error.to_string());
+                self.say(entry.position, &error.to_string());
             }
         }
     }
@@ -309,23 +320,23 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
             fix: "name an adapter once, its chips have addresses",
         };
         let entries = config.io.i2c.iter();
-        let entries = entries.map(|entry| (&*entry.name, &*entry.path, entry.place));
+        let entries = entries.map(|entry| (&*entry.name, &*entry.path, entry.position));
         for index in self.nodes(depth, &bus, &entries.collect::<Vec<_>>()) {
             let entry = &config.io.i2c[index];
             let path = Path::new(&entry.path);
             if !sys::may_write(&node::under(self.machine.root, path)) {
                 let refused = Refused::Open(Errno(libc::EACCES));
-                self.refused(depth, &bus, entry.place, refused, path);
+                self.refused(depth, &bus, entry.position, refused, path);
             }
         }
     }
 
-    /// Which of the device nodes `entries` of `bus`, by name, path and place, are there
+    /// Which of the device nodes `entries` of `bus`, by name, path and position, are there
     /// and no other one's.
-    fn nodes(&mut self, depth: Depth, bus: &Bus, entries: &[(&str, &str, Place)]) -> Vec<usize> {
+    fn nodes(&mut self, depth: Depth, bus: &Bus, entries: &[(&str, &str, Position)]) -> Vec<usize> {
         let mut numbers: Vec<(u64, usize)> = Vec::new();
         let root = self.machine.root;
-        for (index, (name, path, place)) in entries.iter().enumerate() {
+        for (index, (name, path, position)) in entries.iter().enumerate() {
             let node = Path::new(path);
             let number = match node::number(root, node) {
                 Ok(number) => number.filter(|_| {
@@ -335,13 +346,13 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
                 }),
                 Err(error) => {
                     let errno = Errno(error.raw_os_error().unwrap_or(0));
-                    self.refused(depth, bus, *place, Refused::Open(errno), node);
+                    self.refused(depth, bus, *position, Refused::Open(errno), node);
                     continue;
                 }
             };
             let Some(number) = number else {
                 let refused = Refused::Query(Errno(libc::ENOTTY));
-                self.refused(depth, bus, *place, refused, node);
+                self.refused(depth, bus, *position, refused, node);
                 continue;
             };
             if let Some((_, other)) = numbers.iter().find(|(taken, _)| *taken == number) {
@@ -351,7 +362,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
                     "[{header}.{name}] {path} is the device of [{header}.{other}] in line {}, {other_path}; {fix}",
                     other_place.line
                 );
-                self.say(*place, &what);
+                self.say(*position, &what);
                 continue;
             }
             numbers.push((number, index));
@@ -359,9 +370,16 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
         numbers.into_iter().map(|(_, index)| index).collect()
     }
 
-    fn refused(&mut self, depth: Depth, bus: &Bus, place: Place, refused: Refused, path: &Path) {
+    fn refused(
+        &mut self,
+        depth: Depth,
+        bus: &Bus,
+        position: Position,
+        refused: Refused,
+        path: &Path,
+    ) {
         if depth == Depth::Everything {
-            self.say(place, &(bus.refusal)(refused, path));
+            self.say(position, &(bus.refusal)(refused, path));
         }
     }
 
@@ -377,7 +395,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
                 Err(error) => {
                     if depth == Depth::Everything {
                         let chip = Path::new(&entry.chip);
-                        self.say(entry.place, &error.explain(chip).to_string());
+                        self.say(entry.position, &error.explain(chip).to_string());
                     }
                     continue;
                 }
@@ -389,9 +407,9 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
                 let other = &config.io.pwm[*other];
                 let what = format!(
                     "[pwm.{}] is the channel of [pwm.{}] in line {}, {} of {}; give each its own channel",
-                    entry.name, other.name, other.place.line, other.channel, other.chip
+                    entry.name, other.name, other.position.line, other.channel, other.chip
                 );
-                self.say(entry.place, &what);
+                self.say(entry.position, &what);
                 continue;
             }
             channels.push((chip, index));
@@ -412,7 +430,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
             }
         };
         if let Some(error) = error {
-            self.say(requested.place, &error.explain(path).to_string());
+            self.say(requested.position, &error.explain(path).to_string());
         }
     }
 }
@@ -434,12 +452,12 @@ pub(super) fn input_line(input: &DigitalInput, channel: u8, offset: u32) -> Inpu
     }
 }
 
-/// `error` of the chip with this index as an error at `place`.
+/// `error` of the chip with this index as an error at `position`.
 pub(super) fn gpio_error(
     config: &Config,
     chips: &impl Chips,
     chip: usize,
-    place: Place,
+    position: Position,
     pin: &Pin,
     error: GpioError,
 ) -> ConfigError {
@@ -453,5 +471,5 @@ pub(super) fn gpio_error(
         line: &line,
         present: &present,
     };
-    config.device_error(place, &error.explain(requested).to_string())
+    config.device_error(position, &error.explain(requested).to_string())
 }

@@ -14,7 +14,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::error::RunError;
-use crate::config::{Config, Place};
+use crate::config::{Config, Position};
 use crate::cycle::stop::StopCause;
 use crate::realtime::helper;
 use crate::sys::cause;
@@ -67,9 +67,9 @@ impl Recorder {
             Err(FlightError::Busy) => Err(RunError::Flight(FlightError::Busy)),
             Err(error) => {
                 let what = format!("the flight file {path} {error}");
-                let (line, column) = black_box.place;
-                let place = Place { line, column };
-                Err(RunError::Folder(config.device_error(place, &what)))
+                let (line, column) = black_box.position;
+                let position = Position { line, column };
+                Err(RunError::Folder(config.device_error(position, &what)))
             }
         }
     }

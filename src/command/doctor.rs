@@ -202,13 +202,15 @@ fn irq_row(name: &str, pid: i32, priority: u32, loop_priority: u32) -> Row {
 fn bus_rows(config: &Config) -> Vec<Row> {
     let missing = board::missing(config, &Machine::default());
     let adapters = config.io.i2c.iter();
-    let adapters = adapters.map(|entry| ("I2C adapter", entry.path.clone(), entry.place));
+    let adapters = adapters.map(|entry| ("I2C adapter", entry.path.clone(), entry.position));
     let channels = config.io.pwm.iter().map(|entry| {
         let shown = format!("{} channel {}", entry.chip, entry.channel);
-        ("PWM channel", shown, entry.place)
+        ("PWM channel", shown, entry.position)
     });
-    let rows = adapters.chain(channels).map(|(name, required, place)| {
-        let error = missing.iter().find(|error| error.place == Some(place));
+    let rows = adapters.chain(channels).map(|(name, required, position)| {
+        let error = missing
+            .iter()
+            .find(|error| error.position == Some(position));
         let observed = error.map_or("present", |error| &error.what).to_owned();
         let fix = error.map_or("", |error| &error.fix);
         row(name, &required, observed, error.is_none(), fix)

@@ -21,7 +21,7 @@ pub(super) fn main(known: &Known, file: &Path) -> Result<u8, Failure> {
         let thread = irq::set_priority(Path::new("/"), path, requested)
             .and_then(|thread| thread.at_least(requested))
             .map_err(|error| {
-                let error = config.device_error(entry.place, &error.to_string());
+                let error = config.device_error(entry.position, &error.to_string());
                 Failure::in_file(FAILED, &error)
             })?;
         done += &format!(

@@ -12,7 +12,7 @@ const MEMORY: &str = "/run/steadfast";
 const OVERHEAD_KB: u64 = 32;
 
 pub(super) fn read(mut table: Table<'_>, period: Duration) -> Result<BlackBoxConfig> {
-    let place = table.source().place(table.span());
+    let position = table.source().position(table.span());
     table.only(&["directory", "size_limit_kb", "seconds", "memory"])?;
     let directory = table.string("directory")?;
     let directory = folder(&mut table, "directory", directory)?;
@@ -40,7 +40,7 @@ pub(super) fn read(mut table: Table<'_>, period: Duration) -> Result<BlackBoxCon
     }
     table.finish()?;
     Ok(BlackBoxConfig {
-        place: (place.line, place.column),
+        position: (position.line, position.column),
         directory,
         size_limit: size_limit_kb * 1024,
         seconds: seconds as u32,

@@ -36,7 +36,7 @@ impl Used {
     pub(super) fn by(table: &Table<'_>) -> Self {
         Self {
             by: table.title(),
-            line: table.source().place(table.span()).line,
+            line: table.source().position(table.span()).line,
         }
     }
 }
@@ -130,7 +130,7 @@ pub(super) fn adapter(uses: &mut Uses, name: &str, table: &mut Table<'_>) -> Res
         name: name.to_owned(),
         path,
         timeout_ms,
-        place: table.source().place(table.span()),
+        position: table.source().position(table.span()),
     })
 }
 
@@ -152,7 +152,7 @@ pub(super) fn channel(uses: &mut Uses, name: &str, table: &mut Table<'_>) -> Res
         channel,
         period_ns: table.integer("period_ns", 1..=u64::from(u32::MAX))? as u32,
         polarity: table.choice_or("polarity", &polarities, Polarity::Normal)?,
-        place: table.source().place(table.span()),
+        position: table.source().position(table.span()),
     })
 }
 

@@ -80,7 +80,7 @@ impl Config {
             let names: Vec<_> = of_type.map(|signal| signal.name.as_str()).collect();
             ConfigError::from(Details {
                 file: self.file.clone(),
-                place: None,
+                position: None,
                 what: format!("there is no signal \"{name}\" of this type"),
                 fix: format!("there is: {}", names.join(", ")),
             })

@@ -4,17 +4,17 @@
 use std::fmt::{self, Write};
 use std::ops::Range;
 
-/// A place in a board file, 1-based as editors count.
+/// A position in a board file, 1-based as editors count.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
 }
 
-impl Place {
-    /// The place of byte `offset` in `text`; its end if beyond.
+impl Position {
+    /// The position of byte `offset` in `text`; its end if beyond.
     #[must_use]
     pub fn of(text: &str, offset: usize) -> Self {
         let mut end = offset.min(text.len());
@@ -47,7 +47,7 @@ pub struct Details {
     /// The file, as it was named by whoever asked for it.
     pub file: String,
     /// Where in it; `None` when the file as a whole is meant.
-    pub place: Option<Place>,
+    pub position: Option<Position>,
     /// What is wrong.
     pub what: String,
     /// How to put it right.
@@ -72,7 +72,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = OneLine(f);
         line.write_str(&self.file)?;
-        if let Some(Place { line: row, column }) = self.place {
+        if let Some(Position { line: row, column }) = self.position {
             write!(line, ":{row}:{column}")?;
         }
         write!(line, ": {}; {}", self.what, self.fix)
@@ -98,15 +98,15 @@ impl Write for OneLine<'_, '_> {
     }
 }
 
-/// The error that a device named at `place` of `file` cannot be had on this machine:
+/// The error that a device named at `position` of `file` cannot be had on this machine:
 /// `what` is wrong, with what to do about it behind a semicolon.
-pub(super) fn device_error(file: &str, place: Place, what: &str) -> ConfigError {
+pub(super) fn device_error(file: &str, position: Position, what: &str) -> ConfigError {
     let (what, fix) = what
         .split_once("; ")
         .unwrap_or((what, "see what its driver says (dmesg)"));
     ConfigError::from(Details {
         file: file.to_owned(),
-        place: Some(place),
+        position: Some(position),
         what: what.to_owned(),
         fix: fix.to_owned(),
     })
@@ -156,15 +156,15 @@ impl<'t> Source<'t> {
     fn made(&self, span: &Range<usize>, what: String, fix: String) -> ConfigError {
         ConfigError::from(Details {
             file: self.file.to_owned(),
-            place: Some(Place::of(self.text, span.start)),
+            position: Some(Position::of(self.text, span.start)),
             what,
             fix,
         })
     }
 
     /// Where `span` starts.
-    pub(crate) fn place(&self, span: &Range<usize>) -> Place {
-        Place::of(self.text, span.start)
+    pub(crate) fn position(&self, span: &Range<usize>) -> Position {
+        Position::of(self.text, span.start)
     }
 
     /// What stands at `span`, as an error quotes it.
@@ -180,13 +180,13 @@ mod tests {
     #[test]
     fn places_are_counted_in_lines_and_characters() {
         let text = "a = 1\nµ = 2\n";
-        let column_of = |needle: &str| Place::of(text, text.find(needle).unwrap());
-        assert_eq!(column_of("a"), Place { line: 1, column: 1 });
-        assert_eq!(column_of("= 2"), Place { line: 2, column: 3 });
-        assert_eq!(Place::of(text, 999), Place { line: 3, column: 1 });
+        let column_of = |needle: &str| Position::of(text, text.find(needle).unwrap());
+        assert_eq!(column_of("a"), Position { line: 1, column: 1 });
+        assert_eq!(column_of("= 2"), Position { line: 2, column: 3 });
+        assert_eq!(Position::of(text, 999), Position { line: 3, column: 1 });
         assert_eq!(
-            Place::of(text, 7),
-            Place { line: 2, column: 1 },
+            Position::of(text, 7),
+            Position { line: 2, column: 1 },
             "inside a character"
         );
     }
@@ -195,7 +195,7 @@ mod tests {
     fn an_error_is_one_line_whatever_it_quotes() {
         let error = ConfigError::from(Details {
             file: "a\nb.toml".to_owned(),
-            place: Some(Place { line: 3, column: 4 }),
+            position: Some(Position { line: 3, column: 4 }),
             what: "\u{1b}[2J\r\u{2028}\u{202e}".to_owned(),
             fix: "µ".to_owned(),
         });

@@ -4,7 +4,7 @@
 //! file. On a simulated board channels name no device. They are read in
 //! [`wiring`](super::wiring).
 
-use super::error::Place;
+use super::error::Position;
 use crate::device::pwm::Polarity;
 use crate::time::Duration;
 
@@ -19,7 +19,7 @@ pub struct GpioChip {
     /// Its label, kernel name (`gpiochip0`) or path.
     pub chip: String,
     /// Where it stands in the file.
-    pub place: Place,
+    pub position: Position,
 }
 
 /// A line of a GPIO chip.
@@ -42,7 +42,7 @@ pub struct Pin {
     /// The line on that chip.
     pub line: Line,
     /// Where it stands in the file.
-    pub place: Place,
+    pub position: Position,
 }
 
 /// The electrical bias of an input line.
@@ -104,7 +104,7 @@ pub struct SpiDevice {
     /// FIFO priority to give the controller's interrupt thread.
     pub irq_priority: Option<u8>,
     /// Where it stands in the file.
-    pub place: Place,
+    pub position: Position,
 }
 
 /// An I2C adapter.
@@ -117,7 +117,7 @@ pub struct I2cAdapter {
     /// Longest time of a transfer, ms: 10 to 1,000, a multiple of 10.
     pub timeout_ms: u32,
     /// Where it stands in the file.
-    pub place: Place,
+    pub position: Position,
 }
 
 /// A PWM channel.
@@ -136,7 +136,7 @@ pub struct PwmChannel {
     /// Which level the duty is.
     pub polarity: Polarity,
     /// Where it stands in the file.
-    pub place: Place,
+    pub position: Position,
 }
 
 /// An absolute encoder.

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::buses::Uses;
-use super::error::Place;
+use super::error::Position;
 use super::io::Io;
 use super::names::Claims;
 use super::own_tables::{DeviceTable, LawTable};
@@ -33,7 +33,7 @@ pub struct OwnDevice {
     /// Its name in the board file.
     pub name: String,
     /// Where it stands in the file.
-    pub place: Place,
+    pub position: Position,
     /// It is read and driven in each `every`th slot.
     pub every: u32,
     /// Whether it has outputs.
@@ -120,7 +120,7 @@ impl Machine {
         wired: Wired<'_>,
     ) -> Result<()> {
         for (name, table) in root.tables("device", MAX_OWN_DEVICES)? {
-            let place = table.source().place(table.span());
+            let position = table.source().position(table.span());
             owner(name, &table)?;
             let mut table = DeviceTable {
                 table,
@@ -153,7 +153,7 @@ impl Machine {
             table.finish()?;
             self.devices.push(OwnDevice {
                 name: name.to_owned(),
-                place,
+                position,
                 every,
                 drives,
                 max_hold,

@@ -37,7 +37,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-pub use error::{ConfigError, Details, Place};
+pub use error::{ConfigError, Details, Position};
 pub use io::{
     AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, I2cAdapter,
     Io, Line, MAX_DEVICES, MAX_SHUTDOWN, Monitor, Pin, PwmChannel, SpiDevice,
@@ -110,7 +110,7 @@ impl Config {
         let file = path.display().to_string();
         let whole = |what: String, fix: &str| Details {
             file: file.clone(),
-            place: None,
+            position: None,
             what,
             fix: fix.to_owned(),
         };
@@ -133,7 +133,7 @@ impl Config {
             let valid = error.utf8_error().valid_up_to();
             let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
             Details {
-                place: Some(Place::of(&text, valid)),
+                position: Some(Position::of(&text, valid)),
                 ..whole(
                     "is not UTF-8 from here on".to_owned(),
                     "save it as UTF-8 text",
@@ -286,10 +286,10 @@ impl Config {
         }
     }
 
-    /// The error that a device named at `place` cannot be had on this machine:
+    /// The error that a device named at `position` cannot be had on this machine:
     /// `what` is wrong, with what to do about it.
-    pub(crate) fn device_error(&self, place: Place, what: &str) -> ConfigError {
-        error::device_error(&self.file, place, what)
+    pub(crate) fn device_error(&self, position: Position, what: &str) -> ConfigError {
+        error::device_error(&self.file, position, what)
     }
 
     /// Cycles that the black box keeps, and how long a file of them gets; none

@@ -47,7 +47,7 @@ pub(super) fn number_of(io: &Io, file: &str, kind: Kind, name: &str) -> Result<u
         .map_err(|(what, fix)| {
             ConfigError::from(Details {
                 file: file.to_owned(),
-                place: None,
+                position: None,
                 what,
                 fix,
             })
@@ -134,7 +134,7 @@ impl Claims {
         let Some((_, first, line)) = self.0.iter().find(|(claimed, ..)| *claimed == claim) else {
             let at = table.text(key)?;
             let owner = format!("`{key}` of {}", table.title());
-            let line = table.source().place(&at.span).line;
+            let line = table.source().position(&at.span).line;
             self.0.push((claim, owner, line));
             return Ok(());
         };

@@ -1,6 +1,6 @@
 //! Opens the buses that a board file names, for who drives what is on them.
 //!
-//! Each takes the index of an entry of [`Io`]. An error names the entry's place in the
+//! Each takes the index of an entry of [`Io`]. An error names the entry's position in the
 //! file. All of it allocates; for start-up. A simulated board has no
 //! entries.
 
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use embedded_hal::spi::Mode;
 
-use super::error::{ConfigError, Place, device_error};
+use super::error::{ConfigError, Position, device_error};
 use super::io::Io;
 use crate::bus::{I2c, Pwm, Spi};
 use crate::device::i2c::I2cConfig;
@@ -43,14 +43,14 @@ pub(crate) fn spidev(buses: Buses<'_>, index: usize, mode: Mode) -> Result<Spide
         mode,
         max_speed_hz: entry.speed_hz,
     };
-    let refused = |place: Place, what: String| device_error(buses.file, place, &what);
+    let refused = |position: Position, what: String| device_error(buses.file, position, &what);
     let spi = Spidev::open(path, &asked)
-        .map_err(|error| refused(entry.place, error.explain(path).to_string()))?;
+        .map_err(|error| refused(entry.position, error.explain(path).to_string()))?;
     if let Some(priority) = entry.irq_priority {
         match irq::ensure_priority(Path::new("/"), path, priority) {
             // `probe::warnings` says it: `setup` has read back what it had set.
             Ok(_) | Err(IrqError::Hidden) => {}
-            Err(error) => return Err(refused(entry.place, error.to_string())),
+            Err(error) => return Err(refused(entry.position, error.to_string())),
         }
     }
     Ok(spi)
@@ -67,7 +67,7 @@ pub fn i2c(buses: Buses<'_>, index: usize) -> Result<I2c, ConfigError> {
         timeout_ms: entry.timeout_ms,
     };
     I2c::open(path, &asked)
-        .map_err(|error| device_error(buses.file, entry.place, &error.explain(path).to_string()))
+        .map_err(|error| device_error(buses.file, entry.position, &error.explain(path).to_string()))
 }
 
 /// The channel of `[pwm.NAME]`, enabled, at its safe duty in ns, which is at most the
@@ -88,6 +88,6 @@ pub fn pwm(buses: Buses<'_>, index: usize, safe_duty_ns: u32) -> Result<Pwm, Con
         .and_then(|chip| Pwm::open(&chip, &asked))
         .map_err(|error| {
             let what = error.explain(Path::new(&entry.chip)).to_string();
-            device_error(buses.file, entry.place, &what)
+            device_error(buses.file, entry.position, &what)
         })
 }

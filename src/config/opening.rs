@@ -6,7 +6,7 @@ use std::fmt::Display;
 use embedded_hal::spi::Mode;
 use heapless::Vec;
 
-use super::error::{ConfigError, Details, Place};
+use super::error::{ConfigError, Details, Position};
 use super::open::{self, Buses};
 use crate::bus::{I2c, Pwm, Spi};
 use crate::sys::Errno;
@@ -35,19 +35,24 @@ pub struct PwmClaim(pub(super) Option<usize>);
 #[derive(Debug)]
 pub struct Opening<'o> {
     buses: Buses<'o>,
-    place: Place,
+    position: Position,
     title: &'o str,
     drives: bool,
     actions: Vec<Slot, MAX_ACTIONS>,
 }
 
 impl<'o> Opening<'o> {
-    /// For the device of the table `title`, which stands at `place`; `drives` says
+    /// For the device of the table `title`, which stands at `position`; `drives` says
     /// whether it has outputs.
-    pub(crate) const fn new(buses: Buses<'o>, place: Place, title: &'o str, drives: bool) -> Self {
+    pub(crate) const fn new(
+        buses: Buses<'o>,
+        position: Position,
+        title: &'o str,
+        drives: bool,
+    ) -> Self {
         Self {
             buses,
-            place,
+            position,
             title,
             drives,
             actions: Vec::new(),
@@ -64,7 +69,7 @@ impl<'o> Opening<'o> {
     pub fn error(&self, what: impl Display, fix: impl Into<String>) -> ConfigError {
         ConfigError::from(Details {
             file: self.buses.file.to_owned(),
-            place: Some(self.place),
+            position: Some(self.position),
             what: format!("{}: {what}", self.title),
             fix: fix.into(),
         })

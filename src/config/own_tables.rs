@@ -346,7 +346,7 @@ impl LawTable<'_, '_> {
         // Numbered in the order of their safe values.
         self.drives.commands |= 1 << (self.signals.safe().len() - 1);
         let full = format!("{}.{name}", self.name);
-        let line = self.table.source().place(self.table.span()).line;
+        let line = self.table.source().position(self.table.span()).line;
         self.signals.taken(&full, &self.table.title(), line);
         Ok(signal)
     }

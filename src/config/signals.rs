@@ -481,7 +481,7 @@ impl Signal {
                 "name another signal, each has one writer",
             ));
         }
-        self.writer = Some((writer.to_owned(), source.place(span).line));
+        self.writer = Some((writer.to_owned(), source.position(span).line));
         Ok(())
     }
 }

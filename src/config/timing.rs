@@ -1,6 +1,6 @@
 //! `[loop]` and `[overrun]`: how the loop runs, and what late cycles lead to.
 
-use super::error::Place;
+use super::error::Position;
 use super::io::MAX_SHUTDOWN;
 use super::reader::{Result, Table};
 use super::value::NumberOrText;
@@ -14,7 +14,7 @@ pub struct WatchdogConfig {
     /// The device node.
     pub device: String,
     /// Where it stands in the file.
-    pub place: Place,
+    pub position: Position,
     /// The board resets this long after the last cycle in time, s.
     pub timeout_s: u32,
 }
@@ -164,7 +164,7 @@ pub(super) fn shutdown(table: &mut Table<'_>) -> Result<u8> {
 /// the board is reset.
 pub(super) fn read_watchdog(mut table: Table<'_>, run: &LoopConfig) -> Result<WatchdogConfig> {
     table.only(&["device", "timeout_s"])?;
-    let place = table.source().place(table.span());
+    let position = table.source().position(table.span());
     let device = table.text_or("device", "/dev/watchdog")?.to_owned();
     let timeout_s = table.integer("timeout_s", 1..=3600)? as u32;
     let silent = run.period + run.stall.unwrap_or(run.period);
@@ -186,7 +186,7 @@ pub(super) fn read_watchdog(mut table: Table<'_>, run: &LoopConfig) -> Result<Wa
     table.finish()?;
     Ok(WatchdogConfig {
         device,
-        place,
+        position,
         timeout_s,
     })
 }

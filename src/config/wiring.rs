@@ -136,7 +136,7 @@ impl Reader {
         Ok(GpioChip {
             name: name.to_owned(),
             chip,
-            place: table.source().place(table.span()),
+            position: table.source().position(table.span()),
         })
     }
 
@@ -153,7 +153,7 @@ impl Reader {
             path,
             speed_hz,
             irq_priority: table.integer_if("irq_priority", 1..=98)?.map(|p| p as u8),
-            place: table.source().place(table.span()),
+            position: table.source().position(table.span()),
         })
     }
 
@@ -175,8 +175,12 @@ impl Reader {
         let shown = format!("line {shown} of [gpio.{}]", chip.value);
         self.uses
             .take(Thing::Pin(gpio, line.clone()), table, "line", &shown)?;
-        let place = table.source().place(table.span());
-        Ok(Some(Pin { gpio, line, place }))
+        let position = table.source().position(table.span());
+        Ok(Some(Pin {
+            gpio,
+            line,
+            position,
+        }))
     }
 
     fn input(&mut self, name: &str, table: &mut Table<'_>) -> Result<DigitalInput> {

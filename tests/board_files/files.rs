@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use steadfast::config::{Config, ConfigError, MAX_FILE, Place};
+use steadfast::config::{Config, ConfigError, MAX_FILE, Position};
 
 use super::{LINUX, one_line};
 
@@ -62,7 +62,7 @@ fn what_cannot_be_read_is_named_with_the_reason() {
     ] {
         let error = refused(&path);
         assert_eq!(
-            (error.place, &error.file),
+            (error.position, &error.file),
             (None, &path.display().to_string())
         );
         assert!(error.what.contains(what), "{error}");
@@ -75,7 +75,11 @@ fn an_empty_file_lacks_everything() {
     let scratch = Scratch::new("empty");
     for content in ["", "\n\n", "# nothing\n", "\u{feff}"] {
         let error = refused(&scratch.file("b.toml", content));
-        assert_eq!(error.place, Some(Place { line: 1, column: 1 }), "{error}");
+        assert_eq!(
+            error.position,
+            Some(Position { line: 1, column: 1 }),
+            "{error}"
+        );
         assert!(error.what.contains("no [board]"), "{error}");
     }
 }
@@ -87,8 +91,8 @@ fn a_file_that_is_not_utf8_is_told_where_it_stops_being_it() {
     bytes.extend(b"caf\xe9\"\n");
     let error = refused(&scratch.file("b.toml", bytes));
     assert_eq!(
-        error.place,
-        Some(Place {
+        error.position,
+        Some(Position {
             line: 3,
             column: 12
         }),
@@ -109,7 +113,7 @@ fn a_file_longer_than_any_board_file_is_not_read_whole() {
     paths.push(scratch.file("c.toml", &one_too_long));
     for path in paths {
         let error = refused(&path);
-        assert_eq!(error.place, None);
+        assert_eq!(error.position, None);
         assert!(error.what.contains("exceeds 262144 bytes"), "{error}");
     }
     let longest = scratch.file("d.toml", &one_too_long[..MAX_FILE as usize]);

@@ -2,7 +2,7 @@
 //! it right.
 //!
 //! Each test takes a good board file, spoils one thing in it, and says where the
-//! error must point and which words it must have. The place is not counted in
+//! error must point and which words it must have. The position is not counted in
 //! the tests: `§` stands in the spoilt text where the error must point, and is
 //! taken out before the file is read.
 
@@ -21,7 +21,7 @@ mod structure;
 mod types;
 mod wiring;
 
-use steadfast::config::{Config, ConfigError, Place};
+use steadfast::config::{Config, ConfigError, Position};
 use steadfast::device::pwm::Polarity;
 use steadfast::stock::SIM_BOARD;
 use steadfast::stock::servo::Axes;
@@ -82,7 +82,7 @@ fn error_from(marked: &str, read: impl Fn(&str) -> Result<Config, ConfigError>) 
         Ok(_) => panic!("accepted:\n{marked}"),
     };
     let shown = one_line(&error);
-    let offset = marked.find(MARK).expect("the place is marked");
+    let offset = marked.find(MARK).expect("the position is marked");
     let line = marked[..offset].matches('\n').count() + 1;
     let column = marked[..offset]
         .chars()
@@ -90,7 +90,7 @@ fn error_from(marked: &str, read: impl Fn(&str) -> Result<Config, ConfigError>) 
         .take_while(|c| *c != '\n')
         .count()
         + 1;
-    assert_eq!(error.place, Some(Place { line, column }), "{shown}");
+    assert_eq!(error.position, Some(Position { line, column }), "{shown}");
     assert!(
         shown.starts_with(&format!("b.toml:{line}:{column}: ")),
         "{shown}"

@@ -150,7 +150,7 @@ fn no_mutation_of_a_good_file_is_more_than_one_line_of_error() {
     let simulated = stock::simulated();
     for good in [LINUX, SIM, stock::BOARD, &simulated] {
         let (mut accepted, mut ran) = (0, 0);
-        let mut places = std::collections::HashSet::new();
+        let mut positions = std::collections::HashSet::new();
         for _ in 0..MUTATIONS {
             let mut text = good.to_owned();
             for _ in 0..=random.below(3) {
@@ -165,14 +165,18 @@ fn no_mutation_of_a_good_file_is_more_than_one_line_of_error() {
                 }
                 Err(error) => {
                     one_line(&error);
-                    let place = error.place.expect("an error in the text has a place");
-                    assert!(place.line <= text.lines().count() + 1, "{error}");
-                    places.insert(place.line);
+                    let position = error.position.expect("an error in the text has a position");
+                    assert!(position.line <= text.lines().count() + 1, "{error}");
+                    positions.insert(position.line);
                 }
             }
         }
         assert!(accepted > MUTATIONS / 100, "only {accepted} accepted");
-        assert!(places.len() > 50, "errors in only {} lines", places.len());
+        assert!(
+            positions.len() > 50,
+            "errors in only {} lines",
+            positions.len()
+        );
         let runs = [SIM, &simulated].contains(&good);
         assert!(!runs || ran > 20, "only {ran} simulated boards run");
     }

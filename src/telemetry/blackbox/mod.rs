@@ -22,7 +22,7 @@ pub use write::{Ending, Occasion, write};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlackBoxConfig {
     /// Where it stands in the board file: line and column, from 1.
-    pub place: (usize, usize),
+    pub position: (usize, usize),
     /// The folder on a disk that keeps the files.
     pub directory: String,
     /// All of them together are no longer than this, bytes.

@@ -192,7 +192,7 @@ impl Folder {
 
     fn config(&self, size_limit: u64) -> BlackBoxConfig {
         BlackBoxConfig {
-            place: (1, 1),
+            position: (1, 1),
             directory: self.0.to_str().unwrap().to_owned(),
             size_limit,
             seconds: 10,
@@ -293,7 +293,7 @@ const WRITER: &str = "STEADFAST_BLACK_BOX_WRITER";
 fn a_writer_killed_at_any_time_leaves_only_whole_files() {
     if let Ok(directory) = std::env::var(WRITER) {
         let config = BlackBoxConfig {
-            place: (1, 1),
+            position: (1, 1),
             directory,
             size_limit: 200_000,
             seconds: 10,
