@@ -51,9 +51,9 @@ pub enum Fault {
     BothLimitSwitches = 19,
 }
 
-/// A fault in words.
+/// The message of a fault.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct Words {
+pub struct Message {
     /// What it is called.
     pub name: &'static str,
     /// What may have caused it.
@@ -162,8 +162,8 @@ impl Fault {
         self as u16 >= Self::FeedbackBus as u16 && self as u16 <= Self::FeedbackFrozen as u16
     }
 
-    /// The fault in words.
-    pub const fn words(self) -> Words {
+    /// The fault's message.
+    pub const fn message(self) -> Message {
         let (name, cause, remedy) = match self {
             Self::EmergencyStop => (
                 "emergency stop",
@@ -261,7 +261,7 @@ impl Fault {
                 "check the wiring of both switches, and whether they are break contacts",
             ),
         };
-        Words {
+        Message {
             name,
             cause,
             remedy,
@@ -284,12 +284,12 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_has_words_of_its_own() {
+    fn each_fault_has_a_message_of_its_own() {
         for (at, fault) in Fault::ALL.into_iter().enumerate() {
-            let words = fault.words();
-            assert!(!words.cause.is_empty() && !words.remedy.is_empty());
+            let message = fault.message();
+            assert!(!message.cause.is_empty() && !message.remedy.is_empty());
             for other in &Fault::ALL[..at] {
-                assert_ne!(other.words().name, words.name);
+                assert_ne!(other.message().name, message.name);
             }
         }
     }

@@ -237,7 +237,7 @@ impl Recording {
     pub(super) fn end(mut self, exit: &Exit) -> Option<BlackBoxReport> {
         let mut report = self.report.take();
         let faulted = matches!(exit.code, 1 | 4 | 5);
-        let passed = in_words(self.pending);
+        let passed = describe(self.pending);
         let cause = match (faulted, self.pending) {
             (true, _) => Some(exit.reason.as_str()),
             (false, 0) => None,
@@ -299,7 +299,7 @@ struct Saves {
 }
 
 /// What a black box is saved for, as [`Saver::requested`] has it.
-fn in_words(requested: u32) -> heapless::String<96> {
+fn describe(requested: u32) -> heapless::String<96> {
     let mut cause = heapless::String::new();
     // Longer than any of them.
     let _ = match StopCause::from_number(requested as u8) {
@@ -348,7 +348,7 @@ impl Saver {
                 self.requested.store(code, Ordering::Release);
                 return;
             }
-            let cause = in_words(code);
+            let cause = describe(code);
             let ending = Ending {
                 cause: &cause,
                 exit: None,

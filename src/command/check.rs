@@ -77,7 +77,7 @@ fn summary(config: &Config) -> String {
         let _ = writeln!(shown, "  [{header}.{name}] every = {every}, {period}");
     }
     for signal in machine.signals.own() {
-        let _ = write!(shown, "  {}: {}", signal.name, signal.of.words());
+        let _ = write!(shown, "  {}: {}", signal.name, signal.of.describe());
         if !matches!(signal.unit, "" | "1") {
             let _ = write!(shown, " in {}", signal.unit);
         }

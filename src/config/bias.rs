@@ -15,7 +15,7 @@ pub(super) fn read(table: &mut Table<'_>, chip: Option<&String>) -> Result<Bias>
     ];
     let bias = table.choice_or("bias", &biases, Bias::AsIs)?;
     match chip.filter(|label| ignores(label, bias)) {
-        Some(label) => Err(table.error_at("bias", words(label), LEAVE_OUT)),
+        Some(label) => Err(table.error_at("bias", message(label), LEAVE_OUT)),
         None => Ok(bias),
     }
 }
@@ -23,10 +23,10 @@ pub(super) fn read(table: &mut Table<'_>, chip: Option<&String>) -> Result<Bias>
 /// What is wrong with `bias` at a chip of this label, and how to mend it, for a chip
 /// that the file names otherwise.
 pub(crate) fn ignored(label: &str, bias: Bias) -> Option<String> {
-    ignores(label, bias).then(|| format!("{}; {LEAVE_OUT}", words(label)))
+    ignores(label, bias).then(|| format!("{}; {LEAVE_OUT}", message(label)))
 }
 
-fn words(label: &str) -> String {
+fn message(label: &str) -> String {
     format!("the driver of {label} (gpio-mxc) does not set a bias")
 }
 

@@ -70,7 +70,7 @@ impl<'t> Table<'t> {
         unit: &str,
         sets: bool,
     ) -> Result<At<&'t str>> {
-        self.note_signal(key, (T::TYPE.words(), unit), Count::One, sets);
+        self.note_signal(key, (T::TYPE.describe(), unit), Count::One, sets);
         self.text(key)
     }
 
@@ -87,7 +87,7 @@ impl<'t> Table<'t> {
         unit: &str,
         sets: bool,
     ) -> Result<[At<&'t str>; N]> {
-        self.note_signal(key, (T::TYPE.words(), unit), Count::Exactly(N), sets);
+        self.note_signal(key, (T::TYPE.describe(), unit), Count::Exactly(N), sets);
         self.texts(key)
     }
 
@@ -99,7 +99,7 @@ impl<'t> Table<'t> {
         most: usize,
         sets: bool,
     ) -> Result<Vec<At<&'t str>>> {
-        self.note_signal(key, (T::TYPE.words(), unit), Count::UpTo(most), sets);
+        self.note_signal(key, (T::TYPE.describe(), unit), Count::UpTo(most), sets);
         let (_, names) = self.text_list(key, &Expected::TextsUpTo(most))?;
         if names.len() > most {
             let what = format!("`{key}` has {} entries", names.len());

@@ -29,9 +29,9 @@ pub enum Type {
 }
 
 impl Type {
-    /// In words.
+    /// As a message says it.
     #[must_use]
-    pub const fn words(self) -> &'static str {
+    pub const fn describe(self) -> &'static str {
         match self {
             Self::Flag => "yes or no",
             Self::Number => "a number",
@@ -308,8 +308,8 @@ impl Signals {
                 format!(
                     "\"{}\" is {}, not {}",
                     at.value,
-                    signal.of.words(),
-                    of.words()
+                    signal.of.describe(),
+                    of.describe()
                 ),
                 "name another signal".to_owned(),
             ));

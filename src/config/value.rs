@@ -365,7 +365,7 @@ impl<'t> Table<'t> {
     /// # Errors
     /// It is not there where it has to be, of another type, or out of range.
     pub fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Result<T> {
-        let expected = words(choices);
+        let expected = one_of(choices);
         let word = self.text_of(key, &expected)?;
         self.chosen(key, &word, choices, &expected)
     }
@@ -406,7 +406,7 @@ impl<'t> Table<'t> {
     ) -> Result<T> {
         let word = choices.iter().find(|(_, meaning)| *meaning == default);
         let word = word.map(|(word, _)| word as &dyn Display);
-        match self.ask(key, &words(choices), word) {
+        match self.ask(key, &one_of(choices), word) {
             Some(_) => self.choice(key, choices),
             None => Ok(default),
         }
@@ -419,7 +419,7 @@ pub(super) enum NumberOrText<'t> {
     Text(At<&'t str>),
 }
 
-fn words<T>(choices: &[(&str, T)]) -> Expected {
+fn one_of<T>(choices: &[(&str, T)]) -> Expected {
     let names = choices.iter().map(|(name, _)| (*name).to_owned());
     Expected::Word(names.collect())
 }

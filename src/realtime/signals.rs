@@ -144,7 +144,7 @@ fn end_safe<'p>(
     // What does not fit is cut off.
     let _ = write!(Cut(&mut note), "{}", Panic(panic));
     cause::cell().record(Kind::Panic, 0, 0, note.as_bytes());
-    emergency::before_words();
+    emergency::before_message();
     let end = emergency::End::Signal(libc::SIGABRT);
     if emergency::end_within(WORDS_US, end).is_ok() && crate::sys::stderr_has_room() {
         print(panic);

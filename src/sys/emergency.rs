@@ -21,7 +21,7 @@
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use super::waiting::BlockedIn;
-use super::{Errno, check, disposition, last_words};
+use super::{Errno, check, crash_message, disposition};
 
 mod actions;
 
@@ -183,8 +183,8 @@ pub fn end_within(microseconds: u32, end: End) -> Result<(), Errno> {
 
 extern "C" fn on_alarm(_: libc::c_int) {
     lines();
-    if UNSAID.load(Ordering::SeqCst) {
-        last_words::say_panic();
+    if PANIC_PENDING.load(Ordering::SeqCst) {
+        crash_message::write_panic();
     }
     match LATEST_END.load(Ordering::SeqCst) {
         code @ 0.. => exit(code),
@@ -222,15 +222,15 @@ pub fn before_signal(signal: libc::c_int) {
     frames_before(End::Signal(signal));
 }
 
-/// Whether the words of a panic wait for the frames.
-static UNSAID: AtomicBool = AtomicBool::new(false);
+/// Whether the message of a panic waits for the frames.
+static PANIC_PENDING: AtomicBool = AtomicBool::new(false);
 
 /// Makes the outputs safe on the way to an end by SIGABRT, before a panic is printed. If
 /// a bus hangs, the cause on record is all that is said of it. Async-signal-safe.
-pub fn before_words() {
-    UNSAID.store(true, Ordering::SeqCst);
+pub fn before_message() {
+    PANIC_PENDING.store(true, Ordering::SeqCst);
     before_signal(libc::SIGABRT);
-    UNSAID.store(false, Ordering::SeqCst);
+    PANIC_PENDING.store(false, Ordering::SeqCst);
 }
 
 /// Sends the frames on the way to `end`. Where nothing would end a bus that hangs

@@ -11,7 +11,7 @@ use core::fmt::Write;
 use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use super::cause::{self, Kind};
-use super::last_words::{HANDLED, words};
+use super::crash_message::{HANDLED, signal_message};
 use super::{Errno, check, disposition, emergency, stack};
 
 /// What handled each signal before: the handler's address and its flags.
@@ -76,7 +76,7 @@ extern "C" fn on_fault(
             bytes / 1024
         ),
         None => {
-            let what = words(signal);
+            let what = signal_message(signal);
             if is_fault {
                 writeln!(line, "steadfast: {what}, at {address:#x}")
             } else {

@@ -59,7 +59,7 @@ impl<'r> Explorer<'r> {
     pub(super) fn explore(&mut self, file: &Node, config: &Config) {
         let signals = config.machine.signals.iter();
         self.signals = signals
-            .map(|signal| (signal.name.clone(), signal.of.words(), signal.unit))
+            .map(|signal| (signal.name.clone(), signal.of.describe(), signal.unit))
             .collect();
         self.news.clear();
         self.run(file);

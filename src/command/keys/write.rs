@@ -108,10 +108,10 @@ fn value(kind: &Kind, key: &str, entry: &Key) -> Option<String> {
     for expected in told {
         match expected {
             Expected::Signal(signal) => signals.push(signal),
-            expected => parts.push(words(kind, key, expected, entry)),
+            expected => parts.push(describe(kind, key, expected, entry)),
         }
     }
-    parts.extend(signal_words(&signals));
+    parts.extend(describe_signals(&signals));
     if parts.is_empty() {
         return None;
     }
@@ -122,8 +122,8 @@ fn value(kind: &Kind, key: &str, entry: &Key) -> Option<String> {
     Some(value)
 }
 
-fn words(kind: &Kind, key: &str, expected: &Expected, entry: &Key) -> String {
-    let range = || match entry.ends.each_ref().map(end_words) {
+fn describe(kind: &Kind, key: &str, expected: &Expected, entry: &Key) -> String {
+    let range = || match entry.ends.each_ref().map(describe_end) {
         [Some(start), Some(end)] => format!("{start} to {end}"),
         [Some(start), None] => format!("from {start}, limited by other keys"),
         [None, Some(end)] => format!("up to {end}, limited by other keys"),
@@ -150,7 +150,7 @@ fn words(kind: &Kind, key: &str, expected: &Expected, entry: &Key) -> String {
             format!("tables `[{}.NAME]`, at most {}", inside(kind, key), count())
         }
         Expected::Name(header) => format!("name of a `[{header}.NAME]`"),
-        Expected::Signal(signal) => signal_words(&[signal]).unwrap_or_default(),
+        Expected::Signal(signal) => describe_signals(&[signal]).unwrap_or_default(),
     }
 }
 
@@ -162,11 +162,11 @@ fn inside(kind: &Kind, key: &str) -> String {
 }
 
 /// What the signals of one key have to be, as seen in several files.
-fn signal_words(signals: &[&ExpectedSignal]) -> Option<String> {
+fn describe_signals(signals: &[&ExpectedSignal]) -> Option<String> {
     let first = signals.first()?;
     let types = signals.iter().map(|signal| signal.of);
     let types: BTreeSet<_> = types.filter(|of| !of.is_empty()).collect();
-    let number = Type::Number.words();
+    let number = Type::Number.describe();
     // A unit is that of a number.
     let signals: Vec<_> = (signals.iter())
         .filter(|signal| [number, ""].contains(&signal.of) || !types.contains(number))
@@ -201,7 +201,7 @@ fn signal_words(signals: &[&ExpectedSignal]) -> Option<String> {
 }
 
 /// One end of a range; `None` where it is not always the same.
-fn end_words(end: &Figure) -> Option<String> {
+fn describe_end(end: &Figure) -> Option<String> {
     let one = || match end.seen.len() {
         1 => end.seen.first().cloned(),
         _ => None,

@@ -63,7 +63,7 @@ impl Names {
     {
         let axes = self.axes.iter().zip(state.axes()).map(|(name, axis)| {
             let state = match axis.fault() {
-                Some(fault) => format!("{}: {}", axis.state(), fault.words().name),
+                Some(fault) => format!("{}: {}", axis.state(), fault.message().name),
                 None => axis.state().to_string(),
             };
             let (most, rms) = (axis.tracking_error_max_rad(), axis.tracking_error_rms_rad());
@@ -83,7 +83,7 @@ impl Names {
             entries: axes.collect(),
         }];
         let fault = state.fault().map(|(number, fault)| {
-            let words = fault.words();
+            let message = fault.message();
             let number = usize::from(number);
             let name = self.axes.get(number).map_or("", String::as_str);
             let device = match self.encoders.get(number) {
@@ -92,9 +92,9 @@ impl Names {
             };
             format!(
                 "axis {name}: {} (0x{:04X}){device}; {}",
-                words.name,
+                message.name,
                 fault.code(),
-                words.remedy
+                message.remedy
             )
         });
         Description {

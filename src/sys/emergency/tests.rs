@@ -144,7 +144,7 @@ const CHILD: &str = "STEADFAST_TEST_HUNG_FRAMES";
 fn a_panic_whose_frames_hang_is_said_by_the_alarm_that_ends_it() {
     if std::env::var_os(CHILD).is_some() {
         cause::cell().record(cause::Kind::Panic, 0, 0, b"law.rs:12: words");
-        UNSAID.store(true, Ordering::SeqCst);
+        PANIC_PENDING.store(true, Ordering::SeqCst);
         end_within(1_000, End::Signal(libc::SIGABRT)).unwrap();
         loop {
             std::thread::sleep(Duration::from_secs(1));

@@ -1,4 +1,4 @@
-//! What a process that is gone wrote about its death, in words.
+//! The cause of death that a process has left on record, as a message.
 
 use core::fmt::Write as _;
 
@@ -11,13 +11,13 @@ use crate::telemetry::flight::number;
 /// them.
 pub const CAUSE_BYTES: usize = 32 + NOTE_BYTES;
 
-/// The words of one cause.
-pub type Words = heapless::String<320>;
+/// The message of one cause.
+pub type Message = heapless::String<320>;
 
 /// What the cause in `bytes` says, whatever they are; missing ones count as
 /// zero.
 #[must_use]
-pub fn describe(bytes: &[u8]) -> Words {
+pub fn describe(bytes: &[u8]) -> Message {
     let mut all = [0; CAUSE_BYTES];
     for (to, from) in all.iter_mut().zip(bytes) {
         *to = *from;
@@ -25,61 +25,66 @@ pub fn describe(bytes: &[u8]) -> Words {
     let what = number(&all, 8);
     let (kind, detail) = (what as u32, (what >> 32) as u32);
     let address = number(&all, 16);
-    let mut words = Words::new();
+    let mut message = Message::new();
     // Longer than any of it; what does not fit is cut off.
     let _ = match Kind::from_number(kind) {
         None if kind == 0 => {
-            words.write_str("no cause written: the process was killed, or memory ran out")
+            message.write_str("no cause written: the process was killed, or memory ran out")
         }
         None if kind == u32::MAX => {
-            words.write_str("no whole cause written: the process died while it wrote one")
+            message.write_str("no whole cause written: the process died while it wrote one")
         }
         None => write!(
-            words,
+            message,
             "a cause of a newer version, number {kind}, detail {detail}"
         ),
-        Some(kind) => in_words(&mut words, kind, detail, address),
+        Some(kind) => write_message(&mut message, kind, detail, address),
     };
     let note = &all[32..];
     let end = note.iter().position(|byte| *byte == 0);
     let note = note[..end.unwrap_or(note.len())].utf8_chunks();
     for (index, chunk) in note.enumerate() {
-        let _ = words.write_str(if index == 0 { ": " } else { "?" });
-        let _ = words.write_str(chunk.valid());
+        let _ = message.write_str(if index == 0 { ": " } else { "?" });
+        let _ = message.write_str(chunk.valid());
     }
-    words
+    message
 }
 
-fn in_words(words: &mut Words, kind: Kind, detail: u32, address: u64) -> core::fmt::Result {
+fn write_message(
+    message: &mut Message,
+    kind: Kind,
+    detail: u32,
+    address: u64,
+) -> core::fmt::Result {
     match kind {
-        Kind::Finished => words.write_str("finished, and killed before it was over"),
+        Kind::Finished => message.write_str("finished, and killed before it was over"),
         Kind::Stopped => write!(
-            words,
+            message,
             "stopped by signal {detail}, and killed before it was over"
         ),
-        Kind::Refused => words.write_str("contract refused"),
-        Kind::LawFault => write!(words, "the control law reports fault {detail}"),
-        Kind::Overrun => write!(words, "too many missed deadlines (bucket at {detail})"),
+        Kind::Refused => message.write_str("contract refused"),
+        Kind::LawFault => write!(message, "the control law reports fault {detail}"),
+        Kind::Overrun => write!(message, "too many missed deadlines (bucket at {detail})"),
         Kind::OutputFailed if detail & NOT_FINITE != 0 => write!(
-            words,
+            message,
             "the control law's command {} was no number",
             detail & 0xFF
         ),
         Kind::OutputFailed | Kind::NotSafe if detail & DEVICE != 0 => {
-            write!(words, "device {} could not be driven", detail & 0xFF)
+            write!(message, "device {} could not be driven", detail & 0xFF)
         }
-        Kind::OutputFailed => write!(words, "outputs could not be written ({detail})"),
-        Kind::Allocated => words.write_str("memory was allocated on the real-time thread"),
-        Kind::NotAtRest => words.write_str("not at rest in the time allowed"),
-        Kind::NotSafe => write!(words, "the outputs could not be made safe ({detail})"),
-        Kind::Stalled => write!(words, "the loop finished no cycle for {detail} us"),
-        Kind::Signal => write!(words, "signal {detail} at {address:#x}"),
-        Kind::StackOverrun => write!(words, "real-time stack of {detail} bytes overrun"),
-        Kind::Panic => words.write_str("panic"),
-        Kind::Interrupted => words.write_str("interrupted twice"),
+        Kind::OutputFailed => write!(message, "outputs could not be written ({detail})"),
+        Kind::Allocated => message.write_str("memory was allocated on the real-time thread"),
+        Kind::NotAtRest => message.write_str("not at rest in the time allowed"),
+        Kind::NotSafe => write!(message, "the outputs could not be made safe ({detail})"),
+        Kind::Stalled => write!(message, "the loop finished no cycle for {detail} us"),
+        Kind::Signal => write!(message, "signal {detail} at {address:#x}"),
+        Kind::StackOverrun => write!(message, "real-time stack of {detail} bytes overrun"),
+        Kind::Panic => message.write_str("panic"),
+        Kind::Interrupted => message.write_str("interrupted twice"),
         Kind::PromiseBroken => {
             let broken = Promises::from_bits(detail as u16);
-            write!(words, "contract broken while running: {broken}")
+            write!(message, "contract broken while running: {broken}")
         }
         Kind::DeviceLost => {
             let what = match detail >> 8 {
@@ -88,7 +93,7 @@ fn in_words(words: &mut Words, kind: Kind, detail: u32, address: u64) -> core::f
                 4 | 5 => "device",
                 _ => "monitored analog output",
             };
-            write!(words, "{what} {} was lost", detail & 0xFF)
+            write!(message, "{what} {} was lost", detail & 0xFF)
         }
     }
 }

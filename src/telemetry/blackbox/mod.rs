@@ -13,7 +13,7 @@ mod read;
 pub mod store;
 mod write;
 
-pub use cause::{CAUSE_BYTES, Words, describe};
+pub use cause::{CAUSE_BYTES, Message, describe};
 pub use format::{Tag, crc32};
 pub use read::{BlackBox, Damage, NotBlackBox, parse};
 pub use write::{Ending, Occasion, write};

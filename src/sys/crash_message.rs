@@ -1,10 +1,10 @@
-//! What is said of a signal that ends the process.
+//! The message of a signal that ends the process.
 
 use core::fmt::Write;
 
 use super::cause;
 
-/// The signals handled, and what is said of each.
+/// The signals handled, each with its message.
 pub(super) const HANDLED: [(libc::c_int, &str); 10] = [
     (
         libc::SIGSEGV,
@@ -27,17 +27,17 @@ pub(super) const HANDLED: [(libc::c_int, &str); 10] = [
     (libc::SIGXFSZ, "SIGXFSZ, a file longer than RLIMIT_FSIZE"),
 ];
 
-pub(super) fn words(signal: libc::c_int) -> &'static str {
+pub(super) fn signal_message(signal: libc::c_int) -> &'static str {
     let found = HANDLED.iter().find(|(number, _)| *number == signal);
     found.map_or("an unknown signal", |(_, what)| what)
 }
 
-/// Says what is on record of a panic, and how the process ends, where there is no time
-/// left for the standard library's words. Async-signal-safe.
-pub(super) fn say_panic() {
+/// Writes what is on record of a panic, and how the process ends, where there is no time
+/// left for the standard library's message. Async-signal-safe.
+pub(super) fn write_panic() {
     let mut line = heapless::String::<{ cause::NOTE_BYTES + 128 }>::new();
     let note = cause::cell().note();
-    let abort = words(libc::SIGABRT);
+    let abort = signal_message(libc::SIGABRT);
     // Longer than both.
     let _ = writeln!(line, "steadfast: panic: {note}\nsteadfast: {abort}");
     super::write_stderr(line.as_bytes());
