@@ -26,7 +26,7 @@
 //! are skipped and counted, never run as a burst: slots run and slots skipped
 //! are together the time in periods.
 //!
-//! # The house
+//! # Layers
 //!
 //! ```text
 //!  the core: no_std, no alloc, no unsafe, reads no clock
@@ -58,7 +58,7 @@
 //!
 //! The rules, each of them tested:
 //!
-//! - Imports point up this list only: a room knows those above it and none
+//! - Imports point up this list only: a layer imports those above it and none
 //!   below. No shared layer names a chip or a law, a control law never sees a device.
 //! - No files import each other in a circle.
 //! - `unsafe` stays in `sys`, with its reason on each block.

@@ -1,5 +1,5 @@
-//! The house rules, read off the sources: imports point one way, `unsafe` stays
-//! in one room, no files import each other in a circle, files stay short.
+//! The rules of the layers, checked against the sources: imports point one way, `unsafe` stays
+//! in one layer, no files import each other in a circle, files stay short.
 
 mod import_circles;
 
@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The rooms of the house, from the ground up: each may use those before it.
-const ROOMS: [&str; 17] = [
+/// The layers, lowest first: each may import those before it.
+const LAYERS: [&str; 17] = [
     "time",
     "control",
     "cycle",
@@ -28,12 +28,12 @@ const ROOMS: [&str; 17] = [
     "main",
 ];
 
-/// Rooms of the core, which know nothing of Linux.
+/// Number of layers in the core, which does not depend on Linux.
 const CORE: usize = 6;
 
-/// Rooms that may not see each other although the order would allow it: a
+/// Imports that are forbidden although the order would allow them: a
 /// controller never sees a device, and devices know nothing of controllers.
-const STRANGERS: [(&str, &str); 4] = [
+const FORBIDDEN: [(&str, &str); 4] = [
     ("driver", "axis"),
     ("driver", "control"),
     ("sim", "axis"),
@@ -75,8 +75,8 @@ fn sources() -> Vec<PathBuf> {
     files
 }
 
-/// The room that a file belongs to; `None` for the map itself, `lib.rs`.
-fn room(file: &Path) -> Option<usize> {
+/// The layer that a file belongs to; `None` for the map itself, `lib.rs`.
+fn layer(file: &Path) -> Option<usize> {
     let inside = file
         .strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
         .unwrap();
@@ -90,11 +90,11 @@ fn room(file: &Path) -> Option<usize> {
     if name == "lib" {
         return None;
     }
-    Some(index(&name).unwrap_or_else(|| panic!("{name} is no room of the house")))
+    Some(index(&name).unwrap_or_else(|| panic!("{name} is not a layer")))
 }
 
 fn index(name: &str) -> Option<usize> {
-    ROOMS.iter().position(|room| *room == name)
+    LAYERS.iter().position(|layer| *layer == name)
 }
 
 /// The lines of a file that are code of the product: without comments, and
@@ -106,7 +106,7 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
         .map(|(number, line)| (number + 1, line.split("//").next().unwrap()))
 }
 
-/// Names of rooms in `crate::NAME` on a line.
+/// Names of layers in `crate::NAME` on a line.
 fn imported(line: &str) -> impl Iterator<Item = &str> {
     line.match_indices("crate::").filter_map(|(at, prefix)| {
         let before = line[..at].chars().next_back();
@@ -121,18 +121,18 @@ fn imported(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What is wrong with the imports of `text`, a file of `room`.
-fn wrong_imports(room: usize, text: &str) -> Vec<String> {
+/// What is wrong with the imports of `text`, a file of `layer`.
+fn wrong_imports(layer: usize, text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     for (number, line) in code(text) {
         for name in imported(line) {
             let Some(target) = index(name) else { continue };
-            let strange = STRANGERS.contains(&(ROOMS[room], name));
-            if target > room || strange {
-                wrong.push(format!("line {number}: {} imports {name}", ROOMS[room]));
+            let forbidden = FORBIDDEN.contains(&(LAYERS[layer], name));
+            if target > layer || forbidden {
+                wrong.push(format!("line {number}: {} imports {name}", LAYERS[layer]));
             }
         }
-        if room < CORE && (line.contains("std::") || line.contains("libc::")) {
+        if layer < CORE && (line.contains("std::") || line.contains("libc::")) {
             wrong.push(format!(
                 "line {number}: the core names the operating system"
             ));
@@ -145,13 +145,13 @@ fn every_file(check: impl Fn(usize, &str) -> Vec<String>) {
     let mut wrong = Vec::new();
     for file in sources() {
         let text = fs::read_to_string(&file).unwrap();
-        if let Some(room) = room(&file) {
-            // A tests.rs is the tests of the room beside it.
+        if let Some(layer) = layer(&file) {
+            // A tests.rs is the tests of the layer beside it.
             let is_tests = file.file_stem().is_some_and(|stem| stem == "tests")
                 || file.components().any(|part| part.as_os_str() == "tests");
             if !is_tests {
                 wrong.extend(
-                    check(room, &text)
+                    check(layer, &text)
                         .iter()
                         .map(|w| format!("{}: {w}", file.display())),
                 );
@@ -196,14 +196,14 @@ fn an_import_that_points_the_wrong_way_is_found() {
 #[test]
 fn unsafe_code_stays_in_sys() {
     let sys = index("sys").unwrap();
-    every_file(|room, text| {
+    every_file(|layer, text| {
         let found = |line: &str| {
             line.split(|c: char| !c.is_alphanumeric() && c != '_')
                 .any(|word| word == "unsafe")
         };
         text.lines()
             .enumerate()
-            .filter(|(_, line)| room != sys && found(line.split("//").next().unwrap()))
+            .filter(|(_, line)| layer != sys && found(line.split("//").next().unwrap()))
             .map(|(number, _)| format!("line {}: unsafe code outside of sys", number + 1))
             .collect()
     });
