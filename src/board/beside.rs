@@ -111,7 +111,7 @@ pub(super) fn beside_helpers(
     };
     let mut writer = match Placed::of(writer) {
         Ok(writer) => writer,
-        Err(full) => return Err(stand_down(feeder, RunError::Room(full))),
+        Err(full) => return Err(stand_down(feeder, RunError::Full(full))),
     };
     let edges_failed = AtomicI32::new(0);
     let (done, barrier, watch) = (AtomicBool::new(false), Barrier::new(), Watch::new());

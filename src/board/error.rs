@@ -17,7 +17,7 @@ pub enum RunError {
     /// The simulated board cannot be wired.
     Wiring(WiringError),
     /// What the board file has does not fit into static memory.
-    Room(Full),
+    Full(Full),
     /// A virtual clock and real devices do not go together.
     FreeOnRealBoard,
     /// The process could not even be prepared.
@@ -39,7 +39,7 @@ impl fmt::Display for RunError {
         match self {
             Self::Device(error) => write!(f, "{error}"),
             Self::Wiring(error) => write!(f, "the simulated board cannot be wired: {error}"),
-            Self::Room(full) => write!(f, "{full}; use fewer or smaller devices, laws and plants"),
+            Self::Full(full) => write!(f, "{full}; use fewer or smaller devices, laws and plants"),
             Self::FreeOnRealBoard => {
                 f.write_str("--pace free needs a simulated board: real devices have real time")
             }

@@ -34,7 +34,7 @@ pub fn laws(config: &Config) -> Result<Set, RunError> {
     for law in &config.machine.laws {
         // The board file has no more than fit.
         let _ = laws.push(Entry {
-            law: law.law.start().map_err(RunError::Room)?,
+            law: law.law.start().map_err(RunError::Full)?,
             every: Every::slots(law.every),
             drives: law.drives,
             traced: law.trace.len(),

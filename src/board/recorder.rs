@@ -334,8 +334,8 @@ impl Saver {
             helper::pause(INTERVAL);
             let code = self.requested.swap(0, Ordering::AcqRel);
             let is_stop = code & QUICK_STOP != 0;
-            let room = if is_stop { MOST_STOPS } else { MOST };
-            if code == 0 || saves.saved.len() >= room {
+            let capacity = if is_stop { MOST_STOPS } else { MOST };
+            if code == 0 || saves.saved.len() >= capacity {
                 continue;
             }
             let mut waited = 0;

@@ -135,7 +135,7 @@ fn placed<'l, D: Decide, V: Devices>(
     state: D::State,
     config: &Config,
 ) -> Result<Placed<Cycle<'l, Ports<V>, D>>, RunError> {
-    Placed::of(Cycle::new(ports, law, state, config.heartbeat)).map_err(RunError::Room)
+    Placed::of(Cycle::new(ports, law, state, config.heartbeat)).map_err(RunError::Full)
 }
 
 #[inline(never)]
@@ -155,7 +155,7 @@ where
 {
     let (devices, map) =
         Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
-    let devices = devices.with(&config.machine).map_err(RunError::Room)?;
+    let devices = devices.with(&config.machine).map_err(RunError::Full)?;
     let ports = ports(config, devices, &map);
     let cycle = placed::<D, _>(ports, law, state, config)?;
     let helpers = Helpers {
@@ -270,7 +270,7 @@ where
 {
     let (devices, map) =
         Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
-    let devices = devices.with(&config.machine).map_err(RunError::Room)?;
+    let devices = devices.with(&config.machine).map_err(RunError::Full)?;
     let ports = ports(config, devices, &map);
     let mut cycle = placed::<D, _>(ports, law, state, config)?;
     let request = request(config, options);

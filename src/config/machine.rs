@@ -210,7 +210,7 @@ impl Machine {
         period: Duration,
     ) -> Result<()> {
         let taken: usize = self.laws.iter().map(|law| law.trace.len()).sum();
-        let mut room = TRACE_LEN.saturating_sub(taken);
+        let mut capacity = TRACE_LEN.saturating_sub(taken);
         for (name, table) in root.tables("law", MAX_LAWS.saturating_sub(self.laws.len()))? {
             owner(name, &table)?;
             let mut table = LawTable {
@@ -227,9 +227,9 @@ impl Machine {
             let law = (known.read)(&mut table)?;
             let drives = table.drives;
             table.table.finish()?;
-            let trace = known.trace.iter().take(room);
+            let trace = known.trace.iter().take(capacity);
             let trace: Vec<_> = trace.map(|value| format!("{name}.{value}")).collect();
-            room -= trace.len();
+            capacity -= trace.len();
             self.laws.push(OwnLaw {
                 name: Some(name.to_owned()),
                 every,

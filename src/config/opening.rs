@@ -75,7 +75,7 @@ impl<'o> Opening<'o> {
         })
     }
 
-    pub(super) fn no_room(&self, full: Full) -> ConfigError {
+    pub(super) fn full(&self, full: Full) -> ConfigError {
         self.error(full, "use fewer or smaller devices")
     }
 

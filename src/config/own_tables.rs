@@ -120,7 +120,7 @@ impl<'t> DeviceTable<'_, 't> {
     /// There are too many signals of this type.
     pub fn publish<T: Named>(&mut self, name: &str, unit: &'static str) -> Result<Input<T>> {
         let signal = self.signals.publish(&self.name, name, unit);
-        signal.ok_or_else(|| no_room(&self.table))
+        signal.ok_or_else(|| too_many_signals(&self.table))
     }
 
     /// Signals that the device senses, one for each of `names`: see [`DeviceTable::publish`].
@@ -149,7 +149,7 @@ impl<'t> DeviceTable<'_, 't> {
         let mut safe = self.safe_of(name)?;
         let value = safe.number(name, range.clone())?;
         let signal = self.signals.command(&self.name, name, unit, &range, value);
-        signal.ok_or_else(|| no_room(&self.table))
+        signal.ok_or_else(|| too_many_signals(&self.table))
     }
 
     /// Numbers that the device is driven by, one for each of `names`: see
@@ -175,7 +175,7 @@ impl<'t> DeviceTable<'_, 't> {
         let mut safe = self.safe_of(name)?;
         let value = safe.boolean(name)?;
         let signal = self.signals.command_flag(&self.name, name, value);
-        signal.ok_or_else(|| no_room(&self.table))
+        signal.ok_or_else(|| too_many_signals(&self.table))
     }
 
     /// The safe value of `output`, for [`Opening::pwm`](super::Opening::pwm) and for the
@@ -342,7 +342,7 @@ impl LawTable<'_, '_> {
     ) -> Result<Output<f64>> {
         const ANY: RangeInclusive<f64> = f64::MIN..=f64::MAX;
         let signal = self.signals.command(&self.name, name, unit, &ANY, initial);
-        let signal = signal.ok_or_else(|| no_room(&self.table))?;
+        let signal = signal.ok_or_else(|| too_many_signals(&self.table))?;
         // Numbered in the order of their safe values.
         self.drives.commands |= 1 << (self.signals.safe().len() - 1);
         let full = format!("{}.{name}", self.name);
@@ -363,7 +363,7 @@ pub(super) fn all<A, S, const N: usize>(
         .unwrap_or_else(|_| unreachable!("as many signals as names")))
 }
 
-fn no_room(table: &Table<'_>) -> ConfigError {
+fn too_many_signals(table: &Table<'_>) -> ConfigError {
     table.error(
         "there are too many signals of this type",
         "see the constants of cycle::image for how many there can be",

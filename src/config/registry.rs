@@ -107,7 +107,7 @@ pub trait OpenDevice: Send + Sync {
 impl<D: Driver> OpenDevice for D {
     fn open(&self, opening: &mut Opening<'_>) -> Result<Placed<dyn Device>, ConfigError> {
         let device = Driver::open(self, opening)?;
-        Placed::<dyn Device>::new(device, |device| device).map_err(|full| opening.no_room(full))
+        Placed::<dyn Device>::new(device, |device| device).map_err(|full| opening.full(full))
     }
 
     fn simulate(&self) -> Option<Result<Placed<dyn Device>, Full>> {

@@ -354,13 +354,13 @@ fn end_stalled(silent: Duration, thread: i32) -> ! {
     if let Some(file) = hangs {
         emergency::send_last(file);
     }
-    let mut room = [0; 64];
+    let mut buffer = [0; 64];
     let mut line = heapless::String::<256>::new();
     let _ = write!(
         line,
         "steadfast: the loop has finished no cycle for {silent}: outputs made safe, exit 4; "
     );
-    let _ = match hangs.and_then(|file| file.path(&mut room)) {
+    let _ = match hangs.and_then(|file| file.path(&mut buffer)) {
         Some(path) => writeln!(line, "it waits for {path}: check cable, bus and driver"),
         None => writeln!(
             line,

@@ -54,17 +54,17 @@ impl BlockedIn {
     /// The path by which it was opened (readlink(2) in `/proc/self/fd`), put into `room`.
     /// `None` where it has none that is text and fits.
     #[must_use]
-    pub fn path(self, room: &mut [u8; 64]) -> Option<&str> {
+    pub fn path(self, buffer: &mut [u8; 64]) -> Option<&str> {
         let mut link = heapless::String::<32>::new();
         write!(link, "/proc/self/fd/{}\0", self.fd).ok()?;
-        let (from, to) = (link.as_ptr().cast(), room.as_mut_ptr().cast());
+        let (from, to) = (link.as_ptr().cast(), buffer.as_mut_ptr().cast());
         // SAFETY: the link is live and ends in a zero; so many bytes are writable.
-        let length = unsafe { libc::readlink(from, to, room.len()) };
+        let length = unsafe { libc::readlink(from, to, buffer.len()) };
         // As long as the room: it was cut off.
         let length = usize::try_from(length)
             .ok()
-            .filter(|length| *length < room.len())?;
-        core::str::from_utf8(&room[..length]).ok()
+            .filter(|length| *length < buffer.len())?;
+        core::str::from_utf8(&buffer[..length]).ok()
     }
 }
 

@@ -403,8 +403,8 @@ impl<'m> Area<'m> {
 
 impl fmt::Write for Area<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = self.bytes.len() - 1 - self.at;
-        for byte in text.bytes().take(room) {
+        let capacity = self.bytes.len() - 1 - self.at;
+        for byte in text.bytes().take(capacity) {
             self.bytes[self.at].store(byte, Ordering::Relaxed);
             self.at += 1;
         }

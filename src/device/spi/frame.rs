@@ -74,8 +74,8 @@ impl<'a> Frame<'a> {
     fn pause(&mut self, ns: u32) -> Result<(), SpiError> {
         let mut us = ns.div_ceil(1_000);
         if let Some(last) = self.transfers().last_mut() {
-            let room = MAX_PAUSE_US - u32::from(last.delay_us());
-            let part = us.min(room);
+            let left = MAX_PAUSE_US - u32::from(last.delay_us());
+            let part = us.min(left);
             last.set_delay_us(last.delay_us() + part as u16);
             us -= part;
         }

@@ -258,7 +258,7 @@ fn enter(when: When, call: Call, fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<Slo
     let in_use = |entry: &Entry| entry.state.load(Ordering::Acquire) != FREE;
     let index = TABLE.iter().rposition(in_use).map_or(0, |last| last + 1);
     let entry = TABLE.get(index).ok_or(Errno(libc::EBUSY))?;
-    let at = room(bytes.len()).ok_or(Errno(libc::ENOSPC))?;
+    let at = free_offset(bytes.len()).ok_or(Errno(libc::ENOSPC))?;
     // SAFETY: takes no pointer.
     let own = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) };
     if own < 0 {
@@ -281,8 +281,8 @@ fn enter(when: When, call: Call, fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<Slo
     Ok(Slot(index))
 }
 
-/// The first place in the pool with room for `length` bytes.
-fn room(length: usize) -> Option<usize> {
+/// The first offset in the pool with `length` free bytes.
+fn free_offset(length: usize) -> Option<usize> {
     let mut at = 0;
     loop {
         let overlaps = |entry: &&Entry| {
