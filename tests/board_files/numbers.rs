@@ -243,7 +243,7 @@ fn decimals(good: &str) -> Vec<(String, String, String)> {
 }
 
 #[test]
-fn no_number_may_be_infinite_or_not_a_number() {
+fn every_number_must_be_finite() {
     let mut tried = 0;
     for good in [LINUX, SIM] {
         for (table, key, value) in decimals(good) {

@@ -198,7 +198,7 @@ fn a_motor_of_wrong_sign_runs_away_and_is_cut_off() {
 }
 
 #[test]
-fn a_command_that_is_no_number_is_never_written() {
+fn a_non_finite_command_is_never_written() {
     let mut c = config(1, Arm::AtStart);
     // Finite by itself, infinite times the velocity of the profile.
     c.axes[0].velocity_feed_forward_v_s_rad = f64::MAX;

@@ -245,7 +245,7 @@ fn an_output_is_compared_with_what_it_can_give() {
 }
 
 #[test]
-fn a_command_that_is_no_number_becomes_the_safe_value_in_its_own_cycle() {
+fn a_non_finite_command_becomes_the_safe_value_in_its_own_cycle() {
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let mut bench = Bench::new(DEADLINE);
         bench.outputs.analogs[0] = 0.4;
@@ -258,7 +258,7 @@ fn a_command_that_is_no_number_becomes_the_safe_value_in_its_own_cycle() {
 }
 
 #[test]
-fn a_command_that_is_no_number_is_not_hidden_by_a_lost_input() {
+fn a_non_finite_command_is_not_hidden_by_a_lost_input() {
     let mut bench = Bench::new(NEVER);
     bench.fail(ADC, Fault::BusError, 10);
     bench.cycle_until_lost();
@@ -267,7 +267,7 @@ fn a_command_that_is_no_number_is_not_hidden_by_a_lost_input() {
 }
 
 #[test]
-fn a_command_that_is_no_number_is_not_hidden_by_another_output_that_fails() {
+fn a_non_finite_command_is_not_hidden_by_another_output_that_fails() {
     let second = r#"
 [analog_output.second]
 chip = "mcp4922"
@@ -292,14 +292,14 @@ analog_output = "second"
     bench.outputs.analogs[1] = f64::NAN;
     assert_eq!(bench.cycle(), Err(OutputError::NotFinite(1)));
 
-    let no_number = Err(OutputError::NotFinite(1));
+    let not_finite = Err(OutputError::NotFinite(1));
     for other in [
         Ok(()),
         Err(OutputError::Digital),
         Err(OutputError::Analog(0)),
     ] {
-        assert_eq!(graver(other, no_number), no_number, "{other:?}");
-        assert_eq!(graver(no_number, other), no_number, "{other:?}");
+        assert_eq!(graver(other, not_finite), not_finite, "{other:?}");
+        assert_eq!(graver(not_finite, other), not_finite, "{other:?}");
     }
 }
 

@@ -295,7 +295,7 @@ fn outputs_that_cannot_be_written_are_a_fault_at_the_third_time_in_a_row() {
 }
 
 #[test]
-fn a_command_that_is_no_number_ends_the_run_in_its_own_cycle() {
+fn a_non_finite_command_ends_the_run_in_its_own_cycle() {
     let ran = ran(
         &plan(Limit::Slots(100)),
         &[],

@@ -2,7 +2,7 @@ use super::*;
 
 /// A sensor that gives no number is a sensor that gives nothing, in that cycle alone.
 #[test]
-fn what_is_no_number_is_not_known() {
+fn what_is_not_finite_is_not_known() {
     let mut bench = pid("set_point = 5.0\nset_point_rate = 9.0\nkp = 0.1\ntolerated_s = 1.0");
     let mut lamp = law(
         "alarm",
