@@ -45,7 +45,7 @@ pub enum Fault {
     FeedbackJump = 16,
     /// The position did not change at all while the motor was driven.
     FeedbackFrozen = 17,
-    /// The control law computed a command that is no number.
+    /// The control law computed a command that is not finite.
     NonFiniteCommand = 18,
     /// Both limit switches were hit at once.
     BothLimitSwitches = 19,

@@ -309,7 +309,7 @@ impl<D: Devices> Ports<D> {
     }
 }
 
-/// Of two results of one cycle the one that counts: a command that is no number ends
+/// Of two results of one cycle the one that counts: a command that is not finite ends
 /// the run at once, whatever else failed; of the others, the first.
 #[cold]
 fn graver(
@@ -393,7 +393,7 @@ impl<D: Devices> Act for Ports<D> {
         }
         match (self.lost, result) {
             // A run that still comes to rest without the lost device does not with
-            // a law whose commands are no numbers, nor on outputs that fail.
+            // a law whose commands are not finite, nor on outputs that fail.
             (None, _) | (Some(_), Err(OutputError::NotFinite(_))) => result,
             (Some(lost), Err(_)) if lost.can_stop() => result,
             (Some(lost), _) => Err(OutputError::Lost(lost)),

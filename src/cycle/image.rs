@@ -103,7 +103,7 @@ impl Angle {
     #[must_use]
     pub fn from_radians(radians: f64) -> Self {
         let turns = radians / core::f64::consts::TAU;
-        // A cast saturates, and gives 0 for what is no number.
+        // A cast saturates, and gives 0 for NaN.
         Self(((turns - libm::floor(turns)) * 4_294_967_296.0) as u32)
     }
 

@@ -42,7 +42,7 @@ pub fn max_clock_hz(volts: f64) -> u32 {
     const LOW: (f64, u32) = (2.7, MAX_CLOCK_HZ_AT_2V7);
     const HIGH: (f64, u32) = (5.0, MAX_CLOCK_HZ_AT_5_V);
     let share = ((volts - LOW.0) / (HIGH.0 - LOW.0)).clamp(0.0, 1.0);
-    // Rounded down; a supply that is no number gets the lower limit.
+    // Rounded down; a supply that is NaN gets the lower limit.
     LOW.1 + (share * f64::from(HIGH.1 - LOW.1)) as u32
 }
 

@@ -20,7 +20,7 @@ use super::clock;
 /// Longest text that goes with a cause, bytes.
 pub const NOTE_BYTES: usize = 128;
 
-/// In the detail of [`Kind::OutputFailed`]: the command was no number.
+/// In the detail of [`Kind::OutputFailed`]: the command is not finite.
 pub const NOT_FINITE: u32 = 0x400;
 /// In the detail of [`Kind::OutputFailed`] and [`Kind::NotSafe`]: what could not be
 /// driven is the device with the number in the lower byte.
@@ -43,7 +43,7 @@ pub enum Kind {
     Overrun = 5,
     /// Outputs could not be written; `detail` is 0 for the digital ones, else
     /// the analog output's channel and 1; or [`NOT_FINITE`] and the channel whose
-    /// command was no number.
+    /// command is not finite.
     OutputFailed = 6,
     /// The real-time thread allocated memory.
     Allocated = 7,

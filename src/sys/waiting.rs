@@ -51,7 +51,7 @@ impl BlockedIn {
         identity(fd) == Some(self.identity)
     }
 
-    /// The path by which it was opened (readlink(2) in `/proc/self/fd`), put into `room`.
+    /// The path by which it was opened (readlink(2) in `/proc/self/fd`), put into `buffer`.
     /// `None` where it has none that is text and fits.
     #[must_use]
     pub fn path(self, buffer: &mut [u8; 64]) -> Option<&str> {
@@ -60,7 +60,7 @@ impl BlockedIn {
         let (from, to) = (link.as_ptr().cast(), buffer.as_mut_ptr().cast());
         // SAFETY: the link is live and ends in a zero; so many bytes are writable.
         let length = unsafe { libc::readlink(from, to, buffer.len()) };
-        // As long as the room: it was cut off.
+        // As long as the buffer: it was cut off.
         let length = usize::try_from(length)
             .ok()
             .filter(|length| *length < buffer.len())?;

@@ -99,7 +99,7 @@ pub fn set_values(lines: BorrowedFd<'_>, mut values: LineValues) -> Result<(), E
 /// is gone.
 pub fn read_events(fd: BorrowedFd<'_>, events: &mut [LineEvent]) -> Result<usize, Errno> {
     let capacity = size_of_val(events);
-    // SAFETY: `room` bytes may be written to `events`, and any bytes make a
+    // SAFETY: `capacity` bytes may be written to `events`, and any bytes make a
     // valid `LineEvent`, which holds nothing but integers.
     let read = unsafe { libc::read(fd.as_raw_fd(), events.as_mut_ptr().cast(), capacity) };
     let bytes = usize::try_from(read).map_err(|_| Errno::last())?;

@@ -67,7 +67,7 @@ fn write_message(
         Kind::Overrun => write!(message, "too many missed deadlines (bucket at {detail})"),
         Kind::OutputFailed if detail & NOT_FINITE != 0 => write!(
             message,
-            "the control law's command {} was no number",
+            "the control law's command {} is not finite",
             detail & 0xFF
         ),
         Kind::OutputFailed | Kind::NotSafe if detail & DEVICE != 0 => {

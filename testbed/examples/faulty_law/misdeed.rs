@@ -29,7 +29,7 @@ pub(crate) enum Kind {
     None,
     /// It panics.
     Panic,
-    /// Its command is no number, from then on.
+    /// Its command is not finite, from then on.
     Nan,
     /// Its command is far beyond what the output can give, from then on.
     Huge,
