@@ -27,15 +27,15 @@ pub const NEXT: usize = 0;
 /// Offset of the count of values that found no room.
 pub const DROPPED: usize = 128;
 
-/// Values that are nothing but their bytes.
+/// Plain old data: values that are nothing but their bytes.
 ///
 /// # Safety
 /// No padding, no pointers, every pattern of bytes a value, aligned to at most
 /// 8 bytes.
-pub unsafe trait Plain: Copy + Send {}
+pub unsafe trait Pod: Copy + Send {}
 
 // SAFETY: `repr(C)` and numbers only; that they leave no gap is checked below.
-unsafe impl Plain for CycleRecord {}
+unsafe impl Pod for CycleRecord {}
 
 const _: () = assert!(size_of::<CycleRecord>() == 8 + 3 * 4 + 2 * 2 + 8 * 4);
 
@@ -61,9 +61,9 @@ impl<T: Copy> Slot<T> {
     }
 }
 
-// SAFETY: the numbers are atomics, the values are plain, and a claim keeps each
+// SAFETY: the numbers are atomics, the values are plain data, and a claim keeps each
 // end to one owner in this process.
-unsafe impl<T: Plain, const N: usize> Shareable for Queue<T, N> {}
+unsafe impl<T: Pod, const N: usize> Shareable for Queue<T, N> {}
 
 const _: () = {
     type Small = Queue<CycleRecord, 2>;
@@ -72,11 +72,11 @@ const _: () = {
     assert!(core::mem::offset_of!(Small, dropped) == DROPPED);
 };
 
-impl<T: Plain, const N: usize> Queue<T, N> {
+impl<T: Pod, const N: usize> Queue<T, N> {
     /// An empty queue, all zeros.
     #[must_use]
     pub const fn new() -> Self {
-        // SAFETY: zero is a value of an atomic and of everything plain.
+        // SAFETY: zero is a value of an atomic and of every Pod value.
         unsafe { core::mem::zeroed() }
     }
 
@@ -89,7 +89,7 @@ impl<T: Plain, const N: usize> Queue<T, N> {
     }
 }
 
-impl<T: Plain, const N: usize> Default for Queue<T, N> {
+impl<T: Pod, const N: usize> Default for Queue<T, N> {
     fn default() -> Self {
         Self::new()
     }

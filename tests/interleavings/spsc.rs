@@ -11,9 +11,9 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 pub(crate) mod ends;
 
 /// Stands in for the product's trait: any value that is copied.
-pub(crate) trait Plain: Copy + Send {}
+pub(crate) trait Pod: Copy + Send {}
 
-impl<T: Copy + Send> Plain for T {}
+impl<T: Copy + Send> Pod for T {}
 
 /// A slot that knows who is at it: two at once are a failed test.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The two ends. `tests/interleavings` compiles this file against atomics and
 //! cells whose every interleaving is tried.
 
-use super::{AtomicU64, Ordering, Plain, Slot};
+use super::{AtomicU64, Ordering, Pod, Slot};
 
 /// The memory of a queue of at most `N - 1` values.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Queue<T, const N: usize> {
 // SAFETY: a slot is written by the one producer while the consumer may not
 // read it, and read by the one consumer while the producer may not write it:
 // `next` and `first`, acquired and released, say whose it is.
-unsafe impl<T: Plain, const N: usize> Sync for Queue<T, N> {}
+unsafe impl<T: Pod, const N: usize> Sync for Queue<T, N> {}
 
 /// The producer's end.
 pub struct Producer<'m, T, const N: usize>(&'m Queue<T, N>);
@@ -32,7 +32,7 @@ pub struct Producer<'m, T, const N: usize>(&'m Queue<T, N>);
 /// The consumer's end.
 pub struct Consumer<'m, T, const N: usize>(&'m Queue<T, N>);
 
-impl<T: Plain, const N: usize> Queue<T, N> {
+impl<T: Pod, const N: usize> Queue<T, N> {
     const WITHIN: u64 = {
         assert!(N.is_power_of_two());
         N as u64 - 1
@@ -51,7 +51,7 @@ impl<T: Plain, const N: usize> Queue<T, N> {
     }
 }
 
-impl<T: Plain, const N: usize> Producer<'_, T, N> {
+impl<T: Pod, const N: usize> Producer<'_, T, N> {
     /// Puts `value` in; when there is no room, counts it as dropped.
     #[inline]
     pub fn enqueue(&mut self, value: &T) {
@@ -79,7 +79,7 @@ impl<T: Plain, const N: usize> Producer<'_, T, N> {
     }
 }
 
-impl<T: Plain, const N: usize> Consumer<'_, T, N> {
+impl<T: Pod, const N: usize> Consumer<'_, T, N> {
     /// Takes the oldest value out.
     pub fn dequeue(&mut self) -> Option<T> {
         let queue = self.0;
