@@ -105,10 +105,10 @@ fn what_it_is_and_why_the_board_was_reset_is_known() {
     with_stub(|stub, _, _| {
         let boot = Ok(CARD_RESET);
         let watchdog = Watchdog::with(Stub { boot, ..stub }, 2).unwrap();
-        let facts = watchdog.facts();
-        assert_eq!(facts.caused_last_reset, Some(true));
-        assert_eq!(facts.identity.as_str(), "imx2+ watchdog");
-        assert!(!facts.stops_when_dropped);
+        let properties = watchdog.properties();
+        assert_eq!(properties.caused_last_reset, Some(true));
+        assert_eq!(properties.identity.as_str(), "imx2+ watchdog");
+        assert!(!properties.stops_when_dropped);
     });
     with_stub(|stub, _, _| {
         let (options, boot) = (0, Err(Errno(95)));
@@ -121,8 +121,8 @@ fn what_it_is_and_why_the_board_was_reset_is_known() {
             2,
         )
         .unwrap();
-        assert_eq!(watchdog.facts().caused_last_reset, None);
-        assert!(watchdog.facts().stops_when_dropped);
+        assert_eq!(watchdog.properties().caused_last_reset, None);
+        assert!(watchdog.properties().stops_when_dropped);
     });
 }
 
@@ -132,7 +132,7 @@ fn a_clear_bit_says_nothing_unless_the_driver_has_that_bit() {
     for (options, known) in [(MAGIC_CLOSE, None), (MAGIC_CLOSE | CARD_RESET, Some(false))] {
         with_stub(|stub, _, _| {
             let watchdog = Watchdog::with(Stub { options, ..stub }, 2).unwrap();
-            assert_eq!(watchdog.facts().caused_last_reset, known);
+            assert_eq!(watchdog.properties().caused_last_reset, known);
         });
     }
 }

@@ -288,7 +288,7 @@ fn find_watchdog(requested: &WatchdogConfig) -> Result<FoundWatchdog, WatchdogEr
         });
     }
     let watchdog = Watchdog::open(path, requested.timeout_s)?;
-    let caused_last_reset = watchdog.facts().caused_last_reset;
+    let caused_last_reset = watchdog.properties().caused_last_reset;
     Ok(FoundWatchdog {
         running: Some(watchdog),
         caused_last_reset,

@@ -9,7 +9,7 @@
 //! out of a program that nobody planned (a panic, an early return) must end in
 //! a reset, not in a board that runs on without its guard. Where the driver has
 //! no magic close this cannot be had, since closing alone stops such a
-//! watchdog: [`Facts::stops_when_dropped`] says so.
+//! watchdog: [`Properties::stops_when_dropped`] says so.
 //!
 //! Costs: one system call for each feeding.
 //!
@@ -165,9 +165,9 @@ impl fmt::Display for Explained<'_> {
     }
 }
 
-/// What a watchdog is.
+/// Properties of a watchdog, read from the kernel when it was opened.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct Properties {
     /// The timeout, in seconds.
     pub timeout_s: u32,
     /// The board's last reset was the watchdog's. `None` when the driver does not
@@ -181,7 +181,7 @@ pub struct Facts {
     pub identity: sys::gpio::Name,
 }
 
-impl Facts {
+impl Properties {
     /// Those of `timer`, which is given a timeout of `timeout_s` seconds.
     fn of(timer: &impl Timer, timeout_s: u32) -> Result<Self, WatchdogError> {
         let info = timer.support().map_err(WatchdogError::Support)?;
@@ -227,7 +227,7 @@ const fn caused_reset(status: u32, options: u32) -> Option<bool> {
 #[derive(Debug)]
 pub struct Watchdog<T = Kernel> {
     timer: T,
-    facts: Facts,
+    properties: Properties,
 }
 
 impl Watchdog {
@@ -253,8 +253,8 @@ impl<T: Timer> Watchdog<T> {
     /// [`WatchdogError`]; it is then stopped again, as nobody will feed it: a
     /// timeout that is not granted must not have the board reset at every start.
     pub fn with(mut timer: T, timeout_s: u32) -> Result<Self, WatchdogError> {
-        match Facts::of(&timer, timeout_s) {
-            Ok(facts) => Ok(Self { timer, facts }),
+        match Properties::of(&timer, timeout_s) {
+            Ok(properties) => Ok(Self { timer, properties }),
             Err(error) => {
                 // One that cannot be stopped resets a board whose outputs are safe.
                 let _ = timer.write(b'V');
@@ -264,8 +264,8 @@ impl<T: Timer> Watchdog<T> {
     }
 
     /// What this watchdog is.
-    pub const fn facts(&self) -> &Facts {
-        &self.facts
+    pub const fn properties(&self) -> &Properties {
+        &self.properties
     }
 
     /// Starts the timeout anew. To be called from a completed deadline only.
@@ -292,7 +292,7 @@ pub struct Standing {
     /// It runs: a process that has ended left it, or another one feeds it. `None` where
     /// the kernel does not say (`CONFIG_WATCHDOG_SYSFS`).
     pub running: Option<bool>,
-    /// The board's last reset was its doing; as in [`Facts`].
+    /// The board's last reset was its doing; as in [`Properties`].
     pub caused_last_reset: Option<bool>,
 }
 

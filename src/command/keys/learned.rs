@@ -19,7 +19,7 @@ pub(super) enum Condition {
 
 /// What one table was like in one run.
 #[derive(Debug, Hash)]
-struct Facts<'e> {
+struct TableState<'e> {
     kind: &'e Kind,
     /// What holds for each key that was asked for: the file's value, or the default.
     values: BTreeMap<&'static str, Holds<'e>>,
@@ -43,10 +43,10 @@ pub(super) struct Figure {
 }
 
 impl Figure {
-    fn add(&mut self, value: String, facts: &Facts<'_>, but: &str) {
+    fn add(&mut self, value: String, state: &TableState<'_>, but: &str) {
         let number = value.parse::<f64>().ok();
         let is_same = |key: &&'static str| {
-            let other = facts.values.get(key).and_then(|holds| holds.value);
+            let other = state.values.get(key).and_then(|holds| holds.value);
             other.is_some_and(|other| {
                 other == value
                     || (number.is_some() && other.replace('_', "").parse().ok() == number)
@@ -55,7 +55,7 @@ impl Figure {
         match &mut self.as_key {
             Some(keys) => keys.retain(is_same),
             None => {
-                let all = facts.values.keys().copied().filter(|key| *key != but);
+                let all = state.values.keys().copied().filter(|key| *key != but);
                 self.as_key = Some(all.filter(is_same).collect());
             }
         }
@@ -119,24 +119,24 @@ pub(super) struct Learned {
 }
 
 /// The tables of one run, by their names and their kinds.
-type Tables<'e> = BTreeMap<(&'e str, &'e Kind), Facts<'e>>;
+type Tables<'e> = BTreeMap<(&'e str, &'e Kind), TableState<'e>>;
 
 impl Learned {
     /// Adds what was asked in one run, which was `accepted` or not. Says whether a table or
     /// a value of a key is new.
     pub(super) fn add(&mut self, events: &[Asked], accepted: bool) -> BTreeSet<Kind> {
-        let tables = facts(events);
+        let tables = table_states(events);
         let mut news = BTreeSet::new();
         for events in by_table(events) {
             let (table, kind) = (events[0].table.as_str(), &events[0].kind);
-            let facts = &tables[&(table, kind)];
+            let state = &tables[&(table, kind)];
             if !self.kinds.contains_key(kind) {
                 self.order.push(kind.clone());
                 self.kinds.insert(kind.clone(), Known::default());
                 news.insert(kind.clone());
             }
             let known = self.kinds.get_mut(kind);
-            if known.is_some_and(|known| known.learn(events, facts)) {
+            if known.is_some_and(|known| known.learn(events, state)) {
                 news.insert(kind.clone());
             }
         }
@@ -149,8 +149,8 @@ impl Learned {
     /// Each key that an accepted file does not have was not needed there.
     fn add_absent(&mut self, tables: &Tables<'_>) {
         let devices = devices(tables);
-        for facts in tables.values() {
-            let Some(known) = self.kinds.get_mut(facts.kind) else {
+        for state in tables.values() {
+            let Some(known) = self.kinds.get_mut(state.kind) else {
                 continue;
             };
             if let Some(devices) = devices
@@ -160,16 +160,16 @@ impl Learned {
             }
             // Most tables are as they were in many runs before.
             let mut hash = DefaultHasher::new();
-            (facts, devices, known.keys.len()).hash(&mut hash);
+            (state, devices, known.keys.len()).hash(&mut hash);
             if !self.had.insert(hash.finish()) {
                 continue;
             }
             for (key, entry) in &mut known.keys {
-                if facts.values.get(key).is_none_or(|holds| !holds.present) {
+                if state.values.get(key).is_none_or(|holds| !holds.present) {
                     entry.not_needed += 1;
                     entry
                         .some_not_needed
-                        .extend(conditions(devices, facts, key));
+                        .extend(conditions(devices, state, key));
                 }
             }
         }
@@ -178,13 +178,13 @@ impl Learned {
     /// Adds that the accepted run of `events` was refused without `key` of `table`, for
     /// this `reason`.
     pub(super) fn add_needed(&mut self, events: &[Asked], table: &str, key: &str, reason: String) {
-        let tables = facts(events);
-        for (_, facts) in tables.iter().filter(|((name, _), _)| *name == table) {
-            let known = self.kinds.get_mut(facts.kind);
+        let tables = table_states(events);
+        for (_, state) in tables.iter().filter(|((name, _), _)| *name == table) {
+            let known = self.kinds.get_mut(state.kind);
             let Some(entry) = known.and_then(|known| known.keys.get_mut(key)) else {
                 continue;
             };
-            let here = conditions(devices(&tables), facts, key);
+            let here = conditions(devices(&tables), state, key);
             entry.all_needed = match entry.needed {
                 0 => here,
                 _ => entry.all_needed.intersection(&here).cloned().collect(),
@@ -199,7 +199,7 @@ impl Learned {
 
 impl Known {
     /// Adds what one table was asked. Says whether a sort of value is new.
-    fn learn(&mut self, events: &[Asked], facts: &Facts<'_>) -> bool {
+    fn learn(&mut self, events: &[Asked], state: &TableState<'_>) -> bool {
         let mut is_new = false;
         for event in events {
             match &event.question {
@@ -222,11 +222,11 @@ impl Known {
                 } => {
                     let entry = self.entry(key);
                     if let Some(expected) = expected {
-                        is_new |= entry.learn(key, expected, facts);
+                        is_new |= entry.learn(key, expected, state);
                     }
                     if let Some(default) = default {
                         let figure = entry.default.get_or_insert_default();
-                        figure.add(default.clone(), facts, key);
+                        figure.add(default.clone(), state, key);
                     }
                 }
             }
@@ -244,16 +244,16 @@ impl Known {
 
 impl Key {
     /// Whether that is new.
-    fn learn(&mut self, key: &str, expected: &Expected, facts: &Facts<'_>) -> bool {
+    fn learn(&mut self, key: &str, expected: &Expected, state: &TableState<'_>) -> bool {
         if let Some([start, end]) = ends(expected) {
-            self.ends[0].add(start, facts, key);
-            self.ends[1].add(end, facts, key);
+            self.ends[0].add(start, state, key);
+            self.ends[1].add(end, state, key);
         }
         if let Expected::Numbers(_, count)
         | Expected::NumbersExactly(_, count)
         | Expected::Tables(count) = expected
         {
-            self.count.add(count.to_string(), facts, key);
+            self.count.add(count.to_string(), state, key);
         }
         let is_same = |known: &Expected| match (known, expected) {
             (Expected::Number(_), Expected::Number(_))
@@ -316,11 +316,11 @@ fn by_table(events: &[Asked]) -> impl Iterator<Item = &[Asked]> {
 }
 
 /// What each table was like, by its name and its kind.
-fn facts(events: &[Asked]) -> Tables<'_> {
+fn table_states(events: &[Asked]) -> Tables<'_> {
     let mut tables = Tables::new();
     for events in by_table(events) {
         let (table, kind) = (events[0].table.as_str(), &events[0].kind);
-        let facts = tables.entry((table, kind)).or_insert_with(|| Facts {
+        let state = tables.entry((table, kind)).or_insert_with(|| TableState {
             kind,
             values: BTreeMap::new(),
         });
@@ -334,7 +334,7 @@ fn facts(events: &[Asked]) -> Tables<'_> {
             else {
                 continue;
             };
-            let holds = facts.values.entry(key).or_default();
+            let holds = state.values.entry(key).or_default();
             holds.present |= value.is_some();
             holds.is_word |= matches!(expected, Some(Expected::Word(_) | Expected::Boolean));
             let value = value.as_ref().or(default.as_ref());
@@ -347,18 +347,18 @@ fn facts(events: &[Asked]) -> Tables<'_> {
 /// What is said of devices in `[board]`.
 fn devices<'e>(tables: &Tables<'e>) -> Option<&'e str> {
     let board = tables.iter().find(|((name, _), _)| *name == "board");
-    board.and_then(|(_, facts)| facts.values.get("devices")?.value)
+    board.and_then(|(_, state)| state.values.get("devices")?.value)
 }
 
-/// What is true of the table of `facts`, but of `key` itself.
-fn conditions(devices: Option<&str>, facts: &Facts<'_>, key: &str) -> BTreeSet<Condition> {
+/// What is true of the table of `state`, but of `key` itself.
+fn conditions(devices: Option<&str>, state: &TableState<'_>, key: &str) -> BTreeSet<Condition> {
     let mut found = BTreeSet::new();
     if let Some(value) = devices
-        && (facts.kind.header.as_str(), key) != ("board", "devices")
+        && (state.kind.header.as_str(), key) != ("board", "devices")
     {
         found.insert(Condition::Devices(value.to_owned()));
     }
-    for (other, holds) in facts.values.iter().filter(|(other, _)| **other != key) {
+    for (other, holds) in state.values.iter().filter(|(other, _)| **other != key) {
         if let (true, Some(value)) = (holds.is_word, holds.value) {
             found.insert(Condition::Value((*other).to_owned(), value.to_owned()));
         }
