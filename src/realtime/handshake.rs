@@ -1,7 +1,7 @@
-//! Where the contract is judged: the real-time thread says what it was granted, and
+//! Where the contract is judged: the real-time thread says what it observed, and
 //! waits; the thread that started it judges and answers.
 //!
-//! Judging puts a dozen rows into words. That is work for an ordinary thread, which may
+//! Judging formats a dozen rows. That is work for an ordinary thread, which may
 //! touch pages of its own and be slow, and it is done before anything is energised.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -21,13 +21,13 @@ enum Stage {
 
 /// What both threads share: a value, and how far both are.
 #[derive(Debug)]
-pub(super) struct Hearing<F> {
+pub(super) struct Handshake<F> {
     value: Mutex<F>,
     stage: Mutex<Stage>,
     changed: Condvar,
 }
 
-impl<F> Hearing<F> {
+impl<F> Handshake<F> {
     pub(super) fn new(value: F) -> Self {
         Self {
             value: Mutex::new(value),
@@ -74,16 +74,17 @@ impl<F> Hearing<F> {
         Some(judged)
     }
 
-    /// The real-time thread's side: to be held while it may still ask.
-    pub(super) fn attend(&self) -> Attendance<'_, F> {
-        Attendance(self)
+    /// The real-time thread's side: to be held while it may still ask. When it is dropped
+    /// before that, the other side stops waiting.
+    pub(super) fn guard(&self) -> AbandonGuard<'_, F> {
+        AbandonGuard(self)
     }
 }
 
-/// Whoever waits for the real-time thread is told when it goes without asking.
-pub(super) struct Attendance<'h, F>(&'h Hearing<F>);
+/// Ends the wait of the other side when the real-time thread ends without asking.
+pub(super) struct AbandonGuard<'h, F>(&'h Handshake<F>);
 
-impl<F> Drop for Attendance<'_, F> {
+impl<F> Drop for AbandonGuard<'_, F> {
     fn drop(&mut self) {
         let mut stage = self.0.stage.lock().unwrap_or_else(PoisonError::into_inner);
         if *stage == Stage::Working {
@@ -100,24 +101,24 @@ mod tests {
 
     #[test]
     fn the_verdict_is_on_what_was_known_when_it_was_asked_for() {
-        let hearing = Hearing::new(1);
+        let handshake = Handshake::new(1);
         std::thread::scope(|scope| {
             let asking = scope.spawn(|| {
-                let _attends = hearing.attend();
-                *hearing.value() = 7;
-                hearing.ask()
+                let _guard = handshake.guard();
+                *handshake.value() = 7;
+                handshake.ask()
             });
-            assert_eq!(hearing.answer(|value| (*value == 7, *value)), Some(7));
+            assert_eq!(handshake.answer(|value| (*value == 7, *value)), Some(7));
             assert!(asking.join().unwrap());
         });
     }
 
     #[test]
     fn nobody_waits_for_a_thread_that_went_without_asking() {
-        let hearing = Hearing::new(0);
+        let handshake = Handshake::new(0);
         std::thread::scope(|scope| {
-            scope.spawn(|| drop(hearing.attend()));
-            assert_eq!(hearing.answer(|_| (true, ())), None);
+            scope.spawn(|| drop(handshake.guard()));
+            assert_eq!(handshake.answer(|_| (true, ())), None);
         });
     }
 }

@@ -25,7 +25,7 @@ pub mod clock;
 pub mod contract;
 pub mod faults;
 pub mod guard;
-mod hearing;
+mod handshake;
 pub mod helper;
 pub mod memory;
 pub mod observed;

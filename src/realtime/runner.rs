@@ -25,7 +25,7 @@ use super::clock::{Monotonic, first_release};
 use super::contract::Contract;
 use super::faults;
 use super::guard::Watch;
-use super::hearing::Hearing;
+use super::handshake::Handshake;
 use super::helper::Barrier;
 use super::memory::{self, Essential, LockFlags, Range, Status};
 use super::observed::{Observed, Placement, Rehearsal};
@@ -166,12 +166,13 @@ where
         audit: parts.audit,
         watch: parts.watch,
     };
-    let hearing = Hearing::new(observed);
+    let handshake = Handshake::new(observed);
     let mut compared = Ok(());
     let ran = stack.run_beside(
-        || on_thread(request, installed, &mut parts, &hearing),
+        || on_thread(request, installed, &mut parts, &handshake),
         || {
-            let judged = hearing.answer(|observed| asked.judge(observed, &mut contract, essential));
+            let judged =
+                handshake.answer(|observed| asked.judge(observed, &mut contract, essential));
             compared = judged.unwrap_or(Ok(()));
         },
     );
@@ -355,7 +356,7 @@ fn on_thread<P, D, R, F>(
     request: &Request<'_>,
     installed: bool,
     parts: &mut Parts<'_, '_, P, D, R, F>,
-    hearing: &Hearing<Observed>,
+    handshake: &Handshake<Observed>,
 ) -> Result<(Option<run::Summary>, Usage), StartError>
 where
     P: Sense + Act,
@@ -365,9 +366,9 @@ where
     F: Feed,
 {
     let config = request.config;
-    let _attends = hearing.attend();
+    let _guard = handshake.guard();
     let _mark = RealtimeThread::mark();
-    hearing.value().take_schedule(config);
+    handshake.value().take_schedule(config);
     allocator::seal(SEAL_OF_BUILD);
     let seal = Seal;
 
@@ -376,13 +377,13 @@ where
     let rehearsal = rehearsal.map_err(StartError::Proc)?;
     let status = Status::now().map_err(StartError::Proc)?;
     {
-        let mut observed = hearing.value();
+        let mut observed = handshake.value();
         observed.rehearsal = Some(rehearsal);
         observed.vm_lck_kb = status.vm_lck_kb;
         observed.vm_rss_kb = status.vm_rss_kb;
         observed.thread = scheduler::thread_id();
     }
-    let allowed = hearing.ask();
+    let allowed = handshake.ask();
 
     parts.timing.clear();
     // The last thing before the first cycle: from here on somebody has to feed it.
