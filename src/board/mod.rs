@@ -5,9 +5,9 @@
 //! makes the report. A control law of one's own goes in as its first argument's
 //! type; see `examples/`.
 
-mod beside;
 mod error;
 mod feeder;
+mod helpers;
 mod linux;
 mod machine;
 mod options;

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, TryLockError};
 
-use super::beside::{Beside, Helpers, beside_helpers, notify};
 use super::error::RunError;
+use super::helpers::{Helpers, LoopContext, notify, run_with_helpers};
 use super::linux::Linux;
 use super::options::Options;
 use super::outcome::{Finished, report};
@@ -220,23 +220,23 @@ where
     D::State: Rewind + Send,
 {
     let request = request(config, asked.options);
-    let mut ends = |mut beside: Beside<'_, '_, '_>| {
+    let mut ends = |mut context: LoopContext<'_, '_, '_>| {
         let parts = Parts {
             cycle: &mut cycle,
             timing: &mut *workspace,
-            record: beside.record,
-            buffers: Some(beside.buffers),
-            deadline_met: &mut beside.fed,
-            barrier: beside.barrier,
-            watch: beside.watch,
-            judged: beside.judged,
-            audit: Some(beside.audit),
+            record: context.record,
+            buffers: Some(context.buffers),
+            deadline_met: &mut context.fed,
+            barrier: context.barrier,
+            watch: context.watch,
+            judged: context.judged,
+            audit: Some(context.audit),
         };
         let outcome = runner::run(&request, parts)?;
         let fault = D::fault(cycle.config, &cycle.state);
         Ok((outcome, fault))
     };
-    let ended = beside_helpers(
+    let ended = run_with_helpers(
         config,
         recorder,
         asked.trace,

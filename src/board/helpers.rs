@@ -1,6 +1,6 @@
 //! What runs beside the loop: reporter, saver of black boxes, edge readers, stall guard.
 //!
-//! One function for all boards and laws ([`beside_helpers`]). The loop itself is compiled
+//! One function for all boards and laws ([`run_with_helpers`]). The loop itself is compiled
 //! for each board and law; this is most of a start, and all of the binary is locked into
 //! memory.
 
@@ -47,7 +47,7 @@ type OpenWatchdog<'o> = &'o (dyn Fn() -> Result<Watchdog, WatchdogError> + Sync)
 
 /// What the loop is given of what runs beside it: all of its [`Parts`] that depend on
 /// neither board nor law.
-pub(super) struct Beside<'b, 'o, 'r> {
+pub(super) struct LoopContext<'b, 'o, 'r> {
     pub(super) record: &'b mut ring::Writer<'r>,
     pub(super) buffers: Range,
     pub(super) fed: Fed<'b, OpenWatchdog<'o>>,
@@ -59,7 +59,7 @@ pub(super) struct Beside<'b, 'o, 'r> {
 
 /// Runs the loop, and says how it ended and with which fault of the law.
 pub(super) type Ends<'e> =
-    dyn FnMut(Beside<'_, '_, '_>) -> Result<(Outcome, Option<FaultNumber>), StartError> + 'e;
+    dyn FnMut(LoopContext<'_, '_, '_>) -> Result<(Outcome, Option<FaultNumber>), StartError> + 'e;
 
 /// What came of the loop and of what ran beside it.
 pub(super) struct Ended {
@@ -73,7 +73,7 @@ pub(super) struct Ended {
 
 /// Starts the helper threads, runs the loop beside them, and ends them. One function for
 /// all boards and laws: the binary is locked into memory, and this is most of a start.
-pub(super) fn beside_helpers(
+pub(super) fn run_with_helpers(
     config: &Config,
     recorder: Recorder,
     trace: &[&str],
@@ -169,7 +169,7 @@ pub(super) fn beside_helpers(
         if let Some(feeder) = &mut feeder {
             feeder.step();
         }
-        let (outcome, fault) = ends(Beside {
+        let (outcome, fault) = ends(LoopContext {
             record: &mut writer,
             buffers: flight.mapped(),
             fed: Fed(&mut feeder),
