@@ -173,12 +173,12 @@ impl Fault {
             Self::DigitalInputs => (
                 "digital inputs not readable",
                 "the kernel refused to read the input lines",
-                "check that the GPIO chip is there and the lines are not taken",
+                "check that the GPIO chip exists and no other process uses the lines",
             ),
             Self::FollowingError => (
                 "following error",
                 "the shaft is blocked or overloaded, or the gains are too low",
-                "free the shaft; compare profile, gains and command limit",
+                "free the shaft; check profile, gains and command limit",
             ),
             Self::NegativeLimitSwitch => (
                 "negative limit switch",
@@ -203,7 +203,7 @@ impl Fault {
             Self::Overspeed => (
                 "overspeed",
                 "the axis runs away (wrong sign of motor or encoder) or the limit is too low",
-                "check the signs at low command limit; compare the limits of velocity",
+                "check the signs with a low command limit; check the velocity limits",
             ),
             Self::FeedbackBus => (
                 "encoder not readable",
@@ -212,7 +212,7 @@ impl Fault {
             ),
             Self::FeedbackParity => (
                 "encoder parity",
-                "answers of the encoder were corrupted several times in a row",
+                "the encoder's answers were corrupted several times in a row",
                 "shorten or shield the cable, lower the bus clock",
             ),
             Self::FeedbackFraming => (
@@ -222,7 +222,7 @@ impl Fault {
             ),
             Self::FeedbackInvalid => (
                 "encoder reading invalid",
-                "the encoder channel gave no reading that can be used",
+                "the encoder channel was not read, or its value was out of range",
                 "check the channel number in the board file and the encoder",
             ),
             Self::FeedbackNotReady => (
@@ -242,23 +242,23 @@ impl Fault {
             ),
             Self::FeedbackJump => (
                 "encoder position jumped",
-                "a reading was further away than the axis can move in the time",
+                "the position changed by more than the axis can move in that time",
                 "check coupling, magnet and cable of the encoder",
             ),
             Self::FeedbackFrozen => (
                 "encoder position frozen",
                 "the encoder repeats one value while the motor is driven, or the shaft is blocked",
-                "check that shaft, coupling and brake are free, then the encoder",
+                "check that shaft, coupling and brake move freely, then check the encoder",
             ),
             Self::NonFiniteCommand => (
-                "command is not a number",
-                "the control law was fed with, or computed, a value out of all bounds",
-                "report it with the record of the cycle",
+                "command is not finite",
+                "an input or a gain is out of range, or the controller has a defect",
+                "check gains and feed-forward; report it with the black box",
             ),
             Self::BothLimitSwitches => (
                 "both limit switches at once",
-                "no axis is at both ends: a wire, a plug or the supply of the switches is broken",
-                "check the wiring of both switches, and whether they are break contacts",
+                "a wire, a plug or the supply of the switches is broken",
+                "check the wiring of both switches, and `normally_closed` in the board file",
             ),
         };
         Words {

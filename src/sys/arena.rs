@@ -69,7 +69,7 @@ impl core::fmt::Display for Full {
         let Self { wanted, free } = self;
         write!(
             f,
-            "it takes {wanted} bytes of static memory, and {free} of {BYTES} are free"
+            "it needs {wanted} bytes of static memory, {free} of {BYTES} are free"
         )
     }
 }

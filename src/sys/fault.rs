@@ -71,7 +71,7 @@ extern "C" fn on_fault(
     let _ = match overrun {
         Some(bytes) => writeln!(
             line,
-            "steadfast: real-time stack of {bytes} bytes overrun at {address:#x}: raise [loop] \
+            "steadfast: real-time stack of {bytes} bytes overrun at {address:#x}; raise [loop] \
              stack_kb in the board file, now {}",
             bytes / 1024
         ),
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{output:?}");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(
-            said.contains("SIGSYS, a system call that is not allowed here\n"),
+            said.contains("SIGSYS, a system call that a filter forbids\n"),
             "{said}"
         );
     }

@@ -6,24 +6,18 @@ use super::cause;
 
 /// The signals handled, and what is said of each.
 pub(super) const HANDLED: [(libc::c_int, &str); 10] = [
-    (
-        libc::SIGSEGV,
-        "SIGSEGV, an access to memory that is not there",
-    ),
-    (libc::SIGBUS, "SIGBUS, an access that the hardware refused"),
-    (libc::SIGILL, "SIGILL, an instruction that does not exist"),
+    (libc::SIGSEGV, "SIGSEGV, an invalid memory access"),
+    (libc::SIGBUS, "SIGBUS, a bus error"),
+    (libc::SIGILL, "SIGILL, an illegal instruction"),
     (libc::SIGFPE, "SIGFPE, an arithmetic fault"),
     (libc::SIGABRT, "SIGABRT, a panic or an abort"),
     (
         libc::SIGXCPU,
         "SIGXCPU, a real-time thread ran without a blocking call for longer than RLIMIT_RTTIME",
     ),
-    (libc::SIGQUIT, "SIGQUIT, asked to end at once"),
+    (libc::SIGQUIT, "SIGQUIT, a request to end at once"),
     (libc::SIGTRAP, "SIGTRAP, a breakpoint without a debugger"),
-    (
-        libc::SIGSYS,
-        "SIGSYS, a system call that is not allowed here",
-    ),
+    (libc::SIGSYS, "SIGSYS, a system call that a filter forbids"),
     (libc::SIGXFSZ, "SIGXFSZ, a file longer than RLIMIT_FSIZE"),
 ];
 

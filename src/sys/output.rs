@@ -208,7 +208,7 @@ mod tests {
             assert_eq!(refused, Err(Errno(libc::EAGAIN)));
             assert_eq!(output.write(b"y"), Err(Errno(libc::EAGAIN)));
             let fd = writer.as_fd();
-            assert!(is_blocking(&fd), "others who share it are not concerned");
+            assert!(is_blocking(&fd), "the shared open file is unchanged");
         });
         assert!(reader.read(&mut [0; 8192]).unwrap() > 0);
     }

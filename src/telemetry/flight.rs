@@ -146,18 +146,18 @@ impl fmt::Display for FlightError {
                 "another process controls this board; end it first, or give this board another name",
             ),
             Self::OnDisk => {
-                f.write_str("is not in memory (tmpfs): its pages would be written to a disk while the loop runs; name a folder below /run")
+                f.write_str("is not in memory (tmpfs): its pages would be written to disk while the loop runs; name a folder below /run")
             }
             Self::Refused(Step::Open, errno) => write!(
                 f,
-                "cannot be opened ({errno}); make its folder, writable for this user (RuntimeDirectory=steadfast in the unit)"
+                "cannot be opened ({errno}); create its folder and make it writable for this user (RuntimeDirectory=steadfast in the unit)"
             ),
             Self::Refused(Step::Ask, errno) => write!(f, "cannot be examined ({errno}); name another folder"),
             Self::Refused(Step::Allocate, errno) => {
-                write!(f, "cannot be allocated ({errno}); make room in its folder")
+                write!(f, "cannot be allocated ({errno}); free memory, or raise the size of its tmpfs")
             }
             Self::Refused(Step::Map, errno) => {
-                write!(f, "cannot be mapped ({errno}); raise RLIMIT_MEMLOCK and free memory")
+                write!(f, "cannot be mapped ({errno}); raise RLIMIT_MEMLOCK, or free memory")
             }
         }
     }

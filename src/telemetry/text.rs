@@ -156,7 +156,7 @@ fn write_cycles(out: &mut impl Write, report: &Report) -> fmt::Result {
     if cycles.records_dropped > 0 {
         writeln!(
             out,
-            "{:SUBJECT$}{} were dropped, the reporter did not keep up",
+            "{:SUBJECT$}{} dropped, the reporter was too slow",
             "records", cycles.records_dropped
         )?;
     }
@@ -287,14 +287,14 @@ fn write_quick_stops(out: &mut impl Write, stops: &QuickStopReport) -> fmt::Resu
 
 fn write_watchdog(out: &mut impl Write, watchdog: &WatchdogReport) -> fmt::Result {
     let last = match watchdog.caused_last_reset {
-        None => "its driver does not tell what reset the board last",
+        None => "its driver does not report the cause of the board's last reset",
         Some(false) => "it did not cause the board's last reset",
         Some(true) => "IT CAUSED the board's last reset",
     };
     let seconds = watchdog.timeout_s;
     write!(out, "{:SUBJECT$}{seconds} s; {last}", "watchdog")?;
     if watchdog.feeds_refused > 0 {
-        write!(out, "; refused to be fed {} times", watchdog.feeds_refused)?;
+        write!(out, "; {} feeds refused", watchdog.feeds_refused)?;
     }
     writeln!(out)
 }

@@ -32,7 +32,7 @@ pub fn describe(bytes: &[u8]) -> Words {
             words.write_str("no cause written: the process was killed, or memory ran out")
         }
         None if kind == u32::MAX => {
-            words.write_str("no whole cause written: the process died while it wrote one")
+            words.write_str("no complete cause written: the process died while it wrote one")
         }
         None => write!(
             words,
@@ -52,17 +52,17 @@ pub fn describe(bytes: &[u8]) -> Words {
 
 fn in_words(words: &mut Words, kind: Kind, detail: u32, address: u64) -> core::fmt::Result {
     match kind {
-        Kind::Finished => words.write_str("finished, and killed before it was over"),
+        Kind::Finished => words.write_str("finished, but killed before the process had ended"),
         Kind::Stopped => write!(
             words,
-            "stopped by signal {detail}, and killed before it was over"
+            "stopped by signal {detail}, but killed before the process had ended"
         ),
         Kind::Refused => words.write_str("contract refused"),
         Kind::LawFault => write!(words, "the control law reports fault {detail}"),
         Kind::Overrun => write!(words, "too many missed deadlines (bucket at {detail})"),
         Kind::OutputFailed if detail & NOT_FINITE != 0 => write!(
             words,
-            "the control law's command {} was no number",
+            "the control law's command {} was not finite",
             detail & 0xFF
         ),
         Kind::OutputFailed | Kind::NotSafe if detail & DEVICE != 0 => {

@@ -87,7 +87,7 @@ impl Store {
             files: Vec::with_capacity(MAX_FILES + 1),
             next: 1,
         };
-        fs::create_dir_all(&store.directory).map_err(at("the folder cannot be made"))?;
+        fs::create_dir_all(&store.directory).map_err(at("the folder cannot be created"))?;
         let mut found = Vec::new();
         let read = at("the folder cannot be read");
         for entry in fs::read_dir(&store.directory).map_err(read)? {
@@ -176,15 +176,15 @@ impl Store {
             .create(true)
             .truncate(true)
             .open(temporary.as_str())
-            .map_err(at("a file cannot be made"))?;
-        write(&mut file).map_err(at("it cannot be written"))?;
+            .map_err(at("a file cannot be created"))?;
+        write(&mut file).map_err(at("the file cannot be written"))?;
         file.sync_all()
-            .map_err(at("it cannot be synced to the disk"))?;
+            .map_err(at("the file cannot be synced to the disk"))?;
         let length = file.metadata().map_or(0, |data| data.len());
-        fs::rename(temporary.as_str(), path.as_str()).map_err(at("it cannot be renamed"))?;
+        fs::rename(temporary.as_str(), path.as_str()).map_err(at("the file cannot be renamed"))?;
         File::open(self.directory.as_str())
             .and_then(|folder| folder.sync_all())
-            .map_err(at("its name cannot be synced to the disk"))?;
+            .map_err(at("the folder cannot be synced to the disk"))?;
         Ok(length)
     }
 
@@ -208,12 +208,12 @@ impl Store {
     /// # Errors
     /// The step that was refused.
     pub fn mark(&self) -> Result<(), StoreError> {
-        let file = File::create(self.marker().as_str()).map_err(at("a file cannot be made"))?;
+        let file = File::create(self.marker().as_str()).map_err(at("a file cannot be created"))?;
         file.sync_all()
-            .map_err(at("it cannot be synced to the disk"))?;
+            .map_err(at("the file cannot be synced to the disk"))?;
         File::open(self.directory.as_str())
             .and_then(|folder| folder.sync_all())
-            .map_err(at("its name cannot be synced to the disk"))
+            .map_err(at("the folder cannot be synced to the disk"))
     }
 
     /// Whether the last run was marked and its end was not.

@@ -307,7 +307,7 @@ fn a_writer_killed_at_any_time_leaves_only_whole_files() {
             let write = |out: &mut File| write(flight.file(), &ENDING_OF_RUN, out);
             store.save(30_000, write).unwrap();
         }
-        panic!("nobody killed it");
+        panic!("the parent did not kill this process");
     }
     let folder = Folder::new("killed");
     let myself = std::env::current_exe().unwrap();
@@ -346,5 +346,5 @@ fn a_writer_killed_at_any_time_leaves_only_whole_files() {
             seen += 1;
         }
     }
-    assert!(seen > 0, "the writer never came to writing");
+    assert!(seen > 0, "the writer never wrote a file");
 }

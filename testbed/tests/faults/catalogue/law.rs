@@ -29,7 +29,7 @@ pub(super) const FAULTS: &[Fault] = &[
         ..LAW
     },
     Fault {
-        name: "law's command is no number",
+        name: "law's command is not finite",
         injected: "NaN volts from one slot on",
         program: Program::Law("nan"),
         // In the cycle that hears it; what the converter gets is the safe value.
@@ -37,7 +37,7 @@ pub(super) const FAULTS: &[Fault] = &[
             code: 4,
             detected: 0,
         },
-        words: |_| "was no number",
+        words: |_| "was not finite",
         ..LAW
     },
     Fault {
