@@ -1,4 +1,4 @@
-//! What a process that is gone wrote about its death, in words.
+//! The cause of death that a dead process wrote, as text.
 
 use core::fmt::Write as _;
 
@@ -6,16 +6,15 @@ use crate::realtime::audit::Promises;
 use crate::sys::cause::{DEVICE, Kind, NOT_FINITE, NOTE_BYTES};
 use crate::telemetry::flight::number;
 
-/// Bytes of a cause in a flight file: count of cycles (8), kind (4), detail (4),
-/// address (8), time (8), note (128), as [`Cell`](crate::sys::cause::Cell) has
-/// them.
+/// Length of a cause in a flight file, bytes: time of the last cycle (8), kind (4), detail (4),
+/// address (8), time (8), note (128), as in [`Cell`](crate::sys::cause::Cell).
 pub const CAUSE_BYTES: usize = 32 + NOTE_BYTES;
 
-/// The words of one cause.
+/// The text of one cause.
 pub type Words = heapless::String<320>;
 
-/// What the cause in `bytes` says, whatever they are; missing ones count as
-/// zero.
+/// The text of the cause in `bytes`. Any bytes give a text; missing bytes count as zero.
+/// Allocates nothing.
 #[must_use]
 pub fn describe(bytes: &[u8]) -> Words {
     let mut all = [0; CAUSE_BYTES];
@@ -26,7 +25,7 @@ pub fn describe(bytes: &[u8]) -> Words {
     let (kind, detail) = (what as u32, (what >> 32) as u32);
     let address = number(&all, 16);
     let mut words = Words::new();
-    // Longer than any of it; what does not fit is cut off.
+    // What exceeds the capacity is cut off.
     let _ = match Kind::from_number(kind) {
         None if kind == 0 => {
             words.write_str("no cause written: the process was killed, or memory ran out")
