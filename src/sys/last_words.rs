@@ -1,10 +1,10 @@
-//! What is said of a signal that ends the process.
+//! The messages about a signal that ends the process.
 
 use core::fmt::Write;
 
 use super::cause;
 
-/// The signals handled, and what is said of each.
+/// The handled signals and their texts.
 pub(super) const HANDLED: [(libc::c_int, &str); 10] = [
     (libc::SIGSEGV, "SIGSEGV, an invalid memory access"),
     (libc::SIGBUS, "SIGBUS, a bus error"),
@@ -26,13 +26,13 @@ pub(super) fn words(signal: libc::c_int) -> &'static str {
     found.map_or("an unknown signal", |(_, what)| what)
 }
 
-/// Says what is on record of a panic, and how the process ends, where there is no time
-/// left for the standard library's words. Async-signal-safe.
+/// Prints the recorded panic and the end of the process, when there is no time left for the
+/// message of the standard library. Async-signal-safe.
 pub(super) fn say_panic() {
     let mut line = heapless::String::<{ cause::NOTE_BYTES + 128 }>::new();
     let note = cause::cell().note();
     let abort = words(libc::SIGABRT);
-    // Longer than both.
+    // The capacity exceeds both texts.
     let _ = writeln!(line, "steadfast: panic: {note}\nsteadfast: {abort}");
     super::write_stderr(line.as_bytes());
 }
