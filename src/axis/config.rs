@@ -1,4 +1,4 @@
-//! What an axis is made from, and the checks between its parts.
+//! The configuration of an axis, and the checks between its parts.
 
 use super::drive::Axis;
 use super::feedback::FeedbackConfig;
@@ -9,21 +9,19 @@ use crate::control::{Gains, PidConfig, TrajectoryConfig};
 use crate::cycle::image::{MAX_COMMANDS, OutputChannel};
 use crate::time::Duration;
 
-/// Times of an axis' sequences. They are rounded up to whole periods.
+/// Times of the sequences of an axis. They are rounded up to whole periods.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Timing {
-    /// How long the encoder may take until its first good reading.
+    /// The longest time from the start to the first good reading of the encoder.
     pub start_timeout: Duration,
-    /// From the release of the brake until it has let go. The position is held
-    /// meanwhile.
+    /// Time that the brake takes to release. The axis holds its position meanwhile.
     pub brake_release: Duration,
-    /// From the engagement of the brake until it holds. Power stays on
-    /// meanwhile.
+    /// Time that the brake takes to engage. Power stays on meanwhile.
     pub brake_engage: Duration,
-    /// How long after the end of the quick stop ramp standstill is waited for;
-    /// then the brake engages whatever the velocity is.
+    /// The longest wait for standstill after the quick stop ramp. After it the brake engages at
+    /// any velocity.
     pub standstill_timeout: Duration,
-    /// Velocity below which the axis stands still, rad/s, greater than 0.
+    /// Velocity below which the axis counts as at standstill, rad/s, greater than 0.
     pub standstill_velocity_rad_s: f64,
 }
 
@@ -35,37 +33,38 @@ pub const MAX_AXES: usize = 32;
 pub struct AxisConfig {
     /// The encoder.
     pub feedback: FeedbackConfig,
-    /// Analog output that drives the motor, volts.
+    /// Analog output for the motor, volts.
     pub command_channel: u8,
     /// Whether a positive command moves the axis in negative direction.
     pub command_inverted: bool,
-    /// Digital output that applies power.
+    /// Digital output that applies power to the drive.
     pub enable_channel: OutputChannel,
     /// Digital output that releases the brake, if there is one.
     pub brake_channel: Option<OutputChannel>,
     /// Gains of the position controller: radians in, volts out.
     pub gains: Gains,
-    /// Volts for each rad/s of the setpoint, 0 or more: the motor's back-EMF.
-    /// What the derivative gain takes away is made up for besides.
+    /// Velocity feed-forward, volts for each rad/s of the setpoint, 0 or more: the back-EMF of
+    /// the motor. The reaction of the derivative gain to the setpoint's velocity is compensated
+    /// in addition.
     pub velocity_feed_forward_v_s_rad: f64,
-    /// Volts for each rad/s^2 of the setpoint, 0 or more: the inertia.
+    /// Acceleration feed-forward, volts for each rad/s^2 of the setpoint, 0 or more: the
+    /// inertia.
     pub acceleration_feed_forward_v_s2_rad: f64,
-    /// Limits of the motion that is asked of the axis.
+    /// Limits of the commanded motion.
     pub profile: TrajectoryConfig,
-    /// Limits of the motion that is measured.
+    /// Limits of the measured motion.
     pub limits: LimitsConfig,
     /// Times of the sequences.
     pub timing: Timing,
-    /// Where the axis goes.
+    /// The positions to move to.
     pub motion: Motion,
 }
 
 impl AxisConfig {
-    /// Validates everything for cycles every `period`.
+    /// Validates the configuration for cycles of `period`.
     ///
     /// # Errors
-    /// The first parameter outside of the range that its documentation states,
-    /// or in contradiction to another one.
+    /// The first parameter that is outside of its documented range or contradicts another one.
     pub fn build(&self, period: Duration) -> Result<Axis, ParameterError> {
         let feedback = self.feedback.build(period)?;
         let limits = self.limits.build(period)?;
@@ -99,8 +98,7 @@ impl AxisConfig {
         ] {
             param::at_least(name, value, 0.0)?;
         }
-        // A profile faster than the limit, or a limit that is not plausible,
-        // would be a fault in every move.
+        // Otherwise every move would end in a fault.
         param::in_range(
             "velocity_rad_s",
             self.profile.velocity_rad_s,

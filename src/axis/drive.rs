@@ -1,7 +1,7 @@
 //! One cycle of one axis.
 //!
-//! Outputs by state (CiA 402-2, section on the finite state automaton, with the
-//! brake handled as IEC 61800-7-201 leaves to the drive):
+//! Outputs by state (CiA 402-2, section on the finite state automaton; IEC 61800-7-201 leaves
+//! the brake to the drive):
 //!
 //! | state | enable | brake release | command |
 //! |---|---|---|---|
@@ -11,19 +11,17 @@
 //! | Quick stop active, Fault reaction active | on | until at rest | follows the stop, then holds |
 //! | Fault | safe | safe | safe |
 //!
-//! "Safe" is the safe value of the board file, which must mean off for enable and
-//! brake release; of a command it need not be 0 V. Digital outputs are written first,
-//! so an amplifier sees the safe command for as long as a frame takes when its enable
-//! comes or goes.
+//! "Safe" is the safe value of the board file. For enable and brake release it must mean off;
+//! for the command it need not be 0 V. Digital outputs are written first, so when enable
+//! switches, the amplifier sees the safe command for the time of one frame.
 //!
-//! Switched on lasts as long as the brake takes to let go. The loop holds the
-//! position already then, so that a hanging load does not drop while the brake
-//! opens; the setpoint does not move before Operation enabled.
+//! Switched on lasts until the brake has released. The controller already holds the position,
+//! so that a hanging load does not drop; the setpoint does not move before Operation enabled.
 //!
-//! Promises: power comes only after a good reading in the same cycle, with the
-//! setpoint at that reading and 0 V; a command that is not finite is never
-//! written; the first fault is the one that is kept until it is reset. Cost:
-//! a few hundred instructions, planning of a move included once per move.
+//! Promises: power is applied only after a good reading in the same cycle, with the setpoint at
+//! that reading and 0 V. A command that is not finite is never written. The first fault is kept
+//! until it is reset. Cost: a few hundred instructions; planning a move is included once for
+//! each move.
 
 use super::fault::Fault;
 use super::feedback::{Feedback, FeedbackState, Reading};
@@ -42,7 +40,7 @@ pub struct Axis {
     pub(super) limits: Limits,
     pub(super) profile: Trajectory,
     pub(super) pid: Pid,
-    /// Volts per rad/s of the setpoint, the derivative gain included.
+    /// Volts for each rad/s of the setpoint, including the derivative gain.
     pub(super) velocity_gain: f64,
     pub(super) acceleration_gain: f64,
     pub(super) program: Program,
@@ -57,14 +55,14 @@ pub struct Axis {
     pub(super) standstill_velocity_rad_s: f64,
 }
 
-/// What is asked of an axis in a cycle.
+/// The request to an axis in one cycle.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Come up, and follow the motion.
+    /// Apply power, and follow the motion.
     Operate,
-    /// Come to rest in order, and go without power.
+    /// Stop on the quick stop ramp, then remove power.
     Stop,
-    /// A fault that was detected outside of the axis.
+    /// React to a fault that was detected outside of the axis.
     Trip(Fault),
 }
 
@@ -89,9 +87,9 @@ impl Axis {
         }
     }
 
-    /// One cycle: takes the reading, moves the automaton, drives the outputs.
-    /// `outputs` holds the safe values of this axis' channels before, and still does
-    /// if there is no power after.
+    /// One cycle: evaluates the reading, advances the state machine and drives the outputs.
+    /// `outputs` must hold the safe values of this axis' channels; they remain if the axis has
+    /// no power.
     #[inline]
     pub fn step(
         &self,
@@ -140,7 +138,7 @@ impl Axis {
         }
     }
 
-    /// Operation enabled, and to stay so: the one state that lasts.
+    /// Operation enabled without a stop request: the only state that lasts.
     #[inline]
     fn operate(&self, state: &mut AxisState, elapsed: u32) {
         if state.trajectory.is_at_rest()
@@ -150,7 +148,7 @@ impl Axis {
         }
     }
 
-    /// Moves the automaton by what was asked and by what has come to pass.
+    /// Advances the state machine by the request and by what has happened.
     #[inline(never)]
     fn sequence(&self, state: &mut AxisState, request: Request, reading: Reading, elapsed: u32) {
         let operate = request == Request::Operate;
@@ -218,7 +216,7 @@ impl Axis {
         }
     }
 
-    /// Applies power with everything at rest where the axis stands.
+    /// Applies power, with the setpoint at the measured position and 0 V.
     fn switch_on(&self, state: &mut AxisState) {
         let position = state.feedback.position_rad();
         state.trajectory = TrajectoryState::at_rest(position);
@@ -230,7 +228,7 @@ impl Axis {
         state.power = Power::Releasing(self.brake_release_slots);
     }
 
-    /// One cycle of a stop: ramp, standstill, brake. True when power is off.
+    /// One cycle of a stop: ramp, standstill, brake. Returns true when power is off.
     fn brought_to_rest(&self, state: &mut AxisState, elapsed: u32) -> bool {
         match state.power {
             Power::Releasing(_) | Power::On => {
@@ -248,7 +246,7 @@ impl Axis {
         }
     }
 
-    /// One cycle of the brake's engagement. True when power is off.
+    /// One cycle of the brake's engagement. Returns true when power is off.
     fn brake_taken_hold(&self, state: &mut AxisState, elapsed: u32) -> bool {
         if let Power::Engaging(left) = state.power {
             match left.saturating_sub(elapsed) {
@@ -259,7 +257,7 @@ impl Axis {
         state.power == Power::Off
     }
 
-    /// The closed loop, under power.
+    /// One cycle of the position controller, under power.
     #[inline]
     fn control(
         &self,
@@ -270,7 +268,7 @@ impl Axis {
     ) {
         let mut setpoint = self.profile.advance(&mut state.trajectory, elapsed);
         if reading != Reading::Fresh {
-            // Without a new reading the command is held, like the position.
+            // Without a new reading the last command is held, like the last position.
             return;
         }
         let position = state.feedback.position_rad();
@@ -315,9 +313,9 @@ impl Axis {
         }
     }
 
-    /// Enters the fault reaction: a quick stop where the position can be
-    /// trusted and power is on, no power at once otherwise. A fault during the
-    /// reaction can make it harder, never softer.
+    /// Enters the fault reaction: a quick stop ramp if the position can be trusted and power is
+    /// on, otherwise power off at once. A second fault can only change the reaction from the
+    /// ramp to power off.
     #[cold]
     #[inline(never)]
     fn trip(&self, state: &mut AxisState, fault: Fault) {
@@ -327,9 +325,8 @@ impl Axis {
                 if fault.stops_on_ramp() && fault != Fault::FollowingError {
                     return;
                 }
-                // Who leaves the ramp that is to stop it does not obey: power off
-                // is better than power without control (safe stop 1 with a
-                // monitored ramp, IEC 61800-5-2).
+                // Leaving the stop ramp means loss of control: remove power (SS1-r, IEC
+                // 61800-5-2).
                 state.cut_power();
                 state.event(Event::FaultReactionDone);
                 return;
@@ -354,8 +351,8 @@ impl Axis {
 
     fn begin_stop(&self, state: &mut AxisState, fault: Fault) {
         if fault == Fault::FollowingError {
-            // The axis is not where the profile is: to stop from there would be
-            // to go there first.
+            // The axis is far from the profile. A ramp that began at the setpoint would first
+            // move it there.
             let from = Sample {
                 position_rad: state.feedback.position_rad(),
                 velocity_rad_s: state.feedback.velocity_rad_s(),
@@ -368,25 +365,25 @@ impl Axis {
         state.slots_left = self.standstill_slots;
     }
 
-    /// Whether the cause of a fault is still there, as far as the axis itself
-    /// can see: bad feedback, too much speed, or switches that contradict each
-    /// other. One limit at an end of the range is not: it is left by moving away.
+    /// Whether the cause of a fault is still present, as far as the axis can measure: bad
+    /// feedback, overspeed, or both limit switches at once. A single limit at an end of the
+    /// range does not count, because the axis leaves it by moving away.
     pub fn cause_persists(&self, state: &AxisState) -> bool {
-        // Whatever the fault was, power may not come back to an axis that does
-        // not know where it is.
+        // Power must not return without a valid position, whatever the fault was.
         let runaway = state.fault == Some(Fault::Overspeed)
             && self.limits.is_overspeed(state.feedback.velocity_rad_s());
         runaway || !state.feedback.is_healthy() || state.limits.both_hit()
     }
 
-    /// Whether [`Axis::reset`] would leave the axis without fault and power.
+    /// Whether the axis has no power and no cause of a fault is present, so that
+    /// [`Axis::reset`] can clear its fault.
     pub fn can_reset(&self, state: &AxisState) -> bool {
         state.power == Power::Off
             && state.machine != State::FaultReactionActive
             && !self.cause_persists(state)
     }
 
-    /// Resets a fault whose cause is gone. Does nothing in any other state.
+    /// Resets the fault if its cause is gone. Does nothing in any other state.
     pub fn reset(&self, state: &mut AxisState) {
         if state.machine == State::Fault && self.can_reset(state) {
             state.fault = None;

@@ -1,9 +1,8 @@
-//! Why an axis stopped by itself.
+//! The faults of an axis.
 //!
-//! Each fault is a small number for records, an error code of CiA 402
-//! (object 603Fh, table of error codes; codes from FF00h are left to the
-//! manufacturer) for those who speak it, and three lines of plain words for the
-//! person in front of the machine: what it is, why it may have come, what to do.
+//! Each fault has a small number for records, an error code of CiA 402 (object 603Fh, table of
+//! error codes; codes from FF00h are manufacturer-specific), and three texts for the operator:
+//! name, possible cause, remedy.
 
 use crate::cycle::ports::FaultNumber;
 
@@ -13,27 +12,27 @@ use crate::cycle::ports::FaultNumber;
 pub enum Fault {
     /// The emergency stop was active.
     EmergencyStop = 1,
-    /// The digital inputs could not be read, and one of them is needed.
+    /// The digital inputs could not be read, and the controller needs one of them.
     DigitalInputs = 2,
-    /// The position was further from its setpoint than allowed, for too long.
+    /// The position error exceeded its window for longer than its time-out.
     FollowingError = 3,
-    /// The negative limit switch was hit by motion towards it.
+    /// The axis moved towards the negative limit switch while it was hit.
     NegativeLimitSwitch = 4,
-    /// The positive limit switch was hit by motion towards it.
+    /// The axis moved towards the positive limit switch while it was hit.
     PositiveLimitSwitch = 5,
     /// The position left its range at the lower end.
     NegativePositionLimit = 6,
     /// The position left its range at the upper end.
     PositivePositionLimit = 7,
-    /// The axis was faster than allowed.
+    /// The measured velocity exceeded its limit.
     Overspeed = 8,
     /// The encoder could not be read: the transfer failed.
     FeedbackBus = 9,
-    /// The encoder's answers came with wrong parity.
+    /// The parity of the encoder's answers was wrong.
     FeedbackParity = 10,
-    /// The encoder said that it was asked wrongly.
+    /// The encoder reported a malformed request.
     FeedbackFraming = 11,
-    /// The encoder was not read, or reported what it cannot truthfully measure.
+    /// The encoder was not read, or its value was out of range.
     FeedbackInvalid = 12,
     /// The encoder was not ready to measure.
     FeedbackNotReady = 13,
@@ -41,24 +40,24 @@ pub enum Fault {
     FieldWeak = 14,
     /// The magnet was too close to the encoder.
     FieldStrong = 15,
-    /// The position jumped further than the axis can move.
+    /// The position changed by more than the axis can move.
     FeedbackJump = 16,
-    /// The position did not change at all while the motor was driven.
+    /// The position did not change while the motor was driven.
     FeedbackFrozen = 17,
-    /// The control law computed a command that is not finite.
+    /// The controller computed a command that is not finite.
     NonFiniteCommand = 18,
     /// Both limit switches were hit at once.
     BothLimitSwitches = 19,
 }
 
-/// The message of a fault.
+/// The texts of a fault.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
-    /// What may have caused it.
+    /// Its possible causes.
     pub cause: &'static str,
-    /// What to do about it.
+    /// Its remedy.
     pub remedy: &'static str,
 }
 
@@ -86,12 +85,12 @@ impl Fault {
         Self::BothLimitSwitches,
     ];
 
-    /// The small number that stands for the fault in records, from 1.
+    /// The number of the fault in records, from 1.
     pub const fn number(self) -> FaultNumber {
         FaultNumber::MIN.saturating_add(self as u16 - 1)
     }
 
-    /// The fault with this number.
+    /// The fault with this number; `None` for 0 and unknown numbers.
     pub const fn from_number(number: u16) -> Option<Self> {
         if number == 0 || number as usize > Self::ALL.len() {
             None
@@ -105,7 +104,7 @@ impl Fault {
         match self {
             // Contacts.
             Self::EmergencyStop => 0x5440,
-            // Control hardware, measurement circuit.
+            // Control hardware: measurement circuit.
             Self::DigitalInputs => 0x5210,
             Self::FollowingError => 0x8611,
             // Reference limit.
@@ -117,7 +116,7 @@ impl Fault {
             Self::Overspeed => 0x8400,
             // Communication of an additional module.
             Self::FeedbackBus => 0x7500,
-            // Serial interface 1 of it.
+            // Its serial interface 1.
             Self::FeedbackParity | Self::FeedbackFraming => 0x7510,
             // Sensor.
             Self::FeedbackInvalid | Self::FeedbackNotReady | Self::BothLimitSwitches => 0x7300,
@@ -130,9 +129,8 @@ impl Fault {
         }
     }
 
-    /// Whether the measured position can be trusted under this fault, so that
-    /// the axis is brought to rest on the quick stop ramp. Otherwise power is
-    /// taken at once.
+    /// Whether the measured position can be trusted under this fault. If so, the axis stops on
+    /// the quick stop ramp; otherwise power is removed at once.
     pub const fn stops_on_ramp(self) -> bool {
         match self {
             Self::FollowingError
@@ -157,12 +155,12 @@ impl Fault {
         }
     }
 
-    /// Whether it is the encoder that gave it away.
+    /// Whether the fault is one of the encoder.
     pub const fn is_of_encoder(self) -> bool {
         self as u16 >= Self::FeedbackBus as u16 && self as u16 <= Self::FeedbackFrozen as u16
     }
 
-    /// The fault's message.
+    /// The texts of the fault.
     pub const fn message(self) -> Message {
         let (name, cause, remedy) = match self {
             Self::EmergencyStop => (
@@ -173,12 +171,12 @@ impl Fault {
             Self::DigitalInputs => (
                 "digital inputs not readable",
                 "the kernel refused to read the input lines",
-                "check that the GPIO chip is there and the lines are not taken",
+                "check that the GPIO chip exists and no other process uses the lines",
             ),
             Self::FollowingError => (
                 "following error",
                 "the shaft is blocked or overloaded, or the gains are too low",
-                "free the shaft; compare profile, gains and command limit",
+                "free the shaft; check profile, gains and command limit",
             ),
             Self::NegativeLimitSwitch => (
                 "negative limit switch",
@@ -203,7 +201,7 @@ impl Fault {
             Self::Overspeed => (
                 "overspeed",
                 "the axis runs away (wrong sign of motor or encoder) or the limit is too low",
-                "check the signs at low command limit; compare the limits of velocity",
+                "check the signs with a low command limit; check the velocity limits",
             ),
             Self::FeedbackBus => (
                 "encoder not readable",
@@ -212,7 +210,7 @@ impl Fault {
             ),
             Self::FeedbackParity => (
                 "encoder parity",
-                "answers of the encoder were corrupted several times in a row",
+                "the encoder's answers were corrupted several times in a row",
                 "shorten or shield the cable, lower the bus clock",
             ),
             Self::FeedbackFraming => (
@@ -222,7 +220,7 @@ impl Fault {
             ),
             Self::FeedbackInvalid => (
                 "encoder reading invalid",
-                "the encoder channel gave no reading that can be used",
+                "the encoder channel was not read, or its value was out of range",
                 "check the channel number in the board file and the encoder",
             ),
             Self::FeedbackNotReady => (
@@ -242,23 +240,23 @@ impl Fault {
             ),
             Self::FeedbackJump => (
                 "encoder position jumped",
-                "a reading was further away than the axis can move in the time",
+                "the position changed by more than the axis can move in that time",
                 "check coupling, magnet and cable of the encoder",
             ),
             Self::FeedbackFrozen => (
                 "encoder position frozen",
                 "the encoder repeats one value while the motor is driven, or the shaft is blocked",
-                "check that shaft, coupling and brake are free, then the encoder",
+                "check that shaft, coupling and brake move freely, then check the encoder",
             ),
             Self::NonFiniteCommand => (
-                "command is not a number",
-                "the control law was fed with, or computed, a value out of all bounds",
-                "report it with the record of the cycle",
+                "command is not finite",
+                "an input or a gain is out of range, or the controller has a defect",
+                "check gains and feed-forward; report it with the black box",
             ),
             Self::BothLimitSwitches => (
                 "both limit switches at once",
-                "no axis is at both ends: a wire, a plug or the supply of the switches is broken",
-                "check the wiring of both switches, and whether they are break contacts",
+                "a wire, a plug or the supply of the switches is broken",
+                "check the wiring of both switches, and `normally_closed` in the board file",
             ),
         };
         Message {
@@ -296,7 +294,7 @@ mod tests {
 
     #[test]
     fn no_code_is_that_of_no_error() {
-        // 0000h is "no error", and 1000h is the generic one.
+        // 0000h means no error, 1000h is the generic error.
         assert!(Fault::ALL.iter().all(|fault| fault.code() > 0x1000));
     }
 

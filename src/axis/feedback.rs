@@ -1,32 +1,28 @@
-//! From encoder readings to a position and a velocity that can be trusted.
+//! Position and velocity of an axis from the readings of its encoder.
 //!
-//! What it promises:
-//! - The position counts turns: it is the sum of the ways between readings, each
-//!   taken nearest to where the last velocity leads, so several turns of the motor
-//!   shaft are not lost with skipped slots.
-//! - The velocity is the difference over the time between the instants at which the
-//!   two readings were true, low-pass filtered. So is the plausibility. A failed
-//!   transfer, one that was repeated, skipped slots and cycles that begin late make
-//!   no spike and no fault.
-//! - A reading that failed is tolerated a configured number of times in a row,
-//!   the last value held; one that is implausible is a fault at once.
+//! Promises:
+//! - The position counts turns. Each change is taken as the one nearest to the prediction by
+//!   the last velocity, so turns of the motor shaft are not lost in skipped slots.
+//! - The velocity is the change divided by the time between the instants at which the two
+//!   readings were true, low-pass filtered. The plausibility check uses the same time. A failed
+//!   or repeated transfer, skipped slots and late cycles cause neither a spike nor a fault.
+//! - Failed readings are tolerated up to a configured number in a row; the last value is held.
+//!   An implausible reading is a fault at once.
 //!
-//! Readings less than half a period apart ([`least_distance`]) give a position and
-//! no velocity: the next one is compared with the earlier of the two.
+//! Readings less than half a period apart ([`least_distance`]) give a position but no velocity:
+//! the next reading is compared with the earlier of the two.
 //!
-//! The low pass is designed for readings one period apart. A difference over several
-//! periods is put in once for each of them (8 at most), so that the filter's time is
-//! the machine's. A distance that is no whole number of periods counts as the nearest
-//! one: for that step the cut-off frequency is off by the same ratio, from 1/2 to 3/2.
-//! At a constant velocity neither can be seen. Under acceleration the filter sees the
-//! mean velocity of the gap instead of a ramp: the difference is at most half of
-//! what the velocity changes by in the gap.
+//! The low pass is designed for readings one period apart. A change over several periods is
+//! filtered once for each period (at most 8), so that the filter keeps pace with time. A
+//! distance between whole numbers of periods is rounded: in that step the cut-off frequency is
+//! off by a factor of 1/2 to 3/2. Neither shows at constant velocity. Under acceleration the
+//! filter gets the mean velocity of the gap; the error is at most half of the velocity's change
+//! in the gap.
 //!
-//! What it cannot know: turns made while readings failed for longer than that.
-//! An axis whose range is more than one turn of its encoder must be referenced
-//! again after such a fault.
+//! Limit: turns made while readings failed for longer than tolerated are lost. An axis with a
+//! range of more than one encoder turn must be referenced again after such a fault.
 //!
-//! Cost of a reading: some thirty operations, a division among them.
+//! Cost of a reading: about thirty operations, one of them a division.
 
 use super::fault::Fault;
 use crate::control::filter::BUTTERWORTH;
@@ -35,35 +31,35 @@ use crate::control::{Biquad, BiquadState, least_distance};
 use crate::cycle::image::{Angle, InputError, MAX_POSITIONS, RADIANS_PER_UNIT, Sample};
 use crate::time::{Duration, Instant};
 
-/// An encoder and how the axis hangs on it.
+/// An encoder and its coupling to the axis.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct FeedbackConfig {
     /// Encoder channel of the process image.
     pub encoder_channel: u8,
     /// Turns of the encoder for one turn of the axis, greater than 0.
     pub gear_ratio: f64,
-    /// Whether a growing reading means motion in negative direction.
+    /// Whether an increasing reading means motion in negative direction.
     pub encoder_inverted: bool,
-    /// Position of the axis where the encoder reads 0, rad.
+    /// Position of the axis at reading 0 of the encoder, rad.
     pub offset_rad: f64,
-    /// The fastest that the axis can physically move, rad/s, greater than 0. In
-    /// one period the encoder must turn by less than half a turn at this speed.
+    /// The highest velocity that the axis can physically reach, rad/s, greater than 0. At this
+    /// velocity the encoder must turn by less than half a turn in one period.
     pub plausible_velocity_rad_s: f64,
-    /// Cut-off of the velocity's low pass, Hz, below half the sample rate.
+    /// Cut-off frequency of the velocity's low pass, Hz, below half the sample rate.
     pub velocity_cutoff_hz: f64,
     /// Failed readings in a row that are tolerated, 0 to 100.
     pub tolerated_failures: u16,
-    /// When a position that does not change at all is a fault; `None` for
-    /// never, where the axis may be blocked on purpose.
+    /// When an unchanging position is a fault; `None` for never, for an axis that may be
+    /// blocked on purpose.
     pub frozen: Option<Frozen>,
 }
 
-/// When a position that does not change at all is a fault.
+/// When an unchanging position is a fault.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Frozen {
-    /// Readings in a row without any change, at least 1.
+    /// Number of readings in a row without any change, at least 1.
     pub frozen_cycles: u32,
-    /// Command from which on movement is expected, volts, greater than 0.
+    /// Command above which movement is expected, volts, greater than 0.
     pub frozen_command_volts: f64,
 }
 
@@ -71,20 +67,20 @@ pub struct Frozen {
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Feedback {
     channel: u8,
-    /// Radians of the axis per 2^-32 turns of the encoder, signed.
+    /// Radians of the axis for 2^-32 turns of the encoder, signed.
     scale: f64,
     /// Its reciprocal: units for each radian.
     units_per_rad: f64,
     offset_rad: f64,
-    /// Greatest plausible change in a second, units.
+    /// Largest plausible change in a second, units.
     units_per_s: f64,
-    /// Greatest plausible change besides, units: jitter, and what the axis turns by in
+    /// Added to the largest plausible change, units: jitter, and the turn of the axis during
     /// the error of a reading's time.
     slack_units: f64,
     period: Duration,
-    /// Distance of two readings below which they give no velocity.
+    /// Distance below which two readings give no velocity.
     least_distance: Duration,
-    /// From which on the low pass goes on by more than one period.
+    /// Distance from which the low pass advances by more than one period.
     long_distance: Duration,
     filter: Biquad,
     tolerated_failures: u16,
@@ -92,14 +88,14 @@ pub struct Feedback {
     frozen_command_volts: f64,
 }
 
-/// What is known of an axis' motion.
+/// The measured motion of an axis.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct FeedbackState {
-    /// When the last good reading was true.
+    /// The instant at which the last good reading was true.
     measured_at: Instant,
-    /// Of the last reading that gave a velocity: the sum of all ways until then, in
-    /// 2^-32 turns of the encoder, of which 2^63 are more turns than any machine
-    /// makes; the angle; and when it was true.
+    /// Of the last reading that gave a velocity: the sum of all changes up to it, in 2^-32
+    /// turns of the encoder (2^63 of them exceed the life of any machine); its angle; the
+    /// instant at which it was true.
     total: i64,
     angle: Angle,
     at: Instant,
@@ -112,38 +108,39 @@ pub struct FeedbackState {
     filter: BiquadState,
 }
 
-/// What a reading was worth.
+/// The result of a reading.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// The position is new, and the velocity as far as it can be.
+    /// The position is new. The velocity is too, if the distance to the last reading was large
+    /// enough.
     Fresh,
-    /// The reading failed and is tolerated, the last value is held. It will be
-    /// this fault if it goes on.
+    /// The reading failed and is tolerated; the last value is held. The fault follows if
+    /// failures go on.
     Held(Fault),
     /// The feedback cannot be trusted.
     Failed(Fault),
 }
 
-/// What an encoder at rest may jitter by: 1/1024 of a turn. An AS5047P's least
-/// bit is a sixteenth of that.
+/// Largest jitter of an encoder at rest: 1/1024 of a turn. The least significant bit of an
+/// AS5047P is a sixteenth of that.
 const JITTER_UNITS: f64 = 4_294_967_296.0 / 1_024.0;
 
-/// Periods of which one is allowed for the error of a reading's time, 125 us at 1 kHz.
-/// The time is that of the cycle's beginning: between that and the frame are the
-/// frames of other devices and, at times, an interrupt.
+/// The error allowed for a reading's time is one period divided by this: 125 us at 1 kHz. A
+/// reading gets the time of the beginning of its cycle; frames of other devices, and at times
+/// an interrupt, come before its frame.
 const PERIODS_PER_TIME_ERROR: f64 = 8.0;
 
-/// Most periods that the low pass goes on by for one reading.
+/// Most periods by which one reading advances the low pass.
 const STEPS_MAX: u64 = 8;
 
-/// Most failures that can be tolerated in a row.
+/// Most failures in a row that can be tolerated.
 const TOLERATED_MAX: u16 = 100;
 
 impl FeedbackConfig {
-    /// Validates and precomputes for readings every `period`.
+    /// Validates the configuration for readings every `period`.
     ///
     /// # Errors
-    /// The first parameter outside of the range that its documentation states.
+    /// The first parameter outside of its documented range.
     pub fn build(&self, period: Duration) -> Result<Feedback, ParameterError> {
         let period_s = param::positive("period", period.as_secs_f64())?;
         param::channel("encoder_channel", self.encoder_channel, MAX_POSITIONS)?;
@@ -204,8 +201,7 @@ impl Feedback {
         self.channel
     }
 
-    /// Takes the reading of a cycle; `command_volts` is what the motor was driven
-    /// with since the last one.
+    /// Evaluates the reading of a cycle. `command_volts` is the command since the last one.
     #[inline]
     pub fn update(
         &self,
@@ -256,7 +252,7 @@ impl Feedback {
         }
         let distance = at.since(state.at);
         let distance_s = distance.as_secs_f64();
-        // The one nearest to the velocity's lead.
+        // The change nearest to the prediction.
         let lead = (state.velocity_rad_s * self.units_per_rad * distance_s) as i64;
         let led_to = Angle(state.angle.0.wrapping_add(lead as u32));
         let delta = lead.wrapping_add(i64::from(angle.wrapping_difference(led_to)));
@@ -282,12 +278,12 @@ impl Feedback {
         Reading::Fresh
     }
 
-    /// The first reading.
+    /// Takes the first reading.
     #[cold]
     #[inline(never)]
     fn begin(&self, state: &mut FeedbackState, angle: Angle, at: Instant) {
-        // Half a turn to either side of zero, so that an axis that rests a
-        // little below zero does not start a turn above it.
+        // From half a turn below zero to half a turn above, so that an axis at rest a little
+        // below zero does not start one turn above it.
         let total = i64::from(angle.wrapping_difference(Angle(0)));
         state.known = true;
         state.healthy = true;
@@ -296,7 +292,7 @@ impl Feedback {
         state.compare_with(total, angle, at);
     }
 
-    /// A reading that is that of before, although the motor is driven.
+    /// A reading equal to the last one although the motor is driven.
     #[cold]
     #[inline(never)]
     fn unmoved(&self, state: &mut FeedbackState) -> Reading {
@@ -309,11 +305,11 @@ impl Feedback {
         Reading::Failed(Fault::FeedbackFrozen)
     }
 
-    /// A reading too near to the one before for a velocity.
+    /// A reading too close to the last one for a velocity.
     #[cold]
-    fn near(&self, state: &mut FeedbackState, delta: i64, total: i64, angle: Angle) -> Reading {
-        // The true distance is not known well enough.
-        if self.is_jump(delta, self.least_distance.as_secs_f64()) {
+    fn near(&self, state: &mut FeedbackState, way: i64, total: i64, angle: Angle) -> Reading {
+        // The distance is too short to be known well, so the least distance is used.
+        if self.is_jump(way, self.least_distance.as_secs_f64()) {
             state.compare_with(total, angle, state.measured_at);
             return self.jumped(state);
         }
@@ -321,8 +317,7 @@ impl Feedback {
         Reading::Fresh
     }
 
-    /// The rest of the periods of a distance of more than one, to the nearest whole
-    /// number.
+    /// Advances the low pass by the remaining periods of the distance, rounded.
     #[cold]
     fn go_on(&self, state: &mut FeedbackState, velocity: f64, distance: Duration) {
         let more = distance.saturating_sub(self.least_distance) / self.period;
@@ -353,7 +348,7 @@ impl Feedback {
 }
 
 impl FeedbackState {
-    /// Before the first reading.
+    /// The state before the first reading.
     pub const UNKNOWN: Self = Self {
         measured_at: Instant::from_nanos(0),
         total: 0,
@@ -368,19 +363,19 @@ impl FeedbackState {
         filter: BiquadState::REST,
     };
 
-    /// The next reading is compared with this one.
+    /// Makes this reading the one that the next is compared with.
     const fn compare_with(&mut self, total: i64, angle: Angle, at: Instant) {
         self.total = total;
         self.angle = angle;
         self.at = at;
     }
 
-    /// When the position was true.
+    /// The instant at which the position was true.
     pub const fn measured_at(&self) -> Instant {
         self.measured_at
     }
 
-    /// Position of the axis, rad, turns included; 0 before the first reading.
+    /// Position of the axis, rad, including turns; 0 before the first reading.
     pub const fn position_rad(&self) -> f64 {
         self.position_rad
     }

@@ -1,32 +1,28 @@
-//! What an axis must not do: leave its range, run into a switch, be too fast,
-//! be too far from its setpoint.
+//! Limits of an axis: position range, limit switches, velocity, following error.
 //!
-//! A limit at an end of the range is a fault only for motion towards that end.
-//! So an axis that stands on a switch can be reset, held and moved away, and
-//! cannot be pushed further. A limit switch closed in rest makes a broken wire
-//! read as a hit; which of the two it is nobody can tell from one switch. Both at
-//! once are no position of any axis: that is a broken wire or supply for certain,
-//! a fault of its own from the first cycle on, and no power is given with it. A
-//! target may lie at the very end of the range, so the measured
-//! position may be beyond it by the window of the following error.
+//! A limit at an end of the range is a fault only for motion towards that end, so an axis on a
+//! switch can be reset, held and moved away, but not pushed further. A normally closed switch
+//! reads a broken wire as a hit; one switch alone cannot tell which it is. Both switches at
+//! once mean a broken wire or supply: a fault of its own, also without power. A target may lie
+//! at the end of the range, so the measured position may exceed the range by the window of the
+//! following error.
 //!
-//! The following error is CiA 402's: faulted when it is outside of the window
-//! (6065h) for longer than the time-out (6066h). The time-out is counted in
-//! cycles that saw the error, so a single reading after a long gap is not taken
-//! for a long error. Cost of a check: some ten comparisons.
+//! The following error is that of CiA 402: a fault when it exceeds its window (6065h) for
+//! longer than its time-out (6066h). The time-out counts cycles with a reading, so that one
+//! reading after a long gap is not a long error. Cost of a check: about ten comparisons.
 
 use super::fault::Fault;
 use crate::control::param::{self, ParameterError};
 use crate::cycle::image::{DigitalInputs, InputChannel};
 use crate::time::Duration;
 
-/// A switch at an end of the range.
+/// A limit switch at an end of the range.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct LimitSwitch {
     /// Digital input channel of the process image.
     pub channel: InputChannel,
-    /// Whether the input is active while the switch is NOT hit. This is the
-    /// wiring to choose: a broken wire then stops the axis.
+    /// Whether the input is active while the switch is NOT hit. Choose this wiring: a broken
+    /// wire then stops the axis.
     pub normally_closed: bool,
 }
 
@@ -35,27 +31,26 @@ pub struct LimitSwitch {
 pub struct PositionRange {
     /// Lower end, rad.
     pub min_rad: f64,
-    /// Upper end, rad, above the lower.
+    /// Upper end, rad, greater than the lower end.
     pub max_rad: f64,
 }
 
 /// Limits of an axis.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct LimitsConfig {
-    /// Where the axis may be; `None` for an axis that turns endlessly.
+    /// Allowed positions; `None` for an axis that turns endlessly.
     pub position: Option<PositionRange>,
-    /// Measured velocity from which on the axis runs away, rad/s, greater
-    /// than 0.
+    /// Largest measured velocity, rad/s, greater than 0.
     pub max_velocity_rad_s: f64,
-    /// Greatest command in either direction, volts, greater than 0.
+    /// Largest command in either direction, volts, greater than 0.
     pub max_command_volts: f64,
     /// The switch at the negative end.
     pub negative_switch: Option<LimitSwitch>,
     /// The switch at the positive end.
     pub positive_switch: Option<LimitSwitch>,
-    /// Distance from the setpoint that is always allowed, rad, greater than 0.
+    /// Window of the following error, rad, greater than 0.
     pub following_error_window_rad: f64,
-    /// For how long it may be larger; zero for not at all.
+    /// Longest time outside of the window; zero to tolerate none.
     pub following_error_timeout: Duration,
 }
 
@@ -63,16 +58,15 @@ pub struct LimitsConfig {
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Limits {
     config: LimitsConfig,
-    /// The range with its margin, infinite where there is none.
+    /// The range with its margin, infinite without a range.
     min_rad: f64,
     max_rad: f64,
     timeout_cycles: u32,
-    /// Whether there is a switch at each end, so that they can contradict each other.
+    /// Whether both ends have a switch, so that they can contradict each other.
     has_both: bool,
 }
 
-/// How long the following error has been outside of its window, and whether the
-/// switches can be believed.
+/// How long the following error has exceeded its window, and whether both switches are hit.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct LimitsState {
     cycles_outside: u32,
@@ -80,26 +74,26 @@ pub struct LimitsState {
 }
 
 impl LimitsState {
-    /// On the setpoint.
+    /// No following error, no switch hit.
     pub const NONE: Self = Self {
         cycles_outside: 0,
         both_hit: false,
     };
 
-    /// Whether both switches were hit when they were last looked at.
+    /// Whether both switches were hit at the last check.
     pub const fn both_hit(&self) -> bool {
         self.both_hit
     }
 }
 
-/// Periods that cover `span`, rounded up, at most `u32::MAX`.
+/// `span` in periods, rounded up, at most `u32::MAX`.
 pub(super) fn periods(span: Duration, period: Duration) -> u32 {
     let count = span.as_nanos().div_ceil(period.as_nanos().max(1));
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 impl LimitSwitch {
-    /// Whether the switch is hit, or was for a moment since the last cycle.
+    /// Whether the switch is hit, or was hit for a moment since the last cycle.
     #[inline]
     pub const fn is_hit(self, digital: &DigitalInputs) -> bool {
         if self.normally_closed {
@@ -112,10 +106,10 @@ impl LimitSwitch {
 }
 
 impl LimitsConfig {
-    /// Validates for cycles every `period`.
+    /// Validates the limits for cycles of `period`.
     ///
     /// # Errors
-    /// The first parameter outside of the range that its documentation states.
+    /// The first parameter outside of its documented range.
     pub fn build(&self, period: Duration) -> Result<Limits, ParameterError> {
         param::positive("period", period.as_secs_f64())?;
         if let Some(range) = self.position {
@@ -145,18 +139,18 @@ impl LimitsConfig {
 }
 
 impl Limits {
-    /// What the limits were made from.
+    /// The configuration of the limits.
     pub const fn config(&self) -> &LimitsConfig {
         &self.config
     }
 
-    /// Whether one of the limits needs the digital inputs.
+    /// Whether a limit needs the digital inputs.
     pub const fn needs_digital(&self) -> bool {
         self.config.negative_switch.is_some() || self.config.positive_switch.is_some()
     }
 
-    /// Looks at the switches together, with power and without: whether both are
-    /// hit. Nothing to look at for an axis that has not two of them.
+    /// Whether both switches are hit; checked with power and without. False for an axis without
+    /// two switches. Without digital inputs the last result stays.
     #[inline]
     pub fn look_at_both(&self, state: &mut LimitsState, digital: Option<&DigitalInputs>) -> bool {
         self.has_both && self.compare_both(state, digital)
@@ -173,16 +167,15 @@ impl Limits {
         state.both_hit
     }
 
-    /// Whether the axis is faster than it may be.
+    /// Whether a velocity exceeds its limit.
     #[inline]
     pub fn is_overspeed(&self, velocity_rad_s: f64) -> bool {
         velocity_rad_s.abs() > self.config.max_velocity_rad_s
     }
 
-    /// Checks one cycle of an axis under power: where it is, how fast, and
-    /// where it should be. `error_rad` is the setpoint's position minus
-    /// `position_rad`. Without digital inputs the switches are not looked
-    /// at; that they could not be read is a fault of its own.
+    /// Checks one cycle of an axis under power. `error_rad` is the position of the setpoint
+    /// minus `position_rad`. Without digital inputs the switches are not checked; unreadable
+    /// inputs are a fault of their own.
     #[inline]
     pub fn check(
         &self,
@@ -207,8 +200,8 @@ impl Limits {
         (state.cycles_outside > self.timeout_cycles).then_some(Fault::FollowingError)
     }
 
-    /// The limit that forbids motion in the direction of `velocity_rad_s` from
-    /// `position_rad`. Rest is forbidden nowhere.
+    /// The limit that forbids motion at `velocity_rad_s` from `position_rad`. Velocity 0 is
+    /// never forbidden.
     #[inline]
     pub fn blocks(
         &self,

@@ -1,4 +1,4 @@
-//! What an axis remembers from one cycle to the next, and what may be read of it.
+//! The state of an axis between cycles, and its accessors.
 
 use super::fault::Fault;
 use super::feedback::FeedbackState;
@@ -12,15 +12,15 @@ use crate::control::{PidState, TrajectoryState};
 pub(super) enum Power {
     /// No power, brake engaged.
     Off,
-    /// Power, brake letting go for this many slots more.
+    /// Power, brake releasing for this many more slots.
     Releasing(u32),
     /// Power, brake released.
     On,
-    /// Power, brake taking hold for this many slots more.
+    /// Power, brake engaging for this many more slots.
     Engaging(u32),
 }
 
-/// What an axis remembers.
+/// The state of an axis.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct AxisState {
     pub(super) machine: State,
@@ -33,7 +33,7 @@ pub struct AxisState {
     pub(super) program: ProgramState,
     pub(super) command_volts: f64,
     pub(super) tracking_error_rad: f64,
-    /// Slots left of the start-up, later of the wait for standstill.
+    /// Slots left for the start-up, later for the wait for standstill.
     pub(super) slots_left: u32,
     pub(super) error_max_rad: f64,
     pub(super) error_squares: f64,
@@ -54,7 +54,7 @@ impl AxisState {
         self.trajectory.hold();
     }
 
-    /// State of the automaton.
+    /// The state of the state machine.
     pub const fn state(&self) -> State {
         self.machine
     }
@@ -79,12 +79,12 @@ impl AxisState {
         self.feedback.velocity_rad_s()
     }
 
-    /// Where the axis should be, rad. Without power, where it last should.
+    /// The setpoint, rad. Without power, the last setpoint.
     pub const fn setpoint_rad(&self) -> f64 {
         self.trajectory.last().position_rad
     }
 
-    /// The command, volts, in the axis' positive direction.
+    /// The command, volts, positive in positive direction of the axis.
     pub const fn command_volts(&self) -> f64 {
         self.command_volts
     }
@@ -94,13 +94,13 @@ impl AxisState {
         self.tracking_error_rad
     }
 
-    /// The largest distance from the setpoint so far in Operation enabled, rad.
+    /// The largest tracking error so far in Operation enabled, rad.
     pub const fn tracking_error_max_rad(&self) -> f64 {
         self.error_max_rad
     }
 
-    /// Root mean square of the distance from the setpoint in Operation enabled,
-    /// rad; 0 before the first cycle of it.
+    /// Root mean square of the tracking error in Operation enabled, rad; 0 before its first
+    /// cycle.
     pub fn tracking_error_rms_rad(&self) -> f64 {
         match self.error_count {
             0 => 0.0,

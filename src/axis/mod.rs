@@ -1,20 +1,21 @@
-//! A servo axis: CiA 402 states, limits, trusted feedback, safe outputs.
+//! A servo controller of up to 32 axes: CiA 402 states, limits, monitored feedback, safe
+//! outputs.
 //!
 //! ```text
-//! servo     all axes, emergency stop, reset, arming: the Decide of the firmware
+//! servo     all axes, emergency stop, reset, arming: the control law of the firmware
 //!   drive     one axis, one cycle
-//!     memory    what it remembers, and what may be read of it
-//!     state     which state follows which event (CiA 402 / IEC 61800-7-201)
-//!     feedback  encoder readings -> position, velocity, or why not
+//!     memory    the state of an axis, and its accessors
+//!     state     the state machine (CiA 402 / IEC 61800-7-201)
+//!     feedback  encoder readings -> position and velocity, or a fault
 //!     limits    range, switches, speed, following error
-//!     motion    which position is next
-//!     config    what an axis is made from
-//!   fault     why an axis stopped, as number, code and words
+//!     motion    the next position
+//!     config    the configuration of an axis
+//!   fault     the faults: number, code, texts
 //! ```
 //!
-//! A cycle of an axis without power leaves command, enable and brake release at
-//! their safe values, which outputs have before anything is decided: a path that
-//! forgets to drive them is safe.
+//! An axis without power leaves command, enable and brake release at their safe values. The
+//! outputs have these values before a cycle decides anything, so a path that drives nothing is
+//! safe.
 
 pub mod config;
 pub mod drive;

@@ -1,9 +1,8 @@
-//! Which position an axis goes to next: a list, over and over, or a hold.
+//! The positions that an axis moves to: a list that repeats, or none to hold.
 //!
-//! This is the motion that the firmware demonstrates and soaks itself with. A
-//! motion that was broken off is not tried again: after re-arming the next
-//! position of the list is approached, so an axis that was stopped by a limit
-//! can leave it.
+//! This is the motion of the firmware's demonstration and soak test. An interrupted motion is
+//! not repeated: after re-arming the axis moves to the next position of the list, so it can
+//! leave a limit that stopped it.
 
 use super::limits::{Limits, periods};
 use crate::control::param::{self, ParameterError};
@@ -12,13 +11,13 @@ use crate::time::Duration;
 /// Most positions of a motion.
 pub const MAX_POSITIONS: usize = 8;
 
-/// Positions to be approached one after the other, for ever.
+/// Positions to move to in turn, without end.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Motion {
-    /// The positions, rad, within the axis' range; none to hold the position
-    /// at which the axis was armed.
+    /// The positions, rad, within the range of the axis. An empty list holds the position at
+    /// which the axis was armed.
     pub positions_rad: heapless::Vec<f64, MAX_POSITIONS>,
-    /// Rest at each of them, s, 0 to 3600.
+    /// Rest at each position, s, 0 to 3600.
     pub dwell_s: f64,
 }
 
@@ -29,7 +28,7 @@ pub struct Program {
     dwell_slots: u32,
 }
 
-/// How far a motion is.
+/// The progress of a motion.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProgramState {
     next: u8,
@@ -37,7 +36,7 @@ pub struct ProgramState {
 }
 
 impl ProgramState {
-    /// Before the first position.
+    /// The state before the first position.
     pub const START: Self = Self {
         next: 0,
         dwell_left: 0,
@@ -45,10 +44,10 @@ impl ProgramState {
 }
 
 impl Motion {
-    /// Validates for cycles every `period` and positions within `limits`.
+    /// Validates the motion for cycles of `period` and positions within `limits`.
     ///
     /// # Errors
-    /// `dwell_s` or `positions_rad`, by name.
+    /// Names `dwell_s` or `positions_rad`.
     pub fn build(&self, limits: &Limits, period: Duration) -> Result<Program, ParameterError> {
         let dwell_s = param::in_range("dwell_s", self.dwell_s, 0.0, 3_600.0)?;
         for &position in &self.positions_rad {
@@ -65,8 +64,8 @@ impl Motion {
 }
 
 impl Program {
-    /// Called while the axis rests: the position to approach now, or `None` to
-    /// stay. `elapsed` is in slots.
+    /// The position to move to now, or `None` to stay. Called while the axis rests; `elapsed`
+    /// is in slots.
     #[inline]
     pub fn next(&self, state: &mut ProgramState, elapsed: u32) -> Option<f64> {
         if state.dwell_left > 0 {
@@ -82,7 +81,7 @@ impl Program {
         Some(target)
     }
 
-    /// Called when the axis is armed again: no dwell is left from before.
+    /// Ends a dwell that was interrupted. Called when the axis is armed again.
     pub fn resume(&self, state: &mut ProgramState) {
         state.dwell_left = 0;
     }

@@ -1,22 +1,21 @@
 //! The servo controller: up to 32 axes that stop and start as one machine.
 //!
-//! - The emergency stop takes power from every axis in the cycle that sees it
-//!   (stop category 0, IEC 60204-1 section 9.2): command, enable and brake at
-//!   their safe values. A pulse shorter than a period counts, and digital inputs that
-//!   cannot be read count as pressed. Releasing it starts nothing.
-//! - Arming again takes a rising edge of the reset input, with every cause
-//!   gone; the edge resets the faults and arms. An edge that comes too early is
-//!   lost, so a button that is held down or stuck arms nothing; so does a pulse
-//!   that is over when the line is read.
+//! - The emergency stop removes power from every axis in the cycle that reads it (stop category
+//!   0, IEC 60204-1 section 9.2): command, enable and brake get their safe values. A pulse
+//!   shorter than a period counts, and digital inputs that cannot be read count as pressed.
+//!   Releasing the emergency stop starts nothing.
+//! - Arming again needs a rising edge of the reset input after every cause is gone. The edge
+//!   resets the faults and arms the axes. An edge that comes too early is lost, so a button
+//!   that is held or stuck does not arm; a pulse that is over when the line is read is lost
+//!   too.
 //! - A fault of one axis stops the others on their quick stop ramps.
-//! - [`Directive::QuickStop`] brings every axis to rest and disarms. Where the loop asks
-//!   for it while the run goes on, the lamp is lit and the cause is kept
-//!   ([`ServoState::stopped`]) until the axes are armed again: by the reset, as after a
-//!   fault, or with [`Rearm::WhenInTime`] by themselves. Either way they come up as at
-//!   the start: setpoint at the measured position, 0 V.
+//! - [`Directive::QuickStop`] stops every axis and disarms. If the loop requests it while the
+//!   run goes on, the lamp is lit and the cause is kept ([`ServoState::stopped`]) until the
+//!   axes are armed again: by the reset, or without it by [`Rearm::WhenInTime`]. They start as
+//!   at the first start: setpoint at the measured position, 0 V.
 //!
-//! Bounded work, no allocation, no clock; only the lamp and the outputs of axes under power
-//! are set. Cost: that of [`Axis::step`] for each axis, and some twenty instructions.
+//! Sets only the lamp and the outputs of axes under power; reads no clock and allocates
+//! nothing. Cost: that of [`Axis::step`] for each axis, and about twenty instructions.
 
 use super::config::{AxisConfig, MAX_AXES};
 use super::drive::{Axis, Request};
@@ -36,25 +35,25 @@ use core::ops::{Deref, DerefMut};
 /// What arms the axes for the first time.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum Arm {
-    /// The start of the program, if the emergency stop is released then.
+    /// The start of the program, if the emergency stop is released at that time.
     AtStart,
     /// A rising edge of the reset input.
     #[default]
     OnReset,
 }
 
-/// What arms the axes again after a quick stop that the loop asked for.
+/// What arms the axes again after a quick stop of the loop.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum Rearm {
     /// A rising edge of the reset input, as after a fault.
     #[default]
     OnReset,
-    /// The controller itself, once cycles have been in time again until the overrun
-    /// bucket was empty, and every axis has come to rest without a fault.
+    /// The controller itself, when all axes are at rest without a fault and cycles have met
+    /// their deadlines until the overrun bucket was empty.
     WhenInTime,
 }
 
-/// What makes a [`Servo`].
+/// The configuration of a [`Servo`].
 ///
 /// `C` holds the axes: a slice or a vector of any kind. The default has room for
 /// [`MAX_AXES`], which takes 11 kB; a vector of the right length takes less.
@@ -62,27 +61,25 @@ pub enum Rearm {
 pub struct ServoConfig<C = heapless::Vec<AxisConfig, MAX_AXES>> {
     /// The axes, at least one.
     pub axes: C,
-    /// Digital input that is active while the emergency stop is pressed. Wire
-    /// the contact normally closed and declare the line active-low, so that a
-    /// broken wire reads as pressed.
+    /// Digital input that is active while the emergency stop is pressed. Wire the contact
+    /// normally closed and declare the line active-low, so that a broken wire reads as pressed.
     pub emergency_stop: Option<InputChannel>,
-    /// Digital input of the reset button. Without one nothing can be armed
-    /// again once it was stopped.
+    /// Digital input of the reset button. Without it the axes cannot be armed again after a
+    /// stop.
     pub reset: Option<InputChannel>,
-    /// Digital output that is active while an axis has a fault, and while the axes are
-    /// off because of a quick stop that the loop asked for.
+    /// Digital output that is active while an axis has a fault, and while the axes are off
+    /// after a quick stop of the loop.
     pub fault_lamp: Option<OutputChannel>,
     /// What arms the axes for the first time.
     pub arm: Arm,
-    /// What arms them again after a quick stop that the loop asked for.
+    /// What arms the axes again after a quick stop of the loop.
     pub rearm: Rearm,
 }
 
 /// Why a [`ServoConfig`] was refused.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct ServoError {
-    /// The axis that the parameter belongs to, from 0; `None` if it belongs to
-    /// the controller.
+    /// The axis of the parameter, from 0; `None` for a parameter of the controller.
     pub axis: Option<u8>,
     /// The parameter and what is wrong with it.
     pub parameter: ParameterError,
@@ -108,7 +105,8 @@ impl From<ParameterError> for ServoError {
     }
 }
 
-/// A validated servo controller, and its own [`Decide`]; `A` is where its axes are.
+/// A validated servo controller. It is its own configuration for [`Decide`]; `A` stores its
+/// axes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Servo<A = heapless::Vec<Axis, MAX_AXES>> {
     axes: A,
@@ -120,7 +118,7 @@ pub struct Servo<A = heapless::Vec<Axis, MAX_AXES>> {
     needs_digital: bool,
 }
 
-/// Channels that are in use, one bit each.
+/// The channels in use, one bit each.
 #[derive(Default)]
 struct Used {
     encoders: u64,
@@ -129,8 +127,7 @@ struct Used {
     outputs: u64,
 }
 
-/// Marks `channel`, which is one of the process image, in `used`, unless it is marked
-/// already.
+/// Marks `channel` as used.
 fn claim(used: &mut u64, name: &'static str, channel: Option<u8>) -> Result<(), ParameterError> {
     let Some(channel) = channel else {
         return Ok(());
@@ -174,20 +171,20 @@ impl Used {
 }
 
 impl<C: Deref<Target = [AxisConfig]>> ServoConfig<C> {
-    /// Validates everything for cycles every `period`.
+    /// Validates the configuration for cycles of `period`.
     ///
     /// # Errors
-    /// The first parameter that cannot be used, with the axis it belongs to:
-    /// outside of its range, a channel that does not exist or is used twice, no
-    /// axis at all, or `arm` on a reset input that is not there.
+    /// The first invalid parameter and its axis: outside of its range, an unknown channel or
+    /// one used twice, no axis, or `arm` by a reset input that is not configured.
     pub fn build(&self, period: Duration) -> Result<Servo, ServoError> {
         self.build_in(period)
     }
 
-    /// The same, with its axes in a collection of any kind, with room for all of them.
+    /// As [`ServoConfig::build`], with the axes stored in `A`, which must have room for all of
+    /// them.
     ///
     /// # Errors
-    /// As of [`ServoConfig::build`].
+    /// As for [`ServoConfig::build`].
     pub fn build_in<A: Default + Extend<Axis>>(
         &self,
         period: Duration,
@@ -245,7 +242,7 @@ impl Servo {
 }
 
 impl<A> Servo<A> {
-    /// The same controller with its axes elsewhere, where `moved` puts them.
+    /// The same controller with its axes stored by `moved`.
     ///
     /// # Errors
     /// Those of `moved`.
@@ -261,7 +258,7 @@ impl<A> Servo<A> {
         })
     }
 
-    /// The state before the first cycle over `axes`, the [`Axis::initial`] of each axis.
+    /// The state before the first cycle, with `axes` the [`Axis::initial`] of each axis.
     pub fn initial_over<S>(&self, axes: S) -> ServoState<S> {
         ServoState {
             axes,
@@ -281,7 +278,7 @@ impl<A: Deref<Target = [Axis]>> Servo<A> {
         &self.axes
     }
 
-    /// What takes power from every axis in this cycle.
+    /// The fault that removes power from every axis in this cycle.
     fn emergency(&self, inputs: &Inputs) -> Option<Fault> {
         match &inputs.digital {
             Err(_) => self.needs_digital.then_some(Fault::DigitalInputs),
@@ -292,7 +289,7 @@ impl<A: Deref<Target = [Axis]>> Servo<A> {
         }
     }
 
-    /// Decides whether the axes are armed in this cycle.
+    /// Arms or disarms the axes for this cycle.
     fn update_arming<S: DerefMut<Target = [AxisState]>>(
         &self,
         state: &mut ServoState<S>,
@@ -311,7 +308,7 @@ impl<A: Deref<Target = [Axis]>> Servo<A> {
         }
     }
 
-    /// Arms axes that are not armed, once that may be.
+    /// Arms the axes if a condition for it is met.
     fn arm<S: DerefMut<Target = [AxisState]>>(
         &self,
         state: &mut ServoState<S>,
@@ -323,8 +320,8 @@ impl<A: Deref<Target = [Axis]>> Servo<A> {
             return;
         }
         let pressed = match (self.reset, digital) {
-            // Still active, too: a latched pulse shorter than a period is no
-            // thumb on a button, and after lost edges the latch reports both.
+            // The line must still be active: a latched pulse shorter than a period is not a
+            // button press, and after lost edges the latch reports both.
             (Some(channel), Some(digital)) => {
                 digital.is_active(channel) && digital.became_active(channel)
             }
@@ -367,13 +364,13 @@ impl<A: Deref<Target = [Axis]>> Servo<A> {
         };
         let mut faulted = false;
         let mut error_max_rad = 0.0;
-        // Not `zip`, which multiplies an index by two sizes for each axis.
+        // Not `zip`, which would multiply an index by two sizes for each axis.
         let mut axes = self.axes.iter();
         for state in state.axes.iter_mut() {
             let Some(axis) = axes.next() else { break };
             axis.step(state, request, inputs, tick, outputs);
             faulted |= state.fault().is_some();
-            // Not `f64::max`, which looks for NaN: there is none.
+            // Not `f64::max`, which tests for NaN; these values are finite.
             if state.tracking_error_max_rad() > error_max_rad {
                 error_max_rad = state.tracking_error_max_rad();
             }

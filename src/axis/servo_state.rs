@@ -1,4 +1,4 @@
-//! What the servo controller remembers.
+//! The state of the servo controller between cycles.
 
 use core::ops::{Deref, DerefMut};
 
@@ -8,22 +8,22 @@ use super::memory::AxisState;
 use crate::cycle::ports::{TRACE_LEN, Trace};
 use crate::cycle::stop::StopCause;
 
-/// What a [`Servo`](super::servo::Servo) remembers; `S` is where its axes' states are.
+/// The state of a [`Servo`](super::servo::Servo); `S` stores the states of its axes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServoState<S = heapless::Vec<AxisState, MAX_AXES>> {
     pub(super) axes: S,
     pub(super) armed: bool,
-    /// Whether the start of the program has yet to arm the axes.
+    /// Whether the start of the program has not yet armed the axes.
     pub(super) arms_at_start: bool,
-    /// Whether the last cycle took power from every axis: an edge seen right
-    /// after it may have come before.
+    /// Whether the last cycle had an emergency stop: an edge in the cycle after it may be older
+    /// than the release.
     pub(super) was_emergency: bool,
-    /// The first axis with a fault after the last cycle. Kept, because it is
-    /// asked for three times a cycle and axes change only there.
+    /// The first axis with a fault after the last cycle. Cached, because it is read three times
+    /// in a cycle.
     pub(super) fault: Option<(u8, Fault)>,
     /// The largest tracking error of any axis, as of the last cycle.
     pub(super) error_max_rad: f64,
-    /// Why the loop stopped axes that were armed, until they are armed again.
+    /// Why the loop stopped the axes while they were armed, until they are armed again.
     pub(super) stopped: Option<StopCause>,
 }
 
@@ -39,7 +39,7 @@ impl<S> ServoState<S> {
         self.arms_at_start = false;
     }
 
-    /// Disarms for a quick stop. Axes that were not armed anyway were not stopped.
+    /// Disarms for a quick stop. Only axes that were armed count as stopped.
     pub(super) fn stop(&mut self, cause: StopCause) {
         let was_armed = self.armed || self.arms_at_start;
         if was_armed && cause != StopCause::RunEnds {
@@ -48,12 +48,12 @@ impl<S> ServoState<S> {
         self.disarm();
     }
 
-    /// Why the loop stopped axes that were armed, if they have not been armed again.
+    /// Why the loop stopped the axes, if they were armed then and have not been armed again.
     pub const fn stopped(&self) -> Option<StopCause> {
         self.stopped
     }
 
-    /// Whether the axes may come up, or are up.
+    /// Whether the axes are armed: they have power or may get it.
     pub const fn is_armed(&self) -> bool {
         self.armed
     }
@@ -63,8 +63,7 @@ impl<S> ServoState<S> {
         self.fault
     }
 
-    /// The largest distance of any axis from its setpoint so far in Operation
-    /// enabled, rad.
+    /// The largest tracking error of any axis so far in Operation enabled, rad.
     pub const fn tracking_error_max_rad(&self) -> f64 {
         self.error_max_rad
     }
@@ -83,12 +82,13 @@ impl<S: Deref<Target = [AxisState]>> ServoState<S> {
         &self.axes
     }
 
-    /// Whether no axis has power.
+    /// Whether all axes are without power.
     pub fn is_at_rest(&self) -> bool {
         self.axes.iter().all(|axis| !axis.is_powered())
     }
 
-    /// The values to remember of this cycle, as named by [`Decide::TRACE`](crate::cycle::ports::Decide::TRACE).
+    /// The trace of this cycle, with the names of
+    /// [`Decide::TRACE`](crate::cycle::ports::Decide::TRACE).
     #[inline]
     pub fn trace(&self) -> Trace {
         let Some(first) = self.axes.first() else {
@@ -106,7 +106,7 @@ impl<S: Deref<Target = [AxisState]>> ServoState<S> {
         ]
     }
 
-    /// Takes the state of `other`, which has as many axes.
+    /// Copies the state of `other`. Panics if `other` has another number of axes.
     pub fn copy_from(&mut self, other: &Self)
     where
         S: DerefMut,

@@ -15,30 +15,30 @@
 //!                                            <-16-
 //! ```
 //!
-//! Transitions carry the numbers of the standard. The machine is a pure
-//! function of state and event; what a state means for the outputs is decided
-//! in [`drive`](super::drive). Cost: one table jump per event.
+//! Transitions have the numbers of the standard. The machine is a pure function of state and
+//! event; [`drive`](super::drive) derives the outputs from the state. Cost: one table jump for
+//! each event.
 
-/// States of the automaton.
+/// The states of a drive.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum State {
-    /// Initialising; no command is obeyed.
+    /// Initialising; commands are ignored.
     #[default]
     NotReadyToSwitchOn = 0,
-    /// Initialised, power may not be applied.
+    /// Initialised; power must not be applied.
     SwitchOnDisabled = 1,
     /// Power may be applied.
     ReadyToSwitchOn = 2,
-    /// Power is applied, no motion is obeyed.
+    /// Power is applied; the setpoint is not followed.
     SwitchedOn = 3,
     /// The drive follows its setpoint.
     OperationEnabled = 4,
-    /// The drive is being brought to rest on the quick stop ramp.
+    /// The drive stops on the quick stop ramp.
     QuickStopActive = 5,
-    /// A fault was detected and its reaction is running.
+    /// A fault was detected; its reaction is running.
     FaultReactionActive = 6,
-    /// The reaction is over, power is off.
+    /// The fault reaction is over; power is off.
     Fault = 7,
 }
 
@@ -61,28 +61,27 @@ pub enum Command {
     FaultReset,
 }
 
-/// What moves the automaton.
+/// The events of the state machine.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// A command of the controlword.
     Command(Command),
-    /// The drive has initialised itself.
+    /// The drive has finished its initialisation.
     Initialised,
     /// A fault was detected.
     FaultDetected,
     /// The reaction to a fault is over.
     FaultReactionDone,
-    /// The quick stop has come to rest.
+    /// The drive has come to rest after a quick stop.
     QuickStopDone,
 }
 
-/// A transition, by the number of the standard.
+/// The number of a transition in the standard.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Transition(pub u8);
 
 impl Transition {
-    /// Transition 0: from power-on to [`State::NotReadyToSwitchOn`], the state
-    /// that a machine starts in.
+    /// Transition 0: from power-on to [`State::NotReadyToSwitchOn`], the initial state.
     pub const START: (Self, State) = (Self(0), State::NotReadyToSwitchOn);
 }
 
@@ -97,8 +96,8 @@ impl Command {
         Self::FaultReset,
     ];
 
-    /// The command in `controlword` (bits 0 to 3 and 7), given the one before:
-    /// a fault reset is the rising edge of bit 7 and nothing else.
+    /// The command in `controlword` (bits 0 to 3 and 7). `previous` is the controlword before
+    /// it: a fault reset is the rising edge of bit 7.
     pub const fn decode(controlword: u16, previous: u16) -> Self {
         if controlword & !previous & 0x80 != 0 {
             return Self::FaultReset;
@@ -121,7 +120,7 @@ impl Command {
 }
 
 impl core::fmt::Display for State {
-    /// As CiA 402 names it.
+    /// The name in CiA 402.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::NotReadyToSwitchOn => "Not ready to switch on",
@@ -149,8 +148,8 @@ impl State {
         Self::Fault,
     ];
 
-    /// The transition that `event` makes and the state it leads to; `None` if
-    /// the event means nothing in this state.
+    /// The transition that `event` causes, and the next state. `None` if the event has no
+    /// effect in this state.
     pub const fn next(self, event: Event) -> Option<(Transition, Self)> {
         let (number, state) = match self {
             Self::NotReadyToSwitchOn => match event {
@@ -248,9 +247,8 @@ impl State {
         Some((Transition(number), state))
     }
 
-    /// The bits of the statusword (6041h) that encode the state: 0 to 3, 5 and
-    /// 6. Bit 5 is 0 during a quick stop; where the standard leaves it open it
-    /// is 0.
+    /// The bits of the statusword (6041h) for the state: 0 to 3, 5 and 6. Bit 5 is 0 during a
+    /// quick stop, and where the standard leaves it open.
     pub const fn statusword(self) -> u16 {
         match self {
             Self::NotReadyToSwitchOn => 0x0000,
@@ -264,13 +262,13 @@ impl State {
         }
     }
 
-    /// A small number for records: 0 Not ready to switch on, to 7 Fault, in the
-    /// order of [`State::ALL`].
+    /// The number of the state in records: 0 Not ready to switch on, to 7 Fault, in the order
+    /// of [`State::ALL`].
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// The name as the standard writes it.
+    /// The name in the standard.
     pub const fn name(self) -> &'static str {
         match self {
             Self::NotReadyToSwitchOn => "Not ready to switch on",
@@ -285,15 +283,15 @@ impl State {
     }
 }
 
-/// Bits of the statusword (6041h) beside those of the state.
+/// Bits of the statusword (6041h) that are independent of the state.
 pub mod status {
     /// Bit 4: power is applied to the drive.
     pub const VOLTAGE_ENABLED: u16 = 1 << 4;
-    /// Bit 9: the controlword is obeyed.
+    /// Bit 9: the controlword is evaluated.
     pub const REMOTE: u16 = 1 << 9;
     /// Bit 10: the target is reached, or the drive has stopped.
     pub const TARGET_REACHED: u16 = 1 << 10;
-    /// Bit 11: a limit inside the drive is active.
+    /// Bit 11: an internal limit is active.
     pub const INTERNAL_LIMIT: u16 = 1 << 11;
 }
 
@@ -316,9 +314,9 @@ mod tests {
         Event::QuickStopDone,
     ];
 
-    /// Number of the transition for each state (row) and event (column, in the
-    /// order of `EVENTS`); -1 for none. Written from the standard's table of
-    /// transitions, not from the code.
+    /// Number of the transition for each state (row) and event (column, in the order of
+    /// `EVENTS`), -1 for none. Taken from the standard's table of transitions, not from the
+    /// code.
     const TABLE: [[i8; 10]; 8] = [
         // Sd  On  En  Dv  Qs  Rst Ini Flt Rea QsD
         [-1, -1, -1, -1, -1, -1, 1, 13, -1, -1],
@@ -331,7 +329,7 @@ mod tests {
         [-1, -1, -1, -1, -1, 15, -1, -1, -1, -1],
     ];
 
-    /// Where each numbered transition leads.
+    /// The state after each transition.
     const LEADS_TO: [State; 17] = [
         NotReadyToSwitchOn,
         SwitchOnDisabled,
@@ -374,7 +372,7 @@ mod tests {
 
     #[test]
     fn controlwords_decode_as_the_table_of_commands_has_them() {
-        // Every word of bits 0 to 3 without bit 7, by the standard's masks.
+        // All values of bits 0 to 3 without bit 7, decoded by the masks of the standard.
         for word in 0..16_u16 {
             let expected = match word & 0b1111 {
                 w if w & 0b0111 == 0b0110 => Shutdown,

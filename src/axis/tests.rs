@@ -1,4 +1,4 @@
-//! A servo controller against a plant, scenario by scenario.
+//! Scenarios of a servo controller with a simulated plant.
 
 mod plant;
 

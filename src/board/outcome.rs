@@ -233,7 +233,7 @@ fn fault_of(ran: &Summary, contract: &Contract, config: &Config) -> Option<Strin
         )),
         End::Overrun => Some("too many missed deadlines (overrun ladder)".to_owned()),
         End::OutputFailed(OutputError::NotFinite(channel)) => Some(format!(
-            "the control law's command for {} is not finite",
+            "the control law's command for {} was not finite",
             output_name(channel, config)
         )),
         End::OutputFailed(error) => Some(format!(

@@ -1,39 +1,39 @@
-//! What senses and drives signals: a chip, a board behind a bus, an actuator.
+//! A device that senses and drives signals: a chip, a board on a bus, an actuator.
 
 use super::image::{InputError, Inputs, Outputs, Sample};
 use super::ports::Tick;
 use super::signal::{Commands, Input, Output, Readings, Value};
 use crate::time::Instant;
 
-/// A device of one's own, opened. It owns its bus handle, so that a published
-/// `embedded-hal` driver can be kept in it for as long as the loop runs.
+/// A device of your own machine, after it was opened. It owns its bus handle, so that a
+/// published `embedded-hal` driver can be kept in it while the loop runs.
 ///
-/// Both methods run in each cycle, or in each nth where the board file says
-/// `every = n`. They allocate nothing and wait for nothing but their bus. What fails
-/// is data: it stands in the signal as the error it is.
+/// Both methods run on the loop's thread, in each cycle or with `every = n` of the board file
+/// in each nth. They must not allocate, and must wait for nothing but their bus. A failure is
+/// data: put the error into the signal.
 pub trait Device: Send {
-    /// Reads the device, and puts each of its signals.
+    /// Reads the device and sets each of its signals.
     fn sense(&mut self, readings: &mut Readings<'_>) {
         let _ = readings;
     }
 
-    /// Drives the device as `commands` say.
+    /// Drives the device to `commands`.
     ///
     /// # Errors
-    /// When it could not be driven. It is called again in the next cycle all the same.
+    /// [`NotDriven`]: the device could not be driven. It is called again in the next cycle.
     fn act(&mut self, commands: &Commands<'_>) -> Result<(), NotDriven> {
         let _ = commands;
         Ok(())
     }
 
-    /// Of a device whose bus leads to a chip made of software: puts what plants give its
-    /// signals into the chip, before it is sensed.
+    /// Copies the values of plants into a simulated chip, before it is sensed. Called only for
+    /// a device whose bus leads to a register model.
     fn model(&mut self, world: &mut World<'_>) {
         let _ = world;
     }
 }
 
-/// A device could not be driven: its bus, or the chip itself, refused.
+/// The device could not be driven: its bus or the chip refused.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NotDriven;
 
@@ -45,14 +45,14 @@ impl core::fmt::Display for NotDriven {
 
 impl core::error::Error for NotDriven {}
 
-/// The signals of a machine, as a plant sees them: outputs are read, inputs are set.
+/// The signals of a machine for a plant: it reads outputs and sets inputs.
 pub struct World<'w> {
     readings: Readings<'w>,
     commands: Commands<'w>,
 }
 
 impl<'w> World<'w> {
-    /// Over what is sensed and what was driven, at the instant `now`.
+    /// The signals of `inputs` and `outputs` at the instant `now`.
     pub const fn new(
         inputs: &'w mut Inputs,
         outputs: &'w Outputs,
@@ -65,20 +65,20 @@ impl<'w> World<'w> {
         }
     }
 
-    /// What `signal` is driven to; its safe value until the first cycle has driven it.
+    /// The value to which `signal` is driven; its safe value before the first cycle.
     #[must_use]
     pub fn get<T: Value>(&self, signal: Output<T>) -> T {
         self.commands.get(signal)
     }
 
-    /// What a plant has given `signal`; an error until one has.
+    /// The value that a plant has set for `signal`; an error before that.
     #[must_use]
     pub fn given<T: Value>(&self, signal: Input<T>) -> Sample<T> {
         self.readings.get(signal)
     }
 
-    /// What stands in `signal`, whichever it is: what a plant has given, or what was driven
-    /// or computed by a law in the last cycle.
+    /// The value of any `signal`: set by a plant, or driven or computed by a law in the last
+    /// cycle.
     #[must_use]
     pub fn read<T: Value>(&self, signal: Input<T>) -> Sample<T> {
         let sample = self.readings.get(signal);
@@ -89,15 +89,15 @@ impl<'w> World<'w> {
         })
     }
 
-    /// `signal` is `value` from now on.
+    /// Sets `signal` to `value` from now on.
     pub fn put<T: Value>(&mut self, signal: Input<T>, value: T) {
         self.readings.put(signal, Ok(value));
     }
 
-    /// `signal` cannot be had from now on, as of a sensor that is broken. A device that is
-    /// simulated at its signals reads this error, and is lost when that happens more often in
-    /// a row than the board file tolerates; one with a chip made of software sees it in
-    /// [`Device::model`], and makes of it what the chip would.
+    /// Makes `signal` fail with `error` from now on, as with a broken sensor. A device that is
+    /// simulated at its signals reads this error, and is lost when it occurs more often in a
+    /// row than the board file tolerates. A device with a register model gets it in
+    /// [`Device::model`], and translates it into the behaviour of the chip.
     pub fn fail<T: Value>(&mut self, signal: Input<T>, error: InputError) {
         self.readings.put(signal, Err(error));
     }

@@ -1,13 +1,12 @@
-//! Distributions of times in fixed memory, at a constant cost a sample.
+//! Distributions of times in fixed memory, with a constant cost for each sample.
 //!
-//! Buckets are logarithmic with 32 linear steps in each octave, so that a
-//! quantile is at most 3.1 % above the true one over the whole range from 1 ns to
-//! 4.3 s; minimum and maximum are exact. Adding a sample is a count of leading
-//! zeros, a shift and an increment: no division, no branch on the value but one.
+//! Buckets are logarithmic with 32 linear steps in each octave: a quantile is at most 3.1 %
+//! above the true one in the whole range from 1 ns to 4.3 s; minimum and maximum are exact.
+//! Adding a sample costs a count of leading zeros, a shift, an increment and two comparisons.
 //! (The layout is that of the HDR histogram, hdrhistogram.org.)
 //!
-//! Counts have 64 bits: with 32, a bucket is full after 49.7 days at 1 kHz, and the
-//! quantiles then drift to the maximum. A distribution takes 7 kB.
+//! Counts have 64 bits: a bucket of 32 bits is full after 49.7 days at 1 kHz, and quantiles
+//! would then drift to the maximum. A distribution takes 7 kB.
 
 use crate::time::Duration;
 
@@ -15,7 +14,7 @@ const SUB_BITS: u32 = 5;
 const SUB_COUNT: u32 = 1 << SUB_BITS;
 const BUCKETS: usize = ((32 - SUB_BITS + 1) * SUB_COUNT) as usize;
 
-/// A distribution of times from 0 to 2^32 - 1 ns; longer ones count as that.
+/// A distribution of times from 0 to 2^32 - 1 ns; longer times count as the largest.
 #[derive(Clone, Debug)]
 pub struct Histogram {
     counts: [u64; BUCKETS],
@@ -26,7 +25,7 @@ pub struct Histogram {
 /// The figures of a distribution that a report shows, in ns.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// The least, exact.
+    /// The minimum, exact.
     pub min: u32,
     /// Half of all samples are at most this.
     pub p50: u32,
@@ -34,12 +33,12 @@ pub struct Summary {
     pub p99: u32,
     /// 99.9 % of all samples are at most this.
     pub p999: u32,
-    /// The greatest, exact.
+    /// The maximum, exact.
     pub max: u32,
 }
 
 impl Histogram {
-    /// A distribution of nothing.
+    /// An empty distribution.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -49,8 +48,8 @@ impl Histogram {
         }
     }
 
-    /// All zeros: for a static, which then takes memory but no room in the
-    /// binary. Not to be added to before [`clear`](Self::clear).
+    /// All zeros, for a static: it takes memory but no space in the binary. Call
+    /// [`clear`](Self::clear) before the first sample.
     pub(super) const fn unready() -> Self {
         Self {
             min: 0,
@@ -58,7 +57,7 @@ impl Histogram {
         }
     }
 
-    /// Forgets all samples.
+    /// Removes all samples.
     pub fn clear(&mut self) {
         self.counts.fill(0);
         self.min = u32::MAX;
@@ -70,8 +69,8 @@ impl Histogram {
     pub fn add(&mut self, time: Duration) {
         let ns = u32::try_from(time.as_nanos()).unwrap_or(u32::MAX);
         self.counts[index(ns)] += 1;
-        // Branches instead of minimum and maximum: they are predicted, and
-        // nothing is written that does not change.
+        // Branches instead of `min` and `max`: they are predicted well, and write only what
+        // changes.
         if ns < self.min {
             self.min = ns;
         }
@@ -80,23 +79,23 @@ impl Histogram {
         }
     }
 
-    /// Number of samples. Summed up when asked for: adding a sample is in every cycle.
+    /// Number of samples. Summed on request, because adding a sample is part of every cycle.
+    /// O(buckets).
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// The least time that a share of at least `numerator / denominator` of all
-    /// samples does not exceed, in ns, rounded up to its bucket's end but never
-    /// above the maximum. 0 when there are no samples.
+    /// The smallest time, ns, that at least `numerator / denominator` of all samples do not
+    /// exceed, rounded up to the end of its bucket but not above the maximum. 0 without
+    /// samples. O(buckets).
     ///
     /// # Panics
-    /// When `denominator` is zero.
+    /// If `denominator` is zero.
     #[must_use]
     pub fn quantile(&self, numerator: u32, denominator: u32) -> u32 {
         let (numerator, denominator) = (u64::from(numerator), u64::from(denominator));
-        // Whole denominators and the rest apart: the product with all of the count
-        // would overflow.
+        // Divides before it multiplies: the product with the whole count could overflow.
         let count = self.count();
         let whole = (count / denominator).saturating_mul(numerator);
         let rest = (count % denominator * numerator).div_ceil(denominator);
@@ -111,7 +110,7 @@ impl Histogram {
         self.max
     }
 
-    /// Minimum, quantiles and maximum; all 0 when there are no samples.
+    /// Minimum, quantiles and maximum; all 0 without samples.
     #[must_use]
     pub fn summary(&self) -> Summary {
         if self.count() == 0 {
@@ -126,8 +125,8 @@ impl Histogram {
         }
     }
 
-    /// The samples by octave: `(from, below, count)` in ns for every power of
-    /// two from the minimum's to the maximum's. For drawing.
+    /// The samples by octave: `(from, below, count)`, in ns, for each power of two from that of
+    /// the minimum to that of the maximum.
     pub fn octaves(&self) -> impl Iterator<Item = (u32, u64, u64)> + '_ {
         let first = self.min.max(1).ilog2();
         let last = if self.count() == 0 {
@@ -162,11 +161,11 @@ impl Default for Histogram {
 #[inline]
 const fn index(ns: u32) -> usize {
     let shift = (31 - (ns | SUB_COUNT).leading_zeros()) - SUB_BITS;
-    // The mask changes nothing: it tells the compiler that no index is out of bounds.
+    // The mask changes no value: it proves to the compiler that the index is in bounds.
     ((shift << SUB_BITS) + ((ns >> shift) & (2 * SUB_COUNT - 1))) as usize
 }
 
-/// The greatest value that falls into bucket `index`.
+/// The largest value of bucket `index`.
 const fn bucket_end(index: usize) -> u32 {
     let index = index as u32;
     if index < SUB_COUNT {
@@ -215,7 +214,7 @@ mod tests {
         }
     }
 
-    /// What `add` leaves behind after `count` samples of `ns`.
+    /// The effect of `count` calls of `add` with `ns`.
     fn add_many(histogram: &mut Histogram, ns: u32, count: u64) {
         histogram.add(Duration::from_nanos(ns.into()));
         histogram.counts[index(ns)] += count - 1;

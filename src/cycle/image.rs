@@ -1,39 +1,35 @@
-//! The process image: what a cycle has sensed and what it will drive.
+//! The process image: all inputs of a cycle and all outputs that it will drive.
 //!
-//! Channels are numbered; the board file gives the numbers names, and they are
-//! resolved once, at start-up. Sizes are fixed, so an image is `Copy` and lives
-//! on the stack. A reading that failed is data, not an early return: it stands
-//! in the image as the error it is, and the control law decides what it means. A
-//! reading has a time: see [`Sample`].
+//! Channels have numbers; the names of the board file are resolved to them once, at the start.
+//! Sizes are fixed, so an image is `Copy` and allocates nothing. A failed reading is data: the
+//! error takes the place of the value, and the control law decides what it means. Each reading
+//! has a time: see [`Sample`].
 
 use crate::time::Instant;
 
-/// Most angles that a machine can sense.
+/// Most angles of a machine.
 pub const MAX_POSITIONS: usize = 32;
-/// Most numbers that a machine can sense: analog inputs, and readings of devices.
+/// Most numbers that a machine can sense: analog inputs and readings of devices.
 pub const MAX_ANALOGS: usize = 128;
-/// Most numbers that can be commanded: analog outputs, commands of devices, and what
-/// one control law computes for another.
+/// Most numbers that can be commanded: analog outputs, commands of devices, and values that one
+/// control law computes for another.
 pub const MAX_COMMANDS: usize = 64;
-/// Most flags that devices can give, and most that they can be given: one bit each of
-/// a `u32` of outputs.
+/// Most flags that devices can read, and most that they can be given: one bit each of a `u32`.
 pub const MAX_FLAGS: usize = 32;
-/// Most channels of analog input chips: they come first among [`Inputs::analogs`].
+/// Most channels of analog input chips; they come first in [`Inputs::analogs`].
 pub const MAX_ANALOG_INPUTS: usize = 16;
-/// Most channels of analog output chips: they come first among [`Outputs::analogs`].
+/// Most channels of analog output chips; they come first in [`Outputs::analogs`].
 pub const MAX_ANALOG_OUTPUTS: usize = 8;
-/// Most digital inputs, and most digital outputs, a board can have: one bit
-/// each of a `u32`.
+/// Most digital inputs of a board, and most digital outputs: one bit each of a `u32`.
 pub const MAX_DIGITAL: usize = 32;
 
-/// A digital input of the process image. Not interchangeable with an
-/// [`OutputChannel`], and never beyond the image: a channel of 32 or above would
-/// select the bit of another one.
+/// A digital input of the process image. A type of its own, so that it cannot be confused with
+/// an [`OutputChannel`] and is always below [`MAX_DIGITAL`]: a larger number would select the
+/// bit of another channel.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct InputChannel(u8);
 
-/// A digital output of the process image. Not interchangeable with an
-/// [`InputChannel`], and never beyond the image.
+/// A digital output of the process image; see [`InputChannel`].
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OutputChannel(u8);
 
@@ -85,21 +81,21 @@ impl OutputChannel {
     }
 }
 
-/// An angle within one turn, as a binary fraction of it: 2^32 is one turn.
+/// An angle within one turn, as a fraction of it: 2^32 is one turn.
 ///
-/// Differences wrap as angles do, so a step over the end of the turn needs no
-/// special case, and every encoder resolution up to 32 bits is exact.
+/// Differences wrap as angles do, so crossing the end of the turn needs no special case, and
+/// every encoder resolution up to 32 bits is exact.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Angle(pub u32);
 
 impl Angle {
-    /// The angle of `counts` on an encoder of `bits` bits a turn (1 to 32).
-    /// Counts beyond one turn wrap.
+    /// The angle of `counts` of an encoder with `bits` bits for one turn (1 to 32). Counts
+    /// beyond one turn wrap.
     pub const fn from_counts(counts: u32, bits: u32) -> Self {
         Self(counts << (32 - bits))
     }
 
-    /// The angle of `radians`, whatever turn it is in; 0 for one that is not finite.
+    /// The angle of `radians`, in any turn; 0 if it is not finite.
     #[must_use]
     pub fn from_radians(radians: f64) -> Self {
         let turns = radians / core::f64::consts::TAU;
@@ -107,7 +103,7 @@ impl Angle {
         Self(((turns - libm::floor(turns)) * 4_294_967_296.0) as u32)
     }
 
-    /// The shortest way from `from` to `self`, in 2^-32 turns, signed.
+    /// The shortest difference from `from` to `self`, in 2^-32 turns, signed.
     pub const fn wrapping_difference(self, from: Self) -> i32 {
         self.0.wrapping_sub(from.0) as i32
     }
@@ -121,28 +117,28 @@ impl Angle {
 /// Radians in one unit of [`Angle`]: 2 pi / 2^32.
 pub const RADIANS_PER_UNIT: f64 = core::f64::consts::TAU / 4_294_967_296.0;
 
-/// Why a reading is not there.
+/// Why a reading has no value.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum InputError {
     /// The channel has not been read yet, or does not exist.
     NotRead,
-    /// The transfer itself failed: the kernel or the controller refused it.
+    /// The transfer failed: the kernel or the controller refused it.
     Bus,
-    /// The frame came back with wrong parity.
+    /// The parity of the answer was wrong.
     Parity,
-    /// The chip says that our previous frame was malformed.
+    /// The chip reported that the last request was malformed.
     Framing,
-    /// The sensor cannot measure yet (start-up not finished, or not alive).
+    /// The sensor cannot measure: its start-up is not finished, or it has no supply.
     NotReady,
     /// The magnet is too far away.
     FieldWeak,
     /// The magnet is too close.
     FieldStrong,
-    /// The value is outside of what the sensor can truthfully report.
+    /// The value is outside of the range of the sensor.
     OutOfRange,
 }
 
-/// Why an output was not written.
+/// Why the outputs were not written.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum OutputError {
     /// The digital outputs could not be set.
@@ -151,47 +147,46 @@ pub enum OutputError {
     Analog(u8),
     /// The device with this number could not be driven.
     Device(u8),
-    /// The control law's command with this number, an index into [`Outputs::analogs`],
-    /// is not finite: the output got its safe value instead. Nothing is wrong with the device, and
-    /// no further cycle would mend the law.
+    /// The control law's command with this number, an index into [`Outputs::analogs`], is not
+    /// finite; the output got its safe value. The device is in order, and another cycle would
+    /// not repair the law.
     NotFinite(u8),
-    /// A device has failed more often in a row than is tolerated of it.
+    /// A device has failed more often in a row than is tolerated.
     Lost(Lost),
 }
 
-/// A device that has failed more often in a row than is tolerated of it.
+/// A device that has failed more often in a row than is tolerated.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Lost {
-    /// The analog input with this number, and how it failed last.
+    /// The analog input with this number, and its last error.
     AnalogInput(u8, InputError),
     /// The analog output with this number.
     AnalogOutput(u8),
-    /// The device with this number could not be read.
+    /// The device with this number cannot be read.
     Sensor(u8),
     /// The device with this number could not be driven.
     Actuator(u8),
-    /// The analog output with this number deviates from its commanded value, says
-    /// the input that watches it.
+    /// The analog output with this number deviates from its commanded value by the input that
+    /// monitors it.
     Monitored(u8),
 }
 
 impl Lost {
-    /// Whether the axes can still be brought to rest in order: what is lost is
-    /// none of the outputs.
+    /// Whether a quick stop is still possible: only inputs are lost.
     pub const fn can_stop(self) -> bool {
         matches!(self, Self::AnalogInput(..) | Self::Sensor(_))
     }
 }
 
-/// The state of all digital inputs, one bit each, in logical levels (an
-/// active-low line that is asserted reads 1).
+/// The state of all digital inputs, one bit each, in logical levels (an active-low line reads 1
+/// when it is asserted).
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct DigitalInputs {
-    /// The level at the moment of sensing.
+    /// The levels when they were read.
     pub levels: u32,
-    /// Inputs that became active since the last cycle, however briefly.
+    /// Inputs that became active since the last cycle, also for less than a period.
     pub rose: u32,
-    /// Inputs that became inactive since the last cycle, however briefly.
+    /// Inputs that became inactive since the last cycle, also for less than a period.
     pub fell: u32,
 }
 
@@ -201,8 +196,8 @@ impl DigitalInputs {
         self.levels & channel.bit() != 0
     }
 
-    /// Whether input `channel` is active now or was at any time since the last
-    /// cycle: a pulse shorter than a period counts.
+    /// Whether input `channel` is active now or was at any time since the last cycle: a pulse
+    /// shorter than a period counts.
     pub const fn was_active(&self, channel: InputChannel) -> bool {
         (self.levels | self.rose | self.fell) & channel.bit() != 0
     }
@@ -213,46 +208,45 @@ impl DigitalInputs {
     }
 }
 
-/// What an input gave, and the instant at which that was true.
+/// The value of an input, and the instant at which it was true.
 ///
-/// Two samples are rarely one period apart: a cycle begins late, slots are skipped,
-/// a transfer is repeated, and a pipelined chip answers with what it measured a
-/// cycle before. A law that differentiates divides by the distance between the
-/// instants, never by the period.
+/// Two samples are rarely exactly one period apart: a cycle begins late, slots are skipped, a
+/// transfer is repeated, or a pipelined chip answers with the measurement of the cycle before.
+/// A law that differentiates must divide by the distance of the instants, never by the period.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Sample<T> {
-    /// The value, or why there is none.
+    /// The value, or why it is missing.
     pub value: Result<T, InputError>,
-    /// When the value was true, on the clock of [`Tick::now`](super::ports::Tick);
-    /// of a simulation whose plant waits for a late loop, on the plant's clock. A
-    /// failure has the time of its cycle.
+    /// When the value was true, on the clock of [`Tick::now`](super::ports::Tick), or on the
+    /// plant's clock in a simulation whose plant waits for a late loop. A failure has the time
+    /// of its cycle.
     pub at: Instant,
 }
 
 impl<T> Sample<T> {
-    /// Of an input that has not been read yet.
+    /// The sample of an input that has not been read yet.
     pub const NOT_READ: Self = Self {
         value: Err(InputError::NotRead),
         at: Instant::from_nanos(0),
     };
 }
 
-/// Everything sensed in one cycle.
+/// All inputs of one cycle.
 #[derive(Copy, Clone, Debug)]
 pub struct Inputs {
     /// All digital inputs.
     pub digital: Result<DigitalInputs, InputError>,
     /// Shaft angles, by encoder channel.
     pub positions: [Sample<Angle>; MAX_POSITIONS],
-    /// Volts, by analog input channel; behind them what devices read, in the unit
-    /// of the signal.
+    /// Analog inputs by channel, volts; behind them the readings of devices, in the unit of the
+    /// signal.
     pub analogs: [Sample<f64>; MAX_ANALOGS],
     /// Flags that devices read.
     pub flags: [Sample<bool>; MAX_FLAGS],
 }
 
 impl Inputs {
-    /// An image in which nothing has been read yet.
+    /// An image before the first reading.
     pub const NOT_READ: Self = Self {
         digital: Err(InputError::NotRead),
         positions: [Sample::NOT_READ; MAX_POSITIONS],
@@ -267,32 +261,30 @@ impl Default for Inputs {
     }
 }
 
-/// Everything to be driven in one cycle. Channels that the board does not have
-/// are ignored.
+/// All outputs of one cycle. Channels that the board does not have are ignored.
 ///
-/// There is no default: an output that nobody sets has its safe value, which only the
-/// board file knows. Each cycle begins with [`Act::safe_image`](super::ports::Act).
+/// There is no `Default`: an output that is not set has its safe value, which only the board
+/// file knows. Each cycle begins with [`Act::safe_image`](super::ports::Act).
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Outputs {
     /// Digital outputs, one bit each, in logical levels.
     pub digital: u32,
-    /// Flags that devices are given, one bit each.
+    /// Flags for devices, one bit each.
     pub flags: u32,
-    /// Volts, by analog output channel; behind them the commands of devices and what
-    /// control laws compute for each other, in the unit of the signal.
+    /// Analog outputs by channel, volts; behind them the commands of devices and the values
+    /// that control laws compute for each other, in the unit of the signal.
     pub analogs: [f64; MAX_COMMANDS],
-    /// How many of `analogs` the machine has.
+    /// How many of `analogs` are used.
     pub commands: usize,
 }
 
-/// Commands that are copied at once.
+/// Commands that are copied together.
 const PIECE: usize = 8;
 const _: () = assert!(MAX_COMMANDS.is_multiple_of(PIECE));
 
 impl Outputs {
-    /// The outputs of a machine whose digital outputs are `digital`, in logical levels,
-    /// and whose commands are `analogs`, of which there are at most [`MAX_COMMANDS`]:
-    /// further ones are left out.
+    /// Outputs with `digital` in logical levels and the commands `analogs`. Commands beyond
+    /// [`MAX_COMMANDS`] are left out.
     #[must_use]
     pub const fn new(digital: u32, analogs: &[f64]) -> Self {
         let mut outputs = Self {
@@ -308,14 +300,13 @@ impl Outputs {
         outputs
     }
 
-    /// Takes the values of `other` for everything that the machine has: what it does
-    /// not have need not be copied in each cycle.
+    /// Copies the used values of `other`.
     #[inline]
     pub fn take(&mut self, other: &Self) {
         self.digital = other.digital;
         self.flags = other.flags;
-        // By the piece, which is a few moves of whole vector registers. The last one may
-        // take some that the machine does not have, and that nobody looks at.
+        // In pieces, which compile to a few moves of vector registers. The last piece may
+        // include unused values, which no one reads.
         let (to, _) = self.analogs.as_chunks_mut::<PIECE>();
         let (from, _) = other.analogs.as_chunks::<PIECE>();
         let mut left = other.commands;

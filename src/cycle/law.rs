@@ -1,10 +1,9 @@
-//! Control laws, several in a cycle.
+//! Several control laws in one cycle.
 //!
-//! A [`Law`] is what decides: from signals to signals. The laws of a machine run in the
-//! order of its board file, each in every cycle or in each nth ([`Entry::every`]), and
-//! what one of them sets, those behind it can read in the same cycle. Together they are
-//! one [`Decide`], so that schedule, overrun ladder, rehearsal, records and report know
-//! no law.
+//! A [`Law`] computes signals from signals. The laws of a machine run in the order of the board
+//! file, each in every cycle or in each nth ([`Entry::every`]); a law can read in the same
+//! cycle what an earlier law has set. Together they implement one [`Decide`], so schedule,
+//! overrun ladder, rehearsal, records and report depend on no law. Allocates nothing.
 
 use core::marker::PhantomData;
 use core::ops::DerefMut;
@@ -18,58 +17,56 @@ use crate::time::Duration;
 /// Most control laws of a machine.
 pub const MAX_LAWS: usize = 16;
 
-/// A control law: what decides. It is its own configuration, and does not change while
-/// the loop runs; what does is its state.
+/// A control law. The value itself is the configuration, which is constant while the loop runs;
+/// all that changes is in its state.
 ///
-/// It allocates nothing, makes no system call and reads no clock: the time is in
-/// [`Io::tick`].
+/// It must not allocate, make system calls or read a clock: the time is in [`Io::tick`].
 pub trait Law: Send + 'static {
-    /// What it remembers.
+    /// What changes from step to step.
     type State: Clone + Send + 'static;
 
-    /// Names of the trace values, units included, first the one worth watching.
+    /// Names of the trace values with their units; the first is shown in the live line.
     const TRACE: &'static [&'static str] = &[];
 
     /// The state before the first step.
     fn start(&self) -> Self::State;
 
-    /// From signals to signals. Each output holds its safe value when the cycle begins:
-    /// one that no law sets is driven safe. While [`Io::is_stopping`] the law brings what
-    /// it drives to rest.
+    /// Computes the outputs from the signals. Each output holds its safe value when the cycle
+    /// begins: what no law sets is driven safe. While [`Io::is_stopping`], the law must bring
+    /// what it drives to rest.
     fn step(&self, state: &mut Self::State, io: &mut Io<'_>);
 
-    /// Whether everything has come to rest. The loop ends a run only then, or when the
-    /// time allowed for it is over. True unless the law says otherwise: a law that moves
-    /// something must say when it has stopped.
+    /// Whether everything that the law drives is at rest. The loop ends a run when this is true
+    /// for all laws, or when the time allowed for it is over. The default is true: a law that
+    /// moves something must implement it.
     fn at_rest(&self, state: &Self::State) -> bool {
         let _ = state;
         true
     }
 
-    /// Why the law considers itself faulted; `None` while all is well. A fault does not
-    /// end the run: it stands in each record and, where it is still there at the end, in
-    /// the report and the exit code. A law that must not go on by itself keeps its fault
-    /// in its state.
+    /// The law's fault, `None` without one. A fault does not end the run: it is in each record
+    /// and, if it is still present at the end, in the report and the exit code. A law that must
+    /// not resume by itself keeps its fault in its state.
     fn fault(&self, state: &Self::State) -> Option<FaultNumber> {
         let _ = state;
         None
     }
 
-    /// Why the law keeps everything at rest after a quick stop that it has not recovered
-    /// from: see [`Decide::stopped`].
+    /// Why the law keeps everything at rest after a quick stop from which it has not recovered:
+    /// see [`Decide::stopped`].
     fn stopped(&self, state: &Self::State) -> Option<StopCause> {
         let _ = state;
         None
     }
 
-    /// Puts the values that [`Law::TRACE`] names into `values`, which has room for
-    /// as many as the record of a cycle has left.
+    /// Writes the values of [`Law::TRACE`] into `values`, which has as many places as the
+    /// record of a cycle has left.
     fn trace(&self, state: &Self::State, values: &mut [f32]) {
         let _ = (state, values);
     }
 }
 
-/// What a law is like after a step.
+/// The status of a law after a step.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// [`Law::fault`].
@@ -78,17 +75,17 @@ pub struct Status {
     pub stopped: Option<StopCause>,
 }
 
-/// The part of a [`Trace`] that is a law's own.
+/// The part of a [`Trace`] that belongs to one law.
 ///
-/// In one register: which value is the first of it, and how many they are.
+/// Packed into one register: index of the first value, and number of values.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Part(u16);
 
 impl Part {
-    /// All of it.
+    /// The whole trace.
     const WHOLE: Self = Self(TRACE_LEN as u16);
 
-    /// `length` values from `first` on, as far as there is room for them.
+    /// `length` values from `first` on, limited to the length of a trace.
     #[must_use]
     pub fn new(first: usize, length: usize) -> Self {
         let first = first.min(TRACE_LEN);
@@ -99,15 +96,15 @@ impl Part {
         self.0 as usize >> 8
     }
 
-    /// Where the part behind this one begins.
+    /// The index after the last value.
     const fn end(self) -> usize {
         self.first() + (self.0 & 0xff) as usize
     }
 
-    /// The values.
+    /// The values of this part in `trace`.
     #[inline]
     pub fn of(self, trace: &mut Trace) -> &mut [f32] {
-        // Mostly; any other part costs two bounds.
+        // The usual case; any other part costs two bounds checks.
         if self == Self::WHOLE {
             return trace;
         }
@@ -115,20 +112,19 @@ impl Part {
     }
 }
 
-/// A law with its state, whatever law it is.
+/// A law with its state, independent of its type.
 pub trait RunLaw: Send {
-    /// Runs one step, and puts what is to be remembered of it into the law's part of
-    /// `trace`.
+    /// Runs one step and writes its trace values into `part` of `trace`.
     fn run(&mut self, io: &mut Io<'_>, trace: &mut Trace, part: Part) -> Status;
     /// [`Law::at_rest`].
     fn at_rest(&self) -> bool;
-    /// Keeps the state, in a place of its own: nothing is allocated.
+    /// Saves the state in the law's own memory: allocates nothing.
     fn save(&mut self);
-    /// Makes the state what it was when it was saved.
+    /// Restores the saved state.
     fn rewind(&mut self);
 }
 
-/// A law that runs.
+/// A law with its state and room to save it.
 #[derive(Clone, Debug)]
 pub struct Running<L: Law> {
     law: L,
@@ -137,7 +133,7 @@ pub struct Running<L: Law> {
 }
 
 impl<L: Law> Running<L> {
-    /// Before its first step.
+    /// The law before its first step.
     pub fn new(law: L) -> Self {
         let state = law.start();
         Self {
@@ -185,8 +181,8 @@ impl<L: Law> RunLaw for Running<L> {
     }
 }
 
-/// How often something of a machine runs: in each nth slot, or at the first cycle after
-/// it where that was skipped.
+/// How often a law or device runs: in each nth slot, or in the first cycle after it if that
+/// slot was skipped.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Every {
     slots: u32,
@@ -195,7 +191,7 @@ pub struct Every {
 }
 
 impl Every {
-    /// In each `slots`th slot, from the first cycle on; in each slot for 0 and 1.
+    /// In each `slots`th slot, beginning with the first cycle; 0 and 1 mean each slot.
     #[must_use]
     pub const fn slots(slots: u32) -> Self {
         Self {
@@ -212,10 +208,9 @@ impl Every {
         self.slots == 1
     }
 
-    /// Whether its turn is in the cycle of `tick`, and then how many slots ago the one
-    /// before was.
+    /// Whether it runs in the cycle of `tick`: if so, the number of slots since its last run.
     ///
-    /// It is out of turn where `now` says so.
+    /// With `now` it runs in any slot.
     #[inline]
     pub fn turn(&mut self, tick: &Tick, now: bool) -> Option<u64> {
         if self.is_each() {
@@ -233,20 +228,20 @@ impl Every {
     }
 }
 
-/// A law among the others.
+/// A law and its place among the others.
 #[derive(Clone, Debug)]
 pub struct Entry<P> {
     /// The law with its state.
     pub law: P,
-    /// When its turn is.
+    /// How often it runs.
     pub every: Every,
-    /// The outputs that are its own.
+    /// The outputs that only it sets.
     pub drives: Drives,
-    /// How many values it has in the record of a cycle.
+    /// How many trace values it has.
     pub traced: usize,
 }
 
-/// Outputs that a law sets, one bit each.
+/// The outputs that a law sets, one bit each.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drives {
     /// Of [`Outputs::digital`].
@@ -271,28 +266,27 @@ impl Drives {
     }
 }
 
-/// A law in its place.
+/// A law in a [`LawSet`].
 #[derive(Debug)]
 struct Seat<P> {
     law: P,
     every: Every,
     drives: Drives,
-    /// Its values in the record of a cycle.
+    /// Its trace values.
     traced: Part,
-    /// After its last step.
+    /// Its status after its last step.
     status: Status,
-    /// Whether the last cycle was one of a stop; kept of laws that do not run in every
-    /// cycle.
+    /// Whether the last cycle had a stop request; used for laws that do not run in every cycle.
     was_stopping: bool,
 }
 
-/// The laws of a machine, in the order in which they run; `P` points to each.
+/// The laws of a machine in the order in which they run; `P` points to each.
 #[derive(Debug)]
 pub struct LawSet<P> {
     seats: heapless::Vec<Seat<P>, MAX_LAWS>,
-    /// What laws remember of their last steps, one behind the other.
+    /// The trace values of all laws, one law after the other.
     trace: Trace,
-    /// What laws have set that do not run in every cycle.
+    /// The outputs of laws that do not run in every cycle.
     held: Outputs,
     fault: Option<FaultNumber>,
     faulted: u8,
@@ -301,7 +295,7 @@ pub struct LawSet<P> {
 }
 
 impl<P> LawSet<P> {
-    /// No law yet, in cycles every `period`.
+    /// An empty set, for cycles of `period`.
     #[must_use]
     pub fn new(period: Duration) -> Self {
         Self {
@@ -315,11 +309,10 @@ impl<P> LawSet<P> {
         }
     }
 
-    /// Adds a law behind the others. Of its trace values those are kept for which the
-    /// record of a cycle has room.
+    /// Adds a law after the others. Trace values beyond the record of a cycle are dropped.
     ///
     /// # Errors
-    /// Gives it back when there are [`MAX_LAWS`] of them.
+    /// Returns the law when there are [`MAX_LAWS`] already.
     pub fn push(&mut self, entry: Entry<P>) -> Result<(), P> {
         let first = self.seats.last().map_or(0, |seat| seat.traced.end());
         let seat = Seat {
@@ -343,7 +336,7 @@ impl<P> LawSet<P> {
         self.seats.iter().map(|seat| seat.status.fault)
     }
 
-    /// What all of them together are like.
+    /// Combines the statuses of all laws.
     #[cold]
     fn judge(&mut self) {
         self.fault = None;
@@ -363,8 +356,8 @@ where
     P: DerefMut,
     P::Target: RunLaw,
 {
-    /// Runs a law that does not run in every cycle, if it is its turn; otherwise its
-    /// outputs are held, and its status is what it was.
+    /// Runs a law that does not run in every cycle, if it is due; otherwise holds its outputs
+    /// and returns its last status.
     #[cold]
     #[inline(never)]
     fn run_slow(
@@ -374,7 +367,7 @@ where
         held: &mut Outputs,
         period: Duration,
     ) -> Status {
-        // Each law runs at once in the cycle in which a stop begins.
+        // When a stop begins, each law runs at once.
         let now = io.is_stopping() && !self.was_stopping;
         self.was_stopping = io.is_stopping();
         let Some(slots) = self.every.turn(io.tick(), now) else {
@@ -412,7 +405,7 @@ where
     }
 }
 
-/// [`Decide`] of a [`LawSet`].
+/// The implementation of [`Decide`] for a [`LawSet`].
 #[derive(Copy, Clone, Debug)]
 pub struct Laws<P>(PhantomData<P>);
 
@@ -424,11 +417,11 @@ where
     type Config = ();
     type State = LawSet<P>;
 
-    // Part of the loop itself: saving and restoring registers is a quarter of what is
-    // spent here.
+    // Inlined into the loop: saving and restoring registers would take a quarter of the time of
+    // this function.
     #[inline(always)]
     fn decide((): &(), laws: &mut LawSet<P>, inputs: &Inputs, tick: &Tick, outputs: &mut Outputs) {
-        // That of every law that runs in each cycle.
+        // The time for every law that runs in each cycle.
         let elapsed = laws.period * u64::from(tick.elapsed_slots);
         let mut io = Io::new(inputs, outputs, tick, elapsed);
         let mut changed = false;

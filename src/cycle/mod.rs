@@ -1,12 +1,11 @@
 //! One period of the control loop: sense, decide, act, record.
 //!
-//! This module knows the order of things and their time, and nothing of chips,
-//! axes or kernels: devices come in through the traits of [`ports`], the
-//! process image of [`image`] is all that passes between the stages. [`stages`]
-//! is one cycle, [`run`] the loop of them on the absolute [`schedule`], with the
-//! [`overrun`] ladder over it and [`timing`] beside it. [`stop`] is why the loop asks
-//! for a quick stop. [`law`] is how several control laws share a cycle, [`device`] what
-//! senses and drives the [`signal`]s between them.
+//! The modules here define the order and the times of a cycle. They depend on no chip, axis or
+//! kernel: devices are the traits of [`ports`], and the stages share only the process
+//! [`image`]. [`stages`] is one cycle. [`run`] repeats it on the absolute [`schedule`], watched
+//! by the [`overrun`] ladder and measured by [`timing`]. [`stop`] has the causes of a quick
+//! stop. [`law`] runs several control laws in a cycle; a [`device`] senses and drives the
+//! [`signal`]s between them. Nothing here allocates.
 
 pub mod device;
 pub mod histogram;

@@ -1,39 +1,37 @@
-//! The overrun ladder: what missed deadlines lead to.
+//! The overrun ladder: the reaction to missed deadlines.
 //!
-//! A leaky bucket. A missed deadline and every skipped slot add to it, every
-//! cycle in time drains it. So a burst of misses escalates at once, and a rare
-//! miss is forgiven for ever: a lifetime total would one day stop a healthy
-//! robot. The steps are
+//! It is a leaky bucket: each missed deadline and each skipped slot fills it, each cycle in
+//! time drains it. A burst of misses escalates at once, and rare misses never add up; a
+//! lifetime total would stop a healthy machine one day. The steps are:
 //!
-//! 1. hold: the outputs stay as the last cycle left them. This is what a skipped
-//!    slot is; it asks nothing of anyone;
-//! 2. quick stop: the control law is asked to bring everything to rest, until the
-//!    bucket is empty again;
+//! 1. hold: the outputs keep the values of the last cycle. A skipped slot is this step;
+//! 2. quick stop: the control law must bring everything to rest, until the bucket is empty;
 //! 3. fault: outputs safe, the run ends.
 //!
-//! The ladder knows why it asks for a quick stop and how many misses led to it.
+//! The ladder also keeps the cause of a quick stop and the misses that led to it. Cost of a
+//! cycle in time: one comparison while the bucket is empty.
 
 use super::stop::StopCause;
 
-/// How fast the bucket fills and drains, and what its levels mean.
+/// The rates and levels of the bucket, in units of its own.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct LadderConfig {
-    /// Whether levels have consequences. Without, they are only counted: for a
-    /// demonstration on a machine that is not real-time.
+    /// Whether levels have consequences. If not, they are only counted: for a demonstration on
+    /// a machine without real time.
     pub armed: bool,
     /// Added for each missed deadline and each skipped slot.
     pub fill: u32,
-    /// Taken away by each cycle in time.
+    /// Removed by each cycle in time.
     pub drain: u32,
-    /// Level from which a quick stop is asked for.
+    /// Level at which a quick stop is requested.
     pub quick_stop: u32,
-    /// Level from which the run ends in a fault.
+    /// Level at which the run ends with a fault.
     pub fault: u32,
 }
 
 impl Default for LadderConfig {
-    /// For 1 kHz: one miss in 10 cycles is drained away; 5 misses in a row stop
-    /// the axes, 20 missed slots (20 ms without control) are a fault.
+    /// For 1 kHz: one miss in 10 cycles drains away; 5 misses in a row are a quick stop, 20
+    /// missed slots (20 ms without control) a fault.
     fn default() -> Self {
         Self {
             armed: true,
@@ -45,15 +43,15 @@ impl Default for LadderConfig {
     }
 }
 
-/// The step of the ladder that the loop stands on.
+/// A step of the ladder.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
-    /// In time, or late so rarely that it does not matter.
+    /// In time, or rarely late.
     #[default]
     Normal = 0,
-    /// Bring everything to rest.
+    /// Quick stop: everything is brought to rest.
     QuickStop,
-    /// Outputs safe, end the run.
+    /// Fault: outputs safe, the run ends.
     Fault,
 }
 
@@ -84,12 +82,12 @@ impl Ladder {
         }
     }
 
-    /// Takes note of one cycle: whether it missed its deadline, and how many
-    /// slots were skipped after it. Returns the step the loop now stands on.
+    /// Adds one cycle: whether it missed its deadline, and how many slots were skipped after
+    /// it. Returns the current step.
     #[inline]
     pub fn cycle(&mut self, missed: bool, skipped: u32) -> Step {
         if !missed && skipped == 0 {
-            // An empty bucket and `Normal` in one comparison.
+            // Tests for an empty bucket and `Normal` in one comparison.
             if self.level | self.step as u32 == 0 {
                 return self.step;
             }
@@ -123,8 +121,8 @@ impl Ladder {
         self.step
     }
 
-    /// Takes note that outputs were held for longer than they may be without a
-    /// fresh decision: a quick stop at once, however empty the bucket is.
+    /// Requests a quick stop because outputs were held for longer than allowed without a fresh
+    /// decision, whatever the level is.
     pub fn held_too_long(&mut self) {
         if self.config.armed {
             self.level = self.level.max(self.config.quick_stop);
@@ -141,19 +139,19 @@ impl Ladder {
         self.step = self.step.max(reached);
     }
 
-    /// How often a quick stop was asked for.
+    /// How many quick stops were requested.
     #[must_use]
     pub const fn quick_stops(&self) -> u64 {
         self.quick_stops
     }
 
-    /// The step the loop stands on.
+    /// The current step.
     #[must_use]
     pub const fn step(&self) -> Step {
         self.step
     }
 
-    /// Why a quick stop is asked for, where that is the step.
+    /// The cause of the current quick stop.
     #[must_use]
     pub const fn cause(&self) -> StopCause {
         self.cause
@@ -165,7 +163,7 @@ impl Ladder {
         self.missed
     }
 
-    /// How full the bucket has ever been, in the units of [`LadderConfig`].
+    /// The highest level so far, in the units of [`LadderConfig`].
     #[must_use]
     pub const fn fullest(&self) -> u32 {
         self.fullest
@@ -233,7 +231,7 @@ mod tests {
         ladder.cycle(false, 0);
         assert_eq!(ladder.cycle(true, 3), Step::QuickStop);
         assert_eq!((ladder.cause(), ladder.missed()), (StopCause::Overrun, 6));
-        // Held longer than it may be besides: the first cause is kept.
+        // When outputs are also held too long, the first cause is kept.
         ladder.held_too_long();
         assert_eq!(ladder.cause(), StopCause::Overrun);
     }

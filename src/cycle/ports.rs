@@ -1,8 +1,7 @@
-//! The traits through which a cycle meets the world.
+//! The traits that a cycle is built from.
 //!
-//! A control law implements [`Decide`]; a board implements [`Sense`] and
-//! [`Act`]; a clock implements [`Clock`]; whoever wants to know what happened
-//! implements [`Record`].
+//! A control law implements [`Decide`], a board [`Sense`] and [`Act`], a clock [`Clock`], a
+//! recorder [`Record`]. All methods run on the loop's thread and must not allocate.
 
 use super::image::{Inputs, OutputError, Outputs};
 use super::record::CycleRecord;
@@ -10,51 +9,50 @@ pub use super::record::{TRACE_LEN, Trace};
 use super::stop::StopCause;
 use crate::time::Instant;
 
-/// What the loop asks of the control law in this cycle.
+/// The loop's request to the control law in this cycle.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum Directive {
-    /// Control.
+    /// Normal control.
     #[default]
     Run,
-    /// Bring everything to rest in order, and stay there, for this reason. It is asked
-    /// for in every cycle until the reason is gone.
+    /// Bring everything to rest and keep it there, for this cause. Repeated in every cycle
+    /// until the cause is gone.
     QuickStop(StopCause),
 }
 
-/// One cycle's place in time.
+/// The time of a cycle.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tick {
     /// Number of the slot since the start of the run.
     pub slot: u64,
-    /// When the slot began by plan; its phase never drifts.
+    /// The planned beginning of the slot; its phase never drifts.
     pub release: Instant,
-    /// When the cycle really began.
+    /// The actual beginning of the cycle.
     pub now: Instant,
-    /// Slots since the previous cycle: 1, and more after skipped slots.
+    /// Slots since the previous cycle: 1, or more after skipped slots.
     pub elapsed_slots: u32,
-    /// What is asked of the control law.
+    /// The request to the control law.
     pub directive: Directive,
 }
 
-/// Fills the input half of the process image.
+/// Reads the inputs of the process image.
 pub trait Sense {
-    /// Reads every configured channel into `inputs`, failures included. It has
-    /// no way to end the cycle early.
+    /// Reads every configured channel into `inputs`. A failure is stored in place of the value;
+    /// the cycle goes on.
     fn sense(&mut self, tick: &Tick, inputs: &mut Inputs);
 }
 
-/// Drives the output half of the process image.
+/// Drives the outputs of the process image.
 pub trait Act {
-    /// The safe value of every output, with which each cycle begins. Asked for once,
-    /// when the controller is put together.
+    /// The safe value of every output, at which each cycle begins. Called once, when the
+    /// controller is built.
     fn safe_image(&self) -> Outputs;
 
-    /// Writes every configured channel. All of them are tried, whatever fails.
+    /// Writes every configured channel; a failure does not keep the others from being written.
     ///
     /// # Errors
-    /// What ends the run soonest: a command that is not finite, an output device that
-    /// is lost, the first channel that could not be written, and only where all were
-    /// written an input that is lost.
+    /// The most severe failure: a command that is not finite, then a lost output device, then
+    /// the first channel that could not be written, then, if all were written, a lost input.
     fn act(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError>;
 
     /// Drives every output to its safe value, in the configured order.
@@ -64,24 +62,23 @@ pub trait Act {
     fn safe(&mut self, tick: &Tick) -> Result<(), OutputError>;
 }
 
-/// A control law's fault, from 1.
+/// The number of a control law's fault, from 1.
 pub type FaultNumber = core::num::NonZeroU16;
 
-/// A control law: pure, fed with the process image and the time.
+/// A control law: a pure function of the process image and the time.
 ///
-/// Configuration and state are apart: a cycle cannot change the one, and
-/// whoever sets the other up cannot run a cycle.
+/// Configuration and state are separate types: a cycle cannot change the configuration.
 pub trait Decide {
-    /// What does not change while the loop runs.
+    /// What is constant while the loop runs.
     type Config;
-    /// What does.
+    /// What changes from cycle to cycle.
     type State;
 
-    /// Names of the trace values, units included, first the one worth watching.
+    /// Names of the trace values with their units; the first is shown in the live line.
     const TRACE: &'static [&'static str] = &[];
 
-    /// From what was sensed to what shall be driven. `outputs` holds the safe value
-    /// of every output: what a law does not set is driven safe.
+    /// Computes the outputs from the inputs. `outputs` holds the safe value of every output:
+    /// what the law does not set is driven safe.
     fn decide(
         config: &Self::Config,
         state: &mut Self::State,
@@ -90,56 +87,52 @@ pub trait Decide {
         outputs: &mut Outputs,
     );
 
-    /// Whether everything has come to rest after [`Directive::QuickStop`]. The
-    /// loop ends a run only then, or when the time allowed for it is over.
+    /// Whether everything is at rest after [`Directive::QuickStop`]. The loop ends a run when
+    /// this is true, or when the time allowed for it is over.
     fn at_rest(config: &Self::Config, state: &Self::State) -> bool {
         let _ = (config, state);
         true
     }
 
-    /// Why the law considers itself faulted, as a small number that its
-    /// configuration can name; `None` while all is well. Records have 0 for "no
-    /// fault", so no fault can have that number.
+    /// The law's fault, `None` without one. Records have 0 for no fault.
     fn fault(config: &Self::Config, state: &Self::State) -> Option<FaultNumber> {
         let _ = (config, state);
         None
     }
 
-    /// Which of several control laws [`Decide::fault`] is of, from 0 to 15.
+    /// The number of the control law whose fault [`Decide::fault`] returns, 0 to 15.
     fn faulted(config: &Self::Config, state: &Self::State) -> u8 {
         let _ = (config, state);
         0
     }
 
-    /// Why the law still keeps everything at rest after a quick stop that came while
-    /// the run went on, and that it has not recovered from; `None` when it has, and
-    /// for [`StopCause::RunEnds`]. A run that ends like this does not end with exit
-    /// code 0. A law that goes on as soon as it is asked for control again needs
-    /// nothing of its own.
+    /// Why the law still keeps everything at rest after a quick stop that came while the run
+    /// went on; `None` after it has recovered, and for [`StopCause::RunEnds`]. A run that ends
+    /// like this does not end with exit code 0. A law that resumes by itself needs no
+    /// implementation.
     fn stopped(config: &Self::Config, state: &Self::State) -> Option<StopCause> {
         let _ = (config, state);
         None
     }
 
-    /// The values to remember of this cycle, as named by [`Decide::TRACE`].
+    /// The trace values of this cycle, in the order of [`Decide::TRACE`].
     fn trace(config: &Self::Config, state: &Self::State) -> Trace {
         let _ = (config, state);
         [0.0; TRACE_LEN]
     }
 }
 
-/// A control law's state, which a rehearsal leaves as it was.
+/// The state of a control law, which a rehearsal must leave unchanged.
 ///
-/// For a state that can be cloned there is nothing to do.
+/// A state that is `Clone` implements it already.
 pub trait Rewind {
-    /// What is kept during the rehearsal.
+    /// The copy that is kept during the rehearsal.
     type Saved;
 
-    /// Keeps the state. Called before the real-time thread is sealed or on it: it may
-    /// not allocate.
+    /// Saves the state. It must not allocate: it may be called on the real-time thread.
     fn save(&mut self) -> Self::Saved;
 
-    /// Makes the state what it was.
+    /// Restores the state.
     fn rewind(&mut self, saved: Self::Saved);
 }
 
@@ -155,19 +148,18 @@ impl<T: Clone> Rewind for T {
     }
 }
 
-/// Takes the record of each cycle. Never blocks and never fails: who cannot
-/// keep a record counts it as dropped.
+/// Receives the record of each cycle. It must not block and cannot fail: a record that cannot
+/// be kept is counted as dropped.
 pub trait Record {
     /// Keeps `record`, or counts it as dropped.
     fn record(&mut self, record: &CycleRecord);
 }
 
-/// The time, and waiting for it.
+/// A monotonic clock.
 pub trait Clock {
     /// The time now.
     fn now(&self) -> Instant;
 
-    /// Waits until `release` is reached, returns the time then. Returns at once
-    /// when it is already past.
+    /// Waits until `release` and returns the time then. Returns at once if `release` is past.
     fn wait_until(&mut self, release: Instant) -> Instant;
 }

@@ -1,14 +1,14 @@
-//! What is kept of each cycle.
+//! The record of a cycle.
 
-/// Number of values a control law can put into the record of a cycle.
+/// Number of trace values in a record.
 pub const TRACE_LEN: usize = 8;
 
-/// What a control law wants to be remembered of a cycle.
+/// The trace values of a cycle.
 pub type Trace = [f32; TRACE_LEN];
 
-/// One cycle, as it happened. Fixed size, no pointers.
+/// The record of one cycle: 56 bytes, no pointers.
 ///
-/// Its layout in memory is that of the files it is kept in (docs/blackbox.md).
+/// The layout in memory is that of the files (docs/blackbox.md).
 #[derive(Copy, Clone, Debug, Default, PartialEq)]
 #[repr(C)]
 pub struct CycleRecord {
@@ -22,9 +22,9 @@ pub struct CycleRecord {
     pub skipped: u32,
     /// Fault code of the control law, 0 for none.
     pub fault: u16,
-    /// What went wrong in this cycle: bits of [`flags`].
+    /// The events of this cycle: bits of [`flags`].
     pub flags: u16,
-    /// What the control law wants to be remembered.
+    /// The trace values of the control law.
     pub trace: Trace,
 }
 
@@ -36,18 +36,18 @@ pub mod flags {
     pub const INPUT_FAILED: u16 = 1 << 1;
     /// At least one output could not be written, or a device is lost.
     pub const OUTPUT_FAILED: u16 = 1 << 2;
-    /// The last outputs were held instead of fresh ones.
+    /// Slots before this cycle were skipped, so the outputs were held.
     pub const HELD: u16 = 1 << 3;
-    /// A quick stop was asked of the control law.
+    /// The loop requested a quick stop.
     pub const QUICK_STOP: u16 = 1 << 4;
     /// The outputs were driven to their safe values.
     pub const SAFE: u16 = 1 << 5;
     /// Memory was allocated on the real-time thread.
     pub const ALLOCATED: u16 = 1 << 6;
-    /// The control law keeps everything at rest since a quick stop, and has not been
-    /// armed again.
+    /// The control law keeps everything at rest after a quick stop and has not been armed
+    /// again.
     pub const STOPPED: u16 = 1 << 7;
-    /// Which control law the fault is of, from 0 in the order of the board file.
+    /// The number of the control law whose fault it is, from 0 in the order of the board file.
     pub const LAW: u16 = 0xf << LAW_SHIFT;
     const LAW_SHIFT: u32 = 8;
 

@@ -1,5 +1,5 @@
-//! The loop: one cycle of [`stages`](super::stages) in every slot of the schedule, until
-//! something ends it, and then the outputs safe.
+//! The loop: runs one [`stages`](super::stages) in every slot of the schedule until the run ends,
+//! then makes the outputs safe.
 
 use super::image::{Lost, OutputError};
 use super::overrun::{Ladder, LadderConfig, Step};
@@ -11,77 +11,76 @@ use super::stop::{QuickStop, QuickStops, StopCause};
 use super::timing::Timing;
 use crate::time::{Duration, Instant};
 
-/// When the loop turns to its end by itself.
+/// When the loop ends by itself.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// Never.
     None,
     /// After this many slots, run or skipped: a span of time.
     Slots(u64),
-    /// After this many cycles really run.
+    /// After this many cycles run.
     Cycles(u64),
 }
 
-/// How the loop is to run.
+/// The parameters of a run.
 #[derive(Copy, Clone, Debug)]
 pub struct Plan {
     /// Time between releases.
     pub period: Duration,
-    /// The outputs must have left this long after the release.
+    /// Time after the release by which the outputs must have left.
     pub deadline: Duration,
-    /// When to end.
+    /// When the loop ends by itself.
     pub limit: Limit,
-    /// Slots that coming to rest may take at the end.
+    /// Most slots for coming to rest at the end.
     pub rest_slots: u64,
-    /// Cycles in a row whose outputs could not be written until it is a fault.
+    /// Number of cycles in a row with failed outputs that end the run.
     pub output_failures: u32,
     /// The overrun ladder.
     pub ladder: LadderConfig,
-    /// The shortest time that an output may be held without a fresh decision.
+    /// The shortest of the times for which an output may be held without a fresh decision.
     pub max_hold: Duration,
-    /// Whether outputs are driven, or stay safe (rehearsal).
+    /// Whether outputs are driven, or stay safe for a rehearsal.
     pub drive: Drive,
-    /// What the plant does while slots are skipped.
+    /// How the plant behaves while slots are skipped.
     pub plant: Plant,
 }
 
-/// What the plant does while slots are skipped.
+/// How the plant behaves while slots are skipped.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Plant {
-    /// It goes on, as plants do.
+    /// It moves on, as a real plant does.
     GoesOn,
-    /// It stands still: a simulation in which only cycles count, so that a late
-    /// machine shows in the times and not in the motion.
+    /// It stands still: a simulation in which only cycles count, so that a slow machine changes
+    /// the measured times but not the motion.
     Waits,
 }
 
-/// What is asked of the loop from outside, once a cycle.
+/// A request to the loop from outside, read once in a cycle.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Demand {
-    /// Go on.
+    /// No request.
     Continue,
-    /// Come to rest, then end.
+    /// Come to rest, then end the run.
     Stop,
     /// The real-time thread has allocated memory: a fault.
     Allocated,
-    /// The machine no longer grants what it was judged by: come to rest, then end,
-    /// which is a fault.
+    /// A promise of the contract broke: come to rest, then end the run as a fault.
     PromiseBroken,
 }
 
-/// Whoever watches over the loop from outside of it.
+/// The supervisor of the loop.
 pub trait Supervise {
-    /// What is asked of the loop now, whose cycle `finished` when its outputs had
-    /// left. Called once a cycle: no system calls.
+    /// Returns the request to the loop. `finished` is when the outputs of its cycle had left.
+    /// Called once in a cycle; must not make system calls.
     fn demand(&self, finished: Instant) -> Demand;
 
-    /// A cycle met its deadline: a watchdog may be fed.
+    /// A cycle met its deadline, so a watchdog may be fed.
     fn deadline_met(&mut self, tick: &Tick) {
         let _ = tick;
     }
 
-    /// The loop asks for a quick stop from its next cycle on. Rare: it may store, but
-    /// makes no system call.
+    /// The loop requests a quick stop from its next cycle on. Rare; may store the facts, must
+    /// not make system calls.
     fn quick_stop(&mut self, stop: &QuickStop) {
         let _ = stop;
     }
@@ -90,48 +89,48 @@ pub trait Supervise {
 /// Why the loop ended.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The limit was reached and everything had come to rest.
+    /// The limit was reached and everything came to rest.
     Finished,
-    /// A stop was demanded and everything had come to rest.
+    /// A stop was requested and everything came to rest.
     Stopped,
-    /// Everything should have come to rest, and had not in the time allowed.
+    /// A stop was requested, and not everything came to rest in the time allowed.
     NotAtRest,
-    /// The overrun ladder's last step.
+    /// The overrun ladder reached its last step.
     Overrun,
-    /// Outputs could not be written too often in a row, or once where that cannot
+    /// Outputs could not be written too many times in a row, or once with a failure that cannot
     /// pass; the last failure.
     OutputFailed(OutputError),
-    /// A device failed more often in a row than is tolerated of it.
+    /// A device failed more often in a row than is tolerated.
     DeviceLost(Lost),
     /// Memory was allocated on the real-time thread.
     Allocated,
-    /// A promise of the machine broke and everything had come to rest.
+    /// A promise of the contract broke and everything came to rest.
     PromiseBroken,
 }
 
-/// What a run was.
+/// The summary of a run.
 #[derive(Copy, Clone, Debug)]
 pub struct Summary {
     /// Why it ended.
     pub end: End,
-    /// Cycles run, the ones that brought it to rest not counted.
+    /// Cycles run, without those that brought it to rest.
     pub run: u64,
-    /// Slots skipped among them.
+    /// Slots skipped in that time.
     pub skipped: u64,
-    /// Cycles that bringing it to rest took.
+    /// Cycles that brought it to rest.
     pub rest_cycles: u64,
-    /// How full the overrun bucket ever was.
+    /// The highest level of the overrun bucket.
     pub bucket_fullest: u32,
-    /// Quick stops that were asked for while the run went on.
+    /// Quick stops that the loop requested while the run went on.
     pub quick_stops: QuickStops,
-    /// Whether the outputs could be made safe at the end.
+    /// Whether the outputs were made safe at the end.
     pub safe: Result<(), OutputError>,
 }
 
-/// Runs the loop from slot 0, released at `epoch`, and leaves the outputs safe.
+/// Runs the loop from slot 0, released at `epoch`, and makes the outputs safe at its end.
 ///
-/// Everything it needs is given to it: it reads no clock but `clock`, allocates
-/// nothing and makes no call but those of its ports.
+/// It reads only `clock`, allocates nothing, and makes only the system calls of its ports and
+/// its clock.
 pub fn run<P, D, C, R, S>(
     cycle: &mut Cycle<'_, P, D>,
     plan: &Plan,
@@ -196,7 +195,7 @@ where
         if missed || demand == Demand::Allocated || elapsed_slots > 1 {
             kept.flags |= unusual(missed, demand, elapsed_slots);
         }
-        // One that comes while the run is being ended stops nothing.
+        // A quick stop that comes while the run ends stops nothing.
         if missed && ladder.quick_stops() > quick_stops.count && ending.is_none() {
             let stop = QuickStop {
                 cause: ladder.cause(),
@@ -215,9 +214,9 @@ where
         match (step, done.acted, demand) {
             (Step::Fault, _, _) => break End::Overrun,
             (_, Err(OutputError::Lost(lost)), _) if lost.can_stop() => {
-                // All outputs were written, or it would be one of the errors below.
+                // All outputs were written, otherwise it would be one of the errors below.
                 failures = 0;
-                // In order, and only once: a run that is ending goes on to end.
+                // Only the first time: a run that is ending goes on to end.
                 if ending.is_none() {
                     ending = Some(Ending::begin(End::DeviceLost(lost), &schedule));
                 }
@@ -278,7 +277,7 @@ where
     }
 }
 
-/// What is asked of the control law while the run is `ending`, or else by the ladder.
+/// The quick stop that is requested while the run is `ending`, otherwise that of the ladder.
 #[cold]
 #[inline(never)]
 fn quick_stop(ending: bool, ladder: &Ladder) -> Directive {
@@ -289,7 +288,7 @@ fn quick_stop(ending: bool, ladder: &Ladder) -> Directive {
     })
 }
 
-/// Flags of a cycle with something to remember, which few have.
+/// Flags of a late cycle. Out of line, because such cycles are rare.
 #[cold]
 fn unusual(missed: bool, demand: Demand, elapsed_slots: u32) -> u16 {
     let mut found = 0;
@@ -305,7 +304,7 @@ fn unusual(missed: bool, demand: Demand, elapsed_slots: u32) -> u16 {
     found
 }
 
-/// The loop has turned to its end: where it stood then.
+/// The end of the run has begun: the state at that time.
 struct Ending {
     end: End,
     slot: u64,
@@ -326,7 +325,7 @@ impl Ending {
 }
 
 impl Limit {
-    /// The first slot that is beyond the limit if no more slots are skipped.
+    /// The first slot beyond the limit if no more slots are skipped.
     fn slot(self, schedule: &Schedule) -> u64 {
         match self {
             Self::None => u64::MAX,

@@ -1,13 +1,12 @@
-//! The absolute schedule: slot `k` is released at `epoch + k * period`, for ever.
+//! The absolute schedule: slot `k` is released at `epoch + k * period`.
 //!
-//! The next release is never computed from the time that a cycle ended, so the
-//! phase does not drift. A slot whose release has passed before the loop was
-//! free is skipped and counted, never run in a burst. At every moment
-//! `slots run + slots skipped == (next release - epoch) / period`.
+//! The next release is never computed from the end of a cycle, so the phase does not drift. A
+//! slot whose release passed while the loop was busy is skipped and counted, never run late in
+//! a burst. At all times `slots run + slots skipped == (next release - epoch) / period`.
 
 use crate::time::{Duration, Instant};
 
-/// Where the loop stands in its slots.
+/// The position in the schedule.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     epoch: Instant,
@@ -21,7 +20,7 @@ impl Schedule {
     /// A schedule whose slot 0 is released at `epoch`.
     ///
     /// # Panics
-    /// When `period` is zero.
+    /// If `period` is zero.
     #[must_use]
     pub fn new(epoch: Instant, period: Duration) -> Self {
         assert!(period > Duration::ZERO, "a period of zero has no slots");
@@ -34,7 +33,7 @@ impl Schedule {
         }
     }
 
-    /// When the current slot is released.
+    /// The release of the current slot.
     #[must_use]
     pub const fn release(&self) -> Instant {
         self.release
@@ -58,15 +57,14 @@ impl Schedule {
         self.skipped
     }
 
-    /// The time that the slots run and skipped so far took by plan.
+    /// The planned time of all slots run and skipped so far.
     #[must_use]
     pub const fn elapsed(&self) -> Duration {
         self.release.since(self.epoch)
     }
 
-    /// Ends the current slot, whose cycle was finished at `now`, and moves to
-    /// the first slot that is not released before `now`. Returns how many slots
-    /// were skipped on the way.
+    /// Ends the current slot, whose cycle ended at `now`, and moves to the first slot that is
+    /// not released before `now`. Returns the number of slots skipped.
     #[inline]
     pub fn advance(&mut self, now: Instant) -> u32 {
         self.slot += 1;
@@ -77,7 +75,7 @@ impl Schedule {
         self.skip(now)
     }
 
-    /// Skips the slots that are released before `now`, which is one at least.
+    /// Skips the slots that are released before `now`; there is at least one.
     #[cold]
     #[inline(never)]
     fn skip(&mut self, now: Instant) -> u32 {

@@ -1,12 +1,12 @@
-//! Signals: values of the process image by a typed handle.
+//! Signals: typed handles of values in the process image.
 //!
-//! The board file gives signals their names. A handle is made of a name once, when the
-//! file is read, and costs an index in the loop. The type of a handle is that of the
-//! value: [`bool`], [`f64`] in the unit of the signal, or [`Angle`] (one turn).
+//! The board file names the signals. A name is resolved to a handle once, when the file is
+//! read; in the loop a handle costs an index. Its type is that of the value: [`bool`], [`f64`]
+//! in the unit of the signal, or [`Angle`] (one turn).
 //!
-//! A device fills the signals that it senses ([`Readings`]) and reads those that it is
-//! to drive ([`Commands`]); a control law reads the former and sets the latter ([`Io`]).
-//! Each signal has one writer, which the board file is checked for.
+//! A device sets the signals that it senses ([`Readings`]) and reads those that it drives
+//! ([`Commands`]); a control law reads the first and sets the second ([`Io`]). Each signal has
+//! one writer, which is checked when the board file is read.
 
 use core::marker::PhantomData;
 
@@ -17,27 +17,28 @@ use super::image::{
 use super::ports::{Directive, Tick};
 use crate::time::{Duration, Instant};
 
-/// Where a signal stands in the process image.
+/// The place of a signal in the process image.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 enum Index {
     /// A digital input.
     Line(InputChannel),
-    /// Of [`Inputs::flags`], [`Inputs::analogs`] or [`Inputs::positions`], by the type.
+    /// An index of [`Inputs::flags`], [`Inputs::analogs`] or [`Inputs::positions`], by the
+    /// type.
     Sensed(u8),
     /// A digital output.
     OutputLine(OutputChannel),
-    /// Of [`Outputs::flags`] or [`Outputs::analogs`], by the type.
+    /// An index of [`Outputs::flags`] or [`Outputs::analogs`], by the type.
     Commanded(u8),
 }
 
-/// A signal to be read: one that a device senses, or one that is commanded.
+/// A signal that can be read: sensed by a device, or commanded.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Input<T> {
     index: Index,
     of: PhantomData<fn() -> T>,
 }
 
-/// A signal to be set: what a device is to drive, or what another law reads.
+/// A signal that can be set: driven by a device, or read by another law.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Output<T> {
     index: Index,
@@ -61,8 +62,8 @@ impl<T> Output<T> {
         }
     }
 
-    /// The same signal, to be read: as it stands in the cycle so far. Before whoever
-    /// sets it has run, that is its safe value.
+    /// The same signal for reading, with its value in the cycle so far: the safe value until
+    /// its writer has run.
     #[must_use]
     pub const fn reading(self) -> Input<T> {
         Input::at(self.index)
@@ -85,7 +86,7 @@ impl Output<bool> {
     }
 }
 
-/// What a signal can be: [`bool`], [`f64`] or [`Angle`].
+/// The type of a signal: [`bool`], [`f64`] or [`Angle`].
 pub trait Value: Copy + sealed::Sealed {
     /// Most signals of this type that can be sensed.
     const MOST_SENSED: usize;
@@ -120,8 +121,8 @@ mod sealed {
 }
 
 impl<T: Value> Input<T> {
-    /// The sensed signal of this type with this number; `None` beyond the image. For
-    /// tests of a device or a law: in a firmware the board file's reader numbers them.
+    /// The sensed signal of this type with this number; `None` beyond the image. For tests of a
+    /// device or a law: in a firmware the reader of the board file numbers the signals.
     #[must_use]
     pub const fn numbered(number: u8) -> Option<Self> {
         if (number as usize) < T::MOST_SENSED {
@@ -133,8 +134,8 @@ impl<T: Value> Input<T> {
 }
 
 impl<T> Input<T> {
-    /// Its number among what is sensed of its type; `None` for a digital input and for
-    /// what is commanded.
+    /// Its number among the sensed signals of its type; `None` for a digital input and for a
+    /// commanded signal.
     #[must_use]
     pub const fn number(self) -> Option<u8> {
         match self.index {
@@ -145,7 +146,7 @@ impl<T> Input<T> {
 }
 
 impl<T> Output<T> {
-    /// Its number among what is commanded of its type; `None` for a digital output.
+    /// Its number among the commanded signals of its type; `None` for a digital output.
     #[must_use]
     pub const fn number(self) -> Option<u8> {
         match self.index {
@@ -269,7 +270,7 @@ impl Value for Angle {
     fn command(self, _: &mut Outputs, _: u8) {}
 }
 
-/// The value of `signal` and its time, of a cycle that began at `now`.
+/// The value of `signal` and its time, in a cycle that began at `now`.
 #[inline]
 fn read<T: Value>(signal: Input<T>, inputs: &Inputs, outputs: &Outputs, now: Instant) -> Sample<T> {
     let value = match signal.index {
@@ -281,7 +282,7 @@ fn read<T: Value>(signal: Input<T>, inputs: &Inputs, outputs: &Outputs, now: Ins
     Sample { value, at: now }
 }
 
-/// What a device fills in a cycle.
+/// The signals that a device sets in a cycle.
 pub struct Readings<'c> {
     inputs: &'c mut Inputs,
     tick: &'c Tick,
@@ -290,7 +291,7 @@ pub struct Readings<'c> {
 }
 
 impl<'c> Readings<'c> {
-    /// Over `inputs`, in a cycle in which what is read at once was true at `began`.
+    /// The signals in `inputs`. [`Readings::put`] uses `began` as the time of a value.
     pub const fn new(inputs: &'c mut Inputs, tick: &'c Tick, began: Instant) -> Self {
         Self {
             inputs,
@@ -300,19 +301,19 @@ impl<'c> Readings<'c> {
         }
     }
 
-    /// Slot, release and start of the cycle.
+    /// The time of the cycle.
     #[must_use]
     pub const fn tick(&self) -> &Tick {
         self.tick
     }
 
-    /// `signal` is `value`, which was true when the cycle began.
+    /// Sets `signal` to `value`, which was true when the cycle began.
     #[inline]
     pub fn put<T: Value>(&mut self, signal: Input<T>, value: Result<T, InputError>) {
         self.put_at(signal, value, self.began);
     }
 
-    /// `signal` is `value`, which was true at `at`.
+    /// Sets `signal` to `value`, which was true at `at`.
     #[inline]
     pub fn put_at<T: Value>(
         &mut self,
@@ -328,7 +329,7 @@ impl<'c> Readings<'c> {
         }
     }
 
-    /// What stands in `signal`: of an earlier cycle until it is put.
+    /// The value of `signal`: that of an earlier cycle until it is set.
     #[must_use]
     pub fn get<T: Value>(&self, signal: Input<T>) -> Sample<T> {
         match signal.index {
@@ -341,14 +342,14 @@ impl<'c> Readings<'c> {
         }
     }
 
-    /// Whether any of the values put so far was a failure.
+    /// Whether a value set so far was a failure.
     #[must_use]
     pub const fn failed(&self) -> bool {
         self.failed
     }
 }
 
-/// What a device is to drive in a cycle.
+/// The commands to a device in a cycle.
 #[derive(Copy, Clone)]
 pub struct Commands<'c> {
     outputs: &'c Outputs,
@@ -356,20 +357,20 @@ pub struct Commands<'c> {
 }
 
 impl<'c> Commands<'c> {
-    /// Those of `outputs`.
+    /// The commands in `outputs`.
     #[must_use]
     pub const fn new(outputs: &'c Outputs, tick: &'c Tick) -> Self {
         Self { outputs, tick }
     }
 
-    /// Slot, release and start of the cycle.
+    /// The time of the cycle.
     #[must_use]
     pub const fn tick(&self) -> &Tick {
         self.tick
     }
 
-    /// What `signal` is to be. An `f64` is finite, and within the range that the
-    /// driver declared.
+    /// The command of `signal`. An `f64` is finite and within the range that the driver
+    /// declared.
     ///
     /// # Panics
     /// Never with a handle of [`Output::numbered`] or of the board file's reader.
@@ -379,13 +380,13 @@ impl<'c> Commands<'c> {
         signal.of(self.outputs).expect("an output's index")
     }
 
-    /// What `signal` is, where it is one that is commanded.
+    /// The value of `signal` if it is a commanded signal.
     pub(super) fn reading<T: Value>(&self, signal: Input<T>) -> Option<T> {
         Output::at(signal.index).of(self.outputs)
     }
 }
 
-/// What a control law reads and sets in a cycle.
+/// The signals that a control law reads and sets in a cycle.
 pub struct Io<'c> {
     inputs: &'c Inputs,
     outputs: &'c mut Outputs,
@@ -394,7 +395,7 @@ pub struct Io<'c> {
 }
 
 impl<'c> Io<'c> {
-    /// Over the process image, `elapsed` after the law's step before this one.
+    /// The signals of the process image; the law's last step was `elapsed` ago.
     pub const fn new(
         inputs: &'c Inputs,
         outputs: &'c mut Outputs,
@@ -409,27 +410,27 @@ impl<'c> Io<'c> {
         }
     }
 
-    /// Slot, release and start of the cycle.
+    /// The time of the cycle.
     #[must_use]
     pub const fn tick(&self) -> &Tick {
         self.tick
     }
 
-    /// Whether the law is to bring what it drives to rest and keep it there.
+    /// Whether the law must bring what it drives to rest and keep it there.
     #[must_use]
     pub const fn is_stopping(&self) -> bool {
         !matches!(self.tick.directive, Directive::Run)
     }
 
-    /// By plan, how long ago the law's step before this one was: a whole number of
-    /// periods, more after skipped slots. What differentiates a sample divides by the
-    /// distance between the samples' times instead.
+    /// The planned time since the law's last step: a whole number of periods, more after
+    /// skipped slots. To differentiate a sample, divide by the distance of the samples' times
+    /// instead.
     #[must_use]
     pub const fn elapsed(&self) -> Duration {
         self.elapsed
     }
 
-    /// Does `step` for a law whose step before was `elapsed` ago.
+    /// Runs `step` for a law whose last step was `elapsed` ago.
     pub(super) fn after<R>(&mut self, elapsed: Duration, step: impl FnOnce(&mut Self) -> R) -> R {
         let others = core::mem::replace(&mut self.elapsed, elapsed);
         let done = step(self);
@@ -437,7 +438,7 @@ impl<'c> Io<'c> {
         done
     }
 
-    /// The value of `signal`, or why there is none, and when it was true.
+    /// The value of `signal`, or why it is missing, and its time.
     #[inline]
     #[must_use]
     pub fn read<T: Value>(&self, signal: Input<T>) -> Sample<T> {

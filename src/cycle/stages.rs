@@ -1,59 +1,58 @@
-//! One cycle.
+//! One cycle: sense, decide, act, and its record.
 //!
-//! The four stages always run, in this order, whatever one of them reports: a
-//! failed reading is data for the control law, and no failure may keep the
-//! outputs from being written. The outputs begin each cycle at their safe values:
-//! one that the law does not know, or forgets, is driven safe.
+//! The stages always run in this order, whatever fails: a failed reading is data for the
+//! control law, and no failure may prevent the write of the outputs. The outputs begin each
+//! cycle at their safe values, so an output that the law does not set is driven safe. Reads the
+//! clock once; allocates nothing.
 
 use super::image::{Inputs, OutputChannel, OutputError, Outputs};
 use super::ports::{Act, Clock, Decide, Directive, FaultNumber, Sense, Tick};
 use super::record::{CycleRecord, flags};
 use crate::time::{Duration, Instant};
 
-/// A controller put together: its ports, its control law, and the process image
-/// between them.
+/// A controller: its ports, its control law, and the process image between them.
 pub struct Cycle<'a, P, D: Decide> {
-    /// Where inputs come from and outputs go.
+    /// The inputs and outputs of the board.
     pub ports: P,
     /// The control law's configuration.
     pub config: &'a D::Config,
     /// The control law's state.
     pub state: D::State,
-    /// The bit of the digital output that toggles in every cycle that is driven, for an
-    /// external relay that drops when it stops; 0 without one.
+    /// The bit of the heartbeat, 0 without one: a digital output that toggles in each cycle
+    /// that drives the outputs, for an external relay that drops when it stops.
     heartbeat: u32,
-    /// The heartbeat as it was last driven: its bit, or 0.
+    /// The heartbeat as last driven: its bit, or 0.
     heartbeat_level: u32,
     inputs: Inputs,
-    /// What the outputs begin each cycle with.
+    /// The values at which the outputs begin each cycle.
     safe: Outputs,
     outputs: Outputs,
 }
 
-/// What becomes of the outputs of a cycle.
+/// How the outputs of a cycle are driven.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Drive {
-    /// They are driven.
+    /// They are driven to the values that the law decided.
     Fresh,
-    /// The control law runs, but the safe values are driven: rehearsal, fault.
+    /// The law runs, but the outputs are driven to their safe values: rehearsal, fault.
     Safe,
 }
 
-/// What one cycle was.
+/// The result of one cycle.
 #[derive(Copy, Clone, Debug)]
 pub struct Done {
-    /// When the outputs had left.
+    /// The instant at which the outputs had left.
     pub end: Instant,
     /// From the planned release to the beginning of the cycle.
     pub lateness: Duration,
     /// From the beginning of the cycle until the outputs had left.
     pub execution: Duration,
-    /// What the outputs' devices said.
+    /// Whether the outputs were written.
     pub acted: Result<(), OutputError>,
 }
 
 impl<'a, P: Sense + Act, D: Decide> Cycle<'a, P, D> {
-    /// A controller that has not run yet.
+    /// A controller before its first cycle.
     pub fn new(
         ports: P,
         config: &'a D::Config,
@@ -73,8 +72,8 @@ impl<'a, P: Sense + Act, D: Decide> Cycle<'a, P, D> {
         }
     }
 
-    /// Runs one cycle. What is to be remembered of it is put into `record`; the caller
-    /// adds what it knows of the schedule.
+    /// Runs one cycle and fills its `record`, to which the caller adds the facts of the
+    /// schedule.
     #[inline]
     pub fn run_once<C: Clock>(
         &mut self,
@@ -132,7 +131,8 @@ impl<'a, P: Sense + Act, D: Decide> Cycle<'a, P, D> {
     }
 }
 
-/// Flags of a cycle with something to remember, which few have.
+/// Flags of a cycle with a failure, a stop or safe outputs. Out of line, because such cycles
+/// are rare.
 #[cold]
 #[inline(never)]
 fn unusual(
@@ -164,7 +164,7 @@ mod tests {
     use crate::cycle::ports::FaultNumber;
     use crate::cycle::stop::StopCause;
 
-    /// Reads one angle; its outputs fail where it says so.
+    /// Reads one angle; writing its outputs has this result.
     struct Board(Result<(), OutputError>);
 
     impl Sense for Board {
@@ -188,7 +188,7 @@ mod tests {
         }
     }
 
-    /// Faulted and stopped as its configuration says, and sees what was read.
+    /// Has the fault and the stop of its configuration, and keeps what it read.
     struct Law;
 
     impl Decide for Law {

@@ -1,34 +1,33 @@
-//! Why the loop asks for a quick stop, and what is kept of it.
+//! The causes of a quick stop of the loop, and what is recorded of it.
 //!
-//! A quick stop that the loop asked for must not look like an ordinary stop: the
-//! machine stands still, has no fault, and nobody asked it to stand still. So the
-//! cause goes with the request to the control law
-//! ([`Directive::QuickStop`](super::ports::Directive)), and the loop counts the
-//! stops and keeps the last one for the report.
+//! A quick stop of the loop must not look like an ordinary stop: the machine is at rest without
+//! a fault and without a request. So the control law gets the cause with the request
+//! ([`Directive::QuickStop`](super::ports::Directive)), and the loop counts the stops and keeps
+//! the last one for the report.
 
 use crate::time::Duration;
 
-/// Why a quick stop is asked for.
+/// The cause of a quick stop.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum StopCause {
-    /// The run is being ended. This is an ordinary stop and is not counted.
+    /// The run ends. This is an ordinary stop and is not counted.
     RunEnds = 0,
-    /// Cycles came late: a step of the overrun ladder.
+    /// Cycles were late: a step of the overrun ladder.
     Overrun = 1,
-    /// Outputs were held for longer than they may be without a fresh decision.
+    /// Outputs were held for longer than allowed without a fresh decision.
     Held = 2,
 }
 
 impl StopCause {
-    /// The number that stands for the cause in files.
+    /// The number of the cause in files.
     #[must_use]
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// The cause with this number. `None` for 0, which stands for no stop in
-    /// files, and for numbers that this version does not know.
+    /// The cause with this number. `None` for 0, which means no stop in files, and for unknown
+    /// numbers.
     #[must_use]
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
@@ -38,7 +37,7 @@ impl StopCause {
         }
     }
 
-    /// A name for programs that read a report.
+    /// The name in the JSON report.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -59,19 +58,19 @@ impl core::fmt::Display for StopCause {
     }
 }
 
-/// A quick stop that the loop asked for while the run went on.
+/// A quick stop that the loop requested while the run went on.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct QuickStop {
-    /// Why.
+    /// Its cause.
     pub cause: StopCause,
-    /// The slot of the cycle after which it was asked for.
+    /// The slot of the cycle after which it was requested.
     pub slot: u64,
     /// Deadlines missed and slots skipped since the overrun bucket was last empty.
     pub missed: u64,
 }
 
 impl QuickStop {
-    /// When it was asked for, since the first release, where a slot is `period` long.
+    /// When it was requested, since the first release; `period` is the length of a slot.
     #[must_use]
     pub fn time(&self, period: Duration) -> Duration {
         period * self.slot
@@ -81,7 +80,7 @@ impl QuickStop {
 /// The quick stops of a run.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct QuickStops {
-    /// How many there were.
+    /// Their count.
     pub count: u64,
     /// The last one.
     pub last: Option<QuickStop>,

@@ -1,13 +1,12 @@
-//! What a run has measured of its own time.
+//! The times measured in a run.
 
 use super::histogram::Histogram;
 use crate::time::Duration;
 
 /// The three distributions of a run, and its count of overruns.
 ///
-/// They are kept apart because they have different causes: lateness is the
-/// kernel's and the machine's, execution is the devices' and the control law's,
-/// and the response is what the plant sees.
+/// The distributions have different causes: lateness comes from kernel and machine, execution
+/// from devices and control law; the response is what the plant sees.
 #[derive(Clone, Debug)]
 pub struct Timing {
     /// From the planned release to the beginning of the cycle.
@@ -21,7 +20,7 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// Nothing measured yet.
+    /// Empty distributions.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -32,8 +31,8 @@ impl Timing {
         }
     }
 
-    /// All zeros: for a static, which then takes memory but no room in the
-    /// binary. Not to be added to before [`clear`](Self::clear).
+    /// All zeros, for a static: it takes memory but no space in the binary. Call
+    /// [`clear`](Self::clear) before the first cycle.
     #[must_use]
     pub const fn unready() -> Self {
         Self {
@@ -44,7 +43,7 @@ impl Timing {
         }
     }
 
-    /// Forgets everything.
+    /// Removes all measurements.
     pub fn clear(&mut self) {
         self.release_lateness.clear();
         self.execution.clear();
@@ -53,8 +52,8 @@ impl Timing {
     }
 
     /// Adds one cycle.
-    // Always, because the call costs a third of what it does: the loop's state
-    // is in registers.
+    // Always inlined: the loop keeps its state in registers, and a call would cost a third of
+    // the function.
     #[inline(always)]
     pub fn add(&mut self, lateness: Duration, execution: Duration, missed: bool) {
         self.release_lateness.add(lateness);

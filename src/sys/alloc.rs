@@ -1,7 +1,8 @@
-//! The counting allocator, with the seal.
+//! An allocator that counts, and that can be sealed.
 //!
-//! It forwards to the system's and counts. It costs one relaxed atomic addition
-//! per allocation while open, and one more and a thread-local load when sealed.
+//! It forwards to the system's allocator. An allocation costs one relaxed atomic addition while
+//! unsealed; when sealed, one more and a thread-local load. `realtime::allocator` documents its
+//! use.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
@@ -20,13 +21,12 @@ static SEALED_OTHERS: AtomicU64 = AtomicU64::new(0);
 static SEALED_REALTIME_FREES: AtomicU64 = AtomicU64::new(0);
 
 std::thread_local! {
-    /// Whether this is the real-time thread. A constant without a destructor:
-    /// reading it neither allocates nor registers anything.
+    /// Whether this is the real-time thread. A constant without a destructor, so that reading
+    /// it neither allocates nor registers anything.
     static REALTIME: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The system's allocator, counted and sealable; a unit type to be named in a
-/// binary's `#[global_allocator]`.
+/// The system's allocator with counts and a seal; for the `#[global_allocator]` of a binary.
 #[derive(Copy, Clone, Debug, Default)]
 pub struct SealedAllocator;
 
@@ -79,9 +79,9 @@ fn note_sealed(state: u8, bytes: usize) {
     };
     counter.fetch_add(1, Ordering::Relaxed);
     if state == ABORT {
-        // Whoever prepares to die may allocate.
+        // What follows may allocate.
         STATE.store(COUNT, Ordering::Relaxed);
-        // Before anything that takes time.
+        // Outputs first, before anything that takes time.
         super::emergency::lines();
         let thread = if realtime { "the real-time" } else { "another" };
         let mut line = heapless::String::<128>::new();
@@ -94,33 +94,32 @@ fn note_sealed(state: u8, bytes: usize) {
     }
 }
 
-/// Sets whether the calling thread counts as the real-time one. Allocates
-/// nothing.
+/// Marks the calling thread as the real-time thread, or not. Allocates nothing.
 pub fn set_realtime_thread(realtime: bool) {
-    // A thread that is just ending has no such flag any more, and needs none.
+    // A thread that is ending no longer has the flag, and does not need it.
     let _ = REALTIME.try_with(|flag| flag.set(realtime));
 }
 
-/// Whether the calling thread counts as the real-time one. Allocates nothing.
+/// Whether the calling thread is marked as the real-time thread. Allocates nothing.
 #[must_use]
 pub fn is_realtime_thread() -> bool {
     REALTIME.try_with(Cell::get).unwrap_or(false)
 }
 
-/// Every count, at one moment as far as relaxed atomics can tell.
+/// All counts. They are read one after the other, so they may differ by a few.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllocationCounts {
-    /// Allocations since the start of the process, every thread.
+    /// Allocations of all threads since the start of the process.
     pub total: u64,
-    /// Allocations on the real-time thread since the seal: faults.
+    /// Allocations of the real-time thread since the seal; each is a fault.
     pub realtime: u64,
-    /// Allocations on other threads since the seal.
+    /// Allocations of other threads since the seal.
     pub others: u64,
-    /// Blocks freed on the real-time thread since the seal.
+    /// Blocks freed by the real-time thread since the seal.
     pub realtime_frees: u64,
 }
 
-/// Reads the counts. All zero when the allocator is not installed.
+/// Reads the counts. All zero if the allocator is not installed.
 #[must_use]
 pub fn counts() -> AllocationCounts {
     AllocationCounts {
@@ -131,20 +130,20 @@ pub fn counts() -> AllocationCounts {
     }
 }
 
-/// [`AllocationCounts::realtime`] alone: one load, for the loop.
+/// [`AllocationCounts::realtime`] alone: one load, for every cycle.
 #[inline]
 #[must_use]
 pub fn realtime_allocations() -> u64 {
     SEALED_REALTIME.load(Ordering::Relaxed)
 }
 
-/// What an allocation after the seal does.
+/// The effect of an allocation after the seal.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Seal {
     /// It is counted.
     Count,
-    /// It ends the process: one line to standard error, then `SIGABRT`, on
-    /// whatever thread it happens.
+    /// It ends the process, on whatever thread: outputs safe, one line on standard error,
+    /// `SIGABRT`.
     Abort,
 }
 
@@ -160,12 +159,12 @@ pub fn seal(seal: Seal) {
     STATE.store(state, Ordering::Release);
 }
 
-/// Opens the allocator again. The counts stay as they are.
+/// Removes the seal. The counts stay as they are.
 pub fn unseal() {
     STATE.store(OPEN, Ordering::Release);
 }
 
-/// The seal that holds, if any.
+/// The current seal, `None` if unsealed.
 #[must_use]
 pub fn sealed() -> Option<Seal> {
     match STATE.load(Ordering::Acquire) {

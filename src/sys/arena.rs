@@ -1,9 +1,9 @@
-//! Static memory for what a machine is made of.
+//! Static memory for the objects of a machine.
 //!
-//! Devices, control laws and plants are of types that this crate has never seen. They
-//! are put one behind the other into one static buffer when the machine is put together,
-//! so that what the loop touches is where it is from the start of the process, and no
-//! part of a heap.
+//! Devices, control laws and plants have types that this crate does not know. When the machine
+//! is built they are placed into one static buffer, one after the other, so that all that the
+//! loop touches is in static memory and none of it in the heap. Placing locks a mutex and
+//! copies the object once; it allocates nothing.
 
 use core::alloc::Layout;
 use core::cell::UnsafeCell;
@@ -17,36 +17,37 @@ use std::sync::{Mutex, PoisonError};
 use super::memory::{Range, page_size, unlock};
 use super::{Errno, check};
 
-/// Bytes of the buffer.
+/// Size of the buffer, bytes.
 pub const BYTES: usize = 128 * 1024;
 
-/// What an object is aligned to at most, bytes.
+/// Largest alignment of an object, bytes.
 const ALIGNED: usize = 64;
 
 #[repr(C, align(64))]
 struct Buffer(UnsafeCell<[u8; BYTES]>);
 
-// SAFETY: bytes are reached through `Placed` alone, each of which has its own part.
+// SAFETY: the bytes are accessed only through `Placed` objects, and each of these has its own
+// part.
 unsafe impl Sync for Buffer {}
 
 static BUFFER: Buffer = Buffer(UnsafeCell::new([0; BYTES]));
 
 struct Book {
-    /// Bytes in use, from the first on.
+    /// Bytes in use, from the beginning of the buffer.
     used: usize,
-    /// Objects that live in them.
+    /// Number of objects in the buffer.
     living: usize,
 }
 
 static BOOK: Mutex<Book> = Mutex::new(Book { used: 0, living: 0 });
 
-/// An object in the buffer, and the only way to it. When the last of them is dropped,
-/// the whole buffer is free again; before that nothing is given back.
+/// An object in the buffer, and its only owner. Memory is reused only when the last of all
+/// objects is dropped: then the whole buffer is free again.
 pub struct Placed<T: ?Sized>(NonNull<T>, PhantomData<T>);
 
 // SAFETY: it owns the object, as a `Box` does.
 unsafe impl<T: ?Sized + Send> Send for Placed<T> {}
-// SAFETY: likewise; a shared one gives shared references alone.
+// SAFETY: likewise; a shared reference gives only shared references to the object.
 unsafe impl<T: ?Sized + Sync> Sync for Placed<T> {}
 
 impl<T: ?Sized + Debug> Debug for Placed<T> {
@@ -55,12 +56,12 @@ impl<T: ?Sized + Debug> Debug for Placed<T> {
     }
 }
 
-/// There is no room for an object.
+/// The buffer has no room for an object.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Full {
-    /// Bytes that the object takes.
+    /// Size of the object, bytes.
     pub requested: usize,
-    /// Bytes that are free.
+    /// Free space, bytes.
     pub free: usize,
 }
 
@@ -69,7 +70,7 @@ impl core::fmt::Display for Full {
         let Self { requested, free } = self;
         write!(
             f,
-            "it takes {requested} bytes of static memory, and {free} of {BYTES} are free"
+            "it needs {requested} bytes of static memory, {free} of {BYTES} are free"
         )
     }
 }
@@ -78,18 +79,19 @@ impl<V> Placed<V> {
     /// Moves `value` into the buffer.
     ///
     /// # Errors
-    /// [`Full`]; the object is dropped.
+    /// [`Full`] if there is no room, or the alignment is above 64 bytes; the object is dropped.
     pub fn of(value: V) -> Result<Self, Full> {
         let place = reserve(Layout::new::<V>())?.cast::<V>();
-        // SAFETY: `reserve` has given away room for a `V`, to this call alone.
+        // SAFETY: `reserve` has reserved room for a `V`, for this call alone.
         unsafe { place.write(value) };
         Ok(Self(place, PhantomData))
     }
 
-    /// The object, moved out of the buffer.
+    /// Moves the object out of the buffer.
     pub fn into_inner(self) -> V {
         let this = ManuallyDrop::new(self);
-        // SAFETY: written when it was placed; nobody reads or drops it there again.
+        // SAFETY: it was written when it was placed, and is never read or dropped there again,
+        // because `self` is not dropped.
         let value = unsafe { this.0.read() };
         release();
         value
@@ -97,17 +99,17 @@ impl<V> Placed<V> {
 }
 
 impl<T: ?Sized> Placed<T> {
-    /// Moves `value` into the buffer; `view` is how it is seen from then on, itself or
-    /// as an object of a trait.
+    /// Moves `value` into the buffer. `view` converts the reference to it, to itself or to a
+    /// trait object.
     ///
     /// # Errors
-    /// [`Full`]; the object is dropped.
+    /// [`Full`] if there is no room, or the alignment is above 64 bytes; the object is dropped.
     pub fn new<V: 'static>(
         value: V,
         view: fn(&'static mut V) -> &'static mut T,
     ) -> Result<Self, Full> {
         let place = reserve(Layout::new::<V>())?.cast::<V>();
-        // SAFETY: `reserve` has given away room for a `V`, to this call alone.
+        // SAFETY: `reserve` has reserved room for a `V`, for this call alone.
         let place = unsafe {
             place.write(value);
             &mut *place.as_ptr()
@@ -117,15 +119,17 @@ impl<T: ?Sized> Placed<T> {
 }
 
 impl<V: 'static> Placed<[V]> {
-    /// Moves `values` into the buffer, one behind the other.
+    /// Moves `values` into the buffer as a slice.
     ///
     /// # Errors
-    /// [`Full`]; they are dropped.
+    /// [`Full`] if there is no room, or the alignment is above 64 bytes; the values are
+    /// dropped.
     pub fn slice(mut values: Vec<V>) -> Result<Self, Full> {
         let length = values.len();
         let place = reserve(Layout::for_value(&values[..]))?.cast::<V>();
-        // SAFETY: `reserve` has given away room for as many `V`, to this call alone, and
-        // `values` owns them no more when they are read from where they were moved to.
+        // SAFETY: `reserve` has reserved room for as many `V`, for this call alone. `values`
+        // has the length 0 when they are read from its buffer, so they are moved and not
+        // duplicated.
         unsafe {
             values.set_len(0);
             place
@@ -137,7 +141,7 @@ impl<V: 'static> Placed<[V]> {
     }
 }
 
-/// Room in the buffer for one object of this layout, which lives in it from now on.
+/// Reserves room in the buffer for one object of this layout.
 fn reserve(layout: Layout) -> Result<NonNull<u8>, Full> {
     let mut book = BOOK.lock().unwrap_or_else(PoisonError::into_inner);
     let from = book.used.next_multiple_of(layout.align());
@@ -150,10 +154,10 @@ fn reserve(layout: Layout) -> Result<NonNull<u8>, Full> {
     }
     book.used = from + layout.size();
     book.living += 1;
-    // SAFETY: `from` and the bytes behind it are inside of the buffer, aligned as the
-    // layout asks because the buffer is aligned to at least as much, and nobody else's:
-    // the book is locked, and what it has given away once it gives away again only when
-    // nothing lives in the buffer any more.
+    // SAFETY: `from` and the bytes after it are inside of the buffer. They are aligned for the
+    // layout, because the buffer's alignment is at least as large. No other object has them:
+    // the book is locked, and bytes that were reserved are reserved again only when no object
+    // lives in the buffer any more.
     Ok(unsafe { NonNull::new_unchecked(BUFFER.0.get().cast::<u8>().add(from)) })
 }
 
@@ -162,7 +166,7 @@ impl<T: ?Sized> Deref for Placed<T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: written when it was placed, and this is the only way to it.
+        // SAFETY: it was written when it was placed, and this is its only owner.
         unsafe { self.0.as_ref() }
     }
 }
@@ -170,21 +174,21 @@ impl<T: ?Sized> Deref for Placed<T> {
 impl<T: ?Sized> DerefMut for Placed<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: likewise.
+        // SAFETY: likewise, borrowed exclusively.
         unsafe { self.0.as_mut() }
     }
 }
 
 impl<T: ?Sized> Drop for Placed<T> {
     fn drop(&mut self) {
-        // SAFETY: written when it was placed, dropped here once: this is the only way
-        // to it, and it ends here.
+        // SAFETY: it was written when it was placed, and is dropped once, because this is its
+        // only owner and ends here.
         unsafe { self.0.drop_in_place() };
         release();
     }
 }
 
-/// One object fewer lives in the buffer.
+/// Counts one object less; the buffer is free when it was the last.
 fn release() {
     let mut book = BOOK.lock().unwrap_or_else(PoisonError::into_inner);
     book.living -= 1;
@@ -193,14 +197,14 @@ fn release() {
     }
 }
 
-/// Bytes of the buffer that are in use.
+/// Bytes of the buffer in use.
 #[must_use]
 pub fn used() -> usize {
     BOOK.lock().unwrap_or_else(PoisonError::into_inner).used
 }
 
 impl Book {
-    /// The whole pages behind what is in use.
+    /// The whole pages after the part in use.
     fn unused(&self) -> Option<Range> {
         let page = page_size();
         let buffer = range();
@@ -213,36 +217,35 @@ impl Book {
     }
 }
 
-/// The whole pages of the buffer behind what is in use; `None` when there are none.
+/// The whole pages of the buffer after the part in use; `None` if there are none.
 #[must_use]
 pub fn unused() -> Option<Range> {
     BOOK.lock().unwrap_or_else(PoisonError::into_inner).unused()
 }
 
-/// Unlocks and gives back (madvise(2), `MADV_DONTNEED`) the whole pages behind what is
-/// in use, which mlockall(2) makes resident with the rest: most of the buffer on most
-/// machines. An object that is placed there later faults them in again. Allocates
-/// nothing.
+/// Unlocks the whole pages after the part in use and returns them to the kernel (madvise(2),
+/// `MADV_DONTNEED`). mlockall(2) has made them resident: most of the buffer on most machines.
+/// An object that is placed there later faults them in again. Allocates nothing.
 ///
-/// Returns how many bytes were given back.
+/// Returns the number of bytes returned to the kernel.
 ///
 /// # Errors
 /// Those of munlock(2) and madvise(2); none is expected.
 pub fn release_unused() -> Result<usize, Errno> {
-    // Kept until the end: nothing is placed there meanwhile.
+    // Locked until the end, so that nothing is placed there meanwhile.
     let book = BOOK.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(unused) = book.unused() else {
         return Ok(0);
     };
     unlock(unused)?;
     let start = core::ptr::without_provenance_mut(unused.address);
-    // SAFETY: whole pages of the buffer behind all that lives in it: whoever is given
-    // bytes of them writes them first.
+    // SAFETY: whole pages of the buffer after all that lives in it: bytes reserved there later
+    // are written before they are read.
     check(unsafe { libc::madvise(start, unused.length, libc::MADV_DONTNEED) })?;
     Ok(unused.length)
 }
 
-/// Where the buffer is.
+/// The address range of the buffer.
 #[must_use]
 pub fn range() -> Range {
     Range {
@@ -256,7 +259,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    /// The buffer is one for all tests of this process.
+    /// All tests of this process share the buffer.
     static ALONE: Mutex<()> = Mutex::new(());
 
     trait Speaks {

@@ -1,74 +1,68 @@
-//! Why the process ended: the first cause, kept where any thread and any signal
-//! handler can write it.
+//! The cause of the process's end, in memory that any thread and any signal handler can write.
 //!
-//! A [`Cell`] is plain memory of a fixed layout. There is one in the process,
-//! static at first; [`redirect`] moves it into memory that survives the process,
-//! so that the next start can tell what ended the last. The loop writes one word
-//! of it in every cycle, which the stall guard watches; everything else is
-//! written once, by whoever ends the run, and the first cause is the one that is
-//! kept: what comes after it is mostly its consequence. Quick stops that the run goes
-//! on after are counted here too, because the loop can store them here without a system
-//! call and where they survive.
+//! A [`Cell`] is memory with a fixed layout. The process has one, static at first; [`redirect`]
+//! moves it into memory that survives the process, so that the next start can report the cause.
+//! The first cause is kept, because later ones are usually its consequences. In every cycle the
+//! loop writes one word, which the stall guard reads. The cell also counts quick stops after
+//! which the run goes on: the loop can store them here without a system call, and they survive.
 //!
-//! Everything here is async-signal-safe (signal-safety(7)): atomics and
-//! clock_gettime(2).
+//! Everything here is async-signal-safe (signal-safety(7)): it uses atomics and
+//! clock_gettime(2) only.
 
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use super::clock;
 
-/// Longest text that goes with a cause, bytes.
+/// Longest note of a cause, bytes.
 pub const NOTE_BYTES: usize = 128;
 
-/// In the detail of [`Kind::OutputFailed`]: the command is not finite.
+/// In the detail of [`Kind::OutputFailed`]: the command was not finite.
 pub const NOT_FINITE: u32 = 0x400;
-/// In the detail of [`Kind::OutputFailed`] and [`Kind::NotSafe`]: what could not be
-/// driven is the device with the number in the lower byte.
+/// In the detail of [`Kind::OutputFailed`] and [`Kind::NotSafe`]: the device with the number in
+/// the low byte could not be driven.
 pub const DEVICE: u32 = 0x800;
 
-/// What ended a run. The numbers are those of the file format.
+/// The kind of a cause. The numbers are those of the file format (docs/blackbox.md).
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Kind {
-    /// The limit of the run was reached, everything at rest.
+    /// The limit of the run was reached and everything came to rest.
     Finished = 1,
-    /// A signal asked for the end, and everything came to rest; `detail` is the
-    /// signal.
+    /// A signal requested the end and everything came to rest; `detail` is the signal.
     Stopped = 2,
-    /// The contract was refused; nothing was run.
+    /// The contract was refused; the loop did not run.
     Refused = 3,
     /// The control law reported a fault; `detail` is its number.
     LawFault = 4,
-    /// The overrun ladder's last step; `detail` is the level of the bucket.
+    /// The overrun ladder reached its last step; `detail` is the level of the bucket.
     Overrun = 5,
-    /// Outputs could not be written; `detail` is 0 for the digital ones, else
-    /// the analog output's channel and 1; or [`NOT_FINITE`] and the channel whose
-    /// command is not finite.
+    /// Outputs could not be written; `detail` is 0 for digital outputs, the channel plus 1 for
+    /// an analog output, or [`NOT_FINITE`] and the channel whose command was not finite.
     OutputFailed = 6,
     /// The real-time thread allocated memory.
     Allocated = 7,
-    /// It did not come to rest in the time allowed.
+    /// The machine did not come to rest in the time allowed.
     NotAtRest = 8,
     /// The outputs could not be made safe at the end; `detail` as for
     /// [`Kind::OutputFailed`].
     NotSafe = 9,
-    /// The loop did not finish a cycle; `detail` is for how long, us.
+    /// The loop finished no cycle; `detail` is for how long, us.
     Stalled = 10,
-    /// A fatal signal; `detail` is its number, `address` the one it is about.
+    /// A fatal signal; `detail` is its number, `address` the address of the fault.
     Signal = 11,
     /// The real-time stack was overrun; `detail` is its size, bytes.
     StackOverrun = 12,
-    /// A panic; the note says where and why.
+    /// A panic; the note has its place and message.
     Panic = 13,
     /// SIGINT came twice.
     Interrupted = 14,
-    /// A device failed more often in a row than is tolerated of it; `detail` is
-    /// its channel, and 100h for an analog input, 200h for an analog output,
-    /// 300h for one that its monitor contradicts.
+    /// A device failed more often in a row than is tolerated; `detail` is its number plus 100h
+    /// for an analog input, 200h for an analog output, 300h for an analog output that deviates
+    /// from its command by its monitor, 400h for a device that cannot be read, 500h for a
+    /// device that cannot be driven.
     DeviceLost = 15,
-    /// The machine no longer granted what the contract had found; `detail` has a bit
-    /// for each promise that broke, from bit 0 in the order of
-    /// `realtime::audit::Promise`.
+    /// A promise of the contract broke; `detail` has a bit for each promise that broke, from
+    /// bit 0 in the order of `realtime::audit::Promise`.
     PromiseBroken = 16,
 }
 
@@ -93,7 +87,7 @@ impl Kind {
         Self::PromiseBroken,
     ];
 
-    /// The kind with this number.
+    /// The kind with this number; `None` for 0 and unknown numbers.
     #[must_use]
     pub const fn from_number(number: u32) -> Option<Self> {
         if number == 0 || number as usize > Self::ALL.len() {
@@ -110,45 +104,45 @@ impl Kind {
     }
 }
 
-/// What is known of an end.
+/// A cause.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
-    /// What it was.
+    /// Its kind.
     pub kind: Kind,
-    /// A number that goes with it, see [`Kind`].
+    /// A number, see [`Kind`].
     pub detail: u32,
-    /// The address of a fault, 0 where there is none.
+    /// The address of the fault, 0 without one.
     pub address: u64,
-    /// When, CLOCK_MONOTONIC in ns.
+    /// When it was written, CLOCK_MONOTONIC, ns.
     pub at_ns: u64,
 }
 
-/// Memory for one cause, and for the loop's sign of life. All zeros is an empty
-/// one; numbers are in the byte order of the machine.
+/// Memory for one cause, and for the loop's last cycle and quick stops. All zeros means empty;
+/// numbers have the byte order of the machine.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Cell {
-    /// When the loop finished its last cycle, rehearsal included, ns.
+    /// When the loop finished its last cycle, including the rehearsal, ns.
     finished_ns: AtomicU64,
-    /// 0 nothing, [`WRITING`], or a [`Kind`].
+    /// 0 for none, [`WRITING`], or a [`Kind`].
     kind: AtomicU32,
     detail: AtomicU32,
     address: AtomicU64,
     at_ns: AtomicU64,
     note: [AtomicU64; NOTE_BYTES / 8],
-    /// Quick stops so far, and the last one.
+    /// The count of quick stops, and the last one.
     quick_stops: AtomicU64,
     stop_slot: AtomicU64,
     stop_missed: AtomicU64,
     stop_cause: AtomicU64,
 }
 
-/// A quick stop that the run went on after, as it is kept in a [`Cell`].
+/// A quick stop after which the run went on, as a [`Cell`] keeps it.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct NotedStop {
-    /// Which one it is, from 1; 0 stands for none.
+    /// Its number in the run, from 1; 0 for no quick stop.
     pub count: u64,
-    /// The slot in which it was asked for.
+    /// The slot in which it was requested.
     pub slot: u64,
     /// Deadlines missed and slots skipped that led to it.
     pub missed: u64,
@@ -156,8 +150,8 @@ pub struct NotedStop {
     pub cause: u64,
 }
 
-/// Somebody is writing the cause; if that is still so after the process's end,
-/// it died doing it.
+/// A cause is being written. If this remains after the end of the process, it died while it
+/// wrote.
 const WRITING: u32 = u32::MAX;
 
 const _: () = assert!(size_of::<Cell>() == 32 + NOTE_BYTES + 32);
@@ -169,7 +163,7 @@ impl Default for Cell {
 }
 
 impl Cell {
-    /// An empty one.
+    /// An empty cell.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -186,8 +180,8 @@ impl Cell {
         }
     }
 
-    /// Notes that the loop has finished a cycle at `at_ns` of its clock. By the loop
-    /// only.
+    /// Notes that the loop finished a cycle at `at_ns` of its clock. Called by the loop only;
+    /// one store.
     #[inline]
     pub fn cycle_finished(&self, at_ns: u64) {
         self.finished_ns.store(at_ns, Ordering::Relaxed);
@@ -199,7 +193,7 @@ impl Cell {
         self.finished_ns.load(Ordering::Relaxed)
     }
 
-    /// Notes a quick stop that the run goes on after. By the loop only.
+    /// Notes a quick stop after which the run goes on. Called by the loop only.
     pub fn quick_stop(&self, cause: u8, slot: u64, missed: u64) {
         self.stop_slot.store(slot, Ordering::Relaxed);
         self.stop_missed.store(missed, Ordering::Relaxed);
@@ -208,8 +202,8 @@ impl Cell {
         self.quick_stops.store(count + 1, Ordering::Release);
     }
 
-    /// The last quick stop. While the loop notes another, parts may be of either; the
-    /// count is then the old one, so that the next look finds a new one.
+    /// The last quick stop. While the loop writes another one, the fields may be mixed; the
+    /// count is then still the old one, so that the next read finds the new stop.
     #[must_use]
     pub fn last_quick_stop(&self) -> NotedStop {
         NotedStop {
@@ -220,7 +214,7 @@ impl Cell {
         }
     }
 
-    /// The cause, once it is written.
+    /// The cause, `None` until it is complete.
     #[must_use]
     pub fn cause(&self) -> Option<Cause> {
         let kind = Kind::from_number(self.kind.load(Ordering::Acquire))?;
@@ -232,13 +226,12 @@ impl Cell {
         })
     }
 
-    /// The text that goes with the cause, as far as it is UTF-8; empty where
-    /// there is none.
+    /// The note of the cause, up to the first byte that is not UTF-8; empty without a note.
     #[must_use]
     pub fn note(&self) -> heapless::String<NOTE_BYTES> {
         let mut bytes = heapless::Vec::<u8, NOTE_BYTES>::new();
         for word in &self.note {
-            // Both hold as many bytes.
+            // Both have the same length.
             let _ = bytes.extend_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
         }
         let end = bytes.iter().position(|byte| *byte == 0);
@@ -250,8 +243,8 @@ impl Cell {
         heapless::String::try_from(text).unwrap_or_default()
     }
 
-    /// Writes the cause, unless there is one already. Returns whether it was the
-    /// first.
+    /// Writes the cause, unless there is one already. A note beyond [`NOTE_BYTES`] is cut off.
+    /// Returns whether this was the first cause.
     pub fn record(&self, kind: Kind, detail: u32, address: u64, note: &[u8]) -> bool {
         let first = self
             .kind
@@ -271,7 +264,7 @@ impl Cell {
         true
     }
 
-    /// Forgets the cause and the last cycle, before another run in the same process.
+    /// Clears the cell, before another run in the same process.
     pub fn clear(&self) {
         for word in &self.note {
             word.store(0, Ordering::Relaxed);
@@ -284,7 +277,7 @@ impl Cell {
 
 static OWN: Cell = Cell::new();
 
-/// The cell in use; null stands for [`OWN`].
+/// The cell in use; null means [`OWN`].
 static CELL: AtomicPtr<Cell> = AtomicPtr::new(core::ptr::null_mut());
 
 /// The process's cell.
@@ -294,13 +287,12 @@ pub fn cell() -> &'static Cell {
     if at.is_null() {
         return &OWN;
     }
-    // SAFETY: only `redirect` stores here, from a reference that lives for ever.
+    // SAFETY: only `redirect` stores here, and only the address of a `'static` reference.
     unsafe { &*at }
 }
 
-/// Moves the process's cell to `cell`, in memory that survives the process. To
-/// be called before the loop and the guard begin; what stands in the old one
-/// stays there.
+/// Makes `cell`, in memory that survives the process, the process's cell. Call it before the
+/// loop and the guard start; the contents of the old cell are not moved.
 pub fn redirect(cell: &'static Cell) {
     CELL.store(core::ptr::from_ref(cell).cast_mut(), Ordering::Release);
 }
@@ -335,7 +327,7 @@ mod tests {
         let long = "at src/law.rs:12: ".repeat(10);
         assert!(cell.record(Kind::Panic, 0, 0, long.as_bytes()));
         assert_eq!(cell.note(), long[..NOTE_BYTES]);
-        // A letter of two bytes that does not fit whole is left out.
+        // A letter of two bytes that fits only in part is left out.
         let cell = Cell::new();
         let cut = [&[b'x'; NOTE_BYTES - 1][..], "é".as_bytes()].concat();
         assert!(cell.record(Kind::Panic, 0, 0, &cut));

@@ -7,9 +7,8 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// `clock_gettime(CLOCK_MONOTONIC)`: nanoseconds since an arbitrary start,
 /// usually boot.
 ///
-/// Answered by the vDSO without entering the kernel where the clock source
-/// allows it (vdso(7)). It cannot fail: the clock exists on every Linux and the
-/// pointer is valid, the only two reasons that clock_gettime(2) names.
+/// Usually read by the vDSO without a system call (vdso(7)). It cannot fail: the clock exists
+/// on every Linux and the pointer is valid, the only two reasons that clock_gettime(2) names.
 #[inline]
 #[must_use]
 pub fn monotonic_ns() -> u64 {
@@ -22,7 +21,7 @@ pub fn monotonic_ns() -> u64 {
     now.tv_sec as u64 * NANOS_PER_SECOND + now.tv_nsec as u64
 }
 
-/// `clock_gettime(CLOCK_BOOTTIME)`: as [`monotonic_ns`], and the time for which the
+/// `clock_gettime(CLOCK_BOOTTIME)`: as [`monotonic_ns`], including the time for which the
 /// machine was suspended.
 #[must_use]
 pub fn boottime_ns() -> u64 {
@@ -35,8 +34,8 @@ pub fn boottime_ns() -> u64 {
     now.tv_sec as u64 * NANOS_PER_SECOND + now.tv_nsec as u64
 }
 
-/// `clock_getres(CLOCK_MONOTONIC)`: the resolution in nanoseconds; 1 where high
-/// resolution timers are active, a tick (1 to 10 ms) where they are not.
+/// `clock_getres(CLOCK_MONOTONIC)`: the resolution, ns: 1 with high resolution timers,
+/// otherwise a tick (1 to 10 ms).
 ///
 /// # Errors
 /// Those of clock_getres(2); none is expected on Linux.
@@ -50,19 +49,19 @@ pub fn monotonic_resolution_ns() -> Result<u64, Errno> {
     Ok(resolution.tv_sec as u64 * NANOS_PER_SECOND + resolution.tv_nsec as u64)
 }
 
-/// `clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME)`: sleeps until the clock
-/// reads `until_ns`. Returns at once when that is past.
+/// `clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME)`: sleeps until the clock reads `until_ns`.
+/// Returns at once if that time is past.
 ///
 /// # Errors
-/// `EINTR` when a signal handler ran; clock_nanosleep(2) gives the number as
-/// its result, not in errno.
+/// `EINTR` when a signal handler ran. clock_nanosleep(2) returns the number instead of setting
+/// errno.
 #[inline]
 pub fn sleep_until_ns(until_ns: u64) -> Result<(), Errno> {
     let until = libc::timespec {
         tv_sec: (until_ns / NANOS_PER_SECOND) as libc::time_t,
         tv_nsec: (until_ns % NANOS_PER_SECOND) as libc::c_long,
     };
-    // SAFETY: `until` is a live timespec; the remaining time is not asked for.
+    // SAFETY: `until` is a live timespec; the remaining time is not requested.
     let answer = unsafe {
         libc::clock_nanosleep(
             libc::CLOCK_MONOTONIC,

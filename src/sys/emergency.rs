@@ -1,22 +1,19 @@
-//! What is still done when the process dies: calls prepared in advance.
+//! The safe plan: system calls that are prepared in advance and executed when the process dies.
 //!
-//! A fatal signal leaves no time for the control loop and no right to anything
-//! but async-signal-safe calls (signal-safety(7)). So the way to safe outputs is
-//! put down here while all is well, as finished calls on descriptors of their own
-//! ([`Slot`]), and [`run`] only executes them. It takes no lock, allocates nothing,
-//! and may run on any thread, in any handler, more than once. The loop executes
-//! single ones of the same table by [`Slot::execute`].
+//! After a fatal signal the control loop cannot run, and only async-signal-safe calls are
+//! allowed (signal-safety(7)). So the calls that make the outputs safe are registered at the
+//! start, with descriptors of their own ([`Slot`]), and [`run`] only executes them. It takes no
+//! lock and allocates nothing; it may run on any thread, in any handler, more than once. The
+//! loop executes single actions of the same table by [`Slot::execute`].
 //!
-//! Two kinds, run in this order whatever order they were registered in, each in the
-//! order of its registration:
+//! There are two kinds. They run in this order, each in the order of registration:
 //!
-//! 1. [`When::Immediate`]: lines, which the kernel sets without waiting for anybody;
-//! 2. [`When::MayBlock`]: frames on a bus and files of a driver that sleeps. They wait
-//!    for the bus: for ever, when the loop hangs in a transfer on it. Where that is known,
-//!    its frames come after all others ([`send_last`]). Who runs them
-//!    first sets [`end_within`], so that the end comes all the same, and the lines are
-//!    set once more after them, in case a loop that still ran has set them meanwhile.
-//!    [`latched`] tells such a loop.
+//! 1. [`When::Immediate`]: GPIO lines, which the kernel sets without waiting;
+//! 2. [`When::MayBlock`]: frames on a bus, and files of a driver that sleeps. They wait for
+//!    the bus, without end if the loop hangs in a transfer on it; if that is known, its frames
+//!    come last ([`send_last`]). The caller first sets [`end_within`], so that the process ends
+//!    in any case. The lines are set once more after the frames, in case a loop that still ran
+//!    has changed them. Such a loop stops driving when it reads [`latched`].
 
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
@@ -31,14 +28,14 @@ pub use actions::{
     register_i2c, register_line_values, register_witness, register_write,
 };
 
-/// How [`run`] went.
+/// The result of [`run`].
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Actions that the kernel accepted.
+    /// Number of actions that the kernel accepted.
     pub done: u32,
-    /// Actions that it refused.
+    /// Number of actions that it refused.
     pub refused: u32,
-    /// Whether there were frames among them.
+    /// Whether frames were among them.
     frames_sent: bool,
 }
 
@@ -57,18 +54,18 @@ impl Outcome {
     }
 }
 
-/// The safe-state latch: set once [`run`] has begun.
+/// Whether [`run`] has begun; from then on the loop must not drive the outputs.
 static LATCHED: AtomicBool = AtomicBool::new(false);
 
-/// Whether the safe-state latch is set: the loop must not drive the outputs any more.
-/// One relaxed load.
+/// Whether the outputs were taken from the loop, which must not drive them any more. One
+/// relaxed load.
 #[inline]
 #[must_use]
 pub fn latched() -> bool {
     LATCHED.load(Ordering::Relaxed)
 }
 
-/// Releases the safe-state latch: before another run in the same process.
+/// Returns the outputs to the loop, before another run in the same process.
 pub fn release_latch() {
     LATCHED.store(false, Ordering::SeqCst);
     LAST.store(0, Ordering::SeqCst);
@@ -77,16 +74,15 @@ pub fn release_latch() {
 /// Frames that are sent last, one bit for each place in the table.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
-/// The loop hangs in `file`: frames for it are sent after all others, which they would
-/// keep from being sent. Async-signal-safe.
+/// Declares that the loop hangs in `file`: frames for it are sent after all others, because
+/// they would block them. Async-signal-safe.
 pub fn send_last(file: BlockedIn) {
     LAST.store(on_file(file), Ordering::SeqCst);
 }
 
-/// Sets the safe-state latch and runs every registered action, whatever
-/// becomes of each: lines in the order of their slots, frames in theirs, and the
-/// lines again. Async-signal-safe; changes errno. Frames may wait: see
-/// [`end_within`].
+/// Takes the outputs from the loop and runs every registered action, even if others fail:
+/// lines, frames, then the lines again, each in the order of registration. Async-signal-safe;
+/// changes errno. Frames may block: see [`end_within`].
 pub fn run() -> Outcome {
     let mut outcome = lines();
     outcome.add(frames());
@@ -96,7 +92,7 @@ pub fn run() -> Outcome {
     outcome
 }
 
-/// Sets the safe-state latch and the lines alone, which wait for nobody.
+/// Takes the outputs from the loop and sets the lines, which cannot block. Async-signal-safe.
 pub fn lines() -> Outcome {
     LATCHED.store(true, Ordering::SeqCst);
     let mut outcome = Outcome::default();
@@ -119,9 +115,9 @@ fn each_frame(mut action: impl FnMut(&Entry)) {
     each(FRAME, last, &mut action);
 }
 
-/// For a loop that finds the safe-state latch set ([`latched`]) after it has driven one of them:
-/// what it sent may have come after the safe frame. Runs every action again.
-/// Async-signal-safe; whoever set the latch sees to it that the process ends.
+/// Runs every action again. The loop calls it when it finds the outputs taken ([`latched`]) after
+/// it drove one: its write may have come after the safe frame. Async-signal-safe. The code that
+/// took the outputs ends the process.
 #[cold]
 pub fn repeat() {
     run();
@@ -136,24 +132,24 @@ pub enum End {
     Signal(libc::c_int),
 }
 
-/// What [`end_within`] was told: the code, or the signal with a minus.
+/// The last argument of [`end_within`]: the exit code, or the negative number of the signal.
 static LATEST_END: AtomicI32 = AtomicI32::new(0);
 
-/// Sees to it that the process ends as `end` says after at most `microseconds`,
-/// even if the caller hangs (setitimer(2)). It takes a thread that does not block
-/// `SIGALRM`: the main thread, unless it is the one that hangs.
-/// Async-signal-safe.
+/// Ends the process as `end` says after at most `microseconds`, even if the caller hangs
+/// (setitimer(2)). It needs a thread that does not block `SIGALRM`: the main thread, unless the
+/// main thread is the one that hangs. Async-signal-safe.
 ///
 /// # Errors
-/// Those of sigaction(2) and setitimer(2), such as a sandbox's: then nothing ends
-/// a caller that hangs.
+/// Those of sigaction(2) and setitimer(2), for example from a sandbox. Then nothing ends a
+/// caller that hangs.
 pub fn end_within(microseconds: u32, end: End) -> Result<(), Errno> {
     let number = match end {
         End::Exit(code) => i32::from(code),
         End::Signal(signal) => -signal,
     };
     LATEST_END.store(number, Ordering::SeqCst);
-    // SAFETY: sigaction is plain numbers and addresses, zero is a value of each.
+    // SAFETY: sigaction consists of numbers and addresses, for which all zeros is a valid
+    // value.
     let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
     action.sa_sigaction = on_alarm as extern "C" fn(libc::c_int) as usize;
     // SAFETY: `action` is live; its handler makes async-signal-safe calls only.
@@ -168,8 +164,8 @@ pub fn end_within(microseconds: u32, end: End) -> Result<(), Errno> {
             tv_usec: libc::suseconds_t::from(microseconds % 1_000_000),
         },
     };
-    // SAFETY: `once` is live, the old value is not asked for. setitimer(2) is no
-    // function of the C library's but a call as it stands.
+    // SAFETY: `once` is live, and the old value is not requested. A direct call, because not
+    // every C library has a function for setitimer(2).
     let answer = unsafe {
         libc::syscall(
             libc::SYS_setitimer,
@@ -200,41 +196,41 @@ fn exit(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Time that all that may block has together before the process ends without the rest,
-/// us: ten times what 16 frames of 2 bytes take at 100 kHz, or 16 of 132 bytes at 1 MHz
-/// and twice that. Slow buses and long frames are to be added up by whoever registers
-/// them.
+/// Time for all actions that may block together, us; then the process ends without the rest. It
+/// is ten times what 16 frames of 2 bytes take at 100 kHz, and about three times 16 frames of
+/// 132 bytes at 1 MHz. Code that registers long frames or uses slow buses must add up their
+/// times.
 pub const FRAMES_US: u32 = 50_000;
 
-/// Makes the outputs safe and ends the process with `code`, at once: nothing is
-/// closed, flushed or given back (`_exit(2)`). It does not return, whatever
-/// hangs: see [`end_within`]. Async-signal-safe.
+/// Makes the outputs safe and ends the process with `code` at once: nothing is closed, flushed
+/// or released (`_exit(2)`). Never returns, even if a bus hangs: see [`end_within`].
+/// Async-signal-safe.
 pub fn end(code: u8) -> ! {
     lines();
     frames_before(End::Exit(code));
     exit(i32::from(code))
 }
 
-/// Makes the outputs safe on the way to an end by `signal`, which the caller
-/// brings about. Async-signal-safe.
+/// Makes the outputs safe before the caller ends the process by `signal`. Async-signal-safe.
 pub fn before_signal(signal: libc::c_int) {
     lines();
     frames_before(End::Signal(signal));
 }
 
-/// Whether the message of a panic waits for the frames.
+/// Whether the message of a panic is not yet printed.
 static PANIC_PENDING: AtomicBool = AtomicBool::new(false);
 
-/// Makes the outputs safe on the way to an end by SIGABRT, before a panic is printed. If
-/// a bus hangs, the cause on record is all that is said of it. Async-signal-safe.
+/// Makes the outputs safe before a panic is printed, on the way to an end by SIGABRT. If a bus
+/// hangs, only the recorded cause is printed. Async-signal-safe.
 pub fn before_message() {
     PANIC_PENDING.store(true, Ordering::SeqCst);
     before_signal(libc::SIGABRT);
     PANIC_PENDING.store(false, Ordering::SeqCst);
 }
 
-/// Sends the frames on the way to `end`. Where nothing would end a bus that hangs
-/// they are not sent: the lines have taken the power, and the end must come.
+/// Sends the frames on the way to `end`. If the timer cannot be set they are not sent: a bus
+/// that hangs would then keep the process from ending, and the lines have removed the power
+/// already.
 fn frames_before(end: End) {
     if end_within(FRAMES_US, end).is_ok() {
         frames();

@@ -2,18 +2,19 @@
 
 use core::fmt;
 
-/// An error number as the kernel gave it (errno(3)).
+/// An error number of the kernel (errno(3)). Its text is the symbolic name, or `errno` and the
+/// number.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Errno(pub i32);
 
 impl Errno {
-    /// The error of the last call on this thread.
+    /// The error number of the last call on this thread.
     #[must_use]
     pub fn last() -> Self {
         Self(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
     }
 
-    /// The symbolic name, where it is one that this crate's calls can give.
+    /// The symbolic name; `None` for a number that this crate's calls do not return.
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {
         Some(match self.0 {

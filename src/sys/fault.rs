@@ -1,11 +1,10 @@
-//! The handlers of fatal signals: say what happened, make the outputs safe,
-//! die by the signal.
+//! The handlers of fatal signals. They make the outputs safe, report the cause, and let the
+//! process die by the signal.
 //!
-//! They run on the alternate stack, make async-signal-safe calls only
-//! (signal-safety(7)), put the [`cause`] on record, write one line to standard
-//! error, run the [`emergency`] actions, and let the signal take its course, so
-//! that the exit status and a core dump are those of the fault. The build aborts on panic, so
-//! a panic passes here as `SIGABRT`.
+//! They run on the alternate stack and make async-signal-safe calls only (signal-safety(7)):
+//! they set the lines, record the [`cause`], write one line to standard error, run the
+//! [`emergency`] actions, and let the signal take effect, so that exit status and core dump are
+//! those of the fault. The build aborts on panic, so a panic arrives here as `SIGABRT`.
 
 use core::fmt::Write;
 use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
@@ -14,21 +13,21 @@ use super::cause::{self, Kind};
 use super::crash_message::{HANDLED, signal_message};
 use super::{Errno, check, disposition, emergency, stack};
 
-/// What handled each signal before: the handler's address and its flags.
+/// The previous handler of each signal: address and flags.
 static BEFORE: [(AtomicUsize, AtomicI32); HANDLED.len()] =
     [const { (AtomicUsize::new(libc::SIG_DFL), AtomicI32::new(0)) }; HANDLED.len()];
 
 type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
 
-/// Installs the handlers (sigaction(2)). Done again, it changes nothing.
+/// Installs the handlers (sigaction(2)). A second call changes nothing.
 ///
 /// # Errors
 /// Those of sigaction(2); none is expected.
 pub fn install() -> Result<(), Errno> {
     let ours = on_fault as Handler as usize;
     for ((signal, _), before) in HANDLED.into_iter().zip(&BEFORE) {
-        // SAFETY: sigaction is plain numbers and addresses, zero is a value of
-        // each.
+        // SAFETY: sigaction consists of numbers and addresses, for which all zeros is a valid
+        // value.
         let (mut action, mut old): (libc::sigaction, libc::sigaction) =
             unsafe { (core::mem::zeroed(), core::mem::zeroed()) };
         action.sa_sigaction = ours;
@@ -51,15 +50,15 @@ extern "C" fn on_fault(
     info: *mut libc::siginfo_t,
     _context: *mut libc::c_void,
 ) {
-    // SAFETY: with SA_SIGINFO the kernel hands over a siginfo that lives as
-    // long as the handler runs, with an address for the signals of a fault.
+    // SAFETY: with SA_SIGINFO the kernel passes a siginfo that is valid while the handler runs,
+    // and has an address for the signals of a fault.
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr().addr()) };
     let is_fault = faults_again(signal, code);
     let overrun = (is_fault && signal == libc::SIGSEGV)
         .then(|| stack::guarded_size(address))
         .flatten();
 
-    // Before anything that takes time.
+    // Outputs first, before anything that takes time.
     emergency::lines();
     let address_of_fault = if is_fault { address as u64 } else { 0 };
     match overrun {
@@ -71,7 +70,7 @@ extern "C" fn on_fault(
     let _ = match overrun {
         Some(bytes) => writeln!(
             line,
-            "steadfast: real-time stack of {bytes} bytes overrun at {address:#x}: raise [loop] \
+            "steadfast: real-time stack of {bytes} bytes overrun at {address:#x}; raise [loop] \
              stack_kb in the board file, now {}",
             bytes / 1024
         ),
@@ -94,11 +93,10 @@ extern "C" fn on_fault(
     }
 }
 
-/// Whether returning from the handler of `signal`, sent with this `si_code`, runs into
-/// the same fault again, at the address that it is about. A positive code is the
-/// kernel's own (sigaction(2)); of those, SIGXCPU, SIGXFSZ and SIGQUIT are sent, SIGTRAP
-/// comes after its instruction, and the system call that a seccomp filter answers with
-/// SIGSYS is over (seccomp(2), `SECCOMP_RET_TRAP`).
+/// Whether the same fault occurs again, at the reported address, when the handler of `signal`
+/// with this `si_code` returns. A positive code comes from the kernel (sigaction(2)). Of those,
+/// SIGXCPU, SIGXFSZ and SIGQUIT are sent, SIGTRAP comes after its instruction, and the system
+/// call of a seccomp filter's SIGSYS is over (seccomp(2), `SECCOMP_RET_TRAP`).
 const fn faults_again(signal: libc::c_int, code: libc::c_int) -> bool {
     code > 0
         && matches!(
@@ -107,22 +105,20 @@ const fn faults_again(signal: libc::c_int, code: libc::c_int) -> bool {
         )
 }
 
-/// Puts back what handled `signal` before, which gets it when the faulting
-/// instruction runs again: the standard library's handler names an overflow of
-/// another thread's stack.
+/// Restores the previous handler of `signal`, which runs when the faulting instruction is
+/// executed again: the handler of the standard library names the thread whose stack overflowed.
 fn chain(signal: libc::c_int) {
     for ((number, _), before) in HANDLED.into_iter().zip(&BEFORE) {
         if number == signal {
-            // SAFETY: sigaction is plain numbers and addresses, zero is a value
-            // of each.
+            // SAFETY: sigaction consists of numbers and addresses, for which all zeros is a
+            // valid value.
             let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
             action.sa_sigaction = before.0.load(Ordering::Relaxed);
             action.sa_flags = before.1.load(Ordering::Relaxed);
             if action.sa_sigaction == libc::SIG_IGN {
                 action.sa_sigaction = libc::SIG_DFL;
             }
-            // SAFETY: `action` is live, and its handler was installed before
-            // with these flags.
+            // SAFETY: `action` is live, and its handler was installed before with these flags.
             let _ = unsafe { libc::sigaction(number, &raw const action, core::ptr::null_mut()) };
         }
     }
@@ -133,7 +129,7 @@ mod tests {
     use super::*;
     use std::os::unix::process::ExitStatusExt;
 
-    /// Tells this test, when it is started by itself, what it is to do.
+    /// Set for the child process of this test.
     const CHILD: &str = "STEADFAST_TEST_SIGSYS";
     const SURVIVED: i32 = 17;
     const NOT_RUN: i32 = 18;
@@ -162,12 +158,13 @@ mod tests {
         assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{output:?}");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(
-            said.contains("SIGSYS, a system call that is not allowed here\n"),
+            said.contains("SIGSYS, a system call that a filter forbids\n"),
             "{said}"
         );
     }
 
-    /// Has the kernel answer getpriority(2) with SIGSYS on this thread (seccomp(2)).
+    /// Makes getpriority(2) on this thread raise SIGSYS (seccomp(2)). Returns whether the
+    /// kernel supports it.
     fn forbid_getpriority() -> bool {
         let step = |code: u32, jt, jf, k| libc::sock_filter {
             code: code as u16,
@@ -187,7 +184,7 @@ mod tests {
             len: filter.len() as u16,
             filter: filter.as_mut_ptr(),
         };
-        // SAFETY: numbers alone.
+        // SAFETY: takes numbers only.
         let privileges = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
         let mode = libc::SECCOMP_MODE_FILTER;
         // SAFETY: `program` and its steps are live; the kernel copies them.

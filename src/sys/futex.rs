@@ -1,4 +1,4 @@
-//! futex(2): a thread that sleeps until another one wakes it, or until a point in time.
+//! futex(2): a thread sleeps until another thread wakes it, or until a point in time.
 
 use core::sync::atomic::AtomicU32;
 
@@ -9,14 +9,14 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// How a wait ended.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Woken {
-    /// The time has come.
+    /// The time was reached.
     Time,
-    /// By [`wake`], by a signal, or because the word is another already.
+    /// By [`wake`] or a signal, or the word already had another value.
     Called,
 }
 
-/// `futex(FUTEX_WAIT_BITSET)`: sleeps while `word` is `expected`, until
-/// `CLOCK_MONOTONIC` reads `until_ns`. Allocates nothing.
+/// `futex(FUTEX_WAIT_BITSET)`: sleeps while `word` is `expected`, until `CLOCK_MONOTONIC` reads
+/// `until_ns`. Allocates nothing.
 ///
 /// # Errors
 /// futex(2): `ENOSYS` or `EPERM` where a sandbox forbids it.
@@ -26,7 +26,7 @@ pub fn wait_until(word: &AtomicU32, expected: u32, until_ns: u64) -> Result<Woke
         (until_ns / NANOS_PER_SECOND) as libc::c_long,
         (until_ns % NANOS_PER_SECOND) as libc::c_long,
     ];
-    // SAFETY: word and time are live; the second address is not used by this operation.
+    // SAFETY: word and time are live; this operation does not use the second address.
     let answer = unsafe {
         libc::syscall(
             libc::SYS_futex,
@@ -48,10 +48,10 @@ pub fn wait_until(word: &AtomicU32, expected: u32, until_ns: u64) -> Result<Woke
     }
 }
 
-/// `futex(FUTEX_WAKE)`: wakes whoever waits for `word`. To be called after it was
+/// `futex(FUTEX_WAKE)`: wakes all threads that wait for `word`. Call it after the word was
 /// changed.
 pub fn wake(word: &AtomicU32) {
-    // SAFETY: the word is live. Nobody who waits is no error.
+    // SAFETY: the word is live. It is not an error if no thread waits.
     unsafe {
         libc::syscall(
             libc::SYS_futex,

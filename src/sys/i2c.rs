@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 use core::mem::offset_of;
 use std::os::fd::BorrowedFd;
 
-// These requests are older than the packing of direction and size.
+// These request numbers are older than the packing of direction and size.
 const TIMEOUT: Request = 0x0702;
 const FUNCS: Request = 0x0705;
 const RDWR: Request = 0x0707;
@@ -20,16 +20,16 @@ pub const MAX_MESSAGES: usize = 42;
 /// Most bytes of one message (`i2cdev_ioctl_rdwr`).
 pub const MAX_BYTES: usize = 8_192;
 
-/// `I2C_FUNC_I2C`: the adapter transfers plain messages, not SMBus commands alone.
+/// `I2C_FUNC_I2C`: the adapter transfers plain I2C messages, not only SMBus commands.
 pub const FUNC_I2C: u64 = 0x0000_0001;
-/// `I2C_FUNC_10BIT_ADDR`: the adapter can address chips by ten bits.
+/// `I2C_FUNC_10BIT_ADDR`: the adapter supports addresses of ten bits.
 pub const FUNC_10BIT_ADDR: u64 = 0x0000_0002;
 
 const FLAG_READ: u16 = 0x0001;
 const FLAG_TEN_BIT: u16 = 0x0010;
 
-/// `struct i2c_msg`: the bytes from one START to the next, together with the loan of
-/// the buffer that it points to.
+/// `struct i2c_msg`: the bytes between two START conditions. It borrows the buffer that it
+/// points to.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Message<'a> {
@@ -83,12 +83,12 @@ impl Address {
         })
     }
 
-    /// Number and flags in one word.
+    /// Packs number and flags into one word.
     pub(super) const fn pack(self) -> u32 {
         (self.flags as u32) << 16 | self.number as u32
     }
 
-    /// What [`Address::pack`] made.
+    /// The inverse of [`Address::pack`].
     pub(super) const fn unpack(word: u32) -> Self {
         Self {
             number: word as u16,
@@ -103,7 +103,7 @@ impl Address {
     }
 }
 
-/// The length as the kernel takes it.
+/// The length in the kernel's type.
 const fn length(bytes: usize) -> Result<u16, TooLong> {
     if bytes > MAX_BYTES {
         return Err(TooLong);
@@ -112,7 +112,7 @@ const fn length(bytes: usize) -> Result<u16, TooLong> {
 }
 
 impl<'a> Message<'a> {
-    /// Writes `bytes` to the chip at `address`.
+    /// A message that writes `bytes` to the chip at `address`.
     ///
     /// # Errors
     /// [`TooLong`] above [`MAX_BYTES`].
@@ -122,7 +122,7 @@ impl<'a> Message<'a> {
                 address: address.number,
                 flags: address.flags,
                 len,
-                // The kernel only reads it: FLAG_READ is not set.
+                // The kernel only reads the buffer: FLAG_READ is not set.
                 buffer: bytes.as_ptr().cast_mut(),
                 loan: PhantomData,
             }),
@@ -130,7 +130,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Fills `bytes` from the chip at `address`.
+    /// A message that reads `bytes` from the chip at `address`.
     ///
     /// # Errors
     /// [`TooLong`] above [`MAX_BYTES`].
@@ -153,25 +153,24 @@ impl<'a> Message<'a> {
         self.address
     }
 
-    /// Bytes of this message.
+    /// Length of the message, bytes.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.len as usize
     }
 
-    /// What is written; `None` in a message that reads. For a simulated chip.
+    /// The bytes to write; `None` in a message that reads. For a simulated chip.
     #[must_use]
     pub const fn written(&self) -> Option<&[u8]> {
         if self.flags & FLAG_READ != 0 {
             return None;
         }
-        // SAFETY: `write` set pointer and length from one slice that is borrowed for
-        // 'a. No mutable view of it exists: `read_mut` gives none without FLAG_READ.
+        // SAFETY: `write` set pointer and length from one slice that is borrowed for 'a. There
+        // is no mutable view of it: `read_mut` gives none without FLAG_READ.
         Some(unsafe { core::slice::from_raw_parts(self.buffer, self.bytes()) })
     }
 
-    /// Where to put what is read; `None` in a message that writes. For a simulated
-    /// chip.
+    /// The buffer to fill; `None` in a message that writes. For a simulated chip.
     pub const fn read_mut(&mut self) -> Option<&mut [u8]> {
         if self.flags & FLAG_READ == 0 {
             return None;
@@ -190,14 +189,14 @@ struct ReadWrite<'m, 'a> {
     loan: PhantomData<&'m mut [Message<'a>]>,
 }
 
-/// ioctl(`I2C_RDWR`): runs all `messages` as one transfer, with a repeated START
-/// between them and one STOP at the end. Returns how many were run.
+/// ioctl(`I2C_RDWR`): runs all `messages` as one transfer, with a repeated START between them
+/// and one STOP at the end. Returns the number of messages run. Blocks for the bus.
 ///
 /// # Errors
-/// `EINVAL` for no message or more than [`MAX_MESSAGES`]; else the adapter's
+/// `EINVAL` for no message or more than [`MAX_MESSAGES`]; otherwise those of the adapter
 /// (Documentation/i2c/fault-codes): `ENXIO` and `EREMOTEIO` for a chip that does not
-/// acknowledge, `EAGAIN` for lost arbitration, `ETIMEDOUT` and `EBUSY` for a bus that
-/// is held, `EIO`, `ENODEV` and `ESHUTDOWN`.
+/// acknowledge, `EAGAIN` for lost arbitration, `ETIMEDOUT` and `EBUSY` for a bus that is held
+/// low, `EIO`, `ENODEV` and `ESHUTDOWN`.
 pub fn transfer(fd: BorrowedFd<'_>, messages: &mut [Message<'_>]) -> Result<usize, Errno> {
     if messages.is_empty() || messages.len() > MAX_MESSAGES {
         return Err(Errno(libc::EINVAL));
@@ -212,10 +211,10 @@ pub fn transfer(fd: BorrowedFd<'_>, messages: &mut [Message<'_>]) -> Result<usiz
     unsafe { ioctl(fd, RDWR, &raw mut data) }
 }
 
-/// ioctl(`I2C_FUNCS`): what the adapter can do, in bits such as [`FUNC_I2C`].
+/// ioctl(`I2C_FUNCS`): the functions of the adapter, in bits such as [`FUNC_I2C`].
 ///
 /// # Errors
-/// The kernel's: `ENOTTY` when this is no I2C adapter.
+/// The kernel's: `ENOTTY` when `fd` is not an I2C adapter.
 pub fn functions(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
     let mut bits: libc::c_ulong = 0;
     // SAFETY: the kernel writes one unsigned long.
@@ -225,14 +224,14 @@ pub fn functions(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
     Ok(u64::from(bits))
 }
 
-/// ioctl(`I2C_TIMEOUT`): how long a transfer may take, in units of 10 ms. The setting
-/// is the adapter's: it holds for everybody who uses it.
+/// ioctl(`I2C_TIMEOUT`): sets the time-out of a transfer, in units of 10 ms. It is a setting of
+/// the adapter and applies to all its users.
 ///
 /// # Errors
 /// The kernel's: `EINVAL` above `INT_MAX`.
 pub fn set_timeout(fd: BorrowedFd<'_>, tens_of_ms: u32) -> Result<(), Errno> {
     let value = core::ptr::without_provenance_mut::<u8>(tens_of_ms as usize);
-    // SAFETY: this request takes a number in the place of a pointer.
+    // SAFETY: this request takes a number in place of a pointer.
     unsafe { ioctl(fd, TIMEOUT, value) }.map(|_| ())
 }
 

@@ -1,8 +1,8 @@
-//! ioctl request numbers, and the one place that makes the call.
+//! ioctl(2) and its request numbers.
 //!
-//! A request number is a direction, the size of the argument, a letter and a
-//! number, packed as in `include/uapi/asm-generic/ioctl.h`. The packing is the
-//! generic one, used by arm, arm64, riscv and x86.
+//! A request number consists of a direction, the size of the argument, a letter and a number,
+//! packed as in `include/uapi/asm-generic/ioctl.h`. Arm, arm64, riscv and x86 use this generic
+//! packing.
 
 use super::Errno;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -16,14 +16,14 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 ))]
 compile_error!("this architecture packs ioctl request numbers differently");
 
-/// A request number as the kernel's headers define it: 32 bits.
+/// A request number as defined by the kernel's headers: 32 bits.
 pub(crate) type Request = u32;
 
 /// `_IOC_NRSHIFT`, `_IOC_TYPESHIFT`, `_IOC_SIZESHIFT`, `_IOC_DIRSHIFT`.
 const TYPE_SHIFT: u32 = 8;
 const SIZE_SHIFT: u32 = 16;
 const DIRECTION_SHIFT: u32 = 30;
-/// `_IOC_SIZEBITS` is 14: the largest argument a number can name.
+/// `_IOC_SIZEBITS` is 14: the largest argument that a number can encode.
 pub(crate) const MAX_SIZE: usize = (1 << 14) - 1;
 
 /// `_IOC_WRITE`: user space writes, the kernel reads.
@@ -55,12 +55,11 @@ pub(crate) const fn iowr<T>(letter: u8, number: u8) -> Request {
     ioc(READ | WRITE, letter, number, size_of::<T>())
 }
 
-/// ioctl(2) with a pointer argument. Returns what the kernel returned, which
-/// is not negative.
+/// ioctl(2) with a pointer argument. Returns the kernel's result, which is not negative.
 ///
 /// # Safety
-/// `argument` must be valid for whatever `request` makes the kernel read and
-/// write through it, pointers inside included.
+/// `argument` must be valid for all that `request` makes the kernel read and write through it,
+/// including pointers inside of it.
 ///
 /// # Errors
 /// The kernel's errno.
@@ -69,8 +68,8 @@ pub(crate) unsafe fn ioctl<T>(
     request: Request,
     argument: *mut T,
 ) -> Result<usize, Errno> {
-    // SAFETY: the descriptor is open for as long as it is borrowed; the caller
-    // vouches for the argument.
+    // SAFETY: the descriptor is open as long as it is borrowed; the caller promises that the
+    // argument is valid.
     let answer = unsafe { libc::ioctl(fd.as_raw_fd(), request as libc::Ioctl, argument) };
     usize::try_from(answer).map_err(|_| Errno::last())
 }

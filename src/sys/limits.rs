@@ -2,38 +2,37 @@
 
 use super::Errno;
 
-/// The resources whose limits matter to a real-time process (getrlimit(2)).
+/// Resources whose limits matter to a real-time process (getrlimit(2)).
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Resource {
     /// `RLIMIT_MEMLOCK`: bytes that may be locked without `CAP_IPC_LOCK`.
     MemLock,
     /// `RLIMIT_RTPRIO`: highest real-time priority without `CAP_SYS_NICE`.
     RtPrio,
-    /// `RLIMIT_RTTIME`: microseconds of CPU time under a real-time policy
-    /// without a blocking system call.
+    /// `RLIMIT_RTTIME`: CPU time under a real-time policy without a blocking system call, us.
     RtTime,
-    /// `RLIMIT_STACK`: bytes to which the main thread's stack may grow.
+    /// `RLIMIT_STACK`: largest size of the main thread's stack, bytes.
     Stack,
 }
 
-/// A soft and a hard limit; `None` is no limit (`RLIM_INFINITY`).
+/// A soft and a hard limit; `None` means no limit (`RLIM_INFINITY`).
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Limit {
-    /// What the kernel enforces.
+    /// The limit that the kernel enforces.
     pub soft: Option<u64>,
-    /// Up to which the soft limit may be raised without `CAP_SYS_RESOURCE`.
+    /// The largest soft limit that can be set without `CAP_SYS_RESOURCE`.
     pub hard: Option<u64>,
 }
 
 impl Limit {
-    /// No limit at all.
+    /// No limit.
     pub const UNLIMITED: Self = Self {
         soft: None,
         hard: None,
     };
 }
 
-/// The kernel's number of a resource, in glibc's type for it.
+/// The kernel's number of a resource, in glibc's type.
 const fn number(resource: Resource) -> libc::__rlimit_resource_t {
     match resource {
         Resource::MemLock => libc::RLIMIT_MEMLOCK,
@@ -43,7 +42,7 @@ const fn number(resource: Resource) -> libc::__rlimit_resource_t {
     }
 }
 
-/// `getrlimit(resource)`.
+/// `getrlimit(resource)`: the limits of this process.
 ///
 /// # Errors
 /// Those of getrlimit(2); none is expected on Linux.
@@ -60,11 +59,11 @@ pub fn get(resource: Resource) -> Result<Limit, Errno> {
     })
 }
 
-/// `setrlimit(resource, limit)`.
+/// `setrlimit(resource, limit)`: sets the limits of this process.
 ///
 /// # Errors
-/// `EPERM` when the hard limit would rise without `CAP_SYS_RESOURCE`, `EINVAL`
-/// when soft is above hard.
+/// `EPERM` when the hard limit would rise without `CAP_SYS_RESOURCE`, `EINVAL` when soft is
+/// above hard.
 pub fn set(resource: Resource, limit: Limit) -> Result<(), Errno> {
     let raw = libc::rlimit {
         rlim_cur: encode(limit.soft),

@@ -3,7 +3,7 @@
 
 use super::{Errno, check};
 
-/// What [`lock_all`] locks (mlockall(2)).
+/// The pages that [`lock_all`] locks (mlockall(2)).
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LockFlags {
     /// `MCL_CURRENT`: every page mapped now, resident before the call returns.
@@ -23,15 +23,14 @@ impl LockFlags {
         }
     }
 
-    /// Whether pages that are mapped already get locked.
+    /// Whether pages that are already mapped get locked.
     #[must_use]
     pub const fn includes_current(self) -> bool {
         matches!(self, Self::Current | Self::CurrentAndFuture)
     }
 }
 
-/// Bytes of memory by address, whoever owns them: what can be locked and
-/// unlocked. It gives no access to them.
+/// A range of addresses, for locking and unlocking. It gives no access to the memory.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Range {
     /// Address of the first byte.
@@ -57,8 +56,8 @@ impl Range {
     }
 }
 
-/// `sysconf(_SC_PAGESIZE)`: bytes of a page; 4,096 on the boards this is made
-/// for, 16,384 or 65,536 on some arm64 kernels.
+/// `sysconf(_SC_PAGESIZE)`: size of a page, bytes: 4,096 on the supported boards, 16,384 or
+/// 65,536 on some arm64 kernels.
 #[must_use]
 pub fn page_size() -> usize {
     // SAFETY: sysconf takes no pointer.
@@ -69,16 +68,15 @@ pub fn page_size() -> usize {
 /// `mlockall(flags)`.
 ///
 /// # Errors
-/// mlockall(2): `ENOMEM` when more than `RLIMIT_MEMLOCK` would be locked,
-/// `EPERM` when that limit is 0, both only without `CAP_IPC_LOCK`; `EAGAIN`
-/// when memory ran short.
+/// mlockall(2): `ENOMEM` when more than `RLIMIT_MEMLOCK` would be locked, `EPERM` when that
+/// limit is 0, both only without `CAP_IPC_LOCK`; `EAGAIN` when memory is short.
 pub fn lock_all(flags: LockFlags) -> Result<(), Errno> {
     // SAFETY: takes no pointer, and locking changes no byte.
     check(unsafe { libc::mlockall(flags.bits()) })
 }
 
-/// `munlockall()`: removes every lock and cancels `MCL_FUTURE`. Needs no
-/// privilege since Linux 2.6.9.
+/// `munlockall()`: removes every lock and cancels `MCL_FUTURE`. Needs no privilege since Linux
+/// 2.6.9.
 ///
 /// # Errors
 /// munlockall(2) names none for an unprivileged caller since Linux 2.6.9.
@@ -87,19 +85,18 @@ pub fn unlock_all() -> Result<(), Errno> {
     check(unsafe { libc::munlockall() })
 }
 
-/// `mlock(range)`: whole pages, resident before the call returns.
+/// `mlock(range)`: locks whole pages, which are resident before the call returns.
 ///
 /// # Errors
-/// mlock(2): `ENOMEM` over `RLIMIT_MEMLOCK` or when part of the range is not
-/// mapped, `EPERM` when the limit is 0, `EAGAIN` when part of the range could
-/// not be made resident.
+/// mlock(2): `ENOMEM` over `RLIMIT_MEMLOCK`, or when part of the range is not mapped; `EPERM`
+/// when the limit is 0; `EAGAIN` when part of the range could not be made resident.
 pub fn lock(range: Range) -> Result<(), Errno> {
-    // SAFETY: the kernel reads and writes nothing through the address, and
-    // answers ENOMEM for one that is not mapped.
+    // SAFETY: the kernel accesses no memory through the address, and returns ENOMEM if it is
+    // not mapped.
     check(unsafe { libc::mlock(core::ptr::without_provenance(range.address), range.length) })
 }
 
-/// `munlock(range)`: whole pages.
+/// `munlock(range)`: unlocks whole pages.
 ///
 /// # Errors
 /// mlock(2): `ENOMEM` when part of the range is not mapped.
@@ -108,16 +105,16 @@ pub fn unlock(range: Range) -> Result<(), Errno> {
     check(unsafe { libc::munlock(core::ptr::without_provenance(range.address), range.length) })
 }
 
-/// Who else sees what is written to a [`Mapping`].
+/// Which processes see what is written to a [`Mapping`].
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Sharing {
-    /// `MAP_PRIVATE`: nobody; a child of fork gets its own copy.
+    /// `MAP_PRIVATE`: none other; a child of fork gets its own copy.
     Private,
-    /// `MAP_SHARED`: every child forked after the mapping was made.
+    /// `MAP_SHARED`: every child that is forked after the mapping was made.
     Shared,
 }
 
-/// Anonymous memory of its own (mmap(2)), unmapped when dropped.
+/// Anonymous memory (mmap(2)), unmapped when dropped.
 #[derive(Debug)]
 pub struct Mapping {
     range: Range,
@@ -127,17 +124,16 @@ impl Mapping {
     /// `mmap(NULL, length, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS)`.
     ///
     /// # Errors
-    /// mmap(2): `EAGAIN` when `MCL_FUTURE` is set and the new pages would go
-    /// over `RLIMIT_MEMLOCK`, `ENOMEM` when there is no room, `EINVAL` for a
-    /// length of 0.
+    /// mmap(2): `EAGAIN` when `MCL_FUTURE` is set and the new pages would exceed
+    /// `RLIMIT_MEMLOCK`, `ENOMEM` when there is no room, `EINVAL` for a length of 0.
     pub fn anonymous(length: usize, sharing: Sharing) -> Result<Self, Errno> {
         let flags = libc::MAP_ANONYMOUS
             | match sharing {
                 Sharing::Private => libc::MAP_PRIVATE,
                 Sharing::Shared => libc::MAP_SHARED,
             };
-        // SAFETY: a new mapping at an address of the kernel's choice overlaps
-        // nothing that exists.
+        // SAFETY: a new mapping at an address of the kernel's choice overlaps no existing
+        // memory.
         let start = unsafe {
             libc::mmap(
                 core::ptr::null_mut(),
@@ -159,13 +155,13 @@ impl Mapping {
         })
     }
 
-    /// Where it is.
+    /// Its address range.
     #[must_use]
     pub const fn range(&self) -> Range {
         self.range
     }
 
-    /// Writes one byte of every page, so that each is resident once.
+    /// Writes one byte of every page, which makes all pages resident.
     pub fn touch(&mut self) {
         let page = page_size();
         for offset in (0..self.range.length).step_by(page) {
@@ -181,7 +177,7 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         let start = core::ptr::with_exposed_provenance_mut(self.range.address);
-        // SAFETY: this is exactly what mmap gave, it is unmapped once, and no
+        // SAFETY: this is exactly the range that mmap returned, it is unmapped once, and no
         // reference to its bytes is ever made.
         let _ = unsafe { libc::munmap(start, self.range.length) };
     }
@@ -190,24 +186,24 @@ impl Drop for Mapping {
 /// Options of glibc's allocator (mallopt(3)).
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum MallocOption {
-    /// `M_TRIM_THRESHOLD`: free bytes at the top of the heap from which they
-    /// are given back to the kernel; -1 for never.
+    /// `M_TRIM_THRESHOLD`: free bytes at the top of the heap from which they are returned to
+    /// the kernel; -1 for never.
     TrimThreshold,
-    /// `M_TOP_PAD`: bytes by which the heap grows beyond what is needed.
+    /// `M_TOP_PAD`: bytes by which the heap grows in addition to what is needed.
     TopPad,
-    /// `M_MMAP_MAX`: most allocations served by a mapping of their own.
+    /// `M_MMAP_MAX`: most allocations that get a mapping of their own.
     MmapMax,
-    /// `M_ARENA_MAX`: most heaps that threads spread over.
+    /// `M_ARENA_MAX`: most heaps that threads use.
     ArenaMax,
 }
 
-/// `malloc_trim(0)`: gives the unused end of the heap back to the kernel.
+/// `malloc_trim(0)`: returns the unused end of the heap to the kernel.
 pub fn trim_heap() {
-    // SAFETY: takes no pointer. Whether anything was given back does not matter.
+    // SAFETY: takes no pointer. The result, whether memory was returned, is not needed.
     unsafe { libc::malloc_trim(0) };
 }
 
-/// `mallopt(option, value)`: whether the allocator accepted it.
+/// `mallopt(option, value)`: returns whether the allocator accepted it.
 #[must_use]
 pub fn set_malloc_option(option: MallocOption, value: i32) -> bool {
     let number = match option {

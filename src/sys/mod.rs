@@ -1,13 +1,13 @@
-//! The only unsafe code: each system call and each ioctl once, typed.
+//! The only folder with unsafe code: typed wrappers of the system calls and ioctls that this
+//! crate needs.
 //!
-//! Nothing here decides anything. A function is a call with its arguments made
-//! into types, its result made into a `Result`, and its man page named. Which
-//! calls are made, when, and what a refusal means stands in `realtime` and
-//! `device`.
+//! A function makes one call: its arguments are types, its result is a `Result`, its
+//! documentation names the man page. Which calls are made when, and what a refusal means, is
+//! decided in `realtime` and `device`.
 //!
-//! What needs `unsafe` for another reason than a call stands here too: the
-//! static stack ([`stack`]), the counting allocator ([`alloc`]) and the signal
-//! handlers ([`fault`], [`signal`]).
+//! Code that needs `unsafe` for another reason is here too: the static stack ([`stack`]),
+//! static memory ([`arena`]), the queue ([`lane`]), the counting allocator ([`alloc`]) and the
+//! signal handlers ([`fault`], [`signal`]).
 #![expect(
     unsafe_code,
     reason = "system calls, signal handlers, the static stack and the global allocator; all of it is in this folder"
@@ -51,7 +51,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// `Ok` for a call that answers 0, the error number for one that answers -1.
+/// `Ok` if a call returned 0, otherwise its error number.
 pub(crate) fn check(answer: libc::c_int) -> Result<(), Errno> {
     if answer == 0 {
         Ok(())
@@ -70,20 +70,20 @@ pub fn may_write(path: &Path) -> bool {
     unsafe { libc::access(path.as_ptr(), libc::W_OK) == 0 }
 }
 
-/// What a descriptor is waited for to take or to give, by poll(2).
+/// The event that poll(2) waits for.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Ready {
-    /// Something to read.
+    /// There are bytes to read.
     Read,
-    /// Room to write: in a pipe for `PIPE_BUF` bytes (pipe(7)).
+    /// There is room to write: in a pipe for `PIPE_BUF` bytes (pipe(7)).
     Write,
 }
 
-/// poll(2): whether `fd` is ready within `timeout_ms`, for `ready` or to say that it
-/// never will be. Async-signal-safe.
+/// poll(2): whether `fd` becomes ready within `timeout_ms`; a descriptor in an error state
+/// counts as ready. Async-signal-safe.
 ///
 /// # Errors
-/// The kernel's: `EINTR` when a signal came first.
+/// Those of poll(2): `EINTR` when a signal came first.
 pub fn wait_ready(fd: BorrowedFd<'_>, ready: Ready, timeout_ms: u16) -> Result<bool, Errno> {
     let mut poll = libc::pollfd {
         fd: fd.as_raw_fd(),

@@ -1,5 +1,4 @@
-//! Where the program and its libraries are: their loaded segments (dl_iterate_phdr(3),
-//! elf(5)).
+//! The loaded segments of the program and its libraries (dl_iterate_phdr(3), elf(5)).
 
 use core::ffi::c_void;
 
@@ -7,19 +6,18 @@ use super::memory::Range;
 
 type Visit<'v> = &'v mut dyn FnMut(Range);
 
-/// Calls `visit` with every loaded segment that can be read: code, constants, data and
-/// `.bss` of the program and of its libraries. The vDSO is left out: its pages are the
-/// kernel's own, which no process can lock and which never leave memory. Allocates
-/// nothing.
+/// Calls `visit` with every loaded readable segment: code, constants, data and `.bss` of the
+/// program and its libraries. The vDSO is left out: its pages belong to the kernel, cannot be
+/// locked and never leave memory. Allocates nothing.
 pub fn segments(mut visit: impl FnMut(Range)) {
     let mut visit: Visit<'_> = &mut visit;
-    // SAFETY: the callback gets the pointer given here, which lives as long as the
-    // call, and is called before it returns.
+    // SAFETY: the callback gets this pointer to `visit`, which outlives the call, and is not
+    // called after it returned.
     unsafe { libc::dl_iterate_phdr(Some(object), (&raw mut visit).cast()) };
 }
 
-/// Whether all of `range` is in one of them: in static memory, and neither on a stack
-/// nor in a heap. What has no bytes is nowhere else.
+/// Whether all of `range` is in one loaded segment, that is in static memory and not on a stack
+/// or in a heap. True for an empty range.
 #[must_use]
 pub fn has(range: Range) -> bool {
     let mut found = range.length == 0;
@@ -35,11 +33,11 @@ unsafe extern "C" fn object(
     _size: usize,
     visit: *mut c_void,
 ) -> libc::c_int {
-    // SAFETY: `segments` passes a pointer to its own `Visit`, and this is called
-    // while it lives.
+    // SAFETY: `segments` passes a pointer to its own `Visit`, and calls this only while it
+    // lives.
     let visit = unsafe { &mut *visit.cast::<Visit<'_>>() };
-    // SAFETY: the C library hands over a description that lives as long as the
-    // call, with as many headers as it says.
+    // SAFETY: the C library passes a description that is valid during the call, with as many
+    // headers as it says.
     let (base, headers) = unsafe {
         let info = &*info;
         let count = usize::from(info.dlpi_phnum);

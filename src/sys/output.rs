@@ -1,12 +1,11 @@
-//! Output that never blocks its writer: what a terminal under flow control, a full
-//! pipe or a reader that stands still does not take is refused with `EAGAIN`.
+//! Output that never blocks the writer: if a terminal under flow control, a full pipe or a
+//! reader that does not read accepts no bytes, writing fails with `EAGAIN`.
 //!
-//! `O_NONBLOCK` belongs to the open file, which standard error shares with the shell
-//! that started this and with whoever else writes to that terminal: setting it there
-//! would make their writes fail. So a terminal or a pipe is opened once more, by its
-//! link in `/proc/self/fd` (proc_pid_fd(5)), and a socket is written to with
-//! `MSG_DONTWAIT`. Where the link cannot be opened (another user's terminal, no
-//! `/proc`) poll(2) is asked before each short write: that closes all but the moment
+//! `O_NONBLOCK` belongs to the open file, which standard error shares with the shell and with
+//! other writers: setting it would make their writes fail. So a terminal or pipe is opened a
+//! second time by its link in `/proc/self/fd` (proc_pid_fd(5)), and a socket is written with
+//! `MSG_DONTWAIT`. If the link cannot be opened (another user's terminal, no `/proc`), poll(2)
+//! precedes each short write; a write can then block only if another writer fills the room
 //! between the two calls.
 
 use std::ffi::CString;
@@ -16,31 +15,30 @@ use std::time::{Duration, Instant};
 
 use super::{Errno, Ready, wait_ready};
 
-/// How long standard error may keep those waiting who are about to end the process,
-/// ms: a serial line at 115,200 baud moves 115 bytes meanwhile.
+/// Longest wait for standard error before the process ends, ms. A serial line at 115,200 baud
+/// sends 115 bytes in this time.
 const STDERR_MS: u16 = 10;
 
-/// Whether standard error takes a line without blocking: a pipe whose reader stands
-/// still would hold up the end of the process for ever. Async-signal-safe.
+/// Whether standard error accepts a line without blocking. A pipe that is not read would block
+/// the end of the process for ever. Async-signal-safe.
 pub(crate) fn stderr_has_room() -> bool {
-    // SAFETY: nobody closes descriptor 2, and if somebody did, poll(2) says that
-    // writing to it does not block.
+    // SAFETY: this program never closes descriptor 2. If it was closed outside, poll(2) reports
+    // that writing to it does not block.
     let stderr = unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) };
     wait_ready(stderr, Ready::Write, STDERR_MS).unwrap_or(false)
 }
 
-/// Writes `text` to standard error, and gives up on an error or where it would block
-/// for longer than 10 ms: for signal handlers, where nothing else may be called
-/// (signal-safety(7)).
+/// Writes `text` to standard error; gives up on an error, or after 10 ms without room.
+/// Async-signal-safe.
 pub(crate) fn write_stderr(text: &[u8]) {
     let _ = stderr().write_all(text, STDERR_MS);
 }
 
-/// How much is written at once where poll(2) alone tells whether it fits, bytes: a
-/// terminal has room for so many when it says that it has room (`n_tty_poll`).
+/// Most bytes in one write when only poll(2) tells whether there is room: a terminal that is
+/// reported as writable has room for so many (`n_tty_poll`).
 const PIECE: usize = 256;
 
-/// Where something is written to without blocking.
+/// A destination that is written without blocking.
 #[derive(Debug)]
 pub struct Output {
     fd: RawFd,
@@ -49,22 +47,22 @@ pub struct Output {
 
 #[derive(Debug)]
 enum Kind {
-    /// Opened once more, `O_NONBLOCK`.
+    /// Opened a second time, with `O_NONBLOCK`.
     Own(OwnedFd),
     Socket,
-    /// A file on a disk: no reader can stop it.
+    /// A file on a disk, which has no reader that could block it.
     File,
-    /// As it was handed over: poll(2) first.
+    /// The shared descriptor: poll(2) precedes each write.
     Shared,
 }
 
 impl Output {
-    /// The output behind `fd`, which must stay open as long as this is used. Closed
-    /// descriptors are refused when they are written to. Allocates.
+    /// The output behind `fd`, which must stay open as long as this is used. A closed
+    /// descriptor is reported by the first write. Allocates.
     #[must_use]
     pub fn of(fd: BorrowedFd<'_>) -> Self {
         let raw = fd.as_raw_fd();
-        // SAFETY: stat is plain numbers, for which zero is a value.
+        // SAFETY: stat consists of numbers, for which all zeros is a valid value.
         let mut stat: libc::stat = unsafe { core::mem::zeroed() };
         // SAFETY: `stat` is live and writable.
         let answer = unsafe { libc::fstat(raw, &raw mut stat) };
@@ -77,11 +75,11 @@ impl Output {
         Self { fd: raw, kind }
     }
 
-    /// write(2) of as much of `bytes` as there is room for. Allocates nothing;
-    /// async-signal-safe.
+    /// write(2) of as many of `bytes` as there is room for; returns how many. Allocates
+    /// nothing; async-signal-safe.
     ///
     /// # Errors
-    /// `EAGAIN` when there is room for nothing; the kernel's, such as `EPIPE`.
+    /// `EAGAIN` when there is no room; the kernel's, such as `EPIPE`.
     pub fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
         let write = |fd: RawFd, bytes: &[u8]| {
             // SAFETY: the pointer and the length are those of one live slice.
@@ -103,11 +101,12 @@ impl Output {
         usize::try_from(written).map_err(|_| Errno::last())
     }
 
-    /// Writes all of `bytes`, and waits for room for at most `patience_ms` in all.
-    /// Allocates nothing; async-signal-safe.
+    /// Writes all of `bytes`, and waits for room at most `patience_ms` in all. Allocates
+    /// nothing; async-signal-safe.
     ///
     /// # Errors
-    /// `EAGAIN` when it has waited that long; the kernel's.
+    /// `EAGAIN` when there was no room in that time; the kernel's. A part may have been
+    /// written.
     pub fn write_all(&self, mut bytes: &[u8], patience_ms: u16) -> Result<(), Errno> {
         let end = Instant::now() + Duration::from_millis(u64::from(patience_ms));
         while !bytes.is_empty() {
@@ -121,7 +120,7 @@ impl Output {
                         return Err(Errno(libc::EAGAIN));
                     }
                     match self.wait(u16::try_from(left).unwrap_or(u16::MAX)) {
-                        // Another writer holds the terminal, or was quicker.
+                        // Another writer holds the terminal, or has filled the room.
                         Ok(true) => std::thread::sleep(Duration::from_millis(1)),
                         Ok(false) | Err(Errno(libc::EINTR)) => {}
                         Err(errno) => return Err(errno),
@@ -134,8 +133,8 @@ impl Output {
     }
 
     fn wait(&self, timeout_ms: u16) -> Result<bool, Errno> {
-        // SAFETY: whoever made this keeps the descriptor open. poll(2) answers at
-        // once if it is closed all the same.
+        // SAFETY: the creator of the output keeps the descriptor open. If it is closed in spite
+        // of that, poll(2) returns at once.
         let fd = unsafe { BorrowedFd::borrow_raw(self.fd) };
         wait_ready(fd, Ready::Write, timeout_ms)
     }
@@ -147,14 +146,14 @@ fn reopen(fd: RawFd) -> Option<OwnedFd> {
     let flags = libc::O_WRONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
     // SAFETY: `link` is a live string that ends in a zero.
     let opened = unsafe { libc::open(link.as_ptr(), flags) };
-    // SAFETY: just opened, and nobody else's.
+    // SAFETY: just opened, so it has no other owner.
     (opened >= 0).then(|| unsafe { OwnedFd::from_raw_fd(opened) })
 }
 
 static STDERR: OnceLock<Output> = OnceLock::new();
 
-/// Opens standard error as an [`Output`], once for the process. Until then
-/// [`stderr`] asks poll(2). Allocates.
+/// Opens standard error as an [`Output`], once in a process. Before that [`stderr`] uses
+/// poll(2). Allocates.
 pub fn open_stderr() {
     STDERR.get_or_init(|| Output::of(std::io::stderr().as_fd()));
 }
@@ -176,7 +175,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::sync::mpsc;
 
-    /// More than a pipe or a socket holds by default (pipe(7), socket(7)).
+    /// More than a pipe or a socket buffers by default (pipe(7), socket(7)).
     const MUCH: usize = 1 << 20;
 
     fn is_blocking(fd: &impl AsRawFd) -> bool {
@@ -185,7 +184,7 @@ mod tests {
         flags & libc::O_NONBLOCK == 0
     }
 
-    /// Does `work` on a thread of its own: one that blocks fails the test.
+    /// Runs `work` on a thread of its own, so that the test fails if it blocks.
     fn unblocked<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
         let (send, done) = mpsc::channel();
         std::thread::spawn(move || send.send(work()));
@@ -193,7 +192,7 @@ mod tests {
             .expect("it blocks")
     }
 
-    /// Fills `writer`, whose reader stands still, and gives `reader` back to be read.
+    /// Fills `writer`, whose `reader` does not read.
     fn assert_never_blocks(
         writer: impl AsFd + Send + 'static,
         reader: &mut dyn Read,
@@ -208,7 +207,7 @@ mod tests {
             assert_eq!(refused, Err(Errno(libc::EAGAIN)));
             assert_eq!(output.write(b"y"), Err(Errno(libc::EAGAIN)));
             let fd = writer.as_fd();
-            assert!(is_blocking(&fd), "others who share it are not concerned");
+            assert!(is_blocking(&fd), "the shared open file is unchanged");
         });
         assert!(reader.read(&mut [0; 8192]).unwrap() > 0);
     }
@@ -219,7 +218,7 @@ mod tests {
         assert_never_blocks(writer, &mut reader, false);
         let (mut reader, writer) = UnixStream::pair().unwrap();
         assert_never_blocks(writer, &mut reader, false);
-        // Where it cannot be opened once more.
+        // If it cannot be opened a second time.
         let (mut reader, writer) = std::io::pipe().unwrap();
         assert_never_blocks(writer, &mut reader, true);
     }

@@ -5,7 +5,7 @@ use super::{Errno, check};
 /// How a child ended (waitpid(2)).
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Ended {
-    /// It left with this code.
+    /// It exited with this code.
     Exit(u8),
     /// This signal ended it.
     Signal(i32),
@@ -23,10 +23,10 @@ impl Child {
         self.0
     }
 
-    /// `waitpid(self)`: waits until it has ended, `EINTR` retried.
+    /// `waitpid(self)`: waits until it has ended. Retries after `EINTR`.
     ///
     /// # Errors
-    /// waitpid(2): `ECHILD` when somebody else waited for it.
+    /// waitpid(2): `ECHILD` when the child was waited for elsewhere.
     pub fn wait(self) -> Result<Ended, Errno> {
         let mut status = 0;
         loop {
@@ -47,22 +47,22 @@ impl Child {
     }
 }
 
-/// `fork()`: runs `job` in a child, which leaves with the code it returns,
-/// without destructors or exit handlers of the parent's (`_exit(2)`).
+/// `fork()`: runs `job` in a child, which exits with its result, without running destructors or
+/// exit handlers of the parent (`_exit(2)`).
 ///
-/// Only for a process with one thread: in a child of any other, locks that
-/// another thread held stay locked for ever.
+/// Only for a process with one thread: in the child, locks that another thread held would stay
+/// locked for ever.
 ///
 /// # Errors
-/// `EBUSY` when this process has more than one thread or `/proc` is not there
-/// to tell; fork(2): `EAGAIN`, `ENOMEM`.
+/// `EBUSY` when this process has more than one thread or `/proc` is missing; fork(2): `EAGAIN`,
+/// `ENOMEM`.
 pub fn fork(job: impl FnOnce() -> u8) -> Result<Child, Errno> {
     let threads = std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
     if threads != 1 {
         return Err(Errno(libc::EBUSY));
     }
-    // SAFETY: the only thread is this one, so the child's copy of every lock
-    // and of the heap is as consistent as ours.
+    // SAFETY: this is the only thread, so the child's copies of all locks and of the heap are
+    // consistent.
     match unsafe { libc::fork() } {
         -1 => Err(Errno::last()),
         0 => {
@@ -81,11 +81,11 @@ pub fn effective_user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-/// Becomes the ordinary user and group `id` for good: `setgroups(0)`,
-/// `setresgid`, `setresuid`. Every capability is lost (capabilities(7)).
+/// Changes to the ordinary user and group `id` permanently: `setgroups(0)`, `setresgid`,
+/// `setresuid`. All capabilities are lost (capabilities(7)).
 ///
 /// # Errors
-/// setresuid(2): `EPERM` for who is not root already.
+/// setresuid(2): `EPERM` when the process does not run as root.
 pub fn become_user(id: u32) -> Result<(), Errno> {
     // SAFETY: no group is given, so the pointer is not followed.
     check(unsafe { libc::setgroups(0, core::ptr::null()) })?;
@@ -98,7 +98,7 @@ pub fn become_user(id: u32) -> Result<(), Errno> {
 /// `kill(getpid(), signal)`: sends this process a signal.
 ///
 /// # Errors
-/// kill(2): `EINVAL` for a number that is no signal.
+/// kill(2): `EINVAL` for a number that is not a signal.
 pub fn signal_self(signal: i32) -> Result<(), Errno> {
     // SAFETY: takes no pointer.
     check(unsafe { libc::kill(libc::getpid(), signal) })

@@ -7,34 +7,34 @@ use super::{Errno, check};
 #[repr(C)]
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct SchedAttr {
-    /// Bytes of this structure; filled in by [`set_attributes`].
+    /// Length of this structure, bytes; set by [`set_attributes`].
     pub size: u32,
     /// `SCHED_OTHER` 0, `SCHED_FIFO` 1, `SCHED_RR` 2, `SCHED_DEADLINE` 6.
     pub policy: u32,
-    /// Bits of [`FLAG_RESET_ON_FORK`].
+    /// Bits such as [`FLAG_RESET_ON_FORK`].
     pub flags: u64,
     /// Nice value, -20 to 19, under `SCHED_OTHER`.
     pub nice: i32,
     /// Priority, 1 to 99, under `SCHED_FIFO` and `SCHED_RR`.
     pub priority: u32,
-    /// CPU time granted in each period under `SCHED_DEADLINE`.
+    /// CPU time granted in each period under `SCHED_DEADLINE`, ns.
     pub runtime: u64,
-    /// By when it is granted, counted from the start of the period.
+    /// Deadline of the grant, from the start of the period, ns.
     pub deadline: u64,
-    /// Length of the period.
+    /// Length of the period, ns.
     pub period: u64,
 }
 
 /// `SCHED_FLAG_RESET_ON_FORK`: children start under `SCHED_OTHER`.
 pub const FLAG_RESET_ON_FORK: u64 = 0x01;
 
-/// `sched_setattr(tid, attr, 0)`: for the thread `tid`, 0 for the calling one.
+/// `sched_setattr(tid, attr, 0)`: sets the policy of thread `tid`, 0 for the calling thread.
 ///
 /// # Errors
-/// sched_setattr(2): `ESRCH` when there is no such thread; `EPERM` without privilege and over `RLIMIT_RTPRIO`, or
-/// under `SCHED_DEADLINE` when the thread may not run on every CPU of its
-/// scheduling domain; `EBUSY` when deadline admission refuses; `EINVAL` for
-/// numbers out of range.
+/// sched_setattr(2): `ESRCH` when there is no such thread; `EPERM` without privilege and above
+/// `RLIMIT_RTPRIO`, or under `SCHED_DEADLINE` when the thread may not run on every CPU of its
+/// scheduling domain; `EBUSY` when deadline admission refuses; `EINVAL` for numbers out of
+/// range.
 pub fn set_attributes(tid: i32, attr: SchedAttr) -> Result<(), Errno> {
     let attr = SchedAttr {
         size: size_of::<SchedAttr>() as u32,
@@ -45,7 +45,7 @@ pub fn set_attributes(tid: i32, attr: SchedAttr) -> Result<(), Errno> {
     check(answer as libc::c_int)
 }
 
-/// `sched_getattr(tid)`: of the thread `tid`, 0 for the calling one.
+/// `sched_getattr(tid)`: the policy of thread `tid`, 0 for the calling thread.
 ///
 /// # Errors
 /// sched_getattr(2): `ESRCH` when there is no such thread.
@@ -65,7 +65,7 @@ pub fn attributes(tid: i32) -> Result<SchedAttr, Errno> {
     Ok(attr)
 }
 
-/// CPUs a [`CpuSet`] can name: 0 to 1023, as glibc's `cpu_set_t`.
+/// Number of CPUs in a [`CpuSet`]: 0 to 1023, as in glibc's `cpu_set_t`.
 pub const MAX_CPUS: usize = 1024;
 
 /// A set of CPUs (CPU_SET(3)).
@@ -76,7 +76,7 @@ impl CpuSet {
     /// No CPU.
     pub const EMPTY: Self = Self([0; MAX_CPUS / 64]);
 
-    /// Adds `cpu`; `false`, and nothing, when it is 1024 or above.
+    /// Adds `cpu`. Returns `false` and adds nothing when it is 1024 or above.
     pub fn insert(&mut self, cpu: usize) -> bool {
         match self.0.get_mut(cpu / 64) {
             Some(word) => {
@@ -106,31 +106,30 @@ impl CpuSet {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// `sched_setaffinity(0, set)`: for the calling thread.
+/// `sched_setaffinity(0, set)`: the CPUs on which the calling thread may run.
 ///
 /// # Errors
-/// sched_setaffinity(2): `EINVAL` when no CPU of the set is one this thread may
-/// use.
+/// sched_setaffinity(2): `EINVAL` when this thread may use no CPU of the set.
 pub fn set_affinity(set: &CpuSet) -> Result<(), Errno> {
-    // SAFETY: `cpu_set_t` is 1024 bits in words of `unsigned long`, which is
-    // what a `CpuSet` is on 64-bit Linux; the size given is that of the set.
+    // SAFETY: `cpu_set_t` is 1024 bits in words of `unsigned long`, which is the layout of
+    // `CpuSet` on 64-bit Linux; the size passed is that of the set.
     check(unsafe {
         libc::sched_setaffinity(0, size_of::<CpuSet>(), core::ptr::from_ref(set).cast())
     })
 }
 
-/// `sched_getaffinity(tid)`: of the thread `tid`, 0 for the calling one.
+/// `sched_getaffinity(tid)`: the CPUs on which thread `tid` may run, 0 for the calling thread.
 ///
 /// # Errors
-/// sched_setaffinity(2): `ESRCH` when there is no such thread, `EINVAL` when the
-/// kernel knows more than 1024 CPUs.
+/// sched_setaffinity(2): `ESRCH` when there is no such thread, `EINVAL` when the kernel
+/// supports more than 1024 CPUs.
 pub fn affinity(tid: i32) -> Result<CpuSet, Errno> {
     let mut set = CpuSet::EMPTY;
     // SAFETY: as for `set_affinity`, and the set is writable.
@@ -144,46 +143,45 @@ pub fn affinity(tid: i32) -> Result<CpuSet, Errno> {
     Ok(set)
 }
 
-/// `sched_getcpu()`: the CPU the calling thread is on at this moment.
+/// `sched_getcpu()`: the CPU of the calling thread at this moment.
 ///
 /// # Errors
-/// getcpu(2): `ENOSYS` where the kernel has no such call.
+/// getcpu(2): `ENOSYS` when the kernel does not have the call.
 pub fn current_cpu() -> Result<usize, Errno> {
     // SAFETY: takes no pointer.
     let answer = unsafe { libc::sched_getcpu() };
     usize::try_from(answer).map_err(|_| Errno::last())
 }
 
-/// `gettid()`: the kernel's number of the calling thread. Cannot fail.
+/// `gettid()`: the kernel's id of the calling thread. Cannot fail.
 ///
-/// The call itself and not the C library's function: the standard library refers
-/// to that one weakly, and in a static program linked as one piece (`lto`) it is
-/// then left out, and a call of it gives whatever there was before.
+/// A direct call, because the standard library refers to the C library's function weakly: in a
+/// static program linked with `lto` the function is then missing, and calling it returns an
+/// arbitrary value.
 #[must_use]
 pub fn thread_id() -> i32 {
     // SAFETY: takes no argument.
     unsafe { libc::syscall(libc::SYS_gettid) as i32 }
 }
 
-/// `getrusage(RUSAGE_THREAD)`: minor and major page faults of the calling
-/// thread since it started, in this order.
+/// `getrusage(RUSAGE_THREAD)`: minor and major page faults of the calling thread since its
+/// start, in this order.
 ///
 /// # Errors
 /// Those of getrusage(2); none is expected on Linux.
 pub fn thread_page_faults() -> Result<(u64, u64), Errno> {
-    // SAFETY: rusage is plain numbers, for which all zeros is a value.
+    // SAFETY: rusage consists of numbers, for which all zeros is a valid value.
     let mut usage: libc::rusage = unsafe { core::mem::zeroed() };
     // SAFETY: `usage` is live and writable.
     check(unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) })?;
     Ok((usage.ru_minflt as u64, usage.ru_majflt as u64))
 }
 
-/// `prctl(PR_SET_TIMERSLACK)`: how much later than asked for the calling thread may be
-/// woken, ns. 50 us by default, which kernels before 6.13 grant real-time threads in
-/// futex(2) as well.
+/// `prctl(PR_SET_TIMERSLACK)`: how late the calling thread may be woken after its timer, ns.
+/// The default is 50 us, which kernels before 6.13 apply to futex(2) of real-time threads too.
 ///
 /// # Errors
-/// prctl(2): a sandbox's.
+/// prctl(2): none is expected outside of a sandbox.
 pub fn set_timer_slack_ns(ns: u32) -> Result<(), Errno> {
     // SAFETY: takes no pointer.
     check(unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, libc::c_ulong::from(ns)) })

@@ -1,9 +1,9 @@
-//! Memory that outlives the process: files that live in memory, mapped shared
-//! (mmap(2), memfd_create(2)), and the lock that says whose they are (fcntl(2)).
+//! Memory that outlives the process: files in memory, mapped shared (mmap(2), memfd_create(2)),
+//! and the lock that gives a file to one process (fcntl(2)).
 //!
-//! A page of a disk file may be written back at any time, and whoever writes to
-//! it then waits for the disk; a page of tmpfs never is. So a mapping is made
-//! only of files for which [`lives_in_memory`] says yes.
+//! The kernel may write back a page of a disk file at any time, and a write to the page then
+//! waits for the disk. Pages of tmpfs are never written back. So only files for which
+//! [`lives_in_memory`] is true are mapped.
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU8, AtomicU64};
@@ -12,14 +12,14 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use super::memory::Range;
 use super::{Errno, check};
 
-/// What may be looked at in memory that others write.
+/// Types that may be accessed in memory that other processes write.
 ///
 /// # Safety
-/// Atomics only, without padding, every pattern of bytes a value, aligned to at
-/// most 8 bytes.
+/// The type must consist of atomics only, without padding; every pattern of bytes must be a
+/// valid value, and its alignment must be at most 8 bytes.
 pub unsafe trait Shareable {}
 
-// SAFETY: atomics only, and every number is a value.
+// SAFETY: atomics only, for which every pattern of bytes is a valid value.
 unsafe impl<const N: usize> Shareable for [AtomicU8; N] {}
 // SAFETY: as above.
 unsafe impl<const N: usize> Shareable for [AtomicU64; N] {}
@@ -28,24 +28,23 @@ unsafe impl Shareable for super::cause::Cell {}
 // SAFETY: as above.
 unsafe impl<const N: usize, const W: usize> Shareable for [[AtomicU64; W]; N] {}
 
-/// The beginning of a file in memory, shared with whoever maps or reads it.
+/// The beginning of a file in memory, shared with all processes that map or read it.
 #[derive(Debug)]
 pub struct SharedMapping {
     range: Range,
 }
 
 impl SharedMapping {
-    /// `mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0)`. The
-    /// file must not be made shorter while this lives: that is `SIGBUS`.
+    /// `mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0)`. The file must not be
+    /// shortened while this lives: accesses would then raise `SIGBUS`.
     ///
     /// # Errors
-    /// `EINVAL` for a file that does not live in memory or is shorter than
-    /// `length`; those of mmap(2): `EACCES` for a file that is not open for
-    /// writing, `ENOMEM`, and `EAGAIN` as for
-    /// [`Mapping::anonymous`](super::memory::Mapping::anonymous).
+    /// `EINVAL` for a file that is not in memory or is shorter than `length`; those of mmap(2):
+    /// `EACCES` for a file that is not open for writing, `ENOMEM`, and `EAGAIN` when
+    /// `MCL_FUTURE` is set and the new pages would exceed `RLIMIT_MEMLOCK`.
     pub fn of(file: BorrowedFd<'_>, length: usize) -> Result<Self, Errno> {
         let long_enough = u64::try_from(length).is_ok_and(|needed| {
-            // SAFETY: stat is plain numbers, zero is a value of each.
+            // SAFETY: stat consists of numbers, for which all zeros is a valid value.
             let mut stat: libc::stat = unsafe { core::mem::zeroed() };
             // SAFETY: `stat` is live and writable.
             let answer = unsafe { libc::fstat(file.as_raw_fd(), &raw mut stat) };
@@ -54,8 +53,8 @@ impl SharedMapping {
         if !long_enough || !lives_in_memory(file)? {
             return Err(Errno(libc::EINVAL));
         }
-        // SAFETY: a new mapping at an address of the kernel's choice overlaps
-        // nothing that exists.
+        // SAFETY: a new mapping at an address of the kernel's choice overlaps no existing
+        // memory.
         let start = unsafe {
             libc::mmap(
                 core::ptr::null_mut(),
@@ -79,36 +78,36 @@ impl SharedMapping {
         Ok(mapping)
     }
 
-    /// Locking a shared mapping reads its pages in; the first write to each is
-    /// one more fault, to mark it, where the processor does not do that itself
-    /// (Cortex-A53 and A72). It comes here and not in the loop. A page of a file
-    /// in memory is never written back, so it stays marked.
+    /// Locking a shared mapping makes its pages resident. On processors without hardware
+    /// management of the dirty bit (Cortex-A53 and A72) the first write to each page is one
+    /// more fault, which must happen here and not in the loop. Pages of a file in memory are
+    /// never written back, so they stay dirty.
     fn write_to_every_page(&self) {
         for offset in (0..self.range.length).step_by(super::memory::page_size()) {
             let at = core::ptr::with_exposed_provenance_mut::<u8>(self.range.address + offset);
-            // SAFETY: inside of the mapping; nobody has a view of it yet, and
-            // what another process reads there is the same as before.
+            // SAFETY: inside of the mapping. There is no view of it yet, and another process
+            // reads the same value as before.
             unsafe { at.write_volatile(at.read_volatile()) };
         }
     }
 
-    /// The same, for ever: for what signal handlers look at.
+    /// Keeps the mapping for ever, for signal handlers that access it.
     #[must_use]
     pub fn keep(self) -> &'static Self {
         Box::leak(Box::new(self))
     }
 
-    /// Where it is.
+    /// Its address range.
     #[must_use]
     pub const fn range(&self) -> Range {
         self.range
     }
 
-    /// What stands `offset` bytes from the beginning.
+    /// The object at `offset` bytes from the beginning.
     ///
     /// # Panics
-    /// When that is not inside of the mapping, or not at a multiple of 8: the
-    /// offsets are constants, so a test that calls this once is enough.
+    /// If the object is not inside of the mapping, or `offset` is not a multiple of 8. Offsets
+    /// are constants, so one test of each call is enough.
     #[must_use]
     pub fn view<T: Shareable>(&self, offset: usize) -> &T {
         let end = offset.checked_add(size_of::<T>());
@@ -117,9 +116,9 @@ impl SharedMapping {
             "a view beyond its mapping"
         );
         let place = core::ptr::with_exposed_provenance::<T>(self.range.address + offset);
-        // SAFETY: the bytes are inside of the mapping, which lives as long as
-        // the borrow of `self`, and aligned, as a mapping begins with a page;
-        // a `Shareable` has interior mutability and no invalid value.
+        // SAFETY: the bytes are inside of the mapping, which lives as long as the borrow of
+        // `self`. They are aligned, because a mapping begins with a page. A `Shareable` has
+        // interior mutability and no invalid value.
         unsafe { &*place }
     }
 }
@@ -127,71 +126,70 @@ impl SharedMapping {
 impl Drop for SharedMapping {
     fn drop(&mut self) {
         let start = core::ptr::with_exposed_provenance_mut(self.range.address);
-        // SAFETY: this is exactly what mmap gave, it is unmapped once, and every
+        // SAFETY: this is exactly the range that mmap returned, it is unmapped once, and every
         // view of it has borrowed `self`.
         let _ = unsafe { libc::munmap(start, self.range.length) };
     }
 }
 
-/// `memfd_create(name, MFD_CLOEXEC)`: a file in memory that has no folder.
+/// `memfd_create(name, MFD_CLOEXEC)`: a file in memory without a name in a folder.
 ///
 /// # Errors
 /// Those of memfd_create(2): `EMFILE`, `ENFILE`, `ENOMEM`.
 pub fn memory_file(name: &CStr) -> Result<OwnedFd, Errno> {
-    // The call as it stands: C libraries before 2.27, as in cross's own image, have
-    // no function for it.
-    // SAFETY: the name is a live text that ends with a zero byte.
+    // A direct call, because C libraries before 2.27, as in cross's own image, have no function
+    // for it.
+    // SAFETY: the name is a live string that ends in a zero.
     let answer = unsafe { libc::syscall(libc::SYS_memfd_create, name.as_ptr(), libc::MFD_CLOEXEC) };
     if answer < 0 {
         return Err(Errno::last());
     }
     let fd = answer as libc::c_int;
-    // SAFETY: the descriptor is new and nobody else's.
+    // SAFETY: the descriptor is new, so it has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// `RAMFS_MAGIC` (linux/magic.h), which the C library does not name.
+/// `RAMFS_MAGIC` (linux/magic.h); the libc crate does not have it.
 const RAMFS_MAGIC: u64 = 0x8584_58f6;
 
-/// `fstatfs(file)`: whether the file is on tmpfs (which memory files are on as
-/// well) or ramfs, whose pages are never written to a disk.
+/// `fstatfs(file)`: whether the file is on ramfs or on tmpfs (as memory files are), whose pages
+/// are never written to a disk.
 ///
 /// # Errors
 /// Those of fstatfs(2).
 pub fn lives_in_memory(file: BorrowedFd<'_>) -> Result<bool, Errno> {
-    // SAFETY: statfs is plain numbers, zero is a value of each.
+    // SAFETY: statfs consists of numbers, for which all zeros is a valid value.
     let mut stat: libc::statfs = unsafe { core::mem::zeroed() };
     // SAFETY: `stat` is live and writable.
     check(unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut stat) })?;
-    // Its type is of another width on each machine.
+    // The width of this field depends on the architecture.
     let kind = stat.f_type as u64 & 0xffff_ffff;
     Ok(kind == libc::TMPFS_MAGIC as u64 || kind == RAMFS_MAGIC)
 }
 
-/// `fallocate(file, 0, 0, length)`: the file is that long at least, and has the
-/// memory for it: no write and no access to it can run short later.
+/// `fallocate(file, 0, 0, length)`: makes the file at least this long and allocates its memory,
+/// so that no later access to it can run out of memory.
 ///
 /// # Errors
-/// Those of fallocate(2): `ENOSPC` when the file system is full, `EOPNOTSUPP`
-/// when it cannot do this.
+/// Those of fallocate(2): `ENOSPC` when the file system is full, `EOPNOTSUPP` when it does not
+/// support the call.
 pub fn allocate(file: BorrowedFd<'_>, length: u64) -> Result<(), Errno> {
     let length = libc::off_t::try_from(length).map_err(|_| Errno(libc::EOVERFLOW))?;
     // SAFETY: takes no pointer.
     check(unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, length) })
 }
 
-/// The whole of a file, as fcntl(2) has it.
+/// A lock on the whole file, as fcntl(2) takes it.
 fn whole(kind: libc::c_int) -> libc::flock {
-    // SAFETY: flock is plain numbers, zero is a value of each.
+    // SAFETY: flock consists of numbers, for which all zeros is a valid value.
     let mut lock: libc::flock = unsafe { core::mem::zeroed() };
     lock.l_type = kind as libc::c_short;
     lock.l_whence = libc::SEEK_SET as libc::c_short;
     lock
 }
 
-/// `fcntl(file, F_OFD_SETLK, F_WRLCK)`: makes the file this opening's own, until
-/// it is closed or its process ends, however it ends. `false` when it is
-/// another's.
+/// `fcntl(file, F_OFD_SETLK, F_WRLCK)`: locks the file for this open file description, until it
+/// is closed or the process ends in any way. Returns `false` when another one has locked it.
 ///
 /// # Errors
 /// Those of fcntl(2): `ENOLCK`.
@@ -206,8 +204,8 @@ pub fn claim(file: BorrowedFd<'_>) -> Result<bool, Errno> {
     }
 }
 
-/// `fcntl(file, F_OFD_GETLK)`: whether another opening has [`claim`]ed the file.
-/// Asking takes nothing from anybody.
+/// `fcntl(file, F_OFD_GETLK)`: whether another open file description has [`claim`]ed the file.
+/// Changes no lock.
 ///
 /// # Errors
 /// Those of fcntl(2).

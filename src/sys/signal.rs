@@ -1,5 +1,4 @@
-//! Signals: sigaction(2), pthread_sigmask(3), and the handler that notes a
-//! request to stop.
+//! Signals: sigaction(2), pthread_sigmask(3), and the handler that notes a stop request.
 
 use core::sync::atomic::{AtomicI32, Ordering};
 
@@ -7,8 +6,8 @@ use super::cause::{self, Kind};
 use super::memory::Range;
 use super::{Errno, check, disposition, emergency};
 
-/// The first signal that asked for an end; with a minus once the run that it asked has
-/// ended; 0 for none.
+/// The first signal that requested a stop; negative after the run that it stopped has ended; 0
+/// for none.
 struct Stop(AtomicI32);
 
 static STOP: Stop = Stop(AtomicI32::new(0));
@@ -22,8 +21,8 @@ impl Stop {
         }
     }
 
-    /// Notes a request, unless there is one that is not answered. Whether there was
-    /// any before, answered or not.
+    /// Notes a request, unless there is one that is not answered. Returns whether there was one
+    /// before, answered or not.
     fn note(&self, signal: i32) -> bool {
         let unanswered = |before| (before <= 0).then_some(signal);
         let noted = self.change(unanswered);
@@ -44,55 +43,55 @@ impl Stop {
     }
 }
 
-/// The first signal that asked the process to stop and has not been answered, if
-/// any. One atomic load: for every cycle.
+/// The first signal that requested a stop and is not answered, if any. One atomic load, for
+/// every cycle.
 #[inline]
 #[must_use]
 pub fn stop_signal() -> Option<i32> {
     STOP.requested()
 }
 
-/// Notes a request to stop as if `signal` had come, unless there is one already.
+/// Notes a stop request as if `signal` had arrived, unless there is one already.
 pub fn request_stop(signal: i32) {
     STOP.note(signal);
 }
 
-/// Answers the request to stop, and tells which it was: the run that it asked has
-/// ended. A request that comes later is another one.
+/// Answers the stop request and returns its signal; called when the run that it stopped has
+/// ended. A later request is a new one.
 pub fn take_stop() -> Option<i32> {
     STOP.take()
 }
 
-/// Forgets the answered request, before another run; one that is not answered stays.
+/// Clears an answered request, before another run; a request that is not answered stays.
 pub fn forget_answered_stop() {
     STOP.forget_answered();
 }
 
-/// Forgets the request to stop, whatever became of it.
+/// Clears the stop request, answered or not.
 pub fn clear_stop() {
     STOP.0.store(0, Ordering::Relaxed);
 }
 
-/// What a signal does from now on.
+/// The disposition of a signal.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Disposition {
-    /// `SIG_DFL`: what signal(7) says of it.
+    /// `SIG_DFL`: the default action (signal(7)).
     Default,
     /// `SIG_IGN`: nothing.
     Ignore,
-    /// It is noted as a request to stop ([`stop_signal`]). A `SIGINT` that comes
-    /// when one is noted already, answered or not, runs the [`emergency`] actions and
-    /// ends the process by `SIGINT`.
+    /// The signal is noted as a stop request ([`stop_signal`]). A `SIGINT` after a request that
+    /// is noted already, answered or not, runs the [`emergency`] actions and ends the process
+    /// by `SIGINT`.
     RequestStop,
 }
 
 /// `sigaction(signal, disposition)`, with `SA_RESTART`.
 ///
 /// # Errors
-/// sigaction(2): `EINVAL` for a number that is no signal, and for `SIGKILL` and
-/// `SIGSTOP`, which nothing can change.
-pub fn set_disposition(signal: i32, disposition: Disposition) -> Result<(), Errno> {
-    let handler = match disposition {
+/// sigaction(2): `EINVAL` for a number that is not a signal, and for `SIGKILL` and `SIGSTOP`,
+/// which cannot be changed.
+pub fn set_disposition(signal: i32, wanted: Disposition) -> Result<(), Errno> {
+    let handler = match wanted {
         Disposition::Default => libc::SIG_DFL,
         Disposition::Ignore => libc::SIG_IGN,
         Disposition::RequestStop => on_stop as extern "C" fn(libc::c_int) as usize,
@@ -100,7 +99,7 @@ pub fn set_disposition(signal: i32, disposition: Disposition) -> Result<(), Errn
     disposition::set(signal, handler)
 }
 
-/// Async-signal-safe: one atomic, and for an impatient second `SIGINT` ioctl(2),
+/// Async-signal-safe: one atomic; for a second `SIGINT` also the [`emergency`] actions,
 /// sigaction(2) and raise(3).
 extern "C" fn on_stop(signal: libc::c_int) {
     let again = STOP.note(signal);
@@ -117,14 +116,13 @@ extern "C" fn on_stop(signal: libc::c_int) {
 pub struct SignalSet(libc::sigset_t);
 
 impl SignalSet {
-    /// Every signal but those that a thread brings upon itself, which the
-    /// kernel would answer with `SIGKILL` if they were blocked, before a
-    /// handler could make the outputs safe: `SIGSEGV`, `SIGBUS`, `SIGILL`,
-    /// `SIGFPE`, `SIGTRAP`, `SIGSYS`, `SIGABRT`; and `SIGXCPU`, which the kernel
-    /// sends to the very thread that ran away.
+    /// All signals except those that a thread raises itself: `SIGSEGV`, `SIGBUS`, `SIGILL`,
+    /// `SIGFPE`, `SIGTRAP`, `SIGSYS`, `SIGABRT`. If these were blocked, the kernel would kill
+    /// the process before a handler could make the outputs safe. `SIGXCPU` is excepted too: the
+    /// kernel sends it to the thread that ran away.
     #[must_use]
     pub fn all_but_synchronous() -> Self {
-        // SAFETY: sigset_t is plain numbers, for which zero is a value.
+        // SAFETY: sigset_t consists of numbers, for which all zeros is a valid value.
         let mut set: libc::sigset_t = unsafe { core::mem::zeroed() };
         // SAFETY: `set` is live and writable.
         unsafe { libc::sigfillset(&raw mut set) };
@@ -147,18 +145,18 @@ impl SignalSet {
     /// Whether `signal` is in the set.
     #[must_use]
     pub fn contains(&self, signal: i32) -> bool {
-        // SAFETY: the set is live; a number that is no signal is answered -1.
+        // SAFETY: the set is live; the result is -1 for a number that is not a signal.
         unsafe { libc::sigismember(&raw const self.0, signal) == 1 }
     }
 }
 
-/// `pthread_sigmask(SIG_SETMASK, set)`: blocks exactly `set` on the calling
-/// thread, and on those it creates. Returns what was blocked before.
+/// `pthread_sigmask(SIG_SETMASK, set)`: blocks exactly `set` on the calling thread and on
+/// threads that it creates. Returns the previous mask.
 ///
 /// # Errors
 /// pthread_sigmask(3); none is expected.
 pub fn set_mask(set: &SignalSet) -> Result<SignalSet, Errno> {
-    // SAFETY: sigset_t is plain numbers, for which zero is a value.
+    // SAFETY: sigset_t consists of numbers, for which all zeros is a valid value.
     let mut before: libc::sigset_t = unsafe { core::mem::zeroed() };
     // SAFETY: both sets are live, the second one writable.
     let answer =
@@ -170,12 +168,12 @@ pub fn set_mask(set: &SignalSet) -> Result<SignalSet, Errno> {
     }
 }
 
-/// The calling thread's alternate signal stack, where it has one (sigaltstack(2)).
+/// The alternate signal stack of the calling thread, if it has one (sigaltstack(2)).
 #[must_use]
 pub fn alternate_stack() -> Option<Range> {
-    // SAFETY: stack_t is an address and numbers, zero is a value of each.
+    // SAFETY: stack_t consists of an address and numbers, for which all zeros is a valid value.
     let mut stack: libc::stack_t = unsafe { core::mem::zeroed() };
-    // SAFETY: none is set; `stack` is live and writable.
+    // SAFETY: no new stack is given; `stack` is live and writable.
     check(unsafe { libc::sigaltstack(core::ptr::null(), &raw mut stack) }).ok()?;
     (stack.ss_flags & libc::SS_DISABLE == 0).then(|| Range {
         address: stack.ss_sp.addr(),
@@ -183,12 +181,12 @@ pub fn alternate_stack() -> Option<Range> {
     })
 }
 
-/// What the calling thread blocks.
+/// The signals that the calling thread blocks.
 ///
 /// # Errors
 /// pthread_sigmask(3); none is expected.
 pub fn mask() -> Result<SignalSet, Errno> {
-    // SAFETY: sigset_t is plain numbers, for which zero is a value.
+    // SAFETY: sigset_t consists of numbers, for which all zeros is a valid value.
     let mut now: libc::sigset_t = unsafe { core::mem::zeroed() };
     // SAFETY: no new mask is given; `now` is live and writable.
     let answer =
@@ -226,7 +224,7 @@ mod tests {
         let stop = Stop(AtomicI32::new(0));
         stop.note(libc::SIGINT);
         stop.take();
-        // The report is being printed: whoever interrupts again wants an end.
+        // An interrupt while the report is printed requests the end of the process.
         assert!(stop.note(libc::SIGHUP), "the second");
         assert_eq!(stop.take(), Some(libc::SIGHUP));
         stop.forget_answered();

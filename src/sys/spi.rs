@@ -1,7 +1,7 @@
 //! `linux/spi/spidev.h`: one message of several transfers.
 //!
-//! Modes, speeds and word sizes are set through the `spidev` crate when a
-//! device is opened; only the transfer itself runs in the loop and stands here.
+//! Mode, speed and word size are set through the `spidev` crate when a device is opened; only
+//! the transfer runs in the loop.
 
 use super::Errno;
 use super::ioctl::{MAX_SIZE, Request, ioctl, iow};
@@ -12,7 +12,7 @@ use std::os::fd::BorrowedFd;
 /// `SPI_IOC_MAGIC`.
 const MAGIC: u8 = b'k';
 
-/// Most transfers that the request number of one message can name.
+/// Most transfers of one message, by the size that a request number can encode.
 pub const MAX_TRANSFERS: usize = MAX_SIZE / size_of::<Transfer<'_>>();
 
 /// `SPI_IOC_MESSAGE(n)`. `n` is at most [`MAX_TRANSFERS`].
@@ -20,12 +20,11 @@ const fn message_request(n: usize) -> Request {
     iow(MAGIC, 0, n * size_of::<Transfer<'_>>())
 }
 
-/// `struct spi_ioc_transfer`: one stretch of clocks within a message, together
-/// with the loan of the buffers it points to.
+/// `struct spi_ioc_transfer`: one transfer of a message. It borrows the buffers that it points
+/// to.
 ///
-/// Speed and word size are left at 0, which means the device's own;
-/// `cs_change` is left at 0, which keeps the chip selected until the message
-/// ends.
+/// Speed and word size are 0, which selects the settings of the device; `cs_change` is 0, which
+/// keeps the chip selected until the message ends.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Transfer<'a> {
@@ -55,11 +54,11 @@ const _: () = {
     assert!(offset_of!(Transfer<'_>, word_delay_usecs) == 30);
 };
 
-/// A message longer than a transfer can name: 2^32 bytes or more.
+/// A transfer of 2^32 bytes or more.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct TooLong;
 
-/// The length as the kernel takes it.
+/// The length in the kernel's type.
 const fn length(bytes: usize) -> Result<u32, TooLong> {
     if bytes > u32::MAX as usize {
         return Err(TooLong);
@@ -68,7 +67,7 @@ const fn length(bytes: usize) -> Result<u32, TooLong> {
 }
 
 impl<'a> Transfer<'a> {
-    /// No clocks and no pause.
+    /// A transfer without clocks and pause.
     pub const EMPTY: Self = Self {
         tx_buf: 0,
         rx_buf: 0,
@@ -84,7 +83,7 @@ impl<'a> Transfer<'a> {
         buffers: PhantomData,
     };
 
-    /// Clocks `tx` out; what comes back is dropped.
+    /// Sends `tx` and discards the received bytes.
     ///
     /// # Errors
     /// [`TooLong`] from 2^32 bytes on.
@@ -96,7 +95,7 @@ impl<'a> Transfer<'a> {
         })
     }
 
-    /// Clocks `rx` in; zeros go out.
+    /// Receives into `rx` and sends zeros.
     ///
     /// # Errors
     /// [`TooLong`] from 2^32 bytes on.
@@ -108,7 +107,7 @@ impl<'a> Transfer<'a> {
         })
     }
 
-    /// Clocks `tx` out and `rx` in at once, for as long as the shorter of both.
+    /// Sends `tx` and receives into `rx` at the same time; the shorter of both sets the length.
     ///
     /// # Errors
     /// [`TooLong`] from 2^32 bytes on.
@@ -121,9 +120,8 @@ impl<'a> Transfer<'a> {
         })
     }
 
-    /// Clocks `words` out and what comes back into the same place. The kernel
-    /// copies both ways through buffers of its own (Documentation/spi/spidev),
-    /// so that the two directions may share memory.
+    /// Sends `words` and receives into the same buffer. The kernel copies both directions
+    /// through its own buffers (Documentation/spi/spidev), so they may share memory.
     ///
     /// # Errors
     /// [`TooLong`] from 2^32 bytes on.
@@ -137,7 +135,7 @@ impl<'a> Transfer<'a> {
         })
     }
 
-    /// No clocks, a pause of `us` microseconds with the chip still selected.
+    /// A pause of `us` microseconds without clocks; the chip stays selected.
     #[must_use]
     pub const fn pause(us: u16) -> Self {
         Self {
@@ -146,65 +144,63 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Bytes of this transfer, each way.
+    /// Length of this transfer in each direction, bytes.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.len as usize
     }
 
-    /// The pause after the last bit, in microseconds.
+    /// The pause after the last bit, us.
     #[must_use]
     pub const fn delay_us(&self) -> u16 {
         self.delay_usecs
     }
 
-    /// Sets the pause after the last bit, in microseconds.
+    /// Sets the pause after the last bit, us.
     pub const fn set_delay_us(&mut self, us: u16) {
         self.delay_usecs = us;
     }
 
-    /// What goes out, for whoever stands in for the kernel.
+    /// The bytes to send; `None` if there are none. For a simulated controller.
     #[must_use]
     pub fn tx(&self) -> Option<&[u8]> {
         if self.tx_buf == 0 {
             return None;
         }
         let start = core::ptr::with_exposed_provenance(self.tx_buf as usize);
-        // SAFETY: `tx_buf` is set only from a slice of at least `len` bytes that
-        // is borrowed for 'a; while `self` is borrowed shared nobody can have
-        // the mutable view that `rx_mut` gives.
+        // SAFETY: `tx_buf` is set only from a slice of at least `len` bytes that is borrowed
+        // for 'a. While `self` is borrowed shared, the mutable view of `rx_mut` cannot exist.
         Some(unsafe { core::slice::from_raw_parts(start, self.bytes()) })
     }
 
-    /// Where to put what comes in, for whoever stands in for the kernel.
+    /// The buffer for the received bytes; `None` if there is none. For a simulated controller.
     pub fn rx_mut(&mut self) -> Option<&mut [u8]> {
         if self.rx_buf == 0 {
             return None;
         }
         let start = core::ptr::with_exposed_provenance_mut(self.rx_buf as usize);
-        // SAFETY: `rx_buf` is set only from a mutable slice of at least `len`
-        // bytes that is borrowed for 'a, and `self` is borrowed exclusively, so
-        // that no other view of it exists.
+        // SAFETY: `rx_buf` is set only from a mutable slice of at least `len` bytes that is
+        // borrowed for 'a. `self` is borrowed exclusively, so no other view of it exists.
         Some(unsafe { core::slice::from_raw_parts_mut(start, self.bytes()) })
     }
 
-    /// The transfer as the kernel sees it.
+    /// The bytes of the structure, as passed to the kernel.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
-        // SAFETY: `repr(C)` without padding (the sizes of the fields add up to
-        // 32), so every byte is initialised; the loan is that of `self`.
+        // SAFETY: `repr(C)` without padding (the sizes of the fields add up to 32), so every
+        // byte is initialised; the borrow is that of `self`.
         unsafe { &*core::ptr::from_ref(self).cast() }
     }
 }
 
-/// ioctl(`SPI_IOC_MESSAGE(n)`): runs all `transfers` as one message, the chip
-/// selected throughout. Returns the bytes transferred, each counted once.
+/// ioctl(`SPI_IOC_MESSAGE(n)`): runs all `transfers` as one message, with the chip selected
+/// throughout. Returns the number of bytes transferred, each counted once. Blocks for the bus.
 /// (Documentation/spi/spidev, `spidev_message` in drivers/spi/spidev.c.)
 ///
 /// # Errors
-/// `EINVAL` for more than [`MAX_TRANSFERS`]; else the kernel's: `EMSGSIZE` when
-/// a direction needs more than spidev's `bufsiz`, `ESHUTDOWN` when the device
-/// is gone, `ETIMEDOUT` and `EIO` from the controller's driver.
+/// `EINVAL` for more than [`MAX_TRANSFERS`]; otherwise the kernel's: `EMSGSIZE` when one
+/// direction exceeds spidev's `bufsiz`, `ESHUTDOWN` when the device is gone, `ETIMEDOUT` and
+/// `EIO` from the controller's driver.
 pub fn message(fd: BorrowedFd<'_>, transfers: &mut [Transfer<'_>]) -> Result<usize, Errno> {
     if transfers.len() > MAX_TRANSFERS {
         return Err(Errno(libc::EINVAL));

@@ -1,13 +1,13 @@
-//! A single-producer, single-consumer queue of plain values, in memory that may
-//! be shared and outlive the process.
+//! A single-producer, single-consumer queue of plain values, in memory that may be shared and
+//! may outlive the process.
 //!
-//! What was taken out stays where it is until it is overwritten: after a crash
-//! the last `N - 1` values can still be read from the file that the memory is
-//! of. A value is copied whole, not word by word as an atomic would be: that is
-//! 20 instructions less in every cycle, and why this is unsafe code.
+//! A value that was taken stays in memory until it is overwritten: after a crash the last `N -
+//! 1` values can still be read from the file behind the memory. Values are copied as a whole
+//! and not word by word as atomics: this saves 20 instructions in every cycle, and is why the
+//! code is unsafe.
 //!
-//! Cost of `enqueue`: two loads, a comparison, the copy, one store.
-//! `tests/interleavings` tries every interleaving of both ends.
+//! Cost of `enqueue`: two loads, a comparison, the copy, one store. `tests/interleavings` tries
+//! every interleaving of both ends.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -19,34 +19,33 @@ mod ends;
 
 pub use ends::{Consumer, Producer, Queue};
 
-/// Bytes before the values of a queue: three numbers, each in a cache line of
-/// its own.
+/// Bytes before the values: three numbers, each in a cache line of its own.
 pub const CONTROL_BYTES: usize = 192;
-/// Offset of the slot that is written next.
+/// Offset of the number of the slot written next.
 pub const NEXT: usize = 0;
-/// Offset of the count of values that found no room.
+/// Offset of the count of dropped values.
 pub const DROPPED: usize = 128;
 
-/// Plain old data: values that are nothing but their bytes.
+/// Values that are plain bytes.
 ///
 /// # Safety
-/// No padding, no pointers, every pattern of bytes a value, aligned to at most
-/// 8 bytes.
+/// The type must have no padding and no pointers, every pattern of bytes must be a valid value,
+/// and its alignment must be at most 8 bytes.
 pub unsafe trait Pod: Copy + Send {}
 
-// SAFETY: `repr(C)` and numbers only; that they leave no gap is checked below.
+// SAFETY: `repr(C)` and numbers only; the assertion below checks that there is no padding.
 unsafe impl Pod for CycleRecord {}
 
 const _: () = assert!(size_of::<CycleRecord>() == 8 + 3 * 4 + 2 * 2 + 8 * 4);
 
-/// Where one value is.
+/// The memory of one value.
 #[derive(Debug)]
 #[repr(transparent)]
 struct Slot<T>(UnsafeCell<T>);
 
 impl<T: Copy> Slot<T> {
     /// # Safety
-    /// Nobody else reads or writes the slot meanwhile.
+    /// No other thread may read or write the slot meanwhile.
     #[inline]
     unsafe fn write(&self, value: &T) {
         // SAFETY: as the caller promises.
@@ -54,15 +53,15 @@ impl<T: Copy> Slot<T> {
     }
 
     /// # Safety
-    /// Nobody writes the slot meanwhile.
+    /// No other thread may write the slot meanwhile.
     unsafe fn read(&self) -> T {
         // SAFETY: as the caller promises.
         unsafe { *self.0.get() }
     }
 }
 
-// SAFETY: the numbers are atomics, the values are plain data, and a claim keeps each
-// end to one owner in this process.
+// SAFETY: the numbers are atomics, the values are plain, and the claim gives each end to one
+// owner in this process.
 unsafe impl<T: Pod, const N: usize> Shareable for Queue<T, N> {}
 
 const _: () = {
@@ -80,9 +79,9 @@ impl<T: Pod, const N: usize> Queue<T, N> {
         unsafe { core::mem::zeroed() }
     }
 
-    /// Both ends of the emptied queue.
+    /// Empties the queue and returns both ends.
     pub fn split(&mut self) -> (Producer<'_, T, N>, Consumer<'_, T, N>) {
-        // Whoever had the ends is gone, or there would be no such borrow.
+        // `&mut self` proves that no end is alive.
         *self.claimed.get_mut() = 0;
         let ends = self.claim();
         ends.expect("a queue that nobody has claimed")

@@ -1,8 +1,8 @@
-//! Giving back the part of a thread's stack that it does not use.
+//! Returns the unused part of a thread's stack to the kernel.
 //!
-//! mlockall(2) makes the whole mapping of every thread's stack resident: 132 kB
-//! and more of the main thread's, 128 kB of each helper's on arm64. Only the
-//! real-time thread needs that. The others give back what lies below them.
+//! mlockall(2) makes the whole stack mapping of every thread resident: 132 kB or more of the
+//! main thread, 128 kB of each helper thread on arm64. Only the real-time thread needs that;
+//! the others return the pages below their frames.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,17 +10,16 @@ use std::io::Read;
 use super::memory::{Range, unlock};
 use super::{Errno, check};
 
-/// Bytes below the caller's frame that are left alone: the frames of the calls
-/// made here, and the red zone below them. Two pages of 4 KiB.
+/// Bytes below the caller's frame that are kept: the frames of the calls made here and the red
+/// zone below them. Two pages of 4 KiB.
 const MARGIN: usize = 8 * 1024;
 
-/// Unlocks and gives back (madvise(2), `MADV_DONTNEED`) the pages of the calling
-/// thread's stack from its lowest address to 8 KiB below this call. They fault
-/// in again, unlocked, when the thread gets that deep. The guard below the stack
-/// is unlocked as well: it is never resident, but would count as locked.
-/// Allocates nothing.
+/// Unlocks the pages of the calling thread's stack from its lowest address to 8 KiB below this
+/// call, and returns them to the kernel (madvise(2), `MADV_DONTNEED`). They fault in again,
+/// unlocked, when the thread gets that deep. Also unlocks the guard below the stack: it is
+/// never resident but would count as locked. Allocates nothing.
 ///
-/// Returns how many bytes were given back.
+/// Returns the number of bytes returned to the kernel.
 ///
 /// # Errors
 /// Those of open(2), read(2), munlock(2) and madvise(2); `ENOENT` when
@@ -43,17 +42,16 @@ pub fn release() -> Result<usize, Errno> {
         length,
     })?;
     let address = core::ptr::without_provenance_mut(lowest);
-    // SAFETY: the range is the part, below this thread's frames, of the mapping
-    // that this frame lies in, and that is the thread's own stack: no mapping
-    // is joined to a stack from below, where its guard page or the gap of a
-    // growing stack lies. Nothing is live below the frames of a thread that is
-    // running, and no other thread may look there.
+    // SAFETY: the range is in the mapping of this frame, which is the thread's own stack, below
+    // this thread's frames. No other mapping is merged with a stack from below, because its
+    // guard page, or the gap of a growing stack, is there. Nothing below the frames of a
+    // running thread is live, and no other thread may access it.
     check(unsafe { libc::madvise(address, length, libc::MADV_DONTNEED) })?;
     Ok(length)
 }
 
-/// The guard below the mapping that holds `address`, if it has one, and the first
-/// address of that mapping (proc_pid_maps(5)).
+/// The guard below the mapping that contains `address`, if there is one, and the first address
+/// of that mapping (proc_pid_maps(5)).
 fn stack_of(address: usize) -> Result<(Option<Range>, usize), Errno> {
     let io = |error: std::io::Error| Errno(error.raw_os_error().unwrap_or(libc::EIO));
     let mut maps = File::open("/proc/self/maps").map_err(io)?;

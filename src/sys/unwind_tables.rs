@@ -1,23 +1,23 @@
-//! Giving back the program's unwind tables.
+//! Returns the program's unwind tables to the kernel.
 //!
-//! mlockall(2) makes them resident with everything else: some 150 kB of a static
-//! binary. A release for arm64 without debug information is linked without them
-//! (`build.rs`); other builds have them. Nothing reads them but a debugger, which has the file, and the printing
-//! of a backtrace in a process that is dying. They stand at the end of the
-//! program's read-only segment, behind `.eh_frame_hdr`, which the program header
-//! `PT_GNU_EH_FRAME` finds (Linux Standard Base Core, section 10.6; elf(5)).
+//! mlockall(2) makes them resident with everything else: about 150 kB of a static binary. A
+//! release for arm64 without debug information is linked without them (`build.rs`). They are
+//! read only by a debugger, which has the file, and by the backtrace of a process that is
+//! dying. They are at the end of the program's read-only segment, after `.eh_frame_hdr`, which
+//! the program header `PT_GNU_EH_FRAME` locates (Linux Standard Base Core, section 10.6;
+//! elf(5)).
 
 use core::ffi::c_void;
 
 use super::memory::{Range, page_size, unlock};
 use super::{Errno, check};
 
-/// Unlocks and gives back (madvise(2), `MADV_DONTNEED`) the whole pages from the
-/// program's `.eh_frame_hdr` to the end of the segment that holds it. Should
-/// something else stand there, it faults in again from the file when it is used,
-/// which the contract's row "page faults" would tell. Allocates nothing.
+/// Unlocks the whole pages from the program's `.eh_frame_hdr` to the end of its segment and
+/// returns them to the kernel (madvise(2), `MADV_DONTNEED`). If other data is there, it faults
+/// in again from the file when it is used, which the contract's row "page faults" reports.
+/// Allocates nothing.
 ///
-/// Returns how many bytes were given back; 0 for a program without such tables.
+/// Returns the number of bytes returned to the kernel; 0 for a program without such tables.
 ///
 /// # Errors
 /// Those of munlock(2) and madvise(2); none is expected.
@@ -27,24 +27,23 @@ pub fn release() -> Result<usize, Errno> {
     };
     unlock(tables)?;
     let start = core::ptr::without_provenance_mut(tables.address);
-    // SAFETY: whole pages of a read-only segment of the program's file, which
-    // nobody can have changed: what is read there again comes from the file.
+    // SAFETY: whole pages of a read-only segment of the program's file, which cannot have been
+    // changed: a later read gets the same bytes from the file.
     check(unsafe { libc::madvise(start, tables.length, libc::MADV_DONTNEED) })?;
     Ok(tables.length)
 }
 
-/// Where the tables of the program itself are, in whole pages; `None` for a program
-/// without such tables.
+/// The whole pages of the program's own tables; `None` for a program without such tables.
 #[must_use]
 pub fn of_program() -> Option<Range> {
     let mut found = None;
-    // SAFETY: the callback gets the pointer given here, which lives as long as
-    // the call, and is called before it returns.
+    // SAFETY: the callback gets this pointer to `found`, which outlives the call, and is not
+    // called after it returned.
     unsafe { libc::dl_iterate_phdr(Some(first_object), (&raw mut found).cast()) };
     found
 }
 
-/// Looks at the first object alone, which is the program (dl_iterate_phdr(3)).
+/// Visits only the first object, which is the program (dl_iterate_phdr(3)).
 unsafe extern "C" fn first_object(
     info: *mut libc::dl_phdr_info,
     _size: usize,
@@ -52,8 +51,8 @@ unsafe extern "C" fn first_object(
 ) -> libc::c_int {
     // SAFETY: `of_program` passes a pointer to its own Option<Range>.
     let found = unsafe { &mut *found.cast::<Option<Range>>() };
-    // SAFETY: the C library hands over a description that lives as long as the
-    // call, with as many headers as it says.
+    // SAFETY: the C library passes a description that is valid during the call, with as many
+    // headers as it says.
     let (base, headers) = unsafe {
         let info = &*info;
         let count = usize::from(info.dlpi_phnum);
@@ -74,8 +73,8 @@ unsafe extern "C" fn first_object(
     1
 }
 
-/// From `.eh_frame_hdr` to the end of its segment, as the file numbers addresses.
-/// None where that segment can be written.
+/// The part from `.eh_frame_hdr` to the end of its segment, by the addresses of the file.
+/// `None` if that segment is writable.
 fn tables_in(headers: &[libc::Elf64_Phdr]) -> Option<(usize, usize)> {
     let tables = headers
         .iter()

@@ -1,10 +1,10 @@
-//! The file that a thread of this process is blocked in: proc_pid_syscall(5). Nothing here
-//! allocates.
+//! Finds the file in which a thread of this process is blocked (proc_pid_syscall(5)). Allocates
+//! nothing.
 
 use core::fmt::Write as _;
 use std::os::fd::RawFd;
 
-/// Calls that wait for a file, which is their first argument.
+/// System calls that can block on a file, which is their first argument.
 const CALLS: [libc::c_long; 7] = [
     libc::SYS_ioctl,
     libc::SYS_read,
@@ -15,7 +15,7 @@ const CALLS: [libc::c_long; 7] = [
     libc::SYS_sendto,
 ];
 
-/// A file that a thread is blocked in.
+/// A file in which a thread is blocked.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct BlockedIn {
     fd: RawFd,
@@ -23,9 +23,8 @@ pub struct BlockedIn {
 }
 
 impl BlockedIn {
-    /// The file in which `thread` is blocked, by the kernel's number of the thread. `None`
-    /// where it runs, where it waits for something else than a file, and where `/proc` is
-    /// not there.
+    /// The file in which the thread with this id is blocked. `None` if the thread runs, if it
+    /// waits for something other than a file, or if `/proc` is missing.
     #[must_use]
     pub fn of(thread: i32) -> Option<Self> {
         let mut path = heapless::String::<48>::new();
@@ -36,31 +35,32 @@ impl BlockedIn {
         if file < 0 {
             return None;
         }
-        // SAFETY: so many bytes are live and writable.
+        // SAFETY: the buffer is live and writable for this length.
         let length = unsafe { libc::read(file, line.as_mut_ptr().cast(), line.len()) };
-        // SAFETY: it was opened here, and nobody else knows it.
+        // SAFETY: it was opened here and has no other owner.
         unsafe { libc::close(file) };
         let fd = file_of(line.get(..usize::try_from(length).ok()?)?)?;
         let identity = identity(fd)?;
         Some(Self { fd, identity })
     }
 
-    /// Whether `fd` is the same file, by device and inode: for a bus, the same node.
+    /// Whether `fd` refers to the same file by device and inode: for a bus, to the same device
+    /// node.
     #[must_use]
     pub fn is(self, fd: RawFd) -> bool {
         identity(fd) == Some(self.identity)
     }
 
-    /// The path by which it was opened (readlink(2) in `/proc/self/fd`), put into `buffer`.
-    /// `None` where it has none that is text and fits.
+    /// The path by which it was opened (readlink(2) of `/proc/self/fd`), written to `buffer`.
+    /// `None` if the path is not UTF-8 or does not fit.
     #[must_use]
     pub fn path(self, buffer: &mut [u8; 64]) -> Option<&str> {
         let mut link = heapless::String::<32>::new();
         write!(link, "/proc/self/fd/{}\0", self.fd).ok()?;
         let (from, to) = (link.as_ptr().cast(), buffer.as_mut_ptr().cast());
-        // SAFETY: the link is live and ends in a zero; so many bytes are writable.
+        // SAFETY: the link is live and ends in a zero; `buffer` is writable for its length.
         let length = unsafe { libc::readlink(from, to, buffer.len()) };
-        // As long as the buffer: it was cut off.
+        // A path that fills the room may be cut off.
         let length = usize::try_from(length)
             .ok()
             .filter(|length| *length < buffer.len())?;
@@ -68,8 +68,8 @@ impl BlockedIn {
     }
 }
 
-/// The file of a line such as `29 0x5 0xc0206b00 ...`: the number of the call, and its
-/// arguments. `running` and `-1` stand for a thread that is in none.
+/// The file in a line such as `29 0x5 0xc0206b00 ...`: the number of the system call and its
+/// arguments. `running` and `-1` mean that the thread is in no system call.
 fn file_of(line: &[u8]) -> Option<RawFd> {
     let line = core::str::from_utf8(line).ok()?;
     let mut words = line.split_ascii_whitespace();
@@ -80,15 +80,15 @@ fn file_of(line: &[u8]) -> Option<RawFd> {
 }
 
 fn identity(fd: RawFd) -> Option<(libc::dev_t, libc::ino_t)> {
-    // SAFETY: stat is plain numbers, zero is a value of each.
+    // SAFETY: stat consists of numbers, for which all zeros is a valid value.
     let mut stat: libc::stat = unsafe { core::mem::zeroed() };
     // SAFETY: `stat` is live and writable.
     let known = unsafe { libc::fstat(fd, &raw mut stat) } == 0;
     known.then_some((stat.st_dev, stat.st_ino))
 }
 
-/// Whether a test can be told of system calls: qemu-user shows those of its own threads,
-/// and not every sandbox has the file.
+/// Whether a test can read the system calls of threads: qemu-user shows those of its own
+/// threads, and some sandboxes do not have the file.
 #[cfg(test)]
 pub(crate) fn is_told() -> bool {
     let has_file = std::path::Path::new("/proc/thread-self/syscall").exists();

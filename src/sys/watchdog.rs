@@ -15,13 +15,13 @@ const GET_BOOT_STATUS: Request = ior::<c_int>(BASE, 2);
 const KEEP_ALIVE: Request = ior::<c_int>(BASE, 5);
 const SET_TIMEOUT: Request = iowr::<c_int>(BASE, 6);
 
-/// `WDIOF_CARDRESET`: the last reset was the watchdog's.
+/// `WDIOF_CARDRESET`: the watchdog caused the last reset.
 pub const CARD_RESET: u32 = 0x0020;
 /// `WDIOF_SETTIMEOUT`: the timeout can be set.
 pub const CAN_SET_TIMEOUT: u32 = 0x0080;
-/// `WDIOF_MAGICCLOSE`: only a 'V' written before closing stops it.
+/// `WDIOF_MAGICCLOSE`: it stops only if a 'V' is written before it is closed.
 pub const MAGIC_CLOSE: u32 = 0x0100;
-/// `WDIOF_ALARMONLY`: it raises an alarm and resets nothing.
+/// `WDIOF_ALARMONLY`: it raises an alarm and does not reset the board.
 pub const ALARM_ONLY: u32 = 0x0400;
 
 /// `struct watchdog_info`.
@@ -30,7 +30,7 @@ pub const ALARM_ONLY: u32 = 0x0400;
 pub struct Info {
     /// What the driver supports: bits such as [`MAGIC_CLOSE`].
     pub options: u32,
-    /// Version of the firmware, as the driver counts it.
+    /// Version of the firmware, as numbered by the driver.
     pub firmware_version: u32,
     /// Name of the watchdog, padded with zeros.
     pub identity: [u8; 32],
@@ -41,10 +41,10 @@ const _: () = {
     assert!(offset_of!(Info, identity) == 8);
 };
 
-/// ioctl(`WDIOC_GETSUPPORT`): what the watchdog is and can do.
+/// ioctl(`WDIOC_GETSUPPORT`): identity and options of the watchdog.
 ///
 /// # Errors
-/// The kernel's: `ENOTTY` when this is no watchdog.
+/// The kernel's: `ENOTTY` when `fd` is not a watchdog.
 pub fn support(fd: BorrowedFd<'_>) -> Result<Info, Errno> {
     let mut info = Info::default();
     // SAFETY: the kernel writes one `watchdog_info`, whose layout is asserted.
@@ -52,8 +52,7 @@ pub fn support(fd: BorrowedFd<'_>) -> Result<Info, Errno> {
     Ok(info)
 }
 
-/// ioctl(`WDIOC_GETBOOTSTATUS`): why the board was last reset, in the bits of
-/// [`Info::options`].
+/// ioctl(`WDIOC_GETBOOTSTATUS`): the cause of the last reset, in the bits of [`Info::options`].
 ///
 /// # Errors
 /// The kernel's.
@@ -64,11 +63,11 @@ pub fn boot_status(fd: BorrowedFd<'_>) -> Result<u32, Errno> {
     Ok(status.cast_unsigned())
 }
 
-/// ioctl(`WDIOC_SETTIMEOUT`): asks for a timeout in seconds, returns the one
-/// that was granted, which hardware may have rounded.
+/// ioctl(`WDIOC_SETTIMEOUT`): requests a timeout, s, and returns the granted one, which the
+/// hardware may have rounded.
 ///
 /// # Errors
-/// `EINVAL` out of the driver's range, `EOPNOTSUPP` when it cannot be set.
+/// `EINVAL` outside of the driver's range, `EOPNOTSUPP` when the timeout cannot be set.
 pub fn set_timeout(fd: BorrowedFd<'_>, seconds: u32) -> Result<u32, Errno> {
     let mut timeout = c_int::try_from(seconds).map_err(|_| Errno(libc::EINVAL))?;
     // SAFETY: the kernel reads one int and writes it back.
@@ -76,14 +75,14 @@ pub fn set_timeout(fd: BorrowedFd<'_>, seconds: u32) -> Result<u32, Errno> {
     Ok(timeout.cast_unsigned())
 }
 
-/// ioctl(`WDIOC_KEEPALIVE`): starts the timeout anew.
+/// ioctl(`WDIOC_KEEPALIVE`): restarts the timeout.
 ///
 /// # Errors
 /// The kernel's: `ENODEV` when the watchdog is gone.
 pub fn keep_alive(fd: BorrowedFd<'_>) -> Result<(), Errno> {
     let mut unused: c_int = 0;
-    // SAFETY: the kernel ignores the argument (`watchdog_ioctl`); it is given
-    // the int that the request number names all the same.
+    // SAFETY: the kernel ignores the argument (`watchdog_ioctl`); the int that the request
+    // number encodes is passed in any case.
     unsafe { ioctl(fd, KEEP_ALIVE, &raw mut unused) }?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The atomics that [`seqlock`](super::seqlock) is made of. Named here once, so that `tests/interleavings` can put those
-//! in their place whose every interleaving is tried.
+//! The atomics of [`seqlock`](super::seqlock). `tests/interleavings` replaces this module by
+//! the atomics of loom, which tries every interleaving.
 
 pub(super) use core::sync::atomic::{AtomicU64, Ordering, fence};

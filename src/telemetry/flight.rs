@@ -1,15 +1,14 @@
-//! The flight file: what must survive the process, in memory.
+//! The flight file: a file in memory that keeps the last seconds when the process dies.
 //!
-//! One file on tmpfs, `FOLDER/BOARD.flight`, or without a folder a memory file
-//! that only this process has. Its beginning is mapped (and so locked): header,
-//! cause, live status, contract, and the ring that the loop writes to. Behind
-//! it, reached by pwrite(2) only and so not locked, stand events and the records
-//! of the last seconds. The layout is in docs/blackbox.md.
+//! It is `FOLDER/BOARD.flight` on tmpfs, or without a folder a memory file that only this
+//! process has. Its beginning (36 kB) is mapped, and so locked: header, cause, live status,
+//! contract, and the ring that the loop writes. Behind it, written by pwrite(2) and so not
+//! locked, follow the events and the records of the last seconds. The layout is in
+//! docs/blackbox.md.
 //!
-//! Whatever ends the process, the file is as the last instruction left it; a
-//! reset of the board empties tmpfs. The file is its process's own (a lock that
-//! the kernel lifts when the process is gone), which is also what keeps a second
-//! controller off the same board.
+//! When the process dies, the file stays as the last instruction left it. A reset of the board
+//! empties tmpfs. The process holds a lock on the file, which the kernel releases when the
+//! process is gone: it also keeps a second controller off the same board.
 
 use core::fmt::{self, Write as _};
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -33,52 +32,53 @@ mod read;
 pub(super) use read::last_entries;
 pub use read::{NotFlight, Snapshot, events};
 
-/// What a flight file begins with, as bytes.
+/// The first 8 bytes of a flight file.
 pub const MAGIC: [u8; 8] = *b"SFFLIGHT";
-/// The layout that this program writes and reads.
+/// The version of the layout that this program writes and reads.
 pub const VERSION: u64 = 1;
 
-/// The little-endian number at `at`.
+/// The little-endian number of 8 bytes at `at`. Panics beyond the end.
 pub(super) fn number(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(core::array::from_fn(|index| bytes[at + index]))
 }
 
-/// Where everything stands, in bytes from the beginning.
+/// Offsets in the file, in bytes from its beginning.
 pub mod layout {
     use super::{CAPACITY, CONTROL_BYTES, RECORD_BYTES};
 
-    /// 64 words: [`word`](super::word).
+    /// The header: 64 [`word`](super::word)s of 8 bytes.
     pub const HEADER: usize = 0;
-    /// Why the process died: a [`Cell`](crate::sys::cause::Cell).
+    /// The cause of the process's death: a [`Cell`](crate::sys::cause::Cell).
     pub const CAUSE: usize = 512;
-    /// Sequence and words of the live status.
+    /// The live status: its sequence, then its words.
     pub const STATUS: usize = 1024;
-    /// Lines `key = value`, ended by a zero byte.
+    /// The facts: lines `key = value`, ended by a zero byte.
     pub const FACTS: usize = 1536;
-    /// Bytes for the facts.
+    /// Room for the facts, bytes.
     pub const FACTS_LEN: usize = 4096 - FACTS;
-    /// The contract in words, ended by a zero byte.
+    /// The contract as text, ended by a zero byte.
     pub const CONTRACT: usize = 4096;
-    /// Bytes for the contract.
+    /// Room for the contract, bytes.
     pub const CONTRACT_LEN: usize = 4096 - CONTROL_BYTES;
-    /// The ring's control block: where it is written next (8 bytes), at 64 where
-    /// it is read next, at 128 how many records were dropped.
+    /// The ring's control block: at 0 the place written next (8 bytes), at 64 the place read
+    /// next, at 128 the count of dropped records.
     pub const RING_CONTROL: usize = CONTRACT + CONTRACT_LEN;
     /// The ring's records.
     pub const RING: usize = RING_CONTROL + CONTROL_BYTES;
-    /// End of what is mapped.
+    /// Length of the mapped part, bytes.
     pub const MAPPED: usize = RING + CAPACITY * RECORD_BYTES;
-    /// The newest [`EVENT_CAPACITY`] events.
+    /// The newest [`EVENT_CAPACITY`] events, as a ring.
     pub const EVENTS: usize = MAPPED;
-    /// Events that are kept.
+    /// How many events are kept.
     pub const EVENT_CAPACITY: u64 = 256;
-    /// Bytes of an event.
+    /// Length of an event, bytes.
     pub const EVENT_BYTES: usize = 16;
-    /// The records of the last seconds, as many as the header says.
+    /// The records of the last seconds, as a ring of
+    /// [`RECORD_CAPACITY`](super::word::RECORD_CAPACITY) places.
     pub const RECORDS: usize = EVENTS + EVENT_CAPACITY as usize * EVENT_BYTES;
 }
 
-/// Words of the header.
+/// Indices of the header's words.
 pub mod word {
     /// [`MAGIC`](super::MAGIC).
     pub const MAGIC: usize = 0;
@@ -88,54 +88,54 @@ pub mod word {
     pub const STATE: usize = 2;
     /// The loop's period, ns.
     pub const PERIOD_NS: usize = 3;
-    /// The process.
+    /// The process id.
     pub const PID: usize = 4;
-    /// When it started, seconds since 1970 by the wall clock.
+    /// When the process started, seconds since 1970 by the wall clock.
     pub const STARTED_S: usize = 5;
-    /// Records that there is room for behind the mapped part.
+    /// How many records fit behind the mapped part.
     pub const RECORD_CAPACITY: usize = 6;
-    /// Records written there since the beginning.
+    /// Records written there since the start.
     pub const RECORDS_WRITTEN: usize = 7;
-    /// Events written since the beginning.
+    /// Events written since the start.
     pub const EVENTS_WRITTEN: usize = 8;
-    /// Whether the contract is kept: 0 not judged, 1 kept, 2 broken.
+    /// The contract: 0 not judged, 1 kept, 2 broken.
     pub const CONTRACT: usize = 9;
-    /// What broke of it while the loop ran: bit n for the promise with number n.
+    /// The promises that broke while the loop ran: bit n for the promise with number n.
     pub const BROKEN: usize = 10;
 }
 
-/// State: the process has not ended in order.
+/// State: the process runs, or died before it ended in order.
 pub const RUNNING: u64 = 1;
-/// State: it has, and what there was to save is saved.
+/// State: the process ended in order, and its black box is saved where there was one to save.
 pub const ENDED: u64 = 2;
 
 /// Most records behind the mapped part: 56 MB.
 pub const MAX_RECORDS: u64 = 1_000_000;
 
-/// Words of the live status.
+/// Length of the live status, words of 8 bytes.
 pub const STATUS_WORDS: usize = 16;
 
-/// Why there is no flight file.
+/// Why a flight file could not be made.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum FlightError {
-    /// Another process has it: it controls this board.
+    /// Another process has locked the file: it controls this board.
     Busy,
-    /// The folder is not in memory.
+    /// The folder is not on tmpfs.
     OnDisk,
-    /// A step of making it was refused.
+    /// The kernel refused a step.
     Refused(Step, Errno),
 }
 
 /// A step of making a flight file.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Opening or creating it.
+    /// Opening or creating the file.
     Open,
-    /// Asking what it is on, or whose it is.
+    /// Finding out its file system, or locking it.
     Ask,
-    /// Giving it its memory.
+    /// Allocating its memory.
     Allocate,
-    /// Mapping it.
+    /// Mapping its beginning.
     Map,
 }
 
@@ -146,43 +146,42 @@ impl fmt::Display for FlightError {
                 "another process controls this board; end it first, or give this board another name",
             ),
             Self::OnDisk => {
-                f.write_str("is not in memory (tmpfs): its pages would be written to a disk while the loop runs; name a folder below /run")
+                f.write_str("is not in memory (tmpfs): its pages would be written to disk while the loop runs; name a folder below /run")
             }
             Self::Refused(Step::Open, errno) => write!(
                 f,
-                "cannot be opened ({errno}); make its folder, writable for this user (RuntimeDirectory=steadfast in the unit)"
+                "cannot be opened ({errno}); create its folder and make it writable for this user (RuntimeDirectory=steadfast in the unit)"
             ),
             Self::Refused(Step::Ask, errno) => write!(f, "cannot be examined ({errno}); name another folder"),
             Self::Refused(Step::Allocate, errno) => {
-                write!(f, "cannot be allocated ({errno}); make room in its folder")
+                write!(f, "cannot be allocated ({errno}); free memory, or raise the size of its tmpfs")
             }
             Self::Refused(Step::Map, errno) => {
-                write!(f, "cannot be mapped ({errno}); raise RLIMIT_MEMLOCK and free memory")
+                write!(f, "cannot be mapped ({errno}); raise RLIMIT_MEMLOCK, or free memory")
             }
         }
     }
 }
 
-/// A flight file of this process.
+/// The flight file of this process.
 #[derive(Debug)]
 pub struct Flight {
     file: File,
-    /// For ever: handlers of fatal signals write to it. It is 36 kB, once for
-    /// each run of a process.
+    /// Never unmapped, because handlers of fatal signals write to it. A process leaks 36 kB for
+    /// each run.
     mapping: &'static shared::SharedMapping,
     record_capacity: u64,
 }
 
-/// A flight file that is this process's own, with what a process before it left
-/// there, if anything.
+/// A flight file that this process has locked. It may hold what an earlier process left.
 #[derive(Debug)]
 pub struct Claimed(File);
 
 impl Claimed {
-    /// Opens and claims `path`.
+    /// Opens or creates `path`, in a folder on tmpfs, and locks it.
     ///
     /// # Errors
-    /// [`FlightError`].
+    /// Any of [`FlightError`].
     pub fn at(path: &str) -> Result<Self, FlightError> {
         let ask = |errno| FlightError::Refused(Step::Ask, errno);
         let folder = path.rsplit_once('/').map_or(".", |(folder, _)| folder);
@@ -204,17 +203,17 @@ impl Claimed {
         Ok(Self(file))
     }
 
-    /// A memory file: there was nothing before it, and nobody else finds it.
+    /// Makes a memory file that no other process can find; nothing was left in it.
     ///
     /// # Errors
-    /// [`FlightError`].
+    /// Any of [`FlightError`].
     pub fn anonymous() -> Result<Self, FlightError> {
         let fd: OwnedFd = shared::memory_file(c"steadfast.flight")
             .map_err(|errno| FlightError::Refused(Step::Open, errno))?;
         Ok(Self(fd.into()))
     }
 
-    /// What a process before this one left, if it did not end in order.
+    /// The file of an earlier process, if that process did not end in order.
     #[must_use]
     pub fn left_behind(&self) -> Option<&File> {
         let mut header = [0; 24];
@@ -225,10 +224,11 @@ impl Claimed {
         (same && number(16) == RUNNING).then_some(&self.0)
     }
 
-    /// Makes it new, with room for `records` behind the mapped part.
+    /// Starts a new recording with room for `records` (at most [`MAX_RECORDS`]) behind the
+    /// mapped part. `facts` beyond the room for them are cut off.
     ///
     /// # Errors
-    /// [`FlightError`].
+    /// Any of [`FlightError`].
     pub fn begin(
         self,
         records: u64,
@@ -238,7 +238,7 @@ impl Claimed {
         let file = self.0;
         let record_capacity = records.min(MAX_RECORDS);
         let allocate = |errno| FlightError::Refused(Step::Allocate, errno);
-        // From nothing, so that all of it is zero; it is nobody's mapping yet.
+        // Truncated first, so that all of it reads as zero. No process has mapped it yet.
         file.set_len(0).map_err(|error| allocate(errno(&error)))?;
         let length = layout::RECORDS as u64 + record_capacity * RECORD_BYTES as u64;
         shared::allocate(file.as_fd(), length).map_err(allocate)?;
@@ -269,7 +269,7 @@ impl Claimed {
                 .view::<[AtomicU8; layout::FACTS_LEN]>(layout::FACTS),
         )
         .write_fmt(facts);
-        // Last: a file that was only begun is none.
+        // The magic is written last, so a file that was only begun is invalid.
         flight.header()[word::MAGIC].store(u64::from_le_bytes(MAGIC), Ordering::Release);
         Ok(flight)
     }
@@ -280,19 +280,19 @@ impl Flight {
         self.mapping.view(layout::HEADER)
     }
 
-    /// The file, for readers.
+    /// The file, for readers. It stays open as long as the recording.
     #[must_use]
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// What of it is mapped.
+    /// The mapped part of the file.
     #[must_use]
     pub fn mapped(&self) -> Range {
         self.mapping.range()
     }
 
-    /// Where the cause of the process's death is written.
+    /// The cell for the cause of the process's death.
     #[must_use]
     pub fn cause(&self) -> &'static Cell {
         self.mapping.view(layout::CAUSE)
@@ -304,7 +304,7 @@ impl Flight {
         self.mapping.view(layout::RING_CONTROL)
     }
 
-    /// Writes the contract down. Allocates nothing.
+    /// Writes the contract and its verdict. Allocates nothing.
     pub fn judged(&self, contract: &Contract) {
         let area = self
             .mapping
@@ -314,23 +314,24 @@ impl Flight {
         self.header()[word::CONTRACT].store(verdict, Ordering::Release);
     }
 
-    /// Notes that the contract is kept no longer, and what broke.
+    /// Marks the contract as broken, with the promises that broke.
     pub fn broke(&self, broken: Promises) {
         self.header()[word::BROKEN].store(u64::from(broken.bits()), Ordering::Relaxed);
         self.header()[word::CONTRACT].store(2, Ordering::Release);
     }
 
-    /// Writes the live status.
+    /// Publishes the live status. Readers see all of it or none.
     pub fn publish(&self, status: &[u64; STATUS_WORDS]) {
         let words: &[AtomicU64; STATUS_WORDS] = self.mapping.view(layout::STATUS + 8);
         let sequence: &[AtomicU64; 1] = self.mapping.view(layout::STATUS);
         seqlock::write(&sequence[0], words, status);
     }
 
-    /// Appends whole records, [`RECORD_BYTES`] each; the oldest go.
+    /// Appends whole records, [`RECORD_BYTES`] each, over the oldest ones. One or two
+    /// pwrite(2).
     ///
     /// # Errors
-    /// Those of pwrite(2); none is expected, as the file has its memory.
+    /// Those of pwrite(2). None is expected, because the file's memory is allocated.
     pub fn append_records(&self, bytes: &[u8]) -> Result<(), Errno> {
         self.append(
             bytes,
@@ -341,7 +342,7 @@ impl Flight {
         )
     }
 
-    /// Appends one event; the oldest goes.
+    /// Appends one event, over the oldest one.
     ///
     /// # Errors
     /// As for [`Self::append_records`].
@@ -383,13 +384,13 @@ impl Flight {
         Ok(())
     }
 
-    /// Marks that nothing of this run is left to be saved.
+    /// Marks that the run ended in order and nothing is left to be saved.
     pub fn end(&self) {
         self.header()[word::STATE].store(ENDED, Ordering::Release);
     }
 }
 
-/// Text in shared memory, cut off where it ends; its last byte stays zero.
+/// Text in shared memory. What does not fit is cut off; the last byte stays zero.
 struct Area<'m> {
     bytes: &'m [AtomicU8],
     at: usize,

@@ -1,7 +1,8 @@
-//! What the reporter writes into the [`flight`](super::flight) file: every
-//! record, what changed as an event, and the live status.
+//! What the reporter writes into the [`flight`](super::flight) file: every record, each change
+//! as an event, and the live status.
 //!
-//! Allocates nothing. Runs on the reporter's thread, never on the loop's.
+//! Runs on the reporter's thread, never on the loop's. Allocates nothing. Costs one pwrite(2)
+//! for 32 records, and one for each event.
 
 use super::flight::{Flight, STATUS_WORDS, layout};
 use super::ring::{self, RECORD_BYTES};
@@ -11,50 +12,50 @@ use crate::realtime::audit::{Audit, Promises};
 use crate::sys::Errno;
 use crate::time::Duration;
 
-/// The most that an event tells of what a quick stop was caused by.
+/// Largest count that a quick-stop event holds (24 bits).
 const MOST_MISSED: u32 = (1 << 24) - 1;
 
-/// Records written at once.
+/// Records in one pwrite(2).
 const BATCH: usize = 32;
 
-/// What happened, apart from cycles.
+/// A change that is recorded beside the cycles.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The first cycle that is driven.
+    /// The first cycle with outputs enabled.
     Started,
-    /// The control law's fault changed, 0 for none.
+    /// The fault of the control law changed to this code, 0 for none.
     Fault(u16),
-    /// Outputs failed, inputs failed, outputs were held, a quick stop was asked
-    /// for, outputs were made safe, memory was allocated: the flags that are new.
+    /// The [`flags`] that this cycle has and the one before had not.
     Flags(u16),
-    /// So many slots were skipped.
+    /// This many slots were skipped.
     Skipped(u32),
-    /// So many records were dropped in all.
+    /// Records dropped since the start of the run.
     Dropped(u32),
-    /// The machine was suspended for so many milliseconds.
+    /// The machine was suspended for this long, ms.
     Suspended(u32),
-    /// A quick stop that the run went on after: the number of its cause, and the
-    /// deadlines missed and slots skipped that led to it (at most 2^24 - 1).
+    /// A quick stop after which the run went on: the number of its cause
+    /// ([`StopCause::number`]), and how many deadlines were missed and slots skipped before it,
+    /// at most 2^24 - 1.
     QuickStop(u8, u32),
     /// The control law was armed again after a quick stop.
     ArmedAgain,
-    /// A promise of the contract broke, in or after this slot; its number.
+    /// The promise of the contract with this number broke, in or before this slot.
     Broken(u32),
-    /// Something that this program does not know: its kind and value.
+    /// An event that this version does not know: kind and value.
     Other(u16, u32),
 }
 
-/// An event, with the slot in which it was seen.
+/// An event and its slot.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct EventRecord {
-    /// The slot.
+    /// The slot in which it was noticed, since the start of the run.
     pub slot: u64,
-    /// What happened.
+    /// The event.
     pub event: Event,
 }
 
 impl EventRecord {
-    /// Its bytes: slot (8), kind (2), zero (2), value (4), little-endian.
+    /// Its bytes, little-endian: slot (8), kind (2), zero (2), value (4).
     #[must_use]
     pub fn to_bytes(self) -> [u8; layout::EVENT_BYTES] {
         let (kind, value) = match self.event {
@@ -76,7 +77,7 @@ impl EventRecord {
         bytes
     }
 
-    /// The event of 16 bytes; all of them are one. Missing bytes count as zero.
+    /// The inverse of [`Self::to_bytes`]. Any bytes give an event; missing bytes count as zero.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let mut all = [0; layout::EVENT_BYTES];
@@ -113,23 +114,24 @@ pub struct Status {
     pub skipped: u64,
     /// Cycles whose outputs left late.
     pub overruns: u64,
-    /// Records that found no room.
+    /// Records dropped because the ring was full.
     pub dropped: u64,
-    /// Longest time from release to beginning, ns.
+    /// Longest time from the planned release to the beginning of a cycle, ns.
     pub lateness_max_ns: u32,
-    /// Longest time from beginning to the outputs, ns.
+    /// Longest time from the beginning of a cycle until its outputs have left, ns.
     pub execution_max_ns: u32,
-    /// Error of pwrite(2) that keeps records from being kept, 0 for none.
+    /// Error number of the last pwrite(2) that failed, 0 for none. Some records are missing
+    /// then.
     pub errno: u32,
-    /// Quick stops that the run went on after.
+    /// Quick stops after which the run went on.
     pub quick_stops: QuickStops,
     /// The last cycle.
     pub last: CycleRecord,
 }
 
-/// Where the quick stops stand in the words of a status.
+/// Index of the quick stops in the words of a status.
 const STOPS: usize = 6 + ring::RECORD_WORDS;
-/// What of the first of these words is their count; the rest is the last one's cause.
+/// The first of these words: its low 56 bits are the count, its high 8 bits the last cause.
 const COUNT: u64 = (1 << 56) - 1;
 
 impl Status {
@@ -156,7 +158,7 @@ impl Status {
         words
     }
 
-    /// The status of its words; all words are one.
+    /// The status in these words. Any words give a status.
     #[must_use]
     pub fn from_words(words: &[u64; STATUS_WORDS]) -> Self {
         Self {
@@ -180,7 +182,7 @@ impl Status {
     }
 }
 
-/// Keeps what the loop says.
+/// Records cycles and events in a flight file, and keeps the live status.
 pub struct Journal<'f> {
     flight: &'f Flight,
     batch: [u8; BATCH * RECORD_BYTES],
@@ -190,7 +192,7 @@ pub struct Journal<'f> {
 }
 
 impl<'f> Journal<'f> {
-    /// A journal in `flight`.
+    /// An empty journal that writes to `flight`.
     #[must_use]
     pub fn new(flight: &'f Flight) -> Self {
         Self {
@@ -202,7 +204,8 @@ impl<'f> Journal<'f> {
         }
     }
 
-    /// Takes note of what broke of the contract and is not noted yet. O(promises).
+    /// Records each promise of `audit` that broke since the last call, in the slot given by
+    /// `period`. O(promises).
     pub fn broken(&mut self, audit: &Audit, period: Duration) {
         if audit.broken() == self.broken {
             return;
@@ -219,7 +222,8 @@ impl<'f> Journal<'f> {
         self.flight.broke(self.broken);
     }
 
-    /// Takes note of one record.
+    /// Adds the record of one cycle, and an event for each change. Records are written in
+    /// batches of 32; call [`Self::turn`] to write the rest.
     pub fn add(&mut self, record: &CycleRecord) {
         let before = self.status.last;
         let at = |event| EventRecord {
@@ -262,7 +266,8 @@ impl<'f> Journal<'f> {
         }
     }
 
-    /// Writes out what was noted; `dropped` is what the ring has dropped so far.
+    /// Writes the rest of the batch and publishes the live status. `dropped` is the count of
+    /// records that the ring has dropped so far.
     pub fn turn(&mut self, dropped: u64) {
         if dropped != self.status.dropped {
             self.status.dropped = dropped;
@@ -272,13 +277,13 @@ impl<'f> Journal<'f> {
                 event: Event::Dropped(so_far),
             });
         }
-        // One that became harder changes no flag.
+        // A stop that became more severe sets no new flag.
         self.look_for_a_stop();
         self.flush();
         self.flight.publish(&self.status.to_words());
     }
 
-    /// Takes note of a suspend of the machine.
+    /// Records that the machine was suspended for `length`.
     pub fn suspended(&mut self, length: Duration) {
         let ms = u32::try_from(length.as_nanos() / 1_000_000).unwrap_or(u32::MAX);
         self.event(EventRecord {
@@ -287,7 +292,7 @@ impl<'f> Journal<'f> {
         });
     }
 
-    /// Notes a quick stop that the loop has told of and that is not noted yet.
+    /// Records the loop's last quick stop, unless it is recorded already.
     fn look_for_a_stop(&mut self) {
         let noted = self.flight.cause().last_quick_stop();
         if noted.count == self.status.quick_stops.count {
@@ -308,13 +313,13 @@ impl<'f> Journal<'f> {
         });
     }
 
-    /// The quick stops that were noted.
+    /// The quick stops recorded so far.
     #[must_use]
     pub const fn quick_stops(&self) -> &QuickStops {
         &self.status.quick_stops
     }
 
-    /// What was noted last.
+    /// The last record added.
     #[must_use]
     pub const fn last(&self) -> &CycleRecord {
         &self.status.last
@@ -331,7 +336,7 @@ impl<'f> Journal<'f> {
         self.check(written);
     }
 
-    /// A journal that cannot be written is said in the status; control goes on.
+    /// A failed write is shown in the status, and control goes on.
     fn check(&mut self, written: Result<(), Errno>) {
         if let Err(errno) = written {
             self.status.errno = errno.0.unsigned_abs();

@@ -1,31 +1,30 @@
-//! JSON as text, as far as a report needs it: two spaces deep, in the order in
-//! which it is written.
+//! A JSON writer, as far as the report needs one: indented by two spaces, fields in the order
+//! of the calls.
 //!
-//! By hand, because every byte of the firmware is locked: a general serializer
-//! with its own printing of numbers took 14 kB for one small document. The
-//! text is that of `serde_json::to_string_pretty` to the last byte for figures
-//! below 1e12, which the tests hold it to.
+//! Written by hand because every byte of the firmware is locked in memory: a general serializer
+//! with its own number formatting took 14 kB for one small document. For numbers below 1e12 the
+//! text is identical to that of `serde_json::to_string_pretty`, which the tests compare.
 
 use core::fmt::Write as _;
 
-/// A document that is being written. Allocates; for the end of a run.
+/// A document that is being written. Allocates: for the end of a run.
 #[derive(Debug, Default)]
 pub(super) struct Json {
     text: String,
     depth: usize,
-    /// Whether the innermost object or array has something in it.
+    /// Whether the innermost object or array has an entry.
     filled: bool,
 }
 
 impl Json {
-    /// An object: `fields` writes them.
+    /// Writes an object; `fields` writes its fields.
     pub(super) fn object(&mut self, fields: impl FnOnce(&mut Self)) {
         self.open('{');
         fields(self);
         self.close('}');
     }
 
-    /// An array with one value for each of `items`, which `value` writes.
+    /// Writes an array; `value` writes the value for each of `items`.
     pub(super) fn array<T>(&mut self, items: &[T], value: impl Fn(&mut Self, &T)) {
         self.open('[');
         for item in items {
@@ -35,7 +34,7 @@ impl Json {
         self.close(']');
     }
 
-    /// Begins a field; its value is to be written next.
+    /// Writes the name of a field. The caller must write its value next.
     pub(super) fn key(&mut self, name: &str) -> &mut Self {
         self.next();
         self.string(name);
@@ -54,7 +53,7 @@ impl Json {
                 '\u{c}' => 'f',
                 '\r' => 'r',
                 '\0'..' ' => {
-                    // Writing to a string does not fail, here and below.
+                    // Writing to a string cannot fail, here and below.
                     let _ = write!(self.text, "\\u{:04x}", u32::from(c));
                     continue;
                 }
@@ -73,20 +72,20 @@ impl Json {
         let _ = write!(self.text, "{value}");
     }
 
-    /// The shortest text that reads back as `value`; `null` for what JSON has
-    /// no number for.
+    /// Writes the shortest text that reads back as `value`, or `null` for a value that is not
+    /// finite, which JSON cannot represent.
     pub(super) fn float(&mut self, value: f64) {
         let start = self.text.len();
         let _ = if !value.is_finite() {
             self.text.write_str("null")
         } else if (1e-5..1e-4).contains(&value.abs()) {
-            // Digits here, where Debug turns to exponents already.
+            // serde_json writes digits in this range, `Debug` an exponent.
             write!(self.text, "{value}")
         } else {
             write!(self.text, "{value:?}")
         };
         if value.is_finite() && value.abs() >= 1e16 {
-            // Debug's exponents have no plus.
+            // `Debug` writes no plus sign in an exponent.
             if let Some(e) = self.text[start..].find('e') {
                 self.text.insert(start + e + 1, '+');
             }
@@ -97,7 +96,7 @@ impl Json {
         self.text.push_str(if value { "true" } else { "false" });
     }
 
-    /// `null` for what was not taken.
+    /// Writes `null` for a figure that was not measured.
     pub(super) fn integer_if(&mut self, value: Option<u64>) {
         match value {
             Some(value) => self.integer(value),
@@ -109,7 +108,7 @@ impl Json {
         self.text.push_str("null");
     }
 
-    /// The document, ended by a newline.
+    /// Returns the document, which ends with a newline.
     pub(super) fn finish(mut self) -> String {
         self.text.push('\n');
         self.text
@@ -127,7 +126,7 @@ impl Json {
             self.line();
         }
         self.text.push(bracket);
-        // Whatever is around it has it now.
+        // The enclosing object or array has an entry now.
         self.filled = true;
     }
 
@@ -167,7 +166,7 @@ mod tests {
             random ^= random << 17;
             f64::from_bits(random)
         });
-        // Around every change of form, from both sides.
+        // Values on both sides of each change of notation.
         let edges = (-20..25).flat_map(|exponent| {
             let power = 10_f64.powi(exponent);
             [0.3, 0.5, 1.0, 1.25, 7.0, 9.999_999_999]
@@ -181,8 +180,8 @@ mod tests {
         for value in anywhere.chain(edges).chain(special) {
             for value in [value, -value] {
                 let (ours, theirs) = (written(|json| json.float(value)), json!(value).to_string());
-                // Beyond this a value can be as near to one shortest text as to
-                // another, and either may be taken.
+                // Above 1e12 two shortest texts can be equally near to the value, and either
+                // may be chosen.
                 if value.abs() < 1e12 || !value.is_finite() {
                     assert_eq!(ours, theirs);
                 } else {

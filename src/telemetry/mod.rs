@@ -1,11 +1,10 @@
-//! What leaves the loop, and what people and programs see of it.
+//! What leaves the loop, and how people and programs read it.
 //!
-//! The one way out of the loop is the [`ring`]; the [`reporter`] thread empties
-//! it. Ring, live status and the last seconds stand in a file in memory, the
-//! [`flight`] file, which outlives the process; a [`blackbox`] is made of it
-//! when something went wrong. The [`report`] is what a run leaves behind, for
-//! programs as JSON, for people as [`text`]. The service manager is told by
-//! [`notify`].
+//! Records leave the loop through the [`ring`] alone; the [`reporter`] thread empties it. Ring,
+//! live status and the last seconds are kept in the [`flight`] file, a file in memory that
+//! outlives the process. After a fault a [`blackbox`] is made of it. A [`report`] is written at
+//! the end of a run, as JSON for programs and as [`text`] for people. [`notify`] reports to the
+//! service manager. Nothing here runs on the loop's thread except the writing end of the ring.
 
 mod atomic;
 pub mod blackbox;
@@ -23,8 +22,8 @@ use core::fmt::Write;
 
 use crate::sys::output;
 
-/// `text` with everything escaped that would end the line or steer a terminal:
-/// arguments, file names and files can hold anything.
+/// `text` with its control characters escaped, so that an argument or a file name cannot end
+/// the line or steer the terminal. Allocates.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -38,21 +37,22 @@ pub fn escaped(text: &str) -> String {
     escaped
 }
 
-/// How long a line waits for a terminal or a pipe that takes nothing, ms.
+/// How long a line waits for a terminal or pipe that does not accept output, ms.
 const LINE_MS: u16 = 250;
 
-/// Writes one line to standard error. One that cannot be written is lost: a full
-/// disk behind it must not end a controller (`eprintln!` panics), nor may a terminal
-/// under flow control or a pipe whose reader stands still hold one up. Allocates
-/// nothing.
+/// Writes one line to standard error. Waits at most 250 ms and allocates nothing.
+///
+/// A line that cannot be written is lost: a full disk behind standard error must not end a
+/// controller (`eprintln!` panics), and a terminal under flow control or a pipe that is not
+/// read must not block it.
 pub fn say(line: core::fmt::Arguments<'_>) {
     let mut gathered = Gathered(heapless::Vec::new());
     let _ = writeln!(gathered, "{line}");
     gathered.flush();
 }
 
-/// Gathers what is formatted piece by piece into as few writes as possible, so that
-/// lines of several threads do not mix.
+/// Collects formatted pieces into as few writes as possible, so that lines of several threads
+/// do not mix.
 struct Gathered(heapless::Vec<u8, 512>);
 
 impl Gathered {
@@ -67,7 +67,7 @@ impl Write for Gathered {
         for bytes in piece.as_bytes().chunks(self.0.capacity()) {
             if self.0.extend_from_slice(bytes).is_err() {
                 self.flush();
-                // There is room now for any of these.
+                // Each piece is at most as long as the empty buffer.
                 let _ = self.0.extend_from_slice(bytes);
             }
         }

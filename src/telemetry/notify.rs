@@ -1,22 +1,20 @@
-//! What the service manager is told: sd_notify(3)'s protocol, without a library.
+//! Reports to the service manager by the protocol of sd_notify(3), without a library.
 //!
-//! systemd starts what comes after us when we say `READY=1`, and kills us when
-//! `WATCHDOG=1` stays away. Both are worth only what they rest on, so
+//! systemd starts dependent units at `READY=1`, and kills the process when `WATCHDOG=1` stays
+//! away. So each message is sent only when it is true:
 //!
-//! - `READY=1` comes after the contract was judged and the first cycle was run by
-//!   it. With `realtime = "best-effort"` and a broken contract it comes too, and
-//!   the status line says NOT REAL-TIME.
-//! - `WATCHDOG=1` comes from deadlines that were met: a loop that hangs, or is
-//!   late in every cycle, is not alive, whatever the thread that reports it does.
+//! - `READY=1` follows the verdict on the contract and the first cycle. With `realtime =
+//!   "best-effort"` and a broken contract it is sent too, with a status line NOT REAL-TIME.
+//! - `WATCHDOG=1` is sent only if a deadline was met since the last one: a loop that hangs, or
+//!   is late in every cycle, is not alive.
 //!
-//! - `EXTEND_TIMEOUT_USEC` comes first, and again with `STOPPING=1`: a rehearsal and a
-//!   stop take as long as the board file makes them, which a unit's TimeoutStartSec and
-//!   TimeoutStopSec cannot know. Killed while it stops, a controller leaves its outputs
-//!   as they are.
+//! - `EXTEND_TIMEOUT_USEC` is sent before the start and with `STOPPING=1`: the board file sets
+//!   how long rehearsal and stop take, which TimeoutStartSec and TimeoutStopSec of the unit
+//!   cannot know. A controller that is killed while it stops leaves its outputs as they are.
 //!
-//! The socket is opened before memory is sealed. After that a message is one
-//! send(2) from an ordinary thread: nothing is allocated, nothing blocks, and a
-//! message for which the manager has no room is sent again at the next turn.
+//! The socket is opened before the allocator is sealed. After that a message costs one send(2)
+//! on an ordinary thread: it allocates nothing and never blocks, and a message that the manager
+//! cannot take is sent again at the next turn.
 
 use core::fmt::{self, Write as _};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -31,16 +29,16 @@ use crate::realtime::contract::Contract;
 use crate::realtime::required::LoopConfig;
 use crate::realtime::runner;
 
-/// Why the service manager cannot be told anything.
+/// Why the service manager cannot be used.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum NotifyError {
     /// `NOTIFY_SOCKET` is neither a path nor an abstract name.
     Address,
-    /// The socket that it names cannot be reached: the error number.
+    /// The socket cannot be reached: the error number of connect(2).
     Connect(i32),
     /// `WATCHDOG_USEC` is not a valid integer.
     Watchdog,
-    /// `WATCHDOG_USEC` is over before a loop of this period can be seen alive.
+    /// `WATCHDOG_USEC` is too short for a loop of this period.
     TooShort {
         /// The loop's period, ms.
         period_ms: u32,
@@ -67,15 +65,15 @@ impl fmt::Display for NotifyError {
     }
 }
 
-/// How the contract was judged, from the real-time thread to the one that tells.
+/// The verdict on the contract, passed from the real-time thread to the reporter.
 #[derive(Debug, Default)]
 pub struct Judged {
-    /// 0 while it has not been, then one more than the rows that are broken.
+    /// 0 before the verdict, then the number of broken rows plus one.
     rows: AtomicU32,
 }
 
 impl Judged {
-    /// Not yet.
+    /// Not judged yet.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -83,7 +81,7 @@ impl Judged {
         }
     }
 
-    /// Takes note. O(rows), allocates nothing.
+    /// Publishes the verdict. O(rows), allocates nothing.
     pub fn set(&self, contract: &Contract) {
         self.set_broken(contract.broken().count());
     }
@@ -98,30 +96,30 @@ impl Judged {
     }
 }
 
-/// The service manager's end of the socket, and what it has been told.
+/// A connection to the service manager, and what was sent over it.
 #[derive(Debug)]
 pub struct Notify {
     socket: UnixDatagram,
-    /// Half of the time after which the manager takes us for dead.
+    /// Half of the manager's watchdog timeout.
     interval: Option<Duration>,
     fed: Instant,
-    /// Whether a cycle was run, and whether one met its deadline since `fed`.
+    /// Whether a cycle was run, and whether a deadline was met since `fed`.
     driven: bool,
     progress: bool,
     told: Told,
-    /// What broke of the contract while the loop ran, and what was told of it.
+    /// The promises that broke while the loop ran, and those that were reported.
     broken: Promises,
     told_broken: Promises,
-    /// How long a start takes by the board file, and how long a stop may.
+    /// How long a start takes by the board file, and the longest stop.
     start: Duration,
     stop: Duration,
 }
 
-/// What else a start may take: opening devices, saving the last black box on a slow disk.
+/// Added to the time of a start: opening devices, saving the last black box on a slow disk.
 const START_MARGIN: Duration = Duration::from_secs(30);
-/// What a stop may take after the loop has ended: saving the black box.
+/// Added to the time of a stop: saving the black box.
 const STOP_MARGIN: Duration = Duration::from_secs(15);
-/// What a cycle may wait until the reporter sees it.
+/// The longest time until the reporter sees a cycle.
 const TURN: Duration = Duration::from_millis(50);
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,13 +130,14 @@ enum Told {
 }
 
 impl Notify {
-    /// What the environment names; `None` when no service manager asks.
+    /// Connects to the manager that the environment names. `None` when `NOTIFY_SOCKET` is not
+    /// set.
     ///
-    /// `WATCHDOG_USEC` and `WATCHDOG_PID` as in sd_watchdog_enabled(3).
+    /// `WATCHDOG_USEC` and `WATCHDOG_PID` are read as in sd_watchdog_enabled(3).
     ///
     /// # Errors
-    /// It names what cannot be used. A manager that waits for `READY=1` would
-    /// kill a controller that runs well: better not to begin.
+    /// [`NotifyError`] names the variable that cannot be used. The run must not start then: a
+    /// manager that waits for `READY=1` would kill a controller that works.
     pub fn from_environment() -> Result<Option<Self>, NotifyError> {
         let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else {
             return Ok(None);
@@ -186,11 +185,10 @@ impl Notify {
         })
     }
 
-    /// For a loop that runs as `config`: its start and its stop take what the board file
-    /// makes them.
+    /// Takes the times of start and stop from `config`.
     ///
     /// # Errors
-    /// [`NotifyError::TooShort`].
+    /// [`NotifyError::TooShort`]: half of `WATCHDOG_USEC` is shorter than a period and 50 ms.
     pub fn for_run(mut self, config: &LoopConfig) -> Result<Self, NotifyError> {
         let std = |time: crate::time::Duration| Duration::from_nanos(time.as_nanos());
         let period = std(config.period);
@@ -203,35 +201,37 @@ impl Notify {
         Ok(self)
     }
 
-    /// Tells the manager how long the start may take. For the main thread, before it.
+    /// Tells the manager how long the start may take. Called on the main thread, before the
+    /// start.
     pub fn starting(&self) {
-        // A manager that is not told goes by its own time.
+        // If it is not sent, the manager's own timeout applies.
         let _ = self.extend(self.start + START_MARGIN);
     }
 
-    /// Asks the manager to wait for `time` from now on.
+    /// Sets the manager's timeout to `time` from now on.
     fn extend(&self, time: Duration) -> bool {
         let mut message = heapless::String::<96>::new();
-        // Longer than any number makes it.
+        // The capacity exceeds the longest message.
         let _ = write!(message, "EXTEND_TIMEOUT_USEC={}", time.as_micros());
         self.send(message.as_bytes())
     }
 
-    /// Takes note of one cycle.
+    /// Notes one cycle.
     pub fn add(&mut self, record: &CycleRecord) {
         self.driven = true;
         self.progress |= record.flags & flags::OVERRUN == 0;
     }
 
-    /// Takes note of what broke of the contract while the loop ran.
+    /// Notes the promises that broke while the loop ran.
     pub fn broken(&mut self, broken: Promises) {
         self.broken = broken;
     }
 
-    /// A status that stays: the manager shows the last one of a unit that ended.
+    /// Sends the status of a broken contract. The manager shows the last status of a unit that
+    /// has ended.
     fn not_real_time(&mut self, before: &str) -> bool {
         let mut message = heapless::String::<256>::new();
-        // Longer than all names together.
+        // The capacity exceeds all names together.
         let _ = write!(
             message,
             "{before}STATUS=NOT REAL-TIME: broken while running: {}",
@@ -255,7 +255,8 @@ impl Notify {
         }
     }
 
-    /// Tells what there is to tell: at most one message of each kind.
+    /// Sends what is due: at most one message of each kind. Called once in each turn of the
+    /// reporter; `stopping` is whether the loop is asked to stop.
     pub fn turn(&mut self, now: Instant, judged: &Judged, stopping: bool) {
         if self.told == Told::Nothing && self.driven {
             self.ready(judged);
@@ -273,11 +274,11 @@ impl Notify {
         }
     }
 
-    /// The last word, when the loop has ended.
+    /// Sends the last messages, after the loop has ended.
     pub fn end(&mut self, judged: &Judged) {
         if let (false, Some(broken)) = (self.driven, judged.broken()) {
             let mut message = heapless::String::<96>::new();
-            // Longer than any number makes it.
+            // The capacity exceeds the longest message.
             let _ = write!(
                 message,
                 "STATUS=contract refused: {broken} promises broken, nothing was energised"
@@ -289,9 +290,9 @@ impl Notify {
 
     fn ready(&mut self, judged: &Judged) {
         let mut message = heapless::String::<96>::new();
-        // Longer than any number makes it.
+        // The capacity exceeds the longest message.
         let _ = match judged.broken() {
-            // The record was there before the verdict: it is at the next turn.
+            // The record came before the verdict: ready is sent at the next turn.
             None => return,
             Some(0) => message
                 .push_str("READY=1\nSTATUS=real-time: contract kept")
@@ -307,7 +308,7 @@ impl Notify {
         }
     }
 
-    /// Whether the message was taken.
+    /// Returns whether the message was sent.
     fn send(&self, message: &[u8]) -> bool {
         self.socket.send(message).is_ok()
     }

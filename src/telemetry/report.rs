@@ -1,4 +1,5 @@
-//! What a run leaves behind.
+//! The report of a run, and its JSON document. The keys and units are those of the fields here;
+//! an absent figure is `null`. Allocates: it is made after the loop has ended.
 
 use super::json::Json;
 use crate::cycle::histogram::Summary;
@@ -8,16 +9,16 @@ use crate::realtime::audit::Breach;
 use crate::realtime::contract::{Contract, Row, Verdict};
 use crate::time::Duration;
 
-/// Which clock paced a run.
+/// The clock of a run.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// The real one.
+    /// The real clock.
     Real,
-    /// A virtual one that never waits.
+    /// A virtual clock that never waits.
     Free,
 }
 
-/// Counts of slots and cycles. `run + skipped` is the time in periods.
+/// Counts of slots and cycles. `run + skipped` is the length of the run in periods.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cycles {
     /// Cycles run.
@@ -26,85 +27,84 @@ pub struct Cycles {
     pub skipped: u64,
     /// Cycles whose outputs left after the deadline.
     pub overruns: u64,
-    /// Cycles that coming to rest took at the end, not counted in `run`.
+    /// Cycles that the loop needed to come to rest at the end; not counted in `run`.
     pub rest: u64,
-    /// How full the overrun bucket ever was.
+    /// The highest level of the overrun bucket.
     pub bucket_fullest: u32,
-    /// Records that the reporter did not read in time.
+    /// Records dropped because the reporter did not read them in time.
     pub records_dropped: u64,
 }
 
-/// Quick stops that the loop asked for while the run went on.
+/// Quick stops after which the run went on.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct QuickStopReport {
-    /// How many there were.
+    /// Their count.
     pub count: u64,
-    /// The last one, and when it was asked for, since the first release.
+    /// The last one, and when the loop requested it, since the first release.
     pub last: Option<(QuickStop, Duration)>,
-    /// Whether everything was armed again after it; `true` where there was none.
+    /// Whether everything was armed again after the last one; `true` without a quick stop.
     pub armed_again: bool,
 }
 
-/// The memory of the process and of the real-time thread. A figure that was not
-/// taken (a run on the virtual clock has no real-time thread) is `null`.
+/// Memory of the process and of the real-time thread. `None` (in JSON `null`) where a figure
+/// was not measured: a run on the virtual clock has no real-time thread.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Locked, while the loop ran, kB.
+    /// Locked memory (VmLck) while the loop ran, kB.
     pub vm_lck_kb: Option<u64>,
-    /// Resident, while the loop ran, kB.
+    /// Resident memory (VmRSS) while the loop ran, kB.
     pub vm_rss_kb: Option<u64>,
     /// Minor page faults of the real-time thread since the rehearsal.
     pub minor_faults: Option<u64>,
     /// Major page faults of the real-time thread since the rehearsal.
     pub major_faults: Option<u64>,
-    /// Allocations on any thread since the seal; `null` without the sealed
-    /// allocator.
+    /// Allocations of all threads since the seal; `None` without the sealed allocator.
     pub allocations: Option<u64>,
-    /// The real-time thread's stack.
+    /// Size of the real-time thread's stack, bytes.
     pub stack_bytes: Option<usize>,
-    /// How much of it was ever used.
+    /// The most of it that was ever used, bytes.
     pub stack_high_water_bytes: Option<usize>,
 }
 
-/// What a control law has several of, each told by itself in a list of its own: axes, say.
+/// A list of parts of one kind that control laws report on, such as axes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Section {
-    /// The key of the list in the JSON report, the plural.
+    /// The key of the list in the JSON report, plural.
     pub key: &'static str,
-    /// What one of them is called in the text report.
+    /// The name of one part in the text report.
     pub label: &'static str,
-    /// All of them.
+    /// The parts.
     pub entries: Vec<SectionEntry>,
 }
 
-/// One of a [`Section`] at the end of a run.
+/// One part of a [`Section`] at the end of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SectionEntry {
     /// Its name in the board file.
     pub name: String,
-    /// What the text report says of it, in a line.
+    /// Its state for the text report, one line.
     pub text: String,
-    /// What the JSON report has of it beside its name.
+    /// Its fields in the JSON report, beside its name.
     pub fields: Vec<(&'static str, Field)>,
 }
 
 /// A value in a [`SectionEntry`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Field {
-    /// Words.
+    /// A text.
     Text(String),
-    /// A number, in the unit that its key ends with.
+    /// A number, in the unit at the end of its key.
     Number(f64),
 }
 
-/// What a control law's state means to a person, for the report.
+/// The state of all control laws, described for the report.
 #[derive(Clone, Debug, Default)]
 pub struct Description {
-    /// What it has several of.
+    /// The lists of parts.
     pub sections: Vec<Section>,
-    /// The laws of the board file.
+    /// The laws of the board file, in their order.
     pub laws: Vec<LawReport>,
-    /// Why it is faulted, if it is.
+    /// The first fault and its remedy, if a law has a fault.
     pub fault: Option<String>,
 }
 
@@ -113,45 +113,43 @@ pub struct Description {
 pub struct LawReport {
     /// Its name in the board file.
     pub name: String,
-    /// Whether everything that it drives had come to rest.
+    /// Whether everything that it drives was at rest.
     pub at_rest: bool,
-    /// Its fault, and what to do about it.
+    /// Its fault and the remedy, if it has a fault.
     pub fault: Option<String>,
 }
 
-/// The hardware watchdog that was fed.
+/// The hardware watchdog of the run.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct WatchdogReport {
-    /// The board is reset this long after the last cycle in time, s.
+    /// Its timeout, s: it resets the board this long after the last feed.
     pub timeout_s: u32,
-    /// Whether the board's last reset was its doing; `null` where the driver
-    /// cannot tell.
+    /// Whether it caused the board's last reset; `None` if its driver does not report that.
     pub caused_last_reset: Option<bool>,
-    /// Feedings that the driver refused: the board is about to be reset.
+    /// Feeds that the driver refused. The board is about to be reset then.
     pub feeds_refused: u64,
 }
 
-/// What was kept of faults, where the board file has `[black_box]`.
+/// The black boxes of the run, where the board file has `[black_box]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlackBoxReport {
-    /// Black boxes that were saved: first that of the run before, if it did not
-    /// end in order.
+    /// Paths of the black boxes saved: first that of the last run, if it did not end in order.
     pub saved: Vec<String>,
-    /// What could not be kept, and why.
+    /// Why a black box could not be saved, one line each.
     pub failed: Vec<String>,
 }
 
-/// How the process ends.
+/// The end of the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
-    /// 0 done, 1 failed while running, 3 contract refused, 4 ended by a fault, 5 ended
-    /// while something was off because of a quick stop of the loop.
+    /// The exit code: 0 done, 1 failed while running, 3 contract refused, 4 ended by a fault, 5
+    /// ended while an axis was off after a quick stop of the loop.
     pub code: u8,
-    /// In words.
+    /// The reason, one line.
     pub reason: String,
 }
 
-/// Everything that is known of a run when it is over.
+/// All results of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// This program's version.
@@ -160,41 +158,41 @@ pub struct Report {
     pub board: String,
     /// Which clock paced the run.
     pub pace: Pace,
-    /// What was promised; no rows when nothing was (virtual clock).
+    /// The contract; no rows on the virtual clock.
     pub contract: Box<Contract>,
     /// Counts of slots and cycles.
     pub cycles: Cycles,
-    /// What the overrun ladder did while the run went on.
+    /// The quick stops of the overrun ladder.
     pub quick_stops: QuickStopReport,
-    /// From release to beginning.
+    /// Time from the planned release to the beginning of a cycle.
     pub release_lateness_ns: Summary,
-    /// From beginning to the outputs.
+    /// Time from the beginning of a cycle until its outputs have left.
     pub execution_ns: Summary,
-    /// From release to the outputs.
+    /// Time from the planned release until the outputs have left.
     pub response_ns: Summary,
-    /// The process's memory.
+    /// Memory of the process.
     pub memory: Memory,
-    /// What the control laws have several of.
+    /// The parts that the control laws report on.
     pub sections: Vec<Section>,
     /// The control laws of the board file, in their order.
     pub laws: Vec<LawReport>,
-    /// The watchdog, where one was fed.
+    /// The watchdog, if one was fed.
     pub watchdog: Option<WatchdogReport>,
-    /// The black boxes, where some are to be kept.
+    /// The black boxes, if the board file asks for them.
     pub black_box: Option<BlackBoxReport>,
-    /// What did not work beside the loop, a line each.
+    /// Failures that did not end the run, one line each.
     pub warnings: Vec<String>,
-    /// How the process ends.
+    /// The exit code and its reason.
     pub exit: Exit,
-    /// The distributions in full, for the text report.
+    /// The full distributions, for the text report.
     pub timing: Box<Timing>,
 }
 
 impl Report {
-    /// The report as one JSON document, ended by a newline.
+    /// The report as one JSON document that ends with a newline.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // Taken apart in full, here and below: a new field cannot be forgotten.
+        // Destructured in full, here and below, so that a new field cannot be forgotten.
         let Self {
             version,
             board,

@@ -1,9 +1,9 @@
-//! The reporter: an ordinary thread that empties the ring, and on a terminal
-//! redraws one line.
+//! The reporter: an ordinary thread that empties the ring every 20 ms and passes the records
+//! on. On a terminal it redraws one status line every 100 ms.
 //!
-//! It allocates nothing, because memory is sealed when it runs, and it waits for
-//! nobody: the journal, the service manager and the end of the run depend on it, and a
-//! terminal under flow control (Ctrl-S) takes no line for hours.
+//! It allocates nothing, because memory is sealed while it runs. It never blocks on a terminal:
+//! journal, service manager and the end of the run depend on it, and a terminal under flow
+//! control (Ctrl-S) can accept no output for hours.
 
 use core::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,10 +22,10 @@ use crate::time::Duration;
 
 /// How often the ring is emptied.
 const INTERVAL: Duration = Duration::from_millis(20);
-/// The line is redrawn every so many intervals.
+/// The live line is redrawn once in this many intervals.
 const REDRAW: u32 = 5;
 
-/// What the reporter knows of the run so far.
+/// The run so far, for the live line.
 #[derive(Copy, Clone, Debug, Default)]
 pub struct Seen {
     cycles: u64,
@@ -34,15 +34,15 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Takes note of one record.
+    /// Adds the record of one cycle.
     pub fn add(&mut self, record: &CycleRecord) {
         self.cycles += 1;
         self.worst_lateness_ns = self.worst_lateness_ns.max(record.lateness_ns);
         self.last = *record;
     }
 
-    /// The live line: elapsed time, cycles, worst lateness, the first value that the
-    /// control law puts on record, and what quick stops there were.
+    /// The live line: elapsed time, cycles, worst lateness, the first trace value of the
+    /// control law, and the quick stops.
     fn line(
         &self,
         period: Duration,
@@ -52,7 +52,7 @@ impl Seen {
         let mut line = heapless::String::new();
         let elapsed = (period * (self.last.slot + 1)).as_secs_f64();
         let worst = Duration::from_nanos(u64::from(self.worst_lateness_ns));
-        // What does not fit the line is left away.
+        // What exceeds the line is cut off.
         let _ = write!(
             line,
             "{elapsed:8.1} s  {} cycles  worst lateness {worst}",
@@ -76,45 +76,46 @@ impl Seen {
     }
 }
 
-/// What a black box is to be saved for while the run goes on.
+/// A reason to save a black box while the run goes on.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// The control law became faulted, by this code.
+    /// The control law reports a fault with this code.
     Fault(u16),
-    /// A quick stop of the loop stopped what the control law controls.
+    /// A quick stop of the loop stopped what the control law drives.
     QuickStop(StopCause),
 }
 
-/// Whom the reporter tells what.
+/// Where the reporter passes records and events.
 pub struct Listeners<'a, F> {
-    /// Redraw the line on standard error.
+    /// Whether to redraw the live line on standard error.
     pub live: bool,
     /// Name of the first trace value, if the control law has one.
     pub watched: Option<&'a str>,
-    /// What it keeps outlives the process.
+    /// The journal, which writes the flight file.
     pub journal: Journal<'a>,
-    /// Called when there is trouble.
+    /// Called on the reporter's thread for each [`Trouble`]. Must not block or allocate.
     pub trouble: F,
-    /// The service manager, where one asked to be told.
+    /// The service manager, if the environment names one.
     pub notify: Option<Notify>,
-    /// The contract, once it was judged.
+    /// The verdict on the contract.
     pub judged: &'a Judged,
-    /// What breaks of it since: the reporter polls once a second.
+    /// The promises that broke since; the reporter checks them once a second.
     pub audit: &'a Audit,
 }
 
-/// What the reporter saw of a run beside its records.
+/// What the reporter counted beside the records.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Noticed {
-    /// Records that were dropped.
+    /// Records dropped because the ring was full.
     pub dropped: u64,
     /// How often the machine was suspended.
     pub suspends: u32,
-    /// For how long in all.
+    /// How long the machine was suspended, in all.
     pub suspended: Duration,
 }
 
-/// Empties `ring` until `done` is set, and once more then.
+/// Empties `ring` every 20 ms until `done` is set, and once more after that. `period` is the
+/// loop's period. Runs on its own thread; allocates nothing.
 pub fn run<F: Fn(Trouble)>(
     mut ring: Reader<'_>,
     done: &AtomicBool,
@@ -143,7 +144,7 @@ pub fn run<F: Fn(Trouble)>(
             noticed.suspends += 1;
             noticed.suspended = noticed.suspended + length;
             to.journal.suspended(length);
-            // Where it is noted the audit says it.
+            // If the audit notes it, the audit's own message is enough.
             if !to.audit.suspended(length) {
                 say(format_args!(
                     "steadfast: the machine was suspended for {length}"
@@ -179,15 +180,14 @@ pub fn run<F: Fn(Trouble)>(
     }
 }
 
-/// How long the last line waits for the terminal, ms.
+/// How long the last line may wait for the terminal, ms.
 const LAST_MS: u16 = 50;
 
-/// Redraws the live line. A terminal that does not take it now, or has gone away, gets
-/// the next one.
+/// Redraws the live line. If the terminal does not accept it at once, the line is skipped.
 fn draw(line: &str, last: bool) {
     let mut drawn = heapless::String::<256>::new();
     let end = if last { "\n" } else { "" };
-    // The line is shorter.
+    // The buffer exceeds the longest line.
     let _ = write!(drawn, "\r\x1b[K{line}{end}");
     let patience_ms = if last { LAST_MS } else { 0 };
     let _ = output::stderr().write_all(drawn.as_bytes(), patience_ms);

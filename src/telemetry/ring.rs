@@ -1,26 +1,27 @@
 //! The ring between the loop and the reporter.
 //!
-//! Single producer, single consumer, fixed memory ([`spsc`](crate::sys::spsc)). When the reporter
-//! does not keep up, the newest record is dropped and counted: the loop never
-//! waits. The memory is the caller's, so that it can be memory that outlives
-//! the process ([`flight`](super::flight)).
+//! Single producer, single consumer, fixed memory ([`spsc`](crate::sys::spsc)). When the ring
+//! is full the newest record is dropped and counted: the loop never waits. The caller supplies
+//! the memory, which may outlive the process ([`flight`](super::flight)). Writing one record is
+//! wait-free.
 
 use crate::cycle::ports::{Record, TRACE_LEN};
 use crate::cycle::record::CycleRecord;
 use crate::sys::spsc::{Consumer, Producer, Queue};
 
-/// Records that fit: at 1 kHz the reporter may be away for half a second.
+/// Places of the ring, one of which stays empty. At 1 kHz the reporter may fall behind by half
+/// a second.
 pub const CAPACITY: usize = 512;
-/// Words of a record.
+/// Length of a record, words of 8 bytes.
 pub const RECORD_WORDS: usize = 7;
-/// Bytes of a record.
+/// Length of a record, bytes.
 pub const RECORD_BYTES: usize = RECORD_WORDS * 8;
 
 /// The memory of a ring.
 pub type Memory = Queue<CycleRecord, CAPACITY>;
 
-/// A record as words: its bytes in the order of its fields, little-endian, are
-/// those of the black box (docs/blackbox.md).
+/// A record as words. Their little-endian bytes are the format of the black box
+/// (docs/blackbox.md).
 #[inline]
 #[must_use]
 pub fn encode(record: &CycleRecord) -> [u64; RECORD_WORDS] {
@@ -38,7 +39,7 @@ pub fn encode(record: &CycleRecord) -> [u64; RECORD_WORDS] {
     ]
 }
 
-/// The record of [`encode`]d words; every words are one.
+/// The inverse of [`encode`]. Any words give a record.
 #[must_use]
 pub fn decode(words: &[u64; RECORD_WORDS]) -> CycleRecord {
     let mut trace = [0.0; TRACE_LEN];
@@ -57,7 +58,7 @@ pub fn decode(words: &[u64; RECORD_WORDS]) -> CycleRecord {
     }
 }
 
-/// A ring with memory of its own.
+/// A ring that owns its memory.
 #[derive(Debug, Default)]
 pub struct Ring(Memory);
 
@@ -68,15 +69,15 @@ impl Ring {
         Self(Memory::new())
     }
 
-    /// The two ends of the emptied ring.
+    /// Empties the ring and returns its two ends.
     pub fn split(&mut self) -> (Writer<'_>, Reader<'_>) {
         let (producer, consumer) = self.0.split();
         (Writer(producer), Reader(consumer))
     }
 }
 
-/// The two ends of a ring in memory that outlives the process; `None` when
-/// somebody has them.
+/// The two ends of a ring in memory that outlives the process. `None` when they were claimed
+/// before.
 #[must_use]
 pub fn claim(memory: &Memory) -> Option<(Writer<'_>, Reader<'_>)> {
     let (producer, consumer) = memory.claim()?;
@@ -97,19 +98,19 @@ impl Record for Writer<'_> {
 pub struct Reader<'r>(Consumer<'r, CycleRecord, CAPACITY>);
 
 impl Reader<'_> {
-    /// The oldest record that was not read yet.
+    /// Removes and returns the oldest record, `None` when the ring is empty.
     pub fn dequeue(&mut self) -> Option<CycleRecord> {
         self.0.dequeue()
     }
 
-    /// Records dropped because the ring was full.
+    /// Records dropped so far because the ring was full.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.0.dropped()
     }
 }
 
-/// Keeps no records: for runs that nobody watches.
+/// Discards all records, for runs that are not recorded.
 #[derive(Copy, Clone, Debug, Default)]
 pub struct Discard;
 
@@ -164,8 +165,8 @@ mod tests {
         assert_eq!(decode(&encode(&record)), record);
     }
 
-    /// For whoever looks for data races: Miri and the thread sanitizer see what
-    /// happens, loom (tests/interleavings) what could.
+    /// For tools that find data races: Miri and the thread sanitizer check this execution, loom
+    /// (tests/interleavings) all interleavings.
     #[test]
     fn what_one_thread_writes_another_reads_whole_and_in_order() {
         const RECORDS: u64 = if cfg!(miri) { 700 } else { 20_000 };
@@ -192,7 +193,7 @@ mod tests {
                     ..CycleRecord::default()
                 });
             }
-            // The last one until it found room.
+            // The last record may be dropped; write it until it is read.
             while !reading.is_finished() {
                 writer.record(&CycleRecord {
                     slot: RECORDS,

@@ -1,17 +1,18 @@
-//! A block of words that one writes and any number read, without waiting for
-//! each other: a sequence lock.
+//! A sequence lock: a block of words with one writer and any number of readers, none of which
+//! waits for another.
 //!
-//! The sequence is odd while the words change. A reader that sees it odd, or
-//! changed, reads again. The writer never waits; it is the reporter, never the
-//! loop. `tests/interleavings` tries every interleaving.
+//! The sequence is odd while the words change. A reader that finds it odd, or changed, reads
+//! again. The writer is the reporter, never the loop. `tests/interleavings` tries every
+//! interleaving.
 
 use super::atomic::{AtomicU64, Ordering, fence};
 
-/// Writes `values` under the sequence `sequence`. One writer only.
+/// Writes `values`. There must be one writer only: two at the same time corrupt the block.
+/// Wait-free.
 pub fn write<const N: usize>(sequence: &AtomicU64, words: &[AtomicU64; N], values: &[u64; N]) {
     let before = sequence.load(Ordering::Relaxed) & !1;
     sequence.store(before + 1, Ordering::Relaxed);
-    // The odd sequence is seen by whoever sees a new word.
+    // A reader that sees a new word also sees the odd sequence.
     fence(Ordering::Release);
     for (word, value) in words.iter().zip(values) {
         word.store(*value, Ordering::Relaxed);
@@ -19,29 +20,29 @@ pub fn write<const N: usize>(sequence: &AtomicU64, words: &[AtomicU64; N], value
     sequence.store(before + 2, Ordering::Release);
 }
 
-/// Where a reader gets its words from: memory that is mapped, or a file.
+/// Where a reader reads the block: mapped memory, or a file.
 pub trait Source<const N: usize> {
-    /// What it can fail with.
+    /// The error of a read.
     type Error;
 
-    /// The sequence, before (acquire) and after the words.
+    /// Reads the sequence, with acquire ordering.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// The source cannot be read.
     fn sequence(&mut self) -> Result<u64, Self::Error>;
 
-    /// The words.
+    /// Reads the words.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// The source cannot be read.
     fn words(&mut self) -> Result<[u64; N], Self::Error>;
 }
 
-/// Reads a block that was whole at one time, in at most `tries`; `None` when a
-/// writer was always at it, or died in the middle.
+/// Reads a consistent block in at most `tries` attempts. `None` when each attempt met a writer,
+/// or a writer died while it wrote.
 ///
 /// # Errors
-/// What `source` answers.
+/// The error of `source`.
 pub fn read<const N: usize, S: Source<N>>(
     source: &mut S,
     tries: u32,
@@ -50,7 +51,7 @@ pub fn read<const N: usize, S: Source<N>>(
         let before = source.sequence()?;
         if before % 2 == 0 {
             let values = source.words()?;
-            // The words are read before the sequence is read again.
+            // The words must be read before the sequence is read again.
             fence(Ordering::Acquire);
             if source.sequence()? == before {
                 return Ok(Some(values));

@@ -1,5 +1,6 @@
-//! The report and the contract as people read them: plain text, what is worst
-//! first, and nothing about figures that were not taken.
+//! The report and the contract as plain text for people: the worst first, without figures that
+//! were not measured. For the end of a run: it allocates, except [`write_contract`] and
+//! [`write_rows`].
 
 use std::fmt::{self, Write};
 
@@ -11,13 +12,14 @@ use crate::time::Duration;
 
 /// Width of the longest bar of a histogram, characters.
 const BAR: usize = 12;
-/// Width of a line's subject, characters.
+/// Width of the first column, characters.
 const SUBJECT: usize = 18;
 
-/// Writes `report` for a person.
+/// Writes `report` as text for people. The exit code and its reason come last, and also first
+/// if the code is not 0.
 ///
 /// # Errors
-/// What `out` answers.
+/// The error of `out`.
 pub fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
     let exit = |out: &mut _| write_line(out, "exit", &report.exit.code, &report.exit.reason);
     if report.exit.code != 0 {
@@ -72,10 +74,11 @@ pub fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
     exit(out)
 }
 
-/// Writes the contract: the verdict, then its rows.
+/// Writes the contract: the verdict, the promises that broke while running, then the rows.
+/// Allocates nothing.
 ///
 /// # Errors
-/// What `out` answers.
+/// The error of `out`.
 pub fn write_contract(out: &mut impl Write, contract: &Contract) -> fmt::Result {
     let breaches = contract.breaches();
     if contract.kept() {
@@ -101,10 +104,11 @@ pub fn write_contract(out: &mut impl Write, contract: &Contract) -> fmt::Result 
     write_rows(out, contract.rows())
 }
 
-/// Writes rows as a table, the broken ones first, each with its fix below it.
+/// Writes rows as a table, the broken ones first, each with its fix on the next line. Allocates
+/// nothing.
 ///
 /// # Errors
-/// What `out` answers.
+/// The error of `out`.
 pub fn write_rows(out: &mut impl Write, rows: &[Row]) -> fmt::Result {
     let width = |text: fn(&Row) -> &str| rows.iter().map(|row| text(row).chars().count()).max();
     let name = width(|row| row.name).unwrap_or(0);
@@ -135,7 +139,7 @@ pub fn write_rows(out: &mut impl Write, rows: &[Row]) -> fmt::Result {
     Ok(())
 }
 
-/// One line: a subject, and what there is to say of it.
+/// Writes one line: a subject and its text.
 fn write_line(
     out: &mut impl Write,
     subject: &str,
@@ -156,7 +160,7 @@ fn write_cycles(out: &mut impl Write, report: &Report) -> fmt::Result {
     if cycles.records_dropped > 0 {
         writeln!(
             out,
-            "{:SUBJECT$}{} were dropped, the reporter did not keep up",
+            "{:SUBJECT$}{} dropped, the reporter was too slow",
             "records", cycles.records_dropped
         )?;
     }
@@ -188,8 +192,7 @@ fn write_summary(out: &mut impl Write, name: &str, summary: &Summary) -> fmt::Re
     writeln!(out)
 }
 
-/// The three distributions side by side, a row for each octave that holds any
-/// cycle.
+/// Writes the three distributions side by side, one row for each octave that contains a cycle.
 fn write_histograms(out: &mut impl Write, timing: &Timing) -> fmt::Result {
     let columns = [
         ("release lateness", &timing.release_lateness),
@@ -215,15 +218,15 @@ fn write_histograms(out: &mut impl Write, timing: &Timing) -> fmt::Result {
         if std::mem::take(&mut gap) {
             writeln!(out, "{:>9}", "...")?;
         }
-        // The lowest octave holds 0 as well.
+        // The lowest octave contains 0 as well.
         let from = if octave == 0 { 0 } else { 1 << octave };
         let mut line = format!("{:>9}", shown(from));
         for (_, octaves) in &columns {
             match octaves.at(octave) {
                 0 => write!(line, " {:>9} {:width$}", "", "", width = BAR + 1)?,
                 count => {
-                    // A bar is never empty where something was counted: a single
-                    // spike is what one looks for.
+                    // Any count has a bar of one character at least: a single spike is what the
+                    // reader looks for.
                     let length = (count * BAR as u64).div_ceil(octaves.most.max(1)) as usize;
                     let (bar, width) = ("#".repeat(length), BAR + 1);
                     write!(line, " {count:>9} {bar:width$}")?;
@@ -235,9 +238,9 @@ fn write_histograms(out: &mut impl Write, timing: &Timing) -> fmt::Result {
     Ok(())
 }
 
-/// A histogram by octave.
+/// The counts of a histogram by octave.
 struct Octaves {
-    /// Its lowest octave: times from 2^first ns.
+    /// The lowest octave: times from 2^first ns.
     first: u32,
     counts: Vec<u64>,
     most: u64,
@@ -263,7 +266,7 @@ impl Octaves {
     }
 }
 
-/// Nothing where there were none.
+/// Writes the quick stops, or nothing if there were none.
 fn write_quick_stops(out: &mut impl Write, stops: &QuickStopReport) -> fmt::Result {
     let Some((last, time)) = stops.last else {
         return Ok(());
@@ -287,19 +290,19 @@ fn write_quick_stops(out: &mut impl Write, stops: &QuickStopReport) -> fmt::Resu
 
 fn write_watchdog(out: &mut impl Write, watchdog: &WatchdogReport) -> fmt::Result {
     let last = match watchdog.caused_last_reset {
-        None => "its driver does not tell what reset the board last",
+        None => "its driver does not report the cause of the board's last reset",
         Some(false) => "it did not cause the board's last reset",
         Some(true) => "IT CAUSED the board's last reset",
     };
     let seconds = watchdog.timeout_s;
     write!(out, "{:SUBJECT$}{seconds} s; {last}", "watchdog")?;
     if watchdog.feeds_refused > 0 {
-        write!(out, "; refused to be fed {} times", watchdog.feeds_refused)?;
+        write!(out, "; {} feeds refused", watchdog.feeds_refused)?;
     }
     writeln!(out)
 }
 
-/// The figures that were taken, and one line where some were not.
+/// Writes the figures that were measured, and one line for allocations that were not counted.
 fn write_memory(out: &mut impl Write, memory: &Memory) -> fmt::Result {
     if let Some(count) = memory.allocations {
         writeln!(out, "{:SUBJECT$}{count} since the seal", "allocations")?;

@@ -1,4 +1,4 @@
-//! Readings in order, late, missing and implausible.
+//! Readings that are good, late, missing and implausible.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn config() -> FeedbackConfig {
     }
 }
 
-/// An encoder that is read at times.
+/// An encoder and the time of its last reading.
 struct Shaft {
     feedback: Feedback,
     state: FeedbackState,
@@ -37,7 +37,7 @@ impl Shaft {
         }
     }
 
-    /// A reading so many periods after the last one.
+    /// Takes a reading `periods` after the last one.
     fn update(&mut self, value: Result<Angle, InputError>, periods: u32, volts: f64) -> Reading {
         self.now += PERIOD * u64::from(periods);
         let sample = Sample {
@@ -89,7 +89,7 @@ fn skipped_slots_make_no_velocity_spike_and_lose_no_turn() {
         shaft.update(Ok(angle(speed * t)), 1, 0.0);
         t += 1e-3;
     }
-    // 100 slots at 100 rad/s are more than one and a half turns.
+    // In 100 slots at 100 rad/s the shaft turns by more than one and a half turns.
     for gap in [2, 7, 100] {
         t += f64::from(gap - 1) * 1e-3;
         let reading = shaft.update(Ok(angle(speed * t)), gap as u32, 0.0);
@@ -163,7 +163,7 @@ fn a_jump_beyond_the_plausible_velocity_is_a_fault_and_jitter_is_not() {
     assert_eq!(shaft.update(Ok(angle(0.2)), 1, 0.0), Reading::Fresh);
     let jump = shaft.update(Ok(angle(0.2 + 0.25)), 1, 0.0);
     assert_eq!(jump, Reading::Failed(Fault::FeedbackJump));
-    // The new place is the new reference: the next reading agrees with it.
+    // The new position is the reference now: the next reading agrees with it.
     assert_eq!(shaft.update(Ok(angle(0.45)), 1, 0.0), Reading::Fresh);
 
     let slow = FeedbackConfig {
@@ -223,7 +223,7 @@ fn each_bad_parameter_is_refused_by_its_name() {
     assert_eq!(config().build(Duration::ZERO).unwrap_err().name, "period");
 }
 
-/// The same shaft, turning at `velocity` rad/s for so many readings one period apart.
+/// Turns the shaft at `velocity` rad/s for `readings` readings one period apart.
 fn turning(shaft: &mut Shaft, at_rad: &mut f64, velocity: f64, readings: u32) {
     for _ in 0..readings {
         *at_rad += velocity * 1e-3;
@@ -242,14 +242,14 @@ fn a_reading_is_healthy_from_the_first_one_and_no_longer_after_a_fault() {
     turning(&mut shaft, &mut at, 100.0, 50);
     assert!(shaft.state.velocity_rad_s() > 90.0);
 
-    // A jump: what is known of the motion is not to be trusted, the velocity is 0.
+    // After a jump the motion is not trusted; the velocity is 0.
     at += 1.0;
     let jumped = shaft.update(Ok(angle(at)), 1, 0.0);
     assert_eq!(jumped, Reading::Failed(Fault::FeedbackJump));
     assert!(!shaft.state.is_healthy());
     assert_eq!(shaft.state.velocity_rad_s(), 0.0);
-    // The next one is compared with where the shaft jumped to, and the low pass begins
-    // anew: from 0.
+    // The next reading is compared with the one after the jump, and the low pass starts from 0
+    // again.
     turning(&mut shaft, &mut at, 0.0, 1);
     assert!(shaft.state.is_healthy());
     assert_eq!(shaft.state.velocity_rad_s(), 0.0);
@@ -277,7 +277,7 @@ fn a_frozen_sensor_is_unhealthy_and_counted_anew() {
         assert_eq!(frozen, Reading::Failed(Fault::FeedbackFrozen), "{round}");
         assert!(!shaft.state.is_healthy());
     }
-    // Without a command it stands still on purpose, which begins the count anew.
+    // Without a command standstill is intended, so the count starts again.
     for _ in 0..4 {
         assert_eq!(shaft.update(Ok(angle(at)), 1, 3.0), Reading::Fresh);
     }
@@ -301,7 +301,7 @@ fn two_readings_near_to_each_other_give_a_position_and_no_velocity() {
         };
         shaft.feedback.update(&mut shaft.state, &sample, 0.0)
     };
-    // A failure before: the near reading makes it whole again.
+    // After a failure, the close reading makes the state healthy again.
     shaft.update(Err(InputError::Bus), 0, 0.0);
     assert!(!shaft.state.is_healthy());
     assert_eq!(read(&mut shaft, at + 0.025, near), Reading::Fresh);
@@ -309,7 +309,7 @@ fn two_readings_near_to_each_other_give_a_position_and_no_velocity() {
     assert_eq!(shaft.state.velocity_rad_s(), before);
     assert!((shaft.state.position_rad() - (at + 0.025)).abs() < 1e-6);
     assert_eq!(shaft.state.measured_at(), shaft.now);
-    // The next one is compared with the earlier of the two: no bend.
+    // The next reading is compared with the earlier of the two, so the velocity has no step.
     assert_eq!(
         read(&mut shaft, at + 0.1, Duration::from_micros(750)),
         Reading::Fresh
@@ -317,7 +317,7 @@ fn two_readings_near_to_each_other_give_a_position_and_no_velocity() {
     assert!((shaft.state.velocity_rad_s() - before).abs() < 0.1);
     at += 0.1;
 
-    // One that is too far away for half a period is a jump, from which it goes on.
+    // A change too large for half a period is a jump; later readings are compared with it.
     assert_eq!(
         read(&mut shaft, at + 0.5, near),
         Reading::Failed(Fault::FeedbackJump)
@@ -329,7 +329,7 @@ fn two_readings_near_to_each_other_give_a_position_and_no_velocity() {
 
 #[test]
 fn after_a_gap_the_low_pass_has_gone_on_by_the_periods_of_the_gap() {
-    // From rest to 100 rad/s: read in every period, and once after the gap.
+    // From rest to 100 rad/s: one shaft is read in every period, the other once after the gap.
     for periods in [2_u32, 3, 8, 20] {
         let mut all = Shaft::new(&config());
         let mut gap = Shaft::new(&config());

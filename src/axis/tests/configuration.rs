@@ -1,4 +1,4 @@
-//! Every parameter that cannot be used is refused by its name and axis.
+//! Each invalid parameter is refused with its name and axis.
 
 use super::plant::*;
 use crate::axis::*;

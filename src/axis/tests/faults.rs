@@ -1,4 +1,4 @@
-//! What goes wrong on an axis, what it does then, and how it comes back.
+//! Faults of an axis: detection, reaction and recovery.
 
 use super::plant::*;
 use crate::axis::*;
@@ -50,10 +50,10 @@ fn a_limit_switch_stops_motion_towards_it_and_lets_the_axis_leave() {
         expect_fault(&mut bench, fault, 500);
         let overrun = (bench.bodies[0].position - hit_at) * direction;
         assert!(overrun < 1.5, "{overrun} rad");
-        // The switch is still hit: the next position is away from it.
+        // The switch is still hit; the next position leads away from it.
         expect_recovery(&mut bench);
         bench.run_until(500, |b| b.bodies[0].velocity * direction < -10.0);
-        // Coming back to it is not allowed.
+        // Moving back onto it is a fault again.
         expect_fault(&mut bench, fault, 5_000);
     }
 }
@@ -200,7 +200,7 @@ fn a_motor_of_wrong_sign_runs_away_and_is_cut_off() {
 #[test]
 fn a_non_finite_command_is_never_written() {
     let mut c = config(1, Arm::AtStart);
-    // Finite by itself, infinite times the velocity of the profile.
+    // Finite itself, but infinite when multiplied by the velocity of the profile.
     c.axes[0].velocity_feed_forward_v_s_rad = f64::MAX;
     c.axes[0].acceleration_feed_forward_v_s2_rad = f64::MAX;
     let mut bench = Bench::new(&c);

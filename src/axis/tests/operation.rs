@@ -1,4 +1,4 @@
-//! Starting, following, holding, starting again.
+//! Start, motion, hold, and start after a stop.
 
 use super::plant::*;
 use crate::axis::*;
@@ -44,7 +44,7 @@ fn armed_on_reset_it_waits_for_the_button() {
 fn a_button_that_is_stuck_from_the_start_arms_nothing() {
     let mut bench = Bench::new(&config(1, Arm::OnReset));
     bench.set(RESET, true);
-    // The edge comes before the axis knows where it is.
+    // The edge comes before the first reading of the encoder.
     bench.bodies[0].reading = Some(crate::cycle::image::InputError::NotReady);
     bench.run(5);
     bench.bodies[0].reading = None;

@@ -1,5 +1,5 @@
-//! The machine that the scenarios run on: for each axis a double integrator
-//! with friction, a brake, and an encoder; a button and an emergency stop.
+//! The simulated machine: for each axis a double integrator with friction, a brake and an
+//! encoder; a reset button and an emergency stop.
 
 use crate::axis::*;
 use crate::control::{Gains, TrajectoryConfig};
@@ -25,13 +25,13 @@ pub(super) fn output(number: u8) -> OutputChannel {
     OutputChannel::new(number).unwrap()
 }
 
-/// What no axis drives is at its safe value, and that is not zero: a digital output,
-/// and the last analog one.
+/// Outputs that no axis drives keep their safe values, which are not zero: one digital output,
+/// and the last analog output.
 pub(super) const SAFE_VOLTS: f64 = 2.5;
 pub(super) const SAFE: Outputs = Outputs::new(1 << 30, &[SAFE_VOLTS; MAX_ANALOG_OUTPUTS]);
 const FREE: usize = MAX_ANALOG_OUTPUTS - 1;
 
-/// Axis `n` drives enable on output 2n, its brake on 2n + 1.
+/// Axis `n` has its enable on output 2n and its brake on 2n + 1.
 pub(super) fn axis_config(number: u8) -> AxisConfig {
     let switch = |channel| {
         (number == 0).then_some(LimitSwitch {
@@ -114,12 +114,12 @@ pub(super) fn config(axes: u8, arm: Arm) -> ServoConfig {
 pub(super) struct Body {
     pub(super) position: f64,
     pub(super) velocity: f64,
-    /// Held by someone's hand, or blocked.
+    /// Whether the shaft is blocked.
     pub(super) blocked: bool,
-    /// Carried along at this speed by something stronger than the motor, rad/s.
+    /// Moved at this velocity by a force stronger than the motor, rad/s.
     pub(super) carried: f64,
     pub(super) reading: Option<InputError>,
-    /// The encoder repeats this.
+    /// The encoder repeats this angle.
     pub(super) stuck: Option<Angle>,
 }
 
@@ -157,7 +157,7 @@ impl Bench {
         }
     }
 
-    /// One axis, armed and in Operation enabled.
+    /// A bench with one axis in Operation enabled.
     pub(super) fn operating() -> Self {
         let mut bench = Self::new(&config(1, Arm::AtStart));
         bench.run_until(100, |b| b.axis().state() == State::OperationEnabled);
@@ -172,13 +172,13 @@ impl Bench {
         self.levels = self.levels & !(1 << channel) | u32::from(active) << channel;
     }
 
-    /// The input was active before the first cycle, so it never rises.
+    /// Sets the input active before the first cycle, so that it never rises.
     pub(super) fn stuck_from_the_start(&mut self, channel: u8) {
         self.set(channel, true);
         self.before |= 1 << channel;
     }
 
-    /// A short press of the reset button.
+    /// Presses the reset button for one cycle.
     pub(super) fn press_reset(&mut self) {
         self.set(RESET, true);
         self.cycle();
@@ -190,8 +190,8 @@ impl Bench {
         self.cycle_after(1);
     }
 
-    /// One cycle, `elapsed` slots after the last: the plant goes on meanwhile
-    /// with the outputs it has.
+    /// One cycle, `elapsed` slots after the last. In between the plant moves with the last
+    /// outputs.
     pub(super) fn cycle_after(&mut self, elapsed: u32) {
         for _ in 0..elapsed {
             self.move_plant();
@@ -240,7 +240,7 @@ impl Bench {
         }
     }
 
-    /// Runs until `done`, at most `bound` cycles; says how many it took.
+    /// Runs until `done`, at most `bound` cycles; returns the number of cycles.
     pub(super) fn run_until(&mut self, bound: u32, done: impl Fn(&Self) -> bool) -> u32 {
         for cycle in 0..=bound {
             if done(self) {
@@ -263,12 +263,12 @@ impl Bench {
         self.outputs.is_active(output(1))
     }
 
-    /// Everything of axis 0 is at its safe value.
+    /// Whether all outputs of axis 0 have their safe values.
     pub(super) fn is_safe(&self) -> bool {
         !self.is_enabled() && !self.is_brake_released() && self.outputs.analogs[0] == SAFE_VOLTS
     }
 
-    /// What must hold in every cycle of every scenario.
+    /// Invariants of every cycle in every scenario.
     fn check_outputs(&self) {
         let pump = self.outputs.digital & SAFE.digital;
         assert_eq!(pump, SAFE.digital, "an output of no axis");

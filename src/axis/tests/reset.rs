@@ -1,19 +1,19 @@
-//! A reset is a rising edge after every cause is gone, whatever the fault was.
+//! After any fault, a reset needs a rising edge after every cause is gone.
 
 use super::plant::*;
 use crate::axis::*;
 use crate::cycle::image::{Angle, InputError};
 use crate::time::Duration;
 
-/// How a fault is brought about on axis 0, and how its cause is taken away.
+/// How a fault of axis 0 is caused, and how its cause is removed.
 struct Cause {
     prepare: fn(&mut ServoConfig),
-    /// When, in Operation enabled.
+    /// When to cause it, in Operation enabled.
     when: fn(&Bench) -> bool,
     set: fn(&mut Bench),
     clear: fn(&mut Bench),
-    /// Whether the cause is seen without power, so that a reset is refused while
-    /// it is there. What is not shows itself again in the next move.
+    /// Whether the cause can be measured without power, so that a reset is refused while it
+    /// lasts. Another cause shows again in the next move.
     seen_at_rest: bool,
 }
 
@@ -42,7 +42,7 @@ fn unreadable(set: fn(&mut Bench)) -> Cause {
     }
 }
 
-/// The range ends where the axis goes, and it may be carried beyond.
+/// Ends the range at the ends of the motion, so that the axis can be carried beyond it.
 fn narrow(config: &mut ServoConfig) {
     let limits = &mut config.axes[0].limits;
     limits.position = Some(PositionRange {
@@ -52,7 +52,7 @@ fn narrow(config: &mut ServoConfig) {
     limits.following_error_timeout = Duration::from_secs(1);
 }
 
-/// Without a wildcard: a new fault needs its line here.
+/// No wildcard, so that a new fault needs an entry here.
 fn cause(fault: Fault) -> Cause {
     match fault {
         Fault::EmergencyStop => Cause {
@@ -153,7 +153,7 @@ fn cause(fault: Fault) -> Cause {
     }
 }
 
-/// An axis in Operation enabled, at the moment for its fault.
+/// An axis in Operation enabled, when the fault can be caused.
 fn ready(cause: &Cause) -> Bench {
     let mut config = config(1, Arm::AtStart);
     (cause.prepare)(&mut config);
@@ -163,8 +163,8 @@ fn ready(cause: &Cause) -> Bench {
     bench
 }
 
-/// Runs to the state Fault, and to rest: what is carried along is stopped there
-/// where that is no cause any more.
+/// Runs until the axis is in Fault and at rest. A cause that is not seen at rest is removed as
+/// soon as the fault is there.
 fn run_to_fault(bench: &mut Bench, fault: Fault, cause: &Cause) {
     bench.run_until(2_000, |b| b.axis().fault().is_some());
     assert_eq!(bench.axis().fault(), Some(fault));
@@ -176,8 +176,8 @@ fn run_to_fault(bench: &mut Bench, fault: Fault, cause: &Cause) {
     assert!(bench.is_safe(), "{fault:?}");
 }
 
-/// After an edge, with every cause gone: power comes with the setpoint where the
-/// axis stands, and 0 V.
+/// After an edge with every cause gone, power returns with the setpoint at the measured
+/// position and 0 V.
 fn expect_bumpless_recovery(bench: &mut Bench, fault: Fault) {
     bench.set(RESET, true);
     bench.run_until(5, |b| b.axis().is_powered());
@@ -213,7 +213,7 @@ fn every_fault_is_reset_by_an_edge_after_its_cause_is_gone_and_without_a_bump() 
 fn a_reset_that_is_held_or_comes_with_the_fault_resets_none() {
     for fault in Fault::ALL {
         let cause = cause(fault);
-        // Pressed some cycles before, and in the very cycle of the cause.
+        // Pressed some cycles before the cause, and in the same cycle.
         for before in [5, 0] {
             let mut bench = ready(&cause);
             bench.set(RESET, true);

@@ -1,4 +1,4 @@
-//! Emergency stop and quick stop, from every state.
+//! Emergency stop and quick stop, in every state.
 
 use super::plant::*;
 use crate::axis::*;
@@ -6,7 +6,7 @@ use crate::cycle::image::InputError;
 use crate::cycle::ports::{Decide, Directive};
 use crate::cycle::stop::StopCause;
 
-/// A bench whose axis is in `state`, with the setpoint moving where that can be.
+/// A bench with its axis in `state`, and the setpoint moving where the state allows it.
 fn bench_in(state: State) -> Bench {
     let mut bench = Bench::new(&config(1, Arm::AtStart));
     match state {
@@ -178,7 +178,7 @@ fn a_quick_stop_is_a_ramp_then_the_brake_then_power_off() {
 fn the_wait_for_standstill_is_bounded() {
     let mut bench = bench_in(State::OperationEnabled);
     bench.directive = Directive::QuickStop(StopCause::RunEnds);
-    // The encoder shakes so much that the axis never seems to stand still.
+    // The encoder jitters so much that the measured velocity never falls below standstill.
     let cycles = (0..2_000).find(|k| {
         bench.bodies[0].position += if k % 2 == 0 { 0.005 } else { -0.005 };
         bench.cycle();
@@ -199,8 +199,8 @@ fn a_reset_during_a_quick_stop_is_lost() {
     bench.run_until(50, |b| b.axis().state() == State::OperationEnabled);
 }
 
-/// A quick stop of the loop while the axis moves, and the loop asks for control again
-/// before the axis is at rest.
+/// The loop requests a quick stop while the axis moves, and ends the request before the axis is
+/// at rest.
 fn stopped_by_the_loop(rearm: Rearm, cause: StopCause) -> Bench {
     let mut c = config(1, Arm::AtStart);
     c.rearm = rearm;
@@ -214,8 +214,7 @@ fn stopped_by_the_loop(rearm: Rearm, cause: StopCause) -> Bench {
     bench
 }
 
-/// Runs until power comes back, which it must do without a bump: 0 V and the setpoint
-/// where the axis stands.
+/// Runs until power returns, which must be at 0 V with the setpoint at the measured position.
 fn expect_a_start_from_rest(bench: &mut Bench) {
     bench.run_until(1_000, |b| !b.axis().is_powered());
     assert!(bench.bodies[0].velocity.abs() < 0.1, "off only at rest");
@@ -322,7 +321,7 @@ fn a_run_that_ends_is_not_a_stop_of_the_loop() {
     bench.run(500);
     assert_eq!(bench.state.stopped(), None);
     assert!(!bench.outputs.is_active(output(LAMP)));
-    // One that came before stays known.
+    // A stop of the loop before the end of the run is kept.
     let mut bench = stopped_by_the_loop(Rearm::OnReset, StopCause::Held);
     bench.directive = Directive::QuickStop(StopCause::RunEnds);
     bench.run(500);

@@ -4,7 +4,7 @@ use crate::cycle::signal::{Input, Output};
 use crate::time::Instant;
 use core::ops::Deref;
 
-/// Adds up what it reads, and sets the sum; faulted above a limit.
+/// Sums what it reads and sets the sum; faulted above a limit.
 #[derive(Copy, Clone)]
 struct Sum {
     from: Input<f64>,
@@ -110,7 +110,7 @@ fn a_law_reads_what_the_one_before_it_has_set_and_a_slow_one_holds_its_outputs()
     let first: std::vec::Vec<_> = seen.iter().map(|both| both[0]).collect();
     let second: std::vec::Vec<_> = seen.iter().map(|both| both[1]).collect();
     assert_eq!(first, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
-    // In slots 0, 3 and 6: 1, and 4 more, and 7 more.
+    // In slots 0, 3 and 6: 1, then 4 more, then 7 more.
     assert_eq!(second, [1.0, 1.0, 1.0, 5.0, 5.0, 5.0, 12.0]);
     assert_eq!(Laws::trace(&(), &laws)[..3], [7.0, 12.0, 0.0]);
     let waited = laws

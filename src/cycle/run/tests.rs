@@ -1,4 +1,4 @@
-//! The loop against a scripted clock, plant and control law.
+//! Tests of the loop with a scripted clock, plant and control law.
 
 mod outputs;
 
@@ -7,13 +7,12 @@ use crate::cycle::image::{InputError, Inputs, MAX_ANALOG_OUTPUTS, OutputChannel,
 use crate::cycle::record::CycleRecord;
 use std::vec::Vec;
 
-/// What nobody sets.
+/// The value of an output that no law sets.
 const SAFE: Outputs = Outputs::new(0b100, &[2.5; MAX_ANALOG_OUTPUTS]);
 
 const MS: Duration = Duration::from_millis(1);
 
-/// A clock that moves as told: each cycle takes `work`, and the wake-ups at
-/// the listed slots come late.
+/// A scripted clock: each cycle takes `work`, and the wake-ups at the listed slots are late.
 struct Scripted {
     now: std::cell::Cell<u64>,
     work: u64,
@@ -69,7 +68,7 @@ impl Act for Plant {
     }
 }
 
-/// Comes to rest in the third cycle after it was asked to.
+/// Comes to rest in the third cycle after the stop request.
 struct Law;
 
 impl Decide for Law {
@@ -97,7 +96,7 @@ impl Record for Kept {
     }
 }
 
-/// Demands something from the cycle with this number on, and notes what it is told.
+/// Makes a request from the cycle with this number on, and notes the calls.
 struct DemandAt {
     from: u64,
     demand: Demand,
@@ -458,7 +457,7 @@ fn a_quick_stop_of_the_ladder_is_counted_with_its_cause_slot_and_misses() {
     assert_eq!(ran.told, [stop(20, 13), stop(200, 7)]);
     let stops = ran.summary.quick_stops;
     assert_eq!((stops.count, stops.last), (2, Some(stop(200, 7))));
-    // 130 in the bucket: as many cycles of quick stop, the last of which empties it.
+    // Level 130: as many cycles of quick stop, of which the last empties the bucket.
     let asked = |record: &&CycleRecord| record.flags & flags::QUICK_STOP != 0;
     let first = ran.records.iter().filter(|record| record.slot < 200);
     assert_eq!(first.filter(asked).count(), 130);

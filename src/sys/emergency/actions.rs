@@ -1,4 +1,4 @@
-//! The table of prepared calls, and how each is executed.
+//! The table of prepared system calls, and their execution.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicI32, AtomicU8, AtomicU16, AtomicU32, Ordering};
@@ -10,29 +10,28 @@ use super::super::spi::{self, Transfer};
 use super::super::waiting::BlockedIn;
 use super::super::{Errno, check};
 
-/// Most actions that can be registered: a board has at most 16 chips of each
-/// kind, and few places in its order of shutting down.
+/// Most actions that can be registered: a board has at most 16 chips of each kind, and few
+/// steps in its shutdown order.
 pub const CAPACITY: usize = 48;
 
-/// Longest frame or text of an action, in bytes.
+/// Longest frame or text of an action, bytes.
 pub const FRAME_MAX: usize = 1_024;
 
-/// Longest argument of an ioctl, in bytes.
+/// Longest argument of an ioctl, bytes.
 pub const ARGUMENT_MAX: usize = 32;
 
-/// Bytes of all registered actions together.
+/// Room for the bytes of all registered actions together.
 pub const POOL_BYTES: usize = 4_096;
 
 const WORDS: usize = ARGUMENT_MAX / 8;
 
-/// Whether an action may wait.
+/// Whether an action may block.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum When {
-    /// It waits for nobody: executed first.
+    /// It cannot block. Executed first.
     Immediate = LINES,
-    /// It may wait for a bus or a lock: executed last, under
-    /// [`end_within`](super::end_within).
+    /// It may block on a bus or a lock. Executed last, under [`end_within`](super::end_within).
     MayBlock = FRAME,
 }
 
@@ -41,21 +40,21 @@ const FILLING: u8 = 1;
 pub(super) const LINES: u8 = 2;
 pub(super) const FRAME: u8 = 3;
 
-/// The call that an action is.
+/// The system call of an action.
 #[derive(Copy, Clone)]
 enum Call {
-    /// ioctl(2) with this request, pointed at a copy of the bytes.
+    /// ioctl(2) with this request; the argument is a copy of the bytes.
     Ioctl(u32),
-    /// The bytes as one message on an SPI device.
+    /// Sends the bytes as one message on an SPI device.
     Spi,
-    /// The bytes as one message to this chip on an I2C adapter.
+    /// Sends the bytes as one message to this chip on an I2C adapter.
     I2c(Address),
-    /// The bytes at the start of a file.
+    /// Writes the bytes at the start of a file.
     Write,
 }
 
 impl Call {
-    /// The kind above 32 bits of its number.
+    /// The kind, and its number of 32 bits.
     const fn pack(self) -> (u8, u32) {
         match self {
             Self::Ioctl(request) => (0, request),
@@ -84,7 +83,7 @@ pub(super) struct Entry {
     call: AtomicU8,
     fd: AtomicI32,
     argument: AtomicU32,
-    /// Its bytes in [`POOL`]: the first one, and how many.
+    /// Its bytes in [`POOL`]: index of the first, and count.
     at: AtomicU16,
     length: AtomicU16,
 }
@@ -100,13 +99,12 @@ static TABLE: [Entry; CAPACITY] = [const {
     }
 }; CAPACITY];
 
-/// The bytes of all actions. Those of an entry are written while its state is
-/// [`FILLING`], by the one thread that holds [`REGISTERING`], and only read from then on.
+/// The bytes of all actions. The bytes of an entry are written while its state is [`FILLING`],
+/// by the one thread that holds [`REGISTERING`], and only read after that.
 struct Pool(UnsafeCell<[u8; POOL_BYTES]>);
 
-// SAFETY: see above: whoever reads an entry's bytes has seen its state published after
-// they were written, and they are not given to another entry before `clear` has waited
-// for all readers.
+// SAFETY: a reader of an entry's bytes has seen its state, which was published after they were
+// written. The bytes are not given to another entry before `clear` has waited for all readers.
 unsafe impl Sync for Pool {}
 
 static POOL: Pool = Pool(UnsafeCell::new([0; POOL_BYTES]));
@@ -114,7 +112,7 @@ static POOL: Pool = Pool(UnsafeCell::new([0; POOL_BYTES]));
 /// One registration at a time.
 static REGISTERING: Mutex<()> = Mutex::new(());
 
-/// Calls of [`each`] that have not returned, on any thread.
+/// Number of calls of [`each`] that have not returned, on all threads.
 static RUNNING: AtomicU32 = AtomicU32::new(0);
 
 impl Entry {
@@ -123,11 +121,11 @@ impl Entry {
         at..at + usize::from(self.length.load(Ordering::Relaxed))
     }
 
-    /// What is sent. The action must be registered and stay so meanwhile.
+    /// The bytes of the action, which must stay registered meanwhile.
     pub(super) fn bytes(&self) -> &[u8] {
         let range = self.range();
-        // SAFETY: the bytes lie in the pool, are initialised, and nobody writes to them
-        // while the action is registered.
+        // SAFETY: the bytes are inside of the pool and initialised, and are not written while
+        // the action is registered.
         unsafe {
             core::slice::from_raw_parts(POOL.0.get().cast::<u8>().add(range.start), range.len())
         }
@@ -138,11 +136,10 @@ impl Entry {
         self.fd.load(Ordering::Relaxed)
     }
 
-    /// Executes the action, which must be registered and stay so meanwhile.
-    /// Async-signal-safe.
+    /// Executes the action, which must stay registered meanwhile. Async-signal-safe.
     pub(super) fn perform(&self) -> Result<(), Errno> {
         let bytes = self.bytes();
-        // SAFETY: the action's own descriptor, which nobody closes before `clear`.
+        // SAFETY: the descriptor belongs to the action, and is not closed before `clear`.
         let fd = unsafe { BorrowedFd::borrow_raw(self.number()) };
         let call = Call::unpack(
             self.call.load(Ordering::Relaxed),
@@ -151,7 +148,8 @@ impl Entry {
         let whole = match call {
             Call::Ioctl(request) => {
                 let mut argument = [0_u64; WORDS];
-                // SAFETY: at most as long, see `enter`; two different objects.
+                // SAFETY: `argument` is at least as long as what is copied, and they are two
+                // different objects.
                 unsafe {
                     core::ptr::copy_nonoverlapping(
                         bytes.as_ptr(),
@@ -160,7 +158,7 @@ impl Entry {
                     );
                 }
                 let request = request as libc::Ioctl;
-                // SAFETY: whoever registered the action vouches that it touches only
+                // SAFETY: the caller of `register` has promised that the ioctl accesses only
                 // the argument, which is live and writable.
                 let answer = unsafe { libc::ioctl(fd.as_raw_fd(), request, argument.as_mut_ptr()) };
                 return check(answer.min(0));
@@ -188,31 +186,30 @@ impl Entry {
     }
 }
 
-/// A registered action, with a duplicate of its descriptor (`F_DUPFD_CLOEXEC`,
-/// fcntl(2)): whoever registered it may close the original at any time. It stays until
-/// [`Slot::clear`]: dropping this does not remove it, because a forgotten action is
-/// safer than a missing one.
+/// A registered action with a duplicate of its descriptor (`F_DUPFD_CLOEXEC`, fcntl(2)); the
+/// original may be closed at any time. It stays registered until [`Slot::clear`]. Dropping a
+/// slot does not remove the action, because a forgotten action is safer than a missing one.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Slot(usize);
 
 impl Slot {
-    /// Executes this action alone: the loop's way to the safe value that a crash
-    /// handler would set too. One system call; the outputs stay the loop's.
+    /// Executes this action alone. The loop uses it to drive the same safe value as a crash
+    /// handler would. One system call; the loop keeps the outputs.
     ///
     /// # Errors
-    /// What the kernel answers; `EIO` when it took only a part.
+    /// The kernel's; `EIO` when only a part was transferred.
     pub fn execute(&self) -> Result<(), Errno> {
-        // `clear` takes the slot: it cannot happen meanwhile.
+        // `clear` consumes the slot, so it cannot run meanwhile.
         TABLE[self.0].perform()
     }
 
-    /// Removes the action and closes its descriptor, once nobody executes the table
-    /// any more: its number may then be that of another file. Whoever executes it has
-    /// 50 ms ([`FRAMES_US`](super::FRAMES_US)) or ends the process. Not for signal handlers.
+    /// Removes the action and closes its descriptor. Waits until no thread executes the table,
+    /// because the descriptor's number may then be reused. An execution ends within 50 ms
+    /// ([`FRAMES_US`](super::FRAMES_US)) or ends the process. Not async-signal-safe.
     pub fn clear(self) {
         let entry = &TABLE[self.0];
-        // Sequentially consistent, here and in `each`: either this sees that the table
-        // is being executed, or who executes it sees that the entry is gone.
+        // Sequentially consistent, here and in `each`: either this sees that the table is being
+        // executed, or the executing thread sees that the entry is gone.
         entry.state.store(FILLING, Ordering::SeqCst);
         while RUNNING.load(Ordering::SeqCst) > 0 {
             std::thread::yield_now();
@@ -223,22 +220,21 @@ impl Slot {
 }
 
 fn close(fd: libc::c_int) {
-    // SAFETY: a duplicate that was made here, which nobody uses any more.
+    // SAFETY: the duplicate was made here and is not used any more.
     unsafe { libc::close(fd) };
 }
 
-/// Registers `ioctl(fd, request, argument)`, run in the order of registration.
-/// `fd` is duplicated, `argument` copied.
+/// Registers `ioctl(fd, request, argument)`; actions run in the order of registration. `fd` is
+/// duplicated, `argument` copied.
 ///
 /// # Errors
-/// `EMSGSIZE` when the argument is longer than [`ARGUMENT_MAX`], `EBUSY` when
-/// all [`CAPACITY`] slots are taken, `ENOSPC` when there is no room for its bytes
-/// ([`POOL_BYTES`]), `EMFILE` when the process may have no more descriptors.
+/// `EMSGSIZE` when the argument is longer than [`ARGUMENT_MAX`], `EINVAL` when it is empty,
+/// `EBUSY` when all [`CAPACITY`] slots are in use, `ENOSPC` when there is no room for its bytes
+/// ([`POOL_BYTES`]), `EMFILE` when the process has no free descriptor.
 ///
 /// # Safety
-/// The ioctl must be sound at any time, from any thread: it reads and writes no
-/// more than the `argument.len()` bytes it is pointed at, and no memory that
-/// those bytes point at.
+/// The ioctl must be sound at any time and on any thread. It must access no more than the
+/// `argument.len()` bytes of the argument, and no memory that these bytes point to.
 pub unsafe fn register(fd: BorrowedFd<'_>, request: u32, argument: &[u8]) -> Result<Slot, Errno> {
     if argument.len() > ARGUMENT_MAX {
         return Err(Errno(libc::EMSGSIZE));
@@ -254,7 +250,7 @@ fn enter(when: When, call: Call, fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<Slo
         return Err(Errno(libc::EINVAL));
     }
     let _alone = REGISTERING.lock().unwrap_or_else(PoisonError::into_inner);
-    // Behind the last one in use, or an action registered later would run earlier.
+    // After the last one in use, otherwise a later action could run earlier.
     let in_use = |entry: &Entry| entry.state.load(Ordering::Acquire) != FREE;
     let index = TABLE.iter().rposition(in_use).map_or(0, |last| last + 1);
     let entry = TABLE.get(index).ok_or(Errno(libc::EBUSY))?;
@@ -264,8 +260,8 @@ fn enter(when: When, call: Call, fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<Slo
     if own < 0 {
         return Err(Errno::last());
     }
-    // SAFETY: the bytes from `at` on lie in the pool and are no registered action's, so
-    // nobody reads them; nobody else registers meanwhile.
+    // SAFETY: the bytes from `at` on are inside of the pool and belong to no registered action,
+    // so no thread reads them; the lock keeps other registrations away.
     unsafe {
         let to = POOL.0.get().cast::<u8>().add(at);
         core::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
@@ -296,36 +292,35 @@ fn free_offset(length: usize) -> Option<usize> {
     }
 }
 
-/// Registers the setting of GPIO lines: those of `mask`, by their index in the
-/// line request `lines`, get the logical levels of `bits`
-/// (`GPIO_V2_LINE_SET_VALUES_IOCTL`, linux/gpio.h).
+/// Registers the setting of GPIO lines (`GPIO_V2_LINE_SET_VALUES_IOCTL`, linux/gpio.h): the
+/// lines of `mask`, by their index in the line request `lines`, get the logical levels of
+/// `bits`.
 ///
 /// # Errors
-/// As [`register`], for 16 bytes.
+/// As for [`register`].
 pub fn register_line_values(lines: BorrowedFd<'_>, bits: u64, mask: u64) -> Result<Slot, Errno> {
     let mut values = [0; 16];
     values[..8].copy_from_slice(&bits.to_ne_bytes());
     values[8..].copy_from_slice(&mask.to_ne_bytes());
-    // SAFETY: the request encodes a size of 16 bytes, which hold two numbers
-    // and no pointer; on a descriptor of another kind the kernel answers ENOTTY.
+    // SAFETY: the request encodes a size of 16 bytes, which hold two numbers and no pointer;
+    // for a descriptor of another kind the kernel returns ENOTTY.
     unsafe { register(lines, LINE_SET_VALUES, &values) }
 }
 
-/// Registers the sending of `frame` as one message on the SPI device `spi`; it may
-/// block.
+/// Registers a transfer of `frame` as one message on the SPI device `spi`. It may block.
 ///
 /// # Errors
-/// `EMSGSIZE` when the frame is longer than [`FRAME_MAX`], `EINVAL` when it is empty;
-/// else as [`register`]. Whether it fits into spidev's buffer is not looked at.
+/// `EMSGSIZE` when the frame is longer than [`FRAME_MAX`], `EINVAL` when it is empty; otherwise
+/// as for [`register`]. The size of spidev's buffer is not checked.
 pub fn register_frame(spi: BorrowedFd<'_>, frame: &[u8]) -> Result<Slot, Errno> {
     enter(When::MayBlock, Call::Spi, spi, frame)
 }
 
-/// Registers the writing of `bytes` to the chip at `address` on the I2C adapter
-/// `adapter`, as one message; it may block.
+/// Registers a transfer of `bytes` as one message to the chip at `address` on the I2C adapter
+/// `adapter`. It may block.
 ///
 /// # Errors
-/// As [`register_frame`].
+/// As for [`register_frame`].
 pub fn register_i2c(
     adapter: BorrowedFd<'_>,
     address: Address,
@@ -334,24 +329,23 @@ pub fn register_i2c(
     enter(When::MayBlock, Call::I2c(address), adapter, bytes)
 }
 
-/// Registers `pwrite(file, bytes, 0)`, for an attribute of a driver in sysfs, such as the
-/// duty of a PWM channel. `when` says whether that driver may sleep; where it is not
-/// known, it may.
+/// Registers `pwrite(file, bytes, 0)`, for an attribute of a driver in sysfs such as the duty
+/// of a PWM channel. `when` says whether that driver can sleep; if unknown, use
+/// [`When::MayBlock`].
 ///
 /// # Errors
-/// As [`register_frame`]. That the file cannot be written at a place (a pipe) is seen
-/// only when the action is executed.
+/// As for [`register_frame`]. A file without positions (a pipe) fails only when the action is
+/// executed.
 pub fn register_write(file: BorrowedFd<'_>, bytes: &[u8], when: When) -> Result<Slot, Errno> {
     enter(when, Call::Write, file, bytes)
 }
 
-/// Registers an action that can be seen from outside of a dead process without
-/// any hardware: `fd`'s open file becomes non-blocking (`FIONBIO`,
-/// ioctl_tty(2)), which whoever shares it sees in `/proc/PID/fdinfo`. For tests
-/// of the way here.
+/// For tests: registers an action that is visible from outside of a dead process without
+/// hardware. It makes `fd`'s open file non-blocking (`FIONBIO`, ioctl_tty(2)), which other
+/// holders of the file see in `/proc/PID/fdinfo`.
 ///
 /// # Errors
-/// `EBUSY` when all [`CAPACITY`] slots are taken.
+/// `EBUSY` when all [`CAPACITY`] slots are in use.
 pub fn register_witness(fd: BorrowedFd<'_>) -> Result<Slot, Errno> {
     // SAFETY: the request reads one int.
     unsafe { register(fd, libc::FIONBIO as u32, &1_i32.to_ne_bytes()) }
@@ -361,8 +355,7 @@ pub fn register_witness(fd: BorrowedFd<'_>) -> Result<Slot, Errno> {
 pub(super) const ALL: u64 = u64::MAX;
 const _: () = assert!(CAPACITY <= 64);
 
-/// Calls `action` with what is registered as `kind` at the places `among`, in the order of
-/// the slots.
+/// Calls `action` for each action of `kind` at the places `among`, in the order of the slots.
 pub(super) fn each(kind: u8, among: u64, mut action: impl FnMut(&Entry)) {
     RUNNING.fetch_add(1, Ordering::SeqCst);
     for (place, entry) in TABLE.iter().enumerate() {
@@ -373,7 +366,7 @@ pub(super) fn each(kind: u8, among: u64, mut action: impl FnMut(&Entry)) {
     RUNNING.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// The places of the frames whose descriptor is that of `file`.
+/// The places of the frames whose descriptor refers to `file`.
 pub(super) fn on_file(file: BlockedIn) -> u64 {
     let mut places = 0;
     for place in 0..CAPACITY {

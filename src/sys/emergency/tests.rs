@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// There is one table: one test at a time.
+/// The process has one table: one test at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -29,8 +29,8 @@ fn an_action_outlives_its_owners_descriptor_and_reaches_no_other_file() {
     let number = owned.as_raw_fd();
     let slot = register_witness(owned.as_fd()).unwrap();
     drop(owned);
-    // The lowest free number is the one that was closed, if no other test of this
-    // process is quicker.
+    // The lowest free number is the one that was closed, unless another test of this process
+    // takes it first.
     let others = [(); 8].map(|()| UnixStream::pair().unwrap());
     let reused = others
         .iter()
@@ -60,7 +60,7 @@ fn clearing_waits_for_whoever_executes_the_table() {
             let mut open = None;
             each(LINES, ALL, |entry| {
                 entered.send(()).unwrap();
-                // Whatever the test finds: it does not hang.
+                // Ends a test that hangs.
                 let _ = goes_on.recv();
                 // SAFETY: takes no pointer.
                 open = Some(unsafe { libc::fcntl(entry.number(), libc::F_GETFD) } >= 0);
@@ -137,7 +137,7 @@ fn an_argument_that_is_too_long_is_refused() {
     assert_eq!(frame, Err(Errno(libc::EMSGSIZE)));
 }
 
-/// Tells a test, when it is started by itself, that it is to hang.
+/// Set for the child process of a test: it must hang.
 const CHILD: &str = "STEADFAST_TEST_HUNG_FRAMES";
 
 #[test]
@@ -162,7 +162,7 @@ fn a_panic_whose_frames_hang_is_said_by_the_alarm_that_ends_it() {
     assert!(said.contains(expected), "{said}");
 }
 
-/// What is registered as `kind`, in the order in which it would be executed.
+/// The registered actions of `kind`, in the order of execution.
 fn registered(kind: u8) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     each(kind, ALL, |entry| {
@@ -209,7 +209,7 @@ fn the_pool_is_bounded_and_gives_room_again() {
     }
     assert_eq!(full, Err(Errno(libc::ENOSPC)));
     assert_eq!(none, Err(Errno(libc::ENOSPC)));
-    // Registered last, executed last, wherever their bytes lie.
+    // Registered last, executed last, wherever its bytes are in the pool.
     let first: Vec<u8> = seen.iter().map(|bytes| bytes[0]).collect();
     assert_eq!(first, [1, 1, 1, 2, 3]);
     assert!(seen.iter().all(|b| b.iter().all(|byte| *byte == b[0])));
@@ -229,7 +229,7 @@ fn a_slot_that_was_cleared_does_not_move_a_later_action_forward() {
     assert_eq!(seen, [[2], [3]]);
 }
 
-/// A file of its own, as an attribute of sysfs is written.
+/// A temporary file, written like an attribute of sysfs.
 fn file(name: &str) -> (std::path::PathBuf, std::fs::File) {
     let path = std::env::temp_dir().join(format!("steadfast-{}-{name}", std::process::id()));
     std::fs::write(&path, "900\n").unwrap();
@@ -262,7 +262,7 @@ fn a_file_is_written_from_its_start_however_often_and_by_the_loop_too() {
 fn what_waits_for_nobody_runs_first_and_again_whatever_came_first() {
     let _alone = alone();
     let (path, duty) = file("order");
-    // The one that is executed last is seen.
+    // The last action executed is the one that can be seen.
     let write = |text, when| register_write(duty.as_fd(), text, when).unwrap();
     let slots = [
         write(b"111", When::MayBlock),

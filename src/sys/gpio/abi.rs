@@ -1,5 +1,5 @@
-//! The structures of `linux/gpio.h`, laid out as the kernel has them, which is
-//! asserted at compile time.
+//! The structures of `linux/gpio.h`. Compile-time assertions check that their layout is that of
+//! the kernel.
 
 use core::fmt;
 use core::mem::offset_of;
@@ -36,8 +36,8 @@ pub mod flag {
     pub const BIAS_DISABLED: u64 = 1 << 10;
 }
 
-/// A name as the kernel keeps it: at most 31 bytes, padded with zeros
-/// (`GPIO_MAX_NAME_SIZE` is 32).
+/// A name in the kernel's format: at most 31 bytes, padded with zeros (`GPIO_MAX_NAME_SIZE` is
+/// 32).
 #[repr(transparent)]
 #[derive(Copy, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Name([u8; 32]);
@@ -55,13 +55,13 @@ impl Name {
         Self(bytes)
     }
 
-    /// The name in a kernel's field of 32 bytes.
+    /// The name in a field of 32 bytes from the kernel.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The name without its padding; empty when it is not UTF-8.
+    /// The name without its padding; empty if it is not UTF-8.
     #[must_use]
     pub fn as_str(&self) -> &str {
         let used = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
@@ -87,7 +87,7 @@ impl fmt::Display for Name {
 pub struct ChipInfo {
     /// The kernel's name, `gpiochip0`.
     pub name: Name,
-    /// What the driver calls it, `30200000.gpio`; may be empty.
+    /// The driver's label, such as `30200000.gpio`; may be empty.
     pub label: Name,
     /// Number of lines.
     pub lines: u32,
@@ -100,12 +100,11 @@ pub struct ChipInfo {
 pub struct LineValues {
     /// The values.
     pub bits: u64,
-    /// The lines meant.
+    /// The lines that are read or set.
     pub mask: u64,
 }
 
-/// `struct gpio_v2_line_attribute`. The union of it is kept as its widest
-/// member.
+/// `struct gpio_v2_line_attribute`. Its union is stored as the widest member.
 #[repr(C)]
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct LineAttribute {
@@ -115,7 +114,7 @@ pub struct LineAttribute {
 }
 
 impl LineAttribute {
-    /// `GPIO_V2_LINE_ATTR_ID_FLAGS`: these flags instead of the default ones.
+    /// `GPIO_V2_LINE_ATTR_ID_FLAGS`: these flags in place of the default ones.
     #[must_use]
     pub const fn flags(flags: u64) -> Self {
         Self {
@@ -125,8 +124,8 @@ impl LineAttribute {
         }
     }
 
-    /// `GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES`: logical values to begin with, bit
-    /// n for the n-th requested line.
+    /// `GPIO_V2_LINE_ATTR_ID_OUTPUT_VALUES`: initial logical values, bit n for the n-th
+    /// requested line.
     #[must_use]
     pub const fn output_values(values: u64) -> Self {
         Self {
@@ -157,7 +156,7 @@ impl LineAttribute {
 pub struct LineConfigAttribute {
     /// The attribute.
     pub attribute: LineAttribute,
-    /// The lines it is for, bit n for the n-th requested line.
+    /// The lines that it applies to, bit n for the n-th requested line.
     pub mask: u64,
 }
 
@@ -165,14 +164,13 @@ pub struct LineConfigAttribute {
 #[repr(C)]
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct LineConfig {
-    /// Flags of every line that no attribute gives others.
+    /// Flags of every line without an attribute for flags.
     pub flags: u64,
-    /// How many of `attributes` count.
+    /// How many of `attributes` are used.
     pub attribute_count: u32,
     /// Reserved, zero.
     pub padding: [u32; 5],
-    /// Deviations from the default; where several set the same for a line,
-    /// the first wins.
+    /// Deviations from the default. If several set the same for a line, the first applies.
     pub attributes: [LineConfigAttribute; MAX_ATTRIBUTES],
 }
 
@@ -180,19 +178,19 @@ pub struct LineConfig {
 #[repr(C)]
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct LineRequest {
-    /// Which lines of the chip, in the order of the bits in [`LineValues`].
+    /// The numbers of the lines on the chip, in the order of the bits in [`LineValues`].
     pub offsets: [u32; MAX_LINES],
-    /// Who uses them; what others are told when they ask for the line too.
+    /// The name of the consumer, which is shown to others who request the lines.
     pub consumer: Name,
-    /// What they shall be.
+    /// Their configuration.
     pub config: LineConfig,
-    /// How many of `offsets` count.
+    /// How many of `offsets` are used.
     pub line_count: u32,
-    /// Edge events the kernel shall hold: 0 for 16 a line; at most 1,024.
+    /// How many edge events the kernel buffers: 0 means 16 for each line; at most 1,024.
     pub event_buffer_size: u32,
     /// Reserved, zero.
     pub padding: [u32; 5],
-    /// The kernel's answer; see [`request_lines`](super::request_lines).
+    /// The descriptor, set by the kernel; see [`request_lines`](super::request_lines).
     pub fd: i32,
 }
 
@@ -216,15 +214,15 @@ impl Default for LineRequest {
 pub struct LineInfo {
     /// The line's name from the device tree (`gpio-line-names`); may be empty.
     pub name: Name,
-    /// Who uses it; may be empty although it is used.
+    /// The name of its consumer; may be empty although the line is in use.
     pub consumer: Name,
     /// The line's number on its chip.
     pub offset: u32,
-    /// How many of `attributes` count.
+    /// How many of `attributes` are used.
     pub attribute_count: u32,
-    /// What it is: bits of [`flag`].
+    /// Its configuration: bits of [`flag`].
     pub flags: u64,
-    /// What of the line's configuration the flags do not say.
+    /// The part of its configuration that flags cannot express.
     pub attributes: [LineAttribute; MAX_ATTRIBUTES],
     /// Reserved, zero.
     pub padding: [u32; 4],
@@ -234,14 +232,13 @@ pub struct LineInfo {
 #[repr(C)]
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct LineEvent {
-    /// When, on `CLOCK_MONOTONIC`, in nanoseconds.
+    /// The time of the edge on `CLOCK_MONOTONIC`, ns.
     pub timestamp_ns: u64,
     /// [`LineEvent::RISING`] or [`LineEvent::FALLING`], in logical levels.
     pub id: u32,
     /// The line's number on its chip.
     pub offset: u32,
-    /// Number of the event among all of its request, from 1; a gap means that
-    /// events were lost.
+    /// Number of the event in its request, from 1. A gap means that events were lost.
     pub seqno: u32,
     /// Number of the event on its line, from 1.
     pub line_seqno: u32,

@@ -18,15 +18,14 @@ const GET_CHIP_INFO: Request = ior::<ChipInfo>(MAGIC, 0x01);
 const GET_LINE_INFO: Request = iowr::<LineInfo>(MAGIC, 0x05);
 const GET_LINE: Request = iowr::<LineRequest>(MAGIC, 0x07);
 const GET_VALUES: Request = iowr::<LineValues>(MAGIC, 0x0E);
-/// `GPIO_V2_LINE_SET_VALUES_IOCTL`, for whoever must make the call where
-/// nothing but a system call is allowed (signal-safety(7)). Its argument is
-/// one [`LineValues`].
+/// `GPIO_V2_LINE_SET_VALUES_IOCTL`, for code that may make nothing but system calls
+/// (signal-safety(7)). Its argument is one [`LineValues`].
 pub const SET_VALUES: Request = iowr::<LineValues>(MAGIC, 0x0F);
 
 /// ioctl(`GPIO_GET_CHIPINFO_IOCTL`).
 ///
 /// # Errors
-/// `ENOTTY` when this is no GPIO chip, `ENODEV` when it is gone.
+/// `ENOTTY` when `chip` is not a GPIO chip, `ENODEV` when it is gone.
 pub fn chip_info(chip: BorrowedFd<'_>) -> Result<ChipInfo, Errno> {
     let mut info = ChipInfo::default();
     // SAFETY: the kernel writes one `gpiochip_info`, whose layout is asserted.
@@ -49,12 +48,12 @@ pub fn line_info(chip: BorrowedFd<'_>, offset: u32) -> Result<LineInfo, Errno> {
     Ok(info)
 }
 
-/// ioctl(`GPIO_V2_GET_LINE_IOCTL`): takes the lines of `request` for this
-/// process. They are given back when the returned descriptor is closed.
+/// ioctl(`GPIO_V2_GET_LINE_IOCTL`): requests the lines of `request` for this process. Closing
+/// the returned descriptor releases them.
 ///
 /// # Errors
-/// `EBUSY` when a line has a user, `EINVAL` for a request that contradicts
-/// itself, `ENXIO` when edges are asked of a line without interrupt.
+/// `EBUSY` when a line is in use, `EINVAL` for a contradictory request, `ENXIO` when edges are
+/// requested of a line without an interrupt.
 pub fn request_lines(chip: BorrowedFd<'_>, request: &LineRequest) -> Result<OwnedFd, Errno> {
     let mut request = LineRequest { fd: 0, ..*request };
     // SAFETY: the kernel reads and writes one `gpio_v2_line_request`, whose
@@ -63,8 +62,8 @@ pub fn request_lines(chip: BorrowedFd<'_>, request: &LineRequest) -> Result<Owne
     if request.fd <= 0 {
         return Err(Errno(libc::EBADF));
     }
-    // SAFETY: the kernel has just made this descriptor for us and nobody else
-    // knows of it.
+    // SAFETY: the kernel has just created this descriptor for this call, so it has no other
+    // owner.
     Ok(unsafe { OwnedFd::from_raw_fd(request.fd) })
 }
 
@@ -72,7 +71,7 @@ pub fn request_lines(chip: BorrowedFd<'_>, request: &LineRequest) -> Result<Owne
 /// `mask`.
 ///
 /// # Errors
-/// `EINVAL` when `mask` names no requested line; else the chip driver's.
+/// `EINVAL` when `mask` has none of the requested lines; otherwise those of the chip's driver.
 pub fn get_values(lines: BorrowedFd<'_>, mask: u64) -> Result<u64, Errno> {
     let mut values = LineValues { bits: 0, mask };
     // SAFETY: the kernel reads and writes one `gpio_v2_line_values`.
@@ -80,19 +79,19 @@ pub fn get_values(lines: BorrowedFd<'_>, mask: u64) -> Result<u64, Errno> {
     Ok(values.bits)
 }
 
-/// ioctl(`GPIO_V2_LINE_SET_VALUES_IOCTL`).
+/// ioctl(`GPIO_V2_LINE_SET_VALUES_IOCTL`): sets the logical values of the lines in the mask.
 ///
 /// # Errors
-/// `EPERM` for an input, `EINVAL` when the mask names no requested line; else
-/// the chip driver's.
+/// `EPERM` for an input, `EINVAL` when the mask has none of the requested lines; otherwise
+/// those of the chip's driver.
 pub fn set_values(lines: BorrowedFd<'_>, mut values: LineValues) -> Result<(), Errno> {
     // SAFETY: the kernel reads one `gpio_v2_line_values`.
     unsafe { ioctl(lines, SET_VALUES, &raw mut values) }?;
     Ok(())
 }
 
-/// read(2) of edge events: as many as there are and `events` has room for;
-/// blocks until there is one.
+/// read(2) of edge events: returns how many were read, at most as many as `events` has room
+/// for. Blocks until there is one.
 ///
 /// # Errors
 /// The kernel's: `EAGAIN` on a non-blocking descriptor, `ENODEV` when the chip

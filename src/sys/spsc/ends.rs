@@ -1,5 +1,5 @@
-//! The two ends. `tests/interleavings` compiles this file against atomics and
-//! cells whose every interleaving is tried.
+//! The queue and its two ends. `tests/interleavings` compiles this file with the atomics and
+//! cells of loom, which tries every interleaving.
 
 use super::{AtomicU64, Ordering, Pod, Slot};
 
@@ -7,23 +7,23 @@ use super::{AtomicU64, Ordering, Pod, Slot};
 #[derive(Debug)]
 #[repr(C)]
 pub struct Queue<T, const N: usize> {
-    /// The slot that is written next; the producer's.
+    /// The slot written next; changed by the producer.
     pub(super) next: AtomicU64,
-    /// Whether both ends are somebody's.
+    /// Whether the ends were claimed.
     pub(super) claimed: AtomicU64,
     pub(super) _line: [AtomicU64; 6],
-    /// The slot that is read next; the consumer's.
+    /// The slot read next; changed by the consumer.
     pub(super) first: AtomicU64,
     pub(super) _line2: [AtomicU64; 7],
-    /// Values that found no room; the producer's.
+    /// Count of dropped values; changed by the producer.
     pub(super) dropped: AtomicU64,
     pub(super) _line3: [AtomicU64; 7],
     pub(super) slots: [Slot<T>; N],
 }
 
-// SAFETY: a slot is written by the one producer while the consumer may not
-// read it, and read by the one consumer while the producer may not write it:
-// `next` and `first`, acquired and released, say whose it is.
+// SAFETY: the one producer writes a slot only while the consumer may not read it, and the one
+// consumer reads a slot only while the producer may not write it. `next` and `first`, stored
+// with release and loaded with acquire, pass a slot from one end to the other.
 unsafe impl<T: Pod, const N: usize> Sync for Queue<T, N> {}
 
 /// The producer's end.
@@ -38,8 +38,7 @@ impl<T: Pod, const N: usize> Queue<T, N> {
         N as u64 - 1
     };
 
-    /// Both ends of the emptied queue, once in its life; `None` when they were
-    /// claimed before.
+    /// Empties the queue and returns both ends, once; `None` when they were claimed before.
     pub fn claim(&self) -> Option<(Producer<'_, T, N>, Consumer<'_, T, N>)> {
         if self.claimed.swap(1, Ordering::AcqRel) != 0 {
             return None;
@@ -52,22 +51,22 @@ impl<T: Pod, const N: usize> Queue<T, N> {
 }
 
 impl<T: Pod, const N: usize> Producer<'_, T, N> {
-    /// Puts `value` in; when there is no room, counts it as dropped.
+    /// Adds `value`. If the queue is full, counts the value as dropped. Wait-free.
     #[inline]
     pub fn enqueue(&mut self, value: &T) {
         let queue = self.0;
         let slot = queue.next.load(Ordering::Relaxed) & Queue::<T, N>::WITHIN;
         let next = (slot + 1) & Queue::<T, N>::WITHIN;
-        // Acquire: the consumer is done with the slot before it is written.
+        // Acquire: the consumer has finished with the slot before it is written.
         if next == queue.first.load(Ordering::Acquire) {
             // One slot stays empty, to tell full from empty.
             self.drop_one();
             return;
         }
-        // SAFETY: there is one producer, and the consumer reads no slot from
-        // `next` on until it is published below.
+        // SAFETY: there is one producer, and the consumer does not read from `next` on until
+        // the new `next` is stored below.
         unsafe { queue.slots[slot as usize].write(value) };
-        // Release: who sees the number sees the value.
+        // Release: a consumer that sees the new number sees the value.
         queue.next.store(next, Ordering::Release);
     }
 
@@ -80,22 +79,22 @@ impl<T: Pod, const N: usize> Producer<'_, T, N> {
 }
 
 impl<T: Pod, const N: usize> Consumer<'_, T, N> {
-    /// Takes the oldest value out.
+    /// Removes and returns the oldest value; `None` if the queue is empty. Wait-free.
     pub fn dequeue(&mut self) -> Option<T> {
         let queue = self.0;
         let slot = queue.first.load(Ordering::Relaxed) & Queue::<T, N>::WITHIN;
         if slot == queue.next.load(Ordering::Acquire) {
             return None;
         }
-        // SAFETY: there is one consumer, and the producer writes no slot from
-        // `first` to `next` until it is given back below.
+        // SAFETY: there is one consumer, and the producer does not write from `first` to `next`
+        // until the new `first` is stored below.
         let value = unsafe { queue.slots[slot as usize].read() };
         let first = (slot + 1) & Queue::<T, N>::WITHIN;
         queue.first.store(first, Ordering::Release);
         Some(value)
     }
 
-    /// Values that found no room so far.
+    /// Number of values dropped so far because the queue was full.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)

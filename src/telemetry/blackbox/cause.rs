@@ -1,4 +1,4 @@
-//! The cause of death that a process has left on record, as a message.
+//! The cause of death that a dead process wrote, as text.
 
 use core::fmt::Write as _;
 
@@ -6,16 +6,15 @@ use crate::realtime::audit::Promises;
 use crate::sys::cause::{DEVICE, Kind, NOT_FINITE, NOTE_BYTES};
 use crate::telemetry::flight::number;
 
-/// Bytes of a cause in a flight file: count of cycles (8), kind (4), detail (4),
-/// address (8), time (8), note (128), as [`Cell`](crate::sys::cause::Cell) has
-/// them.
+/// Length of a cause in a flight file, bytes: time of the last cycle (8), kind (4), detail (4),
+/// address (8), time (8), note (128), as in [`Cell`](crate::sys::cause::Cell).
 pub const CAUSE_BYTES: usize = 32 + NOTE_BYTES;
 
-/// The message of one cause.
+/// The text of one cause.
 pub type Message = heapless::String<320>;
 
-/// What the cause in `bytes` says, whatever they are; missing ones count as
-/// zero.
+/// The text of the cause in `bytes`. Any bytes give a text; missing bytes count as zero.
+/// Allocates nothing.
 #[must_use]
 pub fn describe(bytes: &[u8]) -> Message {
     let mut all = [0; CAUSE_BYTES];
@@ -26,13 +25,13 @@ pub fn describe(bytes: &[u8]) -> Message {
     let (kind, detail) = (what as u32, (what >> 32) as u32);
     let address = number(&all, 16);
     let mut message = Message::new();
-    // Longer than any of it; what does not fit is cut off.
+    // What exceeds the capacity is cut off.
     let _ = match Kind::from_number(kind) {
         None if kind == 0 => {
             message.write_str("no cause written: the process was killed, or memory ran out")
         }
         None if kind == u32::MAX => {
-            message.write_str("no whole cause written: the process died while it wrote one")
+            message.write_str("no complete cause written: the process died while it wrote one")
         }
         None => write!(
             message,
@@ -57,17 +56,17 @@ fn write_message(
     address: u64,
 ) -> core::fmt::Result {
     match kind {
-        Kind::Finished => message.write_str("finished, and killed before it was over"),
+        Kind::Finished => message.write_str("finished, but killed before the process had ended"),
         Kind::Stopped => write!(
             message,
-            "stopped by signal {detail}, and killed before it was over"
+            "stopped by signal {detail}, but killed before the process had ended"
         ),
         Kind::Refused => message.write_str("contract refused"),
         Kind::LawFault => write!(message, "the control law reports fault {detail}"),
         Kind::Overrun => write!(message, "too many missed deadlines (bucket at {detail})"),
         Kind::OutputFailed if detail & NOT_FINITE != 0 => write!(
             message,
-            "the control law's command {} is not finite",
+            "the control law's command {} was not finite",
             detail & 0xFF
         ),
         Kind::OutputFailed | Kind::NotSafe if detail & DEVICE != 0 => {

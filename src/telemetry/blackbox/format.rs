@@ -1,32 +1,32 @@
-//! The frame of a black box file: a head, then sections, each with checksums of
-//! its own, so that one that is damaged takes none of the others with it.
+//! The frame of a black box file: a head, then sections. Each section has its own checksums, so
+//! that a damaged section does not make the others unreadable.
 
-/// What a file begins with.
+/// The first 8 bytes of a file.
 pub(super) const MAGIC: [u8; 8] = *b"SFBLKBOX";
 /// The version that this program writes, and the highest that it reads.
 pub(super) const VERSION: u32 = 1;
-/// Bytes of the head: magic, version, checksum of both.
+/// Length of the head, bytes: magic (8), version (4), checksum of both (4).
 pub(super) const HEAD: usize = 16;
-/// Bytes before a section's contents: tag, length, checksum of the contents,
-/// checksum of these three.
+/// Length of a section's head, bytes: tag, length, checksum of the contents, checksum of these
+/// three (4 each).
 pub(super) const SECTION_HEAD: usize = 16;
-/// Longest contents of a section.
+/// Longest contents of a section, bytes.
 pub(super) const MAX_SECTION: usize = 4096;
 
-/// What a section holds.
+/// The contents of a section.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Tag {
     /// Facts of the run: lines `key = value`.
     Facts,
-    /// Why there is this file: lines `key = value`.
+    /// Why the file was written: lines `key = value`.
     Cause,
-    /// What the kernel granted, in words.
+    /// The contract, as text.
     Contract,
     /// Events, 16 bytes each.
     Events,
-    /// Cycle records, 56 bytes each, oldest first; newer sections come first.
+    /// Cycle records, 56 bytes each, oldest first. Sections with newer cycles come first.
     Cycles,
-    /// The end: numbers of sections and of records before it.
+    /// The end: how many sections and records come before it.
     End,
 }
 
@@ -77,9 +77,9 @@ pub(super) fn section_head(tag: Tag, contents: &[u8]) -> [u8; SECTION_HEAD] {
     head
 }
 
-/// CRC-32 as in Ethernet, zip and PNG (ISO 3309: polynomial 0x04C11DB7
-/// reflected, begun and ended with all ones), by half bytes: a table of 64 bytes
-/// is enough for what is written once.
+/// CRC-32 as in Ethernet, zip and PNG (ISO 3309: polynomial 0x04C11DB7 reflected, initial value
+/// and final XOR all ones). It works by half bytes: for files that are written once, a table of
+/// 64 bytes is enough.
 #[must_use]
 pub fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = u32::MAX;

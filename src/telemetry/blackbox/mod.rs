@@ -1,11 +1,10 @@
-//! The black box: what the last seconds before a fault were, as one file on a
-//! disk.
+//! The black box: one file on a disk with the last seconds before a fault.
 //!
-//! It is made from the [`flight`](super::flight) file by an ordinary thread: at
-//! a fault, at the end of a run that ended by one, and at the next start when
-//! the process before did not end in order. [`write()`](write()) makes the bytes, the
-//! [`store`] puts them on the disk whole or not at all, [`parse`] reads
-//! them back, as much of them as is left. The format is in docs/blackbox.md.
+//! An ordinary thread makes it from the [`flight`](super::flight) file: at a fault, at the end
+//! of a run that ended by a fault, and at the next start when the last process did not end in
+//! order. [`write()`](write()) produces the bytes, the [`store`] puts them on the disk,
+//! complete or not at all, and [`parse`] reads back what is undamaged. Writing allocates
+//! nothing. The format is in docs/blackbox.md.
 
 mod cause;
 mod format;
@@ -18,18 +17,18 @@ pub use format::{Tag, crc32};
 pub use read::{BlackBox, Damage, NotBlackBox, parse};
 pub use write::{Ending, Occasion, write};
 
-/// `[black_box]` of a board file.
+/// The table `[black_box]` of a board file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlackBoxConfig {
-    /// Where it stands in the board file: line and column, from 1.
+    /// Its place in the board file: line and column, from 1.
     pub position: (usize, usize),
-    /// The folder on a disk that keeps the files.
+    /// The folder on a disk for the files.
     pub directory: String,
-    /// All of them together are no longer than this, bytes.
+    /// Limit for all files together, bytes.
     pub size_limit: u64,
     /// How much time before a fault is kept, s.
     pub seconds: u32,
-    /// The folder in memory for the flight file.
+    /// The folder on tmpfs for the flight file.
     pub memory: String,
 }
 

@@ -1,7 +1,7 @@
-//! A black box file read back: what is whole of it, and what is missing.
+//! Reads a black box file: what is undamaged, and what is missing.
 //!
-//! Pure, for any bytes: it ends after one pass, and what it returns is no
-//! larger than what it was given by more than a constant factor.
+//! [`parse`] accepts any bytes, makes one pass, and returns at most a constant multiple of the
+//! length that it was given.
 
 use super::format::{HEAD, MAGIC, MAX_SECTION, SECTION_HEAD, Tag, VERSION, crc32, head};
 use crate::cycle::record::CycleRecord;
@@ -9,56 +9,56 @@ use crate::telemetry::flight::{layout, number};
 use crate::telemetry::journal::EventRecord;
 use crate::telemetry::ring::{self, RECORD_BYTES, RECORD_WORDS};
 
-/// Why bytes are no black box at all.
+/// Why bytes are not a black box.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum NotBlackBox {
-    /// They do not begin as one, and no section is in them.
+    /// They do not begin with the magic, and contain no section.
     Nothing,
-    /// They are of a newer version.
+    /// They have this version, which is newer than this program.
     Newer(u32),
 }
 
-/// Something that is missing in a black box.
+/// A part of a black box that is damaged.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Damage {
-    /// The head of the file is not as it was written.
+    /// The head of the file is damaged.
     Head,
-    /// The contents of a section are not as they were written, and left out.
+    /// The contents of a section are damaged and were left out.
     Section {
-        /// What it held.
+        /// The kind of section.
         tag: Tag,
-        /// Where it begins.
+        /// Its first byte.
         at: usize,
     },
     /// Bytes in which no section begins.
     Unreadable {
-        /// Where they begin.
+        /// The first of these bytes.
         from: usize,
-        /// Where the next section does, or the file's end.
+        /// The first byte of the next section, or the length of the file.
         to: usize,
     },
-    /// The file ends before its end: what it held last is missing, which are
-    /// the oldest cycles.
+    /// The file ends before its last section. The oldest cycles are missing, because they come
+    /// last.
     CutOff {
-        /// Its length.
+        /// The length of the file.
         at: usize,
     },
 }
 
-/// What was read.
+/// The contents of a black box.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BlackBox {
     /// Facts of the run: lines `key = value`.
     pub facts: String,
-    /// Why there is this file: lines `key = value`.
+    /// Why the file was written: lines `key = value`.
     pub cause: String,
-    /// The contract in words.
+    /// The contract as text.
     pub contract: String,
-    /// What happened, oldest first.
+    /// The events, oldest first.
     pub events: Vec<EventRecord>,
     /// The cycles, oldest first.
     pub cycles: Vec<CycleRecord>,
-    /// What is missing, in the order of the file.
+    /// The damage, in the order of the file.
     pub damage: Vec<Damage>,
 }
 
@@ -72,8 +72,8 @@ impl BlackBox {
         })
     }
 
-    /// Cycles that the schedule had and this file has not, between the first
-    /// and the last that it has, but for those that the loop itself skipped.
+    /// Number of cycles missing between the first and the last one, without the slots that the
+    /// loop itself skipped.
     #[must_use]
     pub fn gaps(&self) -> u64 {
         let mut missing = 0_u64;
@@ -86,10 +86,10 @@ impl BlackBox {
     }
 }
 
-/// Reads `bytes`.
+/// Reads `bytes`. Allocates.
 ///
 /// # Errors
-/// When nothing of them is a black box that this program knows.
+/// [`NotBlackBox`]: nothing in `bytes` can be read.
 pub fn parse(bytes: &[u8]) -> Result<BlackBox, NotBlackBox> {
     let mut found = BlackBox::default();
     let intact = bytes.get(..HEAD) == Some(&head()[..]);
@@ -113,7 +113,7 @@ pub fn parse(bytes: &[u8]) -> Result<BlackBox, NotBlackBox> {
                 .step_by(8)
                 .find(|place| Section::at(bytes, *place).is_some());
             let to = next.unwrap_or(bytes.len());
-            // Less than a head at the end is a file cut off, and nothing else.
+            // If less than a section's head is left, the file is only cut off.
             if next.is_some() || bytes.len() - at >= SECTION_HEAD {
                 found.damage.push(Damage::Unreadable { from: at, to });
             }
@@ -123,8 +123,7 @@ pub fn parse(bytes: &[u8]) -> Result<BlackBox, NotBlackBox> {
         sections += 1;
         let contents = at + SECTION_HEAD;
         let Some(contents) = bytes.get(contents..contents + section.length) else {
-            // The rest of a section that begins here; its checksum is of all
-            // of it, so nothing of it is believed.
+            // The section is cut off. Its checksum covers all of it, so none of it is trusted.
             break;
         };
         if crc32(contents) == section.crc {
@@ -154,10 +153,10 @@ struct Section {
 }
 
 impl Section {
-    /// The section whose head is whole at `at`.
+    /// The section that begins at `at`, if its head is undamaged.
     fn at(bytes: &[u8], at: usize) -> Option<Self> {
         let head = bytes.get(at..at + SECTION_HEAD)?;
-        // Cheap first: this is asked of every eighth byte of what is damaged.
+        // The cheap test first: a damaged part is searched at every eighth byte.
         let tag = Tag::of(&head[..4])?;
         let word = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|index| head[at + index]));
         let length = word(4) as usize;

@@ -1,10 +1,10 @@
-//! The folder of black boxes: numbered files, each whole or not there, the
-//! oldest of them removed first.
+//! The folder of black boxes: numbered files, each complete or absent. The oldest files are
+//! removed first.
 //!
-//! A file is written under a name that begins with a dot, brought to the disk
-//! (fsync(2)), renamed, and the folder brought to the disk as well: whatever
-//! ends the machine in between, a name that counts is a file that is whole.
-//! Numbers, not dates, order them: a board without a battery starts in 1970.
+//! A file is written under a name that begins with a dot, synced to the disk (fsync(2)) and
+//! renamed; then the folder is synced. If the machine stops in between, every file with a final
+//! name is complete. Files are ordered by number, not by date: the clock of a board without a
+//! battery starts in 1970.
 
 use core::fmt::{self, Write as _};
 use std::fs::{self, File};
@@ -14,17 +14,16 @@ use super::BlackBoxConfig;
 use crate::sys::Errno;
 use crate::telemetry::flight::errno;
 
-/// How a black box file's name ends.
+/// The extension of a black box file.
 pub const ENDING: &str = ".blackbox";
-/// Most files that are counted; beyond them the oldest goes, whatever its size.
+/// Most files in the folder; beyond that the oldest is removed, whatever its size.
 const MAX_FILES: usize = 256;
 
-/// A path that was put together without allocating.
+/// A path in a fixed buffer, so that it allocates nothing.
 pub type Path = heapless::String<192>;
 
-/// What a step in the folder was refused with. Its words are put together without
-/// allocating, which those of [`io::Error`] are not: a black box is also saved while
-/// nothing may be allocated.
+/// Why a step in the folder failed. Its text is formatted without allocating, unlike that of
+/// [`io::Error`]: a black box is also saved while the allocator is sealed.
 #[derive(Debug)]
 pub struct StoreError {
     step: &'static str,
@@ -50,22 +49,23 @@ fn at(step: &'static str) -> impl FnOnce(io::Error) -> StoreError {
     }
 }
 
-/// The folder, for one board. One process at a time may write to it: the one
-/// that has the board's flight file.
+/// The black boxes of one board. Only one process at a time may write them: the process that
+/// has locked the board's flight file.
 #[derive(Debug)]
 pub struct Store {
     directory: String,
     board: String,
     size_limit: u64,
-    /// Number and length, oldest first. As long as it will ever be, because
-    /// files are also saved while nothing may be allocated.
+    /// Number and length, bytes, oldest first. The capacity is never exceeded, because files
+    /// are also saved while the allocator is sealed.
     files: Vec<(u32, u64)>,
-    /// Number of the next file. Not from the files: all of them may have gone to
-    /// make room for it, and a number must not come twice.
+    /// Number of the next file. Kept beside `files`, which may all have been removed to make
+    /// room: a number must not be used twice.
     next: u32,
 }
 
-/// `name` as part of a file's name.
+/// `name` as part of a file name: every character but ASCII letters, digits, `-` and `_`
+/// becomes `_`. Allocates.
 #[must_use]
 pub fn file_stem(name: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -75,10 +75,10 @@ pub fn file_stem(name: &str) -> String {
 }
 
 impl Store {
-    /// Opens the folder, makes it where it is missing, and looks what is there.
+    /// Opens the folder, creates it if it is missing, and lists its files. Allocates.
     ///
     /// # Errors
-    /// When it cannot be made or read.
+    /// The folder cannot be created or read.
     pub fn open(config: &BlackBoxConfig, board: &str) -> Result<Self, StoreError> {
         let mut store = Self {
             directory: config.directory.clone(),
@@ -87,7 +87,7 @@ impl Store {
             files: Vec::with_capacity(MAX_FILES + 1),
             next: 1,
         };
-        fs::create_dir_all(&store.directory).map_err(at("the folder cannot be made"))?;
+        fs::create_dir_all(&store.directory).map_err(at("the folder cannot be created"))?;
         let mut found = Vec::new();
         let read = at("the folder cannot be read");
         for entry in fs::read_dir(&store.directory).map_err(read)? {
@@ -104,7 +104,7 @@ impl Store {
             .map_or(1, |(number, _)| number.saturating_add(1));
         while found.len() > MAX_FILES {
             let (number, _) = found.remove(0);
-            // What cannot be removed now is removed, or not, at the next start.
+            // If it cannot be removed, the next start tries again.
             let _ = fs::remove_file(store.path(number).as_str());
         }
         store.files.extend(found);
@@ -117,13 +117,13 @@ impl Store {
             .strip_prefix('-')?
             .strip_suffix(ENDING)?;
         let number = digits.parse().ok()?;
-        // Only names as they are made here.
+        // Names in another form were not written by this program.
         (format!("{number:06}") == digits).then_some(number)
     }
 
     fn path(&self, number: u32) -> Path {
         let mut path = Path::new();
-        // The board file's limits on both texts keep this from being cut off.
+        // The limits of the board file on both texts keep the path within the buffer.
         let _ = write!(
             path,
             "{}/{}-{number:06}{ENDING}",
@@ -132,13 +132,13 @@ impl Store {
         path
     }
 
-    /// Saves what `write` writes; returns where.
+    /// Saves the file that `write` writes and returns its path.
     ///
-    /// Older files go first, so that all of them with one of `expected` bytes
-    /// are within the limit. Allocates nothing.
+    /// Older files are removed first, so that all of them and a new one of `expected` bytes
+    /// stay within the size limit. Blocks for the disk. Allocates nothing.
     ///
     /// # Errors
-    /// The step that was refused; then there is no new file, whole or in part.
+    /// The step that failed. The folder has no new file then, complete or partial.
     pub fn save(
         &mut self,
         expected: u64,
@@ -158,7 +158,7 @@ impl Store {
                 Ok(path)
             }
             Err(error) => {
-                // It would take the room that there is too little of.
+                // The partial file takes space that is already short.
                 let _ = fs::remove_file(temporary.as_str());
                 Err(error)
             }
@@ -176,15 +176,15 @@ impl Store {
             .create(true)
             .truncate(true)
             .open(temporary.as_str())
-            .map_err(at("a file cannot be made"))?;
-        write(&mut file).map_err(at("it cannot be written"))?;
+            .map_err(at("a file cannot be created"))?;
+        write(&mut file).map_err(at("the file cannot be written"))?;
         file.sync_all()
-            .map_err(at("it cannot be synced to the disk"))?;
+            .map_err(at("the file cannot be synced to the disk"))?;
         let length = file.metadata().map_or(0, |data| data.len());
-        fs::rename(temporary.as_str(), path.as_str()).map_err(at("it cannot be renamed"))?;
+        fs::rename(temporary.as_str(), path.as_str()).map_err(at("the file cannot be renamed"))?;
         File::open(self.directory.as_str())
             .and_then(|folder| folder.sync_all())
-            .map_err(at("its name cannot be synced to the disk"))?;
+            .map_err(at("the folder cannot be synced to the disk"))?;
         Ok(length)
     }
 
@@ -197,34 +197,34 @@ impl Store {
                 return;
             }
             let (number, _) = self.files.remove(0);
-            // One that cannot be removed is not looked at again in this run.
+            // A file that cannot be removed is ignored for the rest of this run.
             let _ = fs::remove_file(self.path(number).as_str());
         }
     }
 
-    /// Marks that a run of the board has begun and not ended: tmpfs forgets
-    /// when the power goes, a disk does not.
+    /// Marks in the folder that a run has begun and not ended. The mark survives a loss of
+    /// power, which tmpfs does not.
     ///
     /// # Errors
-    /// The step that was refused.
+    /// The step that failed.
     pub fn mark(&self) -> Result<(), StoreError> {
-        let file = File::create(self.marker().as_str()).map_err(at("a file cannot be made"))?;
+        let file = File::create(self.marker().as_str()).map_err(at("a file cannot be created"))?;
         file.sync_all()
-            .map_err(at("it cannot be synced to the disk"))?;
+            .map_err(at("the file cannot be synced to the disk"))?;
         File::open(self.directory.as_str())
             .and_then(|folder| folder.sync_all())
-            .map_err(at("its name cannot be synced to the disk"))
+            .map_err(at("the folder cannot be synced to the disk"))
     }
 
-    /// Whether the last run was marked and its end was not.
+    /// Whether the last run was marked and the mark was not removed.
     #[must_use]
     pub fn marked(&self) -> bool {
         fs::exists(self.marker().as_str()).unwrap_or(false)
     }
 
-    /// Removes the mark.
+    /// Removes the mark, at the end of a run.
     pub fn unmark(&self) {
-        // One that stays is told at the next start, which is what it is for.
+        // If it cannot be removed, the next start reports a run without an end.
         let _ = fs::remove_file(self.marker().as_str());
     }
 

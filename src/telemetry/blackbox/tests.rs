@@ -31,8 +31,7 @@ fn record(slot: u64) -> CycleRecord {
     }
 }
 
-/// A flight file after `slots` cycles, of which the reporter has read all but
-/// the last `unread`.
+/// A flight file after `slots` cycles. The reporter has read all but the last `unread`.
 fn flown(slots: u64, unread: u64, kept: u64) -> Flight {
     let flight = Claimed::anonymous()
         .unwrap()
@@ -78,8 +77,8 @@ fn what_is_written_is_read_back() {
         event: Event::Started,
     };
     assert_eq!(found.events, [started]);
-    // 1,200 were read, of which the file kept those from 200 on but for what
-    // may be in the writing; the ring has the last 511 of all.
+    // The reporter read 1,200. The file has those from 200 on, minus 32 that may be half
+    // written; the ring has the last 511 of all.
     let expected: Vec<_> = (232..1_500).map(record).collect();
     assert_eq!(found.cycles, expected);
     assert_eq!(found.gaps(), 0);
@@ -179,7 +178,7 @@ fn the_cause_of_a_death_is_told_in_words() {
     assert!(describe(&[0xff; 500]).contains("died while it wrote"));
 }
 
-/// A folder of one test.
+/// A temporary folder for one test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -230,7 +229,7 @@ fn files_are_numbered_and_the_oldest_go_first() {
     }
     let expected = ["a_b-000002.blackbox", "a_b-000003.blackbox"];
     assert_eq!(folder.names(), expected);
-    // Another process goes on where this one ended, and other files stay.
+    // Another process continues the numbers, and leaves other files alone.
     fs::write(folder.0.join("a_b-7.blackbox"), [0; 900]).unwrap();
     fs::write(folder.0.join("other-000001.blackbox"), [0; 900]).unwrap();
     let mut store = Store::open(&folder.config(1_000), "a/b").unwrap();
@@ -286,7 +285,7 @@ fn a_start_is_marked_until_its_end() {
     assert!(!store.marked());
 }
 
-/// Only makes sense when the parent below runs it: saves until it is killed.
+/// Set by the parent below: the test then saves until it is killed.
 const WRITER: &str = "STEADFAST_BLACK_BOX_WRITER";
 
 #[test]
@@ -301,18 +300,18 @@ fn a_writer_killed_at_any_time_leaves_only_whole_files() {
         };
         let flight = flown(400, 100, 500);
         let mut store = Store::open(&config, "b").unwrap();
-        // It is killed, unless who should do that is gone.
+        // The limit applies only if the parent is gone.
         let end = std::time::Instant::now() + std::time::Duration::from_secs(600);
         while std::time::Instant::now() < end {
             let write = |out: &mut File| write(flight.file(), &ENDING_OF_RUN, out);
             store.save(30_000, write).unwrap();
         }
-        panic!("nobody killed it");
+        panic!("the parent did not kill this process");
     }
     let folder = Folder::new("killed");
     let myself = std::env::current_exe().unwrap();
     let mut seen = 0;
-    // A slow machine, an emulated one, takes longer to come to writing.
+    // A slow or emulated machine takes longer until it writes.
     let mut delays = (0..25_u64)
         .map(|round| 2_000 + round * 1_700)
         .collect::<Vec<_>>();
@@ -329,8 +328,8 @@ fn a_writer_killed_at_any_time_leaves_only_whole_files() {
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        // From before it begins to after some files: whenever the kill comes,
-        // what is there must be whole.
+        // From before the first write to after some files: whenever the kill comes, every file
+        // must be complete.
         std::thread::sleep(std::time::Duration::from_micros(delay));
         writer.kill().unwrap();
         writer.wait().unwrap();
@@ -346,5 +345,5 @@ fn a_writer_killed_at_any_time_leaves_only_whole_files() {
             seen += 1;
         }
     }
-    assert!(seen > 0, "the writer never came to writing");
+    assert!(seen > 0, "the writer never wrote a file");
 }

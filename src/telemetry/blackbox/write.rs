@@ -1,9 +1,8 @@
-//! A flight file made into a black box file.
+//! Writes a black box file from a flight file.
 //!
-//! Allocates nothing: it also runs while memory is sealed. What is worth most
-//! comes first, so that a file that was cut off has the cause and the last
-//! cycles: facts, cause, contract, events, then the cycles, newest section
-//! first.
+//! Allocates nothing, because it also runs while the allocator is sealed. The most important
+//! parts come first, so that a file that was cut off still has the cause and the last cycles:
+//! facts, cause, contract, events, then the cycles, newest section first.
 
 use core::fmt::{self, Write as _};
 use std::fs::File;
@@ -15,7 +14,7 @@ use crate::sys::spsc::NEXT;
 use crate::telemetry::flight::{MAX_RECORDS, last_entries, layout, number, word};
 use crate::telemetry::ring::RECORD_BYTES;
 
-/// Records of one section: 64 ms at 1 kHz.
+/// Most records in one section: 64 ms at 1 kHz.
 const PER_SECTION: usize = 64;
 
 /// When a black box is written.
@@ -29,25 +28,25 @@ pub enum Occasion {
     NextStart,
 }
 
-/// Why a black box is written.
+/// What ended the run, or why the box is written.
 #[derive(Copy, Clone, Debug)]
 pub struct Ending<'e> {
-    /// The cause, in words.
+    /// The cause, as text. Control characters are left out.
     pub cause: &'e str,
-    /// The exit code, where the process had one.
+    /// The exit code, if the process had one.
     pub exit: Option<u8>,
     /// When it is written.
     pub occasion: Occasion,
-    /// Whether the watchdog caused the board's last reset, where that is known.
+    /// Whether the watchdog caused the board's last reset; `None` if unknown.
     pub watchdog_reset: Option<bool>,
 }
 
-/// Writes the black box of what stands in `flight`.
+/// Writes the black box of the flight file `flight` to `out`.
 ///
-/// While a loop still writes to it, what is overwritten meanwhile is left out.
+/// The loop may still write to `flight`: records that it overwrites meanwhile are left out.
 ///
 /// # Errors
-/// Of reading `flight` and of writing `out`.
+/// Those of reading `flight` and writing `out`; the file is partial then.
 pub fn write(flight: &File, ending: &Ending<'_>, out: &mut File) -> io::Result<()> {
     let mut sections = Sections {
         out,
@@ -59,7 +58,7 @@ pub fn write(flight: &File, ending: &Ending<'_>, out: &mut File) -> io::Result<(
     copy_text(flight, layout::FACTS, layout::FACTS_LEN, &mut text)?;
     sections.write(Tag::Facts, &text)?;
     text.clear();
-    // It is cut off where it does not fit.
+    // What exceeds the section is cut off.
     let _ = cause(&mut text, ending);
     sections.write(Tag::Cause, &text)?;
     text.clear();
@@ -67,7 +66,7 @@ pub fn write(flight: &File, ending: &Ending<'_>, out: &mut File) -> io::Result<(
     sections.write(Tag::Contract, &text)?;
     events(flight, &mut sections)?;
     let oldest = if ending.occasion == Occasion::Fault {
-        // The reporter is still at it, and keeps the file up to date.
+        // The reporter still runs and moves the ring's records to the file.
         u64::MAX
     } else {
         ring(flight, &mut sections)?
@@ -104,14 +103,14 @@ impl Sections<'_> {
     }
 }
 
-/// The text at `at` up to its zero byte.
+/// Reads the text at `at` up to its zero byte.
 fn copy_text(
     flight: &File,
     at: usize,
     length: usize,
     text: &mut heapless::Vec<u8, MAX_SECTION>,
 ) -> io::Result<()> {
-    // Never full: no text in a flight file is longer than a section.
+    // It always fits: no text of a flight file is longer than a section.
     let _ = text.resize(length.min(MAX_SECTION), 0);
     flight.read_exact_at(text, at as u64)?;
     let end = text.iter().position(|byte| *byte == 0);
@@ -164,22 +163,22 @@ fn events(flight: &File, sections: &mut Sections<'_>) -> io::Result<()> {
     sections.write(Tag::Events, &bytes[..count * SIZE])
 }
 
-/// The loop's ring, newest section first; returns its oldest slot. The entry
-/// that is written next is left out: it may have been in the writing.
+/// Writes the records of the loop's ring, newest section first, and returns its oldest slot.
+/// The place written next is left out, because it may be half written.
 fn ring(flight: &File, sections: &mut Sections<'_>) -> io::Result<u64> {
     let next = word_at(flight, layout::RING_CONTROL + NEXT)?;
     let mut entries = last_entries(next).rev();
     let mut newer = u64::MAX;
     loop {
         let bytes = &mut [0; PER_SECTION * RECORD_BYTES];
-        // From its end, so that the oldest comes first.
+        // Filled from the end, so that the oldest record comes first.
         let mut begin = bytes.len();
         while begin > 0
             && let Some(entry) = entries.next()
         {
             let record = &mut bytes[begin - RECORD_BYTES..begin];
             flight.read_exact_at(record, (layout::RING + entry * RECORD_BYTES) as u64)?;
-            // An entry that was never written, or one of before the beginning.
+            // The place was never written, or its record is not older than the one after it.
             if record.iter().all(|byte| *byte == 0) || number(record, 0) >= newer {
                 sections.write_records(&bytes[begin..])?;
                 return Ok(newer);
@@ -194,8 +193,8 @@ fn ring(flight: &File, sections: &mut Sections<'_>) -> io::Result<u64> {
     }
 }
 
-/// The records behind the mapped part with slots before `before`, newest
-/// section first.
+/// Writes the records behind the mapped part whose slots are below `before`, newest section
+/// first.
 fn records(flight: &File, sections: &mut Sections<'_>, before: u64) -> io::Result<()> {
     let capacity = header(flight, word::RECORD_CAPACITY)?.min(MAX_RECORDS);
     let mut end = header(flight, word::RECORDS_WRITTEN)?;
@@ -208,8 +207,7 @@ fn records(flight: &File, sections: &mut Sections<'_>, before: u64) -> io::Resul
             let at = layout::RECORDS as u64 + entry * RECORD_BYTES as u64;
             flight.read_exact_at(record, at)?;
         }
-        // Read after the records: what was overwritten while they were read
-        // counts as gone.
+        // Read after the records: what was overwritten while they were read is left out.
         let written = header(flight, word::RECORDS_WRITTEN)?;
         let kept = written.saturating_add(MARGIN).saturating_sub(capacity);
         let gone = kept.saturating_sub(begin).min(count as u64) as usize;
@@ -227,6 +225,5 @@ fn records(flight: &File, sections: &mut Sections<'_>, before: u64) -> io::Resul
     Ok(())
 }
 
-/// Records that may be in the writing before they are counted: a batch of the
-/// journal's.
+/// Records that may be half written before they are counted: one batch of the journal.
 const MARGIN: u64 = 32;

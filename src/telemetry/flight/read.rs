@@ -1,34 +1,34 @@
-//! A flight file as another process sees it: bytes, of which nothing is
-//! believed.
+//! Reads a flight file of another process. Any bytes are accepted: no number in them is
+//! trusted. Allocates for texts only.
 
 use super::{MAGIC, MAX_RECORDS, STATUS_WORDS, VERSION, layout, number, word};
 use crate::sys::spsc::{DROPPED, NEXT};
 use crate::telemetry::journal::{EventRecord, Status};
 use crate::telemetry::ring::{CAPACITY, RECORD_BYTES};
 
-/// Why bytes are no flight file.
+/// Why bytes are not a flight file.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum NotFlight {
-    /// They are too few.
+    /// They are shorter than the mapped part.
     Short {
-        /// How many there are.
+        /// Their length, bytes.
         length: usize,
     },
-    /// They begin with something else.
+    /// They do not begin with the magic.
     Magic,
-    /// They are of another layout.
+    /// They have this version of the layout, which this program does not read.
     Version(u64),
 }
 
-/// What stands in the mapped part of a flight file, by its bytes.
+/// The mapped part of a flight file, as bytes.
 #[derive(Copy, Clone, Debug)]
 pub struct Snapshot<'b>(&'b [u8]);
 
 impl<'b> Snapshot<'b> {
-    /// The snapshot in `bytes`, the first [`layout::MAPPED`] of the file.
+    /// A snapshot of `bytes`, the first [`layout::MAPPED`] bytes of the file.
     ///
     /// # Errors
-    /// [`NotFlight`].
+    /// [`NotFlight`]: too short, another magic or another version.
     pub fn of(bytes: &'b [u8]) -> Result<Self, NotFlight> {
         if bytes.len() < layout::MAPPED {
             return Err(NotFlight::Short {
@@ -49,7 +49,7 @@ impl<'b> Snapshot<'b> {
         number(self.0, at)
     }
 
-    /// A [`word`] of the header.
+    /// The [`word`] of the header with this index.
     #[must_use]
     pub fn header(&self, word: usize) -> u64 {
         self.number(layout::HEADER + word * 8)
@@ -61,25 +61,26 @@ impl<'b> Snapshot<'b> {
         text(&self.0[layout::FACTS..layout::FACTS + layout::FACTS_LEN])
     }
 
-    /// The contract in words; empty before it was judged.
+    /// The contract as text; empty before it was judged.
     #[must_use]
     pub fn contract(&self) -> String {
         text(&self.0[layout::CONTRACT..layout::CONTRACT + layout::CONTRACT_LEN])
     }
 
-    /// The bytes kept for the cause.
+    /// The bytes of the cause.
     #[must_use]
     pub fn cause(&self) -> &'b [u8] {
         &self.0[layout::CAUSE..layout::STATUS]
     }
 
-    /// Sequence of the live status.
+    /// The sequence of the live status; odd while it is written.
     #[must_use]
     pub fn sequence(&self) -> u64 {
         self.number(layout::STATUS)
     }
 
-    /// The live status, as whole as these bytes were.
+    /// The live status. It is consistent if these bytes were read under an unchanged even
+    /// sequence.
     #[must_use]
     pub fn status(&self) -> Status {
         let words = core::array::from_fn::<_, STATUS_WORDS, _>(|index| {
@@ -88,14 +89,14 @@ impl<'b> Snapshot<'b> {
         Status::from_words(&words)
     }
 
-    /// Records that the loop found no room for.
+    /// Records that the loop dropped because the ring was full.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.number(layout::RING_CONTROL + DROPPED)
     }
 
-    /// The loop's last records, oldest first, but for the entry that may have
-    /// been in the writing. Entries that were never written have the slot 0.
+    /// The loop's last records, oldest first, without the place that may be half written. A
+    /// place that was never written has slot 0.
     pub fn ring(&self) -> impl Iterator<Item = &'b [u8]> + use<'b> {
         let bytes = self.0;
         let next = self.number(layout::RING_CONTROL + NEXT);
@@ -105,28 +106,27 @@ impl<'b> Snapshot<'b> {
         })
     }
 
-    /// How many records there is room for behind the mapped part.
+    /// How many records fit behind the mapped part.
     #[must_use]
     pub fn record_capacity(&self) -> u64 {
         self.header(word::RECORD_CAPACITY).min(MAX_RECORDS)
     }
 }
 
-/// The entries of a ring that was to be written at `next`, oldest first, without
-/// that one.
+/// The places of a ring whose next place to write is `next`, oldest first, without that place.
 pub(in crate::telemetry) fn last_entries(next: u64) -> impl DoubleEndedIterator<Item = usize> {
     let next = (next % CAPACITY as u64) as usize;
     (1..CAPACITY).map(move |further| (next + further) % CAPACITY)
 }
 
-/// The text up to the first zero byte.
+/// The text before the first zero byte.
 fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|byte| *byte == 0);
     String::from_utf8_lossy(&bytes[..end.unwrap_or(bytes.len())]).into_owned()
 }
 
-/// The events in the bytes of [`layout::EVENTS`], of which `written` were ever
-/// written, oldest first.
+/// The events in the bytes of [`layout::EVENTS`], oldest first. `written` is the count of all
+/// events ever written.
 pub fn events(bytes: &[u8], written: u64) -> impl Iterator<Item = EventRecord> {
     let capacity = layout::EVENT_CAPACITY.min((bytes.len() / layout::EVENT_BYTES) as u64);
     (written.saturating_sub(capacity)..written).map(move |index| {

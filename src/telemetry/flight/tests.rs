@@ -116,7 +116,7 @@ fn a_broken_promise_is_an_event_in_its_slot_and_in_the_header() {
     journal.broken(&audit, period);
     let from = crate::realtime::clock::Monotonic.now();
     audit.note(Promise::Cpu, from, "CPU 1", Reaction::Report);
-    // Told once, however often it is asked.
+    // A second call adds no event.
     journal.broken(&audit, period);
     journal.broken(&audit, period);
     let bytes = bytes(&flight);
@@ -141,7 +141,7 @@ fn a_quick_stop_and_its_end_are_events_and_in_the_status() {
         ..record(slot)
     };
     journal.add(&with(0, 0));
-    // As the loop does it: told in slot 20, asked for from slot 33 on.
+    // As the loop does it: the stop is written in slot 20, the flag is set from slot 33 on.
     flight
         .cause()
         .quick_stop(StopCause::Overrun.number(), 20, 13);
@@ -163,7 +163,7 @@ fn a_quick_stop_and_its_end_are_events_and_in_the_status() {
     assert_eq!(status(&flight).last.flags, stopped);
     journal.add(&with(34, flags::STOPPED));
     journal.add(&with(35, 0));
-    // One whose flags were set already, by number and cause of a newer version.
+    // A stop whose flags were set before, with a cause of a newer version.
     flight.cause().quick_stop(9, 40, u64::from(u32::MAX));
     journal.turn(0);
     let bytes = bytes(&flight);

@@ -1,4 +1,4 @@
-//! Against a socket in the manager's place.
+//! Tests against a socket that takes the place of the manager.
 
 use super::*;
 use crate::realtime::audit::Promise;
@@ -114,7 +114,7 @@ fn stopping_is_said_once_and_only_by_one_that_was_ready() {
     );
 }
 
-/// A loop of 1 s with a long rehearsal: 110 s of it, and 60 s to come to rest.
+/// A loop with a period of 1 s: 110 s of rehearsal, 60 s to come to rest.
 fn slow() -> LoopConfig {
     LoopConfig {
         period: crate::time::Duration::from_secs(1),
@@ -150,7 +150,8 @@ fn a_watchdog_of_the_manager_that_the_loop_cannot_feed_in_time_is_refused() {
     let refused = of("2000000").for_run(&slow()).unwrap_err();
     assert_eq!(refused, NotifyError::TooShort { period_ms: 1000 });
     assert!(refused.to_string().contains("WatchdogSec="));
-    // Half of it is when it is due; a cycle and a turn of the reporter may be missing.
+    // The watchdog is fed at half of its time; one cycle and one turn of the reporter must fit
+    // before that.
     assert!(of("2100000").for_run(&slow()).is_ok());
     assert!(of("2000000").for_run(&LoopConfig::default()).is_ok());
 }

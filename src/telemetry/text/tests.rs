@@ -191,7 +191,7 @@ fn figures_that_were_taken_are_all_shown() {
     });
     report.black_box = Some(BlackBoxReport {
         saved: vec!["/data/b-000001.blackbox".to_owned()],
-        failed: vec!["no room".to_owned()],
+        failed: vec!["no space".to_owned()],
     });
     report.warnings = vec!["something beside the loop".to_owned()];
     let text = text_of(&report);
@@ -200,11 +200,11 @@ fn figures_that_were_taken_are_all_shown() {
         "page faults       3 minor, 4 major, on the real-time thread",
         "allocations       not counted: this binary has no sealed allocator",
         "stack             14072 of 65536 bytes at its high-water mark",
-        "watchdog          2 s; IT CAUSED the board's last reset; refused to be fed 3 times",
+        "watchdog          2 s; IT CAUSED the board's last reset; 3 feeds refused",
         "black box         /data/b-000001.blackbox",
-        "black box         NOT KEPT: no room",
+        "black box         NOT KEPT: no space",
         "warning           something beside the loop",
-        "records           5 were dropped, the reporter did not keep up",
+        "records           5 dropped, the reporter was too slow",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} in {text}");
     }

@@ -274,7 +274,7 @@ fn a_disk_that_cannot_be_written_stops_nobody_and_is_made_up_for_later() {
     let next = run(&board, &format!("--cycles 10 --json {}", report.display()));
     assert_eq!(next.code, Some(0), "{next:?}");
     let line = next.error_line();
-    let words = [boxes.to_str().unwrap(), "cannot be made", "name another"];
+    let words = [boxes.to_str().unwrap(), "cannot be created", "name another"];
     assert!(words.iter().all(|word| line.contains(word)), "{line}");
     let failed = json_at(&report).pointer("/black_box/failed/0").cloned();
     assert!(failed.is_some(), "{next:?}");

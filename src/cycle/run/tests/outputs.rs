@@ -1,10 +1,10 @@
-//! Outputs that fail, beside what else is lost.
+//! Failing outputs, together with other losses.
 
 use super::*;
 
 #[test]
 fn failures_of_outputs_count_while_an_input_is_lost_and_only_in_a_row() {
-    /// Fails as told, cycle after cycle.
+    /// Fails as scripted, cycle by cycle.
     struct Failing(Vec<Result<(), OutputError>>, usize);
     impl Sense for Failing {
         fn sense(&mut self, _: &Tick, _: &mut Inputs) {}
@@ -44,7 +44,7 @@ fn failures_of_outputs_count_while_an_input_is_lost_and_only_in_a_row() {
         (vec![Ok(()), lost, failed], 5, ended),
         (vec![lost, failed, failed, lost, failed], 7, ended),
         (vec![failed, failed, failed], 3, ended),
-        // The tenth slot after it was lost is one too many.
+        // The tenth slot after the loss is one too many.
         (vec![failed, failed, lost], 14, End::NotAtRest),
     ] {
         let mut cycle = Cycle::<_, Restless>::new(Failing(acted, 0), &(), (), None);

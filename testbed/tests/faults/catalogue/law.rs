@@ -37,7 +37,7 @@ pub(super) const FAULTS: &[Fault] = &[
             code: 4,
             detected: 0,
         },
-        words: |_| "is not finite",
+        words: |_| "was not finite",
         ..LAW
     },
     Fault {
