@@ -6,7 +6,7 @@
 //! decided in `realtime` and `device`.
 //!
 //! Code that needs `unsafe` for another reason is here too: the static stack ([`stack`]),
-//! static memory ([`arena`]), the queue ([`lane`]), the counting allocator ([`alloc`]) and the
+//! static memory ([`arena`]), the queue ([`spsc`]), the counting allocator ([`alloc`]) and the
 //! signal handlers ([`fault`], [`signal`]).
 #![expect(
     unsafe_code,
