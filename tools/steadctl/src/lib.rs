@@ -2,6 +2,7 @@
 
 mod blackbox;
 pub mod cycles;
+mod explain;
 mod new;
 mod status;
 
@@ -60,6 +61,11 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         board: Option<String>,
     },
+    /// The longer answer to a message: an exit code, a row of the contract, a fault of an axis
+    Explain {
+        /// Its name or its code ("exit 3", "memory lock", 0x8611); without it, all names
+        name: Option<String>,
+    },
     /// Write a crate for a machine of one's own: driver, control law, plant, board files, tests
     New(new::Arguments),
 }
@@ -83,6 +89,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::New(new::Arguments { folder, path }) => new::main(&folder, path.as_deref()),
+        Command::Explain { name } => explain::main(name.as_deref()),
         Command::BlackBox { file, csv, last } => blackbox::main(&file, csv, last),
         Command::Status { file, board } => {
             status::main(file.or_else(|| board.as_deref().map(status::flight_of)))
@@ -165,6 +172,12 @@ mod tests {
                 folder: "a/b".into(),
                 path: Some("c".into())
             }))
+        );
+        assert_eq!(
+            parsed("explain 0x8611"),
+            Ok(Command::Explain {
+                name: Some("0x8611".to_owned())
+            })
         );
         assert_eq!(parsed("status"), Ok(status(None, None)));
         assert_eq!(parsed("status f"), Ok(status(Some("f"), None)));
