@@ -7,7 +7,7 @@ const PAGE: &str = include_str!("../../../docs/troubleshooting.md");
 
 /// Prints the sections whose heading is `name`, whatever its case, or has `name` as its
 /// code in brackets. Without a name, the headings.
-pub fn main(name: Option<&str>) -> Result<u8, Failure> {
+pub(crate) fn main(name: Option<&str>) -> Result<u8, Failure> {
     let Some(name) = name else {
         let headings: String = sections()
             .map(|(heading, _)| format!("{heading}\n"))
