@@ -192,7 +192,7 @@ fn everything_that_is_missing_is_listed_in_one_look_in_the_order_of_the_file() {
             ),
             ("[spi.shaft]", "interrupt 41 has no thread"),
             ("[spi.dac]", "/dev/spidev0.1: no such device"),
-            ("[spi.adc]", "does not answer as an SPI device"),
+            ("[spi.adc]", "not an SPI device"),
             (
                 "[input.emergency_stop]",
                 "line 5 is in use by regulator-vmmc",
@@ -238,11 +238,11 @@ fn what_is_wrong_with_an_adapter_or_a_pwm_channel_is_known_without_opening_it() 
     root.remove("dev/i2c-2");
     adapter("/dev/i2c-2: no such device");
     root.put("dev/i2c-2", "a file");
-    adapter("does not answer as an I2C adapter");
+    adapter("not an I2C adapter");
     root.remove("dev/i2c-2");
     root.link("dev/i2c-2", "/dev/zero");
     root.link("sys/dev/char/1:5", "../../devices/virtual/mem/zero");
-    adapter("does not answer as an I2C adapter");
+    adapter("not an I2C adapter");
     root.link("dev/i2c-2", "/dev/tty");
 
     let channel = |words| missing_words(&root, "[pwm.valve]", words);
@@ -354,7 +354,7 @@ fn what_the_watchdog_will_refuse_is_known_without_starting_it() {
     for (attribute, text, words) in [
         ("max_timeout", "1\n", "refuses a timeout of 2 s"),
         ("min_timeout", "3\n", "refuses a timeout of 2 s"),
-        ("options", "0x8580\n", "only raises an alarm"),
+        ("options", "0x8580\n", "raises an alarm and does not reset"),
     ] {
         let path = format!("sys/class/watchdog/watchdog0/{attribute}");
         root.link("sys/dev/char/1:9", "../../devices/watchdog0");

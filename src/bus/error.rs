@@ -1,16 +1,16 @@
-//! Why a transfer failed: one type for each bus, whatever is behind the handle.
+//! Errors of the bus handles.
 
 use core::fmt;
 
 use crate::device;
 
-/// Why a transfer failed: `D` is the error of the kernel's device, `K` the kind of a
-/// simulated one.
+/// Why a transfer failed. `D` is the error type of the kernel's device, `K` the error kind
+/// of a simulated one.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Error<D, K> {
-    /// The device refused it or failed.
+    /// The kernel's device refused the transfer or failed.
     Device(D),
-    /// The simulated device fails.
+    /// The simulated device failed.
     Simulated(K),
     /// Nothing was sent, or the safe values were sent after it: the safe-state latch is
     /// set, because the process ends.
@@ -60,7 +60,7 @@ impl<D: fmt::Display, K: fmt::Display> fmt::Display for Error<D, K> {
             Self::Device(error) => error.fmt(f),
             Self::Simulated(kind) => write!(
                 f,
-                "the simulated device fails ({kind}); see its model and the faults set on it"
+                "the simulated device failed ({kind}); check its model and the faults set on it"
             ),
             Self::Latched => f.write_str(
                 "not driven: the outputs are held at their safe values while the process \

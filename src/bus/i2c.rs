@@ -13,8 +13,8 @@ use crate::sim::{I2cChip, NOBODY};
 use crate::sys::Errno;
 use crate::sys::emergency::{self, Slot};
 
-/// An I2C bus, of the kernel or simulated. Several handles of one bus:
-/// [`I2c::try_clone`].
+/// A handle of an I2C bus, of the kernel or simulated. [`I2c::try_clone`] makes further
+/// handles of the same bus.
 #[derive(Debug)]
 pub struct I2c {
     port: Port,
@@ -39,10 +39,10 @@ impl fmt::Debug for Port {
 }
 
 impl I2c {
-    /// Opens the adapter at `path` (`/dev/i2c-0`). For start-up: it allocates.
+    /// Opens the adapter at `path` (`/dev/i2c-0`). Allocates: for start-up only.
     ///
     /// # Errors
-    /// As [`I2cdev::open`].
+    /// Those of [`I2cdev::open`].
     pub fn open(path: &Path, config: &I2cConfig) -> Result<Self, OpenError> {
         I2cdev::open(path, config).map(Self::from)
     }
@@ -56,8 +56,8 @@ impl I2c {
         }
     }
 
-    /// A simulated bus with one more chip, at the seven-bit `address`. For all handles of
-    /// this bus; of two chips with one address the first answers.
+    /// Adds a chip at the seven-bit `address` to a simulated bus, visible to all handles of
+    /// this bus. If two chips have the same address, the first one answers.
     ///
     /// # Panics
     /// On a bus of the kernel.
@@ -70,11 +70,11 @@ impl I2c {
         self
     }
 
-    /// Another handle of the same bus, which does not drive: with a descriptor of its
-    /// own. For start-up.
+    /// Another handle of the same bus, with a descriptor of its own and not marked as
+    /// driving. For start-up only.
     ///
     /// # Errors
-    /// `EMFILE` when the process may have no more descriptors.
+    /// `EMFILE` if the process has reached its limit of descriptors.
     pub fn try_clone(&self) -> Result<Self, Errno> {
         let port = match &self.port {
             Port::Kernel(device) => {
@@ -90,7 +90,7 @@ impl I2c {
         })
     }
 
-    /// This handle drives an output: once the safe-state latch is set, every
+    /// Marks this handle as driving an output: after the safe-state latch was set, every
     /// transfer is refused ([`I2cError::Latched`]).
     #[must_use]
     pub fn driving(mut self) -> Self {
@@ -98,11 +98,11 @@ impl I2c {
         self
     }
 
-    /// Registers the writing of `bytes`, one message, to the chip at the seven-bit
-    /// `address` as what makes it safe; `None` on a simulated bus. It may block.
+    /// Registers a safe action: one message with `bytes` to the chip at the seven-bit
+    /// `address`. `None` on a simulated bus. The action may block.
     ///
     /// # Errors
-    /// `EINVAL` for an address above 0x7F; else as [`emergency::register_i2c`].
+    /// `EINVAL` for an address above 0x7F; else those of [`emergency::register_i2c`].
     pub fn safe_action(&self, address: u8, bytes: &[u8]) -> Result<Option<Slot>, Errno> {
         let Port::Kernel(device) = &self.port else {
             return Ok(None);
@@ -113,7 +113,7 @@ impl I2c {
 }
 
 impl From<I2cdev> for I2c {
-    /// A handle of an open adapter, which does not drive.
+    /// A handle of an open adapter, not marked as driving.
     fn from(device: I2cdev) -> Self {
         Self {
             port: Port::Kernel(device),

@@ -1,8 +1,7 @@
-//! Bus handles: `embedded_hal` over a device of the kernel or a simulated one, each one
-//! concrete type.
+//! Bus handles: one concrete type per bus, over a kernel device or a simulated one.
 //!
-//! Why: a driver that owns a handle is compiled once, for the board and for the
-//! simulation, and keeps any published `embedded_hal` driver crate inside.
+//! A driver that owns a handle is compiled once for board and simulation, and can wrap a
+//! published `embedded_hal` driver crate unchanged.
 //!
 //! | handle | trait | on a board | simulated |
 //! |---|---|---|---|
@@ -12,22 +11,23 @@
 //!
 //! Promises:
 //!
-//! - Nothing is allocated in a transfer; opening and making handles allocates.
-//! - A handle can be sent to the thread of the loop. Handles of one I2C bus are
-//!   independent: each has a descriptor of its own.
-//! - A handle that drives an output sends nothing once the safe-state latch is set
-//!   ([`emergency::latched`]): the transfer is refused.
-//!   One that was under way when it was set is followed by the whole safe plan.
-//! - The safe value of an output is registered on the handle's own device
-//!   (`safe_action`), for crash handlers, the stall guard and the loop alike. A
-//!   simulated device has no such action: a process that dies takes it along.
+//! - A transfer does not allocate; opening and cloning a handle does.
+//! - A handle is `Send`. Handles of one I2C bus are independent: each has its own
+//!   descriptor.
+//! - After the safe-state latch was set ([`emergency::latched`]), a handle that drives an
+//!   output refuses every transfer. After a transfer during which it was set, the handle
+//!   executes the whole safe plan.
+//! - `safe_action` registers the safe value of an output on the handle's own device, for
+//!   crash handlers, the stall guard and the loop. A simulated device has no such action,
+//!   because it ends with the process.
 //!
-//! Costs beside the device's own: a branch, and for a driving handle two relaxed loads.
+//! Costs in addition to those of the device: a branch, and two relaxed loads for a driving
+//! handle.
 //!
-//! # Testing a driver of one's own
+//! # Testing your driver
 //!
-//! A simulated chip can be shared between a handle and a test or a plant by
-//! `Arc<Mutex<Chip>>`. [`SimSpi`](crate::sim::SimSpi), [`SimI2c`](crate::sim::SimI2c) and
+//! `Arc<Mutex<Chip>>` shares a simulated chip between a handle and a test or a plant.
+//! [`SimSpi`](crate::sim::SimSpi), [`SimI2c`](crate::sim::SimI2c) and
 //! [`SimPwm`](crate::sim::SimPwm) fail on demand:
 //!
 //! ```

@@ -10,8 +10,8 @@ use crate::sim::PwmLoad;
 use crate::sys::Errno;
 use crate::sys::emergency::Slot;
 
-/// One PWM channel, of the kernel or simulated. It drives: once the safe-state
-/// latch is set, every duty is refused ([`PwmError::Latched`]).
+/// A handle of one PWM channel, of the kernel or simulated. It drives an output: after the
+/// safe-state latch was set, every duty is refused ([`PwmError::Latched`]).
 pub struct Pwm {
     port: Port,
     period_ns: u32,
@@ -33,21 +33,20 @@ impl fmt::Debug for Pwm {
 }
 
 impl Pwm {
-    /// Opens and enables a channel of the chip at `chip`
-    /// (`/sys/class/pwm/pwmchip0`), at its safe duty. For start-up: it allocates and
-    /// may wait.
+    /// Opens and enables a channel of the chip at `chip` (`/sys/class/pwm/pwmchip0`) at its
+    /// safe duty. For start-up only: it allocates and may wait up to one second for udev.
     ///
     /// # Errors
-    /// As [`pwm::Pwm::open`].
+    /// Those of [`pwm::Pwm::open`].
     pub fn open(chip: &Path, config: &PwmConfig) -> Result<Self, pwm::PwmError> {
         pwm::Pwm::open(chip, config).map(Self::from)
     }
 
-    /// A simulated channel, which is set to its safe duty at once. Channel and polarity
-    /// of `config` have no effect: the load sees the duty.
+    /// A simulated channel, set to its safe duty. Channel and polarity of `config` have no
+    /// effect: `load` receives the duty.
     ///
     /// # Errors
-    /// `DutyTooLong` for a safe duty above the period, and what `load` answers.
+    /// `DutyTooLong` for a safe duty above the period, and errors of `load`.
     pub fn simulated(
         config: &PwmConfig,
         load: impl PwmLoad + Send + 'static,
@@ -83,11 +82,11 @@ impl Pwm {
         })
     }
 
-    /// Registers the writing of the safe duty as what makes the channel safe; `None` for
-    /// a simulated one. It may block.
+    /// Registers the write of the safe duty as a safe action; `None` for a simulated
+    /// channel. The action may block.
     ///
     /// # Errors
-    /// As [`register_write`](crate::sys::emergency::register_write).
+    /// Those of [`register_write`](crate::sys::emergency::register_write).
     pub fn safe_action(&self) -> Result<Option<Slot>, Errno> {
         match &self.port {
             Port::Kernel(channel) => channel.register_emergency().map(Some),
@@ -111,7 +110,7 @@ impl ErrorType for Pwm {
 }
 
 impl SetDutyCycle for Pwm {
-    /// The full scale of a duty, whatever the period is.
+    /// The full scale of a duty: 65,535 for every period.
     fn max_duty_cycle(&self) -> u16 {
         u16::MAX
     }

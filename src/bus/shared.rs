@@ -1,10 +1,10 @@
-//! Simulated devices that a handle shares with a plant or a test.
+//! Simulated devices shared between a handle and a plant or a test.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::sim::{I2cChip, PwmLoad, SpiChip};
 
-/// A panic of a test that held it does not change what the device does.
+/// Locks `shared`, also after a test has panicked while it held the lock.
 pub(super) fn locked<T: ?Sized>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,7 +11,7 @@ use crate::sim::{SpiChip, SpiFrame};
 use crate::sys::Errno;
 use crate::sys::emergency::{self, Slot};
 
-/// One chip on an SPI bus, of the kernel or simulated.
+/// A handle of one chip on an SPI bus, of the kernel or simulated.
 #[derive(Debug)]
 pub struct Spi {
     port: Port,
@@ -36,17 +36,17 @@ impl fmt::Debug for Simulated {
 }
 
 impl Spi {
-    /// Opens and configures the device at `path` (`/dev/spidev0.0`). For start-up: it
-    /// allocates.
+    /// Opens and configures the device at `path` (`/dev/spidev0.0`). Allocates: for
+    /// start-up only.
     ///
     /// # Errors
-    /// As [`Spidev::open`].
+    /// Those of [`Spidev::open`].
     pub fn open(path: &Path, config: &SpiConfig) -> Result<Self, OpenError> {
         Spidev::open(path, config).map(Self::from)
     }
 
-    /// A simulated chip. Frames have at most
-    /// [`MAX_EXCHANGE`](crate::sim::MAX_EXCHANGE) bytes; delays take no time.
+    /// A simulated chip. A frame has at most [`MAX_EXCHANGE`](crate::sim::MAX_EXCHANGE)
+    /// bytes; delays take no time.
     pub fn simulated(chip: impl SpiChip + Send + 'static) -> Self {
         let chip = Box::new(chip);
         let frame = SpiFrame::new();
@@ -56,7 +56,7 @@ impl Spi {
         }
     }
 
-    /// This handle drives an output: once the safe-state latch is set, every
+    /// Marks this handle as driving an output: after the safe-state latch was set, every
     /// transfer is refused ([`SpiError::Latched`]).
     #[must_use]
     pub fn driving(mut self) -> Self {
@@ -64,11 +64,11 @@ impl Spi {
         self
     }
 
-    /// Registers `frame`, one message, as what makes the chip safe; `None` for a simulated
-    /// chip. It may block.
+    /// Registers a safe action: `frame`, sent as one message. `None` for a simulated chip.
+    /// The action may block.
     ///
     /// # Errors
-    /// `EMSGSIZE` for a frame that exceeds spidev's buffer; else as
+    /// `EMSGSIZE` for a frame that exceeds spidev's buffer; else those of
     /// [`emergency::register_frame`].
     pub fn safe_action(&self, frame: &[u8]) -> Result<Option<Slot>, Errno> {
         let Port::Kernel(device) = &self.port else {
@@ -82,7 +82,7 @@ impl Spi {
 }
 
 impl From<Spidev> for Spi {
-    /// A handle of an open device, which does not drive.
+    /// A handle of an open device, not marked as driving.
     fn from(device: Spidev) -> Self {
         Self {
             port: Port::Kernel(device),

@@ -1,16 +1,14 @@
 //! Kernel devices for the loop: SPI, I2C and PWM as `embedded_hal`, GPIO, the
 //! watchdog.
 //!
-//! Everything is opened, looked up and checked at start-up, where allocating
-//! and reading files is allowed. What is left for the loop is one system call
-//! for each bus transaction, one for all inputs of a GPIO chip and one for all
-//! its outputs, with fixed buffers and no allocation.
+//! Devices are found, opened and checked at start-up, where allocating and reading files
+//! is allowed. In the loop each bus transaction costs one system call, as do all inputs
+//! and all outputs of a GPIO chip; buffers are fixed and nothing allocates.
 //!
-//! Each device is split from the calls it makes by a small trait
-//! ([`spi::Message`], [`i2c::Transfer`], [`gpio::Chip`], [`gpio::Lines`],
-//! [`watchdog::Timer`]), so that the code that runs in the loop is tested, and
-//! simulated, with something other than a kernel behind it. The trait is a type parameter: with the
-//! kernel behind it nothing of the split is left in the machine code.
+//! A small trait ([`spi::Message`], [`i2c::Transfer`], [`gpio::Chip`], [`gpio::Lines`],
+//! [`watchdog::Timer`]) separates each device from its system calls, so tests and
+//! simulations replace the kernel. The trait is a type parameter and costs nothing at
+//! run time.
 
 pub mod gpio;
 pub mod i2c;

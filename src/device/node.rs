@@ -1,14 +1,12 @@
-//! Device nodes by what they are, not by what they are called.
+//! Identity of device nodes.
 //!
-//! Why: one device can have several names: symbolic links of udev, the link
-//! `/dev/gpiochip4` of a Raspberry Pi 5, a path with `..` in it. Two entries of a board
-//! file with different paths can be one device, and a link that is called
-//! `/dev/shaft` does not say which bus it is on. The number of a node is its identity
-//! (`st_rdev` of stat(2)), and the kernel names the device of each number in
-//! `/sys/dev/char`.
+//! One device can have several paths: symbolic links of udev, the link `/dev/gpiochip4`
+//! of a Raspberry Pi 5, a path with `..` in it. Two paths in a board file can therefore
+//! mean the same device. A node is identified by its device number (`st_rdev` of
+//! stat(2)); `/sys/dev/char` has the kernel's name for each number.
 //!
-//! Every path is under a root directory, `/` on a running system. All of it allocates
-//! and reads files; for start-up.
+//! Each path is taken below a root directory, `/` on a running system. All functions
+//! allocate and read files: call them at start-up only.
 
 use crate::sys::Errno;
 use core::fmt;
@@ -17,18 +15,19 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// The number of the character device at `path`, symbolic links followed; `None` for
-/// what is there and is no character device.
+/// The device number of the character device at `path`; symbolic links are followed.
+/// `None` if `path` is not a character device.
 ///
 /// # Errors
-/// As stat(2) gives them.
+/// Those of stat(2).
 pub fn number(root: &Path, path: &Path) -> io::Result<Option<u64>> {
     let found = fs::metadata(under(root, path))?;
     Ok(found.file_type().is_char_device().then(|| found.rdev()))
 }
 
-/// What the kernel calls the device at `path`: `spidev0.0`, whatever the node is called.
-/// Where the kernel does not say it, the name of the node that links lead to.
+/// The kernel's name for the device at `path`, such as `spidev0.0`; it does not depend on
+/// the name of the node. If sysfs has no entry for it, the file name of the node after
+/// following symbolic links.
 #[must_use]
 pub fn kernel_name(root: &Path, path: &Path) -> Option<String> {
     let from_sysfs = || {
@@ -44,8 +43,8 @@ pub fn kernel_name(root: &Path, path: &Path) -> Option<String> {
     Some(named.file_name()?.to_str()?.to_owned())
 }
 
-/// Says why open(2) of the device at `path` gave `errno`, and what to do about it;
-/// `missing` is that where there is no such device.
+/// Writes why open(2) of the device at `path` failed with `errno`, and the remedy.
+/// `missing` is the remedy for a device that does not exist.
 pub(super) fn write_not_opened(
     f: &mut fmt::Formatter<'_>,
     path: &Path,
@@ -60,7 +59,10 @@ pub(super) fn write_not_opened(
             "{path}: permission denied; run as root or as a member of the group that owns it \
              (ls -l {path})"
         ),
-        _ => write!(f, "{path}: cannot be opened ({errno})"),
+        _ => write!(
+            f,
+            "{path}: cannot be opened ({errno}); see what its driver says (dmesg)"
+        ),
     }
 }
 
@@ -76,11 +78,11 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn a_link_has_the_number_and_the_kernels_name_of_what_it_leads_to() {
+    fn a_link_has_the_number_and_the_kernel_name_of_its_target() {
         let root = std::env::temp_dir().join(format!("steadfast-{}-node", std::process::id()));
         fs::create_dir_all(root.join("dev")).unwrap();
         fs::create_dir_all(root.join("sys/dev/char")).unwrap();
-        // Devices that every machine has, in the place of others.
+        // Devices that every machine has stand in for real ones.
         for (link, to) in [
             ("dev/spidev2.0", "/dev/null"),
             ("dev/shaft", "spidev2.0"),

@@ -1,26 +1,13 @@
-//! PWM channels of the kernel through sysfs, as `embedded_hal::pwm::SetDutyCycle`.
-//!
-//! Why sysfs: it is what every kernel of the supported boards has
+//! PWM channels of the kernel through sysfs, as `embedded_hal::pwm::SetDutyCycle`
 //! (Documentation/driver-api/pwm, "Using PWMs with the sysfs interface").
 //!
-//! Promises: the channel is set up and read back when it is opened, with the duty
-//! that the caller names as safe; a new duty is one write(2) of at most 20 bytes on an
-//! open file, without allocation; a duty above the period is an error before anything
-//! is written.
+//! A channel is set up at its safe duty and read back when it is opened. A new duty is one
+//! write(2) of at most 10 bytes on an open file, without allocation; the driver may sleep
+//! (an I2C expander does). A duty above the period is refused before anything is written.
 //!
-//! Costs: one system call for each duty. Its driver may sleep (an I2C expander does),
-//! so a write belongs to what a crash does last.
-//!
-//! What `/dev/pwmchipN` would give (include/uapi/linux/pwm.h, in kernels from the second
-//! half of 2025 on): period and duty in one ioctl (`PWM_IOCTL_SETROUNDEDWF`), which says
-//! what it had to round, a channel that nobody else can take, and no wait for udev. It is
-//! not used: only drivers with waveform operations have the node, every ioctl takes a
-//! lock of all PWM chips together, so that one that hangs would hold up the others, and
-//! closing it leaves the signal as it is too.
-//!
-//! What it cannot do: **the kernel keeps the signal running when this process ends**,
-//! however it ends. An output of which a duty other than the safe one is dangerous
-//! needs an enable line or a relay that falls by itself.
+//! **The kernel keeps the signal running after this process has ended.** If any duty other
+//! than the safe one is dangerous, add an enable line or a relay that drops out by itself.
+//! [`Pwm`] says why `/dev/pwmchipN` is not used.
 
 use crate::sys::{self, Errno, emergency};
 use core::fmt;
@@ -32,7 +19,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration as Wait, Instant as Now};
 
-/// Which level the duty is.
+/// The level of the line during the duty.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum Polarity {
     /// High for the duty, low for the rest of the period.
@@ -43,7 +30,7 @@ pub enum Polarity {
 }
 
 impl Polarity {
-    /// The word of sysfs.
+    /// The value in sysfs.
     const fn word(self) -> &'static str {
         match self {
             Self::Normal => "normal",
@@ -52,21 +39,21 @@ impl Polarity {
     }
 }
 
-/// How a channel is set up.
+/// Settings of a channel.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct PwmConfig {
     /// Channel of its chip, from 0.
     pub channel: u32,
-    /// Period, ns, at least 1. The hardware's grid decides what is possible: the
-    /// kernel takes the next shorter one it can make, and reads back what was asked.
+    /// Period, ns, at least 1. The driver uses the next shorter period that the hardware
+    /// supports, although sysfs reads back the requested one.
     pub period_ns: u32,
-    /// Which level the duty is.
+    /// The level of the line during the duty.
     pub polarity: Polarity,
-    /// Duty from opening on, ns, at most the period.
+    /// Safe duty, ns, at most the period; set when the channel is opened.
     pub safe_duty_ns: u32,
 }
 
-/// An attribute of a channel in sysfs.
+/// A file of a channel or chip in sysfs.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Attribute {
     /// `export` of the chip.
@@ -93,46 +80,46 @@ impl Attribute {
     }
 }
 
-/// Why a PWM channel does not do what was asked.
+/// Why a PWM operation failed.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum PwmError {
-    /// There is no such chip.
+    /// The chip does not exist.
     NoChip(Errno),
-    /// The chip has no such channel.
+    /// The chip has no channel with this number.
     NoChannel {
-        /// Channels of the chip.
+        /// Number of channels of the chip.
         channels: u32,
     },
     /// The duty exceeds the period. Nothing was written.
     DutyTooLong {
-        /// Duty asked, ns.
+        /// Requested duty, ns.
         duty_ns: u32,
         /// Period of the channel, ns.
         period_ns: u32,
     },
     /// The driver refused a value, or the file could not be opened.
     Refused {
-        /// Which attribute.
+        /// The attribute.
         attribute: Attribute,
-        /// The kernel's answer.
+        /// The kernel's error.
         errno: Errno,
     },
-    /// The attribute reads back differently.
+    /// The attribute reads back with another value than was written.
     Differs {
-        /// Which attribute.
+        /// The attribute.
         attribute: Attribute,
     },
 }
 
 impl PwmError {
-    /// The error in words, with what to do about it, for the chip at `path`.
+    /// The error as a message with its remedy, for the chip at `path`.
     #[must_use]
     pub const fn explain(self, path: &Path) -> Explained<'_> {
         Explained { error: self, path }
     }
 }
 
-/// A [`PwmError`] in words.
+/// A [`PwmError`] as a message with its remedy.
 #[derive(Copy, Clone, Debug)]
 pub struct Explained<'a> {
     error: PwmError,
@@ -166,8 +153,8 @@ impl fmt::Display for PwmError {
                 errno: errno @ Errno(libc::EACCES),
             } => write!(
                 f,
-                "{} cannot be written ({errno}); give the user the files by a udev \
-                 rule",
+                "{} cannot be written ({errno}); give this user write access to the files of the \
+                 channel with a udev rule, or run as root",
                 attribute.name()
             ),
             Self::Refused {
@@ -194,13 +181,19 @@ impl fmt::Display for PwmError {
 impl std::error::Error for PwmError {}
 
 impl embedded_hal::pwm::Error for PwmError {
-    /// Always [`ErrorKind::Other`]: the trait has no other word.
+    /// Always [`ErrorKind::Other`], the only kind of the trait.
     fn kind(&self) -> ErrorKind {
         ErrorKind::Other
     }
 }
 
 /// One PWM channel, enabled.
+///
+/// Why not `/dev/pwmchipN` (include/uapi/linux/pwm.h, kernels from the second half of 2025):
+/// it would set period and duty in one ioctl (`PWM_IOCTL_SETROUNDEDWF`), report rounding,
+/// reserve the channel and need no wait for udev. But only drivers with waveform operations
+/// have it, each ioctl takes a lock common to all PWM chips, so one hanging chip would block
+/// the others, and closing it leaves the signal running as well.
 #[derive(Debug)]
 pub struct Pwm {
     duty: File,
@@ -209,14 +202,12 @@ pub struct Pwm {
 }
 
 impl Pwm {
-    /// Opens and enables a channel of the chip at `chip`
-    /// (`/sys/class/pwm/pwmchip0`), at its safe duty. For start-up: it allocates, and
-    /// waits up to a second for udev to hand over the files of a channel that it has
-    /// exported.
+    /// Opens and enables a channel of the chip at `chip` (`/sys/class/pwm/pwmchip0`) at its
+    /// safe duty. For start-up only: it allocates, and waits up to one second until udev has
+    /// changed the owner of a newly exported channel.
     ///
     /// # Errors
-    /// [`PwmError`]. A channel whose set-up was refused is left disabled if it was
-    /// disabled before.
+    /// [`PwmError`]. If the set-up fails, a channel that was disabled before stays disabled.
     pub fn open(chip: &Path, config: &PwmConfig) -> Result<Self, PwmError> {
         if config.safe_duty_ns > config.period_ns {
             return Err(PwmError::DutyTooLong {
@@ -228,10 +219,10 @@ impl Pwm {
         let set = |attribute: Attribute, value: &str| set(&channel, attribute, value);
         let enabled = read_to_string(channel.join(Attribute::Enable.name()));
         if enabled.is_ok_and(|text| text.trim() == "1") {
-            // Somebody else's signal: polarity can be set only without it.
+            // Left enabled by another process: polarity can be set only while disabled.
             set(Attribute::Enable, "0")?;
         }
-        // A period below the old duty is refused, and the other way round.
+        // The kernel refuses a period below the present duty and a duty above the period.
         set(Attribute::DutyCycle, "0")?;
         set(Attribute::Period, &config.period_ns.to_string())?;
         set(Attribute::Polarity, config.polarity.word())?;
@@ -258,8 +249,8 @@ impl Pwm {
     /// Sets the duty, ns. One system call.
     ///
     /// # Errors
-    /// [`PwmError::DutyTooLong`] above the period; [`PwmError::Refused`] as the driver
-    /// answers.
+    /// [`PwmError::DutyTooLong`] above the period; [`PwmError::Refused`] if the driver
+    /// refuses it.
     pub fn set_duty_ns(&mut self, duty_ns: u32) -> Result<(), PwmError> {
         if duty_ns > self.period_ns {
             return Err(PwmError::DutyTooLong {
@@ -281,11 +272,11 @@ impl Pwm {
 }
 
 impl Pwm {
-    /// Registers the writing of the safe duty, for an emergency. It may block: whether
-    /// the driver sleeps is not known.
+    /// Registers the write of the safe duty with the safe plan, as an action that may block:
+    /// the driver may sleep.
     ///
     /// # Errors
-    /// As [`emergency::register_write`].
+    /// Those of [`emergency::register_write`].
     pub fn register_emergency(&self) -> Result<emergency::Slot, Errno> {
         let mut digits = [0; 10];
         let text = decimal(self.safe_duty_ns, &mut digits);
@@ -298,7 +289,7 @@ impl ErrorType for Pwm {
 }
 
 impl SetDutyCycle for Pwm {
-    /// The full scale of a duty, whatever the period is.
+    /// The full scale of a duty: 65,535 for every period.
     fn max_duty_cycle(&self) -> u16 {
         u16::MAX
     }
@@ -311,7 +302,7 @@ impl SetDutyCycle for Pwm {
 
 /// The share of `duty` / 65,535 of a period, ns, rounded down.
 pub(crate) const fn share_ns(period_ns: u32, duty: u16) -> u32 {
-    // At most the period, which has 32 bits.
+    // The result is at most the period, so it fits into 32 bits.
     (period_ns as u64 * duty as u64 / u16::MAX as u64) as u32
 }
 
@@ -352,9 +343,9 @@ fn set(channel: &Path, attribute: Attribute, value: &str) -> Result<(), PwmError
 }
 
 /// The folder of the PWM chip `chip` under `root`, `/` on a running system. `chip` is the
-/// name of the device that it belongs to (`30660000.pwm`), which no other driver's start
-/// changes; its kernel name (`pwmchip0`), which counts in the order of the drivers'
-/// start; or the path of its folder. `None` when there is none.
+/// name of its device (`30660000.pwm`), the same at each boot; its kernel name
+/// (`pwmchip0`), which depends on the order in which drivers start; or the path of its
+/// folder. `None` if it does not exist.
 #[must_use]
 #[inline(never)]
 pub fn find_chip(root: &Path, chip: &str) -> Option<PathBuf> {
@@ -376,12 +367,11 @@ pub fn find_chip(root: &Path, chip: &str) -> Option<PathBuf> {
     None
 }
 
-/// What opening `channel` of the chip at `chip` would refuse as far as it can be known
-/// without changing anything.
+/// Checks, without changing anything, that `channel` of the chip at `chip` can be opened.
 ///
 /// # Errors
-/// [`PwmError::NoChip`], [`PwmError::NoChannel`], and [`PwmError::Refused`] for a file that
-/// this process may not write.
+/// [`PwmError::NoChip`], [`PwmError::NoChannel`], and [`PwmError::Refused`] for a file
+/// without write permission.
 pub fn check(chip: &Path, channel: u32) -> Result<(), PwmError> {
     has_channel(chip, channel)?;
     let folder = chip.join(format!("pwm{channel}"));
@@ -408,10 +398,10 @@ fn has_channel(chip: &Path, channel: u32) -> Result<(), PwmError> {
     Ok(())
 }
 
-/// How long udev may take to hand over a new channel.
+/// How long udev may take to change the owner of a new channel.
 const HANDED_OVER: Wait = Wait::from_secs(1);
 
-/// The folder of `channel`, exported if it is not yet.
+/// The folder of `channel`, which is exported first if necessary.
 fn export(chip: &Path, channel: u32) -> Result<PathBuf, PwmError> {
     has_channel(chip, channel)?;
     let folder = chip.join(format!("pwm{channel}"));
@@ -421,7 +411,7 @@ fn export(chip: &Path, channel: u32) -> Result<PathBuf, PwmError> {
     }
     let end = Now::now() + HANDED_OVER;
     loop {
-        // Its owner changes some time after it has appeared.
+        // udev changes the owner some time after the files have appeared.
         let ready = OpenOptions::new()
             .write(true)
             .open(folder.join(Attribute::Enable.name()));

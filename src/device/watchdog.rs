@@ -1,20 +1,12 @@
-//! The hardware watchdog: the last link of the safety chain.
+//! The hardware watchdog (Documentation/watchdog/watchdog-api in the kernel's sources).
 //!
-//! Why: when everything else has failed, including the kernel, a counter in
-//! hardware resets the board unless it is fed. Opening the device starts it.
+//! A hardware counter resets the board unless it is fed: it also covers a hang of the kernel.
+//! Opening the device starts it. The granted timeout is compared with the requested one.
 //!
-//! Promises: the timeout that was granted is compared with the one asked; it is
-//! fed only when [`Watchdog::feed`] is called; it is stopped only by
-//! [`Watchdog::close`]. Dropping a `Watchdog` leaves it armed, because the way
-//! out of a program that nobody planned (a panic, an early return) must end in
-//! a reset, not in a board that runs on without its guard. Where the driver has
-//! no magic close this cannot be had, since closing alone stops such a
-//! watchdog: [`Properties::stops_when_dropped`] says so.
-//!
-//! Costs: one system call for each feeding.
-//!
-//! See Documentation/watchdog/watchdog-api and watchdog-kernel-api in the
-//! kernel's sources.
+//! Only [`Watchdog::feed`] feeds it, with one system call, and only [`Watchdog::close`] stops
+//! it. Dropping a `Watchdog` leaves it armed, so that a panic or an early return ends in a
+//! reset. A driver without magic close stops when the file is closed, so this does not hold
+//! for it: see [`Properties::stops_when_dropped`].
 
 use crate::device::node;
 use crate::sys::watchdog::{self as calls, Info};
@@ -25,40 +17,40 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-/// The calls made on a watchdog.
+/// The system calls on a watchdog.
 pub trait Timer {
-    /// What it is and can do.
+    /// Its identity and options.
     ///
     /// # Errors
-    /// As `WDIOC_GETSUPPORT` gives them.
+    /// Those of `WDIOC_GETSUPPORT`.
     fn support(&self) -> Result<Info, Errno>;
 
-    /// Why the board was last reset.
+    /// The cause of the board's last reset, as option bits.
     ///
     /// # Errors
-    /// As `WDIOC_GETBOOTSTATUS` gives them.
+    /// Those of `WDIOC_GETBOOTSTATUS`.
     fn boot_status(&self) -> Result<u32, Errno>;
 
-    /// Asks for a timeout in seconds, returns the one granted.
+    /// Requests a timeout in seconds and returns the one granted.
     ///
     /// # Errors
-    /// As `WDIOC_SETTIMEOUT` gives them.
+    /// Those of `WDIOC_SETTIMEOUT`.
     fn set_timeout(&self, seconds: u32) -> Result<u32, Errno>;
 
-    /// Starts the timeout anew.
+    /// Restarts the timeout.
     ///
     /// # Errors
-    /// As `WDIOC_KEEPALIVE` gives them.
+    /// Those of `WDIOC_KEEPALIVE`.
     fn keep_alive(&self) -> Result<(), Errno>;
 
     /// Writes `byte` to the device.
     ///
     /// # Errors
-    /// As write(2) gives them.
+    /// Those of write(2).
     fn write(&mut self, byte: u8) -> Result<(), Errno>;
 }
 
-/// [`Timer`] by the kernel.
+/// [`Timer`] over the kernel's watchdog device.
 #[derive(Debug)]
 pub struct Kernel(File);
 
@@ -80,8 +72,7 @@ impl Timer for Kernel {
     }
 
     fn write(&mut self, byte: u8) -> Result<(), Errno> {
-        // write(2) itself: a loop over a short or interrupted write may not
-        // swallow the error.
+        // Not `write_all`, which would retry an interrupted write and hide the error.
         match self.0.write(&[byte]) {
             Ok(1) => Ok(()),
             Ok(_) => Err(Errno(libc::EIO)),
@@ -90,44 +81,44 @@ impl Timer for Kernel {
     }
 }
 
-/// Why a watchdog does not do what was asked.
+/// Why a watchdog operation failed.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum WatchdogError {
-    /// The device could not be opened. It can be open only once (`EBUSY`).
+    /// The device could not be opened; `EBUSY` if another process has it open.
     Open(Errno),
-    /// It does not answer as a watchdog.
+    /// The file is not a watchdog: `WDIOC_GETSUPPORT` fails.
     Support(Errno),
-    /// It raises an alarm and resets nothing (`WDIOF_ALARMONLY`).
+    /// It raises an alarm and does not reset the board (`WDIOF_ALARMONLY`).
     AlarmOnly,
     /// The timeout was refused.
     Timeout {
-        /// Seconds asked.
+        /// Seconds requested.
         asked: u32,
-        /// The kernel's answer.
+        /// The kernel's error.
         errno: Errno,
     },
-    /// Another timeout was granted than asked.
+    /// The granted timeout differs from the requested one.
     TimeoutDiffers {
-        /// Seconds asked.
+        /// Seconds requested.
         asked: u32,
         /// Seconds granted.
         granted: u32,
     },
     /// It could not be fed.
     Feed(Errno),
-    /// It could not be told that closing is meant.
+    /// It could not be stopped.
     Close(Errno),
 }
 
 impl WatchdogError {
-    /// The error in words, with what to do about it, for the device at `path`.
+    /// The error as a message with its remedy, for the device at `path`.
     #[must_use]
     pub const fn explain(self, path: &Path) -> Explained<'_> {
         Explained { error: self, path }
     }
 }
 
-/// A [`WatchdogError`] in words.
+/// A [`WatchdogError`] as a message with its remedy.
 #[derive(Copy, Clone, Debug)]
 pub struct Explained<'a> {
     error: WatchdogError,
@@ -139,28 +130,44 @@ impl fmt::Display for Explained<'_> {
         write!(f, "{}: ", self.path.display())?;
         match self.error {
             WatchdogError::Open(Errno(libc::EBUSY)) => f.write_str(
-                "another process feeds it; stop that one (systemd: RuntimeWatchdogSec=0)",
+                "another process has it open; stop that process (systemd: RuntimeWatchdogSec=0)",
             ),
             WatchdogError::Open(Errno(libc::ENOENT)) => {
                 f.write_str("no such watchdog; load its driver (modprobe), see /dev/watchdog*")
             }
-            WatchdogError::Open(errno) => write!(f, "cannot be opened ({errno})"),
-            WatchdogError::Support(errno) => write!(f, "does not answer as a watchdog ({errno})"),
+            WatchdogError::Open(errno @ Errno(libc::EACCES)) => write!(
+                f,
+                "permission denied ({errno}); run as root or as a member of the group that owns it"
+            ),
+            WatchdogError::Open(errno) => write!(
+                f,
+                "cannot be opened ({errno}); see what its driver says (dmesg)"
+            ),
+            WatchdogError::Support(errno) => write!(
+                f,
+                "not a watchdog ({errno}); name one such as /dev/watchdog0"
+            ),
             WatchdogError::AlarmOnly => {
-                f.write_str("only raises an alarm, it resets nothing; choose another")
+                f.write_str("raises an alarm and does not reset the board; choose another watchdog")
             }
             WatchdogError::Timeout { asked, errno } => {
                 write!(
                     f,
-                    "refuses a timeout of {asked} s ({errno}); ask for another"
+                    "refuses a timeout of {asked} s ({errno}); choose another timeout"
                 )
             }
             WatchdogError::TimeoutDiffers { asked, granted } => write!(
                 f,
-                "granted a timeout of {granted} s instead of {asked} s; ask for {granted} s"
+                "granted a timeout of {granted} s instead of {asked} s; set {granted} s"
             ),
-            WatchdogError::Feed(errno) => write!(f, "could not be fed ({errno})"),
-            WatchdogError::Close(errno) => write!(f, "could not be told to stop ({errno})"),
+            WatchdogError::Feed(errno) => write!(
+                f,
+                "feeding failed ({errno}); the board will reset; see what its driver says (dmesg)"
+            ),
+            WatchdogError::Close(errno) => write!(
+                f,
+                "stopping failed ({errno}); the board will reset; see what its driver says (dmesg)"
+            ),
         }
     }
 }
@@ -170,19 +177,19 @@ impl fmt::Display for Explained<'_> {
 pub struct Properties {
     /// The timeout, in seconds.
     pub timeout_s: u32,
-    /// The board's last reset was the watchdog's. `None` when the driver does not
-    /// tell: many never set the bit, so a clear one means "no" only where the driver
-    /// claims to have it (`WDIOF_CARDRESET` among its options).
+    /// Whether this watchdog caused the board's last reset. `None` if the driver does not
+    /// report it: many drivers never set the bit, so a clear bit means "no" only if the
+    /// driver declares it (`WDIOF_CARDRESET` among its options).
     pub caused_last_reset: Option<bool>,
-    /// Closing stops it with or without the magic 'V': when this process dies,
-    /// the board is not reset.
+    /// The driver has no magic close: closing the file stops the watchdog, so the board is
+    /// not reset when this process dies.
     pub stops_when_dropped: bool,
     /// Name of the watchdog.
     pub identity: sys::gpio::Name,
 }
 
 impl Properties {
-    /// Those of `timer`, which is given a timeout of `timeout_s` seconds.
+    /// Reads the properties of `timer` and sets its timeout to `timeout_s` seconds.
     fn of(timer: &impl Timer, timeout_s: u32) -> Result<Self, WatchdogError> {
         let info = timer.support().map_err(WatchdogError::Support)?;
         if info.options & calls::ALARM_ONLY != 0 {
@@ -212,7 +219,7 @@ impl Properties {
     }
 }
 
-/// What the boot status of a driver with these options says.
+/// Whether the watchdog caused the last reset, by boot status and options of its driver.
 const fn caused_reset(status: u32, options: u32) -> Option<bool> {
     if status & calls::CARD_RESET != 0 {
         Some(true)
@@ -235,7 +242,7 @@ impl Watchdog {
     /// `timeout_s` seconds.
     ///
     /// # Errors
-    /// As for [`Watchdog::with`].
+    /// Those of [`Watchdog::with`].
     pub fn open(path: &Path, timeout_s: u32) -> Result<Self, WatchdogError> {
         let file = OpenOptions::new()
             .write(true)
@@ -246,29 +253,29 @@ impl Watchdog {
 }
 
 impl<T: Timer> Watchdog<T> {
-    /// A watchdog whose calls go to `timer`, with a timeout of `timeout_s`
+    /// A watchdog that makes its calls through `timer`, with a timeout of `timeout_s`
     /// seconds.
     ///
     /// # Errors
-    /// [`WatchdogError`]; it is then stopped again, as nobody will feed it: a
-    /// timeout that is not granted must not have the board reset at every start.
+    /// [`WatchdogError`]; the watchdog is then stopped again, because nothing will feed it:
+    /// a refused timeout must not reset the board at every start.
     pub fn with(mut timer: T, timeout_s: u32) -> Result<Self, WatchdogError> {
         match Properties::of(&timer, timeout_s) {
             Ok(properties) => Ok(Self { timer, properties }),
             Err(error) => {
-                // One that cannot be stopped resets a board whose outputs are safe.
+                // If it cannot be stopped, the board resets with safe outputs.
                 let _ = timer.write(b'V');
                 Err(error)
             }
         }
     }
 
-    /// What this watchdog is.
+    /// The properties of this watchdog.
     pub const fn properties(&self) -> &Properties {
         &self.properties
     }
 
-    /// Starts the timeout anew. To be called from a completed deadline only.
+    /// Restarts the timeout. Call it only after a cycle that met its deadline.
     ///
     /// # Errors
     /// [`WatchdogError::Feed`].
@@ -276,8 +283,8 @@ impl<T: Timer> Watchdog<T> {
         self.timer.keep_alive().map_err(WatchdogError::Feed)
     }
 
-    /// Stops the watchdog: the end of a run in order, outputs safe. A kernel
-    /// with `nowayout` does not stop it all the same, see [`no_way_out`].
+    /// Stops the watchdog after an orderly end with safe outputs. With `nowayout` the
+    /// kernel does not stop it, see [`no_way_out`].
     ///
     /// # Errors
     /// [`WatchdogError::Close`]; the watchdog then stays armed.
@@ -289,17 +296,16 @@ impl<T: Timer> Watchdog<T> {
 /// What the kernel says of a watchdog that is not open: opening it would start it.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// It runs: a process that has ended left it, or another one feeds it. `None` where
-    /// the kernel does not say (`CONFIG_WATCHDOG_SYSFS`).
+    /// Whether it runs: another process feeds it, or a process has ended without stopping it.
+    /// `None` without `CONFIG_WATCHDOG_SYSFS`.
     pub running: Option<bool>,
-    /// The board's last reset was its doing; as in [`Properties`].
+    /// Whether it caused the board's last reset, as in [`Properties`].
     pub caused_last_reset: Option<bool>,
 }
 
 impl Standing {
-    /// That of the watchdog at `path`, by its files in sysfs
-    /// (Documentation/ABI/testing/sysfs-class-watchdog). `root` is `/` on a running
-    /// system.
+    /// Reads the state of the watchdog at `path` from sysfs
+    /// (Documentation/ABI/testing/sysfs-class-watchdog). `root` is `/` on a running system.
     #[must_use]
     pub fn read(root: &Path, path: &Path) -> Self {
         let running = attribute(root, path, "state");
@@ -320,10 +326,9 @@ impl Standing {
     }
 }
 
-/// Whether the kernel refuses to ever stop the watchdog at `path` once it
-/// runs (`nowayout`): the board is then reset after the end of a run in order
-/// too. `None` where the kernel does not say. `root` is `/` on a running
-/// system.
+/// Whether the kernel never stops the watchdog at `path` once it runs (`nowayout`): the
+/// board then also resets after an orderly end. `None` if sysfs has no such attribute.
+/// `root` is `/` on a running system.
 #[must_use]
 pub fn no_way_out(root: &Path, path: &Path) -> Option<bool> {
     match attribute(root, path, "nowayout")?.as_str() {
@@ -333,9 +338,9 @@ pub fn no_way_out(root: &Path, path: &Path) -> Option<bool> {
     }
 }
 
-/// What a person must know of the watchdog at `path` with a timeout of `timeout_s`
-/// seconds that cannot be stopped: before the first stop, not after it. `None` where it
-/// can be stopped or the kernel does not say. `root` is `/` on a running system.
+/// A warning if the kernel never stops the watchdog at `path`, which has a timeout of
+/// `timeout_s` seconds; for the user to read before the first stop. `None` if it can be
+/// stopped or sysfs does not say. `root` is `/` on a running system.
 #[must_use]
 pub fn no_way_out_warning(root: &Path, path: &Path, timeout_s: u32) -> Option<String> {
     if no_way_out(root, path) != Some(true) {
@@ -351,9 +356,9 @@ pub fn no_way_out_warning(root: &Path, path: &Path, timeout_s: u32) -> Option<St
     ))
 }
 
-/// Why the watchdog at `path` will refuse a timeout of `timeout_s` seconds, or to reset
-/// the board at all, as far as sysfs says it: without opening the device, which would
-/// start it. `root` is `/` on a running system.
+/// Why the watchdog at `path` will refuse a timeout of `timeout_s` seconds or cannot reset
+/// the board, according to sysfs. The device is not opened, because that would start it.
+/// `root` is `/` on a running system.
 #[must_use]
 pub fn refusal(root: &Path, path: &Path, timeout_s: u32) -> Option<WatchdogError> {
     let number = |name| attribute(root, path, name)?.parse::<u32>().ok();
@@ -363,7 +368,7 @@ pub fn refusal(root: &Path, path: &Path, timeout_s: u32) -> Option<WatchdogError
         return Some(WatchdogError::AlarmOnly);
     }
     let least = number("min_timeout").unwrap_or(0);
-    // 0 is no limit.
+    // 0 means no limit.
     let most = number("max_timeout").filter(|most| *most > 0);
     let refused = timeout_s < least || most.is_some_and(|most| timeout_s > most);
     refused.then_some(WatchdogError::Timeout {
@@ -375,7 +380,7 @@ pub fn refusal(root: &Path, path: &Path, timeout_s: u32) -> Option<WatchdogError
 /// Where sysfs describes the watchdog at `path` (CONFIG_WATCHDOG_SYSFS).
 fn directory(root: &Path, path: &Path) -> Option<std::path::PathBuf> {
     let name = node::kernel_name(root, path)?;
-    // "/dev/watchdog" is the first one under its old name.
+    // "/dev/watchdog" is the old name of the first watchdog.
     let name = if name == "watchdog" {
         "watchdog0"
     } else {
@@ -384,7 +389,7 @@ fn directory(root: &Path, path: &Path) -> Option<std::path::PathBuf> {
     Some(root.join("sys/class/watchdog").join(name))
 }
 
-/// What stands in the file `name` of the watchdog at `path`.
+/// The content of the attribute `name` of the watchdog at `path`.
 fn attribute(root: &Path, path: &Path, name: &str) -> Option<String> {
     let text = std::fs::read_to_string(directory(root, path)?.join(name)).ok()?;
     Some(text.trim().to_owned())

@@ -1,74 +1,74 @@
-//! Why a GPIO line is not to be had, or does not do as told.
+//! GPIO request and I/O errors.
 
 use super::{ChipInfo, Name};
 use crate::sys::Errno;
 use core::fmt;
 
-/// Why a GPIO line is not to be had, or does not do as told.
+/// Why a GPIO request or access failed.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum GpioError {
     /// No chip has this name or label.
     NoChip {
-        /// Chips that could be looked at.
+        /// Number of chips that could be opened.
         present: u32,
-        /// Why another could not be looked at, if there was one.
+        /// Why another chip could not be opened, if there was one.
         unreadable: Option<Errno>,
     },
     /// Several chips have this label.
     AmbiguousChip {
-        /// How many.
+        /// Number of such chips.
         matches: u32,
     },
-    /// The chip could not be opened, or is none (`ENOTTY`).
+    /// The chip could not be opened, or the file is not a GPIO chip (`ENOTTY`).
     Open(Errno),
     /// No line of the chip, or of any chip, has this name.
     NoLine {
-        /// Lines looked at.
+        /// Number of lines searched.
         lines: u32,
     },
     /// Several lines have this name.
     AmbiguousLine {
-        /// How many.
+        /// Number of such lines.
         matches: u32,
     },
-    /// The chip has fewer lines.
+    /// The chip has no line with this number.
     OffsetOutOfRange {
-        /// The line asked for.
+        /// The requested line.
         offset: u32,
-        /// Lines of the chip; the last is one less.
+        /// Number of lines of the chip, numbered from 0.
         lines: u32,
     },
-    /// The line has a user.
+    /// The line is in use.
     Busy {
         /// The line.
         offset: u32,
-        /// Who uses it, as it calls itself; may be empty.
+        /// Label of its consumer; may be empty.
         consumer: Name,
     },
     /// The line cannot raise interrupts, so it cannot be latched.
     NoInterrupt,
-    /// A request without lines.
+    /// The request has no lines.
     NoLines,
-    /// A channel beyond the process image.
+    /// The process image has no channel with this number.
     ChannelOutOfRange {
         /// The channel.
         channel: u8,
     },
-    /// A channel that stands for two lines.
+    /// Two lines have the same channel.
     DuplicateChannel {
         /// The channel.
         channel: u8,
     },
-    /// A line that stands for two channels.
+    /// Two channels have the same line.
     DuplicateLine {
         /// The line.
         offset: u32,
     },
-    /// The lines of one request differ in more ways than the kernel takes (10
-    /// attributes: bias, polarity, drive, debounce times).
+    /// The lines of one request need more than 10 attributes, the kernel's limit. Each
+    /// further combination of polarity, bias and drive, and each debounce time, takes one.
     TooManyKinds,
-    /// The kernel refused the request: `EINVAL` or `EOPNOTSUPP` for a bias,
-    /// drive or debounce the chip cannot do.
+    /// The kernel refused the request: `EINVAL` or `EOPNOTSUPP` if the chip does not
+    /// support the bias, drive or debounce.
     Request(Errno),
     /// The values could not be read.
     Get(Errno),
@@ -76,20 +76,19 @@ pub enum GpioError {
     Set(Errno),
 }
 
-/// What was looked for, to say it.
+/// The requested chip and line, for a message.
 #[derive(Copy, Clone, Debug)]
 pub struct Requested<'a> {
-    /// The chip, as it stands in the board file.
+    /// The chip as named in the board file.
     pub chip: &'a str,
-    /// The line, as it stands in the board file; empty where no single one was
-    /// meant.
+    /// The line as named in the board file; empty if the error concerns several lines.
     pub line: &'a str,
-    /// The chips there are, see [`present_chips`](super::present_chips).
+    /// The chips of this machine, see [`present_chips`](super::present_chips).
     pub present: &'a [ChipInfo],
 }
 
 impl GpioError {
-    /// The error in words, with what to do about it.
+    /// The error as a message with its remedy.
     #[must_use]
     pub const fn explain(self, requested: Requested<'_>) -> Explained<'_> {
         Explained {
@@ -99,7 +98,7 @@ impl GpioError {
     }
 }
 
-/// A [`GpioError`] in words.
+/// A [`GpioError`] as a message with its remedy.
 #[derive(Copy, Clone, Debug)]
 pub struct Explained<'a> {
     error: GpioError,
@@ -110,7 +109,7 @@ impl Explained<'_> {
     /// `; this machine has gpiochip0 (30200000.gpio, 32 lines), ...`
     fn write_present(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.requested.present.is_empty() {
-            return f.write_str("; this machine has none that can be opened");
+            return f.write_str("; no GPIO chip of this machine can be opened");
         }
         f.write_str("; this machine has ")?;
         for (i, chip) in self.requested.present.iter().enumerate() {
@@ -132,7 +131,8 @@ impl fmt::Display for Explained<'_> {
                 match unreadable {
                     Some(errno) => write!(
                         f,
-                        "; another cannot be opened ({errno}); run as root or join its group"
+                        "; another chip cannot be opened ({errno}); run as root or as a member \
+                         of the group that owns it"
                     ),
                     None => Ok(()),
                 }
@@ -140,14 +140,14 @@ impl fmt::Display for Explained<'_> {
             GpioError::AmbiguousChip { matches } => {
                 write!(
                     f,
-                    "{matches} GPIO chips have the label \"{chip}\", name one"
+                    "{matches} GPIO chips have the label \"{chip}\"; use the name of one instead"
                 )?;
                 self.write_present(f)
             }
             GpioError::Open(Errno(libc::EACCES)) => write!(
                 f,
-                "GPIO chip \"{chip}\": not allowed; run as root or as a member of the group \
-                 that owns it"
+                "GPIO chip \"{chip}\": permission denied; run as root or as a member of the \
+                 group that owns it"
             ),
             GpioError::Open(errno) => {
                 write!(f, "GPIO chip \"{chip}\" cannot be opened ({errno})")?;
@@ -164,7 +164,7 @@ impl fmt::Display for Explained<'_> {
             ),
             GpioError::OffsetOutOfRange { offset, lines } => write!(
                 f,
-                "GPIO chip \"{chip}\" has {lines} lines, from 0: there is no line {offset}"
+                "GPIO chip \"{chip}\": there is no line {offset}; use a line below {lines}"
             ),
             GpioError::Busy { offset, consumer } => {
                 let who = match consumer.as_str() {
@@ -182,28 +182,41 @@ impl fmt::Display for Explained<'_> {
                 "GPIO chip \"{chip}\" cannot raise interrupts for the latched lines; set \
                  latch = false"
             ),
-            GpioError::NoLines => write!(f, "GPIO chip \"{chip}\": no lines were asked for"),
-            GpioError::ChannelOutOfRange { channel } => {
-                write!(f, "channel {channel} is beyond the 32 of the process image")
-            }
-            GpioError::DuplicateChannel { channel } => {
-                write!(f, "GPIO chip \"{chip}\": channel {channel} has two lines")
-            }
-            GpioError::DuplicateLine { offset } => {
-                write!(f, "GPIO chip \"{chip}\": line {offset} is used twice")
-            }
+            GpioError::NoLines => write!(
+                f,
+                "GPIO chip \"{chip}\": the request has no lines; give it at least one"
+            ),
+            GpioError::ChannelOutOfRange { channel } => write!(
+                f,
+                "channel {channel} is out of range; use a channel from 0 to 31"
+            ),
+            GpioError::DuplicateChannel { channel } => write!(
+                f,
+                "GPIO chip \"{chip}\": channel {channel} has two lines; give each line its own \
+                 channel"
+            ),
+            GpioError::DuplicateLine { offset } => write!(
+                f,
+                "GPIO chip \"{chip}\": line {offset} is used twice; give each channel its own line"
+            ),
             GpioError::TooManyKinds => write!(
                 f,
-                "GPIO chip \"{chip}\": its lines differ in more than 9 ways; use fewer \
+                "GPIO chip \"{chip}\": its lines have too many different settings; use fewer \
                  combinations of bias, polarity, drive and debounce"
             ),
             GpioError::Request(errno) => write!(
                 f,
-                "GPIO chip \"{chip}\" refuses the lines ({errno}); it may not support the bias, \
-                 drive or debounce asked for"
+                "GPIO chip \"{chip}\" refuses the lines ({errno}); leave out a bias, drive or \
+                 debounce that the chip does not support"
             ),
-            GpioError::Get(errno) => write!(f, "GPIO chip \"{chip}\" cannot be read ({errno})"),
-            GpioError::Set(errno) => write!(f, "GPIO chip \"{chip}\" cannot be set ({errno})"),
+            GpioError::Get(errno) => write!(
+                f,
+                "GPIO chip \"{chip}\": reading failed ({errno}); see what its driver says (dmesg)"
+            ),
+            GpioError::Set(errno) => write!(
+                f,
+                "GPIO chip \"{chip}\": writing failed ({errno}); see what its driver says (dmesg)"
+            ),
         }
     }
 }

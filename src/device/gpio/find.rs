@@ -1,9 +1,9 @@
-//! Finding chips and lines. Allocates; for start-up.
+//! Finds GPIO chips and lines by name. Allocates: for start-up only.
 
 use super::{Chip, ChipInfo, Chips, GpioError};
 use crate::sys::Errno;
 
-/// How a line is named in a board file.
+/// How a board file names a line.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum LineId<'a> {
     /// By its number on the chip, from 0.
@@ -12,16 +12,16 @@ pub enum LineId<'a> {
     Name(&'a str),
 }
 
-/// What all chips that can be opened are, in the order of their numbers. A chip that
-/// has several names is listed once.
+/// All chips that can be opened, in the order of their numbers. A chip with several names
+/// is listed once.
 #[must_use]
 pub fn present_chips(chips: &impl Chips) -> Vec<ChipInfo> {
     let (present, _) = each_chip(chips);
     present.into_iter().map(|(_, info)| info).collect()
 }
 
-/// Each chip that can be opened, once, whatever the number of its names, and why
-/// another could not be opened, if there was one.
+/// Each chip that can be opened, once, and why another could not be opened, if there was
+/// one.
 fn each_chip<C: Chips>(chips: &C) -> (Vec<(C::Chip, ChipInfo)>, Option<Errno>) {
     let (mut present, mut devices, mut unreadable) = (Vec::new(), Vec::new(), None);
     for name in chips.names() {
@@ -39,9 +39,8 @@ fn each_chip<C: Chips>(chips: &C) -> (Vec<(C::Chip, ChipInfo)>, Option<Errno>) {
     (present, unreadable)
 }
 
-/// Opens the chip that is called `requested`: its path, its name (`gpiochip0`) or
-/// its label (`30200000.gpio`). Labels stay the same from one boot to the next,
-/// names may not.
+/// Opens the chip with the path, name (`gpiochip0`) or label (`30200000.gpio`) `requested`.
+/// Labels are the same at each boot; names may change.
 ///
 /// # Errors
 /// [`GpioError::NoChip`], [`GpioError::AmbiguousChip`], [`GpioError::Open`].
@@ -68,12 +67,12 @@ pub fn find_chip<C: Chips>(chips: &C, requested: &str) -> Result<(C::Chip, ChipI
     }
 }
 
-/// The number of `line` on `chip`, which is `info`.
+/// The number of `line` on `chip`; `info` is that of the chip. A name costs one ioctl for
+/// each line of the chip.
 ///
 /// # Errors
 /// [`GpioError::OffsetOutOfRange`], [`GpioError::NoLine`],
-/// [`GpioError::AmbiguousLine`], [`GpioError::Get`] when a line cannot be
-/// asked for its name.
+/// [`GpioError::AmbiguousLine`], [`GpioError::Get`] if the name of a line cannot be read.
 pub fn find_line(chip: &impl Chip, info: &ChipInfo, line: LineId<'_>) -> Result<u32, GpioError> {
     let lines = info.lines;
     match line {
@@ -116,7 +115,7 @@ fn open_with_info<C: Chips>(chips: &C, name: &str) -> Result<(C::Chip, ChipInfo)
     Ok((chip, info))
 }
 
-/// The numbers of all lines with this name. The kernel allows several.
+/// The numbers of all lines with this name: the kernel allows several.
 fn lines_named(chip: &impl Chip, lines: u32, name: &str) -> Result<Vec<u32>, Errno> {
     let mut found = Vec::new();
     for offset in 0..lines {
@@ -127,7 +126,7 @@ fn lines_named(chip: &impl Chip, lines: u32, name: &str) -> Result<Vec<u32>, Err
     Ok(found)
 }
 
-/// The one that was found among `lines` lines.
+/// The only element of `found`; `lines` is the number of lines searched.
 fn the_only<T>(mut found: Vec<T>, lines: u32) -> Result<T, GpioError> {
     match (found.pop(), found.len()) {
         (None, _) => Err(GpioError::NoLine { lines }),

@@ -1,4 +1,4 @@
-//! The GPIO traits, by the kernel.
+//! The GPIO traits over the kernel's character devices.
 
 use super::{Chip, ChipInfo, Chips, Events, LineEvent, LineInfo, LineRequest, LineValues, Lines};
 use crate::sys::gpio as calls;
@@ -47,7 +47,7 @@ impl Chips for KernelChips {
     }
 
     fn open(&self, name: &str) -> Result<KernelChip, Errno> {
-        // `join` takes an absolute path as it is.
+        // An absolute path replaces the directory in `join`.
         OpenOptions::new()
             .read(true)
             .write(true)
@@ -84,8 +84,8 @@ impl Chip for KernelChip {
     }
 }
 
-/// Requested lines. Dropping them gives them back: outputs then do what the
-/// chip's driver likes, often keep their value.
+/// Requested lines. Dropping them releases them: what an output does then depends on the
+/// chip's driver; many keep the value.
 #[derive(Debug)]
 pub struct KernelLines(OwnedFd);
 

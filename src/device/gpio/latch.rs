@@ -1,26 +1,13 @@
-//! Latching edges: a pulse shorter than a period is seen.
+//! Edge latches: a pulse shorter than a period is not missed.
 //!
-//! The loop reads levels, once a period. What happened in between only the
-//! kernel's interrupt handler has seen, and it keeps it as events to be read
-//! from the request's descriptor. Reading them in the loop would be a second
-//! system call in every cycle, with a length that the outside world chooses: a
-//! bouncing contact makes hundreds. So a helper thread with ordinary scheduling
-//! waits in poll(2), reads the events ([`EdgeReader`]), and leaves two bits for
-//! each channel in one atomic word ([`EdgeLatch`]), which the loop swaps for
-//! zero: one instruction, whatever happened outside.
+//! The loop reads levels once a period. Edges in between are queued by the kernel as
+//! events. Reading them in the loop would take a second system call of unbounded length:
+//! a bouncing contact causes hundreds of events. Instead a helper thread with ordinary
+//! scheduling reads the events ([`EdgeReader`]) and sets two bits per channel in one atomic
+//! word ([`EdgeLatch`]). The loop swaps that word for zero: one instruction.
 //!
-//! The price is that an edge reaches the loop when the helper thread has run,
-//! usually a cycle after the level did, later when the CPU is busy. It is never
-//! lost. When the kernel's buffer is full the oldest events are dropped, which
-//! shows in their numbers: a gap in the numbers of a line counts as both edges
-//! of that line; events that are missing from the numbers of the request, and
-//! that no line accounts for, count as both edges of every latched line.
-//!
-//! Numbers of the request may come out of order by one event a line: they are
-//! given in the interrupt handler, and the events are queued by one thread for
-//! each line (`edge_irq_handler` and `edge_irq_thread` in gpiolib-cdev.c). So
-//! what is missing counts as lost only when it is more than that, or when
-//! nothing more is waiting.
+//! Cost: an edge reaches the loop after the helper thread has run, usually one cycle after
+//! the level, later on a busy CPU. No edge is lost, see [`EdgeReader`].
 
 use super::{Events, LineEvent};
 use crate::cycle::image::MAX_DIGITAL;
@@ -28,17 +15,17 @@ use crate::sys::Errno;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 
-/// Edges since they were last taken, one bit for each channel of the process
+/// Edges since the last [`EdgeLatch::take`], one bit for each channel of the process
 /// image.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edges {
-    /// Became active.
+    /// Channels that became active.
     pub rose: u32,
-    /// Became inactive.
+    /// Channels that became inactive.
     pub fell: u32,
 }
 
-/// What the helper thread leaves for the loop. Neither waits for the other.
+/// Edges on their way from the helper thread to the loop. Lock-free.
 #[derive(Debug, Default)]
 pub struct EdgeLatch {
     /// `rose` in the low half, `fell` in the high one, so that one swap takes
@@ -48,7 +35,7 @@ pub struct EdgeLatch {
 }
 
 impl EdgeLatch {
-    /// Takes the edges that have come since the last time. One atomic swap.
+    /// Takes the edges that have arrived since the last call. One atomic swap.
     #[inline]
     pub fn take(&self) -> Edges {
         let edges = self.edges.swap(0, Ordering::Relaxed);
@@ -58,7 +45,7 @@ impl EdgeLatch {
         }
     }
 
-    /// Whether nobody fills the latch any more.
+    /// Whether its [`EdgeReader`] has been dropped.
     #[inline]
     pub fn is_abandoned(&self) -> bool {
         self.abandoned.load(Ordering::Relaxed)
@@ -73,6 +60,16 @@ impl EdgeLatch {
 /// Reads the edge events of one chip's latched inputs into an [`EdgeLatch`].
 /// For a thread of its own, with ordinary scheduling. Dropping it marks the
 /// latch as abandoned.
+///
+/// If the kernel's buffer is full, the kernel drops the oldest events. The loss shows in
+/// the sequence numbers: a gap in the numbers of one line counts as both edges of that
+/// line; events missing from the numbers of the whole request, and not explained by gaps
+/// of lines, count as both edges of every latched line.
+///
+/// Numbers of the request can arrive out of order, by at most one event per line: the
+/// interrupt handler assigns them, and one thread for each line queues the events
+/// (`edge_irq_handler` and `edge_irq_thread` in gpiolib-cdev.c). So missing events count
+/// as lost only if there are more of them than latched lines, or if no event is waiting.
 #[derive(Debug)]
 pub struct EdgeReader<E> {
     events: E,
@@ -83,8 +80,8 @@ pub struct EdgeReader<E> {
     latched: u32,
     /// The level each channel had after its last event.
     levels: u32,
-    /// Number of the next event of each channel; `None` after a loss that may
-    /// have been its.
+    /// Expected number of the next event of each channel; `None` after a loss that may
+    /// have affected it.
     next_line_seqno: [Option<u32>; MAX_DIGITAL],
     /// Highest number of an event of the request.
     highest_seqno: u32,
@@ -94,8 +91,8 @@ pub struct EdgeReader<E> {
 }
 
 impl<E: Events> EdgeReader<E> {
-    /// A reader for latched lines given as (channel, line number), whose
-    /// channels stood at `levels` just now.
+    /// A reader for latched lines given as (channel, line number); `levels` are the
+    /// present levels of the channels.
     pub(super) fn new(
         events: E,
         latch: Arc<EdgeLatch>,
@@ -120,12 +117,12 @@ impl<E: Events> EdgeReader<E> {
         }
     }
 
-    /// Waits up to `timeout_ms` milliseconds for events and latches at most 16.
-    /// Returns how many. Does not allocate. Some milliseconds at least keep
-    /// events that are just being queued from being taken for lost ones.
+    /// Waits up to `timeout_ms` milliseconds for events, latches at most 16 and returns
+    /// their number. Does not allocate. Use a timeout of several milliseconds: with a
+    /// shorter one, events that are just being queued count as lost.
     ///
     /// # Errors
-    /// As poll(2) and read(2) give them, but for `EINTR`, which is no events.
+    /// Those of poll(2) and read(2), except `EINTR`, which returns 0.
     pub fn drain(&mut self, timeout_ms: u16) -> Result<usize, Errno> {
         let count = match self.events.read(&mut self.buffer, timeout_ms) {
             Err(Errno(libc::EINTR)) => 0,
@@ -147,11 +144,11 @@ impl<E: Events> EdgeReader<E> {
         Ok(count)
     }
 
-    /// Drains until `keep_going` says no, which is asked at least ten times a
-    /// second.
+    /// Calls [`EdgeReader::drain`] until `keep_going` returns false; it is called at least
+    /// ten times a second.
     ///
     /// # Errors
-    /// As [`EdgeReader::drain`].
+    /// Those of [`EdgeReader::drain`].
     pub fn run(&mut self, keep_going: impl Fn() -> bool) -> Result<(), Errno> {
         while keep_going() {
             self.drain(100)?;
@@ -159,13 +156,12 @@ impl<E: Events> EdgeReader<E> {
         Ok(())
     }
 
-    /// Whether events were lost that no line accounts for; asked once, it
-    /// starts anew. `idle` says that no event is waiting.
+    /// Whether events were lost that no gap of a line explains; the count then restarts.
+    /// `idle`: no event is waiting.
     fn lost_unseen(&mut self, idle: bool) -> bool {
         let missing = self.highest_seqno.wrapping_sub(self.accounted);
         let in_flight = if idle { 0 } else { self.latched.count_ones() };
-        // More accounted for than numbered cannot be, but for numbers that are
-        // late: not a loss.
+        // Negative if the highest number has not arrived yet: not a loss.
         let lost = missing.cast_signed() > in_flight.cast_signed();
         if lost {
             self.accounted = self.highest_seqno;
@@ -174,12 +170,12 @@ impl<E: Events> EdgeReader<E> {
         lost
     }
 
-    /// What `event` says has happened on its line.
+    /// The edges that `event` reports.
     ///
-    /// The kernel tells the direction of an edge by the level it finds when its
-    /// interrupt thread runs (`edge_irq_thread` in gpiolib-cdev.c), so a short
-    /// pulse can come as a single event to the level that was there already.
-    /// Such an event stands for both edges.
+    /// The kernel derives the direction of an edge from the level at the time its interrupt
+    /// thread runs (`edge_irq_thread` in gpiolib-cdev.c). A short pulse can therefore
+    /// arrive as one event towards the level that the line already had: it counts as both
+    /// edges.
     fn edges_of(&mut self, event: &LineEvent) -> Edges {
         let newer = event.seqno.wrapping_sub(self.highest_seqno).cast_signed() > 0;
         if newer {

@@ -1,4 +1,4 @@
-//! The inputs, and the outputs, of one chip.
+//! All inputs and all outputs of one chip, each as one request.
 
 use super::map::ChannelMap;
 use super::request::{self, Line};
@@ -23,15 +23,15 @@ pub struct InputLines<L> {
     previous: Option<u32>,
 }
 
-/// Inputs, and the reader of their edges where some are latched.
+/// Inputs, and the reader of their edges if some are latched.
 pub type RequestedInputs<L> = (InputLines<L>, Option<EdgeReader<<L as Lines>::Events>>);
 
 impl<L: Lines> InputLines<L> {
-    /// Requests `inputs` from `chip`. Allocates; for start-up.
+    /// Requests `inputs` from `chip`. Allocates: for start-up only.
     ///
-    /// With latched inputs among them, the second result is to be run in a
-    /// thread of its own ([`EdgeReader::run`]). If it is dropped instead, those
-    /// inputs are treated as if they were not latched.
+    /// If some inputs are latched, run the second result in a thread of its own
+    /// ([`EdgeReader::run`]). If it is dropped, these inputs are read as if they were not
+    /// latched.
     ///
     /// # Errors
     /// [`GpioError`].
@@ -70,16 +70,15 @@ impl<L: Lines> InputLines<L> {
         Ok((this, reader))
     }
 
-    /// Reads all inputs: one ioctl, no allocation. Channels that are not of
-    /// this chip are 0 throughout, so that the readings of several chips can
-    /// be combined with `|`.
+    /// Reads all inputs: one ioctl, no allocation. Channels of other chips are 0, so the
+    /// readings of several chips can be combined with `|`.
     ///
-    /// The edges of a latched input come from the latch alone, each once, but
-    /// perhaps a cycle later than the level; those of other inputs from the
-    /// difference to the last reading. The first reading has no edges.
+    /// The edges of a latched input come from the latch only, each once, possibly one
+    /// cycle later than the level. The edges of other inputs are the difference to the last
+    /// reading. The first reading has no edges.
     ///
     /// # Errors
-    /// [`GpioError::Get`]. Edges are kept for the next reading then.
+    /// [`GpioError::Get`]; the edges then stay for the next reading.
     pub fn read(&mut self) -> Result<DigitalInputs, GpioError> {
         let bits = self.lines.get(self.line_mask).map_err(GpioError::Get)?;
         let levels = self.map.image_of(bits);
@@ -107,7 +106,7 @@ impl<L: Lines> InputLines<L> {
         self.map.image_mask()
     }
 
-    /// The channels that are latched, unless their reader is gone.
+    /// The latched channels; 0 after their reader has been dropped.
     pub fn latched(&self) -> u32 {
         if self.latch.is_abandoned() {
             0
@@ -126,8 +125,7 @@ pub struct OutputLines<L> {
 }
 
 impl<L: Lines> OutputLines<L> {
-    /// Requests `outputs` from `chip`, at their safe values. Allocates; for
-    /// start-up.
+    /// Requests `outputs` from `chip` at their safe values. Allocates: for start-up only.
     ///
     /// # Errors
     /// [`GpioError`].
@@ -199,12 +197,11 @@ impl<L: Lines> OutputLines<L> {
 }
 
 impl<L: AsFd> OutputLines<L> {
-    /// Puts the setting of those outputs that are among `channels` to their safe
-    /// values where a signal handler finds it; `None` when there are none. To be
-    /// cleared before these lines are given back.
+    /// Registers the safe values of the outputs in `channels` with the safe plan; `None`
+    /// if this chip has none of them. Drop the result before these lines are released.
     ///
     /// # Errors
-    /// `EBUSY` when there is no room, see [`emergency::CAPACITY`].
+    /// `EBUSY` if the safe plan is full, see [`emergency::CAPACITY`].
     pub fn register_emergency(&self, channels: u32) -> Result<Option<emergency::Slot>, Errno> {
         let mask = self.map.lines_of(channels) & self.safe.mask;
         if mask == 0 {
@@ -215,7 +212,7 @@ impl<L: AsFd> OutputLines<L> {
     }
 }
 
-/// Takes `lines` from `chip` as one request.
+/// Requests `lines` from `chip` as one request.
 fn take<C: Chip>(
     chip: &C,
     lines: Vec<Line>,
@@ -229,7 +226,7 @@ fn take<C: Chip>(
     }
 }
 
-/// The reason behind what the kernel answered to a request for `lines`.
+/// The reason for which the kernel refused a request for `lines` with `errno`.
 fn why_refused(chip: &impl Chip, lines: &[Line], errno: Errno) -> GpioError {
     let used = |line: &Line| {
         let info = chip.line_info(line.offset).ok()?;

@@ -1,9 +1,8 @@
-//! From channels of the process image to lines of a request, and back.
+//! Converts between channels of the process image and lines of a request.
 
 use crate::cycle::image::MAX_DIGITAL;
 
-/// Which channel each line of a request is, lines in the order of their
-/// channels.
+/// The channel of each line of a request; lines are in the order of their channels.
 #[derive(Copy, Clone, Debug)]
 pub(super) enum ChannelMap {
     /// The channels follow each other from `first`.
@@ -17,7 +16,7 @@ pub(super) enum ChannelMap {
     Scattered {
         /// Channel of each line.
         channels: [u8; MAX_DIGITAL],
-        /// How many lines there are.
+        /// Number of lines.
         count: usize,
     },
 }

@@ -1,27 +1,27 @@
-//! From the lines of a board file to one request of the kernel.
+//! Builds one kernel request from the lines of a board file.
 
 use super::{GpioError, LineRequest, Name, flag};
 use crate::cycle::image::MAX_DIGITAL;
 use crate::sys::gpio::{LineAttribute, LineConfigAttribute, MAX_ATTRIBUTES};
 
-/// What others are told when they ask for one of our lines.
+/// The consumer label of our lines, which the kernel shows to other processes.
 pub const CONSUMER: Name = Name::new("steadfast");
 
-/// Edge events the kernel is asked to hold for a request with latched inputs:
-/// the most it allows (`GPIO_V2_LINES_MAX * 16` in gpiolib-cdev.c).
+/// Size of the kernel's event buffer for a request with latched inputs: the largest it
+/// allows (`GPIO_V2_LINES_MAX * 16` in gpiolib-cdev.c).
 const EVENT_BUFFER_SIZE: u32 = 1_024;
 
 /// The pull of a line.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum Bias {
-    /// As the device tree or the boot loader left it.
+    /// Unchanged from the device tree or the boot loader.
     #[default]
     AsIs,
-    /// None.
+    /// No pull.
     Disabled,
-    /// Up.
+    /// Pull-up.
     PullUp,
-    /// Down.
+    /// Pull-down.
     PullDown,
 }
 
@@ -37,31 +37,31 @@ pub enum Drive {
     OpenSource,
 }
 
-/// An input of the process image.
+/// A digital input.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputLine {
-    /// Its bit in the process image, below 32.
+    /// Its bit in the process image, 0 to 31.
     pub channel: u8,
-    /// Its number on the chip.
+    /// Its number on the chip, from 0.
     pub offset: u32,
     /// Active means physically low.
     pub active_low: bool,
     /// Its pull.
     pub bias: Bias,
-    /// A level counts once it has been stable for so many microseconds; 0 for
-    /// at once. The kernel does it in software where the chip cannot, which
-    /// delays an edge by as much.
+    /// Debounce time, us: a level counts after it was stable for this time; 0 disables it.
+    /// The kernel debounces in software if the chip cannot, which delays each edge by this
+    /// time.
     pub debounce_us: u32,
-    /// Pulses shorter than a period are to be seen.
+    /// Latch edges, so that pulses shorter than a period are not missed.
     pub latch: bool,
 }
 
-/// An output of the process image.
+/// A digital output.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutputLine {
-    /// Its bit in the process image, below 32.
+    /// Its bit in the process image, 0 to 31.
     pub channel: u8,
-    /// Its number on the chip.
+    /// Its number on the chip, from 0.
     pub offset: u32,
     /// Active means physically low.
     pub active_low: bool,
@@ -73,7 +73,7 @@ pub struct OutputLine {
     pub safe: bool,
 }
 
-/// A line of either direction, as the kernel has it.
+/// An input or output in the terms of the kernel.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) channel: u8,
@@ -141,8 +141,7 @@ impl Line {
 /// `lines` in the order of their channels.
 ///
 /// # Errors
-/// No line at all; a channel out of range; a channel or a line that stands
-/// twice.
+/// No lines; a channel out of range; a channel or a line used twice.
 pub(super) fn in_channel_order(mut lines: Vec<Line>) -> Result<Vec<Line>, GpioError> {
     lines.sort_unstable_by_key(|line| line.channel);
     let last = lines.last().ok_or(GpioError::NoLines)?.channel;
@@ -164,11 +163,11 @@ pub(super) fn in_channel_order(mut lines: Vec<Line>) -> Result<Vec<Line>, GpioEr
     Ok(lines)
 }
 
-/// Looks whether `inputs` of one chip can be requested together, without a chip.
+/// Checks, without a chip, that `inputs` of one chip can be requested together.
 ///
 /// # Errors
-/// [`GpioError::TooManyKinds`], and what [`InputLines::request`](super::InputLines)
-/// refuses of the channels and lines.
+/// [`GpioError::TooManyKinds`], [`GpioError::ChannelOutOfRange`],
+/// [`GpioError::DuplicateChannel`], [`GpioError::DuplicateLine`].
 pub fn check_inputs(inputs: &[InputLine]) -> Result<(), GpioError> {
     if inputs.is_empty() {
         return Ok(());
@@ -177,12 +176,10 @@ pub fn check_inputs(inputs: &[InputLine]) -> Result<(), GpioError> {
     Ok(())
 }
 
-/// The request for `lines`, in their order. Outputs begin at their initial
-/// value.
+/// The request for `lines`, in their order; outputs start at their initial values.
 ///
-/// The flags of the first line are the default; every other kind of line costs
-/// one of the request's 10 attributes, as does every debounce time, and the
-/// values of the outputs.
+/// The flags of the first line are the default. Each other combination of flags takes one
+/// of the request's 10 attributes, as do each debounce time and the output values.
 ///
 /// # Errors
 /// [`GpioError::TooManyKinds`].
@@ -227,7 +224,7 @@ pub(super) fn build(lines: &[Line]) -> Result<LineRequest, GpioError> {
     Ok(request)
 }
 
-/// A bit for each line that `is` so.
+/// The mask of the lines for which `is` holds.
 pub(super) fn mask_of(lines: &[Line], is: impl Fn(&Line) -> bool) -> u64 {
     lines
         .iter()
@@ -236,7 +233,7 @@ pub(super) fn mask_of(lines: &[Line], is: impl Fn(&Line) -> bool) -> u64 {
         .fold(0, |mask, (i, _)| mask | 1 << i)
 }
 
-/// The values that `of` takes on `lines`, each once, without `default`.
+/// The distinct values of `of` over `lines`, without `default`.
 fn distinct<T: PartialEq>(lines: &[Line], of: impl Fn(&Line) -> T, default: T) -> Vec<T> {
     let mut found = Vec::new();
     for value in lines.iter().map(of) {

@@ -7,10 +7,10 @@ use core::fmt;
 use embedded_hal::i2c::{Error, ErrorKind, NoAcknowledgeSource};
 use std::path::Path;
 
-/// Why a transaction failed.
+/// Why an I2C transaction failed.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum I2cError {
-    /// The address does not fit into its seven or ten bits. Nothing was sent.
+    /// The address exceeds seven or ten bits. Nothing was sent.
     InvalidAddress {
         /// The address.
         address: u16,
@@ -23,33 +23,32 @@ pub enum I2cError {
         /// Bytes of the operation, or of the adjacent ones together.
         bytes: usize,
     },
-    /// Fewer messages were run than asked.
+    /// The kernel transferred only some of the messages.
     Short {
-        /// Messages asked.
+        /// Messages requested.
         expected: usize,
-        /// Messages run.
+        /// Messages transferred.
         got: usize,
     },
     /// No chip acknowledged its address or a byte (`ENXIO`, `EREMOTEIO`).
     NoAcknowledge,
     /// Another controller won the bus (`EAGAIN`).
     ArbitrationLost,
-    /// The transfer did not end in the adapter's time-out (`ETIMEDOUT`): a chip or a
-    /// fault holds the clock, or no chip is there and the driver does not tell.
+    /// The transfer did not end within the adapter's time-out (`ETIMEDOUT`): the clock is
+    /// held low, or no chip answers and the driver does not report that.
     TimedOut,
-    /// The bus is held low or the adapter is occupied (`EBUSY`).
+    /// The bus is held low or the adapter is busy (`EBUSY`).
     Busy,
     /// The adapter's driver reports a failed transfer (`EIO`).
     Io,
-    /// The adapter is gone (`ENODEV`, `ESHUTDOWN`).
+    /// The adapter was removed (`ENODEV`, `ESHUTDOWN`).
     Gone(Errno),
-    /// Any other answer of the kernel.
+    /// Any other error of the kernel.
     Kernel(Errno),
 }
 
 impl I2cError {
-    /// The error for the kernel's answer to a transfer
-    /// (Documentation/i2c/fault-codes).
+    /// The error for an errno of a transfer (Documentation/i2c/fault-codes).
     pub(super) const fn from_errno(errno: Errno) -> Self {
         match errno.0 {
             libc::ENXIO | libc::EREMOTEIO => Self::NoAcknowledge,
@@ -85,7 +84,11 @@ impl fmt::Display for I2cError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InvalidAddress { address } => {
-                write!(f, "I2C address {address:#x} is out of range")
+                write!(
+                    f,
+                    "I2C address {address:#x} is out of range; use at most 0x7f, or 0x3ff with \
+                     ten bits"
+                )
             }
             Self::TooManyMessages => write!(
                 f,
@@ -97,19 +100,40 @@ impl fmt::Display for I2cError {
                  in adjacent operations of one direction; split the transaction"
             ),
             Self::Short { expected, got } => {
-                write!(f, "{got} of {expected} I2C messages were transferred")
+                write!(
+                    f,
+                    "{got} of {expected} I2C messages were transferred; see what the adapter's \
+                     driver says (dmesg)"
+                )
             }
             Self::NoAcknowledge => f.write_str(
                 "no chip acknowledged on the I2C bus; check its address, supply and wiring",
             ),
-            Self::ArbitrationLost => f.write_str("another controller took the I2C bus"),
-            Self::TimedOut => f.write_str(
-                "the I2C transfer timed out: no chip at this address, or the clock is held low",
+            Self::ArbitrationLost => f.write_str(
+                "another controller won the arbitration of the I2C bus; give this controller a \
+                 bus of its own",
             ),
-            Self::Busy => f.write_str("the I2C bus is busy: a line is held low"),
-            Self::Io => f.write_str("the I2C adapter's driver reports a failed transfer"),
-            Self::Gone(errno) => write!(f, "the I2C adapter is gone ({errno})"),
-            Self::Kernel(errno) => write!(f, "the kernel refused the I2C transfer ({errno})"),
+            Self::TimedOut => f.write_str(
+                "the I2C transfer timed out: no chip at this address, or the clock is held low; \
+                 check address, supply and wiring",
+            ),
+            Self::Busy => f.write_str(
+                "the I2C bus is busy: a line is held low; check pull-ups, wiring and the chips \
+                 on it",
+            ),
+            Self::Io => f.write_str(
+                "the I2C adapter's driver reports a failed transfer; check wiring and clock, and \
+                 see dmesg",
+            ),
+            Self::Gone(errno) => write!(
+                f,
+                "the I2C adapter was removed ({errno}); see what its driver says (dmesg)"
+            ),
+            Self::Kernel(errno) => write!(
+                f,
+                "the kernel refused the I2C transfer ({errno}); see what the adapter's driver \
+                 says (dmesg)"
+            ),
         }
     }
 }
@@ -121,28 +145,28 @@ impl std::error::Error for I2cError {}
 pub enum OpenError {
     /// The device node could not be opened.
     Open(Errno),
-    /// It does not answer as an I2C adapter.
+    /// The file is not an I2C adapter: `I2C_FUNCS` fails.
     Query(Errno),
-    /// The adapter knows SMBus commands alone, no plain messages (`I2C_FUNC_I2C`).
+    /// The adapter supports SMBus commands only, not plain messages (`I2C_FUNC_I2C`).
     SmbusOnly,
     /// The time-out is zero, not a multiple of 10 ms, or was refused.
     Timeout {
-        /// The time-out asked, ms.
+        /// The requested time-out, ms.
         asked_ms: u32,
-        /// The kernel's answer; `EINVAL` also for a value that was not sent.
+        /// The kernel's error; `EINVAL` also for a value that was not sent.
         errno: Errno,
     },
 }
 
 impl OpenError {
-    /// The error in words, with what to do about it, for the adapter at `path`.
+    /// The error as a message with its remedy, for the adapter at `path`.
     #[must_use]
     pub const fn explain(self, path: &Path) -> Explained<'_> {
         Explained { error: self, path }
     }
 }
 
-/// An [`OpenError`] in words.
+/// An [`OpenError`] as a message with its remedy.
 #[derive(Copy, Clone, Debug)]
 pub struct Explained<'a> {
     error: OpenError,
@@ -160,7 +184,10 @@ impl fmt::Display for Explained<'_> {
                 "enable the I2C controller in the device tree and load its driver and i2c-dev",
             ),
             OpenError::Query(errno) => {
-                write!(f, "{path}: does not answer as an I2C adapter ({errno})")
+                write!(
+                    f,
+                    "{path}: not an I2C adapter ({errno}); name one such as /dev/i2c-1"
+                )
             }
             OpenError::SmbusOnly => write!(
                 f,
@@ -169,7 +196,7 @@ impl fmt::Display for Explained<'_> {
             OpenError::Timeout { asked_ms, errno } => write!(
                 f,
                 "{path}: a time-out of {asked_ms} ms was refused ({errno}); use a multiple \
-                 of 10 ms from 10 ms on"
+                 of 10 ms, at least 10 ms"
             ),
         }
     }
@@ -180,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_of_the_kernel_are_told_apart() {
+    fn each_errno_of_the_kernel_has_its_error() {
         let from = |number| I2cError::from_errno(Errno(number));
         assert_eq!(from(libc::ENXIO), I2cError::NoAcknowledge);
         assert_eq!(from(libc::EREMOTEIO), I2cError::NoAcknowledge);
@@ -193,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_given_where_embedded_hal_has_a_word() {
+    fn an_error_has_the_kind_of_embedded_hal_that_fits() {
         let kind = |number| I2cError::from_errno(Errno(number)).kind();
         let unknown = ErrorKind::NoAcknowledge(NoAcknowledgeSource::Unknown);
         assert_eq!(kind(libc::ENXIO), unknown);

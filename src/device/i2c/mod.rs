@@ -1,17 +1,13 @@
 //! I2C without allocation: `embedded_hal::i2c::I2c` over one ioctl.
 //!
-//! Why: `linux_embedded_hal::I2cdev` allocates in every transaction, and starts each
-//! of several adjacent writes anew, where the trait asks for one message.
+//! `linux_embedded_hal::I2cdev` allocates in every transaction and sends adjacent writes as
+//! separate messages, where the trait requires one. Here a transaction is one `I2C_RDWR`: a
+//! write and the read after it are joined by a repeated START, and no other process comes
+//! between. A transaction that cannot be sent as a whole is refused before anything is sent.
 //!
-//! Promises: a transaction is one `I2C_RDWR`, so a write and the read that follows it
-//! are joined by a repeated START and no other process comes between; no allocation;
-//! what cannot be done is an error before anything is sent.
-//!
-//! Costs: some 1 kB of stack and one system call, in which the kernel copies the
-//! buffers and sleeps until the adapter's interrupt thread has run. A byte takes 9
-//! clocks: 22.5 us at 400 kHz. A bus or a chip that holds the clock costs the
-//! adapter's whole time-out, or what its driver waits instead. A chip that may do so does
-//! not belong on the bus of a loop that has less time: see [`I2cConfig::timeout_ms`].
+//! Costs: about 1 kB of stack and one system call, which sleeps until the adapter's
+//! interrupt thread has run; 9 clocks per byte (22.5 us at 400 kHz). If the clock is held
+//! low, a transfer takes the adapter's whole time-out: see [`I2cConfig::timeout_ms`].
 
 mod error;
 
@@ -25,20 +21,20 @@ use std::fs::OpenOptions;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
-/// Most bytes of adjacent operations of one direction, which `embedded_hal` wants
-/// without a START between them: they go through a buffer of this size.
+/// Maximum total length, in bytes, of adjacent operations of one direction. `embedded_hal`
+/// requires them without a START between them, so they go through a buffer of this size.
 pub const MERGE_BYTES: usize = 256;
 
-/// The one call the loop makes on an I2C adapter.
+/// The only system call of the loop on an I2C adapter.
 pub trait Transfer {
-    /// Runs `messages` as one transfer with one STOP. Returns how many were run.
+    /// Sends `messages` as one transfer with one STOP. Returns how many were transferred.
     ///
     /// # Errors
-    /// As `I2C_RDWR` gives them.
+    /// Those of `I2C_RDWR`.
     fn transfer(&mut self, messages: &mut [Message<'_>]) -> Result<usize, Errno>;
 }
 
-/// [`Transfer`] by the kernel's i2c-dev.
+/// [`Transfer`] over the kernel's i2c-dev.
 #[derive(Debug)]
 pub struct Kernel(OwnedFd);
 
@@ -50,8 +46,7 @@ impl Transfer for Kernel {
 }
 
 impl From<OwnedFd> for Kernel {
-    /// Takes over an open adapter. Whether it is one is not looked at:
-    /// [`I2cdev::open`] does that.
+    /// Wraps the descriptor of an open adapter, unchecked; [`I2cdev::open`] checks it.
     fn from(device: OwnedFd) -> Self {
         Self(device)
     }
@@ -69,14 +64,13 @@ impl AsRawFd for Kernel {
     }
 }
 
-/// How an adapter is used.
+/// Settings of an adapter.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct I2cConfig {
-    /// Longest time of a transfer, ms: a multiple of 10, at least 10 (the kernel's
-    /// unit). It is set on the adapter and holds for all of its users; the kernel's
-    /// default is 1 s. A driver need not obey: i2c-imx waits 100 ms for each byte of a
-    /// clock that is held, and the stall guard acts first where outputs may be held for
-    /// less.
+    /// Time-out of a transfer, ms: a multiple of 10 (the kernel's unit), at least 10. It is
+    /// set on the adapter and applies to all of its users; the kernel's default is 1 s. Some
+    /// drivers ignore it: i2c-imx waits 100 ms for each byte while the clock is held low.
+    /// The stall guard acts earlier if outputs may be held for a shorter time.
     pub timeout_ms: u32,
 }
 
@@ -87,8 +81,8 @@ pub struct I2cdev<T = Kernel> {
 }
 
 impl I2cdev {
-    /// Opens the adapter at `path` (`/dev/i2c-0`) and sets its time-out. For start-up:
-    /// it allocates.
+    /// Opens the adapter at `path` (`/dev/i2c-0`) and sets its time-out. Allocates: for
+    /// start-up only.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -113,23 +107,23 @@ impl I2cdev {
 }
 
 impl<T: Transfer> I2cdev<T> {
-    /// An adapter whose transfers go to `calls`.
+    /// An adapter that sends its transfers through `calls`.
     pub const fn with(calls: T) -> Self {
         Self { calls }
     }
 
-    /// What makes the calls.
+    /// The implementation of the system call.
     pub const fn calls(&self) -> &T {
         &self.calls
     }
 
-    /// What makes the calls.
+    /// The implementation of the system call, mutable.
     pub const fn calls_mut(&mut self) -> &mut T {
         &mut self.calls
     }
 
-    /// One transfer of all `operations` to the chip at `address`. Without operations
-    /// no call is made.
+    /// Sends all `operations` to the chip at `address` as one transfer. Without operations
+    /// it makes no call.
     fn run(&mut self, address: Address, operations: &mut [Operation<'_>]) -> Result<(), I2cError> {
         let mut merged = [0; MERGE_BYTES];
         let expected = self.send(address, operations, &mut merged)?;
@@ -139,8 +133,8 @@ impl<T: Transfer> I2cdev<T> {
         Ok(())
     }
 
-    /// Sends `operations`, adjacent ones of one direction through `merged`. Returns
-    /// how many messages that were.
+    /// Sends `operations`; adjacent ones of one direction go through `merged`. Returns the
+    /// number of messages.
     fn send(
         &mut self,
         address: Address,
@@ -205,8 +199,8 @@ const fn length(operation: &Operation<'_>) -> usize {
     }
 }
 
-/// Copies what adjacent writes send into `part`, which has their length. Whether they
-/// are writes.
+/// Copies the bytes of adjacent writes into `part`, which has their total length. Returns
+/// false if they are reads.
 fn gather(several: &[Operation<'_>], part: &mut [u8]) -> bool {
     let mut at = 0;
     for operation in several {
@@ -219,7 +213,7 @@ fn gather(several: &[Operation<'_>], part: &mut [u8]) -> bool {
     true
 }
 
-/// Copies what adjacent reads received from `merged` to where it belongs.
+/// Copies the bytes received by adjacent reads from `merged` into their buffers.
 fn scatter(operations: &mut [Operation<'_>], merged: &[u8; MERGE_BYTES]) {
     let mut at = 0;
     for adjacent in operations.chunk_by_mut(same_direction) {

@@ -1,9 +1,8 @@
-//! Opening and configuring an SPI device.
+//! Opens and configures an SPI device.
 //!
-//! This runs once, at start-up, and goes through `linux-embedded-hal` and the
-//! `spidev` crate it re-exports. Each setting is written alone, so that a
-//! refusal names it, and all are read back, because a driver may change what
-//! it was asked for.
+//! Runs at start-up, over `linux-embedded-hal` and the `spidev` crate that it re-exports.
+//! Settings are written one by one, so that a refusal names the setting, and read back,
+//! because a driver may change them.
 
 use super::{Kernel, Spidev};
 use crate::device::node;
@@ -16,28 +15,26 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-/// What spidev's buffers hold unless the module is told otherwise (`bufsiz` in
-/// drivers/spi/spidev.c), in bytes for each direction of one message.
+/// Default size of spidev's buffers (`bufsiz` in drivers/spi/spidev.c), in bytes for each
+/// direction of one message.
 pub const DEFAULT_BUFFER_BYTES: usize = 4_096;
 
-/// How a chip wants to be talked to. Words are 8 bits, most significant bit
-/// first. Chip select polarity and wiring (3-wire, no chip select) are the
-/// device tree's matter and are left as they are.
+/// SPI settings of a chip. Words are 8 bits, most significant bit first. Chip select
+/// polarity and wiring (3-wire, no chip select) come from the device tree and are kept.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct SpiConfig {
     /// Clock polarity and phase.
     pub mode: Mode,
-    /// Fastest clock, in Hz; the controller takes the next slower one it can
-    /// make.
+    /// Maximum clock, Hz. The controller uses the next slower clock that it supports.
     pub max_speed_hz: u32,
 }
 
-/// One thing that is set on an SPI device.
+/// A setting of an SPI device.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Setting {
     /// Clock polarity and phase, as 0 to 3.
     Mode,
-    /// Bits of a word.
+    /// Bits per word.
     BitsPerWord,
     /// Clock, in Hz.
     MaxSpeedHz,
@@ -50,37 +47,37 @@ pub enum Setting {
 pub enum OpenError {
     /// The device node could not be opened.
     Open(Errno),
-    /// It is no spidev: it does not answer what it is set to.
+    /// The file is not an SPI device: its settings cannot be read.
     Query(Errno),
     /// The controller's driver refused a setting.
     Refused {
-        /// Which one.
+        /// The setting.
         setting: Setting,
-        /// What was asked.
+        /// The requested value.
         asked: u32,
-        /// The driver's answer.
+        /// The driver's error.
         errno: Errno,
     },
-    /// The setting was taken, but reads back differently.
+    /// The setting was accepted, but reads back with another value.
     Differs {
-        /// Which one.
+        /// The setting.
         setting: Setting,
-        /// What was asked.
+        /// The requested value.
         asked: u32,
-        /// What it is.
+        /// The value read back.
         got: u32,
     },
 }
 
 impl OpenError {
-    /// The error in words, with what to do about it, for the device at `path`.
+    /// The error as a message with its remedy, for the device at `path`.
     #[must_use]
     pub const fn explain(self, path: &Path) -> Explained<'_> {
         Explained { error: self, path }
     }
 }
 
-/// An [`OpenError`] in words.
+/// An [`OpenError`] as a message with its remedy.
 #[derive(Copy, Clone, Debug)]
 pub struct Explained<'a> {
     error: OpenError,
@@ -110,7 +107,10 @@ impl fmt::Display for Explained<'_> {
                  accepts, and load the controller's driver",
             ),
             OpenError::Query(errno) => {
-                write!(f, "{path}: does not answer as an SPI device ({errno})")
+                write!(
+                    f,
+                    "{path}: not an SPI device ({errno}); name one such as /dev/spidev0.0"
+                )
             }
             OpenError::Refused {
                 setting,
@@ -119,7 +119,7 @@ impl fmt::Display for Explained<'_> {
             } => write!(
                 f,
                 "{path}: the controller refuses {setting} = {asked} ({errno}); choose another \
-                 or see its driver"
+                 value that its driver supports"
             ),
             OpenError::Differs {
                 setting,
@@ -127,7 +127,7 @@ impl fmt::Display for Explained<'_> {
                 got,
             } => write!(
                 f,
-                "{path}: {setting} was set to {asked} but is {got}; ask for {got} if the chip \
+                "{path}: {setting} was set to {asked} but is {got}; set {got} if the chip \
                  supports it"
             ),
         }
@@ -142,7 +142,7 @@ fn errno(error: &io::Error) -> Errno {
 /// `SPI_CPHA` and `SPI_CPOL`.
 const MODE_BITS: SpiModeFlags = SpiModeFlags::SPI_MODE_3;
 
-/// The mode as `linux/spi/spi.h` has it: bit 0 phase, bit 1 polarity.
+/// The mode in the kernel's encoding (`linux/spi/spi.h`): bit 0 phase, bit 1 polarity.
 const fn mode_flags(mode: Mode) -> SpiModeFlags {
     match (mode.polarity, mode.phase) {
         (Polarity::IdleLow, Phase::CaptureOnFirstTransition) => SpiModeFlags::SPI_MODE_0,
@@ -152,13 +152,13 @@ const fn mode_flags(mode: Mode) -> SpiModeFlags {
     }
 }
 
-/// Compares what a device is set to with what was asked of it.
+/// Compares the settings of a device with the requested ones.
 ///
-/// A clock that reads back as asked may still be slower on the wire: spidev
-/// keeps the number, the controller's driver rounds it down at each transfer.
+/// The clock on the wire can be slower than the one read back: spidev returns the stored
+/// number, and the controller's driver rounds it down at each transfer.
 ///
 /// # Errors
-/// [`OpenError::Differs`] with the first setting that is not as asked.
+/// [`OpenError::Differs`] with the first setting that differs.
 pub fn check_readback(asked: &SpiConfig, got: &SpidevOptions) -> Result<(), OpenError> {
     let mode = got.spi_mode.unwrap_or(SpiModeFlags::empty()) & MODE_BITS;
     // "The value zero signifies eight bits" (linux/spi/spi.h, bits_per_word).
@@ -189,8 +189,8 @@ pub fn check_readback(asked: &SpiConfig, got: &SpidevOptions) -> Result<(), Open
     })
 }
 
-/// What spidev's buffers hold, from its module parameter under `root` (`/` on
-/// a running system). [`DEFAULT_BUFFER_BYTES`] where it cannot be read.
+/// Size of spidev's buffers in bytes, from its module parameter under `root` (`/` on a
+/// running system). [`DEFAULT_BUFFER_BYTES`] if it cannot be read.
 #[must_use]
 pub fn buffer_bytes(root: &Path) -> usize {
     std::fs::read_to_string(root.join("sys/module/spidev/parameters/bufsiz"))
@@ -200,19 +200,19 @@ pub fn buffer_bytes(root: &Path) -> usize {
 }
 
 impl Spidev {
-    /// Opens and configures the device at `path` (`/dev/spidev0.0`), and reads
-    /// the configuration back. Allocates; for start-up.
+    /// Opens and configures the device at `path` (`/dev/spidev0.0`) and reads the
+    /// settings back. Allocates: for start-up only.
     ///
     /// # Errors
-    /// [`OpenError`], which says what was refused or changed.
+    /// [`OpenError`], which names a setting that was refused or changed.
     pub fn open(path: &Path, config: &SpiConfig) -> Result<Self, OpenError> {
         let mut device =
             SpidevDevice::open(path).map_err(|error| OpenError::Open(errno(error.inner())))?;
         let before = device
             .query_configuration()
             .map_err(|error| OpenError::Query(errno(&error)))?;
-        // Bits that the device tree has set (chip select active high, 3-wire)
-        // would be cleared by writing the bare mode.
+        // Writing the mode alone would clear the bits that the device tree has set (chip
+        // select active high, 3-wire).
         let kept = before.spi_mode.unwrap_or(SpiModeFlags::empty())
             & !(MODE_BITS | SpiModeFlags::SPI_LSB_FIRST);
         let mode = mode_flags(config.mode);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_as_asked_are_taken_and_the_wiring_bits_are_not_compared() {
+    fn requested_settings_are_accepted_and_wiring_bits_are_not_compared() {
         assert_eq!(check_readback(&ASKED, &granted()), Ok(()));
         let unset = *granted().bits_per_word(0);
         assert_eq!(check_readback(&ASKED, &unset), Ok(()), "0 means 8 bits");
@@ -309,20 +309,20 @@ mod tests {
     }
 
     #[test]
-    fn modes_have_the_numbers_of_the_kernel() {
+    fn modes_have_the_kernels_numbers() {
         let numbers = [MODE_1, MODE_2, MODE_3].map(|mode| mode_flags(mode).bits());
         assert_eq!(numbers, [1, 2, 3]);
     }
 
     #[test]
-    fn a_missing_device_and_a_file_that_is_none_are_told_apart() {
+    fn a_missing_device_fails_to_open_and_another_file_fails_the_query() {
         let open = |path: &str| Spidev::open(Path::new(path), &ASKED).err();
         assert_eq!(
             open("/dev/no-such-spidev"),
             Some(OpenError::Open(Errno(libc::ENOENT)))
         );
         let Some(OpenError::Query(refused)) = open("/dev/null") else {
-            panic!("it is no spidev");
+            panic!("/dev/null is not a spidev");
         };
         assert_eq!(refused, Errno(emulation::enotty(refused.0)));
     }

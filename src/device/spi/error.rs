@@ -1,48 +1,47 @@
-//! Why a transaction failed.
+//! Errors of SPI transactions.
 
 use crate::sys::Errno;
 use embedded_hal::spi::{Error, ErrorKind};
 
-/// Why a transaction failed.
+/// Why an SPI transaction failed.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum SpiError {
     /// More operations than [`MAX_OPERATIONS`](super::MAX_OPERATIONS) in one
     /// transaction. Nothing was clocked out.
     TooManyOperations {
-        /// How many there were.
+        /// Number of operations.
         operations: usize,
     },
     /// The operations need more than [`MAX_TRANSFERS`](super::MAX_TRANSFERS)
     /// transfers: a pause is too long to share a message with the rest.
     /// Nothing was clocked out.
     TooManyTransfers,
-    /// More bytes than a message takes: spidev's `bufsiz`, 4,096 unless the
-    /// module was told otherwise (`EMSGSIZE`). Nothing was clocked out.
+    /// The transaction exceeds spidev's buffer (`EMSGSIZE`): parameter `bufsiz` of the
+    /// module, 4,096 bytes by default. Nothing was clocked out.
     MessageTooLong {
         /// Bytes of the transaction.
         bytes: usize,
     },
-    /// Fewer bytes were clocked than asked.
+    /// Fewer bytes were clocked than requested.
     Short {
-        /// Bytes asked.
+        /// Bytes requested.
         expected: usize,
         /// Bytes clocked.
         got: usize,
     },
-    /// The controller did not finish in the time its driver allows
-    /// (`ETIMEDOUT`).
+    /// The controller did not finish within its driver's time-out (`ETIMEDOUT`).
     TimedOut,
     /// The controller's driver reports a failed transfer (`EIO`).
     Io,
-    /// The device or what serves it is gone (`ENODEV`, `ENXIO`, `ESHUTDOWN`,
+    /// The device or its controller was removed (`ENODEV`, `ENXIO`, `ESHUTDOWN`,
     /// `ECONNABORTED`, `ENOTCONN`).
     Gone(Errno),
-    /// Any other answer of the kernel.
+    /// Any other error of the kernel.
     Kernel(Errno),
 }
 
 impl SpiError {
-    /// The error for what `SPI_IOC_MESSAGE` answered to `bytes` bytes.
+    /// The error for an errno of `SPI_IOC_MESSAGE` with `bytes` bytes.
     pub(super) const fn from_errno(errno: Errno, bytes: usize) -> Self {
         match errno.0 {
             libc::EMSGSIZE => Self::MessageTooLong { bytes },
@@ -57,9 +56,8 @@ impl SpiError {
 }
 
 impl Error for SpiError {
-    /// What `embedded_hal` has a word for: `EOVERFLOW` is an overrun, `EPROTO`
-    /// a frame that does not conform. The rest is `Other`; drivers that can
-    /// tell more apart match on the error itself.
+    /// `EOVERFLOW` is `Overrun`, `EPROTO` is `FrameFormat`, all others are `Other`. A driver
+    /// that needs the distinction matches on the error itself.
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Kernel(Errno(libc::EOVERFLOW)) => ErrorKind::Overrun,
@@ -81,30 +79,44 @@ impl core::fmt::Display for SpiError {
         match self {
             Self::TooManyOperations { operations } => write!(
                 f,
-                "{operations} operations in one SPI transaction, at most {} fit; split it",
+                "{operations} operations exceed one SPI transaction, at most {} fit; split it",
                 super::MAX_OPERATIONS
             ),
             Self::TooManyTransfers => write!(
                 f,
                 "the pauses of one SPI transaction need more than {} transfers; \
-                 wait outside of the transaction",
+                 split the transaction, and wait between its parts",
                 super::MAX_TRANSFERS
             ),
             Self::MessageTooLong { bytes } => write!(
                 f,
-                "{bytes} bytes are more than one SPI message takes; split it, or load \
+                "{bytes} bytes exceed one SPI message; split it, or load \
                  spidev with a larger bufsiz (kernel command line: spidev.bufsiz=65536)"
             ),
             Self::Short { expected, got } => {
-                write!(f, "{got} of {expected} bytes were transferred")
+                write!(
+                    f,
+                    "{got} of {expected} bytes were transferred over SPI; see what the \
+                     controller's driver says (dmesg)"
+                )
             }
             Self::TimedOut => f.write_str(
-                "the SPI controller did not finish in time; raise irq_priority if its interrupt \
-                 thread starves, or the clock if it is too slow for the message",
+                "the SPI controller did not finish in time; raise `irq_priority` if its interrupt \
+                 thread starves, or `speed_hz` if the message takes too long",
             ),
-            Self::Io => f.write_str("the SPI controller's driver reports a failed transfer"),
-            Self::Gone(errno) => write!(f, "the SPI device is gone ({errno})"),
-            Self::Kernel(errno) => write!(f, "the kernel refused the SPI message ({errno})"),
+            Self::Io => f.write_str(
+                "the SPI controller's driver reports a failed transfer; see what it says (dmesg)",
+            ),
+            Self::Gone(errno) => write!(
+                f,
+                "the SPI device was removed ({errno}); see what the controller's driver says \
+                 (dmesg)"
+            ),
+            Self::Kernel(errno) => write!(
+                f,
+                "the kernel refused the SPI message ({errno}); see what the controller's driver \
+                 says (dmesg)"
+            ),
         }
     }
 }
@@ -116,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_of_the_kernel_are_told_apart() {
+    fn each_errno_of_the_kernel_has_its_error() {
         let from = |number| SpiError::from_errno(Errno(number), 7);
         assert_eq!(from(libc::EMSGSIZE), SpiError::MessageTooLong { bytes: 7 });
         assert_eq!(from(libc::ETIMEDOUT), SpiError::TimedOut);
@@ -134,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_given_where_embedded_hal_has_a_word() {
+    fn an_error_has_the_kind_of_embedded_hal_that_fits() {
         let kind = |number| SpiError::from_errno(Errno(number), 0).kind();
         assert_eq!(kind(libc::EOVERFLOW), ErrorKind::Overrun);
         assert_eq!(kind(libc::EPROTO), ErrorKind::FrameFormat);

@@ -1,11 +1,11 @@
-//! From `embedded_hal` operations to the transfers of one message.
+//! Converts `embedded_hal` operations into the transfers of one message.
 
 use super::{MAX_OPERATIONS, MAX_TRANSFERS, SpiError};
 use crate::sys::spi::{TooLong, Transfer};
 use embedded_hal::spi::Operation;
 
-/// The longest pause one transfer can carry, in microseconds (`delay_usecs` of
-/// `struct spi_ioc_transfer` is a `__u16`).
+/// The longest pause of one transfer, us (`delay_usecs` of `struct spi_ioc_transfer` is a
+/// `__u16`).
 const MAX_PAUSE_US: u32 = u16::MAX as u32;
 
 /// The transfers of one message.
@@ -25,7 +25,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Bytes to be clocked, each counted once.
+    /// Bytes clocked, each counted once.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
@@ -56,9 +56,9 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 
-    /// Both ways for as long as both buffers last, then the rest of the longer
-    /// one (`SpiBus::transfer` of embedded-hal: it runs for the longer of both,
-    /// further incoming words are dropped, further outgoing ones are zeros).
+    /// Exchanges the common length of both buffers, then the rest of the longer one, as
+    /// `SpiBus::transfer` of embedded-hal requires: surplus incoming words are dropped,
+    /// missing outgoing ones are zeros.
     fn exchange(&mut self, rx: &'a mut [u8], tx: &'a [u8]) -> Result<(), SpiError> {
         let both = rx.len().min(tx.len());
         let (rx, rx_rest) = rx.split_at_mut(both);
@@ -68,9 +68,9 @@ impl<'a> Frame<'a> {
         self.clock(tx_rest.len(), Transfer::write(tx_rest))
     }
 
-    /// At least `ns` nanoseconds with the chip selected. The kernel counts in
-    /// microseconds, so it is rounded up; it goes behind the transfer before
-    /// it, where the kernel waits after the last bit and before anything else.
+    /// Pauses at least `ns` nanoseconds with the chip selected, rounded up to whole
+    /// microseconds, the kernel's unit. The pause is attached to the transfer before it: the
+    /// kernel waits after the last bit of that transfer.
     fn pause(&mut self, ns: u32) -> Result<(), SpiError> {
         let mut us = ns.div_ceil(1_000);
         if let Some(last) = self.transfers().last_mut() {

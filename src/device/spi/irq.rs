@@ -1,20 +1,13 @@
 //! The interrupt thread of an SPI controller.
 //!
-//! Why: on a PREEMPT_RT kernel a controller's interrupt is served by a thread,
-//! at FIFO 50 unless told otherwise (kernel/irq/manage.c, `irq_thread` calls
-//! `sched_set_fifo`). A control loop above that waits inside its transfer for a
-//! thread that anything between 50 and its own priority can hold up. So the
-//! thread wants a priority above the loop's, and `[spi.X] irq_priority` sets it.
+//! On a PREEMPT_RT kernel a thread serves the controller's interrupt, by default at FIFO 50
+//! (kernel/irq/manage.c, `irq_thread` calls `sched_set_fifo`). A loop with a higher priority
+//! waits inside its transfer for that thread, which any thread between the two priorities
+//! can delay. So the interrupt thread needs a priority above the loop's:
+//! `[spi.X] irq_priority` sets it.
 //!
-//! How it is found: the device that the kernel calls `spidev2.0`, whatever its node is
-//! called, is on bus 2, whose controller is the
-//! device of `/sys/class/spi_master/spi2`; the interrupt is the one that
-//! `/sys/kernel/irq/NN/actions` says the controller's driver has asked for in
-//! the device's name; its thread is called `irq/NN-` and as much of that name
-//! as fits.
-//!
-//! Every path is under a root directory, `/` on a running system. All of it
-//! allocates and reads files; for start-up.
+//! Each path is taken below a root directory, `/` on a running system. All functions
+//! allocate and read files: call them at start-up only.
 
 use crate::device::node;
 use crate::realtime::scheduler;
@@ -30,23 +23,23 @@ pub struct IrqThread {
     pub irq: u32,
     /// The thread.
     pub pid: i32,
-    /// Its real-time priority (1 to 99), `None` when it is not scheduled
-    /// `SCHED_FIFO` or `SCHED_RR`.
+    /// Its real-time priority, 1 to 99; `None` if its policy is neither `SCHED_FIFO` nor
+    /// `SCHED_RR`.
     pub priority: Option<u8>,
 }
 
-/// Why an interrupt thread was not found, or not set.
+/// Why an interrupt thread was not found, or its priority not set.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum IrqError {
-    /// The kernel does not call the device `spidevB.C`, so the bus is not known.
+    /// The kernel's name for the device is not `spidevB.C`, so its bus is unknown.
     NotSpidev,
     /// There is no SPI bus with this number.
     NoBus {
         /// The bus.
         bus: u32,
     },
-    /// No interrupt is in the name of the bus's controller. Some drivers poll,
-    /// or name their interrupt otherwise.
+    /// No interrupt has the name of the bus's controller. Some drivers poll, or use
+    /// another name.
     NoInterrupt {
         /// The bus.
         bus: u32,
@@ -57,21 +50,21 @@ pub enum IrqError {
         /// The interrupt.
         irq: u32,
     },
-    /// The kernel did not say, or not in the form of proc_pid_stat(5), how the
-    /// thread is scheduled.
+    /// `/proc/PID/stat` of the thread cannot be read, or is not in the format of
+    /// proc_pid_stat(5).
     Unreadable {
         /// The thread.
         pid: i32,
     },
-    /// The threads of others, the kernel's among them, are hidden from this process.
+    /// The kernel's threads are hidden from this process (`hidepid`).
     Hidden,
-    /// The priority is lower than asked, and this process may not set it.
+    /// The priority is lower than requested, and this process may not set it.
     Below {
         /// The thread.
         pid: i32,
-        /// What was asked.
+        /// The requested priority.
         asked: u8,
-        /// Its priority; 0 when it is an ordinary thread.
+        /// Its priority; 0 for an ordinary thread.
         priority: u8,
     },
     /// The priority could not be set.
@@ -86,24 +79,29 @@ pub enum IrqError {
 impl fmt::Display for IrqError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotSpidev => {
-                f.write_str("the kernel does not call the device spidevB.C; name an SPI device")
-            }
-            Self::NoBus { bus } => write!(f, "there is no SPI bus {bus}"),
+            Self::NotSpidev => f.write_str("not an SPI device; name one such as /dev/spidev0.0"),
+            Self::NoBus { bus } => write!(
+                f,
+                "there is no SPI bus {bus}; enable its controller in the device tree"
+            ),
             Self::NoInterrupt { bus } => write!(
                 f,
-                "the controller of SPI bus {bus} has no interrupt in its name; leave \
-                 irq_priority out if its driver polls"
+                "the interrupt of the controller of SPI bus {bus} was not found; leave \
+                 `irq_priority` out if its driver polls"
             ),
             Self::NoThread { irq } => write!(
                 f,
                 "interrupt {irq} has no thread; use a PREEMPT_RT kernel, or boot this one \
                  with threadirqs"
             ),
-            Self::Unreadable { pid } => write!(f, "cannot read how thread {pid} is scheduled"),
+            Self::Unreadable { pid } => write!(
+                f,
+                "the priority of interrupt thread {pid} cannot be read from /proc/{pid}/stat; \
+                 mount /proc without hidepid, or run as root"
+            ),
             Self::Hidden => f.write_str(
                 "the kernel's threads are hidden from this process (hidepid, ProtectProc=); \
-                 have `steadfast setup` set the priority as root",
+                 run `steadfast setup --board FILE` as root to set the priority",
             ),
             Self::Below {
                 pid,
@@ -111,14 +109,14 @@ impl fmt::Display for IrqError {
                 priority,
             } => write!(
                 f,
-                "interrupt thread {pid} is at FIFO {priority}, not {asked}, and setting it takes \
-                 CAP_SYS_NICE; run `steadfast setup --board FILE` as root before (the unit's \
-                 ExecStartPre=+), or as root"
+                "interrupt thread {pid} is at FIFO {priority}, not {asked}, and setting it needs \
+                 CAP_SYS_NICE; run `steadfast setup --board FILE` as root first (ExecStartPre=+ \
+                 of the unit), or run as root"
             ),
             Self::Set { pid, errno } => write!(
                 f,
-                "cannot set the priority of interrupt thread {pid} ({errno}): it takes \
-                 CAP_SYS_NICE (setcap cap_sys_nice+ep, or run as root)"
+                "the priority of interrupt thread {pid} cannot be set ({errno}); run as root or \
+                 with CAP_SYS_NICE (setcap cap_sys_nice+ep)"
             ),
         }
     }
@@ -126,18 +124,23 @@ impl fmt::Display for IrqError {
 
 impl std::error::Error for IrqError {}
 
-/// Finds the interrupt thread behind the SPI device at `device`
+/// Finds the interrupt thread of the controller of the SPI device at `device`
 /// (`/dev/spidev0.0`) and reads its priority.
 ///
+/// The kernel's name of the device, `spidev2.0`, gives the bus, 2. The controller is the
+/// device of `/sys/class/spi_master/spi2`. Its interrupt is the one whose
+/// `/sys/kernel/irq/NN/actions` has the controller's name, and the thread is named `irq/NN-`
+/// plus that name, possibly truncated.
+///
 /// # Errors
-/// All of [`IrqError`] but `Set`.
+/// [`IrqError`] except `Below` and `Set`.
 pub fn find(root: &Path, device: &Path) -> Result<IrqThread, IrqError> {
     let name = node::kernel_name(root, device).ok_or(IrqError::NotSpidev)?;
     let bus = bus_number(&name).ok_or(IrqError::NotSpidev)?;
     let controller = controller(root, bus).ok_or(IrqError::NoBus { bus })?;
     let mut interrupts = interrupts(root, &controller).peekable();
     let first = *interrupts.peek().ok_or(IrqError::NoInterrupt { bus })?;
-    // A controller can have several interrupts; the first with a thread counts.
+    // A controller can have several interrupts: use the first one with a thread.
     let (irq, pid) = interrupts
         .find_map(|irq| thread(root, irq, &controller).map(|pid| (irq, pid)))
         .ok_or_else(|| {
@@ -151,8 +154,8 @@ pub fn find(root: &Path, device: &Path) -> Result<IrqThread, IrqError> {
     Ok(IrqThread { irq, pid, priority })
 }
 
-/// Gives the interrupt thread behind the SPI device at `device` the FIFO
-/// priority `priority` (1 to 99). Returns the thread as it reads back.
+/// Sets the FIFO priority (1 to 99) of the interrupt thread of the SPI device at `device`.
+/// Returns the thread as read back.
 ///
 /// # Errors
 /// [`IrqError`].
@@ -160,8 +163,8 @@ pub fn set_priority(root: &Path, device: &Path, priority: u8) -> Result<IrqThrea
     set_priority_with(root, device, priority, scheduler::set_fifo_of)
 }
 
-/// [`set_priority`] with another call than `sched_setattr`: it is given
-/// the thread and the priority.
+/// [`set_priority`] with `set` in place of `sched_setattr`; its arguments are the thread and
+/// the priority.
 ///
 /// # Errors
 /// [`IrqError`].
@@ -194,20 +197,20 @@ impl IrqThread {
     }
 }
 
-/// Sees to it that the interrupt thread behind the SPI device at `device` has at least
-/// the FIFO priority `priority`: sets it, or, where this process may not, looks whether
-/// it was set for it.
+/// Ensures that the interrupt thread of the SPI device at `device` has at least the FIFO
+/// priority `priority`: sets it, or, without the permission to set it, checks that it is set
+/// already.
 ///
 /// # Errors
-/// [`IrqError`]; [`IrqError::Hidden`] when nobody can tell.
+/// [`IrqError`]; [`IrqError::Hidden`] if the priority can be neither set nor read.
 pub fn ensure_priority(root: &Path, device: &Path, priority: u8) -> Result<IrqThread, IrqError> {
     ensure_priority_with(root, device, priority, scheduler::set_fifo_of)
 }
 
-/// [`ensure_priority`] with another call than `sched_setattr`.
+/// [`ensure_priority`] with `set` in place of `sched_setattr`.
 ///
 /// # Errors
-/// As for [`ensure_priority`].
+/// Those of [`ensure_priority`].
 pub fn ensure_priority_with(
     root: &Path,
     device: &Path,
@@ -223,8 +226,8 @@ pub fn ensure_priority_with(
     }
 }
 
-/// Whether this process sees the threads of the kernel. The first of them, kthreadd, is
-/// process 2 of every machine.
+/// Whether the kernel's threads are visible in /proc. The first of them, kthreadd, is
+/// always process 2.
 fn sees_kernel_threads(root: &Path) -> bool {
     root.join("proc/2/comm").exists()
 }
@@ -236,16 +239,16 @@ fn bus_number(name: &str) -> Option<u32> {
     bus.parse().ok()
 }
 
-/// The name of the device that is the controller of `bus`: `30840000.spi`.
+/// The device name of the controller of `bus`, such as `30840000.spi`.
 fn controller(root: &Path, bus: u32) -> Option<String> {
     let link = root.join(format!("sys/class/spi_master/spi{bus}/device"));
     let device = fs::canonicalize(link).ok()?;
     Some(device.file_name()?.to_str()?.to_owned())
 }
 
-/// The interrupts asked for in the name of `device`, in ascending order.
-/// `actions` is a list with commas, one entry for each driver that shares the
-/// interrupt (Documentation/ABI/testing/sysfs-kernel-irq).
+/// The interrupts that were requested with the name of `device`, in ascending order.
+/// `actions` is a comma-separated list, one entry for each driver that shares the interrupt
+/// (Documentation/ABI/testing/sysfs-kernel-irq).
 fn interrupts(root: &Path, device: &str) -> impl Iterator<Item = u32> {
     let mut found: Vec<u32> = numbered(&root.join("sys/kernel/irq"))
         .filter(|(_, directory)| {
@@ -271,10 +274,10 @@ fn thread(root: &Path, irq: u32, device: &str) -> Option<i32> {
 }
 
 /// The real-time priority of `pid`: fields 40 (`rt_priority`) and 41
-/// (`policy`) of proc_pid_stat(5). `None` when that cannot be read.
+/// (`policy`) of proc_pid_stat(5). `None` if it cannot be read.
 fn priority(root: &Path, pid: i32) -> Option<Option<u8>> {
     let stat = fs::read_to_string(root.join(format!("proc/{pid}/stat"))).ok()?;
-    // The name, field 2, stands in parentheses and may hold any character.
+    // The name, field 2, is in parentheses and may contain any character.
     let (_, after_name) = stat.rsplit_once(") ")?;
     let mut fields = after_name.split_ascii_whitespace().skip(40 - 3);
     let priority: u8 = fields.next()?.parse().ok()?;

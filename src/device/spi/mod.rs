@@ -1,18 +1,13 @@
 //! SPI without allocation: `embedded_hal::spi::SpiDevice` over one ioctl.
 //!
-//! Why: `linux_embedded_hal::SpidevDevice` allocates on every transaction,
-//! calls every error `Other`, and caps a pause at 65,535 us without a word. It
-//! is good for opening and configuring a device, and does that here.
+//! `linux_embedded_hal::SpidevDevice` opens and configures the device; its transactions are
+//! not used, because they allocate, report every error as `Other` and truncate a pause to
+//! 65,535 us. Here a transaction is one `SPI_IOC_MESSAGE(n)`: the chip stays selected and no
+//! other process comes between. A pause is at least as long as requested. A transaction that
+//! exceeds a limit is refused before anything is clocked out; a short transfer is an error.
 //!
-//! Promises: a transaction is one `SPI_IOC_MESSAGE(n)`, so the chip stays
-//! selected throughout and no other process comes between; no allocation; a
-//! pause is never shorter than asked; what cannot be done is an error before
-//! anything is clocked out; a transfer that came back short is an error.
-//!
-//! Costs: 1 kB of stack for the array of transfers, and one system call. In it
-//! the kernel allocates and copies (`spidev_message` in drivers/spi/spidev.c),
-//! which our sealed allocator cannot see, then sleeps until the controller's
-//! interrupt thread has run: see [`irq`].
+//! Costs: 1 kB of stack and one system call, in which the kernel allocates and copies
+//! (`spidev_message` in drivers/spi/spidev.c) and sleeps until the interrupt thread ran ([`irq`]).
 
 mod config;
 mod error;
@@ -32,17 +27,17 @@ use embedded_hal::spi::{ErrorType, Operation, SpiDevice};
 use frame::Frame;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-/// The one call the loop makes on an SPI device.
+/// The only system call of the loop on an SPI device.
 pub trait Message {
-    /// Runs `transfers` as one message, the chip selected throughout. Returns
-    /// the bytes clocked, each counted once whichever way it went.
+    /// Sends `transfers` as one message; the chip stays selected. Returns the number of
+    /// bytes clocked; a byte that is sent and received counts once.
     ///
     /// # Errors
-    /// As `SPI_IOC_MESSAGE` gives them.
+    /// Those of `SPI_IOC_MESSAGE`.
     fn message(&mut self, transfers: &mut [Transfer<'_>]) -> Result<usize, Errno>;
 }
 
-/// [`Message`] by the kernel's spidev driver.
+/// [`Message`] over the kernel's spidev driver.
 #[derive(Debug)]
 pub struct Kernel(OwnedFd);
 
@@ -54,8 +49,8 @@ impl Message for Kernel {
 }
 
 impl From<OwnedFd> for Kernel {
-    /// Takes over an open spidev device. Whether it is one, and how it is
-    /// configured, is not looked at: [`Spidev::open`] does that.
+    /// Wraps the descriptor of an open spidev device, unchecked; [`Spidev::open`] checks and
+    /// configures it.
     fn from(device: OwnedFd) -> Self {
         Self(device)
     }
@@ -81,8 +76,8 @@ pub struct Spidev<M = Kernel> {
 }
 
 impl<M: Message> Spidev<M> {
-    /// A device whose messages go to `calls`, behind which each direction of
-    /// one message may take `buffer_bytes`.
+    /// A device that sends its messages through `calls`; each direction of a message has
+    /// at most `buffer_bytes`.
     pub const fn with(calls: M, buffer_bytes: usize) -> Self {
         Self {
             calls,
@@ -90,15 +85,15 @@ impl<M: Message> Spidev<M> {
         }
     }
 
-    /// Whether a message of transfers with these lengths, in bytes, will fit
-    /// into spidev's buffer. For start-up, so that a driver that asks for too
-    /// much is found before the loop runs.
+    /// Checks that a message of transfers with these lengths, in bytes, fits into spidev's
+    /// buffer. A driver calls it at start-up, so that a message too long is found before the
+    /// loop runs.
     ///
-    /// The kernel starts each transfer at a multiple of `ARCH_DMA_MINALIGN`,
-    /// so many short ones take more than the sum of their lengths.
+    /// The kernel aligns each transfer to `ARCH_DMA_MINALIGN`, so several short transfers
+    /// take more than the sum of their lengths.
     ///
     /// # Errors
-    /// [`SpiError::MessageTooLong`] when it will not.
+    /// [`SpiError::MessageTooLong`] if it does not fit.
     pub fn fits(&self, lengths: &[usize]) -> Result<(), SpiError> {
         let needed = lengths.iter().fold(0_usize, |sum, bytes| {
             let laid = bytes.checked_next_multiple_of(limits::DMA_ALIGN);
@@ -112,17 +107,17 @@ impl<M: Message> Spidev<M> {
         Ok(())
     }
 
-    /// What each direction of one message may take, in bytes.
+    /// Maximum size of each direction of one message, in bytes.
     pub const fn buffer_bytes(&self) -> usize {
         self.buffer_bytes
     }
 
-    /// What makes the calls.
+    /// The implementation of the system call.
     pub const fn calls(&self) -> &M {
         &self.calls
     }
 
-    /// What makes the calls.
+    /// The implementation of the system call, mutable.
     pub const fn calls_mut(&mut self) -> &mut M {
         &mut self.calls
     }
@@ -133,10 +128,10 @@ impl<M> ErrorType for Spidev<M> {
 }
 
 impl<M: Message> SpiDevice<u8> for Spidev<M> {
-    /// One message of all `operations`.
+    /// Sends all `operations` as one message.
     ///
-    /// Operations without bytes and without a pause are left out; if nothing
-    /// is left, no call is made, and the chip is not selected.
+    /// Operations without bytes and without a pause are omitted. If none remain, no call is
+    /// made and the chip is not selected.
     fn transaction(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), SpiError> {
         let mut frame = Frame::new();
         frame.fill(operations)?;

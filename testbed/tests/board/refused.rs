@@ -115,7 +115,7 @@ trap 'echo $base >/sys/class/gpio/unexport' EXIT",
         change: None,
         by: User,
         expected: Failed {
-            words: &[".toml:", "/dev/watchdog", "cannot be opened", "EACCES"],
+            words: &[".toml:", "/dev/watchdog", "permission denied", "EACCES"],
         },
     },
     Start {
