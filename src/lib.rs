@@ -1,11 +1,14 @@
-//! A real-time controller for embedded Linux on ARM: locked into memory,
-//! allocation-free, one cycle every millisecond, and the proof of it at every
-//! start and in every cycle.
+//! A real-time controller for embedded Linux on ARM.
 //!
-//! A library and a firmware at once. The library gives the parts; the binary
-//! `steadfast` is the firmware made of them, for servo axes. Another chip, control law
-//! or plant is one `impl` in a crate of your own, registered with a
-//! [`Firmware`](firmware::Firmware), and the rest stays.
+//! steadfast locks its memory, allocates nothing after start-up and closes a control
+//! loop once a period, typically every millisecond. At each start it verifies that the
+//! machine grants what real time needs (the *contract*), and it checks these promises
+//! once a second while the loop runs.
+//!
+//! The crate is a library and a firmware. The binary `steadfast` is the stock firmware
+//! for servo axes; a text file, the *board file*, describes the machine. To add a chip,
+//! a control law or a simulated plant, implement one trait in a crate of your own and
+//! register it with [`Firmware`](firmware::Firmware).
 //!
 //! # One cycle
 //!
@@ -15,55 +18,56 @@
 //!       +-----------------------------------------------------------------------+
 //! ```
 //!
-//! - `sense` fills a process image that is `Copy`. A reading that failed stands
-//!   in it as the error it is: nothing can skip `act`.
-//! - `decide` is pure: configuration, state, inputs and time in, outputs out.
-//! - `act` writes every output, whatever fails.
-//! - `record` puts one record of fixed size into a ring. When the ring is full
-//!   the record is dropped and counted; the loop waits for nobody.
+//! - `sense` reads all inputs into the process image. A failed reading is stored as an
+//!   error in place of the value, so no failure can skip `act`.
+//! - `decide` runs the control laws. A law is a pure function: configuration, state,
+//!   inputs and time in, outputs out.
+//! - `act` writes every output, even if writing another output failed.
+//! - `record` puts one record of fixed size into a ring. If the ring is full, the record
+//!   is dropped and counted; the loop never waits for the reporter.
 //!
-//! The schedule is absolute and keeps its phase for ever. Slots that were missed
-//! are skipped and counted, never run as a burst: slots run and slots skipped
-//! are together the time in periods.
+//! The schedule is absolute: cycle *n* is released at start + *n* periods, without drift.
+//! A missed slot is skipped and counted; it is never made up for by a burst of cycles.
+//! Slots run plus slots skipped equal the elapsed periods.
 //!
 //! # Layers
 //!
 //! ```text
 //!  the core: no_std, no alloc, no unsafe, reads no clock
 //!    time        Instant and Duration in nanoseconds
-//!    control     laws: PID, filters, trajectory; configuration apart from state
-//!    cycle       one period: sense -> decide -> act -> record; schedule, overrun;
-//!                signals, and what a device and a law are
+//!    control     PID, filters, trajectory; configuration separate from state
+//!    cycle       one period: sense -> decide -> act -> record; schedule, overrun,
+//!                signals; the traits Device and Law
 //!    axis        a servo axis: CiA 402 states, limits, safe outputs
 //!    driver      chips over embedded-hal: AS5047P, MCP4922, MCP3208
 //!    sim         motor, heater and the same chips at register level, with faults;
-//!                what a plant is
+//!                the trait Plant
 //!
 //!  the Linux half: feature "linux"
 //!    sys         the only unsafe code: each system call and ioctl once, typed
-//!    realtime    this process made real-time: memory, stack, allocator,
+//!    realtime    makes the process real-time: memory, stack, allocator,
 //!                scheduler, clock, contract, runner
 //!    device      kernel devices: SPI, I2C and PWM as embedded-hal, GPIO, watchdog
-//!    bus         one handle for each bus, over a kernel device or a simulated one
+//!    bus         one handle per bus, over a kernel device or a simulated one
 //!    telemetry   ring, reporter thread, flight file, black box, report,
 //!                service notification
-//!    config      board.toml -> Config; every error says file, line and fix; how
-//!                drivers, laws and plants of one's own read their tables
-//!    stock       what this crate ships for board files to name: PWM, H-bridge, PID,
-//!                two-point, profile, lag, state space
-//!    board       composes a Config into ports: simulated or Linux
-//!    command     run, check, doctor
-//!    firmware    drivers, laws and plants of one's own, registered
+//!    config      board file -> Config; each error names file, line and fix; the
+//!                traits Driver, LawKind and PlantKind
+//!    stock       shipped drivers, laws and plants: PWM, H-bridge, PID, two-point,
+//!                profile, lag, state space
+//!    board       connects a Config to simulated or Linux devices
+//!    command     run, check, doctor, setup
+//!    firmware    registers your drivers, laws and plants; the main function
 //! ```
 //!
-//! The rules, each of them tested:
+//! Tests enforce these rules:
 //!
-//! - Imports point up this list only: a layer imports those above it and none
-//!   below. No shared layer names a chip or a law, a control law never sees a device.
+//! - A layer imports only layers above it in this list. Shared layers name no chip and
+//!   no law. A control law has no access to a device.
 //! - No files import each other in a circle.
-//! - `unsafe` stays in `sys`, with its reason on each block.
-//! - The core builds without the standard library and for bare metal.
-//! - From the seal on, nothing allocates on the real-time thread.
+//! - `unsafe` is in `sys` only, with the reason on each block.
+//! - The core builds without the standard library, also for bare metal.
+//! - After the allocator is sealed, nothing allocates on the real-time thread.
 //!
 //! # Where to begin
 //!
@@ -74,22 +78,22 @@
 //! | add a control law | [`config::LawKind`], [`cycle::law::Law`], [`control`] |
 //! | list the keys of your board files | [`firmware::Firmware::keys`], `docs/board-file.md` |
 //! | simulate what you control | [`config::PlantKind`], [`sim::Plant`] |
-//! | put one law in place of all others, without a registry | [`cycle::ports::Decide`], [`board::run`], `examples/two_point` |
+//! | write one law without a registry | [`cycle::ports::Decide`], [`board::run`], `examples/two_point` |
 //! | follow one sample through the code | `docs/architecture.md` |
 //! | change this crate | `CONTRIBUTING.md` |
-//! | know what is promised and judged | [`realtime::contract`] |
-//! | know what a late cycle leads to | [`cycle::overrun`] |
+//! | see what the contract promises and how it is verified | [`realtime::contract`] |
+//! | see what happens after a late cycle | [`cycle::overrun`] |
 //! | use the kernel's SPI and GPIO without allocating | [`device`] |
-//! | let a driver run on a board and over a register model | [`bus`] |
+//! | run one driver on a board and over a register model | [`bus`] |
 //! | read a shipped driver and its register model | [`driver`], [`sim`] |
 //!
 //! # Example
 //!
-//! A lamp that is lit while a button is pressed, for 300 cycles on the simulated
-//! board. The virtual clock never waits; [`Pace::Real`](telemetry::report::Pace)
-//! would make the thread real-time first.
+//! A lamp is lit while a button is pressed, for 300 cycles on the simulated board. The
+//! virtual clock never waits. With [`Pace::Real`](telemetry::report::Pace) the same call
+//! first makes the thread real-time, then runs on the real clock.
 //!
-// One loop runs in a process at a time: such examples have one of their own.
+// A process runs one loop at a time, so each such example needs a process of its own.
 #![cfg_attr(feature = "linux", doc = "```standalone_crate")]
 #![cfg_attr(not(feature = "linux"), doc = "```ignore")]
 //! use steadfast::board::{self, Description, Options};
@@ -158,7 +162,7 @@
     not(feature = "linux"),
     allow(
         rustdoc::broken_intra_doc_links,
-        reason = "the map names the Linux half, which is not there"
+        reason = "the list of layers names the Linux half, which is not compiled"
     )
 )]
 

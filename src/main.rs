@@ -1,4 +1,4 @@
-//! The firmware: picks the command, nothing else.
+//! The stock firmware. [`Firmware::main`] reads the command line and runs the command.
 
 use std::process::ExitCode;
 

@@ -1,9 +1,9 @@
 //! Points and spans of time in nanoseconds.
 //!
-//! The core reads no clock: every function that needs the time is given it.
-//! Both types are one `u64`, so that arithmetic in the loop is one
-//! instruction; `core::time::Duration` is two fields and carries between them.
-//! 2^64 ns are 584 years.
+//! The core reads no clock: a function that needs the time takes it as an argument.
+//! Each type is one `u64`, so an addition in the loop is one instruction
+//! (`core::time::Duration` has two fields with a carry between them). 2^64 ns are
+//! 584 years. Sums and products overflow as `u64` does: a panic in a debug build.
 
 use core::fmt;
 use core::ops::{Add, AddAssign, Div, Mul, Sub};
@@ -35,7 +35,7 @@ impl Instant {
 }
 
 impl Duration {
-    /// No time at all.
+    /// Zero nanoseconds.
     pub const ZERO: Self = Self(0);
 
     /// A span of `ns` nanoseconds.
@@ -63,9 +63,9 @@ impl Duration {
         self.0
     }
 
-    /// The span in seconds, of one below 292 years (2^63 ns).
+    /// The span in seconds. Correct below 2^63 ns (292 years).
     pub const fn as_secs_f64(self) -> f64 {
-        // Signed, because that is one instruction to convert, and unsigned is six.
+        // A signed integer converts in one instruction, an unsigned one in six.
         self.0 as i64 as f64 * 1e-9
     }
 

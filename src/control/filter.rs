@@ -1,14 +1,11 @@
 //! Second-order filters (biquads).
 //!
-//! Designed from frequency and quality by the bilinear transform with the
-//! frequency prewarped, after R. Bristow-Johnson, "Cookbook formulae for audio
-//! EQ biquad filter coefficients"; run in direct form II transposed, which has
-//! the best rounding behaviour of the direct forms in floating point.
+//! Designed by the bilinear transform with a prewarped frequency (R. Bristow-Johnson,
+//! "Cookbook formulae for audio EQ biquad filter coefficients"), in direct form II
+//! transposed, which has the smallest rounding error of the direct forms in floating point.
 //!
-//! Every filter made here has unit gain at zero frequency and is stable: its
-//! poles lie inside the unit circle for each frequency between zero and half
-//! the sample rate and each positive quality. Cost of a step: five
-//! multiplications and four additions.
+//! Each filter has unit gain at zero frequency and is stable for every permitted frequency
+//! and quality. Cost of a step: five multiplications and four additions.
 
 use super::param::{self, ParameterError};
 use core::f64::consts::TAU;
@@ -23,7 +20,7 @@ pub struct Biquad {
     a2: f64,
 }
 
-/// What a [`Biquad`] remembers.
+/// State of a [`Biquad`].
 #[derive(Copy, Clone, Debug, Default, PartialEq)]
 pub struct BiquadState {
     s1: f64,
@@ -31,27 +28,27 @@ pub struct BiquadState {
 }
 
 impl BiquadState {
-    /// After an input of zero for ever.
+    /// The steady state for an input of zero.
     pub const REST: Self = Self { s1: 0.0, s2: 0.0 };
 }
 
 /// The quality of a Butterworth filter, 1/sqrt(2): no peak in the pass band.
 pub const BUTTERWORTH: f64 = core::f64::consts::FRAC_1_SQRT_2;
 
-/// The greatest quality accepted.
+/// The highest permitted quality.
 const QUALITY_MAX: f64 = 1e3;
-/// The least quality accepted.
+/// The lowest permitted quality.
 const QUALITY_MIN: f64 = 1e-3;
 
 impl Biquad {
-    /// A low pass: unit gain below `frequency_hz`, gain `quality` at it,
-    /// falling by 12 dB per octave above.
+    /// A low pass: unit gain below `frequency_hz`, gain `quality` at it, 12 dB less per
+    /// octave above.
     ///
-    /// `frequency_hz` is greater than 0 and below half of `sample_rate_hz`;
-    /// `quality` is from 0.001 to 1000, [`BUTTERWORTH`] for the flattest.
+    /// `frequency_hz` is greater than 0 and below half of `sample_rate_hz`. `quality` is from
+    /// 0.001 to 1000; [`BUTTERWORTH`] gives the flattest pass band.
     ///
     /// # Errors
-    /// `sample_rate_hz`, `frequency_hz` or `quality`, by name.
+    /// [`ParameterError`] with the name `sample_rate_hz`, `frequency_hz` or `quality`.
     pub fn low_pass(
         frequency_hz: f64,
         quality: f64,
@@ -97,8 +94,8 @@ impl Biquad {
 
     /// One step: the filtered value of `input`.
     ///
-    /// A non-finite input stays in the memory of every recursive filter, so
-    /// whoever feeds it must not let one in; [`Biquad::settled`] starts afresh.
+    /// A non-finite input remains in the state of a recursive filter for ever: check the
+    /// input first. [`Biquad::settled`] gives a new state.
     #[inline]
     #[must_use]
     pub fn step(&self, state: &mut BiquadState, input: f64) -> f64 {
@@ -108,8 +105,8 @@ impl Biquad {
         output
     }
 
-    /// The state after `value` has been the input for ever: the next step with
-    /// it gives `value`, without a transient.
+    /// The steady state for the constant input `value`: the next step with this input gives
+    /// `value`, without a transient.
     #[must_use]
     pub fn settled(&self, value: f64) -> BiquadState {
         let s2 = (self.b2 - self.a2) * value;
@@ -158,7 +155,7 @@ mod tests {
     fn a_butterworth_low_pass_has_minus_3_db_at_its_frequency() {
         let filter = Biquad::low_pass(40.0, BUTTERWORTH, RATE_HZ).unwrap();
         assert!((gain(&filter, 0.5) - 1.0).abs() < 1e-3);
-        // 39.9 Hz is not commensurate with the rate, so that peaks are sampled.
+        // Frequencies that are not a fraction of the rate, so that peaks are sampled.
         assert!((gain(&filter, 40.003) - BUTTERWORTH).abs() < 2e-3);
         let two_octaves_up = gain(&filter, 160.007);
         assert!(two_octaves_up < 0.065, "{two_octaves_up}");

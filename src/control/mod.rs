@@ -1,12 +1,10 @@
-//! Control laws: PID, filters, jerk-limited trajectories.
+//! Control algorithms: PID, filters, jerk-limited trajectories.
 //!
-//! Each is split in two. What is configured is validated once, where it is
-//! built, and does not change afterwards; what is remembered from one period to
-//! the next is a `Copy` state that only a step can change. So a running loop
-//! cannot alter its own tuning, and a tuning cannot disturb a running loop.
+//! Each has a configuration, which is validated when it is built and then constant, and a
+//! `Copy` state, which only a step changes. The loop cannot change its tuning.
 //!
-//! All arithmetic is `f64`: on the boards this is for, double precision costs
-//! the same as single, and a position summed over days keeps its resolution.
+//! All arithmetic is `f64`: on 64-bit ARM it costs the same as `f32`, and a position that is
+//! summed for days keeps its resolution.
 
 use crate::time::Duration;
 
@@ -20,14 +18,13 @@ pub use param::{ParameterError, ParameterErrorKind};
 pub use pid::{Gains, Pid, PidConfig, PidState};
 pub use trajectory::{Sample, Trajectory, TrajectoryConfig, TrajectoryState};
 
-/// The least distance in time over which two measurements of a loop with this
-/// period give a rate: half a period.
+/// The minimum time between two measurements from which a loop with this period computes a
+/// rate: half a period.
 ///
-/// Nearer ones come from a fresh measurement, as after a transfer that was repeated,
-/// and the pipelined one behind it. What they differ by is mostly the resolution of
-/// the sensor and the error of their times, divided by little or by nothing. So the
-/// later one gives no rate and the next is compared with the earlier one. Over half
-/// a period both errors count twice, and never more.
+/// Measurements can be closer: after a retried transfer a fresh value is followed by the
+/// pipelined one. Their difference consists mostly of sensor resolution and timing error,
+/// divided by a very short time. The later one is then not used for a rate; the next one is
+/// compared with the earlier one. This at most doubles the effect of both errors.
 pub fn least_distance(period: Duration) -> Duration {
     Duration::from_nanos(period.as_nanos().div_ceil(2))
 }

@@ -1,19 +1,17 @@
-//! Why a parameter was refused: the one error of every configuration in
+//! Parameter checks and their error, for every configuration in
 //! [`control`](crate::control) and [`axis`](crate::axis).
 //!
-//! A control law that is fed with a NaN gain or a negative limit fails on a
-//! moving machine, so each such value is refused where the configuration is
-//! built, by the parameter's name. The error is `Copy` and holds numbers; the
-//! sentence is made by [`Display`](fmt::Display) where a person reads it.
-//! Nothing of this runs in the loop.
+//! A NaN gain or a negative limit would fail on a moving machine, so it is refused when the
+//! configuration is built. The error is `Copy` and has the name of the parameter and its
+//! numbers; [`Display`](fmt::Display) makes the message. Not for the loop.
 
 use core::fmt;
 
-/// A parameter that cannot be used, by name.
+/// A parameter with an invalid value.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct ParameterError {
-    /// The parameter's name as it stands in the configuration, dotted where it
-    /// is nested: `trajectory.jerk_rad_s3`.
+    /// Name of the parameter in the configuration, with dots if nested:
+    /// `trajectory.jerk_rad_s3`.
     pub name: &'static str,
     /// What is wrong with it.
     pub kind: ParameterErrorKind,
@@ -26,45 +24,44 @@ pub enum ParameterErrorKind {
     NonFinite,
     /// It must be greater than zero.
     NotPositive {
-        /// The value given.
+        /// The value.
         value: f64,
     },
-    /// It is below the least value allowed.
+    /// It is below the minimum.
     BelowMinimum {
-        /// The least value allowed.
+        /// The minimum.
         min: f64,
-        /// The value given.
+        /// The value.
         value: f64,
     },
-    /// It is outside of the closed interval from `min` to `max`.
+    /// It is outside the closed interval from `min` to `max`.
     OutOfRange {
-        /// The least value allowed.
+        /// The minimum.
         min: f64,
-        /// The greatest value allowed.
+        /// The maximum.
         max: f64,
-        /// The value given.
+        /// The value.
         value: f64,
     },
-    /// A frequency that the sample rate cannot represent: it must be below half
-    /// of it.
+    /// A frequency that is not below half the sample rate.
     AtOrAboveNyquist {
         /// Half the sample rate, Hz.
         nyquist_hz: f64,
-        /// The frequency given, Hz.
+        /// The frequency, Hz.
         value_hz: f64,
     },
     /// The upper end of an interval is not above its lower end.
     Inverted {
-        /// The lower end given.
+        /// The lower end.
         min: f64,
-        /// The upper end given.
+        /// The upper end.
         max: f64,
     },
-    /// There is no channel of this number: they count from 0 to `count - 1`.
+    /// There is no channel with this number; channels are 0 to `count - 1`.
     NoSuchChannel {
-        /// The channel given.
+        /// The channel.
         channel: u8,
-        /// How many channels of its kind there are.
+        /// Number of channels of its kind.
         count: u8,
     },
     /// Two parameters use the same channel of the same kind.
@@ -72,7 +69,7 @@ pub enum ParameterErrorKind {
         /// The channel that is used twice.
         channel: u8,
     },
-    /// It is needed by another parameter and is not there.
+    /// Another parameter requires it, but it is not set.
     Missing,
 }
 
@@ -101,7 +98,7 @@ impl fmt::Display for ParameterError {
                 write!(f, "is {max}, it must be above its lower end, {min}")
             }
             ParameterErrorKind::NoSuchChannel { channel, count } => {
-                write!(f, "is channel {channel}, there are {count}, from 0")
+                write!(f, "is channel {channel}, it must be below {count}")
             }
             ParameterErrorKind::Duplicate { channel } => {
                 write!(f, "is channel {channel}, which is in use already")
@@ -173,7 +170,7 @@ pub fn in_range(name: &'static str, value: f64, min: f64, max: f64) -> Result<f6
     }
 }
 
-/// Checks that `max`, called `name`, is above `min`, and that both are finite.
+/// Checks that `max`, the parameter `name`, is above `min`, and that both are finite.
 ///
 /// # Errors
 /// [`ParameterErrorKind::NonFinite`] or [`ParameterErrorKind::Inverted`].
@@ -189,7 +186,7 @@ pub fn interval(name: &'static str, min: f64, max: f64) -> Result<(), ParameterE
     }
 }
 
-/// `channel`, if there are more than that many of its kind.
+/// `channel`, if it is below `count`.
 ///
 /// # Errors
 /// [`ParameterErrorKind::NoSuchChannel`].
@@ -213,7 +210,7 @@ mod tests {
     use core::fmt::Write;
 
     #[test]
-    fn nan_and_infinity_pass_no_check() {
+    fn every_check_refuses_nan_and_infinity() {
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let kinds = [
                 finite("x", value).unwrap_err(),
@@ -244,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sentence_names_the_parameter_and_its_numbers() {
+    fn the_message_has_the_name_and_the_numbers_of_the_parameter() {
         let mut text = heapless::String::<96>::new();
         let error = in_range("kp", 2.5, 0.0, 1.0).unwrap_err();
         write!(text, "{error}").unwrap();

@@ -6,47 +6,34 @@
 //! D  = kd s / (1 + s / (2 pi f)) y
 //! ```
 //!
-//! What it promises:
-//! - The derivative acts on the measurement, so a step of the setpoint gives no
-//!   kick, through a first-order filter of cut-off `f`, so noise is not
-//!   amplified without bound (Åström and Murray, Feedback Systems, 2nd edition,
-//!   section 11.5). It is discretised by backward difference, which is stable
-//!   for every cut-off.
-//! - Anti-windup is back-calculation with the tracking time `Tt` (the same,
-//!   section 11.4): while the output is limited, the integrator is driven to
-//!   where the limit is just left. Clamping would stop it where it stood; with
-//!   back-calculation the time of recovery is a parameter.
-//! - Switching on is bumpless: [`Pid::track`] presets the integrator so that
-//!   the next output is the one given.
-//! - A non-finite setpoint, measurement or feed-forward gives no output
-//!   ([`None`]) and leaves the state as it was.
-//!
-//! Cost of a step: about 15 floating point operations, a division among them.
+//! Derivative on the measurement, with a filter; anti-windup by back-calculation; bumpless
+//! start ([`Pid::track`]); non-finite arguments give no output. [`Pid`] has the details.
+//! Cost of a step: about 15 floating point operations including one division.
 
 use super::least_distance;
 use super::param::{self, ParameterError};
 use crate::time::{Duration, Instant};
 
-/// Gains of a PID controller. Input and output units are the user's: for a
-/// servo radians in, volts out.
+/// Gains of a PID controller. The units of input and output are free, such as radians and
+/// volts for a servo.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Gains {
     /// Proportional gain, output units per input unit, 0 or more.
     pub kp: f64,
     /// Integral gain, output units per input unit and second, 0 or more.
     pub ki: f64,
-    /// Derivative gain, output units per input unit per second, 0 or more.
+    /// Derivative gain, output units per (input unit per second), 0 or more.
     pub kd: f64,
-    /// Cut-off of the derivative's filter, Hz, greater than 0 and below half
-    /// the sample rate.
+    /// Cut-off frequency of the derivative's filter, Hz, greater than 0 and below half the
+    /// sample rate.
     pub derivative_cutoff_hz: f64,
-    /// Time constant with which the integrator follows a limited output, s, at
-    /// least one period. A usual choice is between the derivative time kd/kp
-    /// and the integral time kp/ki.
+    /// Time constant `Tt` with which the integrator follows a limited output, s, at least
+    /// one period. Usual values are between the derivative time kd/kp and the integral time
+    /// kp/ki.
     pub tracking_time_s: f64,
 }
 
-/// What makes a [`Pid`].
+/// Configuration of a [`Pid`].
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct PidConfig {
     /// The gains.
@@ -57,37 +44,68 @@ pub struct PidConfig {
     pub output_max: f64,
 }
 
-/// A validated PID controller: coefficients only, the memory is [`PidState`].
+/// A validated PID controller: constant coefficients; the state is [`PidState`].
+///
+/// - The derivative acts on the measurement, so a step of the setpoint causes no kick. Its
+///   first-order filter with cut-off `f` limits the amplification of noise (Åström and
+///   Murray, Feedback Systems, 2nd edition, section 11.5). The backward difference is stable
+///   for every cut-off.
+/// - Anti-windup is back-calculation with the tracking time `Tt` (section 11.4): while the
+///   output is limited, the integrator moves towards the value at which the output leaves
+///   the limit. `Tt` sets the time of recovery.
+/// - A start is bumpless: [`Pid::track`] presets the integrator for a given output.
+/// - A non-finite setpoint, measurement or feed-forward gives [`None`] and leaves the state
+///   unchanged.
+///
+/// ```
+/// use steadfast::control::{Gains, PidConfig, PidState};
+/// use steadfast::time::{Duration, Instant};
+///
+/// let gains = Gains {
+///     kp: 2.0,
+///     ki: 5.0,
+///     kd: 0.0,
+///     derivative_cutoff_hz: 100.0,
+///     tracking_time_s: 0.1,
+/// };
+/// let config = PidConfig { gains, output_min: -10.0, output_max: 10.0 };
+/// let pid = config.build(Duration::from_millis(1))?;
+/// let mut state = PidState::REST;
+/// let measured_at = Instant::from_nanos(1_000_000);
+/// let output = pid.step(&mut state, 1.0, 0.25, 0.0, measured_at);
+/// assert_eq!(output, Some(1.5));
+/// # Ok::<(), steadfast::control::ParameterError>(())
+/// ```
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Pid {
     kp: f64,
     kd: f64,
     /// ki times the period.
     integral_gain: f64,
-    /// Period over tracking time; 0 without integral action, which would
-    /// otherwise be created by the limit.
+    /// Period over tracking time; 0 if ki is 0, because tracking would create integral
+    /// action.
     tracking_gain: f64,
     derivative_pole: f64,
-    /// The derivative gain times what the filter lets in.
+    /// Derivative gain times the weight of a new value in the filter.
     rate_gain: f64,
-    /// Distance of two measurements below which they give no rate, ns.
+    /// Minimum time between two measurements for a rate.
     least_distance: Duration,
     output_min: f64,
     output_max: f64,
 }
 
-/// What a [`Pid`] remembers from one period to the next.
+/// State of a [`Pid`].
 #[derive(Copy, Clone, Debug, Default, PartialEq)]
 pub struct PidState {
     integral: f64,
     derivative: f64,
-    /// The last measurement that gave a rate, and when it was true.
+    /// The last measurement used for a rate, and its time.
     measurement: f64,
     measured_at: Instant,
 }
 
 impl PidState {
-    /// No history.
+    /// The state before the first step: all values are zero.
     pub const REST: Self = Self {
         integral: 0.0,
         derivative: 0.0,
@@ -97,11 +115,11 @@ impl PidState {
 }
 
 impl PidConfig {
-    /// Validates and precomputes for steps of `period`.
+    /// Validates the parameters and computes the coefficients for steps of `period`.
     ///
     /// # Errors
-    /// The first parameter that is not finite, negative, or out of the range
-    /// that its documentation states.
+    /// [`ParameterError`] for the first parameter that is not finite or outside its
+    /// documented range.
     pub fn build(&self, period: Duration) -> Result<Pid, ParameterError> {
         let h = param::positive("period", period.as_secs_f64())?;
         let g = &self.gains;
@@ -133,12 +151,11 @@ impl PidConfig {
 impl Pid {
     /// One step: the output for `setpoint` and `measurement`, limited.
     ///
-    /// `feed_forward` is added before the limit. `measured_at` is when the
-    /// measurement was true: the derivative is taken over the true distance to the
-    /// one before, whatever the periods were, and held where they are less than
-    /// half a period apart (see [`least_distance`]). The
-    /// integrator advances by one period in each step, because what the error was
-    /// in skipped ones is not known.
+    /// `feed_forward` is added before the limit. `measured_at` is the time of the
+    /// measurement: the derivative divides by the time since the last measurement, not by
+    /// the period, and is held if that is less than half a period (see
+    /// [`least_distance`]). The integrator advances by one period in each step; the error
+    /// during skipped periods is unknown.
     ///
     /// `None` if the output would not be finite; the state is then unchanged.
     #[inline]
@@ -164,8 +181,8 @@ impl Pid {
         if !free.is_finite() {
             return None;
         }
-        // Not `clamp`, which checks its limits every time: `build` did. Two comparisons
-        // in a row are two instructions, one inside the other are branches.
+        // Not `clamp`, which checks its limits in each call. Two consecutive comparisons
+        // compile to two instructions, nested ones to branches.
         let below = if self.output_max < free {
             self.output_max
         } else {
@@ -185,12 +202,11 @@ impl Pid {
         Some(limited)
     }
 
-    /// Presets the integrator so that a step at rest with the same arguments
-    /// gives `output`, and forgets past motion.
+    /// Presets the integrator so that a step at rest with the same arguments gives `output`,
+    /// and resets the derivative.
     ///
-    /// A controller without integral action has nothing to preset: it starts
-    /// with what its proportional part and the feed-forward give, which is no
-    /// jump only where those equal `output`.
+    /// Without integral action nothing can be preset: the output starts at the sum of the
+    /// proportional part and the feed-forward, and jumps if that differs from `output`.
     pub fn track(
         &self,
         state: &mut PidState,
@@ -212,9 +228,8 @@ impl Pid {
         };
     }
 
-    /// The derivative gain. Where the setpoint is a smooth profile, its speed
-    /// times this gain as feed-forward cancels the drag that a derivative on
-    /// the measurement puts on motion.
+    /// The derivative gain. If the setpoint is a smooth profile, its velocity times this gain
+    /// as feed-forward compensates the drag of the derivative on the measurement.
     pub const fn derivative_gain(&self) -> f64 {
         self.kd
     }
@@ -305,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn skipped_periods_make_no_derivative_spike() {
+    fn skipped_periods_cause_no_derivative_spike() {
         let mut c = config();
         (c.gains.kp, c.gains.ki) = (0.0, 0.0);
         let pid = c.build(PERIOD).unwrap();
@@ -320,12 +335,12 @@ mod tests {
     }
 
     #[test]
-    fn measurements_out_of_step_make_no_derivative_spike() {
+    fn measurements_of_varying_age_cause_no_derivative_spike() {
         let mut c = config();
         (c.gains.kp, c.gains.ki) = (0.0, 0.0);
         let pid = c.build(PERIOD).unwrap();
         let mut state = PidState::default();
-        // One period old each, then one of now, the same again, and one period old.
+        // Ages in periods: all 1 at first, then varying.
         let ages = (0..200).map(|_| 1).chain([0, 1, 1, 0, 0, 1, 5, 1]);
         for (k, age) in (10..).zip(ages) {
             let measured = at(k - age);
@@ -345,14 +360,14 @@ mod tests {
             let output = pid.step(&mut state, 100.0, 0.0, 0.0, at(k)).unwrap();
             assert_eq!(output, 10.0);
         }
-        // Twenty seconds at an error of 100 would have wound up 10,000 volts.
+        // Without anti-windup, 20 s at an error of 100 would integrate to 10,000.
         let recovered =
             (20_000..=20_500).any(|k| pid.step(&mut state, -1.0, 0.0, 0.0, at(k)).unwrap() < 0.0);
         assert!(recovered, "the output does not follow the reversed error");
     }
 
     #[test]
-    fn a_limit_makes_no_integral_action_where_there_is_none() {
+    fn a_limited_output_creates_no_integral_action_without_ki() {
         let mut c = config();
         (c.gains.ki, c.gains.kd) = (0.0, 0.0);
         let pid = c.build(PERIOD).unwrap();
@@ -364,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn switching_on_gives_the_output_that_was_tracked() {
+    fn the_first_output_after_track_is_the_tracked_one() {
         let pid = config().build(PERIOD).unwrap();
         let mut state = PidState::default();
         pid.track(&mut state, -3.25, 0.5, 0.75, 1.0, at(7));

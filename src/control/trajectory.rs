@@ -1,57 +1,68 @@
 //! Jerk-limited motion from rest to rest, and a jerk-limited stop.
 //!
-//! A move is planned once, as at most seven segments of constant jerk (the
-//! S-curve of L. Biagiotti and C. Melchiorri, Trajectory Planning for Automatic
-//! Machines and Robots, section 3.4), and then sampled: one cubic polynomial
-//! per period. Short moves that do not reach the limits of velocity or
-//! acceleration are solved in closed form, not by scaling, so each move takes
-//! the least time that its limits allow.
+//! A move is planned once, as at most seven segments of constant jerk (the S-curve of
+//! L. Biagiotti and C. Melchiorri, Trajectory Planning for Automatic Machines and Robots,
+//! section 3.4), and then sampled. It takes the minimum time within its limits and never
+//! turns back; its last sample is exactly the target. [`Trajectory::stop`] works at any
+//! moment, with continuous position, velocity and acceleration. A new target while moving is
+//! not supported: stop first. Time is counted in periods, so it does not drift.
 //!
-//! What it promises:
-//! - No sample exceeds the limits; the position of a move never turns back.
-//! - The last sample is the target, to the last bit, with velocity and
-//!   acceleration 0. The decelerating half is anchored at the target, so no
-//!   rounding error is carried into it.
-//! - [`Trajectory::stop`] starts where the motion stands, at any moment, with
-//!   position, velocity and acceleration continuous, and ends at rest.
-//!
-//! What it costs: planning is three roots and some thirty multiplications, at
-//! the start of a move; a sample is ten multiplications and one comparison.
-//! Time is counted in periods, so it does not drift.
-//!
-//! Not offered: a new target while moving. Stop first; the stop ends at rest.
+//! Cost: planning takes three roots and about 30 multiplications, a sample ten
+//! multiplications and one comparison.
 
 use super::param::{self, ParameterError};
 use crate::time::Duration;
 
-/// Limits of motion. Units are radians and seconds; a linear axis may read
-/// metres for radians.
+/// Limits of motion in radians and seconds. For a linear axis use metres in place of
+/// radians.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct TrajectoryConfig {
-    /// Greatest velocity of a move, rad/s, greater than 0 (CiA 402 object
-    /// 6081h, profile velocity).
+    /// Maximum velocity of a move, rad/s, greater than 0 (CiA 402 object 6081h, profile
+    /// velocity).
     pub velocity_rad_s: f64,
-    /// Greatest acceleration and deceleration of a move, rad/s^2, greater than
-    /// 0 (6083h, profile acceleration).
+    /// Maximum acceleration and deceleration of a move, rad/s^2, greater than 0 (6083h,
+    /// profile acceleration).
     pub acceleration_rad_s2: f64,
-    /// Greatest jerk of a move, rad/s^3, greater than 0 (60A4h, profile jerk).
+    /// Maximum jerk of a move, rad/s^3, greater than 0 (60A4h, profile jerk).
     pub jerk_rad_s3: f64,
-    /// Greatest deceleration of a stop, rad/s^2, at least the acceleration of
-    /// a move (6085h, quick stop deceleration).
+    /// Maximum deceleration of a stop, rad/s^2, at least the acceleration of a move (6085h,
+    /// quick stop deceleration).
     pub stop_deceleration_rad_s2: f64,
-    /// Greatest jerk of a stop, rad/s^3, at least the jerk of a move. With less,
-    /// a stop during the end of a move would have to turn back.
+    /// Maximum jerk of a stop, rad/s^3, at least the jerk of a move: with less, a stop near
+    /// the end of a move would have to turn back.
     pub stop_jerk_rad_s3: f64,
 }
 
-/// Validated limits and the period: what plans and samples.
+/// Plans and samples motions with validated limits at a fixed period.
+///
+/// ```
+/// use steadfast::control::{TrajectoryConfig, TrajectoryState};
+/// use steadfast::time::Duration;
+///
+/// let limits = TrajectoryConfig {
+///     velocity_rad_s: 2.0,
+///     acceleration_rad_s2: 10.0,
+///     jerk_rad_s3: 100.0,
+///     stop_deceleration_rad_s2: 20.0,
+///     stop_jerk_rad_s3: 200.0,
+/// };
+/// let trajectory = limits.build(Duration::from_millis(1))?;
+/// let mut state = TrajectoryState::at_rest(0.0);
+/// assert!(trajectory.move_to(&mut state, 1.0));
+/// while !state.is_at_rest() {
+///     let sample = trajectory.advance(&mut state, 1);
+///     assert!(sample.velocity_rad_s < 2.0 + 1e-9);
+/// }
+/// assert_eq!(state.last().position_rad, 1.0);
+/// # Ok::<(), steadfast::control::ParameterError>(())
+/// ```
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Trajectory {
     config: TrajectoryConfig,
     period_s: f64,
 }
 
-/// Where a motion is at one moment.
+/// Position, velocity and acceleration at one moment.
 #[derive(Copy, Clone, Debug, Default, PartialEq)]
 pub struct Sample {
     /// Position, rad.
@@ -62,18 +73,18 @@ pub struct Sample {
     pub acceleration_rad_s2: f64,
 }
 
-/// A stretch of constant jerk: a cubic about the anchor's moment.
+/// A segment of constant jerk: a cubic polynomial around the time of its anchor.
 #[derive(Copy, Clone, Debug, Default, PartialEq)]
 struct Segment {
-    /// Seconds since the start of the motion at which the segment ends.
+    /// End of the segment, seconds since the start of the motion.
     end_s: f64,
-    /// Seconds since the start of the motion at which `anchor` is passed.
+    /// Time of `anchor`, seconds since the start of the motion.
     anchor_s: f64,
     anchor: Sample,
     jerk: f64,
 }
 
-/// Most segments of a motion.
+/// Maximum number of segments of a motion.
 const SEGMENTS: usize = 7;
 
 /// A motion in progress, or rest.
@@ -81,13 +92,13 @@ const SEGMENTS: usize = 7;
 pub struct TrajectoryState {
     segments: [Segment; SEGMENTS],
     count: u8,
-    /// The segment that the next sample is looked for in.
+    /// The segment of the last sample.
     current: u8,
     /// Periods since the start of the motion.
     periods: u64,
-    /// What was sampled last.
+    /// The last sample.
     last: Sample,
-    /// Where the motion ends, rad.
+    /// End of the motion, rad.
     target_rad: f64,
 }
 
@@ -101,7 +112,7 @@ impl Sample {
         }
     }
 
-    /// Where `self` is `t` seconds later (earlier, if negative) under `jerk`.
+    /// The sample `t` seconds later (earlier, if negative) with constant `jerk`.
     #[inline]
     fn after(&self, t: f64, jerk: f64) -> Self {
         let (v, a) = (self.velocity_rad_s, self.acceleration_rad_s2);
@@ -114,11 +125,11 @@ impl Sample {
 }
 
 impl TrajectoryConfig {
-    /// Validates the limits for samples every `period`.
+    /// Validates the limits for one sample per `period`.
     ///
     /// # Errors
-    /// The first parameter that is not finite, not positive, or below what its
-    /// documentation requires.
+    /// [`ParameterError`] for the first parameter that is not finite, not positive, or below
+    /// its documented minimum.
     pub fn build(&self, period: Duration) -> Result<Trajectory, ParameterError> {
         let period_s = param::positive("period", period.as_secs_f64())?;
         for (name, value) in [
@@ -151,9 +162,8 @@ impl Trajectory {
         &self.config
     }
 
-    /// Plans a move from the resting position of `state` to `target_rad`.
-    /// Returns whether it did: not while a motion is in progress, and not to a
-    /// target that is not finite.
+    /// Plans a move from the position of `state` to `target_rad`. Returns false, without any
+    /// effect, during a motion and for a target that is not finite.
     pub fn move_to(&self, state: &mut TrajectoryState, target_rad: f64) -> bool {
         if !state.is_at_rest() || !target_rad.is_finite() {
             return false;
@@ -174,8 +184,8 @@ impl Trajectory {
         forward.push(plan.ramp_s, -jerk);
         forward.push(plan.cruise_s, 0.0);
         let middle_s = forward.time_s;
-        // The decelerating half is the accelerating one in reverse, seen from
-        // the target.
+        // The decelerating half mirrors the accelerating one. It is anchored at the target,
+        // so that no rounding error reaches the last sample.
         let end_s = middle_s + 2.0 * plan.ramp_s + plan.hold_s;
         let mut backward = [Segment::default(); 3];
         let (mut anchor, mut anchor_s) = (Sample::at_rest(target_rad), end_s);
@@ -201,19 +211,19 @@ impl Trajectory {
         true
     }
 
-    /// Replaces the motion in progress by the quickest stop that the stop's
-    /// limits allow. At rest it does nothing.
+    /// Replaces the motion by the fastest stop within the limits of a stop. No effect at
+    /// rest.
     pub fn stop(&self, state: &mut TrajectoryState) {
         if !state.is_at_rest() {
             self.stop_from(state, state.last);
         }
     }
 
-    /// Begins a stop at `from` instead of at the last sample: for a motion that
-    /// the machine did not follow.
+    /// Starts a stop at `from` instead of the last sample: for a machine that did not follow
+    /// the motion.
     ///
-    /// A deceleration above the stop's limit is kept, not reduced. A `from`
-    /// that is not finite gives rest at the last sample.
+    /// A present deceleration above the limit is kept, not reduced. If `from` is not finite,
+    /// the result is rest at the last sample.
     pub fn stop_from(&self, state: &mut TrajectoryState, from: Sample) {
         let (v, a) = (from.velocity_rad_s, from.acceleration_rad_s2);
         if !(from.position_rad + v + a).is_finite() {
@@ -221,8 +231,8 @@ impl Trajectory {
             return;
         }
         let jerk = self.config.stop_jerk_rad_s3;
-        // The velocity that would be left if the acceleration were taken back
-        // at once: its sign is the direction to brake against.
+        // The velocity that remains after the acceleration is reduced to zero; its sign is
+        // the direction of motion to brake.
         let direction = 1.0_f64.copysign(v + 0.5 * a * a.abs() / jerk);
         let (speed, growth) = (v * direction, a * direction);
         let surplus = speed + 0.5 * growth * growth / jerk;
@@ -244,15 +254,15 @@ impl Trajectory {
         state.target_rad = end;
     }
 
-    /// The sample `elapsed` periods after the last one. Once the motion is
-    /// over, and for ever after, this is rest at its target.
+    /// The sample `elapsed` periods after the last one; after the end of the motion, rest at
+    /// its target.
     #[inline]
     pub fn advance(&self, state: &mut TrajectoryState, elapsed: u32) -> Sample {
         if state.is_at_rest() {
             return state.last;
         }
         state.periods += u64::from(elapsed);
-        // Signed, because that is one instruction to convert, and unsigned is six.
+        // A signed integer converts in one instruction, an unsigned one in six.
         let t = state.periods as i64 as f64 * self.period_s;
         while let Some(segment) =
             state.segments[..usize::from(state.count)].get(usize::from(state.current))
@@ -287,8 +297,7 @@ impl TrajectoryState {
         }
     }
 
-    /// Breaks the motion off at the last sample, as a machine without power
-    /// does.
+    /// Ends the motion at the last sample, for a machine without power.
     pub const fn hold(&mut self) {
         self.count = 0;
         self.current = 0;
@@ -302,17 +311,17 @@ impl TrajectoryState {
         self.current >= self.count
     }
 
-    /// What was sampled last.
+    /// The last sample.
     pub const fn last(&self) -> &Sample {
         &self.last
     }
 
-    /// Where the motion ends, rad; at rest, where it rests.
+    /// End of the motion, rad; at rest, the present position.
     pub const fn target_rad(&self) -> f64 {
         self.target_rad
     }
 
-    /// Seconds that the motion takes from its start to its end.
+    /// Duration of the motion from start to end, s.
     pub fn duration_s(&self) -> f64 {
         match self.count {
             0 => 0.0,
@@ -370,12 +379,12 @@ struct Plan {
 }
 
 impl Plan {
-    /// The quickest move over `distance` (greater than 0).
+    /// The fastest move over `distance` (greater than 0).
     ///
-    /// With ramps of length T, holds of H and cruise C the peak velocity is
-    /// j T (T + H) and the distance j T (T + H) (2 T + H + C). T is as long as
-    /// the tightest of three limits allows; what the others leave over decides
-    /// whether H and C exist.
+    /// With ramps of length T, holds of length H and a cruise of length C the peak velocity
+    /// is j T (T + H) and the distance j T (T + H) (2 T + H + C). T is limited by
+    /// acceleration, velocity or distance, whichever is tightest; the other limits give H
+    /// and C. Each case has a closed form, so that short moves are also time-optimal.
     fn new(config: &TrajectoryConfig, distance: f64) -> Self {
         let (v, a, j) = (
             config.velocity_rad_s,

@@ -1,48 +1,13 @@
 //! AS5047P, a 14-bit magnetic rotary position sensor (ams datasheet DS000324).
 //!
-//! # The pipelined read
+//! The reply to a command arrives with the *next* frame of 16 bits (figure "SPI Read").
+//! [`As5047p::angle_pipelined`] therefore takes one frame per cycle and gives an angle that
+//! is one period old; [`As5047p::angle`] takes two frames and is as old as one frame. Parity,
+//! the error flag and a lost magnet are detected in each frame, a dead line in the same call:
+//! see [`As5047p`]. A position frozen inside the sensor looks like a shaft at rest; set a
+//! following-error limit to detect it.
 //!
-//! Every frame has 16 bits under a chip-select assertion of its own, and the
-//! reply to a command comes with the *next* frame (figure "SPI Read"). A loop
-//! that asks for the angle in every cycle therefore gets, in the same frame,
-//! the angle it asked for in the cycle before: one frame a cycle, and a value
-//! that is one period old. [`As5047p::angle_pipelined`] does that;
-//! [`As5047p::angle`] costs two frames and is as old as one frame.
-//!
-//! # Faults found while running
-//!
-//! Parity and the error flag EF are checked in every frame. A lost magnet is not
-//! an error to the chip as it leaves the factory: it is told in DIAAGC alone,
-//! which costs a frame more each time. So the first call sets bits 7:6 of ZPOSL,
-//! which let MAGL and MAGH set EF (figure "ZPOSL"), and reads them back. From
-//! then on a magnet that is too weak or too strong shows in the frame that brings
-//! the angle, within a cycle, and no cycle has a frame more than another. Only
-//! when EF is set are ERRFL and DIAAGC asked for the cause. COF has no bit there;
-//! the CORDIC overflows where the gain is at its lowest, which is MAGH.
-//!
-//! The bits last until the chip loses power. A chip that starts anew replies
-//! zeros and is not ready (LF) for 10 ms; after either it is looked at again, and
-//! the bits are set again, before its angle is believed.
-//!
-//! A frame of all zeros is a valid reply: angle 0, even parity, no error flag.
-//! It is also what a line gives that is stuck low or a chip that has no power.
-//! ZPOSL tells them apart, because its two bits are 1 in a chip that was set up.
-//! So a reply of all zeros is never believed: in the same call ZPOSL is asked, and
-//! after it the angle again, so that a line that was dead for some frames and lives
-//! again does not leave its zero behind. That is three frames
-//! more in each cycle in which the shaft stands at exactly zero; where the bus has
-//! no time for that, [`As5047p::set_zero`] moves the zero to where the shaft
-//! does not rest. A line stuck high (0xFFFF) has even parity too, but the error
-//! flag set; it is told from a real error by ERRFL, whose upper bits are always
-//! zero in a chip.
-//!
-//! A value that is frozen inside of the sensor cannot be told from a shaft at
-//! rest here; that is what a following-error limit is for.
-//!
-//! # Cost
-//!
-//! 2 bytes on the stack, 2 bytes of state. No call of the loop uses more
-//! than [`MAX_FRAMES`], and that many only when everything fails at once.
+//! Cost: 2 bytes of stack, 2 bytes of state, at most [`MAX_FRAMES`] frames in a call.
 
 mod error;
 mod registers;
@@ -69,35 +34,33 @@ pub const CHIP: EncoderChip = EncoderChip {
     name: "AS5047P",
     max_clock_hz: MAX_CLOCK_HZ,
 };
-/// Highest clock, 10 MHz: T_clk >= 100 ns (figure "SPI Timing").
+/// Maximum SPI clock, Hz: T_clk >= 100 ns (figure "SPI Timing").
 pub const MAX_CLOCK_HZ: u32 = 10_000_000;
-/// Shortest time that chip select must be high between frames, t_CSn (figure
-/// "SPI Timing").
+/// Minimum time that chip select is high between frames, ns: t_CSn (figure "SPI Timing").
 pub const MIN_DESELECTED_NS: u32 = 350;
-/// From power-on to the first valid angle, t_pon (figure "Electrical
+/// Time from power-on to the first valid angle, ms: t_pon (figure "Electrical
 /// Characteristics").
 pub const POWER_ON_MS: u32 = 10;
 /// Bits of the angle.
 pub const ANGLE_BITS: u32 = 14;
-/// Most frames of one call of [`As5047p::angle_pipelined`], of a chip that says
-/// something else each time: twice twelve to look at it and to set its bits (four
-/// to look, and twice two to write and two to read back), two for the angle, three
-/// because that is all zeros, six for an error flag without a cause (ERRFL, DIAAGC,
-/// and ERRFL again, two each).
+/// Maximum number of frames of one call of [`As5047p::angle_pipelined`], if every check
+/// fails: 2 x 12 to check the chip and set its bits (4 to check, 2 x 4 to write and read
+/// back), 2 for the angle, 3 for a reply of all zeros, 6 for an error flag without a cause
+/// (ERRFL, DIAAGC and ERRFL again, 2 each).
 pub const MAX_FRAMES: u32 = 35;
 
-/// What a driver remembers from one call to the next, for a bus that it can
-/// have only for a while: see [`As5047p::suspend`].
+/// State of a driver between two calls, for a driver that borrows its bus only during a
+/// call: see [`As5047p::suspend`].
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// Whether the next frame brings an angle.
+    /// Whether the next frame carries an angle.
     angle_under_way: bool,
-    /// Whether the chip was seen alive, with its magnet among the causes of EF.
+    /// Whether the chip was verified and its magnet errors set EF.
     watched: bool,
 }
 
 impl State {
-    /// Nothing sent yet.
+    /// The state before the first frame.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -106,43 +69,62 @@ impl State {
         }
     }
 
-    /// The angle under way was asked for before a gap in the cycles and is as old as
-    /// that: the next call asks anew, in one frame more.
+    /// Discards the angle requested by the last call, which is too old after a gap in the
+    /// cycles. The next call requests it again and takes one more frame.
     pub const fn forget_angle(&mut self) {
         self.angle_under_way = false;
     }
 }
 
-/// Which frame made the chip take the angle that a call gave.
+/// The frame that latched the angle of a call.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Latched {
-    /// The last frame of the previous call: the angle is as old as the time between
-    /// the two.
+    /// The last frame of the previous call: the age of the angle is the time between the
+    /// two calls.
     ByPreviousCall,
-    /// A frame of the call itself, after this many others of it.
+    /// A frame of this call.
     InThisCall {
-        /// Frames of the call before that one.
+        /// Number of frames of this call before the latching one.
         after: u8,
     },
 }
 
 /// The encoder on its own chip select.
+///
+/// # Detected faults
+///
+/// - **Disturbed frames**: parity and the error flag EF are checked in each frame. If EF is
+///   set, ERRFL and DIAAGC are read for the cause.
+/// - **Magnet too weak or too strong**: in the factory setting the chip reports this in
+///   DIAAGC only, which would take another frame. So the first call sets bits 7:6 of ZPOSL,
+///   with which MAGL and MAGH set EF (figure "ZPOSL"), and reads them back. A CORDIC
+///   overflow (COF) has no such bit; it occurs at the lowest gain, which is MAGH.
+/// - **Power lost**: the chip loses these bits, replies zeros and is not ready (LF) for
+///   10 ms. The driver then checks the chip and sets the bits again before it returns an
+///   angle.
+/// - **Line stuck low**: a frame of all zeros is also valid (angle 0, even parity, no error
+///   flag). So after such a reply the same call reads ZPOSL, whose two bits are 1 in a
+///   chip that was set up, and then the angle again. This takes three more frames in each
+///   cycle in which the angle is exactly zero. If the bus has no time for them, move the
+///   zero with [`As5047p::set_zero`] to a position at which the shaft does not rest.
+/// - **Line stuck high** (0xFFFF): even parity, error flag set. It differs from an error of
+///   the chip in ERRFL, whose upper bits a chip always leaves at zero.
 #[derive(Debug)]
 pub struct As5047p<SPI> {
     spi: SPI,
     state: State,
-    /// Sent since the last [`As5047p::angle_pipelined`] began.
+    /// Frames sent since the start of the last [`As5047p::angle_pipelined`].
     frames: u8,
 }
 
 impl<SPI: SpiDevice> As5047p<SPI> {
-    /// A driver that has not sent anything yet. Its first
-    /// [`As5047p::angle_pipelined`] looks at the chip and sets it up.
+    /// A driver that has sent no frame. Its first [`As5047p::angle_pipelined`] checks the
+    /// chip and sets it up.
     pub const fn new(spi: SPI) -> Self {
         Self::resume(spi, State::new())
     }
 
-    /// Goes on where a driver of the same chip was suspended.
+    /// Continues with the state of a suspended driver of the same chip.
     #[inline]
     pub const fn resume(spi: SPI, state: State) -> Self {
         Self {
@@ -152,33 +134,30 @@ impl<SPI: SpiDevice> As5047p<SPI> {
         }
     }
 
-    /// What [`As5047p::resume`] needs to go on; the bus is let go.
+    /// Releases the bus and returns the state for [`As5047p::resume`].
     #[inline]
     pub fn suspend(self) -> State {
         self.state
     }
 
-    /// The bus, to reach what is behind it. A frame sent past the driver
-    /// makes its next reading a wrong one.
+    /// The bus. A frame sent on it directly makes the next reading of the driver wrong.
     pub const fn bus_mut(&mut self) -> &mut SPI {
         &mut self.spi
     }
 
-    /// Gives the bus back.
+    /// Returns the bus.
     pub fn release(self) -> SPI {
         self.spi
     }
 
-    /// The angle asked for by the previous call, one period old; asks for the
-    /// next one.
+    /// The angle requested by the previous call, one period old; requests the next one.
     ///
-    /// One frame. The first call, and one after a chip was not ready, has five,
-    /// and nine if its bits have to be set; a reply of all zeros costs three more,
-    /// an error of the bus one more, an error that the chip reports two to four.
+    /// One frame. The first call, and a call after the chip was not ready, takes five, or
+    /// nine if the bits must be set. A reply of all zeros takes three more, an error of the
+    /// bus one more, an error reported by the chip two to four more.
     ///
     /// # Errors
-    /// All of [`Error`]. Each is a matter of this call: the next one is made
-    /// whatever this one gave.
+    /// All of [`Error`]. An error does not affect the next call.
     #[inline]
     pub fn angle_pipelined(&mut self) -> Result<Angle, Error> {
         self.frames = 0;
@@ -196,22 +175,22 @@ impl<SPI: SpiDevice> As5047p<SPI> {
         Ok(Angle::from_counts(u32::from(data), ANGLE_BITS))
     }
 
-    /// Which frame latched the angle that the last [`As5047p::angle_pipelined`] of
-    /// this driver gave. Of a call that failed it says nothing.
+    /// The frame that latched the angle of the last [`As5047p::angle_pipelined`]. Not
+    /// defined after a call that failed.
     #[inline]
     pub const fn latched(&self) -> Latched {
-        // The last frame brings the angle, the one before it has asked for it.
+        // The last frame carries the angle that the frame before it requested.
         match self.frames {
             0 | 1 => Latched::ByPreviousCall,
             frames => Latched::InThisCall { after: frames - 2 },
         }
     }
 
-    /// The angle as old as one frame. Two frames, three more if it is all zeros.
+    /// The angle, as old as one frame. Two frames, three more if the reply is all zeros.
     ///
     /// # Errors
-    /// As [`As5047p::angle_pipelined`], but a chip that was never looked at has
-    /// its magnet looked at only if the reply is all zeros.
+    /// Those of [`As5047p::angle_pipelined`]. Before the first pipelined call, the magnet is
+    /// checked only if the reply is all zeros.
     pub fn angle(&mut self) -> Result<Angle, Error> {
         let mut data = self.read_register(Register::AngleCom)?;
         if data == 0 {
@@ -221,27 +200,27 @@ impl<SPI: SpiDevice> As5047p<SPI> {
         Ok(Angle::from_counts(u32::from(data), ANGLE_BITS))
     }
 
-    /// The 14 bits of `register`. Two frames; the second one asks for the
-    /// angle, so that a pipelined read can follow.
+    /// The 14 bits of `register`. Two frames; the second one requests the angle, so that a
+    /// pipelined read can follow.
     ///
     /// # Errors
-    /// `Bus`, `Parity`, and when the chip reports an error `Framing`,
-    /// `NotDriven` or what DIAAGC says.
+    /// `Bus`, `Parity`; if the chip reports an error, `Framing`, `NotDriven` or an error
+    /// from DIAAGC.
     pub fn read_register(&mut self, register: Register) -> Result<u16, Error> {
         self.ask(register)?;
         let reply = self.ask(Register::AngleCom)?;
         if register as u16 == Register::ErrFl as u16 {
-            // EF is what made ERRFL worth reading; here it is no news.
+            // ERRFL is read because EF is set, so EF is no further error here.
             return parity_checked(reply);
         }
         self.checked(reply)
     }
 
-    /// DIAAGC. Two frames, four if the question was disturbed on its way.
+    /// DIAAGC. Two frames, four if the command was disturbed.
     ///
     /// # Errors
-    /// `Bus`, `Parity`, `Framing` and `NotDriven`. What the register says is not
-    /// judged, whatever EF says: see [`Diagnosis::verdict`].
+    /// `Bus`, `Parity`, `Framing` and `NotDriven`. The content of the register is not
+    /// evaluated, even if EF is set: see [`Diagnosis::verdict`].
     pub fn diagnosis(&mut self) -> Result<Diagnosis, Error> {
         self.ask(Register::DiaAgc)?;
         let reply = self.ask(Register::AngleCom)?;
@@ -251,10 +230,10 @@ impl<SPI: SpiDevice> As5047p<SPI> {
         }
     }
 
-    /// ERRFL, which is cleared by this. Two frames.
+    /// Reads and thereby clears ERRFL. Two frames.
     ///
     /// # Errors
-    /// `Bus`, `Parity`, and `NotDriven` if bits are set that are always zero.
+    /// `Bus`, `Parity`, and `NotDriven` if bits are set that a chip leaves at zero.
     pub fn error_flags(&mut self) -> Result<ErrorFlags, Error> {
         match self.read_register(Register::ErrFl)? {
             flags @ 0..=7 => Ok(ErrorFlags(flags as u8)),
@@ -262,16 +241,15 @@ impl<SPI: SpiDevice> As5047p<SPI> {
         }
     }
 
-    /// Writes `value` to `setting` and reads it back; gives what it held before.
-    /// Four frames: the command, the data (its reply is the old content, figure
-    /// "SPI Write"), and two to read.
+    /// Writes `value` to `setting`, reads it back and returns the old content. Four frames:
+    /// the command, the data (its reply is the old content, figure "SPI Write"), and two to
+    /// read.
     ///
-    /// The setting lasts until power is lost. Not for the loop.
+    /// The setting lasts until power is lost. For start-up only.
     ///
     /// # Errors
-    /// As [`As5047p::read_register`], and `Refused`. After `Bus` the chip may
-    /// still wait for the data and take the next frame for it: write again
-    /// before anything is believed.
+    /// Those of [`As5047p::read_register`], and `Refused`. After `Bus` the chip may still
+    /// expect the data and take the next frame for it: write again before using a reading.
     pub fn write_setting(&mut self, setting: Setting, value: u8) -> Result<u8, Error> {
         self.frame(setting.write_command())?;
         self.state.angle_under_way = false;
@@ -287,12 +265,12 @@ impl<SPI: SpiDevice> As5047p<SPI> {
         Ok(before as u8)
     }
 
-    /// Makes `counts` (0 to 16383, higher bits are ignored) the zero of the
-    /// angle, as ZPOSM and ZPOSL split it (figures "ZPOSM" and "ZPOSL"). The
-    /// two enable bits beside it keep their values. Ten frames.
+    /// Sets the zero of the angle to `counts` (0 to 16383, higher bits are ignored), which
+    /// is split between ZPOSM and ZPOSL (figures "ZPOSM" and "ZPOSL"). The two enable bits
+    /// in ZPOSL keep their values. Ten frames.
     ///
     /// # Errors
-    /// As [`As5047p::write_setting`].
+    /// Those of [`As5047p::write_setting`].
     pub fn set_zero(&mut self, counts: u16) -> Result<(), Error> {
         let enables = self.read_register(Register::ZPosL)? as u8 & MAGNET_SETS_EF;
         self.write_setting(Setting::ZPosM, (counts >> 6) as u8)?;
@@ -300,7 +278,7 @@ impl<SPI: SpiDevice> As5047p<SPI> {
         Ok(())
     }
 
-    /// Sends a read command and notes whether the next reply is an angle.
+    /// Sends a read command and records whether the next reply is an angle.
     #[inline]
     fn ask(&mut self, register: Register) -> Result<Reply, Error> {
         let reply = self.frame(register.read_command())?;
@@ -310,7 +288,6 @@ impl<SPI: SpiDevice> As5047p<SPI> {
 
     #[inline]
     fn frame(&mut self, mut bytes: [u8; 2]) -> Result<Reply, Error> {
-        // At most MAX_FRAMES in a call.
         self.frames = self.frames.wrapping_add(1);
         match self.spi.transfer_in_place(&mut bytes) {
             Ok(()) => Ok(Reply(u16::from_be_bytes(bytes))),
@@ -321,8 +298,8 @@ impl<SPI: SpiDevice> As5047p<SPI> {
         }
     }
 
-    /// After a reply of all zeros: one that came after a sign of life. Three frames;
-    /// a chip that does not give it is looked at as if for the first time.
+    /// After a reply of all zeros: verifies the chip by ZPOSL and reads the angle again.
+    /// Three frames. If ZPOSL is not as set, the chip is checked and set up again.
     fn second_look(&mut self) -> Result<Reply, Error> {
         self.ask(Register::ZPosL)?;
         let zero = self.ask(Register::AngleCom)?;
@@ -334,12 +311,11 @@ impl<SPI: SpiDevice> As5047p<SPI> {
         self.ask(Register::AngleCom)
     }
 
-    /// Makes sure that the chip lives and that its magnet is among the causes of
-    /// EF, and asks for the angle. Four frames, eight if the bits are not set.
+    /// Checks that the chip answers, makes magnet errors set EF, and requests the angle.
+    /// Four frames, eight if the bits are not set.
     ///
-    /// They stand beside the zero position, which must not get lost by setting
-    /// them: that is written only as it was read twice, with a sign of life
-    /// between.
+    /// The bits share a register with the zero position, which must be kept: it is written
+    /// back only if two readings agree and the chip answered between them.
     #[cold]
     fn watch_magnet(&mut self) -> Result<(), Error> {
         self.state.watched = false;
@@ -372,8 +348,7 @@ impl<SPI: SpiDevice> As5047p<SPI> {
         Ok(data)
     }
 
-    /// Why EF is set. ERRFL is cleared by being read, so the flag ends here,
-    /// unless it is the magnet's.
+    /// Why EF is set. Reading ERRFL clears it and so EF, unless the magnet sets EF.
     #[cold]
     fn cause_of_error_flag(&mut self) -> Error {
         match self.error_flags() {
@@ -386,7 +361,7 @@ impl<SPI: SpiDevice> As5047p<SPI> {
         }
     }
 
-    /// A chip that was dead, or not there, may have lost what it was told.
+    /// After `NotReady` or `NotDriven` the chip may have lost its settings.
     const fn no_longer_watched(&mut self, error: Error) -> Error {
         if matches!(error, Error::NotReady | Error::NotDriven) {
             self.state.watched = false;

@@ -1,42 +1,42 @@
-//! What a board file must know of a chip: its name, and what it takes.
+//! Name and limits of a chip, for the check of a board file.
 
 use core::ops::RangeInclusive;
 
 /// An absolute encoder.
 #[derive(Debug)]
 pub struct EncoderChip {
-    /// What `chip = "..."` names it by.
+    /// Its value of `chip = "..."`.
     pub key: &'static str,
-    /// What a person calls it.
+    /// Its name in messages.
     pub name: &'static str,
-    /// The highest SPI clock that it takes, Hz.
+    /// Maximum SPI clock, Hz.
     pub max_clock_hz: u32,
 }
 
-/// A converter to volts.
+/// A digital-to-analog converter.
 #[derive(Debug)]
 pub struct OutputChip {
-    /// What `chip = "..."` names it by.
+    /// Its value of `chip = "..."`.
     pub key: &'static str,
-    /// What a person calls it.
+    /// Its name in messages.
     pub name: &'static str,
-    /// The highest SPI clock that it takes, Hz.
+    /// Maximum SPI clock, Hz.
     pub max_clock_hz: u32,
-    /// What `channel = "..."` names each channel by, from number 0 on.
+    /// The value of `channel = "..."` of each channel, from number 0.
     pub channels: &'static [&'static str],
 }
 
-/// A converter from volts.
+/// An analog-to-digital converter.
 #[derive(Debug)]
 pub struct InputChip {
-    /// What `chip = "..."` names it by.
+    /// Its value of `chip = "..."`.
     pub key: &'static str,
-    /// What a person calls it.
+    /// Its name in messages.
     pub name: &'static str,
-    /// The supply that it works at, V.
+    /// Permitted supply voltage, V.
     pub supply_volts: RangeInclusive<f64>,
-    /// The highest SPI clock that it takes at a supply, Hz.
+    /// Maximum SPI clock at a supply voltage, Hz.
     pub max_clock_hz: fn(supply_volts: f64) -> u32,
-    /// How many channels it has, numbered from 0.
+    /// Number of channels, numbered from 0.
     pub channels: u8,
 }

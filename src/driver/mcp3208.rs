@@ -1,25 +1,21 @@
 //! MCP3208, a 12-bit analog-to-digital converter with eight inputs (Microchip
 //! datasheet DS21298E).
 //!
-//! One frame of three bytes asks for an input and carries its value (figure
-//! 6-1, "SPI Communication with the MCP3204/3208 using 8-bit segments"): five
-//! leading zeros, the start bit, SGL/DIFF, D2, D1, D0; the chip samples, then
-//! sends a null bit and 12 bits, the most significant first. The input is
-//! sampled within the frame, so a value is never older than its frame.
+//! One frame of three bytes selects an input, samples it and returns its value (figure
+//! 6-1, "SPI Communication with the MCP3204/3208 using 8-bit segments").
 //!
-//! The null bit is checked. That finds a line stuck high; a line stuck low or a
-//! chip without power gives code 0, which is a value like any other: an input
-//! whose signal never comes near 0 V should be range-checked by its user.
+//! The null bit before the value is checked, which detects a line stuck high. A line stuck
+//! low or a chip without power gives code 0, a valid value: if the signal is never near
+//! 0 V, check its range in the control law.
 //!
-//! Cost: one frame and 3 bytes of stack for each reading. The clock must not
-//! stop for more than about 1.2 ms within a frame, or the sampled charge is
-//! gone (section 6.2).
+//! Cost: one frame and 3 bytes of stack per reading. If the clock pauses for more than about
+//! 1.2 ms within a frame, the sampled charge is lost (section 6.2).
 
 use embedded_hal::spi::{Error as _, ErrorKind, MODE_0, Mode, SpiDevice};
 
 use super::chip::InputChip;
 
-/// Mode 0,0; the chip also takes 1,1 (section 6.1).
+/// Mode 0,0; the chip also supports 1,1 (section 6.1).
 pub const SPI_MODE: Mode = MODE_0;
 /// For board files. The supply is that of section 1, "Electrical Characteristics".
 pub const CHIP: InputChip = InputChip {
@@ -29,32 +25,32 @@ pub const CHIP: InputChip = InputChip {
     max_clock_hz,
     channels: 8,
 };
-/// Highest clock at a supply of 5 V (section 1, "Electrical Characteristics").
+/// Maximum clock at a supply of 5 V, Hz (section 1, "Electrical Characteristics").
 pub const MAX_CLOCK_HZ_AT_5_V: u32 = 2_000_000;
-/// Highest clock at a supply of 2.7 V, the lowest one that the chip works at.
+/// Maximum clock at 2.7 V, the minimum supply, Hz (same section).
 pub const MAX_CLOCK_HZ_AT_2V7: u32 = 1_000_000;
 
-/// The highest clock at a supply of `volts`, in Hz. The datasheet has two supplies,
-/// 2.7 V and 5 V: in between the limit is interpolated, below and above it is that of
-/// the nearer one.
+/// The maximum clock at a supply of `volts`, Hz. Between the two supplies of the datasheet,
+/// 2.7 V and 5 V, the limit is interpolated; outside it is the limit at the nearer one. NaN
+/// gives the limit at 2.7 V.
 #[must_use]
 pub fn max_clock_hz(volts: f64) -> u32 {
     const LOW: (f64, u32) = (2.7, MAX_CLOCK_HZ_AT_2V7);
     const HIGH: (f64, u32) = (5.0, MAX_CLOCK_HZ_AT_5_V);
     let share = ((volts - LOW.0) / (HIGH.0 - LOW.0)).clamp(0.0, 1.0);
-    // Rounded down; a supply that is NaN gets the lower limit.
+    // The cast rounds down and turns NaN into 0.
     LOW.1 + (share * f64::from(HIGH.1 - LOW.1)) as u32
 }
 
 /// The highest code.
 pub const MAX_CODE: u16 = 4095;
 
-/// Why there is no reading.
+/// Why a reading failed.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Error {
     /// The transfer itself failed.
     Bus(ErrorKind),
-    /// The null bit was 1: the chip did not answer, or was out of step.
+    /// The null bit was 1: the chip did not answer, or lost synchronisation.
     Framing,
 }
 
@@ -67,16 +63,16 @@ impl From<Error> for crate::cycle::image::InputError {
     }
 }
 
-/// What is measured: the four configuration bits of table 5-2.
+/// A single-ended or differential input: the four configuration bits of table 5-2.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Input(u8);
 
-/// Which input of a pair is the positive one.
+/// The positive input of a differential pair.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Polarity {
-    /// The even one is IN+, the odd one IN-.
+    /// The even input is IN+, the odd input is IN-.
     EvenPositive,
-    /// The odd one is IN+, the even one IN-.
+    /// The odd input is IN+, the even input is IN-.
     OddPositive,
 }
 
@@ -91,8 +87,8 @@ impl Input {
         }
     }
 
-    /// The difference of the inputs `2 * pair` and `2 * pair + 1`, `pair` from
-    /// 0 to 3; `None` above. Where IN- is above IN+ the chip gives 0.
+    /// The difference of the inputs `2 * pair` and `2 * pair + 1`, `pair` from 0 to 3;
+    /// `None` above. If IN- is above IN+, the code is 0.
     #[must_use]
     pub const fn differential(pair: u8, polarity: Polarity) -> Option<Self> {
         if pair < 4 {
@@ -102,8 +98,8 @@ impl Input {
         }
     }
 
-    /// The frame that asks for this input (figure 6-1). The last byte only
-    /// clocks the value out.
+    /// The frame that reads this input (figure 6-1): five zeros, the start bit, SGL/DIFF,
+    /// D2, D1, D0. The last byte only clocks the value out.
     #[must_use]
     pub const fn command(self) -> [u8; 3] {
         let start = 1 << 4;
@@ -114,6 +110,17 @@ impl Input {
 }
 
 /// The converter on its own chip select.
+///
+/// ```
+/// use steadfast::driver::mcp3208::{Input, Mcp3208};
+/// use steadfast::sim::{Mcp3208Chip, SimSpi};
+///
+/// let mut chip = Mcp3208Chip::new(4.096);
+/// chip.volts[3] = 2.048;
+/// let mut adc = Mcp3208::new(SimSpi::new(chip), 4.096).unwrap();
+/// let input = Input::single(3).unwrap();
+/// assert_eq!(adc.read_volts(input), Ok(2.048));
+/// ```
 #[derive(Debug)]
 pub struct Mcp3208<SPI> {
     spi: SPI,
@@ -121,12 +128,12 @@ pub struct Mcp3208<SPI> {
 }
 
 impl<SPI: SpiDevice> Mcp3208<SPI> {
-    /// A driver for a converter whose reference is `reference_volts`. `None`
-    /// unless that is finite and above zero (and no denormal); the chip itself wants 0.25 V to
-    /// its supply (section 1).
+    /// A driver for a converter with a reference of `reference_volts`, V. `None` if that is
+    /// not finite, not above zero, or denormal. The chip requires 0.25 V up to its supply
+    /// (section 1).
     pub fn new(spi: SPI, reference_volts: f64) -> Option<Self> {
-        // Section 4.2: code = 4096 * V_in / V_ref. Exact: a power of two, as long
-        // as the quotient is a normal number.
+        // Section 4.2: code = 4096 * V_in / V_ref. The division by a power of two is exact
+        // if the quotient is a normal number.
         let volts_per_code = reference_volts / 4096.0;
         if !volts_per_code.is_normal() || volts_per_code < 0.0 {
             return None;
@@ -137,7 +144,7 @@ impl<SPI: SpiDevice> Mcp3208<SPI> {
         })
     }
 
-    /// Gives the bus back.
+    /// Returns the bus.
     pub fn release(self) -> SPI {
         self.spi
     }
@@ -159,11 +166,11 @@ impl<SPI: SpiDevice> Mcp3208<SPI> {
         Ok(u16::from_be_bytes([high & 0x0F, low]))
     }
 
-    /// The voltage at `input`, from 0 to one code below the reference. One
-    /// frame. The highest code also stands for everything above it.
+    /// The voltage at `input`, V, from 0 to one code below the reference. Higher voltages
+    /// give the highest code. One frame.
     ///
     /// # Errors
-    /// As [`Mcp3208::read`].
+    /// Those of [`Mcp3208::read`].
     #[inline]
     pub fn read_volts(&mut self, input: Input) -> Result<f64, Error> {
         Ok(f64::from(self.read(input)?) * self.volts_per_code)
@@ -176,7 +183,7 @@ mod tests {
     use crate::driver::script::{Script, Step};
 
     #[test]
-    fn the_highest_clock_is_that_of_the_supply() {
+    fn the_maximum_clock_depends_on_the_supply() {
         for (volts, hz) in [
             (0.0, 1_000_000),
             (2.7, 1_000_000),
@@ -191,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_those_of_table_5_2_in_the_segments_of_figure_6_1() {
+    fn commands_match_table_5_2_and_figure_6_1() {
         let single = |channel| Input::single(channel).unwrap().command();
         assert_eq!(single(0), [0x06, 0x00, 0x00]);
         assert_eq!(single(3), [0x06, 0xC0, 0x00]);
@@ -224,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_that_cannot_be_is_refused() {
+    fn an_invalid_reference_is_refused() {
         for volts in [0.0, -1.0, f64::NAN, f64::INFINITY, f64::MIN_POSITIVE] {
             assert!(Mcp3208::new(Script::new(&[]), volts).is_none());
         }

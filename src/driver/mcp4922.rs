@@ -1,22 +1,20 @@
 //! MCP4922, a 12-bit digital-to-analog converter with two channels (Microchip
 //! datasheet DS22250A).
 //!
-//! One frame of 16 bits writes one channel (register 5-1, "Write Command
-//! Register for MCP4922"); the output changes at the rising edge of chip
-//! select, with the LDAC pin tied low (section 3, "Latch DAC Input").
+//! One frame of 16 bits writes one channel (register 5-1, "Write Command Register for
+//! MCP4922"). With the LDAC pin tied low, the output changes at the rising edge of chip
+//! select (section 3, "Latch DAC Input"). After power-on both channels are shut down until
+//! they are written (register 5-1, SHDN is 0 at reset).
 //!
-//! The chip has no data output: nothing can be read back (section 5.1). A
-//! converter that is missing, unpowered or deaf looks like one that works, and
-//! only a measurement of what it drives can tell. After power-on both channels
-//! are shut down until they are written (register 5-1, SHDN is 0 at reset).
-//!
-//! Cost: one frame and 2 bytes of stack for each write.
+//! The chip has no data output (section 5.1): a write to a missing or unpowered converter
+//! succeeds. Measure its output to detect that. Cost: one frame and 2 bytes of stack per
+//! write.
 
 use embedded_hal::spi::{Error as _, ErrorKind, MODE_0, Mode, SpiDevice};
 
 use super::chip::OutputChip;
 
-/// Mode 0,0; the chip also takes 1,1 (section 5.1).
+/// Mode 0,0; the chip also supports 1,1 (section 5.1).
 pub const SPI_MODE: Mode = MODE_0;
 /// For board files.
 pub const CHIP: OutputChip = OutputChip {
@@ -25,12 +23,12 @@ pub const CHIP: OutputChip = OutputChip {
     max_clock_hz: MAX_CLOCK_HZ,
     channels: &["a", "b"],
 };
-/// Highest clock, 20 MHz (section 1, "AC Characteristics (SPI Timing)").
+/// Maximum clock, Hz (section 1, "AC Characteristics (SPI Timing)").
 pub const MAX_CLOCK_HZ: u32 = 20_000_000;
 /// The highest code.
 pub const MAX_CODE: u16 = 4095;
 
-/// One of the two converters: bit 15 of the command.
+/// A channel: bit 15 of the command.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Channel {
     /// VOUTA.
@@ -40,7 +38,7 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// The one with this number among the chip's channels.
+    /// Channel 0 is A, channel 1 is B; `None` above.
     #[must_use]
     pub const fn numbered(number: u8) -> Option<Self> {
         match number {
@@ -57,7 +55,7 @@ pub enum Gain {
     /// V_out = V_ref * code / 4096; GA is 1.
     #[default]
     One,
-    /// V_out = 2 * V_ref * code / 4096, ends at the supply; GA is 0.
+    /// V_out = 2 * V_ref * code / 4096, at most the supply; GA is 0.
     Two,
 }
 
@@ -82,21 +80,20 @@ pub enum Error {
     NonFinite,
 }
 
-/// Why a [`Scale`] cannot be.
+/// Why a [`Scale`] is invalid.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ScaleError {
     /// `min_volts` is NaN or infinite.
     MinNonFinite,
     /// `max_volts` is NaN or infinite.
     MaxNonFinite,
-    /// `min_volts` is not below `max_volts`, or so near or so far that no
-    /// finite number of codes per volt lies between them.
+    /// `min_volts` is not below `max_volts`, or their distance is so small or so large that
+    /// the number of codes per volt is not finite and positive.
     Empty,
 }
 
-/// What the output stage behind a channel makes of a code: 0 is `min_volts`,
-/// 4095 is `max_volts`, straight between. A stage from -10 V to 10 V has its
-/// zero between the codes 2047 and 2048.
+/// The linear scale of the output stage of a channel: code 0 is `min_volts`, code 4095 is
+/// `max_volts`. For a stage from -10 V to 10 V, 0 V is between the codes 2047 and 2048.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Scale {
     min_volts: f64,
@@ -104,20 +101,20 @@ pub struct Scale {
     codes_per_volt: f64,
 }
 
-/// A voltage made into a code.
+/// A voltage converted to a code.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Converted {
     /// The nearest code.
     pub code: u16,
-    /// The voltage lay outside of the scale; the code is the end of it.
+    /// The voltage was outside the scale; the code is 0 or 4095.
     pub clamped: bool,
 }
 
 impl Scale {
-    /// The scale between two voltages.
+    /// The scale from `min_volts` at code 0 to `max_volts` at code 4095.
     ///
     /// # Errors
-    /// Which of the two is wrong: see [`ScaleError`].
+    /// [`ScaleError`].
     pub const fn new(min_volts: f64, max_volts: f64) -> Result<Self, ScaleError> {
         if !min_volts.is_finite() {
             return Err(ScaleError::MinNonFinite);
@@ -137,19 +134,19 @@ impl Scale {
         }
     }
 
-    /// Volts at code 0.
+    /// Voltage at code 0, V.
     #[must_use]
     pub const fn min_volts(&self) -> f64 {
         self.min_volts
     }
 
-    /// Volts at code 4095.
+    /// Voltage at code 4095, V.
     #[must_use]
     pub const fn max_volts(&self) -> f64 {
         self.max_volts
     }
 
-    /// The code nearest to `volts`, which is clamped to the scale.
+    /// The code nearest to `volts`, clamped to the scale.
     ///
     /// # Errors
     /// [`Error::NonFinite`].
@@ -159,8 +156,8 @@ impl Scale {
             return Err(Error::NonFinite);
         }
         let within = volts.clamp(self.min_volts, self.max_volts);
-        // The cast truncates. The largest product is 4095 up to rounding, so the
-        // half added to it does not reach the next code.
+        // Adding 0.5 rounds to nearest, as the cast truncates. The largest product is 4095
+        // within rounding, so the sum stays below 4096.
         let code = ((within - self.min_volts) * self.codes_per_volt + 0.5) as u16;
         Ok(Converted {
             code,
@@ -168,7 +165,7 @@ impl Scale {
         })
     }
 
-    /// The voltage that `code` stands for.
+    /// The voltage of `code`, V.
     #[must_use]
     pub fn volts(&self, code: u16) -> f64 {
         self.min_volts + f64::from(code) / self.codes_per_volt
@@ -176,7 +173,7 @@ impl Scale {
 }
 
 /// The frame of a write command (register 5-1), most significant byte first.
-/// Bits of `code` above 11 are dropped.
+/// Only the lower 12 bits of `code` are used.
 #[must_use]
 pub const fn command(
     channel: Channel,
@@ -201,13 +198,12 @@ pub struct Mcp4922<SPI> {
 }
 
 impl<SPI: SpiDevice> Mcp4922<SPI> {
-    /// A driver that has not sent anything yet, with an unbuffered reference
-    /// and gain 1.
+    /// A driver with an unbuffered reference and gain 1. Sends no frame.
     pub const fn new(spi: SPI) -> Self {
         Self::with_output(spi, Reference::Unbuffered, Gain::One)
     }
 
-    /// A driver for the given wiring of the reference and gain.
+    /// A driver with the given reference buffering and gain. Sends no frame.
     pub const fn with_output(spi: SPI, reference: Reference, gain: Gain) -> Self {
         Self {
             spi,
@@ -216,12 +212,12 @@ impl<SPI: SpiDevice> Mcp4922<SPI> {
         }
     }
 
-    /// Gives the bus back.
+    /// Returns the bus.
     pub fn release(self) -> SPI {
         self.spi
     }
 
-    /// Makes `channel` active and sets it to `code`, 0 to 4095. One frame.
+    /// Activates `channel` and sets it to `code`, 0 to 4095. One frame.
     ///
     /// # Errors
     /// `CodeOutOfRange`, `Bus`.
@@ -233,12 +229,12 @@ impl<SPI: SpiDevice> Mcp4922<SPI> {
         self.send(channel, true, code)
     }
 
-    /// Sets `channel` to the code nearest to `volts` on `scale`; tells whether
-    /// the voltage had to be clamped. One frame.
+    /// Sets `channel` to the code nearest to `volts` on `scale`; the result says whether the
+    /// voltage was clamped. One frame.
     ///
     /// # Errors
-    /// `NonFinite`, `Bus`. On `NonFinite` the output keeps what it was: whoever
-    /// computed the voltage has to choose a safe one.
+    /// `NonFinite`, `Bus`. After `NonFinite` the output is unchanged: the caller must write a
+    /// safe voltage.
     #[inline]
     pub fn write_volts(
         &mut self,
@@ -251,9 +247,9 @@ impl<SPI: SpiDevice> Mcp4922<SPI> {
         Ok(converted)
     }
 
-    /// Shuts `channel` down: its pin goes to 500 kOhm against ground (section
-    /// 4, "Shutdown Mode"), until it is written again. One frame. An output stage with an
-    /// offset sees 0 V, which need not be its zero.
+    /// Shuts `channel` down until it is written again: its pin has 500 kOhm to ground
+    /// (section 4, "Shutdown Mode"). One frame. With an output stage that has an offset,
+    /// 0 V at the pin is not 0 V at the output.
     ///
     /// # Errors
     /// `Bus`.
@@ -280,7 +276,7 @@ mod tests {
     };
 
     #[test]
-    fn each_bit_of_the_command_is_where_register_5_1_has_it() {
+    fn the_command_bits_match_register_5_1() {
         use Channel::{A, B};
         use Gain::{One, Two};
         use Reference::{Buffered, Unbuffered};
@@ -293,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_is_one_frame_and_a_bad_code_is_none() {
+    fn a_write_sends_one_frame_and_a_bad_code_sends_none() {
         let steps: [Step; 4] = [
             (&[0x38, 0x00], Ok(&[])),
             (&[0xBF, 0xFF], Ok(&[])),
@@ -321,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn no_scale_has_a_code_above_the_highest() {
+    fn the_ends_of_every_scale_have_the_lowest_and_highest_code() {
         for (min, max) in [(0.0, 4.096), (-10.0, 10.0), (-1e-9, 3e9), (0.1, 0.3)] {
             let scale = Scale::new(min, max).unwrap();
             assert_eq!(scale.code(max).unwrap().code, MAX_CODE);
@@ -350,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scale_that_cannot_be_is_refused_by_name() {
+    fn an_invalid_scale_is_refused_with_the_reason() {
         assert_eq!(Scale::new(f64::NAN, 1.0), Err(ScaleError::MinNonFinite));
         assert_eq!(
             Scale::new(0.0, f64::INFINITY),

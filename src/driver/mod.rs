@@ -1,24 +1,15 @@
-//! Chips on an SPI bus, over the traits of `embedded-hal` 1.0.
+//! Drivers for SPI chips over the traits of `embedded-hal` 1.0.
 //!
-//! Each driver owns one [`embedded_hal::spi::SpiDevice`] and nothing else: no
-//! clock, no heap, no static. The same code runs over a kernel device, over a
-//! microcontroller's peripheral and over the register-level chips of
-//! [`crate::sim`].
-//!
-//! What all of them promise:
-//!
-//! - One call of the bus per frame, with a frame buffer of two or three bytes
-//!   on the stack. Each method says how many frames it costs, so that the time
-//!   a cycle spends on the bus can be summed beforehand.
-//! - Errors are small and `Copy`. The bus's own error type is reduced to its
-//!   [`embedded_hal::spi::ErrorKind`]; what the chip itself reports is kept
-//!   apart from it.
-//! - What a chip cannot report is written down where it matters: a converter
-//!   that cannot be read back, a zero that a dead line can imitate.
+//! A driver owns one [`embedded_hal::spi::SpiDevice`] and uses no clock, heap or static.
+//! The same code runs over a kernel device, a microcontroller's peripheral and the
+//! register-level chips of [`crate::sim`]. Each method documents its number of frames; a
+//! frame is one call of the bus and takes 2 or 3 bytes of stack. Errors are `Copy`: the bus
+//! error is reduced to its [`embedded_hal::spi::ErrorKind`], errors of the chip are
+//! separate. Faults that a chip cannot report are documented in its module.
 //!
 //! | chip | what | bus | frames a cycle |
 //! |---|---|---|---|
-//! | [`as5047p`] | 14-bit magnetic encoder | mode 1, 10 MHz | 1; 4 while the shaft stands at exactly 0 |
+//! | [`as5047p`] | 14-bit magnetic encoder | mode 1, 10 MHz | 1; 4 while the angle is exactly 0 |
 //! | [`mcp4922`] | 12-bit DAC, 2 channels | mode 0 or 3, 20 MHz | 1 per channel |
 //! | [`mcp3208`] | 12-bit ADC, 8 channels | mode 0 or 3, 1 to 2 MHz | 1 per channel |
 
@@ -32,9 +23,9 @@ mod script;
 
 use chip::{EncoderChip, InputChip, OutputChip};
 
-/// What `[encoder.X]` can name. `board::ports` drives each of them.
+/// The chips that `[encoder.X]` can name.
 pub const ENCODERS: &[EncoderChip] = &[as5047p::CHIP];
-/// What `[analog_output.X]` can name.
+/// The chips that `[analog_output.X]` can name.
 pub const OUTPUTS: &[OutputChip] = &[mcp4922::CHIP];
-/// What `[analog_input.X]` can name.
+/// The chips that `[analog_input.X]` can name.
 pub const INPUTS: &[InputChip] = &[mcp3208::CHIP];

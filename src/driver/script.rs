@@ -1,8 +1,8 @@
-//! A bus that expects given frames and answers with given ones.
+//! A test bus with a list of expected frames and their replies.
 
 use embedded_hal::spi::{ErrorKind, ErrorType, Operation, SpiDevice};
 
-/// One chip-select assertion: what must be sent and what comes back.
+/// One chip-select assertion: the expected frame and its reply.
 pub(crate) type Step = (&'static [u8], Result<&'static [u8], ErrorKind>);
 
 /// Plays its steps in order and fails the test at the first frame that differs.
@@ -16,7 +16,7 @@ impl<'a> Script<'a> {
         Self { steps, done: 0 }
     }
 
-    /// Fails the test when frames were left out.
+    /// Fails the test if expected frames are missing.
     pub(crate) fn finish(&self) {
         assert_eq!(self.done, self.steps.len(), "frames left out");
     }

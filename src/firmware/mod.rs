@@ -1,5 +1,5 @@
-//! A firmware put together: the drivers, control laws and plants that its board files
-//! can name, and everything that the commands do with them.
+//! A firmware: the drivers, control laws and plants that its board files can name, and the
+//! command line over them.
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -38,13 +38,13 @@ use crate::sys::arena::{Full, Placed};
 use crate::telemetry::report::{Pace, Report};
 use crate::time::Duration;
 
-/// What a firmware is made of.
+/// A firmware: its registered drivers, laws and plants, and its built-in board file.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Firmware(Known);
 
 impl Firmware {
-    /// What this crate ships: servo axes, the chips of its boards, and the kinds of
+    /// The stock firmware: servo axes, the chips of the shipped boards, and the kinds of
     /// [`stock`].
     pub fn stock() -> Self {
         Self(Known {
@@ -53,75 +53,77 @@ impl Firmware {
         })
     }
 
-    /// With the driver `D` too: `[device.NAME] driver = "..."`. One of the same name
-    /// takes its place.
+    /// Registers the driver `D` for `[device.NAME] driver = "..."`. It replaces a driver of
+    /// the same name.
     pub fn driver<D: Driver>(mut self) -> Self {
         self.0.registry = self.0.registry.driver::<D>();
         self
     }
 
-    /// With the control law `L` too: `[law.NAME] kind = "..."`. One of the same name
-    /// takes its place.
+    /// Registers the control law `L` for `[law.NAME] kind = "..."`. It replaces a law of the
+    /// same name.
     pub fn law<L: LawKind>(mut self) -> Self {
         self.0.registry = self.0.registry.law::<L>();
         self
     }
 
-    /// With the plant `P` too: `[simulation.plant.NAME] kind = "..."`. One of the same
-    /// name takes its place.
+    /// Registers the plant `P` for `[simulation.plant.NAME] kind = "..."`. It replaces a
+    /// plant of the same name.
     pub fn plant<P: PlantKind>(mut self) -> Self {
         self.0.registry = self.0.registry.plant::<P>();
         self
     }
 
-    /// With the board file `text`, called `name`, for `run` without a board file:
-    /// `include_str!` gives it.
+    /// Sets the board file that `run` uses without `--board`: its `text`, usually from
+    /// `include_str!`, and its `name` in messages.
     pub fn board(mut self, name: &'static str, text: &'static str) -> Self {
         self.0.built_in = (name, text);
         self
     }
 
-    /// Does what the program's arguments ask for: `run`, `check`, `doctor`, `setup`.
+    /// Runs the command of the program's arguments: `run`, `check`, `doctor` or `setup`.
+    /// Returns its exit code, see `--help`.
     #[must_use]
     pub fn main(self) -> ExitCode {
         self.main_with(std::env::args_os().skip(1))
     }
 
-    /// Does what `args`, the arguments after the program's name, ask for.
+    /// Runs the command of `args`, the arguments after the program's name.
     #[must_use]
     pub fn main_with(self, args: impl IntoIterator<Item = OsString>) -> ExitCode {
         command::main(&self.0, args)
     }
 
-    /// Reads a board file's `text`; `file` is what errors call it.
+    /// Reads the `text` of a board file; `file` is its name in messages.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first error of the file, with line and column.
     pub fn read(&self, file: &str, text: &str) -> Result<Config, ConfigError> {
         Config::parse_with(file, text, &self.0.registry)
     }
 
-    /// The reference of all tables and keys that a board file of this firmware can have, in
-    /// Markdown: made from what the readers ask for when they read `files`, names and texts, and
-    /// many changed copies of them. For registered kinds that are in none of the files a table
-    /// is made up. [`Keys::undescribed`] says what no file has come to.
+    /// A reference in Markdown of all tables and keys that a board file of this firmware can
+    /// have. It is derived by reading `files` (pairs of name and text) and many modified
+    /// copies of them. Registered kinds that no file names get a table of their own;
+    /// [`Keys::undescribed`] lists what could not be derived.
     ///
-    /// For a test or a program that writes a document, as `tests/board_file_keys` does: it
-    /// reads files some thousand times, which takes a few seconds.
+    /// For a test or a program that writes a document, such as `tests/board_file_keys`. It
+    /// reads files several thousand times, which takes a few seconds.
     ///
     /// # Errors
-    /// What is wrong with one of the files.
+    /// The first error of one of the files.
     pub fn keys(&self, files: &[(&str, &str)]) -> Result<Keys, ConfigError> {
         command::keys::describe(&self.0.registry, files)
     }
 
-    /// Runs `cycles` cycles of the simulated board `config` on a clock that never
-    /// waits: for tests. The same board file gives the same run, to the last bit. One after
-    /// the other in a process, and on other threads nothing may allocate meanwhile: such
-    /// tests are one `#[test]`.
+    /// Runs `cycles` cycles of the simulated board `config` on a virtual clock that never
+    /// waits: for tests. The same board file gives a bit-identical run.
+    ///
+    /// A process has one run at a time, and no other thread may allocate during it: put all
+    /// such runs of a test program into one `#[test]`.
     ///
     /// # Errors
-    /// When nothing was run. A fault is a report.
+    /// [`RunError`] if no cycle was run. A fault during the run is in the report.
     pub fn simulate(&self, config: &Config, cycles: u64) -> Result<Report, RunError> {
         let options = Options {
             limit: Limit::Cycles(cycles),
@@ -132,16 +134,16 @@ impl Firmware {
         board::run_machine(config, &options)
     }
 
-    /// The same, with `watch` called before each cycle, behind the plants: what was driven
-    /// and computed in the cycle before has had its effect on them. It reads signals by
-    /// [`World::read`] with handles of [`Config::signal`], and can break a sensor by
+    /// [`Firmware::simulate`] with `watch` called before each cycle, after the plants have
+    /// advanced with the outputs of the last cycle. `watch` reads signals with
+    /// [`World::read`] and handles from [`Config::signal`], and can make a sensor fail with
     /// [`World::fail`]. It must not allocate.
     ///
     /// # Errors
-    /// As of [`Firmware::simulate`].
+    /// Those of [`Firmware::simulate`].
     ///
     /// # Panics
-    /// When the board file has as many plants as there can be.
+    /// If the board file already has the maximum number of plants.
     pub fn simulate_with(
         &self,
         config: &Config,
@@ -159,9 +161,9 @@ impl Firmware {
     }
 }
 
-/// Waits until the process's first thread rests, where this is another one. The harness of
-/// `cargo test` allocates once more when it begins to wait for a test, and the allocator
-/// takes that for a crash once it is sealed.
+/// On any other thread than the first one, waits until the first thread sleeps. The harness
+/// of `cargo test` allocates on that thread when it starts to wait for a test; with a sealed
+/// allocator this would abort the process.
 fn let_the_harness_rest() {
     let first = std::process::id().to_string();
     let is_this = std::fs::read_link("/proc/thread-self").is_ok_and(|path| path.ends_with(&first));
@@ -170,7 +172,7 @@ fn let_the_harness_rest() {
         stat.is_ok_and(|stat| (stat.rsplit(')').next()).is_some_and(|rest| rest.starts_with(" S")))
     };
     let patience = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    // More than once, as it may also wait for a moment on its way.
+    // Several times in a row: the thread can also sleep briefly before it allocates.
     let mut seen = 0;
     while !is_this && seen < 20 && std::time::Instant::now() < patience {
         seen = if rests() { seen + 1 } else { 0 };
@@ -178,7 +180,7 @@ fn let_the_harness_rest() {
     }
 }
 
-/// What watches a run, as a plant behind the others.
+/// The watch of a run, as a plant after all others.
 struct Watch<W>(Arc<Mutex<W>>);
 
 impl<W: FnMut(&mut World<'_>) + Send + 'static> MakePlant for Watch<W> {

@@ -1,4 +1,4 @@
-//! What a firmware of one's own is written with: `use steadfast::firmware::prelude::*;`.
+//! All names that a firmware of your own needs: `use steadfast::firmware::prelude::*;`.
 
 pub use super::Firmware;
 pub use crate::stock::prelude::*;

@@ -1,26 +1,22 @@
 //! AS5047P at register level (ams datasheet DS000324; figures cited by title).
 //!
-//! Modelled: the command, read and write frames with parity and error flag, the
-//! reply that comes one frame later, the write in two frames, ERRFL with its
-//! three flags, DIAAGC and MAG from the strength of the field, zero position
-//! and direction, the time without a valid angle after power-on.
+//! Modelled: command, read and write frames with parity and error flag, the reply one frame
+//! later, ERRFL, DIAAGC and MAG from the field strength, zero position and direction, the
+//! time without a valid angle after power-on. Not modelled: programming of the one-time
+//! memory, the incremental, UVW and PWM outputs, and the latency that dynamic angle error
+//! compensation removes (ANGLEUNC equals ANGLECOM).
 //!
-//! Not modelled: programming of the one-time memory (PROG keeps what is written
-//! and nothing burns), the incremental, UVW and PWM outputs, and the latency
-//! that dynamic angle error compensation removes, so ANGLEUNC equals ANGLECOM.
-//! Where the datasheet is silent: the reply to a frame that was wrong carries
-//! zeros and the error flag, a write to a register that cannot be written is
-//! ignored, and a frame of all zeros is a NOP and not the begin of a write.
+//! Assumed, because the datasheet does not say: the reply to a wrong frame has zeros and the
+//! error flag; a write to a read-only register is ignored; a frame of all zeros is a NOP.
 
 use super::fault::{Active, Fault};
 use super::spi::SimChip;
 
-/// Strength of the field, in units of the one in the middle of the range of
-/// gain control.
+/// Field strength in the middle of the range of gain control; the unit of field strengths.
 pub const NOMINAL_FIELD: f64 = 1.0;
 
-/// From twice the field at which the gain ends (255) to the one at which it
-/// begins (0): the datasheet's 35 mT to 70 mT, with room on both sides.
+/// The field strengths at which the gain reaches 255 and 0: the datasheet's 35 mT to 70 mT
+/// with a margin on both sides.
 const WEAKEST_FIELD: f64 = 0.5;
 const STRONGEST_FIELD: f64 = 2.0;
 /// CORDIC magnitude while the gain is in its range.
@@ -33,7 +29,7 @@ const PARERR: u16 = 1 << 2;
 const EF: u16 = 0x4000;
 const DATA: u16 = 0x3FFF;
 
-/// The sensor with the magnet before it.
+/// The sensor with its magnet.
 #[derive(Clone, Debug)]
 pub struct As5047pChip {
     /// 14 bits of the shaft's angle, before zero position and direction.
@@ -41,9 +37,9 @@ pub struct As5047pChip {
     field: f64,
     settled: bool,
     disturbance: Active,
-    /// The angle at which the position is stuck.
+    /// The angle of a stuck position.
     held: Option<u16>,
-    /// DIAAGC and MAG as the field makes them.
+    /// DIAAGC and MAG for the present field.
     diagnostics: u16,
     magnitude: u16,
     errfl: u16,
@@ -53,15 +49,14 @@ pub struct As5047pChip {
     settings1: u16,
     settings2: u16,
     redundancy: u16,
-    /// Where the next frame's data goes.
+    /// Register that the data of the next frame is written to.
     write_to: Option<u16>,
-    /// What the next frame will carry.
+    /// The reply of the next frame.
     reply: u16,
 }
 
 impl As5047pChip {
-    /// A chip with a magnet of nominal strength at angle 0, settled, with the
-    /// factory's settings.
+    /// A settled chip with factory settings and a magnet of nominal strength at angle 0.
     #[must_use]
     pub fn new() -> Self {
         let mut chip = Self {
@@ -86,43 +81,42 @@ impl As5047pChip {
         chip
     }
 
-    /// Turns the shaft to `counts` of 16384 in a turn; higher bits wrap.
+    /// Sets the angle of the shaft in counts, 16384 per turn; higher values wrap.
     #[inline]
     pub const fn set_shaft(&mut self, counts: u16) {
         self.shaft = counts & DATA;
     }
 
-    /// Changes the field at the chip, in units of [`NOMINAL_FIELD`].
+    /// Sets the field strength in units of [`NOMINAL_FIELD`].
     pub fn set_field(&mut self, field: f64) {
         self.field = field;
         self.measure_field();
     }
 
-    /// Whether the offset loops have settled (LF). They have not until 10 ms
-    /// after power-on (t_pon): a chip that has not is one that starts anew, without
-    /// what it was told.
+    /// Sets whether the offset loops have settled (LF), which takes 10 ms after power-on
+    /// (t_pon). `false` is a loss of power: the chip loses its settings.
     #[inline]
     pub fn set_settled(&mut self, settled: bool) {
         if self.settled != settled {
             self.settled = settled;
             if !settled {
-                let told = Self::new();
-                (self.zero_high, self.zero_low) = (told.zero_high, told.zero_low);
-                (self.settings1, self.settings2) = (told.settings1, told.settings2);
+                let factory = Self::new();
+                (self.zero_high, self.zero_low) = (factory.zero_high, factory.zero_low);
+                (self.settings1, self.settings2) = (factory.settings1, factory.settings2);
             }
             self.measure_field();
         }
     }
 
-    /// Figures "DIAAGC" and "MAG": gain control keeps the magnitude constant
-    /// until the gain is at one of its ends.
+    /// Figures "DIAAGC" and "MAG": gain control keeps the magnitude constant until the gain
+    /// reaches 0 or 255.
     fn measure_field(&mut self) {
         let field = if self.disturbance.has(Fault::FieldWeak) {
             0.1
         } else if self.disturbance.has(Fault::FieldStrong)
             || self.disturbance.has(Fault::CordicOverflow)
         {
-            // The CORDIC overflows where the gain cannot go lower.
+            // The CORDIC overflows when the gain is at its minimum.
             3.0
         } else {
             self.field
@@ -189,7 +183,7 @@ impl As5047pChip {
             0x0003 => self.prog = data & 0x7F,
             0x0016 => self.zero_high = data & 0xFF,
             0x0017 => self.zero_low = data & 0xFF,
-            // Bit 0 is preset by the factory and stays.
+            // Bit 0 is always 1.
             0x0018 => self.settings1 = data & 0xFF | 1,
             0x0019 => self.settings2 = data & 0xFF,
             0x001A => self.redundancy = data & 0x1F,
@@ -197,8 +191,8 @@ impl As5047pChip {
         }
     }
 
-    /// Figure "ZPOSL": bit 7 (comp_h_error_en) lets MAGL set the error flag, and bit 6
-    /// (comp_l_error_en) MAGH.
+    /// Figure "ZPOSL": with bit 7 (comp_h_error_en) MAGL sets the error flag, with bit 6
+    /// (comp_l_error_en) MAGH does.
     const fn field_is_an_error(&self) -> bool {
         let weak = self.zero_low & (1 << 7) != 0 && self.diagnostics & (1 << 11) != 0;
         let strong = self.zero_low & (1 << 6) != 0 && self.diagnostics & (1 << 10) != 0;
@@ -223,7 +217,7 @@ impl As5047pChip {
         self.prepare(0);
     }
 
-    /// Carries out a frame at the rising edge of chip select.
+    /// Executes a frame at the rising edge of chip select.
     #[inline]
     fn execute(&mut self, frame: u16) {
         if frame.count_ones() % 2 == 1 {

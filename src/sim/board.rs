@@ -1,12 +1,12 @@
-//! Motors, heaters, chips and lines, wired to each other.
+//! A simulated board: motors, heaters, chips and lines, wired to each other.
 //!
-//! A cycle is: [`SimBoard::advance`] to the release, then frames to the chips
-//! through [`SimBoard::device`], and the lines through [`SimBoard::gpio_mut`].
-//! Between two calls of `advance` nothing moves; what was written acts from the
-//! next one on, as with a sample-and-hold output.
+//! In each cycle, call [`SimBoard::advance`] with the time of the release, then send frames
+//! to the chips through [`SimBoard::device`] and access the lines through
+//! [`SimBoard::gpio_mut`]. Time advances only in `advance`; written values act from the
+//! next `advance` on.
 //!
-//! A device borrows the board only for as long as a driver talks to it, so no
-//! chip needs interior mutability. A driver with a state of its own keeps it by
+//! A device borrows the board during the call of a driver, so chips need no interior
+//! mutability. A driver with a state keeps it with
 //! [`As5047p::suspend`](crate::driver::as5047p::As5047p::suspend).
 
 use embedded_hal::spi::{ErrorKind, ErrorType, Operation, SpiDevice};
@@ -51,7 +51,7 @@ struct Slot {
     disturbed: bool,
 }
 
-/// A board with everything on it; see the module for how to use it.
+/// A simulated board. It starts empty; its parts are added one by one.
 pub struct SimBoard {
     plant: Plant,
     chips: Vec<Slot, MAX_CHIPS>,
@@ -61,9 +61,8 @@ pub struct SimBoard {
 }
 
 impl SimBoard {
-    /// An empty board. `seed` is for all noise on it; plants are integrated in
-    /// steps of `step`, of which 250 us suits a period of 1 ms. A step of zero
-    /// is refused by the first motor or heater.
+    /// An empty board. `seed` is for all noise. Plants are integrated in steps of `step`, for
+    /// example 250 us for a period of 1 ms; adding a motor or heater fails if it is zero.
     #[must_use]
     pub const fn new(seed: u64, step: Duration) -> Self {
         Self {
@@ -80,7 +79,7 @@ impl SimBoard {
         }
     }
 
-    /// Adds an axis; its number, from 0.
+    /// Adds an axis and returns its number, from 0.
     ///
     /// # Errors
     /// `Full`, `Motor`, `NoLine`, `Volts` for a switch position that is not
@@ -102,7 +101,7 @@ impl SimBoard {
         Ok(number as u8)
     }
 
-    /// Adds a heater; its number, from 0.
+    /// Adds a heater and returns its number, from 0.
     ///
     /// # Errors
     /// `Full`, `Thermal`, `NoLine`.
@@ -126,7 +125,7 @@ impl SimBoard {
         Ok(number as u8)
     }
 
-    /// Adds an AS5047P on the shaft of `axis`; its number among the chips.
+    /// Adds an AS5047P on the shaft of `axis` and returns the number of the chip.
     ///
     /// # Errors
     /// `Full`, `NoAxis`.
@@ -143,8 +142,8 @@ impl SimBoard {
         })
     }
 
-    /// Adds an MCP4922 whose channels A and B drive `drives`; its number among
-    /// the chips.
+    /// Adds an MCP4922 whose channels A and B drive `drives`, and returns the number of the
+    /// chip. Voltages in V.
     ///
     /// # Errors
     /// `Full`, `NoAxis`, `NoHeater`, `Volts`.
@@ -167,7 +166,8 @@ impl SimBoard {
         self.add_chip(Chip::Dac { chip, drives })
     }
 
-    /// Adds an MCP3208 whose inputs see `sources`; its number among the chips.
+    /// Adds an MCP3208 with the input signals `sources`, and returns the number of the chip.
+    /// Voltages in V.
     ///
     /// # Errors
     /// `Full`, `NoAxis`, `NoHeater`, `Volts`.
@@ -198,12 +198,11 @@ impl SimBoard {
         })
     }
 
-    /// Moves the plant on to `now`: as many whole steps as have passed since
-    /// the first call, which is the start. Going back does nothing. With a
-    /// period that is a multiple of the step nothing is left over.
+    /// Advances the plant to `now`, in whole steps since the first call, which sets the
+    /// origin. An earlier `now` has no effect.
     ///
-    /// Gives the instant at which the plant stands then: what is read from the chips
-    /// until the next call was true at that.
+    /// Returns the time of the plant: the time of all values read from the chips until the
+    /// next call. It equals `now` if the period is a multiple of the step.
     #[inline]
     pub fn advance(&mut self, now: Instant) -> Instant {
         let origin = *self.origin.get_or_insert(now);
@@ -223,7 +222,7 @@ impl SimBoard {
         origin + self.step * self.plant.steps
     }
 
-    /// Chip `chip` as a device for its driver; `None` if there is no such chip.
+    /// Chip `chip` as a device for its driver; `None` if it does not exist.
     #[inline]
     pub fn device(&mut self, chip: usize) -> Option<BoardSpi<'_>> {
         Some(BoardSpi {
@@ -232,20 +231,20 @@ impl SimBoard {
         })
     }
 
-    /// One chip-select assertion of chip `chip` in raw bytes, faults included:
-    /// for whoever stands at the other end of a real wire.
+    /// One chip-select assertion of chip `chip` in raw bytes, with its faults: for a program
+    /// that receives the frames from a real bus.
     ///
     /// # Errors
-    /// `ErrorKind::ChipSelectFault` if there is no such chip, `Overrun` for a
-    /// frame above [`MAX_FRAME`](super::MAX_FRAME) bytes or of unequal lengths,
-    /// `Other` for a transfer that fails by plan.
+    /// `ErrorKind::ChipSelectFault` if the chip does not exist, `Overrun` for a frame above
+    /// [`MAX_EXCHANGE`](super::MAX_EXCHANGE) bytes or of unequal lengths, `Other` for a
+    /// planned failure.
     pub fn exchange(&mut self, chip: usize, tx: &[u8], rx: &mut [u8]) -> Result<(), ErrorKind> {
         self.device(chip)
             .ok_or(ErrorKind::ChipSelectFault)?
             .exchange(tx, rx)
     }
 
-    /// The faults of chip `chip`, to look at and to add to.
+    /// The faults of chip `chip`, mutable.
     pub fn faults_mut(&mut self, chip: usize) -> Option<&mut FaultPlan> {
         Some(&mut self.chips.get_mut(chip)?.faults)
     }
@@ -257,30 +256,30 @@ impl SimBoard {
         &self.plant.gpio
     }
 
-    /// The digital lines, to sample, to drive, and to press a button.
+    /// The digital lines, mutable.
     #[inline]
     pub const fn gpio_mut(&mut self) -> &mut SimGpio {
         &mut self.plant.gpio
     }
 
-    /// The motor of `axis`, as it really turns.
+    /// The motor of `axis`.
     #[must_use]
     pub fn motor(&self, axis: u8) -> Option<&Motor> {
         Some(&self.plant.axes.get(usize::from(axis))?.motor)
     }
 
-    /// The motor of `axis`, to move its shaft or change its load.
+    /// The motor of `axis`, mutable: to move its shaft or change its load.
     pub fn motor_mut(&mut self, axis: u8) -> Option<&mut Motor> {
         Some(&mut self.plant.axes.get_mut(usize::from(axis))?.motor)
     }
 
-    /// What the amplifier of `axis` is commanded to, V, enabled or not.
+    /// The command of the amplifier of `axis`, V, whether enabled or not.
     #[must_use]
     pub fn command_volts(&self, axis: u8) -> Option<f64> {
         Some(self.plant.axes.get(usize::from(axis))?.command_volts)
     }
 
-    /// The thermal mass on heater `heater`.
+    /// The thermal mass of heater `heater`.
     #[must_use]
     pub fn thermal(&self, heater: u8) -> Option<&Thermal> {
         Some(&self.plant.heaters.get(usize::from(heater))?.thermal)
@@ -310,7 +309,7 @@ impl SimBoard {
     }
 }
 
-/// The error of one reading: the sum of two dice, cut to whole counts.
+/// The noise of one reading: triangular distribution, rounded to whole counts.
 #[inline]
 fn read_noise(largest: u16, random: &mut Random) -> i16 {
     if largest == 0 {
@@ -321,7 +320,7 @@ fn read_noise(largest: u16, random: &mut Random) -> i16 {
     libm::round(noise) as i16
 }
 
-/// A chip of a [`SimBoard`] as a driver sees it. Delays take no time.
+/// A chip of a [`SimBoard`] as an SPI device. Delays take no time.
 pub struct BoardSpi<'a> {
     slot: &'a mut Slot,
     plant: &'a mut Plant,

@@ -1,24 +1,23 @@
-//! A clock that runs as fast as it is asked.
+//! A virtual clock that never waits.
 
 use crate::cycle::ports::Clock;
 use crate::time::{Duration, Instant};
 
-/// Time that passes only by waiting, and by a fixed cost of each cycle.
+/// A clock that advances only by waiting and by a fixed cost per cycle.
 ///
-/// [`Clock::wait_until`] jumps to the release; every [`Clock::now`] after it is
-/// later by the cost, however often it is called, so the execution time of a
-/// simulated cycle is a number that repeats. With a cost above the period,
-/// cycles come late as they would on a board that is too slow.
+/// [`Clock::wait_until`] jumps to the release; [`Clock::now`] is then later by the cost,
+/// however often it is called, so execution times are reproducible. With a cost above the
+/// period, cycles are late, as on a board that is too slow.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct VirtualClock {
     woken: Instant,
-    /// What the cycle since then has cost: nothing before the first.
+    /// Cost of the cycle since then; zero before the first cycle.
     spent: Duration,
     cost: Duration,
 }
 
 impl VirtualClock {
-    /// A clock at time zero, with this cost of a cycle.
+    /// A clock at time zero with the given cost per cycle.
     #[must_use]
     pub const fn new(cost: Duration) -> Self {
         Self {
@@ -28,8 +27,7 @@ impl VirtualClock {
         }
     }
 
-    /// Changes the cost of the cycles after the current one, to simulate slow
-    /// ones.
+    /// Sets the cost of the cycles after the present one, to simulate slow cycles.
     pub const fn set_cost(&mut self, cost: Duration) {
         self.cost = cost;
     }
@@ -66,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_in_the_past_is_late_by_what_the_cycle_cost() {
+    fn a_cycle_that_costs_more_than_a_period_makes_the_next_one_late() {
         let mut clock = VirtualClock::new(Duration::from_micros(1_500));
         assert_eq!(clock.now(), at_us(0));
         assert_eq!(clock.wait_until(at_us(1_000)), at_us(1_000));

@@ -1,34 +1,34 @@
-//! Faults that are switched on for some transfers of a chip.
+//! Faults that are active during given transfers of a chip.
 
 use heapless::Vec;
 
 /// The count of a fault that never ends.
 pub const FOREVER: u64 = u64::MAX;
 
-/// What can go wrong with a chip, its wires or what it measures.
+/// A fault of a chip, its wires or its sensor.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The transfer is refused by the controller; the chip sees nothing.
+    /// The controller refuses the transfer; the chip receives nothing.
     BusError,
-    /// The last byte is not transferred, and the controller says so.
+    /// The last byte is not transferred, and the controller reports an error.
     ShortTransfer,
-    /// The last byte is not transferred, and nobody says so.
+    /// The last byte is not transferred, without an error.
     LostClocks,
-    /// One bit of the reply is inverted, counted from the first on the wire.
+    /// This bit of the reply is inverted; bit 0 is the first on the wire.
     ReplyBitFlip(u8),
-    /// One bit of what the chip receives is inverted, counted likewise.
+    /// This bit of the received frame is inverted; bit 0 is the first on the wire.
     CommandBitFlip(u8),
     /// The line from the chip is stuck low.
     MisoLow,
     /// The line from the chip is stuck high.
     MisoHigh,
-    /// The chip does not see its chip select; the line from it rests low.
+    /// Chip select does not reach the chip; the line from it stays low.
     NoAnswer,
-    /// The encoder reports the position it had when this began.
+    /// The encoder keeps reporting the position at the start of this fault.
     StuckPosition,
-    /// The encoder's position is off by this many counts.
+    /// The encoder's position is wrong by this number of counts.
     PositionJump(i16),
-    /// The magnet is lost or too far away.
+    /// The magnet is missing or too far away.
     FieldWeak,
     /// The magnet is too close.
     FieldStrong,
@@ -66,19 +66,19 @@ pub struct Active {
 }
 
 impl Active {
-    /// Whether there is no fault at all.
+    /// Whether no fault is active.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.set == 0
     }
 
-    /// Whether a fault of this kind is on; its number does not matter.
+    /// Whether a fault of this kind is active; its parameter is ignored.
     #[must_use]
     pub const fn has(&self, kind: Fault) -> bool {
         self.set & kind.bit() != 0
     }
 
-    /// The bit of the reply to invert.
+    /// The bit of the reply to invert, if any.
     #[must_use]
     pub const fn reply_bit(&self) -> Option<u8> {
         if self.has(Fault::ReplyBitFlip(0)) {
@@ -88,7 +88,7 @@ impl Active {
         }
     }
 
-    /// The bit of the command to invert.
+    /// The bit of the command to invert, if any.
     #[must_use]
     pub const fn command_bit(&self) -> Option<u8> {
         if self.has(Fault::CommandBitFlip(0)) {
@@ -98,7 +98,7 @@ impl Active {
         }
     }
 
-    /// By how many counts the position is off; 0 without such a fault.
+    /// The error of the position in counts; 0 without such a fault.
     #[must_use]
     pub const fn jump_counts(&self) -> i16 {
         self.jump_counts
@@ -123,14 +123,13 @@ struct Window {
     count: u64,
 }
 
-/// There is room for no further fault; the one that was refused.
+/// The plan is full; contains the refused fault.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct PlanFull(pub Fault);
 
-/// The faults of one chip, by the number of the transfer, which counts from 0.
+/// The faults of one chip, by the number of the transfer, from 0.
 ///
-/// Up to eight at once. Without any, a transfer costs one increment and one
-/// comparison.
+/// At most eight at once. Without faults, a transfer costs one increment and one comparison.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FaultPlan {
     windows: Vec<Window, 8>,
@@ -138,7 +137,7 @@ pub struct FaultPlan {
 }
 
 impl FaultPlan {
-    /// No faults.
+    /// A plan without faults.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -147,16 +146,16 @@ impl FaultPlan {
         }
     }
 
-    /// Transfers so far, failed ones included: the number of the next one.
+    /// Number of transfers so far, including failed ones; also the number of the next one.
     #[must_use]
     pub const fn transfers(&self) -> u64 {
         self.transfers
     }
 
-    /// Switches `fault` on for `count` transfers beginning with number `first`.
+    /// Activates `fault` for `count` transfers from number `first` on.
     ///
     /// # Errors
-    /// [`PlanFull`] when eight faults are planned that are not over yet.
+    /// [`PlanFull`] if eight faults are active or still to come.
     pub fn add(&mut self, fault: Fault, first: u64, count: u64) -> Result<(), PlanFull> {
         let now = self.transfers;
         self.windows
@@ -170,21 +169,21 @@ impl FaultPlan {
             .map_err(|window| PlanFull(window.fault))
     }
 
-    /// Switches `fault` on for the next `count` transfers.
+    /// Activates `fault` for the next `count` transfers.
     ///
     /// # Errors
-    /// As [`FaultPlan::add`].
+    /// Those of [`FaultPlan::add`].
     pub fn add_now(&mut self, fault: Fault, count: u64) -> Result<(), PlanFull> {
         self.add(fault, self.transfers, count)
     }
 
-    /// Ends all faults and forgets those to come.
+    /// Removes all faults, including those to come.
     pub fn clear(&mut self) {
         self.windows.clear();
     }
 
-    /// Counts a transfer and gives its faults. Of two faults of one kind the
-    /// one added later counts.
+    /// Counts a transfer and returns its faults. Of two faults of one kind, the one added
+    /// later applies.
     #[inline]
     pub fn next_transfer(&mut self) -> Active {
         let number = self.transfers;
@@ -224,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_plan_hands_the_fault_back_and_makes_room_for_what_is_over() {
+    fn a_full_plan_returns_the_fault_and_drops_faults_that_are_over() {
         let mut plan = FaultPlan::new();
         for _ in 0..8 {
             plan.add_now(Fault::BusError, 1).unwrap();

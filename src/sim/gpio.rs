@@ -4,8 +4,8 @@ use crate::cycle::image::DigitalInputs;
 
 /// Up to 32 inputs and 32 outputs, one bit each.
 ///
-/// Inputs latch their edges until they are sampled, as the kernel's edge events
-/// do, so a pulse between two cycles is not lost.
+/// Inputs latch their edges until they are sampled, like the kernel's edge events: a pulse
+/// between two cycles is not lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SimGpio {
     levels: u32,
@@ -26,7 +26,7 @@ impl SimGpio {
         }
     }
 
-    /// Sets input `line`, 0 to 31. A line that does not exist is ignored.
+    /// Sets input `line`, 0 to 31. Higher numbers are ignored.
     #[inline]
     pub const fn set_input(&mut self, line: u8, active: bool) {
         let bit = mask(line);
@@ -58,13 +58,13 @@ impl SimGpio {
         self.outputs = levels;
     }
 
-    /// What the outputs are driven to.
+    /// The levels of all outputs.
     #[must_use]
     pub const fn outputs(&self) -> u32 {
         self.outputs
     }
 
-    /// Whether output `line` is active. A line that does not exist is not.
+    /// Whether output `line`, 0 to 31, is active. Higher numbers give false.
     #[inline]
     #[must_use]
     pub const fn output(&self, line: u8) -> bool {
@@ -72,7 +72,7 @@ impl SimGpio {
     }
 }
 
-/// The bit of a line, or none for a line that does not exist.
+/// The bit of a line; 0 for a line above 31.
 #[inline]
 const fn mask(line: u8) -> u32 {
     if line < 32 { 1 << line } else { 0 }

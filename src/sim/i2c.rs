@@ -1,32 +1,32 @@
-//! I2C chips, simulated at their registers.
+//! I2C chips, simulated at register level.
 
 use embedded_hal::i2c::{ErrorKind, ErrorType, I2c, NoAcknowledgeSource, Operation};
 
-/// A chip as its bus sees it: everything between the START with its address and the
+/// A simulated I2C chip. It receives everything between the START with its address and the
 /// STOP.
 pub trait I2cChip {
-    /// Answers all `operations`, in their order, joined by repeated STARTs.
+    /// Executes all `operations` in order, joined by repeated STARTs.
     ///
     /// # Errors
-    /// What the controller would see, such as a byte without acknowledge.
+    /// The error of the controller, such as a missing acknowledge.
     fn transaction(&mut self, operations: &mut [Operation<'_>]) -> Result<(), ErrorKind>;
 }
 
-/// Answer of a bus on which nobody has the address.
+/// The error of a bus without a chip at the address.
 pub const NOBODY: ErrorKind = ErrorKind::NoAcknowledge(NoAcknowledgeSource::Address);
 
 /// One chip on a bus of its own, with faults on demand.
 #[derive(Clone, Debug)]
 pub struct SimI2c<C> {
-    /// The chip, to set what it measures and to look at what it drives.
+    /// The chip.
     pub chip: C,
-    /// Its address.
+    /// Its seven-bit address.
     pub address: u8,
-    /// How many of the next transfers fail: the chip sees nothing of them.
+    /// Number of transfers that will fail next; the chip does not receive them.
     pub failing: u32,
-    /// With which error they do.
+    /// Their error.
     pub error: ErrorKind,
-    /// Transfers so far, failed ones included.
+    /// Number of transfers so far, including failed ones.
     pub transfers: u64,
 }
 
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_fail_the_next_transfers_and_the_chip_sees_nothing_of_them() {
+    fn failing_transfers_do_not_reach_the_chip() {
         let mut bus = SimI2c::new(0x48, Register(7));
         bus.fail_next(2, ErrorKind::Bus);
         assert_eq!(bus.write(0x48, &[1]), Err(ErrorKind::Bus));

@@ -1,23 +1,22 @@
-//! MCP3208 at the level of its clocks (Microchip datasheet DS21298E).
+//! MCP3208, simulated clock by clock (Microchip datasheet DS21298E).
 //!
-//! Modelled: the search for the start bit, the configuration bits of table 5-2,
-//! the null bit, the value with its most significant bit first and after it
-//! with its least significant bit first (figures 5-1 and 5-2), the open line
-//! before the null bit, which reads as ones here. Not modelled: noise,
-//! linearity, and the loss of charge at a clock that is too slow.
+//! Modelled: the search for the start bit, the configuration bits of table 5-2, the null bit,
+//! the value most significant bit first and then least significant bit first (figures 5-1 and
+//! 5-2), and the open line before the null bit, which reads as ones. Not modelled: noise,
+//! nonlinearity, and the loss of charge at a slow clock.
 
 use super::spi::SimChip;
 
 /// The converter and the voltages at its pins.
 #[derive(Clone, Debug)]
 pub struct Mcp3208Chip {
-    /// Volts at CH0 to CH7.
+    /// Voltages at CH0 to CH7, V.
     pub volts: [f64; 8],
     codes_per_volt: f64,
 }
 
 impl Mcp3208Chip {
-    /// A chip with all inputs at 0 V.
+    /// A chip with a reference of `reference_volts`, V, and all inputs at 0 V.
     #[must_use]
     pub const fn new(reference_volts: f64) -> Self {
         Self {
@@ -38,8 +37,7 @@ impl Mcp3208Chip {
         ((volts * self.codes_per_volt) as u64).min(4095)
     }
 
-    /// What the output carries while `input` is clocked in, both with the first
-    /// bit on the wire as bit 63.
+    /// The output bits while `input` is clocked in; bit 63 is the first on the wire.
     fn output(&self, input: u64) -> u64 {
         let start = input.leading_zeros();
         if start > 50 {
@@ -51,7 +49,7 @@ impl Mcp3208Chip {
         let backwards = code.reverse_bits() >> 52 & 0x7FF;
         // Null bit, 12 bits, 11 bits: 24 bits from bit 63 down.
         let answer = (code << 11 | backwards) << 40;
-        // The null bit comes six clocks after the start bit.
+        // The null bit is six clocks after the start bit.
         let null_at = start + 6;
         let open = !(u64::MAX >> null_at);
         open | answer >> null_at
@@ -88,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reply_in_three_segments_is_that_of_figure_6_1() {
+    fn the_reply_of_three_bytes_matches_figure_6_1() {
         // CH6 single-ended at code 2748 = 0xABC.
         let rx = frame(&[0x07, 0x80, 0x00]);
         assert_eq!(rx[..3], [0xFF, 0xEA, 0xBC]);
@@ -103,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_start_bit_may_come_anywhere() {
+    fn the_start_bit_may_be_at_any_clock() {
         // Start bit first, then CH7: null bit in clock 6, value from clock 7.
         let rx = frame(&[0b1111_1000, 0x00, 0x00]);
         let code = u32::from_be_bytes([0, rx[0], rx[1], rx[2]]) >> 5 & 0xFFF;
@@ -112,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn inputs_saturate_at_both_ends_and_differences_at_zero() {
+    fn inputs_saturate_at_both_ends_and_negative_differences_are_zero() {
         let code = |select: u8| {
             let [high, low] = (u16::from(0b1_0000 | select) << 6).to_be_bytes();
             let rx = frame(&[high, low, 0]);

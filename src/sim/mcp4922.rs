@@ -1,10 +1,9 @@
 //! MCP4922 at register level (Microchip datasheet DS22250A).
 //!
-//! Modelled: the write command with its four configuration bits (register 5-1),
-//! frames that are too short (aborted) and clocks past the 16th (ignored), both
-//! per section 5.2, gain, shutdown, the state after power-on. LDAC is tied low.
-//! Not modelled: settling, offset and gain errors, the drop of the reference
-//! buffer near the rails.
+//! Modelled: the write command with its four configuration bits (register 5-1), short frames
+//! (aborted) and clocks after the 16th (ignored, section 5.2), gain, shutdown, the state after
+//! power-on. LDAC is tied low. Not modelled: settling, offset and gain errors, the limits of
+//! the reference buffer near the rails.
 
 use super::spi::SimChip;
 
@@ -13,18 +12,17 @@ const BUFFERED: u16 = 1 << 14;
 const UNITY_GAIN: u16 = 1 << 13;
 const ACTIVE: u16 = 1 << 12;
 
-/// The converter and the voltages it is supplied with.
+/// The converter and its reference and supply voltages.
 #[derive(Clone, Debug)]
 pub struct Mcp4922Chip {
-    /// The last command to each channel. Zero, which is how SHDN stands after
-    /// power-on, is a channel shut down.
+    /// The last command to each channel. Zero, the value after power-on, is shut down.
     commands: [u16; 2],
     reference_volts: f64,
     supply_volts: f64,
 }
 
 impl Mcp4922Chip {
-    /// A chip after power-on, both references at `reference_volts`.
+    /// A chip after power-on, with both references at `reference_volts`. Voltages in V.
     #[must_use]
     pub const fn new(reference_volts: f64, supply_volts: f64) -> Self {
         Self {
@@ -34,8 +32,8 @@ impl Mcp4922Chip {
         }
     }
 
-    /// Volts at the pin of channel A (0) or B (1); `None` while it is shut
-    /// down and the pin open but for 500 kOhm to ground.
+    /// Voltage at the pin of channel A (0) or B (1), V; `None` while it is shut down (the pin
+    /// then has 500 kOhm to ground).
     ///
     /// # Panics
     /// If `channel` is above 1.
@@ -64,7 +62,7 @@ impl Mcp4922Chip {
 impl SimChip for Mcp4922Chip {
     #[inline]
     fn frame(&mut self, tx: &[u8], rx: &mut [u8]) {
-        // There is no data output; what the line carries is nobody's.
+        // The chip has no data output.
         rx.fill(0);
         if let [high, low, ..] = tx {
             let command = u16::from_be_bytes([*high, *low]);

@@ -1,11 +1,7 @@
-//! A simulated board: motors, heaters, and the chips that see and drive them.
+//! A simulated board: motors, heaters, and their chips at register level.
 //!
-//! The chips are modelled at the level of their registers and frames, so the
-//! shipped drivers run against them unchanged. Drivers and models share their
-//! authors: a slip in one of them shows, a datasheet misread stands in both, and
-//! only a real chip can tell. All chips of a
-//! board share one plant: the converter drives the motor whose shaft the
-//! encoder reads.
+//! The shipped drivers run against these chips unchanged. All chips of a board share one
+//! plant: the converter drives the motor whose shaft the encoder reads.
 //!
 //! ```text
 //! driver -> BoardSpi -> faults on the wire -> chip registers
@@ -14,17 +10,11 @@
 //!          digital outputs -> enable, brake -> plant ---+--> limit switches
 //! ```
 //!
-//! What it promises:
-//!
-//! - The same seed and the same calls give the same result to the last bit:
-//!   `f64` with a fixed order of operations, a written-out random generator,
-//!   no clock, no hash map, no fused multiply-add.
-//! - No heap and no interior mutability: a [`SimBoard`] is one value that can
-//!   be moved to another thread.
-//! - Every error that a driver can report can be provoked: see [`Fault`].
-//!
-//! What it is not: a model of the analog world. Converters are ideal and settle
-//! at once, the amplifier has no bandwidth limit, wires have no length.
+//! The same seed and the same calls give a bit-identical result. No heap, no interior
+//! mutability: a [`SimBoard`] is one `Send` value. [`Fault`] provokes every error that a
+//! driver can report. Not modelled: settling and errors of converters, the bandwidth of
+//! amplifiers, wires. Drivers and models have the same authors: a misread datasheet would be
+//! wrong in both, which only a real chip shows.
 
 mod as5047p;
 mod board;

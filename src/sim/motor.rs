@@ -1,23 +1,20 @@
-//! A direct-current servo motor on a torque amplifier.
+//! A direct-current servo motor with a torque amplifier.
 //!
 //! ```text
 //! J dw/dt = k V - T_load - b w - T_c sign(w),    d(phi)/dt = w
 //! ```
 //!
-//! Integrated with a fixed step: viscous and Coulomb friction implicitly, then
-//! the position with the new velocity. Implicit friction is stable for every
-//! step and every parameter, never drives the shaft, and stops it at exactly
-//! zero instead of chattering around it; the velocity that a constant voltage
-//! ends at is exactly (k V - T_load - T_c) / b. At rest the shaft stays until
-//! the torque exceeds stiction.
+//! Integrated with a fixed step: friction implicitly, then the position with the new velocity.
+//! Implicit friction is stable for every step, never drives the shaft, and stops it at exactly
+//! zero; the final velocity at a constant voltage is exactly (k V - T_load - T_c) / b. At rest
+//! the shaft does not move until the torque exceeds stiction.
 //!
-//! Cost: about 25 cycles of the CPU for a step of a moving shaft, nothing for a
-//! shaft that is stuck under a constant torque.
+//! Cost: about 25 CPU cycles per step of a moving shaft, none for a shaft at rest.
 
 use super::random::Random;
 use crate::time::Duration;
 
-/// Mechanical ends of travel. The shaft stops there without bouncing.
+/// Mechanical end stops. The shaft stops there without bouncing.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct EndStops {
     /// Lowest position, rad.
@@ -26,8 +23,8 @@ pub struct EndStops {
     pub upper_rad: f64,
 }
 
-/// What a motor is made of, its load included. The default is a small servo
-/// that reaches 10 V * 0.05 Nm/V = 0.5 Nm and accelerates with 2,500 rad/s2.
+/// Parameters of a motor with its load. The default is a small servo with
+/// 10 V * 0.05 Nm/V = 0.5 Nm, which accelerates with 2,500 rad/s2.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct MotorConfig {
     /// Moment of inertia, kg m2; above zero.
@@ -36,16 +33,15 @@ pub struct MotorConfig {
     pub viscous_nm_s: f64,
     /// Coulomb friction while turning, Nm; zero or more.
     pub coulomb_nm: f64,
-    /// Torque that has to be exceeded to leave rest, Nm; at least
-    /// `coulomb_nm`.
+    /// Breakaway torque at rest, Nm; at least `coulomb_nm`.
     pub stiction_nm: f64,
-    /// Torque for a volt of command, Nm/V.
+    /// Torque per volt of command, Nm/V.
     pub torque_nm_per_volt: f64,
     /// Constant torque of the load against the positive direction, Nm.
     pub load_nm: f64,
-    /// Largest random torque, drawn anew in each step, Nm; zero or more.
+    /// Maximum random torque, new in each step, Nm; zero or more.
     pub disturbance_nm: f64,
-    /// Ends of travel, if there are any.
+    /// End stops, if any.
     pub end_stops: Option<EndStops>,
 }
 
@@ -64,7 +60,7 @@ impl Default for MotorConfig {
     }
 }
 
-/// The parameter of a [`MotorConfig`] that is not finite or out of its range.
+/// A parameter of a [`MotorConfig`] that is not finite or out of range.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum MotorParameter {
     /// `inertia_kg_m2`.
@@ -81,7 +77,7 @@ pub enum MotorParameter {
     Load,
     /// `disturbance_nm`.
     Disturbance,
-    /// `end_stops`: not finite, not in order, or without position 0.
+    /// `end_stops`: not finite, or position 0 is not between them.
     EndStops,
     /// The integration step is zero.
     Step,
@@ -124,7 +120,7 @@ impl MotorConfig {
     }
 }
 
-/// The motor as it turns. It starts at rest at position 0.
+/// A simulated motor. It starts at rest at position 0.
 #[derive(Clone, Debug)]
 pub struct Motor {
     config: MotorConfig,
@@ -134,7 +130,7 @@ pub struct Motor {
     velocity_per_nm: f64,
     /// 1 / (1 + h b / J).
     damping: f64,
-    /// What Coulomb friction takes from the velocity in one step.
+    /// Change of velocity by Coulomb friction in one step.
     drag: f64,
     position: f64,
     velocity: f64,
@@ -144,7 +140,7 @@ impl Motor {
     /// A motor integrated in steps of `step`; `seed` is for its disturbance.
     ///
     /// # Errors
-    /// The first parameter that cannot be.
+    /// The first invalid parameter.
     pub fn new(config: MotorConfig, step: Duration, seed: u64) -> Result<Self, MotorParameter> {
         config.check(step)?;
         let step_s = step.as_secs_f64();
@@ -162,7 +158,7 @@ impl Motor {
         })
     }
 
-    /// Position since the start, rad; many turns are possible.
+    /// Position since the start, rad, over all turns.
     #[inline]
     #[must_use]
     pub const fn position_rad(&self) -> f64 {
@@ -182,22 +178,21 @@ impl Motor {
         0.5 * self.config.inertia_kg_m2 * self.velocity * self.velocity
     }
 
-    /// Moves the shaft by hand: to a position (rad, held by the end stops) and
-    /// a velocity (rad/s).
+    /// Sets position, rad, limited by the end stops, and velocity, rad/s.
     pub fn set_state(&mut self, position_rad: f64, velocity_rad_s: f64) {
         self.position = position_rad;
         self.velocity = velocity_rad_s;
         self.stop_at_ends();
     }
 
-    /// Changes the constant torque of the load, Nm; not finite is ignored.
+    /// Sets the constant torque of the load, Nm; a non-finite value is ignored.
     pub const fn set_load(&mut self, load_nm: f64) {
         if load_nm.is_finite() {
             self.config.load_nm = load_nm;
         }
     }
 
-    /// Runs `steps` steps with the amplifier commanded to `volts`.
+    /// Runs `steps` steps with the command `volts` of the amplifier.
     #[inline]
     pub fn advance(&mut self, steps: u64, volts: f64) {
         let torque = volts * self.config.torque_nm_per_volt - self.config.load_nm;
@@ -215,13 +210,13 @@ impl Motor {
         }
     }
 
-    /// What a closed brake does: the shaft stands, whatever turned it.
+    /// Stops the shaft at once, as a closed brake.
     #[inline]
     pub const fn block(&mut self) {
         self.velocity = 0.0;
     }
 
-    /// One step under `torque`; whether the shaft moved.
+    /// One step with `torque`, Nm. Returns whether the shaft moved.
     #[inline]
     fn step(&mut self, torque: f64) -> bool {
         if self.velocity == 0.0 && torque.abs() <= self.config.stiction_nm {

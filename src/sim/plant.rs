@@ -1,4 +1,4 @@
-//! What the chips of a simulated board share: shafts, heat and lines.
+//! The plant that the chips of a simulated board share: shafts, heaters and lines.
 
 use heapless::Vec;
 
@@ -20,8 +20,8 @@ pub(super) struct Heater {
     pub(super) command_volts: f64,
 }
 
-/// What is behind the chips. Numbers of axes and heaters were checked when the
-/// parts were wired; one that is not there gives nothing.
+/// The plant. Numbers of axes and heaters are checked when parts are wired; an unknown number
+/// has no effect.
 pub(super) struct Plant {
     pub(super) axes: Vec<Axis, MAX_MOTORS>,
     pub(super) heaters: Vec<Heater, MAX_HEATERS>,
@@ -31,7 +31,7 @@ pub(super) struct Plant {
 }
 
 impl Plant {
-    /// Runs `steps` steps with everything as it is commanded now.
+    /// Runs `steps` steps with the present commands.
     #[inline]
     pub(super) fn run(&mut self, steps: u64) {
         let outputs = &self.gpio;
@@ -83,11 +83,11 @@ impl Plant {
         let counts = axis.motor.position_rad() * COUNTS_PER_RAD;
         let toward_zero = counts as i64;
         let below = i64::from(counts < toward_zero as f64);
-        // 16384 divides 2^16, so what is cut off is whole turns.
+        // 16384 divides 2^16, so the cast drops whole turns only.
         (toward_zero - below) as u16
     }
 
-    /// Puts what the converter gives onto its loads.
+    /// Applies the outputs of the converter to its loads.
     #[inline]
     pub(super) fn drive(&mut self, chip: &Mcp4922Chip, drives: &[Option<Drive>; 2]) {
         for (channel, drive) in drives.iter().enumerate() {
@@ -140,7 +140,7 @@ impl Plant {
     }
 }
 
-/// Whether an output is active; one that is not wired always is.
+/// Whether an output is active; an output that is not wired counts as active.
 #[inline]
 fn wired_active(gpio: &SimGpio, line: Option<u8>) -> bool {
     line.is_none_or(|line| gpio.output(line))

@@ -1,24 +1,24 @@
-//! PWM channels, simulated: what they were set to.
+//! Simulated PWM channels.
 
 use embedded_hal::pwm::ErrorKind;
 
-/// What is behind a PWM channel.
+/// The simulated load of a PWM channel.
 pub trait PwmLoad {
-    /// The duty is `duty_ns` from now on, at most the period of the channel.
+    /// Sets the duty, ns, at most the period of the channel.
     ///
     /// # Errors
-    /// What the driver would answer.
+    /// The error of the kernel driver.
     fn set_duty_ns(&mut self, duty_ns: u32) -> Result<(), ErrorKind>;
 }
 
-/// A channel that remembers its duty, with faults on demand.
+/// A channel that stores its duty, with faults on demand.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct SimPwm {
     /// The duty, ns.
     pub duty_ns: u32,
-    /// How many of the next writes fail: the duty stays as it is.
+    /// Number of writes that will fail next; they do not change the duty.
     pub failing: u32,
-    /// Writes so far, failed ones included.
+    /// Number of writes so far, including failed ones.
     pub writes: u64,
 }
 

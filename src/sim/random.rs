@@ -1,33 +1,33 @@
-//! A small random generator, so that noise is the same on every machine.
+//! A small random generator that gives the same noise on every machine.
 
 /// splitmix64 (G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom
-/// Number Generators", OOPSLA 2014, figure 17): 64 bits of state, period 2^64,
-/// any seed will do. Not for secrets.
+/// Number Generators", OOPSLA 2014, figure 17): 64 bits of state, period 2^64, any seed.
+/// Not for cryptography.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Random(u64);
 
 impl Random {
-    /// A generator whose sequence is given by `seed`.
+    /// A generator with the sequence of `seed`.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// A generator apart from this one, so that each source of noise has its
-    /// own sequence and adding one does not change the others.
+    /// An independent generator for `stream`. Each source of noise has its own, so that
+    /// adding one does not change the others.
     #[must_use]
     pub const fn fork(&self, stream: u64) -> Self {
         Self(mix(self.0 ^ mix(stream.wrapping_add(GOLDEN_GAMMA))))
     }
 
-    /// 64 bits.
+    /// 64 random bits.
     #[inline]
     pub const fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(GOLDEN_GAMMA);
         mix(self.0)
     }
 
-    /// A number from -1 to below 1, evenly spread in steps of 2^-52.
+    /// A uniform random number from -1 to below 1, in steps of 2^-52.
     #[inline]
     pub const fn symmetric(&mut self) -> f64 {
         const STEP: f64 = 1.0 / (1u64 << 52) as f64;
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_stay_in_range_and_have_no_bias_worth_mentioning() {
+    fn numbers_stay_in_range_and_average_near_zero() {
         let mut random = Random::new(7);
         let mut sum = 0.0;
         for _ in 0..10_000 {

@@ -1,49 +1,48 @@
-//! The wire between a driver and a simulated chip.
+//! The connection between a driver and a simulated SPI chip.
 //!
-//! A transaction of `embedded-hal` becomes one frame: all bytes between the
-//! falling and the rising edge of chip select, so that a chip sees when there
-//! were too few or too many. Operations of a transaction are joined; a single
-//! one, which is what the drivers here use, is passed on without copying more
-//! than the frame. [`SpiFrame`] joins longer ones than fit on the loop's stack.
+//! A transaction of `embedded-hal` becomes one frame: all bytes between the falling and the
+//! rising edge of chip select, so that a chip detects a wrong length. A single operation, as
+//! the shipped drivers use, is copied once; several are joined in a buffer. [`SpiFrame`] has
+//! buffers for frames that are too long for the loop's stack.
 
 use embedded_hal::spi::{ErrorKind, ErrorType, Operation, SpiDevice};
 
 use super::fault::{Active, Fault, FaultPlan};
 
-/// The longest frame of a [`SimSpi`] as `embedded_hal` device, bytes.
+/// Maximum length of a frame of a [`SimSpi`] as `embedded_hal` device, bytes.
 pub const MAX_FRAME: usize = 32;
 
-/// The longest frame of [`SimSpi::exchange`] and of [`SpiFrame`], bytes.
+/// Maximum length of a frame of [`SimSpi::exchange`] and of [`SpiFrame`], bytes.
 pub const MAX_EXCHANGE: usize = 1_024;
 
-/// A chip with its wires, as a controller sees it.
+/// A chip with its wires, seen from the controller.
 pub trait SpiChip {
-    /// One assertion of chip select: `sent` is what was clocked out, `received`, of the
-    /// same length, takes what came in meanwhile. It begins as zeros.
+    /// One assertion of chip select. `sent` are the bytes clocked out; the chip writes its
+    /// reply to `received`, which has the same length and is zeroed.
     ///
     /// # Errors
-    /// Where the controller notices that the transfer failed.
+    /// A failure of the transfer that the controller detects.
     fn exchange(&mut self, sent: &[u8], received: &mut [u8]) -> Result<(), ErrorKind>;
 }
 
-/// A chip as its pins see it.
+/// A chip without its wires, seen from its pins.
 pub trait SimChip {
-    /// One assertion of chip select: `tx` is what was clocked in, `rx`, of the
-    /// same length, is what the chip put out meanwhile.
+    /// One assertion of chip select. `tx` are the bytes that the chip receives; it writes its
+    /// reply to `rx`, which has the same length.
     fn frame(&mut self, tx: &[u8], rx: &mut [u8]);
 
-    /// What goes wrong inside of the chip from now on, until told otherwise.
-    /// The wire's faults are not its concern.
+    /// Sets the faults inside the chip until the next call. Faults of the wires are handled
+    /// outside the chip.
     fn disturb(&mut self, active: &Active) {
         let _ = active;
     }
 }
 
-/// One frame to `chip` with the faults of the wire.
+/// Sends one frame to `chip`, with the faults of the wires.
 ///
 /// # Errors
-/// `ErrorKind::Other` where the controller notices that the transfer failed,
-/// `ErrorKind::Overrun` for a frame above [`MAX_EXCHANGE`] or of unequal lengths.
+/// `ErrorKind::Other` for a failure that the controller detects, `ErrorKind::Overrun` for a
+/// frame above [`MAX_EXCHANGE`] or of unequal lengths.
 #[inline]
 pub(super) fn exchange<C: SimChip>(
     chip: &mut C,
@@ -106,17 +105,17 @@ fn faulty_exchange<C: SimChip>(
     Ok(())
 }
 
-/// Inverts a bit, counted from the first on the wire; none beyond the end.
+/// Inverts a bit; bit 0 is the first on the wire. A bit after the end has no effect.
 fn flip(bytes: &mut [u8], bit: u8) {
     if let Some(byte) = bytes.get_mut(usize::from(bit / 8)) {
         *byte ^= 0x80 >> (bit % 8);
     }
 }
 
-/// A transaction as one frame, carried out by `exchange(tx, rx)`.
+/// Sends a transaction as one frame through `exchange(tx, rx)`.
 ///
 /// # Errors
-/// What `exchange` gives, and `ErrorKind::Overrun` above [`MAX_FRAME`].
+/// Those of `exchange`, and `ErrorKind::Overrun` above [`MAX_FRAME`].
 #[inline]
 pub(super) fn transact(
     operations: &mut [Operation<'_, u8>],
@@ -137,8 +136,7 @@ pub(super) fn transact(
     }
 }
 
-/// Joins the operations of a transaction into one frame and hands the reply
-/// out to them.
+/// Joins the operations of a transaction into one frame and distributes the reply to them.
 fn join(
     operations: &mut [Operation<'_, u8>],
     exchange: impl FnMut(&[u8], &mut [u8]) -> Result<(), ErrorKind>,
@@ -147,8 +145,7 @@ fn join(
     join_in(&mut tx, &mut rx, operations, exchange)
 }
 
-/// As [`join`], in buffers of the caller's. Bytes that no operation gives are sent as
-/// zero.
+/// [`join`] with buffers of the caller. Bytes that only read are sent as zero.
 fn join_in(
     tx: &mut [u8],
     rx: &mut [u8],
@@ -190,8 +187,8 @@ fn join_in(
     Ok(())
 }
 
-/// Buffers in which the operations of a transaction become one frame of up to
-/// [`MAX_EXCHANGE`] bytes.
+/// Buffers to join the operations of a transaction into one frame of up to [`MAX_EXCHANGE`]
+/// bytes.
 #[derive(Clone, Debug)]
 pub struct SpiFrame {
     sent: [u8; MAX_EXCHANGE],
@@ -208,11 +205,11 @@ impl SpiFrame {
         }
     }
 
-    /// All `operations` as one assertion of `chip`'s select. Delays take no time. No
-    /// operation but delays is no frame, as with the kernel's spidev.
+    /// Sends all `operations` to `chip` as one frame. Delays take no time. Without any byte
+    /// no frame is sent, as with the kernel's spidev.
     ///
     /// # Errors
-    /// The chip's, and `ErrorKind::Overrun` above [`MAX_EXCHANGE`].
+    /// Those of the chip, and `ErrorKind::Overrun` above [`MAX_EXCHANGE`].
     pub fn transact(
         &mut self,
         chip: &mut (impl SpiChip + ?Sized),
@@ -238,8 +235,8 @@ impl Default for SpiFrame {
     }
 }
 
-/// Bytes that an operation clocks: of a transfer with two buffers, the longer
-/// one's (`embedded_hal::spi::SpiBus::transfer`).
+/// Number of bytes that an operation clocks; for a transfer, the length of the longer buffer
+/// (`embedded_hal::spi::SpiBus::transfer`).
 const fn clocks(operation: &Operation<'_, u8>) -> usize {
     match operation {
         Operation::Read(bytes) | Operation::TransferInPlace(bytes) => bytes.len(),
@@ -255,11 +252,10 @@ const fn clocks(operation: &Operation<'_, u8>) -> usize {
     }
 }
 
-/// One chip on a bus of its own, for a driver that needs no plant. Delays take
-/// no time.
+/// One chip on a bus of its own, for a driver without a plant. Delays take no time.
 #[derive(Clone, Debug)]
 pub struct SimSpi<C> {
-    /// The chip, to set what it measures and to look at what it drives.
+    /// The chip.
     pub chip: C,
     /// Its faults.
     pub faults: FaultPlan,
@@ -267,7 +263,7 @@ pub struct SimSpi<C> {
 }
 
 impl<C: SimChip> SimSpi<C> {
-    /// A bus with `chip` on it and no faults.
+    /// A bus with `chip`, without faults.
     pub const fn new(chip: C) -> Self {
         Self {
             chip,
@@ -279,8 +275,8 @@ impl<C: SimChip> SimSpi<C> {
     /// One chip-select assertion in raw bytes.
     ///
     /// # Errors
-    /// `ErrorKind::Other` for a transfer that failed by plan,
-    /// `ErrorKind::Overrun` for one above [`MAX_EXCHANGE`] or of unequal lengths.
+    /// `ErrorKind::Other` for a planned failure, `ErrorKind::Overrun` for a frame above
+    /// [`MAX_EXCHANGE`] or of unequal lengths.
     pub fn exchange(&mut self, tx: &[u8], rx: &mut [u8]) -> Result<(), ErrorKind> {
         exchange(
             &mut self.chip,

@@ -1,31 +1,29 @@
-//! Something that is heated: one thermal mass and one way for heat to leave.
+//! A heated thermal mass with one heat loss to ambient.
 //!
 //! ```text
 //! tau dT/dt = T_ambient + dT_full * u - T,    u from 0 to 1
 //! ```
 //!
-//! Solved exactly over each step, so it is stable for every step. The sensor is
-//! linear and has no delay of its own. Cost: three operations a step.
+//! Solved exactly for each step, so it is stable for every step. The sensor is linear and
+//! without delay. Cost: three operations per step.
 
 use crate::time::Duration;
 
-/// What the thermal mass is made of. The default warms by 80 K at full power
-/// with a time constant of 5 s, and its sensor gives 0.5 V at 0 degC and 10 mV
-/// a degree.
+/// Parameters of a thermal mass. The default warms by 80 K at full power with a time
+/// constant of 5 s; its sensor has 0.5 V at 0 degC and 10 mV per degree.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct ThermalConfig {
-    /// Temperature around it, degC, and of itself at the start.
+    /// Ambient temperature, degC; also the initial temperature of the mass.
     pub ambient_c: f64,
-    /// Rise above ambient at full power for ever, K; above zero.
+    /// Final rise above ambient at full power, K; above zero.
     pub full_power_rise_k: f64,
     /// Time constant, s; above zero.
     pub time_constant_s: f64,
-    /// Command that is full power where an analog output drives it, V; above
-    /// zero.
+    /// Command of an analog output for full power, V; above zero.
     pub full_power_volts: f64,
-    /// The sensor's voltage at 0 degC.
+    /// Voltage of the sensor at 0 degC, V.
     pub sensor_volts_at_0_c: f64,
-    /// The sensor's slope, V/K.
+    /// Slope of the sensor, V/K.
     pub sensor_volts_per_k: f64,
 }
 
@@ -42,7 +40,7 @@ impl Default for ThermalConfig {
     }
 }
 
-/// The parameter of a [`ThermalConfig`] that is not finite or out of its range.
+/// A parameter of a [`ThermalConfig`] that is not finite or out of range.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum ThermalParameter {
     /// `ambient_c`.
@@ -59,7 +57,7 @@ pub enum ThermalParameter {
     Step,
 }
 
-/// The thermal mass as it warms and cools.
+/// A simulated thermal mass.
 #[derive(Clone, Debug)]
 pub struct Thermal {
     config: ThermalConfig,
@@ -72,7 +70,7 @@ impl Thermal {
     /// A mass at ambient temperature, solved in steps of `step`.
     ///
     /// # Errors
-    /// The first parameter that cannot be.
+    /// The first invalid parameter.
     pub fn new(config: ThermalConfig, step: Duration) -> Result<Self, ThermalParameter> {
         let positive = |value: f64| value.is_finite() && value > 0.0;
         let checks = [
@@ -113,20 +111,20 @@ impl Thermal {
         self.temperature
     }
 
-    /// What the sensor gives, V.
+    /// Voltage of the sensor, V.
     #[inline]
     #[must_use]
     pub const fn sensor_volts(&self) -> f64 {
         self.config.sensor_volts_at_0_c + self.config.sensor_volts_per_k * self.temperature
     }
 
-    /// The part of full power that a command of `volts` is, 0 to 1.
+    /// The share of full power for a command of `volts`, 0 to 1.
     #[must_use]
     pub const fn power_at(&self, volts: f64) -> f64 {
         (volts / self.config.full_power_volts).clamp(0.0, 1.0)
     }
 
-    /// Runs `steps` steps at `power`, 0 to 1 of full power.
+    /// Runs `steps` steps at `power`, a share of full power from 0 to 1.
     #[inline]
     pub fn advance(&mut self, steps: u64, power: f64) {
         let end = self.config.ambient_c + self.config.full_power_rise_k * power;
@@ -163,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_cut_to_what_the_heater_can_do() {
+    fn commands_are_clamped_to_the_range_of_the_heater() {
         let oven = Thermal::new(ThermalConfig::default(), STEP).unwrap();
         assert_eq!(
             [-5.0, 0.0, 5.0, 15.0].map(|volts| oven.power_at(volts)),
@@ -172,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_that_cannot_be_is_named() {
+    fn an_invalid_parameter_is_named() {
         let bad = ThermalConfig {
             time_constant_s: 0.0,
             ..ThermalConfig::default()

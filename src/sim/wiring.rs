@@ -1,32 +1,32 @@
-//! How the parts of a simulated board are wired to each other.
+//! Wiring between the parts of a simulated board.
 
 use super::motor::MotorParameter;
 use super::thermal::ThermalParameter;
 use crate::time::Duration;
 
-/// Most motors on a board.
+/// Maximum number of motors on a board.
 pub const MAX_MOTORS: usize = 8;
-/// Most heaters on a board.
+/// Maximum number of heaters on a board.
 pub const MAX_HEATERS: usize = 4;
-/// Most chips on a board.
+/// Maximum number of chips on a board.
 pub const MAX_CHIPS: usize = 16;
 
-/// Why a part cannot be put onto the board.
+/// Why a part cannot be added to the board.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum WiringError {
-    /// There is no room for another part of this kind.
+    /// The board has the maximum number of parts of this kind.
     Full,
     /// There is no axis with this number.
     NoAxis(u8),
     /// There is no heater with this number.
     NoHeater(u8),
-    /// There is no line with this number: 0 to 31.
+    /// There is no line with this number; lines are 0 to 31.
     NoLine(u8),
     /// A voltage is not finite, or a reference or supply is not above zero.
     Volts,
-    /// A parameter of the motor cannot be.
+    /// A parameter of the motor is invalid.
     Motor(MotorParameter),
-    /// A parameter of the heater cannot be.
+    /// A parameter of the heater is invalid.
     Thermal(ThermalParameter),
 }
 
@@ -36,42 +36,44 @@ impl core::fmt::Display for WiringError {
         match self {
             Self::Full => write!(
                 f,
-                "too many parts of one kind; at most {MAX_MOTORS} motors, {MAX_HEATERS} heaters and {MAX_CHIPS} chips"
+                "too many parts of one kind; use at most {MAX_MOTORS} motors, {MAX_HEATERS} heaters and {MAX_CHIPS} chips"
             ),
-            Self::NoAxis(axis) => write!(f, "there is no motor {axis}; count them from 0"),
-            Self::NoHeater(heater) => write!(f, "there is no heater {heater}; count them from 0"),
-            Self::NoLine(line) => write!(f, "there is no line {line}; lines are 0 to 31"),
+            Self::NoAxis(axis) => write!(f, "there is no motor {axis}; number motors from 0"),
+            Self::NoHeater(heater) => {
+                write!(f, "there is no heater {heater}; number heaters from 0")
+            }
+            Self::NoLine(line) => write!(f, "there is no line {line}; use a line from 0 to 31"),
             Self::Volts => {
                 f.write_str("invalid voltage; make references and supplies finite and above 0")
             }
             Self::Motor(parameter) => write!(
                 f,
-                "invalid motor parameter {parameter:?}; make it finite, and above 0 where it divides"
+                "invalid motor parameter {parameter:?}; make it finite and within its range"
             ),
             Self::Thermal(parameter) => write!(
                 f,
-                "invalid heater parameter {parameter:?}; make it finite, and above 0 where it divides"
+                "invalid heater parameter {parameter:?}; make it finite and within its range"
             ),
         }
     }
 }
 
-/// An input that is active from a position of the shaft on.
+/// A limit switch on the shaft.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct LimitSwitch {
-    /// The input.
+    /// The digital input, 0 to 31.
     pub input: u8,
-    /// Where it switches, rad.
+    /// Switching position, rad.
     pub at_rad: f64,
 }
 
-/// The digital lines of an axis. What is `None` is not wired: no enable means
-/// always enabled, no brake means always released.
+/// The digital lines of an axis; `None` is not wired. Without an enable line the amplifier is
+/// always enabled, without a brake line the brake is always released.
 #[derive(Copy, Clone, Debug, Default, PartialEq)]
 pub struct AxisWiring {
-    /// Output without which the amplifier gives no torque.
+    /// Output that enables the amplifier; inactive, there is no torque.
     pub enable: Option<u8>,
-    /// Output without which the brake blocks the shaft.
+    /// Output that releases the brake; inactive, the brake blocks the shaft.
     pub brake_release: Option<u8>,
     /// Active at and below its position.
     pub lower_switch: Option<LimitSwitch>,
@@ -79,14 +81,14 @@ pub struct AxisWiring {
     pub upper_switch: Option<LimitSwitch>,
 }
 
-/// What switches a heater, beside an analog output that may drive it.
+/// The digital line of a heater. An analog output may drive it as well.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaterWiring {
-    /// Output that turns it to full power.
+    /// Output that switches it to full power.
     pub switch: Option<u8>,
 }
 
-/// What an analog output drives.
+/// The load of an analog output.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Load {
     /// The amplifier of this axis.
@@ -99,18 +101,18 @@ pub enum Load {
 /// `offset_volts + gain * pin`.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct OutputStage {
-    /// Output at a pin of 0 V.
+    /// Output at 0 V at the pin, V.
     pub offset_volts: f64,
-    /// Output volts for a volt at the pin.
+    /// Output per volt at the pin, V/V.
     pub gain: f64,
-    /// Output while the pin is open (converter shut down). A stage with a bias
-    /// network goes to 0 V.
+    /// Output while the pin is open (converter shut down), V. A stage with a bias network
+    /// has 0 V.
     pub open_volts: f64,
 }
 
 impl OutputStage {
-    /// A stage from `min_volts` at code 0 to `max_volts` at code 4095 of a
-    /// converter with gain 1, at 0 V while the pin is open.
+    /// A stage from `min_volts` at code 0 to `max_volts` at code 4095 of a converter with
+    /// gain 1 and a reference of `reference_volts`; 0 V while the pin is open.
     #[must_use]
     pub const fn spanning(min_volts: f64, max_volts: f64, reference_volts: f64) -> Self {
         Self {
@@ -121,19 +123,19 @@ impl OutputStage {
     }
 }
 
-/// One channel of a converter with what hangs on it.
+/// The load of one channel of a converter and the amplifier between them.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Drive {
-    /// What it drives.
+    /// The load.
     pub load: Load,
-    /// The amplifier between them.
+    /// The amplifier.
     pub stage: OutputStage,
 }
 
-/// What an analog input sees.
+/// The source of an analog input.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub enum AnalogSource {
-    /// A constant voltage.
+    /// A constant voltage, V.
     Volts(f64),
     /// The sensor of this heater.
     Heater(u8),
@@ -149,14 +151,14 @@ pub enum AnalogSource {
     },
 }
 
-/// How an encoder sees its shaft.
+/// Settings of a simulated encoder.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct EncoderConfig {
-    /// Largest error of a reading in counts of 16384 in a turn; readings are
-    /// spread as the sum of two dice, with the true one in the middle.
+    /// Maximum error of a reading in counts, 16384 per turn; triangular distribution around
+    /// the true value.
     pub noise_counts: u16,
-    /// Time after the first [`SimBoard::advance`](super::SimBoard::advance) until the chip has an angle
-    /// (t_pon, 10 ms in the datasheet).
+    /// Time from the first [`SimBoard::advance`](super::SimBoard::advance) to the first valid
+    /// angle (t_pon, 10 ms in the datasheet).
     pub power_on: Duration,
 }
 

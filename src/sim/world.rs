@@ -1,17 +1,15 @@
-//! Plants of one's own: what connects the outputs of a machine to its inputs.
+//! The trait of a plant, which connects the outputs of a machine to its inputs.
 
 pub use crate::cycle::device::World;
 
 use crate::time::Duration;
 
-/// A plant: a motor, a vessel, a pendulum. It sees what is driven and gives what is
-/// sensed.
+/// A plant, such as a motor, a tank or a pendulum. It reads outputs and sets inputs.
 ///
-/// It runs between cycles and allocates nothing. The same seed and board file give the
-/// same run to the last bit as long as it uses no other source of numbers than
-/// [`World`] and its own state.
+/// It runs between cycles and must not allocate. A run is bit-identical for the same board
+/// file if the plant uses only [`World`] and its own state.
 pub trait Plant: Send {
-    /// Goes on by `step`, with everything driven as it was at the end of the last cycle.
+    /// Advances by `step` with the outputs of the last cycle.
     fn advance(&mut self, world: &mut World<'_>, step: Duration);
 }
 
@@ -38,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plant_connects_what_is_driven_to_what_is_sensed() {
+    fn a_plant_connects_outputs_to_inputs() {
         let mut inputs = Inputs::NOT_READ;
         let outputs = Outputs::new(0, &[0.5]);
         let mut tank = Tank {

@@ -50,7 +50,7 @@ fn within(value: f64, limit: f64) -> bool {
 }
 
 #[test]
-fn no_random_move_exceeds_a_limit_turns_back_or_misses_its_target() {
+fn random_moves_keep_their_limits_never_turn_back_and_reach_their_target() {
     let mut random = Random(0x5EED);
     for number in 0..3_000 {
         let c = random_config(&mut random);
@@ -239,7 +239,7 @@ fn a_stop_from_a_measured_state_ends_at_rest_in_either_direction() {
 }
 
 #[test]
-fn a_stop_at_rest_and_a_move_to_here_do_nothing() {
+fn a_stop_at_rest_and_a_move_to_the_present_position_do_nothing() {
     let trajectory = config().build(PERIOD).unwrap();
     let mut state = TrajectoryState::at_rest(2.0);
     trajectory.stop(&mut state);
@@ -263,7 +263,7 @@ fn a_target_is_refused_while_moving_or_not_finite_and_changes_nothing() {
 }
 
 #[test]
-fn skipped_periods_lead_to_where_single_ones_do() {
+fn skipped_periods_give_the_same_position_as_single_ones() {
     let trajectory = config().build(PERIOD).unwrap();
     let mut single = TrajectoryState::at_rest(0.0);
     assert!(trajectory.move_to(&mut single, 3.0));

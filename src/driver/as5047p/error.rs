@@ -1,42 +1,42 @@
-//! Why the AS5047P gave nothing that can be believed.
+//! Errors of the AS5047P.
 
 use embedded_hal::spi::ErrorKind;
 
 use super::registers::{Diagnosis, ErrorFlags};
 use crate::cycle::image::InputError;
 
-/// Why there is no angle or no register value.
+/// Why a reading or a write failed.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Error {
     /// The transfer itself failed.
     Bus(ErrorKind),
-    /// The reply had wrong parity: it was disturbed on its way to us.
+    /// The reply has wrong parity: it was disturbed on the line from the chip.
     Parity,
-    /// The chip objects to an earlier frame: it was disturbed on its way there.
+    /// The chip rejected an earlier frame: it was disturbed on the line to the chip.
     Framing(ErrorFlags),
     /// LF is 0: offset loops not settled, no power, or a line stuck low.
     NotReady,
-    /// A reply has bits set that the chip always leaves at zero: nothing drives
-    /// the line, or it is stuck high.
+    /// The reply has bits set that a chip always leaves at zero: nothing drives the line,
+    /// or it is stuck high.
     NotDriven,
-    /// MAGL: the magnet is too far away, or lost.
+    /// MAGL: the magnet is too far away or missing.
     FieldWeak,
     /// MAGH: the magnet is too close.
     FieldStrong,
     /// COF: the CORDIC overflowed.
     CordicOverflow,
-    /// A setting does not read back as it was written.
+    /// A setting reads back with another value than was written.
     Refused {
-        /// What was written.
+        /// The value written.
         wrote: u8,
-        /// What the register holds.
+        /// The value read back.
         holds: u16,
     },
 }
 
 impl Error {
-    /// Whether it is the transfer that failed, so that another one may succeed;
-    /// what the sensor says of itself it will say again.
+    /// Whether the transfer failed, so that a retry can succeed. An error of the sensor
+    /// itself would be reported again.
     #[must_use]
     pub const fn is_of_transfer(self) -> bool {
         matches!(self, Self::Bus(_) | Self::Parity | Self::Framing(_))
@@ -58,12 +58,12 @@ impl From<Error> for InputError {
 }
 
 impl Diagnosis {
-    /// Whether the angle can be believed.
+    /// Whether the angle is valid.
     ///
     /// # Errors
-    /// The gravest of what the register says: [`Error::NotReady`],
-    /// [`Error::CordicOverflow`], [`Error::FieldWeak`], [`Error::FieldStrong`];
-    /// or [`Error::NotDriven`] if bits 13:12 are set, which no chip does.
+    /// The most severe error in the register: [`Error::NotReady`],
+    /// [`Error::CordicOverflow`], [`Error::FieldWeak`], [`Error::FieldStrong`]; or
+    /// [`Error::NotDriven`] if bits 13:12 are set, which a chip always leaves at zero.
     pub const fn verdict(self) -> Result<(), Error> {
         if self.0 >> 12 != 0 {
             Err(Error::NotDriven)

@@ -51,8 +51,7 @@ pub enum Register {
 }
 
 impl Register {
-    /// The command frame that asks for this register, most significant byte
-    /// first. Known at compile time wherever the register is.
+    /// The command frame that reads this register, most significant byte first.
     #[must_use]
     pub const fn read_command(self) -> [u8; 2] {
         with_even_parity(READ | self as u16).to_be_bytes()
@@ -61,8 +60,7 @@ impl Register {
 
 /// The registers that this driver writes (figure "Non-Volatile Registers").
 ///
-/// What is written lasts until power is lost: burning it into the one-time
-/// memory is deliberately not offered.
+/// A setting lasts until power is lost. This driver cannot program the one-time memory.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Setting {
     /// Zero position, its 8 most significant bits.
@@ -76,7 +74,7 @@ pub enum Setting {
 }
 
 impl Setting {
-    /// The register as one that can be read.
+    /// The register, for reading.
     #[must_use]
     pub const fn register(self) -> Register {
         match self {
@@ -94,7 +92,7 @@ impl Setting {
     }
 }
 
-/// The frame that carries `value` to the register announced before (figure
+/// The data frame with `value` for the register of the write command before it (figure
 /// "SPI Write Data Frame"; bit 14 is always low).
 #[must_use]
 pub const fn write_data(value: u8) -> [u8; 2] {
@@ -105,7 +103,7 @@ pub const fn write_data(value: u8) -> [u8; 2] {
 /// (figure "ZPOSL").
 pub(super) const MAGNET_SETS_EF: u8 = 0b1100_0000;
 
-/// A frame that came from the chip (figure "SPI Read Data Frame").
+/// A frame from the chip (figure "SPI Read Data Frame").
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Reply(pub u16);
 
@@ -116,7 +114,7 @@ impl Reply {
         self.0.count_ones() & 1 == 0
     }
 
-    /// EF: the chip reports an error, to be looked up in ERRFL.
+    /// EF: the chip reports an error; ERRFL has the cause.
     #[must_use]
     pub const fn error_flag(self) -> bool {
         self.0 & EF != 0
@@ -129,7 +127,7 @@ impl Reply {
     }
 }
 
-/// What the chip found wrong with the frames it was sent (figure "ERRFL").
+/// Errors that the chip detected in received frames (figure "ERRFL").
 #[derive(Copy, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ErrorFlags(pub(super) u8);
 
@@ -164,7 +162,7 @@ impl ErrorFlags {
 }
 
 impl fmt::Debug for ErrorFlags {
-    /// The flags by the names that the datasheet gives them.
+    /// The flags with their names in the datasheet.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ErrorFlags")
             .field("parerr", &self.parity())
@@ -179,13 +177,13 @@ impl fmt::Debug for ErrorFlags {
 pub struct Diagnosis(pub u16);
 
 impl Diagnosis {
-    /// MAGL, bit 11: the field is too weak (AGC stands at 255).
+    /// MAGL, bit 11: the field is too weak (AGC is 255).
     #[must_use]
     pub const fn field_weak(self) -> bool {
         self.0 & (1 << 11) != 0
     }
 
-    /// MAGH, bit 10: the field is too strong (AGC stands at 0).
+    /// MAGH, bit 10: the field is too strong (AGC is 0).
     #[must_use]
     pub const fn field_strong(self) -> bool {
         self.0 & (1 << 10) != 0
@@ -203,7 +201,7 @@ impl Diagnosis {
         self.0 & (1 << 8) != 0
     }
 
-    /// AGC, bits 7:0: the gain in use, 0 at a strong field to 255 at a weak one.
+    /// AGC, bits 7:0: the present gain, from 0 in a strong field to 255 in a weak one.
     #[must_use]
     pub const fn gain(self) -> u8 {
         self.0 as u8
@@ -215,10 +213,10 @@ impl Diagnosis {
 pub struct Settings1(pub u8);
 
 impl Settings1 {
-    /// What the factory sets: bit 0 is preset to 1 and stays.
+    /// The factory setting; bit 0 is always 1.
     pub const FACTORY: Self = Self(0x01);
 
-    /// DIR, bit 2: whether the angle grows in the other direction.
+    /// Sets DIR, bit 2, which reverses the direction of the angle.
     #[must_use]
     pub const fn with_reversed(self, reversed: bool) -> Self {
         Self(self.0 & !(1 << 2) | (reversed as u8) << 2)
@@ -230,7 +228,7 @@ impl Settings1 {
         self.0 & (1 << 2) != 0
     }
 
-    /// DAECDIS, bit 4: dynamic angle error compensation switched off.
+    /// DAECDIS, bit 4: dynamic angle error compensation is off.
     #[must_use]
     pub const fn compensation_off(self) -> bool {
         self.0 & (1 << 4) != 0
@@ -242,7 +240,7 @@ impl Settings1 {
 pub struct Settings2(pub u8);
 
 impl Settings2 {
-    /// UVWPP, bits 2:0: pole pairs on the UVW outputs, less one.
+    /// UVWPP, bits 2:0: number of pole pairs of the UVW outputs minus one.
     #[must_use]
     pub const fn pole_pairs_code(self) -> u8 {
         self.0 & 0b111

@@ -1,5 +1,4 @@
-//! The driver frame by frame, against bytes worked out by hand from the
-//! datasheet's figures.
+//! The driver frame by frame, with bytes derived by hand from the datasheet's figures.
 
 use embedded_hal::spi::ErrorKind;
 
@@ -16,7 +15,7 @@ const ZPOSL: &[u8] = &[0xC0, 0x17];
 const ENABLED: &[u8] = &[0x00, 0xC0];
 const ZERO: &[u8] = &[0x00, 0x00];
 
-/// A driver that has looked at its chip before.
+/// A driver that has already checked its chip.
 fn run<T>(steps: &[Step], calls: impl FnOnce(&mut As5047p<Script<'_>>) -> T) -> T {
     let mut encoder = As5047p::new(Script::new(steps));
     encoder.state.watched = true;
@@ -95,7 +94,7 @@ fn the_first_call_lets_the_magnet_set_the_error_flag_and_keeps_the_zero_position
 }
 
 #[test]
-fn a_chip_that_has_its_bits_is_not_written_to() {
+fn a_chip_whose_bits_are_set_is_not_written() {
     let steps: [Step; 5] = [
         (ZPOSL, Ok(ZERO)),
         (DIAAGC, Ok(ENABLED)),
@@ -111,7 +110,7 @@ fn a_chip_that_has_its_bits_is_not_written_to() {
 }
 
 #[test]
-fn a_zero_position_that_is_read_in_two_ways_is_not_written() {
+fn a_zero_position_with_two_different_readings_is_not_written() {
     let steps: [Step; 4] = [
         (ZPOSL, Ok(ZERO)),
         (DIAAGC, Ok(ZERO)),
@@ -126,7 +125,7 @@ fn a_zero_position_that_is_read_in_two_ways_is_not_written() {
 }
 
 #[test]
-fn a_zero_position_that_was_another_one_while_it_was_written_is_restored() {
+fn a_zero_position_that_changed_before_the_write_is_restored() {
     let steps: [Step; 13] = [
         (ZPOSL, Ok(ZERO)),
         (DIAAGC, Ok(ZERO)),
@@ -150,7 +149,7 @@ fn a_zero_position_that_was_another_one_while_it_was_written_is_restored() {
 }
 
 #[test]
-fn a_lost_magnet_is_named_in_the_call_that_brings_its_error_flag() {
+fn a_lost_magnet_is_reported_by_the_call_that_receives_its_error_flag() {
     let steps: [Step; 7] = [
         (ANGLECOM, Ok(ZERO)),
         (ANGLECOM, Ok(&[0xC0, 0x03])),
@@ -168,7 +167,7 @@ fn a_lost_magnet_is_named_in_the_call_that_brings_its_error_flag() {
 }
 
 #[test]
-fn a_reply_of_zeros_is_believed_only_after_a_sign_of_life_and_a_second_look() {
+fn a_reply_of_zeros_is_accepted_only_after_zposl_and_a_second_reading() {
     let looked: [Step; 4] = [
         (ANGLECOM, Ok(&[0x00, 0x03])),
         (ANGLECOM, Ok(ZERO)),
@@ -199,7 +198,7 @@ fn a_reply_of_zeros_is_believed_only_after_a_sign_of_life_and_a_second_look() {
 }
 
 #[test]
-fn a_disturbed_question_for_diaagc_is_a_framing_error_and_no_verdict() {
+fn a_disturbed_command_for_diaagc_is_a_framing_error() {
     let steps: [Step; 8] = [
         (ANGLECOM, Ok(ZERO)),
         (ANGLECOM, Ok(&[0xC0, 0x03])),
@@ -231,7 +230,7 @@ fn the_reply_to_a_write_is_never_taken_for_an_angle() {
 }
 
 #[test]
-fn an_error_flag_is_looked_up_in_errfl() {
+fn the_cause_of_an_error_flag_is_read_from_errfl() {
     for (errfl, check) in [
         (
             &[0x00u8, 0x00] as &'static [u8],
@@ -326,7 +325,7 @@ fn a_setting_is_written_with_two_frames_and_read_back() {
 }
 
 #[test]
-fn each_bit_of_diaagc_has_its_error_and_the_gravest_wins() {
+fn each_bit_of_diaagc_has_its_error_and_the_most_severe_is_reported() {
     let verdicts = [
         (0x0180, Ok(())),
         (0x0080, Err(Error::NotReady)),
@@ -343,7 +342,7 @@ fn each_bit_of_diaagc_has_its_error_and_the_gravest_wins() {
 }
 
 #[test]
-fn settings_are_split_as_the_datasheet_splits_them() {
+fn the_fields_of_settings_match_the_datasheet() {
     assert_eq!(Settings1::FACTORY.with_reversed(true), Settings1(0b101));
     assert!(Settings1(0b101).reversed() && !Settings1(0b001).reversed());
     assert!(Settings1(0b1_0001).compensation_off());

@@ -23,8 +23,8 @@ fn input(number: u8) -> InputChannel {
     InputChannel::new(number).unwrap()
 }
 
-/// One axis with all lines, its encoder, the converter that drives it, and one
-/// that watches the amplifier.
+/// One axis with all lines, its encoder, the converter that drives it, and one that measures
+/// the amplifier's monitor output.
 struct Rig {
     board: SimBoard,
     encoder: usize,
@@ -134,7 +134,7 @@ fn a_proportional_loop_over_the_chips_closes_to_within_the_encoder() {
     for _ in 0..3_000 {
         let before = position;
         if let Ok(angle) = rig.cycle(0.0) {
-            // The first difference is from zero, where the motor starts.
+            // The motor starts at zero.
             let moved = angle.wrapping_difference(last);
             position += f64::from(moved) * RADIANS_PER_UNIT;
             last = angle;
@@ -168,14 +168,13 @@ fn two_runs_of_one_seed_agree_to_the_last_bit() {
 }
 
 #[test]
-fn the_encoder_is_not_ready_until_its_time_after_power_on_and_then_right() {
+fn the_encoder_is_not_ready_during_its_power_on_time_and_then_correct() {
     let mut rig = rig(1, 0);
     let counts = 2_607.5;
     let shaft = counts * TAU / 16_384.0;
     rig.board.motor_mut(0).unwrap().set_state(shaft, 0.0);
     for cycle in 1..=12 {
-        // In cycle 10 the reply is still the zero of the chip that was not
-        // settled in cycle 9.
+        // The reply in cycle 10 is still that of cycle 9, when the chip was not settled.
         let expected = match cycle {
             ..10 => Err(Error::NotReady),
             10.. => Ok(Angle::from_counts(2_607, 14)),
@@ -249,7 +248,7 @@ fn limit_switches_report_before_the_end_stops_hold() {
 }
 
 #[test]
-fn the_monitor_shows_a_deaf_converter() {
+fn the_monitor_detects_a_converter_that_ignores_writes() {
     let mut rig = rig(1, 0);
     rig.energise();
     rig.drive(5.0);
@@ -282,7 +281,7 @@ fn raw_frames_reach_the_same_chips_as_drivers_do() {
 }
 
 #[test]
-fn time_that_goes_back_or_stands_moves_nothing() {
+fn without_progress_of_time_nothing_moves() {
     let mut rig = rig(1, 0);
     rig.energise();
     let _ = rig.cycle(5.0);
@@ -295,7 +294,7 @@ fn time_that_goes_back_or_stands_moves_nothing() {
 }
 
 #[test]
-fn a_two_point_control_holds_a_temperature_by_a_switched_heater() {
+fn a_two_point_control_holds_a_temperature_with_a_switched_heater() {
     let mut board = SimBoard::new(0, STEP);
     let wiring = HeaterWiring { switch: Some(3) };
     let heater = board.add_heater(ThermalConfig::default(), wiring).unwrap();
@@ -316,7 +315,7 @@ fn a_two_point_control_holds_a_temperature_by_a_switched_heater() {
 }
 
 #[test]
-fn an_analog_output_drives_a_heater_by_part_of_its_power() {
+fn an_analog_output_drives_a_heater_with_part_of_its_power() {
     let mut board = SimBoard::new(0, STEP);
     let heater = board
         .add_heater(ThermalConfig::default(), HeaterWiring::default())
@@ -336,7 +335,7 @@ fn an_analog_output_drives_a_heater_by_part_of_its_power() {
 }
 
 #[test]
-fn what_cannot_be_wired_is_refused_by_what_is_wrong() {
+fn invalid_wiring_is_refused_with_the_reason() {
     let mut board = SimBoard::new(0, STEP);
     let encoder = EncoderConfig::default();
     assert_eq!(board.add_encoder(0, encoder), Err(WiringError::NoAxis(0)));

@@ -9,7 +9,7 @@ fn dac() -> SimSpi<Mcp4922Chip> {
 }
 
 #[test]
-fn both_channels_start_shut_down_and_are_set_apart() {
+fn both_channels_start_shut_down_and_are_independent() {
     let mut bus = dac();
     assert_eq!((bus.chip.volts(0), bus.chip.volts(1)), (None, None));
     let mut driver = Mcp4922::new(&mut bus);
@@ -47,7 +47,7 @@ fn a_short_frame_is_aborted_and_clocks_past_the_sixteenth_are_ignored() {
 }
 
 #[test]
-fn a_deaf_converter_keeps_its_output_and_nobody_is_told() {
+fn a_converter_that_ignores_writes_keeps_its_output_without_an_error() {
     let mut bus = dac();
     Mcp4922::new(&mut bus).write(Channel::A, 1_000).unwrap();
     bus.faults.add_now(Fault::NoAnswer, 1).unwrap();
@@ -129,12 +129,12 @@ fn a_null_bit_of_one_is_a_framing_error_and_a_low_line_is_a_zero() {
         Err(mcp3208::Error::Bus(ErrorKind::Other))
     );
     assert_eq!(read(Fault::MisoLow), Ok(0));
-    // The start bit is lost; the next 1 that is clocked in is taken for it.
+    // The start bit is lost, so the next 1 counts as the start bit.
     assert_eq!(read(Fault::CommandBitFlip(5)), Err(mcp3208::Error::Framing));
 }
 
 #[test]
-fn operations_of_a_transaction_are_one_frame() {
+fn the_operations_of_a_transaction_form_one_frame() {
     let mut bus = adc();
     let mut value = [0; 2];
     let mut operations = [

@@ -6,7 +6,7 @@ use crate::sim::{As5047pChip, FOREVER, Fault, Random, SimSpi};
 
 type Encoder = As5047p<SimSpi<As5047pChip>>;
 
-/// An encoder that stands at `counts` and has been read a few times.
+/// An encoder at `counts` that was read a few times.
 fn running_at(counts: u16) -> Encoder {
     let mut encoder = As5047p::new(SimSpi::new(As5047pChip::new()));
     encoder.bus_mut().chip.set_shaft(counts);
@@ -38,7 +38,7 @@ fn the_pipelined_angle_is_one_call_old_at_every_call() {
 }
 
 #[test]
-fn a_hundred_calls_cost_a_hundred_frames() {
+fn a_hundred_calls_take_a_hundred_frames() {
     let mut encoder = running_at(5);
     let before = transfers(&mut encoder);
     for _ in 0..100 {
@@ -48,7 +48,7 @@ fn a_hundred_calls_cost_a_hundred_frames() {
 }
 
 #[test]
-fn a_shaft_that_rests_at_exactly_zero_costs_three_frames_more_a_call() {
+fn a_shaft_at_exactly_zero_takes_three_more_frames_per_call() {
     let mut encoder = running_at(0);
     let before = transfers(&mut encoder);
     for _ in 0..100 {
@@ -58,7 +58,7 @@ fn a_shaft_that_rests_at_exactly_zero_costs_three_frames_more_a_call() {
 }
 
 #[test]
-fn the_angle_in_two_frames_is_fresh_whatever_was_under_way() {
+fn the_angle_in_two_frames_is_fresh_after_any_earlier_command() {
     let mut encoder = running_at(5);
     encoder.bus_mut().chip.set_shaft(0x3FFF);
     assert_eq!(encoder.angle(), angle(0x3FFF));
@@ -90,7 +90,7 @@ fn each_register_can_be_read() {
 }
 
 #[test]
-fn each_setting_can_be_written_and_gives_its_old_content() {
+fn each_setting_can_be_written_and_returns_its_old_content() {
     let mut encoder = running_at(7);
     let settings = [
         (Setting::ZPosM, 0),
@@ -122,13 +122,13 @@ fn a_zero_position_and_a_direction_turn_the_angle() {
 }
 
 #[test]
-fn an_error_of_the_bus_is_one_and_costs_one_frame_more_afterwards() {
+fn a_bus_error_is_reported_and_takes_one_more_frame_afterwards() {
     for fault in [Fault::BusError, Fault::ShortTransfer] {
         let mut encoder = running_at(9);
         inject(&mut encoder, fault, 1);
         assert_eq!(encoder.angle_pipelined(), Err(Error::Bus(ErrorKind::Other)));
         if fault == Fault::ShortTransfer {
-            // What arrived of it was no frame of 16 clocks.
+            // The chip did not receive 16 clocks.
             let framing = encoder.angle_pipelined();
             assert!(matches!(framing, Err(Error::Framing(flags)) if flags.framing()));
         }
@@ -181,7 +181,7 @@ fn two_inverted_bits_make_an_invalid_command() {
 }
 
 #[test]
-fn clocks_that_get_lost_are_a_framing_error_by_the_next_call() {
+fn lost_clocks_are_a_framing_error_in_the_next_call() {
     for counts in [9, 0x1234] {
         let mut encoder = running_at(counts);
         inject(&mut encoder, Fault::LostClocks, 1);
@@ -194,7 +194,7 @@ fn clocks_that_get_lost_are_a_framing_error_by_the_next_call() {
 }
 
 #[test]
-fn a_line_stuck_low_is_found_in_the_same_call_and_a_real_zero_is_not_refused() {
+fn a_line_stuck_low_is_detected_in_the_same_call_and_a_real_zero_is_accepted() {
     for fault in [Fault::MisoLow, Fault::NoAnswer] {
         let mut encoder = running_at(0);
         inject(&mut encoder, fault, 20);
@@ -206,7 +206,7 @@ fn a_line_stuck_low_is_found_in_the_same_call_and_a_real_zero_is_not_refused() {
 }
 
 #[test]
-fn a_line_stuck_high_is_found_in_the_same_call() {
+fn a_line_stuck_high_is_detected_in_the_same_call() {
     let mut encoder = running_at(0x3FFF);
     inject(&mut encoder, Fault::MisoHigh, FOREVER);
     for _ in 0..20 {
@@ -219,7 +219,7 @@ fn a_line_stuck_high_is_found_in_the_same_call() {
 }
 
 #[test]
-fn faults_of_the_magnet_are_found_by_the_next_call_and_go_away_with_it() {
+fn faults_of_the_magnet_are_detected_by_the_next_call_and_clear_with_the_cause() {
     let faults = [
         (Fault::FieldWeak, Error::FieldWeak, InputError::FieldWeak),
         (
@@ -236,7 +236,7 @@ fn faults_of_the_magnet_are_found_by_the_next_call_and_go_away_with_it() {
     for (fault, error, input_error) in faults {
         let mut encoder = running_at(9);
         inject(&mut encoder, fault, FOREVER);
-        // The reply that is under way was made before.
+        // The pending reply was prepared before.
         assert_eq!(encoder.angle_pipelined(), angle(9));
         assert_eq!(encoder.angle_pipelined(), Err(error));
         assert_eq!(InputError::from(error), input_error);
@@ -247,7 +247,7 @@ fn faults_of_the_magnet_are_found_by_the_next_call_and_go_away_with_it() {
 }
 
 #[test]
-fn the_field_sets_gain_and_flags_as_diaagc_and_mag_say() {
+fn the_field_sets_the_gain_and_flags_of_diaagc_and_mag() {
     let mut encoder = running_at(9);
     // MAG is read without an error flag from the field.
     encoder.write_setting(Setting::ZPosL, 0).unwrap();
@@ -274,9 +274,9 @@ fn the_field_sets_gain_and_flags_as_diaagc_and_mag_say() {
 }
 
 #[test]
-fn a_chip_that_lost_its_power_is_told_again_to_watch_its_magnet() {
+fn a_chip_that_lost_power_gets_its_magnet_bits_again() {
     let mut encoder = running_at(9);
-    // A new chip of the same kind stands there, not ready yet.
+    // A new chip replaces it, which is not ready yet.
     let mut chip = As5047pChip::new();
     chip.set_shaft(9);
     chip.set_settled(false);
@@ -292,18 +292,18 @@ fn a_chip_that_lost_its_power_is_told_again_to_watch_its_magnet() {
 }
 
 #[test]
-fn a_chip_that_was_without_power_between_two_calls_is_told_again_as_well() {
+fn a_chip_without_power_between_two_calls_gets_its_magnet_bits_again() {
     let mut encoder = running_at(9);
     let mut chip = As5047pChip::new();
     chip.set_shaft(9);
-    // Its first reply answers no command: zeros.
+    // Its first reply is zeros, because there was no command.
     encoder.bus_mut().chip = chip;
     assert_eq!(encoder.angle_pipelined(), angle(9));
     assert_eq!(encoder.read_register(Register::ZPosL), Ok(0xC0));
 }
 
 #[test]
-fn a_new_zero_leaves_the_two_enable_bits_beside_it_alone() {
+fn a_new_zero_position_keeps_the_two_enable_bits() {
     let mut encoder = running_at(9);
     encoder.write_setting(Setting::ZPosL, 0xC0).unwrap();
     encoder.set_zero(0x1FFF).unwrap();
@@ -312,13 +312,13 @@ fn a_new_zero_leaves_the_two_enable_bits_beside_it_alone() {
 }
 
 #[test]
-fn the_zero_of_a_line_that_was_dead_for_a_moment_is_not_kept() {
+fn the_zero_of_a_line_that_was_dead_briefly_is_discarded() {
     for frames in 1..=6 {
         let mut encoder = running_at(500);
         inject(&mut encoder, Fault::MisoLow, frames);
         assert_eq!(encoder.angle(), angle(500), "{frames}");
     }
-    // Still dead when it is looked at as if for the first time.
+    // Still dead when the driver checks the chip again.
     for (frames, error) in [(7, Error::NotDriven), (8, Error::NotReady)] {
         let mut encoder = running_at(500);
         inject(&mut encoder, Fault::MisoLow, frames);
@@ -338,7 +338,7 @@ fn a_chip_that_has_not_settled_is_not_ready() {
 }
 
 #[test]
-fn a_stuck_and_a_jumping_position_look_like_positions() {
+fn a_stuck_or_jumping_position_is_reported_as_valid() {
     let mut encoder = running_at(9);
     inject(&mut encoder, Fault::StuckPosition, 5);
     encoder.angle_pipelined().unwrap();
@@ -355,7 +355,7 @@ fn a_stuck_and_a_jumping_position_look_like_positions() {
 }
 
 #[test]
-fn a_suspended_driver_goes_on_where_it_was() {
+fn a_resumed_driver_continues_with_its_state() {
     let mut encoder = running_at(100);
     encoder.bus_mut().chip.set_shaft(200);
     encoder.angle_pipelined().unwrap();
@@ -368,13 +368,13 @@ fn a_suspended_driver_goes_on_where_it_was() {
 }
 
 #[test]
-fn whatever_disturbs_the_line_an_angle_that_is_given_is_right() {
+fn with_any_disturbance_a_returned_angle_is_correct() {
     let mut random = Random::new(11);
     let mut encoder = running_at(0);
     let mut asked_for = 0;
     let (mut given, mut refused) = (0, 0);
     for _ in 0..50_000 {
-        // Near zero every other time, where a dead line could hide.
+        // Near zero every other time, where a dead line is hard to detect.
         let shaft = match random.bits() % 4 {
             0 | 1 => 0,
             _ => (random.bits() % 16_384) as u16,
@@ -396,7 +396,7 @@ fn whatever_disturbs_the_line_an_angle_that_is_given_is_right() {
         }
         match encoder.angle_pipelined() {
             Ok(reading) => {
-                // Read in the call before, or again in this one.
+                // Latched in the previous call or in this one.
                 let right = [angle(asked_for), angle(shaft)];
                 assert!(right.contains(&Ok(reading)), "{reading:?} at {shaft}");
                 given += 1;
@@ -409,7 +409,7 @@ fn whatever_disturbs_the_line_an_angle_that_is_given_is_right() {
 }
 
 #[test]
-fn a_frame_of_any_length_and_content_leaves_a_chip_that_can_be_read() {
+fn after_a_frame_of_any_length_and_content_the_chip_can_be_read() {
     let mut random = Random::new(12);
     for _ in 0..2_000 {
         let mut encoder = running_at(9);
@@ -418,7 +418,7 @@ fn a_frame_of_any_length_and_content_leaves_a_chip_that_can_be_read() {
         let mut rx = [0; 8];
         let bus = encoder.bus_mut();
         bus.exchange(&frame[..length], &mut rx[..length]).unwrap();
-        // A write may have begun; its data, then ERRFL is read away.
+        // If a write command was received, this is its data; then ERRFL is read to clear it.
         bus.exchange(&[0x00, 0x00], &mut [0; 2]).unwrap();
         encoder.error_flags().unwrap();
         encoder.angle_pipelined().ok();

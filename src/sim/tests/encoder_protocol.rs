@@ -1,5 +1,4 @@
-//! The encoder chip by its frames alone, in bytes worked out from the
-//! datasheet's figures.
+//! The frames of the encoder chip, in bytes derived from the datasheet's figures.
 
 use crate::sim::{As5047pChip, SimChip};
 
@@ -15,7 +14,7 @@ fn a_reply_comes_with_the_next_frame() {
     chip.set_shaft(0x1003);
     send(&mut chip, 0xFFFF);
     chip.set_shaft(0x0001);
-    // DIAAGC is asked while the angle of the frame before is sent.
+    // DIAAGC is requested in the frame that carries the angle.
     assert_eq!(send(&mut chip, 0xFFFC), 0x9003);
     // LF and a gain of 128.
     assert_eq!(send(&mut chip, 0xFFFF), 0x0180);
@@ -51,7 +50,7 @@ fn a_frame_without_sixteen_clocks_sets_frerr_and_does_nothing_else() {
     for length in [1, 3, 4] {
         let mut chip = As5047pChip::new();
         let mut rx = [0; 4];
-        // The first two bytes would begin a write to SETTINGS1.
+        // The first two bytes alone would start a write to SETTINGS1.
         chip.frame(&[0x00, 0x18, 0x00, 0x05][..length], &mut rx[..length]);
         send(&mut chip, 0x4001);
         assert_eq!(send(&mut chip, 0xC018), 0x4001);
@@ -78,7 +77,7 @@ fn data_with_wrong_parity_is_not_written() {
 }
 
 #[test]
-fn registers_of_measurements_cannot_be_written() {
+fn measurement_registers_cannot_be_written() {
     let mut chip = As5047pChip::new();
     // Write to DIAAGC: 0x3FFC has 12 ones.
     send(&mut chip, 0x3FFC);

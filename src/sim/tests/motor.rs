@@ -9,7 +9,7 @@ fn motor(config: MotorConfig) -> Motor {
 }
 
 #[test]
-fn a_constant_voltage_ends_at_torque_less_friction_over_viscosity() {
+fn the_final_velocity_is_torque_minus_friction_over_viscosity() {
     let config = MotorConfig::default();
     for (volts, load) in [(2.0, 0.0), (-2.0, 0.0), (2.0, 0.03), (-1.0, 0.02)] {
         let mut motor = motor(MotorConfig {
@@ -37,7 +37,7 @@ fn without_friction_energy_is_the_work_of_the_torque() {
     });
     motor.advance(STEPS_PER_S, 1.0);
     let work = 0.05 * motor.position_rad();
-    // The new velocity moves the shaft, so work leads by half a step.
+    // The new velocity moves the shaft, so the work is half a step ahead.
     assert!((motor.energy_j() / work - 1.0).abs() < 1.0 / STEPS_PER_S as f64);
     // J w = T t, exactly up to rounding.
     assert!((motor.velocity_rad_s() - 0.05 / 2.0e-4).abs() < 1e-9);
@@ -63,7 +63,7 @@ fn coasting_loses_energy_in_every_step_and_ends_at_exactly_zero() {
 }
 
 #[test]
-fn stiction_holds_until_it_is_exceeded_and_then_less_is_enough() {
+fn stiction_holds_the_shaft_until_exceeded_then_a_smaller_torque_moves_it() {
     let mut motor = motor(MotorConfig::default());
     motor.advance(STEPS_PER_S, 0.015 / 0.05);
     assert_eq!((motor.position_rad(), motor.velocity_rad_s()), (0.0, 0.0));
@@ -75,7 +75,7 @@ fn stiction_holds_until_it_is_exceeded_and_then_less_is_enough() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_bits_and_another_one_does_not() {
+fn the_same_seed_gives_a_bit_identical_run_and_another_seed_does_not() {
     let config = MotorConfig {
         disturbance_nm: 0.02,
         ..MotorConfig::default()
@@ -95,7 +95,7 @@ fn the_same_seed_gives_the_same_bits_and_another_one_does_not() {
 }
 
 #[test]
-fn how_the_steps_are_cut_into_calls_does_not_matter() {
+fn the_result_does_not_depend_on_the_number_of_steps_per_call() {
     let mut once = motor(MotorConfig::default());
     let mut often = once.clone();
     once.advance(1_000, 0.7);
@@ -109,7 +109,7 @@ fn how_the_steps_are_cut_into_calls_does_not_matter() {
 }
 
 #[test]
-fn an_end_stop_holds_the_shaft_and_lets_it_back() {
+fn an_end_stop_holds_the_shaft_and_lets_it_move_back() {
     let mut motor = motor(MotorConfig {
         end_stops: Some(EndStops {
             lower_rad: -1.0,
@@ -126,7 +126,7 @@ fn an_end_stop_holds_the_shaft_and_lets_it_back() {
 }
 
 #[test]
-fn a_step_far_too_long_for_the_friction_stays_stable() {
+fn a_step_much_too_long_for_the_friction_is_stable() {
     let stiff = MotorConfig {
         viscous_nm_s: 10.0,
         ..MotorConfig::default()
@@ -139,7 +139,7 @@ fn a_step_far_too_long_for_the_friction_stays_stable() {
 }
 
 #[test]
-fn a_parameter_that_cannot_be_is_named() {
+fn an_invalid_parameter_is_named() {
     let good = MotorConfig::default();
     let bad = [
         (
