@@ -1,8 +1,8 @@
-//! `kind = "alarm"`: an output that is on while an input is out of its limits for longer than
-//! a delay, and at once while the input is not known.
+//! `kind = "alarm"`: an output that is on after an input was outside its limits for longer
+//! than a delay, and immediately if the input cannot be read.
 //!
-//! Of something that swings, as a pressure that breathes, `low` may be above `high`: it is to
-//! come above the one and below the other, each once in the delay.
+//! For an oscillating input, such as a breathing pressure, `low` may be above `high`: the input
+//! must rise above `low` and fall below `high` at least once in each delay.
 
 use super::prelude::*;
 use super::unknown::{ANY, Blind, known, tolerated_s, unknown};
@@ -19,10 +19,10 @@ pub struct Alarm {
     tolerated_s: f64,
 }
 
-/// What it remembers.
+/// State of an [`Alarm`].
 #[derive(Copy, Clone, Debug, Default)]
 pub struct Watching {
-    /// For how long it has been below the one limit, and above the other.
+    /// How long the input has been below `low` and above `high`, s.
     out_s: [f64; 2],
     blind: Blind,
     fault: Option<FaultNumber>,
@@ -45,7 +45,7 @@ impl Law for Alarm {
             return;
         };
         let (is_below, is_above) = (input < self.low, input > self.high);
-        // Out of either limit, where it cannot be out of both.
+        // With `low` at most `high`, the limits are one window with one delay.
         let is_out = if self.low > self.high {
             [is_below, is_above]
         } else {
@@ -72,7 +72,8 @@ impl LawKind for Alarm {
     fn read(table: &mut LawTable<'_, '_>) -> Result<Self, ConfigError> {
         table.only(&["input", "output", "low", "high", "delay_s", "tolerated_s"])?;
         if !table.has("low") && !table.has("high") {
-            return Err(table.error("no limit", "add `low = ...`, `high = ...` or both"));
+            let what = "the alarm has no limit";
+            return Err(table.error(what, "add `low = ...`, `high = ...` or both"));
         }
         Ok(Self {
             name: table.string("input")?.to_owned(),

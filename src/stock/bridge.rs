@@ -1,17 +1,17 @@
-//! `driver = "bridge"`: an H-bridge with a PWM channel for each direction. It is driven by
-//! a duty or, where its supply is known, by volts, as an axis drives it.
+//! `driver = "bridge"`: an H-bridge with a PWM channel for each direction. Its command is a
+//! duty, or a voltage if the board file gives its supply (an axis needs a voltage).
 
 use embedded_hal::pwm::SetDutyCycle;
 
 use super::prelude::*;
 use super::pwm::share;
 
-/// What the board file says of it.
+/// Settings of an H-bridge from the board file.
 #[derive(Debug)]
 pub struct Bridge {
     channels: [PwmClaim; 2],
     drive: Output<f64>,
-    /// What the signal is at a duty of 1.
+    /// Value of the signal at a duty of 1.
     full: f64,
 }
 
@@ -24,8 +24,8 @@ pub struct OpenBridge {
 }
 
 impl OpenBridge {
-    /// Over the channels forward and reverse, driven by the signal `drive` from `-full` to
-    /// `full`, where one of them is always on.
+    /// A bridge on the channels forward and reverse. Its command is the signal `drive`, from
+    /// `-full` (reverse at a duty of 1) to `full` (forward at a duty of 1).
     #[must_use]
     pub const fn new(channels: [Pwm; 2], drive: Output<f64>, full: f64) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl Driver for Bridge {
             ("duty", "1", 1.0)
         };
         let drive = table.command(name, unit, -full..=full)?;
-        // The safe action of a crash is off: it cannot drive one side and not the other.
+        // The safe actions of the two channels are independent, so only "both off" is safe.
         if table.safe_value(drive) != 0.0 {
             return Err(table.error(
                 format_args!("the safe value of `{name}` is not 0"),
@@ -78,7 +78,7 @@ impl Device for OpenBridge {
         } else {
             (reverse, forward)
         };
-        // Never both: what is to be off goes first.
+        // Switch one side off before the other on, so that both are never on.
         off.set_duty_cycle_fully_off().map_err(|_| NotDriven)?;
         let share = share(on, duty.abs());
         on.set_duty_cycle(share).map_err(|_| NotDriven)

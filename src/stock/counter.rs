@@ -1,13 +1,13 @@
-//! `driver = "counter"`: a quadrature encoder that the kernel counts
-//! (Documentation/ABI/testing/sysfs-bus-counter). On a simulated board a plant gives its
-//! angle, and what it is within a turn.
+//! `driver = "counter"`: a quadrature encoder on a kernel counter
+//! (Documentation/ABI/testing/sysfs-bus-counter). On a simulated board a plant sets its
+//! signals. Cost: one read(2) of at most 24 bytes per cycle.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use super::prelude::*;
 
-/// What the board file says of it.
+/// Settings of a counter from the board file.
 #[derive(Debug)]
 pub struct Counter {
     count: Option<String>,
@@ -15,7 +15,7 @@ pub struct Counter {
     signals: Angles,
 }
 
-/// An angle, and what it is within a turn: what an axis takes.
+/// The angle over all turns, rad, and the angle within a turn, which an axis uses.
 type Angles = (Input<f64>, Input<Angle>);
 
 /// The counter, opened.
@@ -27,8 +27,8 @@ pub struct OpenCounter {
 }
 
 impl OpenCounter {
-    /// Over the open file `count`; a count is `rad_per_count` of the first of `signals`, of
-    /// which the other one is the part within a turn.
+    /// A counter that reads the open file `count`. `rad_per_count` is the angle of one count,
+    /// rad. `signals` are the angle over all turns and the angle within a turn.
     #[must_use]
     pub const fn new(count: File, rad_per_count: f64, signals: (Input<f64>, Input<Angle>)) -> Self {
         Self {
@@ -63,8 +63,8 @@ impl Driver for Counter {
         let path = self.count.as_deref().unwrap_or_default();
         let count = File::open(path).map_err(|error| {
             opening.error(
-                format_args!("{path}: {error}"),
-                "load the counter's kernel driver, and give the path of its `count`",
+                format_args!("{path} cannot be opened: {error}"),
+                "load the kernel driver of the counter, and set `count` to the path of its file",
             )
         })?;
         Ok(OpenCounter::new(count, self.rad_per_count, self.signals))

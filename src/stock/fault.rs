@@ -1,11 +1,11 @@
-//! `kind = "fault"`: lets what another plant gives fail for a time, as a sensor that breaks
-//! or a bus that is disturbed.
+//! `kind = "fault"`: makes a signal of another plant fail for a time, like a broken sensor or
+//! a disturbed bus.
 
 use super::prelude::*;
 use crate::config::Type;
 use crate::cycle::image::Angle;
 
-/// What fails.
+/// The signal that fails.
 #[derive(Copy, Clone, Debug)]
 enum Sensor {
     Flag(Input<bool>),
@@ -25,7 +25,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Whether it is there now.
+    /// Whether the fault is active now.
     fn is_there(&self) -> bool {
         let since = self.time_s - self.at_s;
         let since = match self.every_s {

@@ -1,19 +1,19 @@
-//! `kind = "inertia"`: shafts or joints with a motor, friction and a weight: a pendulum each.
+//! `kind = "inertia"`: shafts or joints, each with a motor, friction and a weight (a pendulum).
 //!
 //! ```text
 //! J d2q/dt2 = gain u - friction dq/dt - weight sin q
 //! ```
 //!
-//! Solved in four steps in each of the board's, the rate first and the angle by it: without
-//! friction the energy neither grows nor shrinks.
+//! Integrated in four substeps per step, rate before angle (semi-implicit Euler): without
+//! friction the energy does not drift.
 
 use heapless::Vec;
 
 use super::prelude::*;
 
-/// Most shafts of one plant.
+/// Maximum number of shafts of one plant.
 const MOST: usize = 32;
-/// Of the solution in one step.
+/// Substeps per step.
 const STEPS: u32 = 4;
 
 #[derive(Copy, Clone, Debug)]
@@ -89,7 +89,10 @@ impl PlantKind for Inertia {
         ] {
             if count != drives.len() {
                 let what = format!("`{key}` has {count} entries");
-                let fix = format!("it takes one for each of the {} inputs", drives.len());
+                let fix = format!(
+                    "give one for each of the {} entries of `inputs`",
+                    drives.len()
+                );
                 return Err(table.error_at(key, what, fix));
             }
         }

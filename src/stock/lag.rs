@@ -1,10 +1,11 @@
-//! `kind = "lag"`: a plant of first order, as a heater, an oven or a vessel.
+//! `kind = "lag"`: a first-order plant, such as a heater, an oven or a tank, with a sensor of
+//! first order.
 //!
 //! ```text
 //! tau dx/dt = ambient + gain u - x,    tau_s dy/dt = x - y
 //! ```
 //!
-//! Both are solved exactly over each step, with `u` and `x` held.
+//! Both equations are solved exactly for each step, with `u` and `x` constant.
 
 use super::prelude::*;
 

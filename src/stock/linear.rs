@@ -1,20 +1,20 @@
-//! `kind = "linear"`: a plant in state space, as a motor, a pendulum or a spring.
+//! `kind = "linear"`: a plant in state space, such as a motor, a pendulum or a spring.
 //!
 //! ```text
 //! dx/dt = A x + B u,    y = C x + D u + offsets
 //! ```
 //!
-//! With `u` held over a step, the step is the exponential series to its fourth order, as of
-//! the classical Runge-Kutta method: stable while no pole is faster than 2.7 in a period. A
-//! state stays within 1e9, where an unstable plant would overflow in the end.
+//! With `u` constant during a step, the step is the exponential series up to the fourth
+//! order, as in the classical Runge-Kutta method: stable if each pole is slower than 2.7 per
+//! step. States are limited to 1e9, so that an unstable plant does not overflow.
 
 use heapless::Vec;
 
 use super::prelude::*;
 
-/// Most states, inputs and outputs.
+/// Maximum number of states, of inputs and of outputs.
 const MOST: usize = 8;
-/// What a state is limited to.
+/// Limit of the magnitude of a state.
 const LIMIT: f64 = 1e9;
 
 /// A matrix, row by row.
@@ -31,7 +31,7 @@ pub struct Linear {
     d: Matrix,
     offsets: Vec<f64, MOST>,
     state: Vec<f64, MOST>,
-    /// What is added to the state, and after how many seconds.
+    /// A disturbance that is added to the state once, and the remaining time until then, s.
     disturbance: Vec<f64, MOST>,
     disturb_s: Option<f64>,
 }
@@ -70,7 +70,7 @@ impl Plant for Linear {
         let step_s = step.as_secs_f64();
         self.step(&drive, step_s);
         self.disturb_s = self.disturb_s.map(|left| left - step_s);
-        // At the step that is nearest.
+        // At the nearest step.
         if self.disturb_s.is_some_and(|left| left < 0.5 * step_s) {
             self.disturb_s = None;
             let disturbance = self.disturbance.clone();
@@ -83,8 +83,8 @@ impl Plant for Linear {
     }
 }
 
-/// The numbers of `key`, `rows` by `columns` of them; zeros where it is not there and need
-/// not be.
+/// The matrix of `key` with `rows` times `columns` numbers; zeros if it is absent and not
+/// `needed`.
 fn matrix<const N: usize>(
     table: &mut PlantTable<'_, '_>,
     key: &'static str,
@@ -97,7 +97,7 @@ fn matrix<const N: usize>(
     let numbers = table.numbers(key, -1e9..=1e9, N)?;
     if numbers.len() != rows * columns {
         let what = format!("`{key}` has {} entries", numbers.len());
-        let fix = format!("it takes {rows} rows of {columns}, one behind the other");
+        let fix = format!("give {rows} rows of {columns} numbers in one list");
         return Err(table.error_at(key, what, fix));
     }
     Ok(numbers.into_iter().collect())

@@ -1,9 +1,9 @@
-//! What this crate ships for board files to name: the kinds that every firmware begins
-//! with ([`Firmware::stock`](crate::firmware::Firmware::stock)), and the simulated board.
+//! The drivers, laws and plants of the stock firmware
+//! ([`Firmware::stock`](crate::firmware::Firmware::stock)), and the simulated board.
 //!
-//! Each kind is a file of its own here and one line in [`registry`]; nothing else knows
-//! its name. Each is written as one of your own would be, with what `firmware::prelude`
-//! has. Their keys, units and defaults: `docs/stock.md`.
+//! Each kind has its own file and one line in [`registry`]; no other code names it. The files
+//! use `firmware::prelude` only, so they also serve as examples for your own kinds.
+//! `docs/stock.md` lists their keys, units and defaults.
 
 mod alarm;
 mod bridge;
@@ -38,12 +38,12 @@ pub use proportion::Proportion;
 pub use pwm::{OpenPwm, PwmChannel};
 pub use two_point::TwoPoint;
 
-/// The simulated board, as the firmware carries it.
+/// The board file of the simulated board, built into the firmware.
 pub const SIM_BOARD: &str = include_str!("../../board/sim/board.toml");
-/// What errors call it.
+/// Its name in messages.
 pub const SIM_BOARD_FILE: &str = "board/sim/board.toml";
 
-/// All of them.
+/// All stock kinds.
 #[must_use]
 pub fn registry() -> Registry {
     Registry::new()
@@ -62,28 +62,28 @@ pub fn registry() -> Registry {
         .plant::<Inertia>()
 }
 
-/// Board files that name nothing beyond what this crate ships.
+/// Board files that use stock kinds only.
 impl Config {
     /// Reads the board file at `path`.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first error of the file, with line and column.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         Self::load_with(path, &registry())
     }
 
-    /// Reads a board file's `text`; `file` is what errors call it.
+    /// Reads the `text` of a board file; `file` is its name in messages.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first error of the file, with line and column.
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
         Self::parse_with(file, text, &registry())
     }
 
-    /// The simulated board that the firmware carries.
+    /// The built-in simulated board.
     ///
     /// # Panics
-    /// Never: it is checked by a test.
+    /// Never: a test checks the file.
     #[must_use]
     pub fn simulated() -> Self {
         Self::parse(SIM_BOARD_FILE, SIM_BOARD).expect("the embedded board file is checked")

@@ -1,4 +1,4 @@
-//! `kind = "pid"`: one loop closed by [`control::pid`](crate::control::pid).
+//! `kind = "pid"`: a control loop with [`control::pid`](crate::control::pid).
 
 use super::prelude::*;
 use super::unknown::{Blind, POSITIVE, SetPoint, UNKNOWN, known, tolerated_s, unknown};
@@ -9,37 +9,37 @@ use crate::control::{Gains, Pid, PidConfig, PidState};
 pub struct PidLaw {
     name: String,
     input: Input<f64>,
-    /// The rate of the input, where it is measured, and the derivative gain for it.
+    /// The measured rate of the input, if there is one, and its derivative gain.
     rate: Option<(Input<f64>, f64)>,
     output: Output<f64>,
     set_point: SetPoint,
-    /// Per second; `None` where the set point may jump.
+    /// Maximum rate of the set point, per second; `None` lets it jump.
     set_point_rate: Option<f64>,
     pid: Pid,
     kp: f64,
-    /// 1, or -1 where a greater output makes the input smaller.
+    /// 1, or -1 if a greater output makes the input smaller.
     sign: f64,
     deviation: f64,
-    /// During a stop it brakes until the rate is no more than this.
+    /// During a stop the law brakes until the rate is at most this.
     brake_to: Option<f64>,
     tolerated_s: f64,
 }
 
-/// What it remembers.
+/// State of a [`PidLaw`].
 #[derive(Copy, Clone, Debug, Default)]
 pub struct PidLoop {
     pid: PidState,
-    /// As it is approached; `None` while the loop is open.
+    /// The rate-limited set point; `None` while the loop is open.
     set_point: Option<f64>,
     deviation: f64,
-    /// As measured; 0 while it is not known.
+    /// The measured rate; 0 if it cannot be read.
     rate: f64,
     blind: Blind,
     fault: Option<FaultNumber>,
 }
 
 impl PidLaw {
-    /// The set point `step_s` after `before`, on its way to `goal`.
+    /// The rate-limited set point `step_s` seconds after `before`, towards `goal`.
     fn approach(&self, before: f64, goal: f64, step_s: f64) -> f64 {
         match self.set_point_rate {
             Some(rate) => before + (goal - before).clamp(-rate * step_s, rate * step_s),
@@ -60,7 +60,7 @@ impl Law for PidLaw {
         let at = io.read(self.input).at;
         let rate = (self.rate).map_or(Some(0.0), |(rate, _)| known(io, rate));
         state.rate = rate.unwrap_or(0.0);
-        // Against the rate, whichever way the output acts.
+        // The damping must oppose the rate for either sign of the output.
         let gain = self.rate.map_or(0.0, |(_, gain)| gain);
         let damping = -self.sign * gain * state.rate;
         let input = known(io, self.input).zip(self.set_point.read(io));
@@ -69,7 +69,7 @@ impl Law for PidLaw {
             .fault
             .or(state.blind.is(input.is_some(), io, self.tolerated_s));
         let (None, false) = (state.fault, io.is_stopping()) else {
-            // What is not set is driven safe; the loop is closed anew after it.
+            // An output that no law sets is driven safe. The loop then starts again.
             state.set_point = None;
             if !self.at_rest(state) {
                 let (least, most) = self.pid.output_limits();
@@ -89,7 +89,7 @@ impl Law for PidLaw {
         }
         let (goal, input) = (self.sign * set_point, self.sign * input);
         if state.set_point.is_none() {
-            // From no integral and no motion.
+            // Preset for an integral of zero and no motion.
             let output = self.kp * (goal - input) + damping;
             self.pid
                 .track(&mut state.pid, output, goal, input, damping, at);
@@ -169,8 +169,9 @@ impl LawKind for PidLaw {
         let pid = pid.build(table.period());
         let brake_to = if table.has("brake_to") {
             if rate.is_none() {
-                let fix = "add `rate = ...`, the signal that is to come to rest";
-                return Err(table.error_at("brake_to", "`brake_to` without `rate`", fix));
+                let what = "`brake_to` needs a measured rate";
+                let fix = "add `rate = ...`, the signal that a stop brakes to rest";
+                return Err(table.error_at("brake_to", what, fix));
             }
             Some(table.number("brake_to", POSITIVE)?)
         } else {
@@ -205,7 +206,7 @@ impl LawKind for PidLaw {
         match fault {
             UNKNOWN => unknown(&self.name),
             _ => format!(
-                "{} does not follow its set point; look for an obstacle or an actuator without power",
+                "{} does not follow its set point; check for an obstacle or an actuator without power",
                 self.name
             ),
         }

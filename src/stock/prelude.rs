@@ -1,5 +1,4 @@
-//! What each kind is written with: all of `firmware::prelude` but `Firmware` itself, which
-//! stands above.
+//! All of `firmware::prelude` except `Firmware` itself, which is in a layer above.
 
 pub use crate::bus::{I2c, I2cChip, Pwm, Spi, SpiChip};
 pub use crate::config::{

@@ -1,18 +1,18 @@
-//! `kind = "profile"`: a set point that goes by ramps and holds.
+//! `kind = "profile"`: a set point that follows ramps and holds.
 
 use heapless::Vec;
 
 use super::prelude::*;
 use super::unknown::{ANY, Blind, POSITIVE, UNKNOWN, known, tolerated_s, unknown};
 
-/// Most segments of a profile.
+/// Maximum number of segments of a profile.
 const MOST: usize = 16;
 
-/// A ramp and what follows it.
+/// A ramp and the hold after it.
 #[derive(Copy, Clone, Debug)]
 struct Segment {
     target: f64,
-    /// Per second.
+    /// Slope of the ramp, per second.
     rate: f64,
     hold_s: f64,
 }
@@ -31,7 +31,7 @@ pub struct Profile {
     tolerated_s: f64,
 }
 
-/// How far it is.
+/// State of a [`Profile`].
 #[derive(Copy, Clone, Debug, Default)]
 pub struct Progress {
     segment: usize,
@@ -42,10 +42,10 @@ pub struct Progress {
 }
 
 impl Profile {
-    /// Goes on by `left` seconds from the set point `at`: exactly, so that a profile that
-    /// repeats keeps its period. `false` at its end.
+    /// Advances by `left` seconds from the set point `at`; a rest of time is carried over
+    /// into the next segment, so that a repeated profile keeps its period. `false` at its end.
     fn advance(&self, now: &mut Progress, at: &mut f64, mut left: f64) -> bool {
-        // Segments that take no time end the step after each of them had its turn.
+        // The number of turns is limited, because segments can take no time.
         for _ in 0..=self.segments.len() {
             let Some(segment) = self.segments.get(now.segment) else {
                 return false;
@@ -83,7 +83,7 @@ impl Law for Profile {
         now.fault = now
             .fault
             .or(now.blind.is(input.is_some(), io, self.tolerated_s));
-        // Whoever returns leaves everything at its safe value.
+        // Outputs that no law sets are driven safe.
         let (Some(input), None, false) = (input, now.fault, io.is_stopping()) else {
             return;
         };
@@ -92,7 +92,7 @@ impl Law for Profile {
             now.fault = UNKNOWN.checked_add(1);
             return;
         }
-        // It waits for a machine that cannot follow.
+        // The profile waits while the input does not follow.
         let follows = (set_point - input).abs() <= self.holdback;
         let step_s = io.elapsed().as_secs_f64();
         let step_s = if follows { step_s } else { 0.0 };
@@ -122,12 +122,15 @@ impl LawKind for Profile {
         let rates = table.numbers("rates", POSITIVE, MOST)?;
         let holds = table.numbers("holds_s", 0.0..=1e9, MOST)?;
         if targets.is_empty() {
-            return Err(table.error_at("targets", "there is no target", "add one"));
+            return Err(table.error_at("targets", "`targets` is empty", "add an entry"));
         }
         for (key, list) in [("rates", &rates), ("holds_s", &holds)] {
             if list.len() != targets.len() {
                 let what = format!("`{key}` has {} entries", list.len());
-                let fix = format!("it takes one for each of the {} targets", targets.len());
+                let fix = format!(
+                    "give one for each of the {} entries of `targets`",
+                    targets.len()
+                );
                 return Err(table.error_at(key, what, fix));
             }
         }
@@ -162,7 +165,7 @@ impl LawKind for Profile {
         match fault {
             UNKNOWN => unknown(&self.name),
             _ => format!(
-                "{} is above its set point; look for an output that does not switch off",
+                "{} is above its set point; check for an output that does not switch off",
                 self.name
             ),
         }

@@ -1,5 +1,5 @@
-//! `kind = "proportion"`: a relay that is on for a share of each window of cycles
-//! (time-proportioned control).
+//! `kind = "proportion"`: time-proportioned control: a relay that is on for a share of each
+//! window of cycles.
 
 use super::prelude::*;
 
@@ -11,11 +11,11 @@ pub struct Proportion {
     window: u64,
 }
 
-/// The window that it is in.
+/// State of a [`Proportion`]: the present window.
 #[derive(Copy, Clone, Debug, Default)]
 pub struct Window {
     number: Option<u64>,
-    /// For how many cycles the relay is on in it.
+    /// Number of cycles in this window with the relay on.
     on: u64,
 }
 
@@ -30,16 +30,16 @@ impl Law for Proportion {
         let slot = io.tick().slot;
         let number = Some(slot / self.window);
         let share = io.read(self.input).value.unwrap_or(0.0);
-        // By number, not by its first cycle, which may have been skipped.
+        // Compare window numbers: the first cycle of a window may have been skipped.
         if window.number != number {
-            // A negative share is none.
+            // The cast turns a negative share into 0.
             let on = (share * self.window as f64).round() as u64;
             *window = Window { number, on };
         }
-        // What is not set is driven safe.
+        // An output that no law sets is driven safe.
         if !io.is_stopping() {
             let is_on = slot % self.window < window.on;
-            // No power at all is not a matter of the next window.
+            // A share of 0 switches off at once, not only in the next window.
             io.set(self.output, is_on && share > 0.0);
         }
     }

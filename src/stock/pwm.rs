@@ -1,10 +1,10 @@
-//! `driver = "pwm"`: a load on one PWM channel, as a valve, a fan or a lamp.
+//! `driver = "pwm"`: a load on one PWM channel, such as a valve, a fan or a lamp.
 
 use embedded_hal::pwm::SetDutyCycle;
 
 use super::prelude::*;
 
-/// What the board file says of it.
+/// Settings of a PWM channel from the board file.
 #[derive(Debug)]
 pub struct PwmChannel {
     channel: PwmClaim,
@@ -20,7 +20,7 @@ pub struct OpenPwm {
 }
 
 impl OpenPwm {
-    /// Over `channel`, driven by the signal `duty`, a share of the period from 0 to 1.
+    /// A load on `channel`. Its command is the signal `duty`, a share of the period, 0 to 1.
     #[must_use]
     pub const fn new(channel: Pwm, duty: Output<f64>) -> Self {
         Self { channel, duty }
@@ -56,7 +56,7 @@ impl Device for OpenPwm {
     }
 }
 
-/// `duty`, from 0 to 1, as `channel` counts it.
+/// `duty`, 0 to 1, in the scale of `channel`.
 pub(super) fn share(channel: &Pwm, duty: f64) -> u16 {
     (duty * f64::from(channel.max_duty_cycle())) as u16
 }

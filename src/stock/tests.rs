@@ -1,4 +1,4 @@
-//! Each kind, read from a board file as a machine does.
+//! Tests of each stock kind, read from a board file.
 
 mod drivers;
 mod laws;
@@ -15,11 +15,11 @@ use crate::sys::arena::Placed;
 use super::prelude::*;
 use super::registry;
 
-/// Of the loop.
+/// Period of the loop.
 const PERIOD: Duration = Duration::from_millis(100);
 
 /// A machine with a gauge and its rate (`gauge.angle`, `rate.angle`), a valve (`valve.duty`,
-/// safe at 0.25), a relay and a lamp (safe when lit).
+/// safe value 0.25), a relay and a lamp (safe value on).
 const BOARD: &str = r#"
 board = { name = "bench", realtime = "best-effort", devices = "simulated" }
 loop = { period_us = 100_000, cpu = "any" }
@@ -103,7 +103,7 @@ impl Bench {
         self.outputs.digital & 2 != 0
     }
 
-    /// What the fault of law `number` means.
+    /// The message of the fault of law `number`.
     fn words(&self, number: usize) -> String {
         let fault = self.status.fault.expect("a fault");
         self.laws[number].explain(fault)

@@ -1,4 +1,4 @@
-//! `kind = "two_point"`: an output that is on or off, with a hysteresis around a set point.
+//! `kind = "two_point"`: on-off control with a hysteresis around a set point.
 
 use super::prelude::*;
 use super::unknown::{ANY, Blind, SetPoint, known, tolerated_s, unknown};
@@ -11,14 +11,14 @@ pub struct TwoPoint {
     output: Output<bool>,
     set_point: SetPoint,
     half_hysteresis: f64,
-    /// 1, or -1 where it switches on above the set point.
+    /// 1, or -1 if it switches on above the set point.
     sign: f64,
-    /// What the input can be: anything else is a broken sensor.
+    /// Valid range of the input; a value outside counts as a broken sensor.
     valid: (f64, f64),
     tolerated_s: f64,
 }
 
-/// What it remembers.
+/// State of a [`TwoPoint`].
 #[derive(Copy, Clone, Debug, Default)]
 pub struct Switching {
     is_on: bool,
@@ -41,7 +41,7 @@ impl Law for TwoPoint {
         state.fault = state
             .fault
             .or(state.blind.is(both.is_some(), io, self.tolerated_s));
-        // Whoever returns leaves the output safe.
+        // An output that no law sets is driven safe.
         let (Some((input, set_point)), None, false) = (both, state.fault, io.is_stopping()) else {
             state.is_on = false;
             return;

@@ -1,31 +1,31 @@
-//! How laws bear an input that is not known, and where they take a set point from.
+//! Inputs without a valid value, and the source of a set point, for the stock laws.
 
 use super::prelude::*;
 
-/// The fault of every law here whose input was not known for too long.
+/// The fault of a stock law whose input had no valid value for too long.
 pub(super) const UNKNOWN: FaultNumber = FaultNumber::MIN;
 
-/// Numbers of any quantity, in its unit.
+/// The range of a quantity in any unit.
 pub(super) const ANY: std::ops::RangeInclusive<f64> = -1e9..=1e9;
-/// The same above zero.
+/// The range of a positive quantity in any unit.
 pub(super) const POSITIVE: std::ops::RangeInclusive<f64> = 1e-9..=1e9;
 
-/// The value of `signal`. What is not finite is no more known than what could not be read: it
-/// would stay in a law's state.
+/// The value of `signal`; `None` if it could not be read or is not finite. A non-finite value
+/// would remain in the state of a law.
 pub(super) fn known(io: &Io<'_>, signal: Input<f64>) -> Option<f64> {
     let value = io.read(signal).value.ok();
     value.filter(|value| value.is_finite())
 }
 
-/// For how long an input has not been known.
+/// How long an input has had no valid value.
 #[derive(Copy, Clone, Debug, Default)]
 pub(super) struct Blind {
     seconds: f64,
 }
 
 impl Blind {
-    /// Takes note of a step in which the input was known or not. The fault, once it was not
-    /// for more than `tolerated_s`.
+    /// Updates the time in a step in which the input was `known` or not. Returns the fault
+    /// after more than `tolerated_s` seconds without a valid value.
     pub(super) fn is(&mut self, known: bool, io: &Io<'_>, tolerated_s: f64) -> Option<FaultNumber> {
         self.seconds += io.elapsed().as_secs_f64();
         if known {
@@ -35,12 +35,12 @@ impl Blind {
     }
 }
 
-/// What [`UNKNOWN`] means.
+/// The message of [`UNKNOWN`].
 pub(super) fn unknown(input: &str) -> String {
-    format!("{input} is not known; look for a broken wire or a device that does not answer")
+    format!("{input} has no valid value; check for a broken wire or a device that does not answer")
 }
 
-/// `tolerated_s` of a law's table.
+/// The key `tolerated_s` of a law's table, s.
 pub(super) fn tolerated_s(table: &mut LawTable<'_, '_>) -> Result<f64, ConfigError> {
     table.number_or("tolerated_s", 0.0..=3600.0, 0.0)
 }
@@ -53,7 +53,7 @@ pub(super) enum SetPoint {
 }
 
 impl SetPoint {
-    /// `set_point` of a law's table whose input is in `unit`.
+    /// The key `set_point` of a law's table; `unit` is that of the input.
     pub(super) fn of(table: &mut LawTable<'_, '_>, unit: &str) -> Result<Self, ConfigError> {
         if table.is_text("set_point") {
             table.input("set_point", unit).map(Self::Signal)

@@ -113,7 +113,7 @@ fn limits_are_the_right_way_round_and_hold_what_they_limit() {
                     "max_command_volts = 5.0",
                     "max_command_volts = §5.1",
                 )],
-                "`max_command_volts` is 5.1, but [analog_output.table_torque] gives only -5 to 5 V",
+                "`max_command_volts` is 5.1, but the range of [analog_output.table_torque] is -5 to 5 V",
                 "it must be at most 5",
             ),
             (
@@ -129,7 +129,7 @@ fn limits_are_the_right_way_round_and_hold_what_they_limit() {
                         "max_command_volts = §10.0",
                     ),
                 ],
-                "[analog_output.torque] gives only 0 to 10 V",
+                "the range of [analog_output.torque] is 0 to 10 V",
                 "both signs",
             ),
         ],

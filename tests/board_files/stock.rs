@@ -311,7 +311,7 @@ fn plants_are_read_with_line_and_column() {
                 "angles = [",
                 "angles = §[\"rate.angle\", ",
                 "`angles` has 2 entries",
-                "each of the 1 inputs",
+                "each of the 1 entries of `inputs`",
             ),
             (
                 "simulation.plant.legs",

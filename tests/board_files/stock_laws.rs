@@ -19,7 +19,7 @@ fn laws_are_read_with_line_and_column() {
                 "[0.5, 0.5]",
                 "§[0.5]",
                 "`rates` has 1 entries",
-                "each of the 2 targets",
+                "each of the 2 entries of `targets`",
             ),
             (
                 "law.way",
@@ -32,8 +32,8 @@ fn laws_are_read_with_line_and_column() {
                 "law.way",
                 "[1.0, 2.0]",
                 "§[]",
-                "there is no target",
-                "add one",
+                "`targets` is empty",
+                "add an entry",
             ),
             (
                 "law.way",
@@ -116,7 +116,7 @@ fn laws_are_read_with_line_and_column() {
                 "law.loop",
                 "ki = 0.5",
                 "brake_to = §0.1",
-                "`brake_to` without `rate`",
+                "`brake_to` needs a measured rate",
                 "add `rate = ...`",
             ),
             (

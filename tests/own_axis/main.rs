@@ -301,7 +301,7 @@ fn what_is_wrong_is_told_at_the_key() {
         (
             "max_command_volts = 10.0",
             "max_command_volts = 13.0",
-            "`max_command_volts` is 13, but [device.drive] gives only -12 to 12 V; it must be at most 12",
+            "`max_command_volts` is 13, but the range of [device.drive] is -12 to 12 V; it must be at most 12",
         ),
     ] {
         let board = board();

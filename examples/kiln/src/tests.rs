@@ -1,23 +1,23 @@
-//! The kiln fires by its profile, and goes out when it cannot know or hold its temperature.
+//! The kiln follows its profile, and switches off without a valid temperature or if it
+//! overheats.
 
 use super::*;
 use steadfast::telemetry::report::Report;
 
 const BOARD: &str = include_str!("../board.toml");
-/// Of virtual time: 100 cycles in a second.
+/// Cycles per minute of virtual time, at 100 cycles per second.
 const MINUTES: u64 = 60 * 100;
 
-/// One after the other: there is one loop in a process.
+/// All runs are in one test: a process has one loop at a time.
 #[test]
 fn a_kiln() {
-    it_fires_by_its_profile_and_twice_the_same();
-    an_open_thermocouple_ends_it();
-    a_welded_relay_ends_it();
-    its_board_is_read();
+    it_follows_its_profile_and_a_second_run_is_identical();
+    an_open_thermocouple_ends_the_run();
+    a_welded_relay_ends_the_run();
+    the_file_of_the_real_board_is_valid();
 }
 
-/// Of each segment, in K, the farthest that the kiln was from the setpoint.
-fn it_fires_by_its_profile_and_twice_the_same() {
+fn it_follows_its_profile_and_a_second_run_is_identical() {
     let fire = || {
         let config = firmware().read("board.toml", BOARD).unwrap();
         let celsius = config.signal::<f64>("chamber.temperature").unwrap();
@@ -29,7 +29,7 @@ fn it_fires_by_its_profile_and_twice_the_same() {
             let (is, wanted) = (world.read(celsius), world.read(setpoint).value.unwrap());
             let mut seen = watched.lock().unwrap();
             seen[0] = seen[0].max(wanted);
-            // Until it is done; the controller needs a minute to find the first ramp.
+            // The controller needs a minute to reach the first ramp.
             if wanted > 0.0 && cycle > 2 * MINUTES {
                 seen[1] = seen[1].max((is.value.unwrap() - wanted).abs());
                 seen[2] = f64::from(cycle as u32);
@@ -45,14 +45,14 @@ fn it_fires_by_its_profile_and_twice_the_same() {
     let (report, [hottest, error_k, done]) = fire();
     assert_eq!(hottest, 720.0);
     assert!(error_k < 5.0, "{error_k} K from the setpoint");
-    // 16 + 3 + 14.7 + 5 + 12 + 1 minutes, and what the kiln was waited for.
+    // 16 + 3 + 14.7 + 5 + 12 + 1 minutes, plus the time that the profile waited for the kiln.
     let done = done / MINUTES as f64;
     assert!((51.5..53.0).contains(&done), "done after {done} minutes");
     assert_eq!(fire(), (report, [hottest, error_k, done * MINUTES as f64]));
 }
 
-/// What a kiln on `board` reports after 20 minutes whose thermocouple opens at
-/// `open_at`, and for how long after 10 minutes the heater was on.
+/// The report of a kiln on `board` after 20 minutes, and how long the heater was on after the
+/// first 10 minutes, s. The thermocouple opens in cycle `open_at`.
 fn heats_after_10_minutes(board: &str, open_at: u64) -> (Report, f64) {
     let firmware = || firmware().plant::<Welded>();
     let config = firmware().read("board.toml", board).unwrap();
@@ -77,26 +77,26 @@ fn heats_after_10_minutes(board: &str, open_at: u64) -> (Report, f64) {
     (report, seconds)
 }
 
-fn an_open_thermocouple_ends_it() {
+fn an_open_thermocouple_ends_the_run() {
     let (report, seconds) = heats_after_10_minutes(BOARD, 10 * MINUTES);
-    let words = "law firing: chamber.temperature is not known; \
-                 look for a broken wire or a device that does not answer";
+    let words = "law firing: chamber.temperature has no valid value; \
+                 check for a broken wire or a device that does not answer";
     assert_eq!(report.exit.reason, words);
     assert!(seconds <= 0.2, "heated for {seconds} s");
 }
 
-fn a_welded_relay_ends_it() {
+fn a_welded_relay_ends_the_run() {
     let chamber = BOARD.find("[simulation.plant.chamber]").unwrap();
     let board = format!("{}{WELDED}", &BOARD[..chamber]);
     let (report, seconds) = heats_after_10_minutes(&board, u64::MAX);
     let words = "law firing: chamber.temperature is above its set point; \
-                 look for an output that does not switch off";
+                 check for an output that does not switch off";
     assert_eq!(report.exit.reason, words);
-    // 25 K at 1 K/s and less, of which the profile takes its share.
+    // 25 K above the profile, at 1 K/s or less while the set point rises as well.
     assert!((10.0..120.0).contains(&seconds), "heated for {seconds} s");
 }
 
-/// The kiln whose relay welds after ten minutes.
+/// A kiln whose relay welds after ten minutes.
 #[derive(Clone)]
 struct Welded {
     relay: Output<bool>,
@@ -140,7 +140,7 @@ impl PlantKind for Welded {
     }
 }
 
-fn its_board_is_read() {
+fn the_file_of_the_real_board_is_valid() {
     let board = include_str!("../board.linux.toml");
     firmware().read("board.linux.toml", board).unwrap();
 }

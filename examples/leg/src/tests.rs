@@ -1,4 +1,4 @@
-//! The legs on the virtual clock, and the frames of their real board.
+//! The leg machine on the virtual clock, and the frames of its real board.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,11 +10,11 @@ use steadfast::telemetry::report::Report;
 use super::*;
 
 const BOARD: &str = include_str!("../board.toml");
-/// Cycles.
+/// Cycles per second.
 const SECOND: u64 = 500;
 const TARGETS: [f64; 6] = [0.1, -0.8, 1.6, -0.1, -0.8, 1.6];
 
-/// What somebody who stands beside the legs sees.
+/// Observations of a run.
 #[derive(Copy, Clone, Default)]
 struct Seen {
     cycles: u64,
@@ -22,7 +22,7 @@ struct Seen {
     torques: [f64; JOINTS],
 }
 
-/// How the board fails: from which cycle on, for how many, and how.
+/// A failure of the board: first cycle, number of cycles, and error.
 type Broken = (u64, u64, InputError);
 
 const NEVER: Broken = (u64::MAX, 0, InputError::Bus);
@@ -48,7 +48,7 @@ fn run(board: &str, cycles: u64, (from, count, error): Broken) -> (Report, Seen)
         }
         seen.torques = torques.map(|torque| world.read(torque).value.unwrap());
         if (from..from.saturating_add(count)).contains(&seen.cycles) {
-            // A frame has both.
+            // A lost frame affects positions and velocities.
             for signal in positions.into_iter().chain(velocities) {
                 world.fail(signal, error);
             }
@@ -78,7 +78,7 @@ fn all_joints_reach_their_targets() {
     );
 }
 
-fn a_few_frames_that_are_lost_are_tolerated() {
+fn a_few_lost_frames_are_tolerated() {
     let (report, seen) = run(BOARD, 10 * SECOND, (SECOND, 2, InputError::Parity));
     assert_eq!(report.exit.code, 0, "{}", report.exit.reason);
     assert!(
@@ -106,11 +106,11 @@ fn a_joint_that_cannot_follow_is_named() {
     let board = BOARD.replace("weight = 1.0", "weight = 90.0");
     let (report, _) = run(&board, 10 * SECOND, NEVER);
     assert_eq!(report.exit.code, 4);
-    // Abductions are held: 9 N·m are 0.15 rad.
+    // The abduction joints still hold: 9 N·m are 0.15 rad.
     assert_eq!(
         report.exit.reason,
         "law fr_hip: legs.fr_hip_position does not follow its set point; \
-         look for an obstacle or an actuator without power"
+         check for an obstacle or an actuator without power"
     );
 }
 
@@ -134,10 +134,10 @@ fn a_frame_with_any_bit_wrong_is_refused() {
     );
 }
 
-/// The board as the driver sees it.
+/// A simulated joint board.
 #[derive(Default)]
 struct Chip {
-    /// What it sends up next, the number of the frame apart.
+    /// The words that it sends next.
     state: Words,
     torques: [u32; JOINTS],
     /// Noise on the line from the board, and on the line to it.
@@ -161,7 +161,7 @@ impl SpiChip for Chip {
     }
 }
 
-fn the_safe_frame_is_accepted_and_is_without_torque() {
+fn the_safe_frame_is_accepted_and_sets_no_torque() {
     let mut chip = Chip {
         torques: [7; JOINTS],
         ..Chip::default()
@@ -170,7 +170,7 @@ fn the_safe_frame_is_accepted_and_is_without_torque() {
     assert_eq!((exchanged, chip.torques), (Ok(()), [0; JOINTS]));
 }
 
-fn the_driver_exchanges_frames_and_says_when_one_is_lost() {
+fn the_driver_exchanges_frames_and_reports_lost_ones() {
     let chip = Arc::<Mutex<Chip>>::default();
     let joints = Joints {
         positions: std::array::from_fn(|joint| Input::numbered(joint as u8).unwrap()),
@@ -183,8 +183,7 @@ fn the_driver_exchanges_frames_and_says_when_one_is_lost() {
         &std::array::from_fn::<_, JOINTS, _>(|joint| joint as f64),
     );
     let mut tick = Tick::default();
-    // One cycle: what is sensed of the first position and the last velocity, and whether the
-    // torques have arrived.
+    // One cycle: the first position, the last velocity, and whether the torques have arrived.
     let mut cycle = || {
         tick.now += Duration::from_millis(2);
         let mut inputs = Inputs::NOT_READ;
@@ -202,14 +201,14 @@ fn the_driver_exchanges_frames_and_says_when_one_is_lost() {
     assert_eq!(cycle(), good);
     let torques: [u32; JOINTS] = std::array::from_fn(|joint| joint as u32 * 1_000_000);
     assert_eq!(chip.lock().unwrap().torques, torques, "µN·m");
-    // Noise on the way up: the frame is no frame.
+    // Noise on the line from the board: the received frame is invalid.
     chip.lock().unwrap().noise = (true, false);
     assert_eq!(cycle(), (Ok(-0.25), Ok(1.5), Err(NotDriven)));
     chip.lock().unwrap().noise = (false, false);
     let parity = Err(InputError::Parity);
     assert_eq!(cycle(), (parity, parity, Ok(())));
     assert_eq!(cycle(), good);
-    // Noise on the way down: the next frame up does not have its number.
+    // Noise on the line to the board: the next received frame does not have its number.
     chip.lock().unwrap().noise = (false, true);
     assert_eq!(cycle(), good);
     assert_eq!(cycle().2, Err(NotDriven));
@@ -222,18 +221,18 @@ fn the_driver_exchanges_frames_and_says_when_one_is_lost() {
     assert_eq!(cycle(), (bus, bus, Err(NotDriven)));
 }
 
-/// One after the other: there is one loop in a process, and while the allocator is sealed
-/// no other test may allocate.
+/// All runs are in one test: a process has one loop at a time, and no other test may allocate
+/// during it.
 #[test]
 fn the_legs() {
     firmware()
         .read("board.linux.toml", include_str!("../board.linux.toml"))
         .unwrap_or_else(|error| panic!("{error}"));
     a_frame_with_any_bit_wrong_is_refused();
-    the_safe_frame_is_accepted_and_is_without_torque();
-    the_driver_exchanges_frames_and_says_when_one_is_lost();
+    the_safe_frame_is_accepted_and_sets_no_torque();
+    the_driver_exchanges_frames_and_reports_lost_ones();
     all_joints_reach_their_targets();
-    a_few_frames_that_are_lost_are_tolerated();
+    a_few_lost_frames_are_tolerated();
     without_the_board_the_run_ends_without_torque();
     a_joint_that_cannot_follow_is_named();
 }

@@ -1,4 +1,4 @@
-//! The ventilator breathes by its settings, and alarms when it cannot.
+//! The ventilator follows its settings, and raises an alarm if it cannot.
 
 use super::*;
 use embedded_hal::i2c::{ErrorKind, Operation};
@@ -8,35 +8,35 @@ use steadfast::cycle::ports::Tick;
 use steadfast::telemetry::report::Report;
 
 const BOARD: &str = include_str!("../board.toml");
-/// Of virtual time: 500 cycles in a second.
+/// Cycles per second of virtual time.
 const SECOND: u64 = 500;
-/// A breath lasts four seconds.
+/// Cycles per breath, which takes four seconds.
 const BREATH: u64 = 4 * SECOND;
 
-/// One after the other: there is one loop in a process.
+/// All runs are in one test: a process has one loop at a time.
 #[test]
 fn a_ventilator() {
-    it_breathes_between_its_pressures_and_twice_the_same();
-    a_tube_that_comes_off_is_an_alarm();
-    a_sensor_that_breaks_is_an_alarm_at_once();
-    its_board_is_read();
-    its_driver_reads_the_converter();
+    it_breathes_between_its_pressures_and_a_second_run_is_identical();
+    a_disconnected_tube_raises_an_alarm();
+    a_broken_sensor_raises_an_alarm_at_once();
+    the_file_of_the_real_board_is_valid();
+    the_driver_reads_the_converter();
 }
 
-/// What was seen of a run.
+/// Observations of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Seen {
     cycles: u64,
     breaths: u32,
     inspires: bool,
     highest_mbar: f64,
-    /// Farthest from the settings at the end of inspiration and of expiration.
+    /// Maximum deviation at the end of inspiration and of expiration, mbar.
     off_mbar: [f64; 2],
     alarm_from: u64,
     last_opening: f64,
 }
 
-/// Breathes for `seconds` on `board`; the sensor breaks after `breaks_at`.
+/// Runs `board` for `seconds`; the sensor breaks after `breaks_at` seconds.
 fn breathe(board: &str, seconds: u64, breaks_at: u64) -> (Report, Seen) {
     let config = firmware().read("board.toml", board).unwrap();
     let pressure = config.signal::<f64>("airway.pressure").unwrap();
@@ -54,7 +54,7 @@ fn breathe(board: &str, seconds: u64, breaks_at: u64) -> (Report, Seen) {
         let inspires = world.read(setpoint).value.unwrap() > 5.0;
         seen.breaths += u32::from(inspires && !seen.inspires);
         seen.inspires = inspires;
-        // From the second breath on: before that there is no pressure to come from.
+        // From the second breath on, because the first one starts at zero pressure.
         let (breath, place) = (seen.cycles / BREATH, seen.cycles % BREATH);
         let [inspired, expired] = &mut seen.off_mbar;
         match place as f64 / SECOND as f64 {
@@ -77,7 +77,7 @@ fn breathe(board: &str, seconds: u64, breaks_at: u64) -> (Report, Seen) {
     (report, seen)
 }
 
-fn it_breathes_between_its_pressures_and_twice_the_same() {
+fn it_breathes_between_its_pressures_and_a_second_run_is_identical() {
     let (report, seen) = breathe(BOARD, 180, u64::MAX / SECOND);
     assert_eq!(report.exit.code, 0, "{}", report.exit.reason);
     assert_eq!((seen.breaths, seen.alarm_from), (45, 0), "{seen:?}");
@@ -87,7 +87,7 @@ fn it_breathes_between_its_pressures_and_twice_the_same() {
     assert_eq!((again.to_json(), seen_again), (report.to_json(), seen));
 }
 
-fn a_tube_that_comes_off_is_an_alarm() {
+fn a_disconnected_tube_raises_an_alarm() {
     let board = format!("{BOARD}unplugged_from_s = 61.0\n");
     let (report, seen) = breathe(&board, 120, u64::MAX / SECOND);
     assert_eq!(report.exit.code, 0, "{}", report.exit.reason);
@@ -95,17 +95,17 @@ fn a_tube_that_comes_off_is_an_alarm() {
     assert!((61.0..69.0).contains(&alarm_s), "{alarm_s}");
 }
 
-fn a_sensor_that_breaks_is_an_alarm_at_once() {
+fn a_broken_sensor_raises_an_alarm_at_once() {
     let (report, seen) = breathe(BOARD, 120, 60);
-    let words = "law breathing: airway.pressure is not known; \
-                 look for a broken wire or a device that does not answer";
+    let words = "law breathing: airway.pressure has no valid value; \
+                 check for a broken wire or a device that does not answer";
     assert_eq!((report.exit.code, report.exit.reason.as_str()), (4, words));
     assert_eq!(seen.alarm_from, 60 * SECOND + 2, "{seen:?}");
-    // Nothing is driven into a patient whose pressure is not known.
+    // Without a valid pressure the supply valve is closed.
     assert_eq!(seen.last_opening, 0.0);
 }
 
-fn its_board_is_read() {
+fn the_file_of_the_real_board_is_valid() {
     let board = include_str!("../board.linux.toml");
     firmware().read("board.linux.toml", board).unwrap();
     let (from, to) = ("address = 0x48", "address = 0x7f");
@@ -119,7 +119,7 @@ fn its_board_is_read() {
 /// ADS1115 in continuous mode (datasheet SBAS444, 8.5 and 8.6).
 #[derive(Default)]
 struct Chip {
-    /// At input 0.
+    /// Voltage at input 0, V.
     volts: f64,
     pointer: u8,
     configuration: u16,
@@ -150,15 +150,15 @@ impl I2cChip for Chip {
     }
 }
 
-fn its_driver_reads_the_converter() {
+fn the_driver_reads_the_converter() {
     let chip = Arc::<Mutex<Chip>>::default();
     let mbar = Input::numbered(0).unwrap();
     let open = |address| {
         let bus = I2c::simulated().with_chip(0x4A, chip.clone());
         OpenPressure::new(mbar, 25.0, bus, address)
     };
-    assert!(open(0x48).is_none(), "nobody answers there");
-    assert!(open(0x7F).is_none(), "no address of an ADS1115");
+    assert!(open(0x48).is_none(), "no chip at this address");
+    assert!(open(0x7F).is_none(), "not an address of an ADS1115");
     let mut device = open(0x4A).unwrap();
     for (volts, expected) in [
         (0.5, Ok(0.0)),

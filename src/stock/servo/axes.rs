@@ -1,4 +1,4 @@
-//! The axes of a board file: their controller, and what they are called.
+//! The axes of a board file: their controller and their names.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -15,25 +15,25 @@ use crate::time::Duration;
 /// The axes of a board file.
 #[derive(Clone, Debug)]
 pub struct Axes {
-    /// What the servo controller works with; checked.
+    /// The validated configuration of the servo controller.
     pub config: ServoConfig<Vec<AxisConfig>>,
-    /// What the axes are called.
+    /// The names of the axes and of their encoders.
     pub names: Arc<Names>,
-    /// The loop's.
+    /// Period of the loop.
     pub(super) period: Duration,
 }
 
-/// What axes are called.
+/// Names of axes and encoders for messages.
 #[derive(Clone, Debug)]
 pub struct Names {
-    /// Their names, in order.
+    /// Names of the axes, in order.
     pub axes: Vec<String>,
-    /// What gives the position of each, as a person finds it.
+    /// Description of the encoder of each axis.
     pub encoders: Vec<String>,
 }
 
 impl Axes {
-    /// Those of `config`, if it has some.
+    /// The axes of `config`; `None` if it has none.
     #[must_use]
     pub fn of(config: &Config) -> Option<&Self> {
         config.machine.law()
@@ -42,7 +42,7 @@ impl Axes {
     /// The controller.
     ///
     /// # Panics
-    /// When `config` was changed into one that [`ServoConfig::build`] refuses.
+    /// If `config` was changed and [`ServoConfig::build`] now refuses it.
     #[must_use]
     pub fn law(&self) -> Servo {
         self.law_in()
@@ -55,7 +55,7 @@ impl Axes {
 }
 
 impl Names {
-    /// What the controller's `state` looks like to a person.
+    /// The controller's `state` for the report: a line for each axis, and the fault.
     #[must_use]
     pub fn describe<S>(&self, state: &ServoState<S>) -> Description
     where
@@ -122,7 +122,7 @@ impl StartLaw for Axes {
     }
 }
 
-/// The axes, running. Static memory has as many of them as there are.
+/// The running axes, in static memory.
 struct Started {
     law: Servo<Placed<[Axis]>>,
     state: ServoState<Placed<[AxisState]>>,
@@ -158,7 +158,7 @@ impl RunLaw for Started {
     }
 }
 
-/// Where the record of a cycle has room for some of the values.
+/// Copies as many trace values as the record has room for.
 #[cold]
 fn trace_some(state: &ServoState<Placed<[AxisState]>>, values: &mut [f32]) {
     let all = state.trace();

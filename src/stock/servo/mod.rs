@@ -1,5 +1,5 @@
-//! Servo axes, `[safety]` and `[axis.X]`: the [servo controller](crate::axis) as a control
-//! law of the board file, with what a person is told of it.
+//! Servo axes: the [servo controller](crate::axis) as a control law, configured by
+//! `[safety]` and `[axis.X]` of the board file.
 
 mod axes;
 mod read;
@@ -12,7 +12,7 @@ use crate::axis::Servo;
 use crate::config::{RootLaw, StartLaw};
 use crate::cycle::ports::Decide;
 
-/// How board files have it.
+/// The tables of the board file that it reads.
 pub(super) const KIND: RootLaw = RootLaw {
     tables: &["safety", "axis"],
     trace: <Servo as Decide>::TRACE,

@@ -1,7 +1,7 @@
 //! Reads `[safety]` and `[axis.X]`.
 //!
-//! Keys are named as the fields of [`ServoConfig`] and its parts, so that what
-//! the controller refuses by name is found in the file.
+//! Keys have the names of the fields of [`ServoConfig`] and its parts, so that an error of
+//! the controller, which names a field, can be located in the file.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -17,8 +17,10 @@ use crate::time::Duration;
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
-/// Beyond what any machine has, so that no figure overflows in the arithmetic of
-/// a cycle. What is right for an axis is checked when it is put together.
+// These ranges exceed any machine; they only prevent overflow in the arithmetic of a cycle.
+// `ServoConfig::build_in` checks the values of an axis.
+
+/// Positions, rad.
 const RAD: RangeInclusive<f64> = -1.0e6..=1.0e6;
 /// Volts.
 const VOLTS: RangeInclusive<f64> = -1.0e3..=1.0e3;
@@ -28,22 +30,22 @@ const VELOCITY: RangeInclusive<f64> = -1.0e5..=1.0e5;
 const ACCELERATION: RangeInclusive<f64> = -1.0e8..=1.0e8;
 /// Jerks, rad/s^3.
 const JERK: RangeInclusive<f64> = -1.0e11..=1.0e11;
-/// Gains and feed-forwards, in volts for whatever they weigh.
+/// Gains and feed-forwards, volts per unit of their input.
 const GAIN: RangeInclusive<f64> = -1.0e9..=1.0e9;
 /// Times, s.
 const SECONDS: RangeInclusive<f64> = -1.0e4..=1.0e4;
 /// Frequencies, Hz.
 const HERTZ: RangeInclusive<f64> = -1.0e5..=1.0e5;
-/// Turns for a turn.
+/// Gear ratios.
 const RATIO: RangeInclusive<f64> = -1.0e5..=1.0e5;
 
-/// Reads the heartbeat and the axes; `None` for a board without any.
+/// Reads `[safety]` and the axes; `None` for a board without axes.
 pub(super) fn read(tables: &mut RootTables<'_, '_>) -> Result<Option<Axes>> {
     let mut servo = ServoConfig::<Vec<AxisConfig>>::default();
     let safety_table = tables.table_if("safety")?;
     let axes = tables.tables("axis", MAX_AXES)?;
     match (safety_table, axes.is_empty()) {
-        // On a board without axes these belong to the user's own controller.
+        // On a board without axes, `[safety]` is for a control law of the user.
         (Some(table), no_axes) => safety(tables, table, &mut servo, no_axes)?,
         (None, true) => {}
         (None, false) => {
@@ -76,7 +78,7 @@ pub(super) fn read(tables: &mut RootTables<'_, '_>) -> Result<Option<Axes>> {
     }))
 }
 
-/// The controller's refusal as an error at the key that it names.
+/// Converts an error of the controller to an error at the key that it names.
 fn refused(
     root: &Table<'_>,
     error: &ServoError,
@@ -90,7 +92,7 @@ fn refused(
         .get(axis)
         .and_then(|keys| {
             let exact = keys.iter().find(|(name, _)| name == key);
-            // What is not in the file itself is shown at the axis.
+            // A key that is not in the file is reported at the table of the axis.
             exact.or_else(|| keys.first())
         })
         .map_or(0..0, |(_, span)| span.clone());
@@ -130,7 +132,7 @@ fn refused(
         | ParameterErrorKind::Duplicate { .. }
         | ParameterErrorKind::Missing => (
             format!("cannot be used: {}", error.parameter),
-            "name a channel that is there and free".to_owned(),
+            "be a channel that exists and is free".to_owned(),
         ),
     };
     root.source().error(
@@ -140,7 +142,7 @@ fn refused(
     )
 }
 
-/// What sets the limit of `key`, where that is another key.
+/// The origin of the limit of `key`, if another key sets it.
 fn bound(key: &str) -> &'static str {
     match key {
         "velocity_rad_s" => ", the limit `max_velocity_rad_s`",
@@ -160,7 +162,7 @@ fn millis(table: &mut Table<'_>, key: &'static str, default_ms: u64) -> Result<D
         .map(Duration::from_millis)
 }
 
-/// `[safety]`, and the heartbeat of it.
+/// Reads `[safety]`, including the heartbeat.
 fn safety(
     tables: &mut RootTables<'_, '_>,
     mut table: Table<'_>,
@@ -193,7 +195,7 @@ fn safety(
     table.finish()
 }
 
-/// `[axis.X]`, with what gives its position.
+/// Reads `[axis.X]`; also returns the description of its encoder.
 fn axis(tables: &mut RootTables<'_, '_>, mut table: Table<'_>) -> Result<(AxisConfig, String)> {
     table.only(&[
         "encoder",
@@ -235,7 +237,7 @@ fn axis(tables: &mut RootTables<'_, '_>, mut table: Table<'_>) -> Result<(AxisCo
     Ok((axis, encoder.device))
 }
 
-/// `[axis.X.limits]` of an axis that is driven by `command`.
+/// Reads `[axis.X.limits]` of an axis with the output `command`.
 fn limits(
     tables: &mut RootTables<'_, '_>,
     mut table: Table<'_>,
@@ -270,12 +272,12 @@ fn limits(
         following_error_window_rad: table.number("following_error_window_rad", RAD)?,
         following_error_timeout: millis(&mut table, "following_error_timeout_ms", 0)?,
     };
-    // A command that the converter cuts off would wind up the integrator.
+    // A command that the converter clamps would wind up the integrator.
     let (least, most) = (*command.range.start(), *command.range.end());
     let reach = most.min(-least);
     if limits.max_command_volts > reach {
         let what = format!(
-            "`max_command_volts` is {}, but {} gives only {} to {} V",
+            "`max_command_volts` is {}, but the range of {} is {} to {} V",
             figure(limits.max_command_volts),
             command.device,
             figure(least),
@@ -284,7 +286,7 @@ fn limits(
         let fix = if reach > 0.0 {
             format!("it must be at most {}", figure(reach))
         } else {
-            "an axis needs an output that gives both signs".to_owned()
+            "name an output whose range includes both signs".to_owned()
         };
         return Err(table.error_at("max_command_volts", what, fix));
     }
@@ -305,7 +307,7 @@ fn switch(
     }))
 }
 
-/// `[axis.X.gains]`: those of the controller, then the feed-forwards of velocity
+/// Reads `[axis.X.gains]`: the gains of the controller, then the feed-forwards of velocity
 /// and acceleration.
 fn read_gains(mut table: Table<'_>) -> Result<(Gains, [f64; 2])> {
     table.only(&[
@@ -414,7 +416,7 @@ fn motion(mut table: Table<'_>) -> Result<Motion> {
     let most = Motion::default().positions_rad.capacity();
     let positions = table.numbers("positions_rad", RAD, most)?;
     let config = Motion {
-        // `numbers` has seen to it that they fit.
+        // `numbers` has checked that they fit.
         positions_rad: positions.into_iter().collect(),
         dwell_s: table.number_or("dwell_s", SECONDS, 0.0)?,
     };

@@ -33,7 +33,7 @@ fn a_pwm_channel_is_on_for_its_share_of_the_period() {
 }
 
 #[test]
-fn a_bridge_never_drives_both_ways() {
+fn a_bridge_never_drives_both_sides() {
     let loads = [(); 2].map(|()| Arc::new(Mutex::new(SimPwm::default())));
     let channels = loads
         .each_ref()
@@ -61,7 +61,7 @@ fn a_bridge_never_drives_both_ways() {
         "{driven:?}: 6 of 24 V"
     );
     drive(&mut bridge, 0.0).unwrap();
-    // The side that is to be off cannot be driven: the other one stays off.
+    // If one side cannot be switched off, the other one stays off.
     loads[0].lock().unwrap().failing = 1;
     assert_eq!(drive(&mut bridge, -0.5), Err(NotDriven));
     assert_eq!(loads[1].lock().unwrap().duty_ns, 0);

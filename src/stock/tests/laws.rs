@@ -1,8 +1,7 @@
 use super::*;
 
-/// A sensor that gives no number is a sensor that gives nothing, in that cycle alone.
 #[test]
-fn what_is_not_finite_is_not_known() {
+fn a_non_finite_input_counts_as_missing() {
     let mut bench = pid("set_point = 5.0\nset_point_rate = 9.0\nkp = 0.1\ntolerated_s = 1.0");
     let mut lamp = law(
         "alarm",
@@ -28,7 +27,7 @@ fn what_is_not_finite_is_not_known() {
     assert_eq!(bench.words(0), UNKNOWN);
 }
 
-/// A table of a law `kind` on the gauge.
+/// A bench with a law of this `kind` on the gauge.
 fn law(kind: &str, keys: &str) -> Bench {
     Bench::new(&format!(
         "\n[law.x]\nkind = \"{kind}\"\ninput = \"gauge.angle\"\n{keys}\n"
@@ -36,7 +35,7 @@ fn law(kind: &str, keys: &str) -> Bench {
 }
 
 const UNKNOWN: &str =
-    "gauge.angle is not known; look for a broken wire or a device that does not answer";
+    "gauge.angle has no valid value; check for a broken wire or a device that does not answer";
 
 fn pid(keys: &str) -> Bench {
     law("pid", &format!("output = \"valve.duty\"\n{keys}"))
@@ -57,7 +56,7 @@ fn a_pid_acts_on_the_deviation_within_the_range_of_its_output() {
 }
 
 #[test]
-fn a_pid_in_reverse_opens_when_the_input_is_above() {
+fn a_reverse_pid_raises_its_output_when_the_input_is_above_the_set_point() {
     let mut bench = pid("set_point = 5.0\nkp = 0.1\nreverse = true");
     bench.step(8.0);
     assert!((bench.duty() - 0.3).abs() < 1e-12, "{}", bench.duty());
@@ -69,7 +68,7 @@ fn a_pid_in_reverse_opens_when_the_input_is_above() {
 fn a_pid_integrates_and_leaves_a_limit_in_the_time_of_its_gains() {
     let mut bench = pid("set_point = 1.0\nkp = 0.1\nki = 0.1");
     (0..100).for_each(|_| bench.step(0.5));
-    // 0.05 of kp, and 10 s of 0.05/s but for the last step.
+    // 0.05 from kp, and 10 s of 0.05/s without the last step.
     assert!((bench.duty() - 0.545).abs() < 1e-9, "{}", bench.duty());
     (0..10_000).for_each(|_| bench.step(0.0));
     assert_eq!(bench.duty(), 1.0);
@@ -79,7 +78,7 @@ fn a_pid_integrates_and_leaves_a_limit_in_the_time_of_its_gains() {
 }
 
 #[test]
-fn a_pid_without_its_input_is_safe_at_once_and_at_fault_after_the_tolerated_time() {
+fn a_pid_without_its_input_is_safe_at_once_and_reports_a_fault_after_the_tolerated_time() {
     let mut bench = pid("set_point = 5.0\nkp = 0.1\ntolerated_s = 0.25");
     bench.step(0.0);
     for _ in 0..2 {
@@ -90,7 +89,7 @@ fn a_pid_without_its_input_is_safe_at_once_and_at_fault_after_the_tolerated_time
     assert_eq!((bench.duty(), bench.status.fault), (0.5, None));
     (0..3).for_each(|_| bench.step(None));
     assert_eq!((bench.duty(), bench.words(0).as_str()), (SAFE, UNKNOWN));
-    // It does not begin again by itself.
+    // It does not start again by itself.
     bench.step(0.0);
     assert_eq!((bench.duty(), bench.words(0).as_str()), (SAFE, UNKNOWN));
 }
@@ -107,7 +106,7 @@ fn a_pid_approaches_its_set_point_from_where_the_input_is() {
             bench.duty()
         );
     }
-    // After a stop it begins where the input is then.
+    // After a stop it starts at the present input.
     bench.stop(true);
     bench.step(3.0);
     assert_eq!(bench.duty(), SAFE);
@@ -117,18 +116,18 @@ fn a_pid_approaches_its_set_point_from_where_the_input_is() {
 }
 
 #[test]
-fn a_pid_that_is_not_followed_is_at_fault() {
+fn a_pid_whose_input_does_not_follow_reports_a_fault() {
     let mut bench = pid("set_point = 5.0\nkp = 0.01\ndeviation = 4.0");
     bench.step(1.5);
     assert_eq!(bench.status.fault, None);
     bench.step(0.5);
     let words = "gauge.angle does not follow its set point; \
-                 look for an obstacle or an actuator without power";
+                 check for an obstacle or an actuator without power";
     assert_eq!((bench.duty(), bench.words(0).as_str()), (SAFE, words));
 }
 
 #[test]
-fn a_pid_damps_by_the_rate_that_is_measured_or_else_by_the_input() {
+fn a_pid_damps_with_the_measured_rate_or_else_with_the_input() {
     let mut bench = pid("set_point = 5.0\nkp = 0.1\nkd = 0.05\nrate = \"rate.angle\"");
     bench.inputs.analogs[1].value = Ok(4.0);
     bench.step(0.0);
@@ -144,7 +143,7 @@ fn a_pid_damps_by_the_rate_that_is_measured_or_else_by_the_input() {
 }
 
 #[test]
-fn a_pid_brakes_in_a_stop_by_the_rate_that_is_measured() {
+fn a_pid_brakes_during_a_stop_with_the_measured_rate() {
     let keys = "set_point = 5.0\nkp = 0.1\nkd = 0.1\nrate = \"rate.angle\"\nbrake_to = 0.5";
     let mut bench = pid(keys);
     bench.stop(true);
@@ -168,7 +167,7 @@ fn a_pid_brakes_in_a_stop_by_the_rate_that_is_measured() {
 }
 
 #[test]
-fn a_pid_without_an_output_publishes_one_for_others() {
+fn a_pid_without_an_output_key_publishes_its_output_as_a_signal() {
     let mut bench = Bench::new(
         r#"
 law.heat = { kind = "pid", input = "gauge.angle", set_point = 10.0, kp = 0.1 }
@@ -183,7 +182,7 @@ law.relay = { kind = "proportion", input = "heat.output", output = "output.relay
 }
 
 #[test]
-fn a_proportion_is_off_at_once_when_there_is_no_power() {
+fn a_proportion_is_off_at_once_at_a_share_of_zero() {
     let mut bench = Bench::new(
         r#"
 law.heat = { kind = "pid", input = "gauge.angle", set_point = 10.0, kp = 0.1, tolerated_s = 9 }
@@ -208,7 +207,7 @@ law.relay = { kind = "proportion", input = "heat.output", output = "output.relay
 }
 
 #[test]
-fn a_two_point_law_has_its_hysteresis() {
+fn a_two_point_law_switches_at_the_ends_of_its_hysteresis() {
     let keys = "output = \"output.relay\"\nset_point = 60.0\nhysteresis = 2.0";
     let mut bench = law("two_point", keys);
     let path = [50.0, 59.5, 60.9, 61.1, 60.0, 59.1, 58.9, 59.5];
@@ -231,7 +230,7 @@ fn a_two_point_law_has_its_hysteresis() {
 }
 
 #[test]
-fn a_two_point_law_is_safe_while_its_input_cannot_be() {
+fn a_two_point_law_is_safe_while_its_input_is_out_of_range() {
     let keys = "set_point = 60.0\nhysteresis = 2.0\nvalid_min = -20.0\nvalid_max = 150.0";
     let keys = format!("output = \"output.relay\"\n{keys}\ntolerated_s = 0.15");
     for broken in [Some(-50.0), Some(151.0), Some(f64::NAN), None] {
@@ -250,7 +249,7 @@ fn a_two_point_law_is_safe_while_its_input_cannot_be() {
 }
 
 #[test]
-fn an_alarm_waits_for_its_delay_and_for_nothing_when_the_input_is_lost() {
+fn an_alarm_waits_for_its_delay_but_not_if_the_input_is_lost() {
     let keys = "output = \"output.lamp\"\nlow = 10.0\nhigh = 20.0\ndelay_s = 0.25";
     let mut bench = law("alarm", &format!("{keys}\ntolerated_s = 0.15"));
     for (gauge, lit) in [
@@ -277,7 +276,7 @@ fn an_alarm_waits_for_its_delay_and_for_nothing_when_the_input_is_lost() {
 }
 
 #[test]
-fn an_alarm_is_off_while_what_swings_comes_beyond_both_limits_in_its_delay() {
+fn an_alarm_is_off_while_an_oscillating_input_passes_both_limits_within_the_delay() {
     let keys = "output = \"output.lamp\"\nlow = 16.0\nhigh = 8.0\ndelay_s = 0.35";
     for (swing, lit) in [
         ([20.0, 5.0], false),
@@ -293,7 +292,7 @@ fn an_alarm_is_off_while_what_swings_comes_beyond_both_limits_in_its_delay() {
     }
 }
 
-/// The set point of a profile that runs for `cycles` with the gauge where it is to be.
+/// The set points of a profile during `cycles` cycles with a gauge that follows exactly.
 fn followed(bench: &mut Bench, cycles: usize) -> Vec<f64> {
     let mut gauge = 0.0;
     let step = |_| {
@@ -305,7 +304,7 @@ fn followed(bench: &mut Bench, cycles: usize) -> Vec<f64> {
 }
 
 #[test]
-fn a_profile_goes_by_its_ramps_and_holds_and_then_idles() {
+fn a_profile_follows_its_ramps_and_holds_and_then_idles() {
     let keys = "targets = [2.0, 1.0]\nrates = [5.0, 10.0]\nholds_s = [0.3, 0.0]";
     let mut bench = law(
         "profile",
@@ -327,13 +326,13 @@ fn a_profile_that_repeats_keeps_its_period() {
     let keys = "targets = [2.0, 1.0]\nrates = [1e9, 1e9]\nholds_s = [0.25, 0.45]\nrepeat = true";
     let mut bench = law("profile", keys);
     let path = followed(&mut bench, 7_000);
-    // Periods of 0.7 s in steps of 0.1 s, whatever falls between two of them.
+    // Periods of 0.7 s in steps of 0.1 s.
     let rises = path.windows(2).filter(|pair| pair[1] > pair[0]).count();
     assert!((999..=1_000).contains(&rises), "{rises}");
 }
 
 #[test]
-fn a_profile_of_no_time_at_all_ends_the_step_all_the_same() {
+fn a_repeated_profile_without_duration_does_not_loop_for_ever() {
     let keys = "targets = [1.0, 1.0]\nrates = [1.0, 1.0]\nholds_s = [0.0, 0.0]\nrepeat = true";
     let mut bench = law("profile", keys);
     assert_eq!(followed(&mut bench, 12)[11], 1.0);
@@ -350,7 +349,7 @@ fn a_profile_waits_for_a_machine_that_cannot_follow() {
     assert_eq!(bench.status.fault, None);
     bench.step(7.5);
     let words = "gauge.angle is above its set point; \
-                 look for an output that does not switch off";
+                 check for an output that does not switch off";
     assert_eq!(bench.words(0), words);
     assert_eq!(bench.outputs.analogs[1], 0.0, "idle");
 }

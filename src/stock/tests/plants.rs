@@ -1,7 +1,6 @@
 use super::*;
 
-/// A plant on the valve, after `seconds` with the valve at `duty`: what it gives the gauge,
-/// the relay closed or not.
+/// The gauge of a plant after `seconds` with the valve at `duty` and the relay closed or not.
 fn run(keys: &str, duty: f64, relay: bool, seconds: f64) -> f64 {
     let config = config(&format!("\n[simulation.plant.x]\n{keys}\n"));
     let mut plant = config.machine.plants[0].plant.make().unwrap();
@@ -61,7 +60,7 @@ offsets = [3.0]
 "#;
 
 #[test]
-fn a_linear_plant_swings_as_the_solution_does() {
+fn a_linear_plant_swings_like_the_exact_solution() {
     let keys = format!("{SPRING}start = [1.0, 0.0]");
     for seconds in [0.1, 1.0, 6.3, 60.0] {
         let value = run(&keys, 0.0, false, seconds);
@@ -89,7 +88,7 @@ fn a_linear_plant_is_disturbed_once() {
 }
 
 #[test]
-fn a_linear_plant_that_runs_away_stays_finite() {
+fn an_unstable_linear_plant_stays_finite() {
     let keys = SPRING.replace("a = [0.0, 1.0, -1.0, 0.0]", "a = [9.0, 1.0, 1.0, 9.0]");
     let value = run(&format!("{keys}start = [1.0, 0.0]"), 0.0, false, 600.0);
     assert!(value.is_finite() && value > 1e8, "{value}");
@@ -152,7 +151,7 @@ inertia = 0.5
 }
 
 #[test]
-fn an_inertia_is_accelerated_by_its_torque_and_held_back_by_its_friction() {
+fn an_inertia_is_accelerated_by_its_torque_and_slowed_by_its_friction() {
     let [angle, rate] = pendulum("", 1.0, 3.0);
     assert!((rate - 6.0).abs() < 1e-9, "{rate} rad/s");
     assert!((angle - 9.0).abs() < 0.01, "{angle} rad");
@@ -170,7 +169,7 @@ fn a_pendulum_swings_for_hours_and_rests_where_its_weight_is_held() {
     assert!((angle - 0.5_f64.asin()).abs() < 1e-6, "{angle} rad");
 }
 
-/// Whether the gauge is known in each tenth of a second, with a lag that gives it.
+/// Whether the gauge has a valid value in each tenth of a second; a lag sets it.
 fn known(keys: &str, tenths: usize) -> Vec<bool> {
     let tables = format!("[simulation.plant.oven]\n{LAG}\n[simulation.plant.x]\n{keys}\n");
     let config = config(&format!("\n{tables}"));
@@ -198,7 +197,7 @@ const FAULT: &str =
     "kind = \"fault\"\nsignal = \"gauge.angle\"\nerror = \"out-of-range\"\nat_s = 0.25\n";
 
 #[test]
-fn a_fault_lasts_as_long_as_it_says() {
+fn a_fault_lasts_for_its_configured_time() {
     let for_ever = [true, true, true, false, false, false, false, false];
     assert_eq!(known(FAULT, 8), for_ever);
     let once = [true, true, true, false, false, true, true, true];
@@ -211,7 +210,7 @@ fn a_fault_lasts_as_long_as_it_says() {
 }
 
 #[test]
-fn a_fault_is_of_what_a_plant_before_it_gives() {
+fn a_fault_needs_a_signal_of_an_earlier_plant() {
     let error = |tables: &str| {
         let text = format!("{BOARD}\n{tables}");
         let read = Config::parse_with("bench.toml", &text, &registry());
