@@ -9,27 +9,27 @@ use crate::cycle::run::Limit;
 use crate::telemetry::report::Pace;
 use crate::time::Duration;
 
-/// The usage, as `--help` prints it.
+/// The usage, printed by `--help`.
 pub const HELP: &str = "\
-A real-time controller: senses, decides, acts and records every period.
+A real-time controller: senses, decides, acts and records in every period.
 
 usage:
-  steadfast [run] [options]   run the controller; without --board, 10 s of the
-                              simulated board
+  steadfast [run] [options]   run the controller; without --board, the simulated
+                              board for 10 s
       --board FILE            the board file
-      --for TIME              run for this long: 10s, 500ms, 2m, 1h
-      --cycles N              run this many cycles
-      --pace real|free        real clock, or a virtual one that never waits
+      --for TIME              run for this time: 10s, 500ms, 2m, 1h
+      --cycles N              run this number of cycles
+      --pace real|free        real clock, or a virtual clock that never waits
                               (simulated boards only)
       --json FILE             write the report as JSON
-      --quiet                 print nothing but errors
-      --supervised            a supervisor starts this again: refuse a real
-                              board that arms without a reset
-  steadfast check FILE        check a board file, and that this machine has the
-                              devices that it names
+      --quiet                 print errors only
+      --supervised            for a supervisor that restarts the controller:
+                              refuse a real board that arms without a reset
+  steadfast check FILE        check a board file, and that this machine has its
+                              devices
   steadfast doctor [--board FILE]
-                              what this machine grants, and how to get the rest;
-                              changes nothing
+                              show what this machine grants for real time and
+                              how to get the rest; changes nothing
   steadfast setup --board FILE
                               as root, before a run without privileges: set the
                               priorities of interrupt threads ([spi.X] irq_priority)
@@ -42,16 +42,16 @@ exit codes: 0 done, 1 failed while running, 2 bad arguments or board file,
             cycles and not armed again
 ";
 
-/// What is to be done.
+/// A command with its arguments.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// `run`.
     Run(RunArgs),
     /// `check FILE`.
     Check(PathBuf),
-    /// `doctor`, for this board file if any.
+    /// `doctor`, with a board file if given.
     Doctor(Option<PathBuf>),
-    /// `setup`, for this board file.
+    /// `setup` with a board file.
     Setup(PathBuf),
     /// `--version`.
     Version,
@@ -64,19 +64,20 @@ pub enum Command {
 pub struct RunArgs {
     /// The board file; `None` is the simulated board.
     pub board: Option<PathBuf>,
-    /// When to end; `None` is the board's own default.
+    /// End of the run; `None` is 10 s on the simulated board without a board file, else no
+    /// limit.
     pub limit: Option<RunLimit>,
-    /// Which clock paces the run.
+    /// The clock of the run.
     pub pace: Pace,
-    /// Where the JSON report goes.
+    /// File of the JSON report.
     pub json: Option<PathBuf>,
-    /// Whether nothing but errors is printed.
+    /// Print errors only.
     pub quiet: bool,
-    /// Whether a supervisor starts this again when it ends.
+    /// A supervisor restarts the controller when it ends.
     pub supervised: bool,
 }
 
-/// When a run ends, as it was asked for.
+/// The requested end of a run.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum RunLimit {
     /// After this time.
@@ -86,7 +87,7 @@ pub enum RunLimit {
 }
 
 impl RunLimit {
-    /// The limit in slots of `period`, or cycles.
+    /// The limit in slots of `period` (rounded up, at least 1) or in cycles.
     #[must_use]
     pub fn in_slots(self, period: Duration) -> Limit {
         match self {
@@ -109,7 +110,7 @@ impl Default for RunArgs {
     }
 }
 
-/// What is wrong with the arguments, in one line.
+/// An error in the arguments, in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageError(pub String);
 
@@ -125,10 +126,10 @@ impl From<lexopt::Error> for UsageError {
     }
 }
 
-/// Understands the arguments after the program's name.
+/// Parses the arguments after the program's name.
 ///
 /// # Errors
-/// What is wrong with them.
+/// [`UsageError`] for the first error.
 #[inline(never)]
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
     let mut parser = Parser::from_args(args);
@@ -145,7 +146,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
             Arg::Long(name) => {
                 let name = name.to_owned();
                 if given.contains(&name) {
-                    return Err(UsageError(format!("--{name} is given twice")));
+                    return Err(UsageError(format!("--{name} is given twice; give it once")));
                 }
                 option(&name, &mut run, &mut parser)?;
                 given.push(name);
@@ -169,7 +170,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
     };
     if let Some(name) = given.iter().find(|name| !allowed.contains(&name.as_str())) {
         return Err(UsageError(format!(
-            "{} takes no --{name}",
+            "`{}` has no option --{name}",
             word.unwrap_or("run")
         )));
     }
@@ -188,7 +189,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
                 "unexpected \"{shown}\"; did you mean --board {shown}?"
             )))
         }
-        (Some(other), _) => Err(UsageError(format!("there is no command \"{other}\""))),
+        (Some(other), _) => Err(UsageError(format!("unknown command \"{other}\""))),
         (None, Some(_)) => unreachable!("a file is only taken after a word"),
     }
 }
@@ -207,7 +208,9 @@ fn option(name: &str, run: &mut RunArgs, parser: &mut Parser) -> Result<(), Usag
                 .ok()
                 .filter(|cycles| *cycles > 0)
                 .ok_or_else(|| {
-                    UsageError(format!("--cycles {text} is not a whole number above 0"))
+                    UsageError(format!(
+                        "--cycles \"{text}\" is invalid; give a whole number above 0"
+                    ))
                 })?;
             limit(run, RunLimit::Cycles(cycles))?;
         }
@@ -217,12 +220,12 @@ fn option(name: &str, run: &mut RunArgs, parser: &mut Parser) -> Result<(), Usag
                 "free" => Pace::Free,
                 other => {
                     return Err(UsageError(format!(
-                        "--pace {other} is neither real nor free"
+                        "--pace \"{other}\" is invalid; use real or free"
                     )));
                 }
             }
         }
-        other => return Err(UsageError(format!("there is no option --{other}"))),
+        other => return Err(UsageError(format!("unknown option --{other}"))),
     }
     Ok(())
 }
@@ -231,12 +234,12 @@ fn limit(run: &mut RunArgs, limit: RunLimit) -> Result<(), UsageError> {
     match run.limit.replace(limit) {
         None => Ok(()),
         Some(_) => Err(UsageError(
-            "--for and --cycles exclude each other".to_owned(),
+            "--for and --cycles exclude each other; give one of them".to_owned(),
         )),
     }
 }
 
-/// A span of time such as `500ms`, `10s`, `2m`, `1h`: a whole number and a unit.
+/// Parses a time such as `500ms`, `10s`, `2m`, `1h`: a whole number and a unit.
 fn time(text: &str) -> Result<Duration, UsageError> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
@@ -259,7 +262,7 @@ fn time(text: &str) -> Result<Duration, UsageError> {
         .map(Duration::from_nanos)
         .ok_or_else(|| {
             UsageError(format!(
-                "--for {text} is not a time such as 500ms, 10s, 2m or 1h"
+                "--for \"{text}\" is not a time; give one such as 500ms, 10s, 2m or 1h"
             ))
         })
 }
@@ -273,13 +276,13 @@ mod tests {
     }
 
     #[test]
-    fn no_arguments_are_a_run_of_the_simulated_board() {
+    fn without_arguments_the_simulated_board_runs() {
         assert_eq!(parsed(""), Ok(Command::Run(RunArgs::default())));
         assert_eq!(parsed("run"), parsed(""));
     }
 
     #[test]
-    fn every_option_of_run_is_understood() {
+    fn every_option_of_run_is_parsed() {
         let expected = RunArgs {
             board: Some("b.toml".into()),
             limit: Some(RunLimit::For(Duration::from_millis(500))),
@@ -295,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_commands_are_understood() {
+    fn the_other_commands_are_parsed() {
         assert_eq!(parsed("check x.toml"), Ok(Command::Check("x.toml".into())));
         assert_eq!(parsed("doctor"), Ok(Command::Doctor(None)));
         assert_eq!(
@@ -307,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn each_mistake_is_named() {
+    fn each_mistake_is_named_in_one_line() {
         for (line, word) in [
             ("walk", "walk"),
             ("check", "FILE"),
@@ -333,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_whole_slots_rounded_up() {
+    fn a_time_is_rounded_up_to_whole_slots() {
         let ms = Duration::from_millis(1);
         assert_eq!(
             RunLimit::For(Duration::from_micros(1_001)).in_slots(ms),

@@ -1,5 +1,5 @@
-//! `steadfast check FILE`: is this board file right, and does this machine have
-//! what it names?
+//! `steadfast check FILE`: checks a board file, and that this machine has the devices that it
+//! names.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::stock::servo::Axes;
 use crate::telemetry::{escaped, say};
 
-// Kept apart, for the stack of `run` to be small: it is locked.
+// Not inlined, so that `run`, whose stack is locked, has a small stack frame.
 #[inline(never)]
 pub(super) fn main(known: &Known, file: &Path) -> Result<u8, Failure> {
     let config = known.load(file)?;
@@ -39,8 +39,8 @@ pub(super) fn main(known: &Known, file: &Path) -> Result<u8, Failure> {
     print(&summary(&config))
 }
 
-/// What the file has: how much of the board, and each device, control law and signal of one's
-/// own in a line.
+/// The content of the board file: one line with the numbers of its parts, and one line for each
+/// device, control law and signal of its own.
 fn summary(config: &Config) -> String {
     let io = &config.io;
     let axes = Axes::of(config).map_or(0, |axes| axes.names.axes.len());
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn devices_laws_and_signals_of_ones_own_have_a_line_each() {
+    fn each_device_law_and_signal_of_the_board_file_has_a_line() {
         let board = r#"
             board = { name = "case", devices = "simulated", realtime = "best-effort" }
             loop = { period_us = 10_000, cpu = "any" }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_board_without_any_has_one_line() {
+    fn a_board_without_devices_and_laws_has_one_line() {
         let shown = summary(&Config::simulated());
         assert_eq!(shown.lines().count(), 1, "{shown}");
         assert!(

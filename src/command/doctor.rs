@@ -1,4 +1,4 @@
-//! `steadfast doctor`: what this machine grants, and how to get the rest.
+//! `steadfast doctor`: shows what this machine grants for real time, and how to get the rest.
 
 use std::path::Path;
 
@@ -15,20 +15,20 @@ use crate::realtime::runner;
 use crate::realtime::scheduler::CpuSet;
 use crate::telemetry::text;
 
-/// Longest time to leave an idle state that does not matter, us.
+/// Acceptable exit latency of an idle state, us.
 const SHALLOW_US: u64 = 10;
 
 /// Memory that the kernel should keep free, kB (docs/safety.md, "When memory runs out").
 const RESERVE_KB: u64 = 16_384;
 
-// Kept apart, for the stack of `run` to be small: it is locked.
+// Not inlined, so that `run`, whose stack is locked, has a small stack frame.
 #[inline(never)]
 pub(super) fn main(known: &Known, board: Option<&Path>) -> Result<u8, Failure> {
     let config = board.map(|board| known.load(board)).transpose()?;
     let required = config
         .as_ref()
         .map_or_else(LoopConfig::default, |config| config.run);
-    // Before the process locks itself: reading the machine allocates.
+    // Before memory is locked, because reading the machine allocates.
     let mut rows = platform_rows(&Platform::read(Path::new("/")), &required);
     if let Some(config) = &config {
         rows.extend(
@@ -75,7 +75,7 @@ fn listed(set: Option<&CpuSet>) -> String {
     }
 }
 
-/// The machine's own settings, each with its fix.
+/// The settings of the machine, each with its fix.
 fn platform_rows(platform: &Platform, required: &LoopConfig) -> Vec<Row> {
     let kernel = &platform.kernel;
     let some = |set: &Option<CpuSet>| set.as_ref().is_some_and(|set| !set.is_empty());
@@ -109,7 +109,7 @@ fn platform_rows(platform: &Platform, required: &LoopConfig) -> Vec<Row> {
             "at least one",
             listed(kernel.isolated.as_ref()),
             some(&kernel.isolated),
-            "boot with isolcpus=managed_irq,domain,N irqaffinity=<the others>, N the highest CPU",
+            "boot with isolcpus=managed_irq,domain,N irqaffinity=OTHERS (N: highest CPU; OTHERS: the rest)",
         ),
         row(
             "nohz_full",
@@ -124,10 +124,10 @@ fn platform_rows(platform: &Platform, required: &LoopConfig) -> Vec<Row> {
             match kernel.throttling {
                 None => "not in this kernel".to_owned(),
                 Some(Throttling::Off) => "off".to_owned(),
-                Some(Throttling::MicrosPerPeriod(us)) => format!("{us} us of each second"),
+                Some(Throttling::MicrosPerPeriod(us)) => format!("{us} us per second"),
             },
             !matches!(kernel.throttling, Some(Throttling::MicrosPerPeriod(_))),
-            "sysctl kernel.sched_rt_runtime_us=-1, once the loop has its own CPU",
+            "run sysctl kernel.sched_rt_runtime_us=-1, if the loop has a CPU of its own",
         ),
         row(
             "governor",
@@ -137,17 +137,17 @@ fn platform_rows(platform: &Platform, required: &LoopConfig) -> Vec<Row> {
                 .unwrap_or("no frequency scaling")
                 .to_owned(),
             slow.is_none(),
-            "echo performance > /sys/devices/system/cpu/cpuN/cpufreq/scaling_governor, for every N",
+            "write performance to /sys/devices/system/cpu/cpuN/cpufreq/scaling_governor for each CPU N",
         ),
         row(
             "C-states",
-            "left within 10 us",
+            "exit within 10 us",
             deepest.map_or_else(
                 || "no idle states".to_owned(),
-                |state| format!("{} takes {} us", state.name, state.latency_us),
+                |state| format!("{}: exit within {} us", state.name, state.latency_us),
             ),
             deepest.is_none_or(|state| state.latency_us <= SHALLOW_US),
-            "run holds /dev/cpu_dma_latency at 0; without it boot with cpuidle.off=1",
+            "none if `steadfast run` can open /dev/cpu_dma_latency; else boot with cpuidle.off=1",
         ),
         row(
             "memory reserve",
@@ -158,7 +158,7 @@ fn platform_rows(platform: &Platform, required: &LoopConfig) -> Vec<Row> {
             platform
                 .reserve_kb
                 .is_some_and(|reserve| reserve >= RESERVE_KB),
-            "sysctl vm.min_free_kbytes=16384, for the loop's transfers when memory runs out",
+            "run sysctl vm.min_free_kbytes=16384, for the loop's transfers when memory runs out",
         ),
     ];
     let loop_priority = loop_priority(required);
@@ -177,7 +177,7 @@ fn platform_rows(platform: &Platform, required: &LoopConfig) -> Vec<Row> {
     rows
 }
 
-/// FIFO priority of the loop; a deadline task is above all of them.
+/// FIFO priority of the loop; 99 for a deadline task, which precedes all FIFO threads.
 const fn loop_priority(required: &LoopConfig) -> u32 {
     match required.scheduler {
         Scheduler::Fifo { priority } => priority as u32,
@@ -192,13 +192,13 @@ fn irq_row(name: &str, pid: i32, priority: u32, loop_priority: u32) -> Row {
         format!("{name} at FIFO {priority}"),
         priority > loop_priority,
         &format!(
-            "set [spi.X] irq_priority, or chrt -f -p {} {pid}; the loop waits for this thread",
+            "set [spi.X] irq_priority, or run chrt -f -p {} {pid}: the loop waits for this thread",
             (loop_priority + 5).min(98)
         ),
     )
 }
 
-/// Whether the I2C adapters and PWM channels of a board file are there.
+/// Whether the I2C adapters and PWM channels of a board file are present.
 fn bus_rows(config: &Config) -> Vec<Row> {
     let missing = board::missing(config, &Machine::default());
     let adapters = config.io.i2c.iter();
@@ -218,7 +218,7 @@ fn bus_rows(config: &Config) -> Vec<Row> {
     rows.collect()
 }
 
-/// Whether an orderly stop leaves the board alone.
+/// Whether the watchdog can be stopped after an orderly end.
 fn watchdog_row(watchdog: &WatchdogConfig) -> Row {
     let (root, path) = (Path::new("/"), Path::new(&watchdog.device));
     let warning = watchdog::no_way_out_warning(root, path, watchdog.timeout_s);
@@ -227,16 +227,16 @@ fn watchdog_row(watchdog: &WatchdogConfig) -> Row {
         "watchdog",
         "stops after an orderly end",
         match watchdog::no_way_out(root, path) {
-            Some(true) => format!("{} never stops (nowayout)", watchdog.device),
+            Some(true) => format!("{} cannot be stopped (nowayout)", watchdog.device),
             Some(false) => format!("{} can be stopped", watchdog.device),
-            None => format!("{}: the kernel does not say", watchdog.device),
+            None => format!("{}: unknown (sysfs has no nowayout)", watchdog.device),
         },
         warning.is_none(),
         fix.map_or("", |(_, fix)| fix),
     )
 }
 
-/// The interrupt thread behind one SPI device of a board file.
+/// The interrupt thread of one SPI device of a board file.
 fn spi_row(path: &str, asked: Option<u8>, required: &LoopConfig) -> Row {
     let required_priority = asked.map_or(loop_priority(required) + 1, u32::from);
     let shown = format!("{path} at FIFO {required_priority} or above");
@@ -244,7 +244,7 @@ fn spi_row(path: &str, asked: Option<u8>, required: &LoopConfig) -> Row {
         Ok(thread) => {
             let priority = thread.priority.unwrap_or(0);
             let fix = format!(
-                "steadfast setup (irq_priority), or chrt -f -p {required_priority} {}; the loop waits for it",
+                "set irq_priority and run steadfast setup, or run chrt -f -p {required_priority} {}",
                 thread.pid
             );
             let observed = format!("interrupt {} at FIFO {priority}", thread.irq);
@@ -261,7 +261,7 @@ fn spi_row(path: &str, asked: Option<u8>, required: &LoopConfig) -> Row {
             &shown,
             error.to_string(),
             false,
-            "nothing to set where the driver polls or there is no thread",
+            "check the SPI device; nothing to set if its driver polls or has no interrupt thread",
         ),
     }
 }

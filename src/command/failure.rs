@@ -1,4 +1,4 @@
-//! How a command ends that could not do its work.
+//! The failure of a command: exit code and message.
 
 use crate::config::ConfigError;
 use crate::telemetry::escaped;
@@ -8,9 +8,8 @@ pub(super) const BAD_INPUT: u8 = 2;
 /// Failed, before or while running.
 pub(super) const FAILED: u8 = 1;
 
-/// What a command that could not do its work has to say: an exit code and one
-/// line. A line about a file begins with the file's name, for editors and build
-/// tools; any other begins with the program's.
+/// An exit code and a message of one line. A message about a file begins with the name of the
+/// file, for editors and build tools; any other begins with `steadfast: `.
 pub(super) struct Failure {
     pub(super) code: u8,
     pub(super) line: String,
@@ -32,12 +31,13 @@ impl Failure {
     }
 }
 
-/// Prints `text`; a reader that has left (`| head`) is no failure.
+/// Prints `text`. A closed pipe (`| head`) counts as success.
 pub(super) fn print(text: &str) -> Result<u8, Failure> {
     use std::io::{ErrorKind, Write};
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(FAILED, &format!("standard output: {error}")))
+            let what = format!("standard output: {error}; redirect it to a writable file");
+            Err(Failure::new(FAILED, &what))
         }
         Ok(()) | Err(_) => Ok(0),
     }

@@ -1,16 +1,16 @@
-//! What the commands of one firmware know.
+//! The registry and the built-in board file of a firmware, for its commands.
 
 use std::path::Path;
 
 use super::failure::{BAD_INPUT, Failure};
 use crate::config::{Config, Registry};
 
-/// What the commands of one firmware know.
+/// The registry and the built-in board file of a firmware.
 #[derive(Clone, Debug)]
 pub struct Known {
-    /// What its board files can name.
+    /// The drivers, laws and plants that its board files can name.
     pub registry: Registry,
-    /// The board file that it carries, for a run without one: its name and its text.
+    /// Name and text of the board file for a run without `--board`.
     pub built_in: (&'static str, &'static str),
 }
 

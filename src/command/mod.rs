@@ -18,7 +18,8 @@ use crate::telemetry::say;
 use args::Command;
 use failure::{BAD_INPUT, Failure, print};
 
-/// Does what `args`, the arguments after the program's name, ask for.
+/// Runs the command of `args`, the arguments after the program's name, and returns its exit
+/// code.
 #[must_use]
 pub fn main(known: &Known, args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match args::parse(args) {

@@ -1,4 +1,4 @@
-//! `steadfast run`: the controller.
+//! `steadfast run`: runs the controller.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal};
@@ -19,7 +19,7 @@ use crate::telemetry::report::Report;
 use crate::telemetry::{say, text};
 use crate::time::Duration;
 
-/// How long the simulated board runs when nothing else is asked for.
+/// Duration of a run without a board file and without a limit.
 const DEMONSTRATION: Duration = Duration::from_secs(10);
 
 pub(super) fn main(known: &Known, args: &RunArgs) -> Result<u8, Failure> {
@@ -29,7 +29,7 @@ pub(super) fn main(known: &Known, args: &RunArgs) -> Result<u8, Failure> {
     };
     if config.machine.laws.is_empty() {
         let line = format!(
-            "{}: nothing decides: there is no [axis.X] and no [law.X]; add one, or see examples/ for a control law of your own",
+            "{}: the board file has no control law; add [axis.X] or [law.X] (examples/ shows a law of your own)",
             config.file
         );
         return Err(Failure::new(BAD_INPUT, &line));
@@ -40,18 +40,18 @@ pub(super) fn main(known: &Known, args: &RunArgs) -> Result<u8, Failure> {
         && Axes::of(&config).is_some_and(arms_at_start)
     {
         let line = format!(
-            "{}: [safety] `arm` is \"at-start\", and this is started again when it ends: after a crash the axes would move by themselves; set arm = \"on-reset\" and name the reset input",
+            "{}: [safety] `arm` is \"at-start\": after a crash and restart the axes would move by themselves; set arm = \"on-reset\" and name the reset input",
             config.file
         );
         return Err(Failure::new(BAD_INPUT, &line));
     }
-    // Before the run, as it can last for weeks.
+    // Opened before the run, which can take weeks, so that an error shows now.
     let json = args.json.as_deref().map(JsonFile::open).transpose()?;
     let report = control(args, &config)?;
     publish(args, json, &report)
 }
 
-// Kept apart: what stands on the stack while the loop runs is locked.
+// Not inlined: the stack is locked while the loop runs, so its frames must be small.
 #[inline(never)]
 fn control(args: &RunArgs, config: &Config) -> Result<Report, Failure> {
     let limit = match (args.limit, &args.board) {
@@ -67,16 +67,16 @@ fn control(args: &RunArgs, config: &Config) -> Result<Report, Failure> {
     board::run_machine(config, &options).map_err(not_run)
 }
 
-/// How long a reader of the report may stand still, ms. The process ends without it
-/// then: who supervises it waits for the end, to start it again.
+/// How long a reader of the report may block the output, ms. The process then ends without the
+/// report, because its supervisor waits for the end to restart it.
 const READER_MS: u16 = 10_000;
 
-/// Writes the report where it was asked for, and prints it. Everything that depends on
-/// this process is over by now: outputs are safe, the watchdog is stopped, the black box
-/// is saved and the service manager is told.
+/// Writes the JSON report, if requested, and prints the report. It can block, so it comes last:
+/// outputs are safe, the watchdog is stopped, the black box is saved and the service manager is
+/// notified.
 #[inline(never)]
 fn publish(args: &RunArgs, json: Option<JsonFile<'_>>, report: &Report) -> Result<u8, Failure> {
-    // A report that could not be kept is still shown.
+    // The report is printed even if the file could not be written.
     let kept = json.map_or(Ok(()), |json| json.write(&report.to_json()));
     if !args.quiet {
         let mut shown = String::new();
@@ -93,37 +93,41 @@ fn publish(args: &RunArgs, json: Option<JsonFile<'_>>, report: &Report) -> Resul
     }
 }
 
-/// Prints `text`; a reader that has left (`| head`) is no failure.
+/// Prints `text`. A closed pipe (`| head`) counts as success.
 fn print(text: &str) -> Result<(), Failure> {
     match deliver(text, &io::stdout()) {
         Err(Errno(libc::EPIPE)) | Ok(()) => Ok(()),
         Err(errno) => Err(Failure::new(
             FAILED,
-            &format!("standard output: {}", refusal(errno)),
+            &format!(
+                "standard output: {}; redirect it to a writable file",
+                refusal(errno)
+            ),
         )),
     }
 }
 
-/// Writes `text` to a reader that may be slow, but reads.
+/// Writes `text` to a reader that may be slow. Fails with `EAGAIN` if it takes nothing for
+/// [`READER_MS`].
 fn deliver(text: &str, to: &impl AsFd) -> Result<(), Errno> {
     let output = Output::of(to.as_fd());
     let mut pieces = text.as_bytes().chunks(512);
     pieces.try_for_each(|piece| output.write_all(piece, READER_MS))
 }
 
-/// Why a report was not taken.
+/// The message for a report that could not be written.
 fn refusal(errno: Errno) -> String {
     match errno {
-        Errno(libc::EAGAIN) => format!(
-            "not read for {}; let its reader read, or redirect it to a file",
-            Duration::from_millis(u64::from(READER_MS))
-        ),
+        Errno(libc::EAGAIN) => {
+            let time = Duration::from_millis(u64::from(READER_MS));
+            format!("its reader has read nothing for {time}")
+        }
         Errno(number) => io::Error::from_raw_os_error(number).to_string(),
     }
 }
 
-/// The code to end with when the report could not be delivered: a fault stays a
-/// fault for whoever acts by the code.
+/// The exit code if the report could not be delivered: that of the run, unless it is 0, because
+/// supervisors act on it.
 fn unless_worse(failure: Failure, report: &Report) -> u8 {
     say(format_args!("{}", failure.line));
     match report.exit.code {
@@ -141,13 +145,12 @@ fn not_run(error: RunError) -> Failure {
     }
 }
 
-/// The file of the JSON report: opened before the run, so that one that cannot
-/// be written is not found out after hours, and changed only after it, so that
-/// an older report is not lost to a run that never was.
+/// The file of the JSON report. It is opened before the run, so that an error shows at once, and
+/// written after it, so that a run that does not start leaves an older report unchanged.
 struct JsonFile<'p> {
     path: &'p Path,
     file: File,
-    /// Whether there was none before.
+    /// Whether this process created it.
     new: bool,
     written: bool,
 }
@@ -186,7 +189,7 @@ impl<'p> JsonFile<'p> {
 impl Drop for JsonFile<'_> {
     fn drop(&mut self) {
         if self.new && !self.written {
-            // An empty file would look like a report; it can do no other harm.
+            // An empty file could be taken for a report. Nothing else depends on the result.
             let _ = std::fs::remove_file(self.path);
         }
     }
@@ -196,7 +199,7 @@ fn cannot_write(path: &Path, error: &impl std::fmt::Display) -> Failure {
     Failure::new(
         FAILED,
         &format!(
-            "--json {}: {error}; name a file that can be written",
+            "--json {}: cannot be written: {error}; name a writable file",
             path.display()
         ),
     )

@@ -1,4 +1,4 @@
-//! `steadfast setup`: what a run without privileges cannot do for itself.
+//! `steadfast setup`: settings that need root, for a later run without privileges.
 
 use std::path::Path;
 
@@ -6,9 +6,9 @@ use super::failure::{FAILED, Failure, print};
 use super::known::Known;
 use crate::device::spi::irq;
 
-/// Gives the interrupt threads of the SPI controllers the priorities of the board file,
-/// and reads them back.
-// Kept apart, for the stack of `run` to be small: it is locked.
+/// Sets the priorities of the SPI controllers' interrupt threads from the board file and reads
+/// them back.
+// Not inlined, so that `run`, whose stack is locked, has a small stack frame.
 #[inline(never)]
 pub(super) fn main(known: &Known, file: &Path) -> Result<u8, Failure> {
     let config = known.load(file)?;

@@ -114,8 +114,8 @@ fn keys_of_ones_own_are_described_and_what_was_not_seen_is_told() {
     assert_eq!(
         keys.undescribed(),
         [
-            "[device.NAME] with driver = \"forgetful\": `forgotten` was never asked for",
-            "[law.NAME] with kind = \"homeless\": in no file that is right",
+            "[device.NAME] with driver = \"forgetful\": `forgotten` was never read",
+            "[law.NAME] with kind = \"homeless\": in no valid file",
         ]
     );
     let text = keys.to_string();

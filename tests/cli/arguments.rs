@@ -81,7 +81,7 @@ fn a_report_that_cannot_be_written_is_refused_before_the_run() {
         assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
         let error = ended.error_line();
         assert!(error.contains(&path.display().to_string()), "{error}");
-        assert!(error.contains("name a file that can be written"), "{error}");
+        assert!(error.contains("name a writable file"), "{error}");
     }
 }
 

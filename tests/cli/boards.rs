@@ -234,7 +234,7 @@ fn a_board_without_axes_is_right_but_not_for_this_firmware() {
     assert_eq!(run.code, Some(2), "{run:?}");
     assert!(
         run.error_line()
-            .contains("nothing decides: there is no [axis.X] and no [law.X]"),
+            .contains("the board file has no control law; add [axis.X] or [law.X]"),
         "{run:?}"
     );
 }

@@ -1,9 +1,9 @@
-//! A board file as a tree that can be changed and written again.
+//! A board file as a tree that can be modified and written as text.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A value as it is written, or a table with its entries in the order of the file.
+/// The text of a value, or a table with its entries in the order of the file.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
     Value(String),
@@ -11,7 +11,7 @@ pub(super) enum Node {
 }
 
 impl Node {
-    /// The tree of a file that is TOML; `None` for any other.
+    /// The tree of `text`; `None` if it is not TOML.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let document = DeTable::parse(text).ok()?;
         Some(Self::of_table(text, document.get_ref()))
@@ -41,7 +41,7 @@ impl Node {
         }
     }
 
-    /// What is at `path`, names with dots between them; the empty path is the file.
+    /// The node at `path`, names joined by dots; the empty path is the file.
     pub(super) fn get(&self, path: &str) -> Option<&Self> {
         let mut node = self;
         for name in path.split('.').filter(|name| !name.is_empty()) {
@@ -51,7 +51,7 @@ impl Node {
         Some(node)
     }
 
-    /// Puts `node` at `key` of the table at `path`, which is made where it is not there.
+    /// Sets `key` of the table at `path` to `node`; missing tables are created.
     pub(super) fn set(&mut self, path: &str, key: &str, node: Self) {
         let names = path.split('.').filter(|name| !name.is_empty());
         let mut at = self;
@@ -84,7 +84,7 @@ impl Node {
         }
     }
 
-    /// As the text of a board file.
+    /// The text of the board file.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         self.write("", &mut text);
@@ -109,7 +109,7 @@ impl Node {
     }
 }
 
-/// A key as TOML has it.
+/// A key in TOML syntax.
 fn quoted(key: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
     if !key.is_empty() && key.chars().all(is_bare) {
@@ -126,7 +126,7 @@ mod tests {
     const TEXT: &str = "a = { b = 1, \"c d\" = [2, 3] }\n[e.f]\ng = \"x\"\n[e]\nh = true\n";
 
     #[test]
-    fn a_file_says_the_same_when_it_is_written_again() {
+    fn a_file_keeps_its_content_when_it_is_written_again() {
         let tree = Node::parse(TEXT).unwrap();
         let text = "[a]\nb = 1\n\"c d\" = [2, 3]\n[e]\nh = true\n[e.f]\ng = \"x\"\n";
         assert_eq!(tree.text(), text);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_put_and_removed() {
+    fn entries_are_set_and_removed() {
         let mut tree = Node::parse(TEXT).unwrap();
         tree.set("e.new.one", "k", Node::Value("5".to_owned()));
         tree.remove("a", "b");

@@ -1,45 +1,45 @@
-//! Reads board files again and again, each time changed in one place, and learns from what the
-//! readers ask for.
+//! Reads board files many times, each time modified in one place, and records the accesses of the
+//! readers.
 //!
-//! Each key is left out once, takes each of its words and both ends of its range; each key that
-//! a file does not have is added. What the readers then miss is added as well, so that a
-//! change that needs another one comes to its end.
+//! Each key is omitted once and takes each of its words and both ends of its range; each missing
+//! key is added. If the reader then requires further keys, these are added too, so that a
+//! modification that needs another one also gives a valid file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::Node;
-use super::learned::{Learned, told};
+use super::learned::{Learned, most_specific};
 use crate::config::asked::{Asked, Count, Expected, Kind, Log, Question};
 use crate::config::{ANY_UNIT, Config, Registry};
 
-/// Most changes that one change leads to.
+/// Maximum number of further changes after one change.
 const MOST_STEPS: usize = 40;
-/// Of tables of one kind in a file, how many are changed.
+/// How many tables of one kind in a file are modified.
 const MOST_ALIKE: usize = 2;
 
 pub(super) struct Explorer<'r> {
     registry: &'r Registry,
     pub(super) learned: Learned,
-    /// Name, type and unit of the signals of the file that is explored.
+    /// Name, type and unit of the signals of the explored file.
     signals: Vec<(String, &'static str, &'static str)>,
-    /// Kinds of tables about which the last changes have told something new.
+    /// Kinds of tables for which the last changes recorded something new.
     news: BTreeSet<Kind>,
 }
 
-/// What was asked of one file, and whether it was accepted.
+/// The accesses to one file, and its error if it was refused.
 struct Run {
     events: Vec<Asked>,
-    /// What is wrong with it.
+    /// The error.
     refused: Option<String>,
 }
 
-/// One key that was asked for.
+/// A key that a reader accessed.
 #[derive(Clone, Debug, PartialEq)]
 struct Place {
     kind: Kind,
     table: String,
     key: &'static str,
-    /// Everything that it can be; nothing where that is not known.
+    /// All that it may be; empty if unknown.
     expected: Vec<Expected>,
     has_default: bool,
     present: bool,
@@ -55,7 +55,7 @@ impl<'r> Explorer<'r> {
         }
     }
 
-    /// Learns from `file`, which `config` was read from.
+    /// Explores `file`; `config` was read from it.
     pub(super) fn explore(&mut self, file: &Node, config: &Config) {
         let signals = config.machine.signals.iter();
         self.signals = signals
@@ -71,13 +71,13 @@ impl<'r> Explorer<'r> {
         for missing in self.missing(devices) {
             files.extend(self.with_kind(file, missing));
         }
-        // What a change has led to is changed itself where it has told something new.
+        // A modified file that gave something new is explored as well.
         while let Some((file, kinds)) = files.pop() {
             files.extend(self.change(&file, Some(&kinds)));
         }
     }
 
-    /// What is registered and in no file with these `devices` so far: header, key and name.
+    /// Registered kinds that no file with these `devices` contains so far: header, key and name.
     fn missing(&self, devices: &str) -> Vec<(&'static str, &'static str, &'static str)> {
         let [drivers, laws, plants] = self.registry.names();
         let drivers = drivers.into_iter().map(|name| ("device", "driver", name));
@@ -98,7 +98,7 @@ impl<'r> Explorer<'r> {
         .collect()
     }
 
-    /// `file` with a table of a registered kind that it does not have.
+    /// `file` with a table of a registered kind added.
     fn with_kind(
         &mut self,
         file: &Node,
@@ -117,8 +117,8 @@ impl<'r> Explorer<'r> {
         Some((file, mine))
     }
 
-    /// Changes `file` in each place, or in the tables of `kinds`; the files in which
-    /// something new was asked for.
+    /// Modifies `file` in each place, or only in the tables of `kinds`. Returns the files that
+    /// gave something new.
     fn change(
         &mut self,
         file: &Node,
@@ -155,7 +155,7 @@ impl<'r> Explorer<'r> {
         files
     }
 
-    /// Whether `file` is read without the key of `place`.
+    /// Records whether `file` is accepted without the key of `place`.
     fn without(&mut self, file: &Node, run: &Run, place: &Place) {
         if matches!(place.expected[..], [Expected::Tables(_)]) {
             return;
@@ -171,8 +171,8 @@ impl<'r> Explorer<'r> {
         }
     }
 
-    /// Adds to `file` what its reader misses, and removes what has no effect, until it is
-    /// accepted; `kept` stays as it is, unless it only asks what is expected.
+    /// Adds keys that the reader requires to `file`, and removes keys without effect, until it is
+    /// accepted. The key `kept` is not changed, unless its value is only a probe.
     fn complete(&mut self, mut file: Node, kept: Option<(&str, &str)>) -> Option<Node> {
         let kept =
             kept.filter(|(table, key)| file.get(&format!("{table}.{key}")) != Some(&unknown()));
@@ -232,7 +232,7 @@ impl<'r> Explorer<'r> {
         Run { events, refused }
     }
 
-    /// Other values for the key of `place`, or first ones.
+    /// Values to try for the key of `place`, without its present value.
     fn values(&self, file: &Node, place: &Place) -> Vec<Node> {
         let now = file.get(&format!("{}.{}", place.table, place.key));
         match place.expected[..] {
@@ -261,7 +261,7 @@ impl<'r> Explorer<'r> {
         let list = |item: String, count: usize| format!("[{}]", vec![item; count].join(", "));
         let values = match expected {
             Expected::Table => return vec![Node::Table(Vec::new())],
-            // Those of one's own are added with a kind that is registered.
+            // These tables are added by `with_kind`.
             Expected::Tables(_) if ["device", "law", "plant"].contains(&key) => {
                 return Vec::new();
             }
@@ -300,7 +300,7 @@ impl<'r> Explorer<'r> {
                     is_unit && [*of, ""].contains(&signal.of)
                 });
                 let names: Vec<_> = fitting.map(|(name, ..)| text(name)).collect();
-                // A list begins with each of them once.
+                // One list for each signal as the first entry.
                 let listed = |first: usize, count: usize| {
                     let names = names.iter().cycle().skip(first).take(count);
                     format!("[{}]", names.cloned().collect::<Vec<_>>().join(", "))
@@ -320,7 +320,7 @@ impl<'r> Explorer<'r> {
     }
 }
 
-/// A value that is given to a key to be told what is expected.
+/// A probe: a value for a key whose type is unknown.
 fn unknown() -> Node {
     Node::Value("true".to_owned())
 }
@@ -337,12 +337,12 @@ fn numbers(start: f64, end: f64) -> Vec<String> {
     numbers.into_iter().map(written).collect()
 }
 
-/// As TOML has a number with a fraction.
+/// A number in TOML syntax, with a fraction.
 fn written(number: f64) -> String {
     format!("{number:?}")
 }
 
-/// Every key that was asked for, once, with the most that is known of it.
+/// All accessed keys, each once, with everything that is known about it.
 fn places<'e>(events: impl IntoIterator<Item = &'e Asked>) -> Vec<Place> {
     let mut places: Vec<Place> = Vec::new();
     for event in events {
@@ -374,7 +374,10 @@ fn places<'e>(events: impl IntoIterator<Item = &'e Asked>) -> Vec<Place> {
         }
     }
     for place in &mut places {
-        place.expected = told(&place.expected).into_iter().cloned().collect();
+        place.expected = most_specific(&place.expected)
+            .into_iter()
+            .cloned()
+            .collect();
     }
     places
 }

@@ -1,19 +1,19 @@
-//! What is learned of each key from what the readers ask for, run by run.
+//! What is known about each key, collected from the readers' accesses run by run.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::config::asked::{Asked, Expected, Kind, Question, figure};
 
-/// Something that is true of one table in one run, as a condition of something else. In the
-/// order in which it is the better explanation.
+/// A property of one table in one run that can explain why a key is required. The better
+/// explanation is listed first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Condition {
-    /// `devices = "linux"` of `[board]`, say.
+    /// The value of `devices` in `[board]`.
     Devices(String),
-    /// A key of the same table has this value: one word of several.
+    /// A key of the same table has this value, one word of several.
     Value(String, String),
-    /// A key of the same table is there.
+    /// A key of the same table is present.
     Present(String),
 }
 
@@ -21,7 +21,7 @@ pub(super) enum Condition {
 #[derive(Debug, Hash)]
 struct TableState<'e> {
     kind: &'e Kind,
-    /// What holds for each key that was asked for: the file's value, or the default.
+    /// The value of each accessed key: that of the file, or the default.
     values: BTreeMap<&'static str, Holds<'e>>,
 }
 
@@ -29,14 +29,14 @@ struct TableState<'e> {
 struct Holds<'e> {
     present: bool,
     value: Option<&'e str>,
-    /// Of several words or of two.
+    /// The value is one of several words, or a boolean.
     is_word: bool,
 }
 
-/// A figure that is the same in every run, or follows another key.
+/// A figure that is the same in every run, or equals another key.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Figure {
-    /// All that were seen.
+    /// All values seen.
     pub(super) seen: BTreeSet<String>,
     /// Keys of the same table that had this value in every run.
     pub(super) as_key: Option<BTreeSet<&'static str>>,
@@ -65,65 +65,65 @@ impl Figure {
     }
 }
 
-/// What is known of one key of one kind of table.
+/// What is known about one key of one kind of table.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Key {
-    /// What it has to be; ranges as the first run had them.
+    /// What it may be; ranges are those of the first run.
     pub(super) expected: Vec<Expected>,
     /// The ends of its range.
     pub(super) ends: [Figure; 2],
-    /// How many entries it has, or at most has.
+    /// Exact or maximum number of entries.
     pub(super) count: Figure,
     pub(super) default: Option<Figure>,
-    /// Why it has no effect where it has none.
+    /// Reasons for which it has no effect.
     pub(super) no_effect: BTreeSet<String>,
-    /// Runs that were refused without it.
+    /// Number of runs that were refused without it.
     pub(super) needed: u32,
-    /// The first reason.
+    /// The first reason of a refusal.
     pub(super) reason: String,
-    /// Runs that were accepted without it.
+    /// Number of runs that were accepted without it.
     pub(super) not_needed: u32,
-    /// What was true of all runs of the first sort.
+    /// Conditions that held in all runs refused without it.
     all_needed: BTreeSet<Condition>,
-    /// What was true of one or more runs of the second.
+    /// Conditions that held in at least one run accepted without it.
     some_not_needed: BTreeSet<Condition>,
 }
 
 impl Key {
-    /// When it is required, where that is not always so.
+    /// The condition under which it is required, if it is not always required.
     pub(super) fn condition(&self) -> Option<&Condition> {
         self.all_needed.difference(&self.some_not_needed).next()
     }
 }
 
-/// What is known of one kind of table.
+/// What is known about one kind of table.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
-    /// Its own keys, in the order in which its reader has them.
+    /// Its own keys, in the order of its reader.
     pub(super) only: Vec<&'static str>,
     pub(super) keys: BTreeMap<&'static str, Key>,
-    /// The order in which keys were asked for.
+    /// Keys in the order of their first access.
     pub(super) order: Vec<&'static str>,
-    /// The `devices` of files with such a table that were accepted.
+    /// The values of `devices` of accepted files with such a table.
     pub(super) accepted: BTreeSet<String>,
 }
 
-/// Everything that is known.
+/// What is known about all kinds of tables.
 #[derive(Debug, Default)]
 pub(super) struct Learned {
     pub(super) kinds: BTreeMap<Kind, Known>,
-    /// Kinds in the order in which they were read.
+    /// Kinds in the order of their first reading.
     pub(super) order: Vec<Kind>,
-    /// Hashes of the tables that accepted files had.
+    /// Hashes of the tables of accepted files.
     had: HashSet<u64>,
 }
 
-/// The tables of one run, by their names and their kinds.
+/// The tables of one run, by name and kind.
 type Tables<'e> = BTreeMap<(&'e str, &'e Kind), TableState<'e>>;
 
 impl Learned {
-    /// Adds what was asked in one run, which was `accepted` or not. Says whether a table or
-    /// a value of a key is new.
+    /// Adds the accesses of one run, which was `accepted` or not. Returns the kinds of tables that
+    /// are new or have a new type of value.
     pub(super) fn add(&mut self, events: &[Asked], accepted: bool) -> BTreeSet<Kind> {
         let tables = table_states(events);
         let mut news = BTreeSet::new();
@@ -146,7 +146,7 @@ impl Learned {
         news
     }
 
-    /// Each key that an accepted file does not have was not needed there.
+    /// Records that the keys missing in an accepted file are not required there.
     fn add_absent(&mut self, tables: &Tables<'_>) {
         let devices = devices(tables);
         for state in tables.values() {
@@ -158,7 +158,7 @@ impl Learned {
             {
                 known.accepted.insert(devices.to_owned());
             }
-            // Most tables are as they were in many runs before.
+            // Most tables are the same as in many earlier runs.
             let mut hash = DefaultHasher::new();
             (state, devices, known.keys.len()).hash(&mut hash);
             if !self.had.insert(hash.finish()) {
@@ -175,8 +175,7 @@ impl Learned {
         }
     }
 
-    /// Adds that the accepted run of `events` was refused without `key` of `table`, for
-    /// this `reason`.
+    /// Records that the file of `events` was refused for `reason` without `key` of `table`.
     pub(super) fn add_needed(&mut self, events: &[Asked], table: &str, key: &str, reason: String) {
         let tables = table_states(events);
         for (_, state) in tables.iter().filter(|((name, _), _)| *name == table) {
@@ -198,7 +197,7 @@ impl Learned {
 }
 
 impl Known {
-    /// Adds what one table was asked. Says whether a sort of value is new.
+    /// Adds the accesses to one table. Returns whether a type of value is new.
     fn learn(&mut self, events: &[Asked], state: &TableState<'_>) -> bool {
         let mut is_new = false;
         for event in events {
@@ -243,7 +242,7 @@ impl Known {
 }
 
 impl Key {
-    /// Whether that is new.
+    /// Adds an access. Returns whether the type of value is new.
     fn learn(&mut self, key: &str, expected: &Expected, state: &TableState<'_>) -> bool {
         if let Some([start, end]) = ends(expected) {
             self.ends[0].add(start, state, key);
@@ -271,9 +270,9 @@ impl Key {
     }
 }
 
-/// What is left of `all` without what says less of the same: a text that is looked up is more
-/// than a text.
-pub(super) fn told(all: &[Expected]) -> Vec<&Expected> {
+/// `all` without duplicates, and without a plain text if a more specific type (name, signal or
+/// word) is among them.
+pub(super) fn most_specific(all: &[Expected]) -> Vec<&Expected> {
     let is_found = |expected: &Expected| {
         matches!(
             expected,
@@ -287,14 +286,14 @@ pub(super) fn told(all: &[Expected]) -> Vec<&Expected> {
         )
     };
     let special = all.iter().any(is_found);
-    let mut told: Vec<&Expected> = Vec::new();
+    let mut most_specific: Vec<&Expected> = Vec::new();
     for expected in all {
         let says_less = special && is_text(expected);
-        if !says_less && !told.contains(&expected) {
-            told.push(expected);
+        if !says_less && !most_specific.contains(&expected) {
+            most_specific.push(expected);
         }
     }
-    told
+    most_specific
 }
 
 /// The ends of a range.
@@ -310,12 +309,12 @@ fn ends(expected: &Expected) -> Option<[String; 2]> {
     }
 }
 
-/// `events` in pieces of one table each.
+/// `events` split into one slice per table.
 fn by_table(events: &[Asked]) -> impl Iterator<Item = &[Asked]> {
     events.chunk_by(|one, other| one.table == other.table && one.kind == other.kind)
 }
 
-/// What each table was like, by its name and its kind.
+/// The state of each table, by name and kind.
 fn table_states(events: &[Asked]) -> Tables<'_> {
     let mut tables = Tables::new();
     for events in by_table(events) {
@@ -344,13 +343,13 @@ fn table_states(events: &[Asked]) -> Tables<'_> {
     tables
 }
 
-/// What is said of devices in `[board]`.
+/// The value of `devices` in `[board]`.
 fn devices<'e>(tables: &Tables<'e>) -> Option<&'e str> {
     let board = tables.iter().find(|((name, _), _)| *name == "board");
     board.and_then(|(_, state)| state.values.get("devices")?.value)
 }
 
-/// What is true of the table of `state`, but of `key` itself.
+/// The conditions that hold for the table of `state`, without `key` itself.
 fn conditions(devices: Option<&str>, state: &TableState<'_>, key: &str) -> BTreeSet<Condition> {
     let mut found = BTreeSet::new();
     if let Some(value) = devices

@@ -1,9 +1,8 @@
-//! The reference of all tables and keys of a board file, made from what its readers ask for.
+//! The reference of all tables and keys of a board file, derived from its readers.
 //!
-//! The readers decide what a board file can say. They are called with board files and with
-//! many changed copies of them, and each question that they ask a table is recorded: key, type,
-//! range, words, default. When a key is required is found out by leaving it out. Nothing of
-//! the reference is written by hand, so it cannot say anything else than the readers do.
+//! The readers are run on board files and on many modified copies of them, and each access to a
+//! table is recorded: key, type, range, words, default. Whether a key is required is found by
+//! omitting it. No part of the reference is written by hand, so it always matches the readers.
 
 mod document;
 mod explore;
@@ -17,7 +16,7 @@ use crate::stock::{SIM_BOARD, SIM_BOARD_FILE};
 use document::Node;
 use explore::Explorer;
 
-/// All tables and keys of a firmware's board files. It is displayed as Markdown.
+/// All tables and keys of a firmware's board files. `Display` writes Markdown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
     text: String,
@@ -25,9 +24,8 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// What the reference does not say, because no file came to it: keys that a reader allows
-    /// and was never seen to ask for, and registered kinds that no right file has. One line
-    /// each.
+    /// What the reference lacks, one line each: keys that a reader permits but never read, and
+    /// registered kinds that no valid file contains.
     #[must_use]
     pub fn undescribed(&self) -> &[String] {
         &self.undescribed
@@ -40,7 +38,7 @@ impl fmt::Display for Keys {
     }
 }
 
-/// Files that have a table of each kind that this crate knows together.
+/// Files that together have a table of each kind of this crate.
 const FILES: [(&str, &str); 3] = [
     (SIM_BOARD_FILE, SIM_BOARD),
     (
@@ -50,11 +48,11 @@ const FILES: [(&str, &str); 3] = [
     ("machine.toml", include_str!("machine.toml")),
 ];
 
-/// The reference of what this crate and `registry` know, with `files`, their names and their
-/// texts, as the beginning for the kinds of `registry`.
+/// The reference for this crate and `registry`. `files` are pairs of name and text from which
+/// the kinds of `registry` are explored.
 ///
 /// # Errors
-/// What is wrong with one of the files.
+/// The first error of one of the files.
 pub(crate) fn describe(registry: &Registry, files: &[(&str, &str)]) -> Result<Keys, ConfigError> {
     let mut explorer = Explorer::new(registry);
     for (name, text) in FILES.iter().chain(files) {

@@ -1,26 +1,26 @@
-//! Writes what was learned as Markdown.
+//! Writes the reference as Markdown.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::learned::{Condition, Figure, Key, Known, Learned, told};
+use super::learned::{Condition, Figure, Key, Known, Learned, most_specific};
 use crate::config::asked::{Count, Expected, ExpectedSignal, Kind, MAX_TEXT};
 use crate::config::{ANY_UNIT, Type};
 
-/// The reference, and what it does not say.
+/// The reference, and a line for each part that it lacks.
 pub(super) fn reference(learned: &Learned) -> (String, Vec<String>) {
     let mut text = String::new();
     let mut undescribed = Vec::new();
     for kind in sorted(learned) {
         let known = &learned.kinds[kind];
         if known.accepted.is_empty() {
-            // Where none of one's own is accepted, each of them is told.
+            // If only variants of this kind are accepted, these are listed instead.
             let is_common = |other: &&Kind| other.header == kind.header && other.chosen.is_some();
             if kind.chosen.is_none() && learned.order.iter().any(|other| is_common(&other)) {
                 continue;
             }
             let title = title(kind).replace('`', "");
-            undescribed.push(format!("{title}: in no file that is right"));
+            undescribed.push(format!("{title}: in no valid file"));
             continue;
         }
         let _ = write!(text, "\n## {}\n\n", title(kind));
@@ -30,7 +30,7 @@ pub(super) fn reference(learned: &Learned) -> (String, Vec<String>) {
     (text, undescribed)
 }
 
-/// Tables inside of those of `kind` that no file had. What is registered is told elsewhere.
+/// Tables inside those of `kind` that no file contains. Registered kinds are listed elsewhere.
 fn unread<'l>(
     learned: &'l Learned,
     kind: &'l Kind,
@@ -50,7 +50,8 @@ fn unread<'l>(
         .map(|header| format!("[{header}]: in none of the files"))
 }
 
-/// The kinds: the file itself, then as its own keys are, those inside of each behind it.
+/// The kinds: the file itself, then its tables in the order of its keys, each followed by the
+/// tables inside it.
 fn sorted(learned: &Learned) -> Vec<&Kind> {
     let root = &learned.kinds[&Kind::default()];
     let place = |kind: &Kind| {
@@ -84,28 +85,28 @@ fn table(text: &mut String, kind: &Kind, known: &Known, undescribed: &mut Vec<St
             Some((entry, value)) => {
                 let absent = absent(entry).unwrap_or_else(|| {
                     let title = title(kind).replace('`', "");
-                    let what = "whether it is required was never seen";
+                    let what = "not known whether it is required";
                     undescribed.push(format!("{title}: `{key}`: {what}"));
                     "?".to_owned()
                 });
                 let _ = writeln!(text, "| `{key}` | {value} | {absent} |");
             }
-            // One that every table of the kind may have, and that this reader has no use for.
+            // A key that is common to all tables of the kind, but not read by this one.
             None if !known.only.contains(key) => {}
             None => {
                 let title = title(kind).replace('`', "");
-                undescribed.push(format!("{title}: `{key}` was never asked for"));
+                undescribed.push(format!("{title}: `{key}` was never read"));
             }
         }
     }
 }
 
-/// What the value has to be; `None` where that is not known.
+/// The permitted values in words; `None` if unknown.
 fn value(kind: &Kind, key: &str, entry: &Key) -> Option<String> {
-    let told = told(&entry.expected);
+    let most_specific = most_specific(&entry.expected);
     let mut parts = Vec::new();
     let mut signals: Vec<&ExpectedSignal> = Vec::new();
-    for expected in told {
+    for expected in most_specific {
         match expected {
             Expected::Signal(signal) => signals.push(signal),
             expected => parts.push(describe(kind, key, expected, entry)),
@@ -161,13 +162,13 @@ fn inside(kind: &Kind, key: &str) -> String {
     }
 }
 
-/// What the signals of one key have to be, as seen in several files.
+/// The permitted signals of one key in words, collected from several files.
 fn describe_signals(signals: &[&ExpectedSignal]) -> Option<String> {
     let first = signals.first()?;
     let types = signals.iter().map(|signal| signal.of);
     let types: BTreeSet<_> = types.filter(|of| !of.is_empty()).collect();
     let number = Type::Number.describe();
-    // A unit is that of a number.
+    // Only a number has a unit.
     let signals: Vec<_> = (signals.iter())
         .filter(|signal| [number, ""].contains(&signal.of) || !types.contains(number))
         .collect();
@@ -200,7 +201,7 @@ fn describe_signals(signals: &[&ExpectedSignal]) -> Option<String> {
     })
 }
 
-/// One end of a range; `None` where it is not always the same.
+/// One end of a range in words; `None` if it varies.
 fn describe_end(end: &Figure) -> Option<String> {
     let one = || match end.seen.len() {
         1 => end.seen.first().cloned(),
@@ -209,7 +210,7 @@ fn describe_end(end: &Figure) -> Option<String> {
     followed(end).or_else(one)
 }
 
-/// What it follows, where it is not always the same.
+/// The key that a varying figure always equals.
 fn followed(figure: &Figure) -> Option<String> {
     let key = figure.as_key.as_ref()?.first()?;
     (figure.seen.len() > 1).then(|| format!("`{key}`"))
@@ -224,7 +225,7 @@ fn one_of(figure: &Figure, shown: impl Fn(&str) -> String) -> String {
     }
 }
 
-/// What holds where the key is not there; `None` where that was never seen.
+/// What applies without the key, in words; `None` if unknown.
 fn absent(entry: &Key) -> Option<String> {
     if let Some(default) = &entry.default {
         let as_key = followed(default).map(|key| format!("as {key}"));
@@ -243,7 +244,7 @@ fn absent(entry: &Key) -> Option<String> {
             Ok(f64::MAX | f64::MIN) => "no limit".to_owned(),
             _ => format!("`{quote}{value}{quote}`"),
         };
-        // Two words may be all; two figures are two of many.
+        // Two words can be a complete list; two figures are examples of many.
         let given = || match quote.is_empty() && default.seen.len() > 1 {
             true => "given by other keys".to_owned(),
             false => one_of(default, shown),
@@ -268,12 +269,12 @@ fn absent(entry: &Key) -> Option<String> {
                 format!("required with `{key} = {quote}{value}{quote}`")
             }
             Some(Condition::Present(key)) => format!("required with `{key}`"),
-            None => format!("required at times: {}", code(&entry.reason)),
+            None => format!("required in some cases: {}", code(&entry.reason)),
         },
     })
 }
 
-/// Texts in quotes as code.
+/// Converts quoted texts to code spans.
 fn code(words: &str) -> String {
     let mut parts = words.split('"');
     let mut text = parts.next().unwrap_or_default().to_owned();

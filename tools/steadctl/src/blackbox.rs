@@ -1,4 +1,4 @@
-//! `steadctl blackbox`: what a black box says.
+//! `steadctl blackbox`: shows a black box.
 
 use std::fmt::{self, Write};
 use std::fs::File;
@@ -11,11 +11,11 @@ use steadfast::telemetry::escaped;
 use crate::cycles::{csv, event, table, trace_names};
 use crate::{BAD_INPUT, DAMAGED, FAILED, Failure, print, shown_lines};
 
-/// Longest file that is read: more than a controller writes.
+/// Maximum size of a file, bytes: more than a controller writes.
 const MAX_FILE: u64 = 80 * 1024 * 1024;
-/// Missing parts that are told one by one.
+/// Maximum number of missing parts that are listed.
 const MAX_TOLD: usize = 20;
-/// Events that are shown.
+/// Maximum number of events that are shown.
 const MAX_EVENTS: usize = 40;
 
 pub(crate) fn main(path: &Path, as_csv: bool, last: usize) -> Result<u8, Failure> {
@@ -23,9 +23,14 @@ pub(crate) fn main(path: &Path, as_csv: bool, last: usize) -> Result<u8, Failure
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
-        .map_err(|error| named(FAILED, format!("cannot be read: {error}; name a black box")))?;
+        .map_err(|error| {
+            let fix = "name a readable file that ends in .blackbox";
+            named(FAILED, format!("cannot be read: {error}; {fix}"))
+        })?;
     if bytes.len() as u64 > MAX_FILE {
-        let what = format!("exceeds {MAX_FILE} bytes, the limit of a black box; name a black box");
+        let what = format!(
+            "exceeds {MAX_FILE} bytes, the limit of a black box; name a file that ends in .blackbox"
+        );
         return Err(named(BAD_INPUT, what));
     }
     let found = parse(&bytes).map_err(|error| {
@@ -36,7 +41,7 @@ pub(crate) fn main(path: &Path, as_csv: bool, last: usize) -> Result<u8, Failure
                     "is not a black box; name a file that ends in .blackbox".into()
                 }
                 NotBlackBox::Newer(version) => {
-                    format!("is of version {version}; read it with a newer steadctl")
+                    format!("has format version {version}; read it with a newer steadctl")
                 }
             },
         )
@@ -118,7 +123,7 @@ fn missing(damage: &Damage) -> String {
         }
         Damage::Unreadable { from, to } => format!("bytes {from} to {to} are unreadable"),
         Damage::CutOff { at } => {
-            format!("missing: what comes last, the oldest cycles; cut off at byte {at}")
+            format!("missing: the end of the file with the oldest cycles, cut off at byte {at}")
         }
     }
 }

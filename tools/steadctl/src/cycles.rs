@@ -1,4 +1,4 @@
-//! Cycles and events as people and spreadsheets read them.
+//! Cycles and events as tables, text and comma-separated values.
 
 use std::fmt::{self, Write};
 
@@ -19,7 +19,7 @@ const FLAGS: [(u16, &str); 8] = [
     (flags::STOPPED, "stopped"),
 ];
 
-/// The names of `bits`, joined by `+`; those without a name as a number.
+/// The names of `bits`, joined by `+`; bits without a name as one hexadecimal number.
 pub fn flag_names(bits: u16) -> String {
     let mut names: Vec<String> = Vec::new();
     let mut rest = bits;
@@ -35,13 +35,13 @@ pub fn flag_names(bits: u16) -> String {
     names.join("+")
 }
 
-/// The names of the trace values, as many as there are places.
+/// The names of the trace values, at most 8.
 pub fn trace_names(list: &str) -> Vec<String> {
     let named = list.split(", ").filter(|name| !name.is_empty());
     named.take(8).map(steadfast::telemetry::escaped).collect()
 }
 
-/// All `cycles` as comma-separated values, with a line of names.
+/// Writes all `cycles` as comma-separated values, after a line with the names.
 pub fn csv(out: &mut String, cycles: &[CycleRecord], trace: &[String]) -> fmt::Result {
     write!(out, "slot,lateness_ns,execution_ns,skipped,fault,flags")?;
     for index in 0..8 {
@@ -70,7 +70,7 @@ pub fn csv(out: &mut String, cycles: &[CycleRecord], trace: &[String]) -> fmt::R
     Ok(())
 }
 
-/// `cycles` as a table; the times are those of the schedule, from its start.
+/// Writes `cycles` as a table.
 pub fn table(out: &mut String, cycles: &[CycleRecord], trace: &[String]) -> fmt::Result {
     write!(
         out,
@@ -101,7 +101,7 @@ pub fn table(out: &mut String, cycles: &[CycleRecord], trace: &[String]) -> fmt:
     Ok(())
 }
 
-/// One event in words.
+/// One event as a line of text.
 pub fn event(record: &EventRecord) -> String {
     let what = match record.event {
         Event::Started => "the first cycle".to_owned(),
@@ -120,12 +120,12 @@ pub fn event(record: &EventRecord) -> String {
             Some(promise) => format!("contract broken while running: {promise}"),
             None => format!("contract broken while running: promise {number} of a newer version"),
         },
-        Event::Other(kind, value) => format!("kind {kind}, value {value}: of a newer version"),
+        Event::Other(kind, value) => format!("event {kind} of a newer version, value {value}"),
     };
     format!("{:>12}  {what}", record.slot)
 }
 
-/// A time as it is shown.
+/// A time with its unit.
 pub fn ns(ns: u32) -> String {
     Duration::from_nanos(u64::from(ns)).to_string()
 }

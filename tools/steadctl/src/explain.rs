@@ -1,12 +1,12 @@
-//! `steadctl explain NAME`: the longer answer to a message, from `docs/troubleshooting.md`.
+//! `steadctl explain NAME`: explains a message in detail, from `docs/troubleshooting.md`.
 
 use super::{Failure, print, usage};
 
-/// The page that has the answers: one heading of the third level for each.
+/// The page with one third-level heading for each explanation.
 const PAGE: &str = include_str!("../../../docs/troubleshooting.md");
 
-/// Prints the sections whose heading is `name`, whatever its case, or has `name` as its
-/// code in brackets. Without a name, the headings.
+/// Prints the sections with the heading `name`, in any case, or with `name` as the code in
+/// parentheses after it. Without a name, prints all headings.
 pub(crate) fn main(name: Option<&str>) -> Result<u8, Failure> {
     let Some(name) = name else {
         let headings: String = sections()
@@ -24,10 +24,10 @@ pub(crate) fn main(name: Option<&str>) -> Result<u8, Failure> {
             .find(|heading| heading.to_lowercase().contains(&name.to_lowercase()));
         return Err(match like {
             Some(heading) => usage(format_args!(
-                "no answer is called \"{name}\"; did you mean \"{heading}\"?"
+                "there is no explanation of \"{name}\"; did you mean \"{heading}\"?"
             )),
             None => usage(format_args!(
-                "no answer is called \"{name}\"; steadctl explain lists them"
+                "there is no explanation of \"{name}\"; run steadctl explain for the list"
             )),
         });
     }
@@ -37,11 +37,11 @@ pub(crate) fn main(name: Option<&str>) -> Result<u8, Failure> {
 /// Heading and text of each section.
 fn sections() -> impl Iterator<Item = (&'static str, &'static str)> {
     let mut parts = PAGE.split("\n### ");
-    // What is before the first of them.
+    // The text before the first section.
     parts.next();
     parts.filter_map(|part| {
         let (heading, text) = part.split_once('\n')?;
-        // Up to the next heading of the second level.
+        // A section also ends at the next second-level heading.
         Some((heading, text.split("\n## ").next().unwrap_or(text)))
     })
 }

@@ -1,4 +1,4 @@
-//! What `steadctl` does: its commands, one module each.
+//! The commands of `steadctl`, one module each.
 
 mod blackbox;
 pub mod cycles;
@@ -16,20 +16,20 @@ use clap::{Parser, Subcommand};
 use steadfast::telemetry::escaped;
 
 const CODES: &str = "\
-exit codes: 0 done, 1 failed, 2 bad arguments or not such a file,
-            5 damaged: what could be read was printed, and what is missing";
+exit codes: 0 done, 1 failed, 2 bad arguments or a file of another kind,
+            5 file damaged: the readable part was printed, and what is missing";
 
 /// Failed: a file cannot be read.
 const FAILED: u8 = 1;
-/// Bad arguments, or a file that is none of ours.
+/// Bad arguments, or a file of another kind.
 const BAD_INPUT: u8 = 2;
-/// What could be read was printed, and something is missing.
+/// The file is damaged; its readable part was printed.
 const DAMAGED: u8 = 5;
 
 /// An exit code other than 0, and one line.
 struct Failure(u8, String);
 
-/// Looks at what a steadfast controller left behind, and at one that runs; begins a new one
+/// Shows black boxes and the status of a steadfast controller; creates a crate for a new machine
 #[derive(Debug, Parser)]
 #[command(name = "steadctl", version, after_help = CODES, disable_help_subcommand = true)]
 struct Arguments {
@@ -37,40 +37,41 @@ struct Arguments {
     command: Command,
 }
 
-/// What is asked for.
+/// A command with its arguments.
 #[derive(Debug, PartialEq, Eq, Subcommand)]
 enum Command {
-    /// The cause, the contract, the events and the last cycles of a black box
+    /// Show the cause, the contract, the events and the last cycles of a black box
     #[command(name = "blackbox")]
     BlackBox {
         /// A file that ends in .blackbox
         file: PathBuf,
-        /// Print all its cycles as comma-separated values instead
+        /// Print all cycles as comma-separated values instead
         #[arg(long)]
         csv: bool,
-        /// How many cycles
+        /// Number of cycles to show
         #[arg(long, value_name = "N", default_value_t = 20)]
         last: usize,
     },
-    /// What a controller does now, or did last
+    /// Show the status of a running controller, or the last status of one that ended
     Status {
         /// Its flight file; without it and --board, the only one in /run/steadfast
         #[arg(conflicts_with = "board")]
         file: Option<PathBuf>,
-        /// Its board's name, for /run/steadfast/NAME.flight
+        /// Name of its board, for /run/steadfast/NAME.flight
         #[arg(long, value_name = "NAME")]
         board: Option<String>,
     },
-    /// The longer answer to a message: an exit code, a row of the contract, a fault of an axis
+    /// Explain a message in detail: an exit code, a row of the contract, a fault of an axis
     Explain {
         /// Its name or its code ("exit 3", "memory lock", 0x8611); without it, all names
         name: Option<String>,
     },
-    /// Write a crate for a machine of one's own: driver, control law, plant, board files, tests
+    /// Create a crate for your own machine: driver, control law, plant, board files, tests
     New(new::Arguments),
 }
 
-/// Does what `arguments` ask for, the program's name among them.
+/// Runs the command of `arguments`, the first of which is the program's name, and returns its
+/// exit code.
 #[must_use]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match Arguments::try_parse_from(arguments) {
@@ -97,16 +98,15 @@ fn run(command: Command) -> Result<u8, Failure> {
     }
 }
 
-/// Prints what was asked for instead of a command, or says in one line what is wrong
-/// with the arguments.
+/// Prints help or version, or returns a message of one line for wrong arguments.
 fn not_run(error: &clap::Error) -> Result<u8, Failure> {
     let text = error.to_string();
     match error.kind() {
         Wrong::DisplayHelp | Wrong::DisplayVersion => print(&text).map(|()| 0),
         Wrong::MissingSubcommand | Wrong::DisplayHelpOnMissingArgumentOrSubcommand => {
-            Err(usage("there is no command"))
+            Err(usage("no command is given"))
         }
-        // Its first paragraph; hints and the usage are after it.
+        // The first paragraph is the error; hints and the usage follow.
         _ => {
             let what = text.split("\n\n").next().unwrap_or_default();
             let words: Vec<&str> = what.split_whitespace().collect();
@@ -116,17 +116,18 @@ fn not_run(error: &clap::Error) -> Result<u8, Failure> {
     }
 }
 
-/// `text` with everything escaped that would steer a terminal but the ends of
-/// its lines: files can hold anything.
+/// `text` with all control characters escaped except line ends, because a file can contain
+/// anything.
 fn shown_lines(text: &str) -> String {
     text.lines().map(|line| escaped(line) + "\n").collect()
 }
 
-/// Prints `text`; a reader that has left (`| head`) is no failure.
+/// Prints `text`. A closed pipe (`| head`) counts as success.
 fn print(text: &str) -> Result<(), Failure> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure(FAILED, format!("standard output: {error}")))
+            let what = format!("standard output: {error}; redirect it to a writable file");
+            Err(Failure(FAILED, what))
         }
         Ok(()) | Err(_) => Ok(()),
     }
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_commands_are_understood() {
+    fn the_commands_are_parsed() {
         assert_eq!(
             parsed("blackbox f --csv"),
             Ok(Command::BlackBox {
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn help_and_version_are_no_failures() {
+    fn help_and_version_succeed() {
         for line in ["--help", "-h", "--version", "-V", "blackbox --help"] {
             let words = ["steadctl"].into_iter().chain(line.split_whitespace());
             let error = Arguments::try_parse_from(words).expect_err(line);
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn each_mistake_is_named() {
+    fn each_mistake_is_named_in_one_line() {
         for (line, word) in [
             ("", "no command"),
             ("blackbox", "FILE"),

@@ -1,7 +1,7 @@
-//! `steadctl`: looks at what a controller left behind, and at one that runs.
+//! `steadctl`: shows the black boxes of a controller and its present status, and creates new
+//! machines.
 //!
-//! A program of its own: it is not locked into memory, and nothing it does can
-//! reach the controller.
+//! It is a separate program, neither locked into memory nor able to influence the controller.
 
 use std::process::ExitCode;
 

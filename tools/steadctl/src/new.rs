@@ -1,4 +1,4 @@
-//! `steadctl new`: a crate of one's own, which builds and passes its tests at once.
+//! `steadctl new`: creates a crate for a machine, which builds and passes its tests at once.
 //!
 //! The template is a crate called `my-robot` in `template/`; only names and the dependency
 //! on steadfast are replaced.
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{BAD_INPUT, FAILED, Failure, print};
 
-/// Where each file of the template goes.
+/// The files of the template, with their paths in the new crate.
 const FILES: &[(&str, &str)] = &[
     ("Cargo.toml", include_str!("../template/Cargo.toml.in")),
     (
@@ -45,10 +45,10 @@ const LIBRARY: &str = "my_robot";
 /// The template's dependency on steadfast.
 const DEPENDENCY: &str = "steadfast = \"VERSION\"";
 
-/// Longest name: that of a board, which is the same.
+/// Maximum length of a name: the crate has the name of its board.
 const MAX_NAME: usize = 32;
 
-/// Names of packages that Rust or the crate itself has taken.
+/// Names of packages that Rust or the crate itself uses.
 const TAKEN: &[&str] = &[
     "steadfast",
     "embedded-hal",
@@ -61,7 +61,7 @@ const TAKEN: &[&str] = &[
     "proc-macro",
 ];
 
-/// Rust's keywords of edition 2024, the reserved ones too.
+/// Rust's keywords of edition 2024, including reserved ones.
 const KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate",
     "do", "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl",
@@ -70,8 +70,8 @@ const KEYWORDS: &[&str] = &[
     "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
-/// Writes the crate `folder`, called as its last part; it depends on the steadfast
-/// of the folder `steadfast`, or on the published one of this version.
+/// Creates the crate in `folder`, whose last part is its name. It depends on the checkout
+/// `steadfast`, or on the published crate of this version.
 pub(crate) fn main(folder: &Path, steadfast: Option<&Path>) -> Result<u8, Failure> {
     let name = name_of(folder)?;
     let dependency = match steadfast {
@@ -97,18 +97,18 @@ pub(crate) fn main(folder: &Path, steadfast: Option<&Path>) -> Result<u8, Failur
     }
     let folder = folder.display();
     print(&format!(
-        "{folder}: a machine that builds; its README.md says what is where\n  \
+        "{folder}: created; see its README.md, and run\n  \
          cd {folder}\n  cargo test\n  cargo run -- run --pace free\n"
     ))?;
     Ok(0)
 }
 
-/// The package's name, if it can be one.
+/// The last part of `folder`, if it is a valid name of a package.
 fn name_of(folder: &Path) -> Result<&str, Failure> {
     let refused = |name: &str, why: &str| {
         Failure(
             BAD_INPUT,
-            format!("`{name}` cannot be the name of a crate: {why}"),
+            format!("\"{name}\" cannot be the name of a crate: {why}"),
         )
     };
     let Some(name) = folder.file_name() else {
@@ -146,7 +146,7 @@ fn name_of(folder: &Path) -> Result<&str, Failure> {
     Ok(name)
 }
 
-/// The whole path of the steadfast in `path`, as a string of TOML has it.
+/// The absolute path of the checkout `path`, if it can be written as a string of TOML.
 fn checkout(path: &Path) -> Result<String, Failure> {
     let refused = |why: &str| Failure(BAD_INPUT, format!("--path {}: {why}", path.display()));
     let whole = path
@@ -155,7 +155,7 @@ fn checkout(path: &Path) -> Result<String, Failure> {
     let manifest = fs::read_to_string(whole.join("Cargo.toml")).unwrap_or_default();
     if !manifest.lines().any(|line| line == "name = \"steadfast\"") {
         return Err(refused(
-            "no Cargo.toml of steadfast is there; name the folder of its checkout",
+            "the folder has no Cargo.toml of steadfast; name the folder of its checkout",
         ));
     }
     match whole.to_str() {
@@ -163,13 +163,17 @@ fn checkout(path: &Path) -> Result<String, Failure> {
             Ok(whole.to_owned())
         }
         _ => Err(refused(
-            "Cargo.toml cannot have this path; move the checkout",
+            "the path has characters that Cargo.toml cannot contain; move the checkout",
         )),
     }
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> Failure {
-    Failure(FAILED, format!("{}: {error}", path.display()))
+    let fix = "choose a writable folder";
+    Failure(
+        FAILED,
+        format!("{}: cannot be written: {error}; {fix}", path.display()),
+    )
 }
 
 /// The arguments of `steadctl new`.
@@ -177,7 +181,7 @@ fn failed(path: &Path, error: &std::io::Error) -> Failure {
 pub(crate) struct Arguments {
     /// The crate's folder, which must not exist; its last part is the crate's name
     pub(crate) folder: PathBuf,
-    /// Depend on the steadfast of this folder instead of the published one
+    /// Depend on this checkout of steadfast instead of the published crate
     #[arg(long, value_name = "PATH_TO_STEADFAST")]
     pub(crate) path: Option<PathBuf>,
 }
@@ -213,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_template_has_what_is_replaced() {
+    fn the_template_contains_all_names_that_are_replaced() {
         let all: String = FILES.iter().map(|(_, text)| *text).collect();
         assert_eq!(all.matches(DEPENDENCY).count(), 1);
         assert!(all.contains(PACKAGE) && all.contains(LIBRARY));

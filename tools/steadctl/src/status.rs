@@ -1,4 +1,4 @@
-//! `steadctl status`: what a controller does, by its flight file.
+//! `steadctl status`: shows the status of a controller from its flight file.
 
 use std::fmt::{self, Write};
 use std::fs::{self, File};
@@ -19,9 +19,9 @@ use steadfast::time::Duration;
 use crate::cycles::{flag_names, ns, trace_names};
 use crate::{BAD_INPUT, DAMAGED, FAILED, Failure, print, shown_lines};
 
-/// Where controllers have their flight files, unless a board file says else.
+/// The folder of flight files, unless a board file names another one.
 const FOLDER: &str = "/run/steadfast";
-/// How often a status that is being written is read again.
+/// How often a status is read again while the controller writes it.
 const TRIES: u32 = 1_000;
 
 /// The flight file of the board `name`.
@@ -35,15 +35,15 @@ pub(crate) fn main(path: Option<PathBuf>) -> Result<u8, Failure> {
     let refused = |error: io::Error| {
         named(
             FAILED,
-            format!("cannot be read: {error}; name a flight file"),
+            format!("cannot be read: {error}; name a readable file that ends in .flight"),
         )
     };
     let mut bytes = Vec::new();
-    // A pipe would be waited for.
+    // Opening a pipe would block.
     if !fs::metadata(&path).map_err(refused)?.is_file() {
         return Err(named(
             BAD_INPUT,
-            "is not a file; name a flight file".to_owned(),
+            "is not a file; name a file that ends in .flight".to_owned(),
         ));
     }
     let file = File::open(&path).map_err(refused)?;
@@ -54,10 +54,12 @@ pub(crate) fn main(path: Option<PathBuf>) -> Result<u8, Failure> {
             BAD_INPUT,
             match error {
                 NotFlight::Short { .. } | NotFlight::Magic => {
-                    "is not a flight file; name one that ends in .flight".to_owned()
+                    "is not a flight file; name a file that ends in .flight".to_owned()
                 }
                 NotFlight::Version(version) => {
-                    format!("is of version {version}; read it with the steadctl of its controller")
+                    format!(
+                        "has format version {version}; read it with the steadctl of its controller"
+                    )
                 }
             },
         )
@@ -72,18 +74,18 @@ pub(crate) fn main(path: Option<PathBuf>) -> Result<u8, Failure> {
     print(&text)?;
     if !whole {
         eprintln!(
-            "steadctl: {}: no complete status; the controller died while it wrote one",
+            "steadctl: {}: the last status is incomplete: the controller died while it wrote it",
             path.display()
         );
     }
     Ok(if whole { 0 } else { DAMAGED })
 }
 
-/// The only flight file there is.
+/// The only flight file in [`FOLDER`].
 fn only_flight() -> Result<PathBuf, Failure> {
     let refused = |error| {
-        let fix = "no controller records here; name a FILE or --board";
-        Failure(FAILED, format!("{FOLDER}: {error}; {fix}"))
+        let fix = "start a controller, or name a FILE";
+        Failure(FAILED, format!("{FOLDER}: cannot be read: {error}; {fix}"))
     };
     let entries = fs::read_dir(Path::new(FOLDER)).map_err(refused)?;
     let mut flights = entries
@@ -93,16 +95,16 @@ fn only_flight() -> Result<PathBuf, Failure> {
         (Some(only), None) => Ok(only),
         (None, _) => Err(Failure(
             FAILED,
-            format!("{FOLDER}: there is not a flight file; name a FILE"),
+            format!("{FOLDER}: there is no flight file; start a controller, or name a FILE"),
         )),
         (Some(_), Some(_)) => Err(Failure(
             BAD_INPUT,
-            format!("{FOLDER}: there is more than one flight file; name one, or --board"),
+            format!("{FOLDER}: there are several flight files; name a FILE or --board"),
         )),
     }
 }
 
-/// The status as it is in the file now.
+/// The present status in the file.
 struct Live<'f>(&'f File);
 
 impl seqlock::Source<STATUS_WORDS> for Live<'_> {
@@ -127,7 +129,7 @@ fn write(out: &mut String, snapshot: &Snapshot<'_>, status: &Status, alive: bool
     let state = match (alive, snapshot.header(word::STATE)) {
         (true, _) => "running",
         (false, ENDED) => "ended in order",
-        (false, _) => "DEAD: it did not end in order, the next start saves its black box",
+        (false, _) => "DEAD: no orderly end; the next start saves its black box",
     };
     writeln!(out, "process {:<8} {state}", snapshot.header(word::PID))?;
     let facts = snapshot.facts();

@@ -1,4 +1,4 @@
-//! What is kept of a run beyond its process, and what `steadctl` shows of it.
+//! The black boxes and flight files of runs, and what `steadctl` shows of them.
 
 use std::fs;
 use std::io::Write;
@@ -12,27 +12,26 @@ use steadfast::stock::SIM_BOARD;
 use testbed::emulation::{self, not_run};
 use testbed::program::{Ended, Scratch, by_ordinary_user, end_of};
 
-/// The program that looks.
 const STEADCTL: &str = env!("CARGO_BIN_EXE_steadctl");
 
-/// The firmware, which cargo puts beside it. It is of another package, so cargo builds
-/// it for `cargo test --workspace`, and not for a test of this package alone.
+/// The firmware, in the same folder. It is in another package, so cargo builds it only with
+/// `cargo test --workspace`.
 fn firmware() -> PathBuf {
     let path = Path::new(STEADCTL).with_file_name("steadfast");
     assert!(
         path.exists(),
-        "{} is not built: cargo test --workspace",
+        "{} is not built; run cargo test --workspace",
         path.display()
     );
     path
 }
 
-/// Why what a kernel must judge is not run here, if it is not.
+/// The reason to skip tests that need a real kernel, if there is one.
 fn emulated() -> Option<&'static str> {
     emulation::emulator().map(|_| "user-mode emulation: its locks and limits are not the program's")
 }
 
-/// The firmware with these arguments, nothing of it a terminal.
+/// The firmware with these arguments; none of its streams is a terminal.
 fn command<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     let mut command = emulation::start(&firmware());
     command
@@ -48,10 +47,10 @@ fn json_at(path: &Path) -> Value {
     serde_json::from_str(&text).expect("the report is JSON")
 }
 
-/// Where there is memory with a name, on any Linux.
+/// A tmpfs that exists on any Linux.
 const MEMORY: &str = "/dev/shm";
 
-/// A folder of one test in memory, gone with the test.
+/// A folder of one test in memory, removed after the test.
 struct Memory(PathBuf);
 
 impl Memory {
@@ -103,10 +102,7 @@ fn steadctl(args: &[&str], file: &Path) -> Ended {
     end_of(Command::new(STEADCTL).args(args).arg(file)).unwrap()
 }
 
-#[expect(
-    clippy::zombie_processes,
-    reason = "who asked for the child waits for it"
-)]
+#[expect(clippy::zombie_processes, reason = "the caller waits for the child")]
 fn start(board: &Path, memory: &Memory) -> Child {
     let mut command = command(["run", "--quiet", "--for", "60s", "--board"]);
     let mut child = command.arg(board).spawn().unwrap();
@@ -183,7 +179,7 @@ fn a_fault_ends_with_a_black_box_that_names_it() {
     };
     let scratch = Scratch::new("bb-fault");
     let boxes = scratch.path("boxes");
-    // No machine meets a deadline of 1 us, and the ladder is armed.
+    // No machine meets a deadline of 1 us.
     let changes = [
         ("period_us = 1000", "period_us = 1000\ndeadline_us = 1"),
         ("action = \"count\"", "action = \"escalate\""),
@@ -199,13 +195,13 @@ fn a_fault_ends_with_a_black_box_that_names_it() {
 }
 
 #[test]
-fn a_quick_stop_of_the_ladder_is_in_status_and_black_box() {
+fn a_quick_stop_after_overruns_is_in_status_and_black_box() {
     let Some(memory) = Memory::new("stop") else {
         return;
     };
     let scratch = Scratch::new("bb-stop");
     let boxes = scratch.path("boxes");
-    // As above, and the ladder has no fault.
+    // As above, but without a fault of the ladder.
     let changes = [
         ("period_us = 1000", "period_us = 1000\ndeadline_us = 1"),
         (
@@ -226,7 +222,7 @@ fn a_quick_stop_of_the_ladder_is_in_status_and_black_box() {
         words.iter().all(|word| status.out.contains(word)),
         "{status:?}"
     );
-    // One while the run went on, one at its end.
+    // One during the run, one at its end.
     for (file, cause) in [
         ("sim-000001.blackbox", "cause = quick stop: too many missed"),
         ("sim-000002.blackbox", "exit = 5"),
@@ -241,7 +237,7 @@ fn a_quick_stop_of_the_ladder_is_in_status_and_black_box() {
 }
 
 #[test]
-fn a_reset_that_left_nothing_in_memory_is_on_record() {
+fn a_watchdog_reset_without_records_gives_a_black_box() {
     let Some(memory) = Memory::new("reset") else {
         return;
     };
@@ -258,12 +254,12 @@ fn a_reset_that_left_nothing_in_memory_is_on_record() {
 }
 
 #[test]
-fn a_disk_that_cannot_be_written_stops_nobody_and_is_made_up_for_later() {
+fn an_unwritable_disk_does_not_end_the_run_and_the_black_box_is_saved_later() {
     let Some(memory) = Memory::new("disk") else {
         return;
     };
     let scratch = Scratch::new("bb-disk");
-    // A folder below a file cannot be made, by root neither.
+    // Not even root can make a folder below a file.
     let file = scratch.file("file", "");
     let boxes = file.join("boxes");
     let board = board(&scratch, &memory, &boxes, &[]);
@@ -286,7 +282,7 @@ fn a_disk_that_cannot_be_written_stops_nobody_and_is_made_up_for_later() {
 }
 
 #[test]
-fn a_read_only_folder_is_one_line_and_no_end() {
+fn a_read_only_folder_is_one_line_and_does_not_end_the_run() {
     let Some(memory) = Memory::new("ro") else {
         return;
     };
@@ -310,7 +306,7 @@ fn a_folder_on_a_disk_is_refused_for_the_flight_file() {
         return not_run(reason);
     }
     let scratch = Scratch::new("bb-on-disk");
-    // /proc is not in memory either, wherever temporary files are.
+    // /proc is never a tmpfs.
     let memory = Memory(PathBuf::from("/proc/self"));
     let board = board(&scratch, &memory, &scratch.path("boxes"), &[]);
     std::mem::forget(memory);
@@ -320,7 +316,7 @@ fn a_folder_on_a_disk_is_refused_for_the_flight_file() {
 }
 
 #[test]
-fn what_is_no_black_box_is_one_line() {
+fn a_file_of_another_kind_is_refused_in_one_line() {
     if let Some(reason) = emulated() {
         return not_run(reason);
     }

@@ -1,5 +1,4 @@
-//! A machine of one's own, begun with `steadctl new` outside of this repository: it
-//! builds, and passes its tests, at once.
+//! A machine created with `steadctl new` outside this repository builds and passes its tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,24 +26,24 @@ fn write(folder: &Path) {
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
 }
 
-/// Where the new machine is built.
+/// Target folder of the new machine.
 fn build() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("new")
 }
 
-/// cargo with these arguments in `folder`: it must end well, and gives its output.
+/// The output of cargo with these arguments in `folder`; it must succeed.
 fn cargo(folder: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .args(arguments)
         .current_dir(folder)
-        // Kept: only the first run builds what the machine depends on.
+        // Kept, so that only the first run builds the dependencies.
         .env("CARGO_TARGET_DIR", build())
-        // In virtual time nothing has to be fast, and the compiler is cheaper.
+        // In virtual time speed does not matter, and the build is faster.
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "0")
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
         .env("CARGO_INCREMENTAL", "0");
-    // Not `end_of`: a build may take longer than its patience.
+    // Not `end_of`: a build can take longer than its time limit.
     let ended = Ended::from(command.output().expect("cargo starts"));
     assert_eq!(ended.code, Some(0), "cargo {arguments:?}: {ended:?}");
     ended.out
@@ -58,7 +57,7 @@ fn a_new_machine_builds_and_passes_its_tests() {
     let scratch = Scratch::new("new-machine");
     let folder = scratch.path("left-arm");
     write(&folder);
-    // The versions that this machine has: there is no network in a test.
+    // Use the downloaded versions, because tests have no network.
     let lock = steadfast().join("Cargo.lock");
     fs::copy(lock, folder.join("Cargo.lock")).expect("it can be copied");
 
@@ -66,12 +65,12 @@ fn a_new_machine_builds_and_passes_its_tests() {
     let tests = cargo(&folder, &["test", "--offline"]);
     for test in [
         "driver::tests::frames_are_read_as_in_the_datasheet",
-        "law::tests::it_heats_below_the_band_and_until_above_it",
+        "law::tests::it_switches_on_below_the_band_and_off_above_it",
         "the_machine",
     ] {
         assert!(tests.contains(&format!("test {test} ... ok")), "{tests}");
     }
-    // `cargo run` would build all of it once more, to abort on a panic.
+    // Not `cargo run`, which would build everything again with panic = "abort".
     let mut run = Command::new(build().join("debug/left-arm"));
     let ended = end_of(run.args(["run", "--pace", "free"])).expect("it starts");
     let report = ended.out;
@@ -124,9 +123,8 @@ fn names_are_replaced_everywhere() {
     assert!(manifest.contains(dependency), "{manifest}");
 }
 
-/// The profile that the template says is the firmware's.
 #[test]
-fn the_release_profile_is_that_of_the_firmware() {
+fn the_template_has_the_release_profile_of_the_firmware() {
     let release = |text: &str| -> Vec<String> {
         let lines = text.lines().map(str::trim);
         lines
@@ -137,7 +135,7 @@ fn the_release_profile_is_that_of_the_firmware() {
             .collect()
     };
     let ours = fs::read_to_string(steadfast().join("Cargo.toml")).expect("readable");
-    // There it is the package itself.
+    // In the firmware's manifest this is the package itself.
     let steadfast = ["[profile.release.package.steadfast]", "opt-level = \"s\""];
     let theirs: Vec<String> = release(include_str!("../template/Cargo.toml.in"));
     let at = theirs.iter().position(|line| line == steadfast[0]);
@@ -152,7 +150,7 @@ fn the_release_profile_is_that_of_the_firmware() {
 }
 
 #[test]
-fn what_cannot_be_is_one_line_and_nothing_is_written() {
+fn invalid_arguments_are_refused_in_one_line_and_nothing_is_written() {
     let scratch = Scratch::new("new-refused");
     let there = scratch.path("there");
     fs::create_dir(&there).expect("a folder");
@@ -164,7 +162,7 @@ fn what_cannot_be_is_one_line_and_nothing_is_written() {
         (
             vec![free.as_path(), path, &there],
             2,
-            "no Cargo.toml of steadfast",
+            "the folder has no Cargo.toml of steadfast",
         ),
         (
             vec![free.as_path(), path, Path::new("/nowhere")],

@@ -1,4 +1,4 @@
-//! Prints all tables and keys that this machine's board files can have, in Markdown:
+//! Prints all tables and keys of this machine's board files in Markdown:
 //! `cargo run --example keys > KEYS.md`.
 
 use my_robot::{BOARD, firmware};

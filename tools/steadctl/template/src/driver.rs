@@ -1,8 +1,8 @@
 //! The MAX31855 thermocouple converter: `[device.NAME] driver = "max31855"`.
 //!
-//! A driver has two types: [`Thermometer`] is what the board file says, [`Open`] is the
-//! device that the loop reads. [`Max31855`] knows the chip and nothing of steadfast: a
-//! published embedded-hal driver crate goes in its place.
+//! A driver has two types: [`Thermometer`] has the settings of the board file, [`Open`] is the
+//! device that the loop reads. [`Max31855`] is the driver of the chip, independent of
+//! steadfast; a published embedded-hal driver crate can replace it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,7 +29,7 @@ impl<S: SpiDevice> Max31855<S> {
         self.0.read(&mut frame).map_err(|_| InputError::Bus)?;
         let frame = u32::from_be_bytes(frame);
         if frame == 0 {
-            // 0.00 degC at both ends: a data line that is not connected, most likely.
+            // 0.00 degC at both junctions: most likely the data line is not connected.
             return Err(InputError::NotReady);
         }
         // D16 is set for each fault of the thermocouple; D17 and D3 are always 0.
@@ -40,7 +40,7 @@ impl<S: SpiDevice> Max31855<S> {
     }
 }
 
-/// `[device.NAME]`, as it was read.
+/// The settings of `[device.NAME]`.
 pub struct Thermometer {
     spi: SpiClaim,
     temperature: Input<f64>,
@@ -51,7 +51,7 @@ impl Driver for Thermometer {
     type Device = Open;
 
     fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
-        // Keys of one's own go in here; `spi`, `every` and the like are known already.
+        // List your own keys here; `spi`, `every` and other common keys are always permitted.
         table.only(&[])?;
         Ok(Self {
             spi: table.spi(MODE_0, MAX_CLOCK_HZ)?,
@@ -77,7 +77,7 @@ impl Driver for Thermometer {
     }
 }
 
-/// The device, open. It owns its bus handle.
+/// The open device. It owns its bus handle.
 pub struct Open {
     chip: Max31855<Spi>,
     temperature: Input<f64>,
@@ -96,14 +96,14 @@ impl Device for Open {
     }
 }
 
-/// The chip made of software, at its register: simulation and tests run the driver above.
+/// A register model of the chip, with which simulation and tests run the driver above.
 #[derive(Clone, Default)]
 struct SimulatedChip(Arc<Mutex<u32>>);
 
 impl SimulatedChip {
     fn set(&self, celsius: f64) {
         let quarters = (celsius * 4.0).round().clamp(-1080.0, 7200.0) as i32;
-        // The cold end is at 25.0 degC, in steps of 1/16.
+        // The cold junction is at 25.0 degC, in steps of 1/16.
         self.put((quarters as u32) << 18 | (25 * 16) << 4);
     }
 
@@ -135,7 +135,7 @@ mod tests {
             chip.set(celsius);
             assert_eq!(driver.celsius(), Ok(celsius));
         }
-        // D0 to D2 say which: open, short to ground, short to supply.
+        // D0 to D2: open, short to ground, short to supply.
         for frame in [1 << 16 | 1, 1 << 16 | 2, 1 << 16 | 4, u32::MAX] {
             chip.put(frame);
             assert_eq!(driver.celsius(), Err(InputError::OutOfRange));

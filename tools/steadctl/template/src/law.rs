@@ -8,23 +8,23 @@ use steadfast::cycle::signal::{Input, Io, Output};
 const TOO_HOT: FaultNumber = FaultNumber::new(1).unwrap();
 const NO_EFFECT: FaultNumber = FaultNumber::new(2).unwrap();
 
-/// Heats below a band around a temperature, until above it. This is its configuration,
-/// which does not change while the loop runs.
+/// Switches the heater on below a band around the target, and off above it. This type is the
+/// configuration, which is constant while the loop runs.
 #[derive(Clone)]
 pub struct TwoPoint {
     temperature: Input<f64>,
     heater: Output<bool>,
-    /// degC.
+    /// Target temperature, degC.
     target: f64,
     /// Half the width of the band, K.
     band: f64,
-    /// Highest temperature that is no fault, degC.
+    /// Maximum temperature, degC; above it the law reports a fault.
     limit: f64,
-    /// Longest time that the heater is on without a pause, s.
+    /// Maximum time that the heater is on without a pause, s.
     longest: f64,
 }
 
-/// What the law remembers from step to step.
+/// The state of the law, which each step updates.
 #[derive(Clone, Default)]
 pub struct State {
     celsius: Option<f64>,
@@ -55,7 +55,7 @@ impl Law for TwoPoint {
         } else {
             self.target - self.band
         };
-        // Without a reading there is no heat.
+        // Without a valid reading the heater stays off.
         let cold = state.celsius.is_some_and(|celsius| celsius < below);
         state.heating = cold && state.fault.is_none() && !io.is_stopping();
         state.heated = match state.heating {
@@ -102,14 +102,14 @@ impl LawKind for TwoPoint {
 
     fn explain(&self, fault: FaultNumber) -> String {
         match fault {
-            TOO_HOT => "the oven is too hot; check the heater's switch",
+            TOO_HOT => "the oven is too hot; check the switch of the heater",
             _ => "the heater has no effect; check heater, fuse and thermometer",
         }
         .to_owned()
     }
 }
 
-/// A law needs no Linux, no device and no clock: a bare process image will do.
+/// A law is tested without Linux, devices and clock: it needs only a process image.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,7 +129,7 @@ mod tests {
         }
     }
 
-    /// One step, a second after the one before; whether it heats.
+    /// One step, one second after the last one. Returns whether it heats.
     fn step(law: &TwoPoint, state: &mut State, celsius: Result<f64, InputError>) -> bool {
         let tick = Tick::default();
         let (mut inputs, mut outputs) = (Inputs::NOT_READ, Outputs::new(0, &[]));
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn it_heats_below_the_band_and_until_above_it() {
+    fn it_switches_on_below_the_band_and_off_above_it() {
         let (law, mut state) = (law(), law().start());
         for (celsius, heats) in [(59.5, false), (58.5, true), (60.5, true), (61.5, false)] {
             assert_eq!(step(&law, &mut state, Ok(celsius)), heats, "{celsius}");

@@ -1,5 +1,4 @@
-//! The machine my-robot: an oven with a thermometer of its own and a heater on a GPIO
-//! line, held at a temperature.
+//! The machine my-robot: an oven with a thermometer and a heater, held at a temperature.
 
 pub mod driver;
 pub mod law;
@@ -10,7 +9,7 @@ use steadfast::firmware::Firmware;
 /// The board file of `run` without `--board`: a simulated machine.
 pub const BOARD: &str = include_str!("../board.toml");
 
-/// The firmware: what board files can name beside the stock drivers and laws.
+/// The firmware: the stock drivers, laws and plants, and those of this crate.
 pub fn firmware() -> Firmware {
     Firmware::stock()
         .driver::<driver::Thermometer>()

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use steadfast::realtime::allocator::SealedAllocator;
 
-// Aborts if the loop allocates; the contract names a firmware that lacks it.
+// Aborts if the loop allocates. Without it the contract is broken.
 #[global_allocator]
 static ALLOCATOR: SealedAllocator = SealedAllocator;
 

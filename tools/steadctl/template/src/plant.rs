@@ -10,11 +10,11 @@ use steadfast::time::Duration;
 pub struct Oven {
     heater: Output<bool>,
     thermometer: Input<f64>,
-    /// degC.
+    /// Room temperature, degC.
     room: f64,
-    /// How far above the room it gets with the heater always on, K.
+    /// Final rise above the room with the heater on, K.
     rise: f64,
-    /// s.
+    /// Time constant, s.
     time_constant: f64,
     celsius: f64,
 }

@@ -3,20 +3,20 @@
 use my_robot::{BOARD, firmware};
 use steadfast::realtime::allocator::SealedAllocator;
 
-// A loop that allocates aborts this test.
+// Aborts this test if the loop allocates.
 #[global_allocator]
 static ALLOCATOR: SealedAllocator = SealedAllocator;
 
-/// One test: there is one loop in a process, and while it runs nothing else in the
-/// process may allocate.
+/// All runs are in one test: a process has one loop at a time, and while it runs no other thread
+/// may allocate.
 #[test]
 fn the_machine() {
-    ten_seconds_of_virtual_time_end_well();
+    ten_seconds_of_virtual_time_end_without_a_fault();
     a_heater_without_effect_is_a_fault();
     the_board_file_of_the_real_board_can_be_read();
 }
 
-fn ten_seconds_of_virtual_time_end_well() {
+fn ten_seconds_of_virtual_time_end_without_a_fault() {
     let config = firmware().read("board.toml", BOARD).unwrap();
     let report = firmware().simulate(&config, 10_000).unwrap();
     assert_eq!(report.exit.code, 0, "{}", report.exit.reason);
