@@ -1,5 +1,5 @@
-//! A two-wheeled balancing robot: a BMI160 on SPI (x ahead, z up), two H-bridges, two wheel
-//! encoders, and a state feedback over tilt, its rate, position and velocity, positive ahead.
+//! A two-wheeled balancing robot: a BMI160 on SPI (x forward, z up), two H-bridges, two wheel
+//! encoders, and a state feedback of tilt, tilt rate, position and velocity, forward positive.
 
 use bmi160::interface::SpiInterface;
 use bmi160::{AccelerometerPowerMode as Accel, Bmi160, GyroscopePowerMode as Gyro, SensorSelector};
@@ -13,10 +13,10 @@ mod tests;
 #[global_allocator]
 static ALLOCATOR: SealedAllocator = SealedAllocator;
 
-/// Of the range after a reset, 2,000 degrees/s (BST-BMI160-DS000, table 2).
+/// For the range after a reset, 2,000 degrees/s (BST-BMI160-DS000, table 2).
 const LSB_PER_RAD_S: f64 = 16.4 * 180.0 / std::f64::consts::PI;
 
-/// The tilt by the acceleration, and the rate of the tilt.
+/// Signals: the tilt from the accelerometer, and the tilt rate.
 struct Imu([Input<f64>; 2], SpiClaim);
 
 struct OpenImu([Input<f64>; 2], Bmi160<SpiInterface<Spi>>);
@@ -24,7 +24,7 @@ struct OpenImu([Input<f64>; 2], Bmi160<SpiInterface<Spi>>);
 impl OpenImu {
     fn new(signals: [Input<f64>; 2], spi: Spi) -> Option<Self> {
         let mut imu = Bmi160::new_with_spi(spi);
-        imu.chip_id().ok()?; // The first access selects SPI, and gives nothing (section 3.2.1).
+        imu.chip_id().ok()?; // The first access only selects SPI (section 3.2.1).
         imu.set_accel_power_mode(Accel::Normal).ok()?;
         sleep(Duration::from_millis(4));
         imu.set_gyro_power_mode(Gyro::Normal).ok()?;
@@ -65,7 +65,7 @@ struct Balance {
     rate: Input<f64>,
     wheels: [Input<f64>; 2],
     duties: [Output<f64>; 2],
-    /// Of tilt, rate, position and velocity, and of what the right wheel is ahead.
+    /// For tilt, tilt rate, position, velocity and the difference of the wheels.
     gains: [f64; 5],
     filter_s: f64,
     radius_m: f64,
@@ -75,7 +75,7 @@ struct Balance {
 struct State {
     tilt: Option<f64>,
     rate: f64,
-    /// Where it was switched on, m.
+    /// Position at the start, m.
     origin: Option<f64>,
     position: f64,
     velocity: f64,
@@ -91,16 +91,16 @@ impl Law for Balance {
     fn step(&self, now: &mut State, io: &mut Io<'_>) {
         let dt = io.elapsed().as_secs_f64();
         let felt = io.read(self.tilt).value.ok();
-        // A reading that is missing for a cycle or two is bridged by the rate before it.
+        // A missing reading is bridged with the last rate.
         now.rate = io.read(self.rate).value.unwrap_or(now.rate);
         let turned = now.tilt.or(felt).map(|tilt| tilt + now.rate * dt);
         let blend = |tilt| tilt + (felt.unwrap_or(tilt) - tilt) * dt / self.filter_s;
         now.tilt = turned.map(blend);
         let [left, right] = self.wheels.map(|wheel| io.read(wheel).value);
         let (Some(tilt), Ok(left), Ok(right)) = (now.tilt, left, right) else {
-            return; // What is not set is driven safe: the motors are off.
+            return; // Outputs that are not set are driven safe: the motors are off.
         };
-        // Encoders measure the wheels against the body, which leans.
+        // Encoders measure the wheels relative to the tilted body.
         let counted = self.radius_m * ((left + right) / 2.0 + tilt);
         let position = counted - *now.origin.get_or_insert(counted);
         now.velocity += ((position - now.position) / dt - now.velocity) * dt / 0.02;

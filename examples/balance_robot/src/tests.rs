@@ -1,4 +1,4 @@
-//! The robot on the virtual clock, through the code that runs on its real board.
+//! The robot on the virtual clock, with the code that runs on its real board.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,11 +14,11 @@ use super::*;
 const BOARD: &str = include_str!("../board.toml");
 const SECONDS: u64 = 1_000;
 
-/// What somebody who stands beside the robot sees.
+/// Observations of a run.
 #[derive(Copy, Clone, Default)]
 struct Seen {
     cycles: u64,
-    /// As the plant has it, rad: the greatest so far, and now.
+    /// Tilt of the plant, rad: maximum and present value.
     tilt_most: f64,
     tilt: f64,
     /// Angle of the left wheel, rad.
@@ -31,7 +31,7 @@ fn read(board: &str) -> Config {
     config.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Runs `board` for `cycles`; from the cycle `broken` on the IMU does not answer.
+/// Runs `board` for `cycles` cycles; from cycle `broken` on the IMU does not answer.
 fn run(board: &str, cycles: u64, broken: u64) -> (Report, Seen) {
     let config = read(board);
     let signal = |name| {
@@ -50,7 +50,7 @@ fn run(board: &str, cycles: u64, broken: u64) -> (Report, Seen) {
         let mut seen = to.lock().unwrap();
         seen.cycles += 1;
         if seen.cycles <= cycles {
-            // The accelerometer feels more than the tilt.
+            // Integrated, because the accelerometer measures more than the tilt.
             seen.tilt += world.read(rate).value.unwrap() / SECONDS as f64;
             seen.tilt_most = seen.tilt_most.max(seen.tilt.abs());
             seen.wheel = world.read(wheel).value.unwrap();
@@ -85,7 +85,7 @@ fn it_stays_upright_and_comes_back_after_a_push() {
     assert!(seen.wheel.abs() < 0.5, "{} rad", seen.wheel);
 }
 
-fn it_falls_over_without_its_feedback_and_the_motors_are_off() {
+fn without_feedback_it_falls_over_and_the_motors_are_off() {
     let board = BOARD.replace(
         "gains = [3.3, 0.46, 2.6, 2.3, 0.2]",
         "gains = [0.0, 0.0, 0.0, 0.0, 0.0]",
@@ -97,7 +97,7 @@ fn it_falls_over_without_its_feedback_and_the_motors_are_off() {
     assert_eq!(seen.duties, [0.0; 2]);
 }
 
-fn it_is_switched_off_when_the_imu_is_lost() {
+fn the_run_ends_when_the_imu_is_lost() {
     let (report, seen) = run(BOARD, 5 * SECONDS, 2_500);
     assert_eq!(report.exit.code, 4);
     assert!(
@@ -108,8 +108,7 @@ fn it_is_switched_off_when_the_imu_is_lost() {
     assert!(seen.cycles < 2_600, "{} cycles", seen.cycles);
 }
 
-/// A BMI160 as the driver sees it: registers that count up, the first byte's top bit set for
-/// reading.
+/// A simulated BMI160: the top bit of the first byte selects reading; the address increments.
 struct Chip([u8; 128]);
 
 impl SpiChip for Chip {
@@ -121,7 +120,7 @@ impl SpiChip for Chip {
                 (received[1..].iter_mut().zip(read)).for_each(|(to, from)| *to = *from);
                 Ok(())
             }
-            // Each sensor is switched on by its own command.
+            // Each sensor has its own command to switch it on.
             [0x7E, command @ (0x11 | 0x15)] => {
                 registers[0x03] |= if command == 0x11 {
                     0b01 << 4
@@ -135,7 +134,7 @@ impl SpiChip for Chip {
     }
 }
 
-fn the_driver_reads_the_chip_and_says_when_it_cannot() {
+fn the_driver_reads_the_chip_and_reports_errors() {
     let signals = [0, 1].map(|number| Input::numbered(number).unwrap());
     let chip = Arc::new(Mutex::new(Chip([0; 128])));
     let refused = OpenImu::new(signals, Spi::simulated(chip.clone()));
@@ -150,7 +149,7 @@ fn the_driver_reads_the_chip_and_says_when_it_cannot() {
     {
         let registers = &mut chip.lock().unwrap().0;
         assert_eq!(registers[0x03], 0b01_01_00, "both sensors are on");
-        // 100 degrees/s; 0.1 rad ahead of upright: x feels that it is held up from behind.
+        // 100 degrees/s, and 0.1 rad forward of upright: x measures the support from behind.
         registers[0x0E..0x10].copy_from_slice(&1_640_i16.to_le_bytes());
         let [x, z] = [-0.1_f64.sin(), 0.1_f64.cos()].map(|g| (g * 16_384.0) as i16);
         registers[0x12..0x14].copy_from_slice(&x.to_le_bytes());
@@ -168,7 +167,7 @@ fn the_driver_reads_the_chip_and_says_when_it_cannot() {
     assert_eq!(inputs.analogs[1].value, Err(InputError::Bus));
 }
 
-/// Its wires are off.
+/// A chip with disconnected wires.
 struct Dead;
 
 impl SpiChip for Dead {
@@ -177,8 +176,8 @@ impl SpiChip for Dead {
     }
 }
 
-/// A stop ends a run with the step in which the motors are off: no watch sees it.
-fn while_it_is_stopped_the_motors_are_off() {
+/// Tests the law alone: a run ends in the step in which the motors are off, before a watch runs.
+fn during_a_stop_the_motors_are_off() {
     let [tilt, rate, left, right] = [0, 1, 2, 3].map(|number| Input::numbered(number).unwrap());
     let law = Balance {
         tilt,
@@ -208,16 +207,16 @@ fn while_it_is_stopped_the_motors_are_off() {
     }
 }
 
-/// One after the other: there is one loop in a process, and while the allocator is sealed
-/// no other test may allocate.
+/// All runs are in one test: a process has one loop at a time, and no other test may allocate
+/// during it.
 #[test]
 fn the_robot() {
     firmware()
         .read("board.linux.toml", include_str!("../board.linux.toml"))
         .unwrap_or_else(|error| panic!("{error}"));
-    the_driver_reads_the_chip_and_says_when_it_cannot();
-    while_it_is_stopped_the_motors_are_off();
+    the_driver_reads_the_chip_and_reports_errors();
+    during_a_stop_the_motors_are_off();
     it_stays_upright_and_comes_back_after_a_push();
-    it_falls_over_without_its_feedback_and_the_motors_are_off();
-    it_is_switched_off_when_the_imu_is_lost();
+    without_feedback_it_falls_over_and_the_motors_are_off();
+    the_run_ends_when_the_imu_is_lost();
 }

@@ -1,6 +1,6 @@
-//! A kiln that fires by a profile: a thermocouple, a solid-state relay, a contactor. The laws
-//! are stock: profile, PID, a relay that is on for a share of the time.
-//! `cargo run -p kiln -- run --pace free` fires it in simulation.
+//! A kiln with a firing profile: a thermocouple, a solid-state relay, a contactor. Its control
+//! laws are stock laws: profile, PID and time-proportioned relay.
+//! `cargo run -p kiln -- run --pace free` runs it in simulation.
 
 use embedded_hal::spi::{ErrorKind, MODE_0};
 use max31855_rs::Max31855;
@@ -14,7 +14,7 @@ mod tests;
 #[global_allocator]
 static ALLOCATOR: SealedAllocator = SealedAllocator;
 
-/// A thermocouple behind a converter that the crate max31855-rs reads.
+/// A thermocouple on a MAX31855, read with the crate max31855-rs.
 struct Thermocouple(Input<f64>, SpiClaim);
 
 struct OpenThermocouple {
@@ -56,9 +56,9 @@ impl Device for OpenThermocouple {
     fn sense(&mut self, readings: &mut Readings<'_>) {
         let celsius = match self.converter.read() {
             Ok(data) if data.fault() => Err(InputError::OutOfRange),
-            // Nobody drives the line: 0 degC at both ends is no kiln.
+            // 0 degC at both junctions means that nothing drives the line.
             Ok(data) if data.raw() == 0 => Err(InputError::NotReady),
-            // The crate's own conversion loses the sign.
+            // Not the conversion of the crate, which loses the sign.
             Ok(data) => Ok(f64::from(data.raw() as i32 >> 18) * 0.25),
             Err(_) => Err(InputError::Bus),
         };
@@ -73,10 +73,10 @@ impl Device for OpenThermocouple {
     }
 }
 
-/// MAX31855: the one register that it clocks out (datasheet 19-5793, table 2).
+/// A simulated MAX31855 with its only register (datasheet 19-5793, table 2).
 #[derive(Default)]
 struct Chip {
-    /// What the thermocouple is at; `None` while it is open.
+    /// Temperature of the thermocouple, degC; `None` if it is open.
     celsius: Option<f64>,
 }
 

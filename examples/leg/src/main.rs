@@ -1,5 +1,5 @@
-//! A leg machine: 12 joints behind one SPI board, with one long frame each cycle. Each joint is
-//! held by a stock PID law; the driver is the machine's own.
+//! A leg machine: 12 joints on one SPI board, with one long frame per cycle. A stock PID law
+//! controls each joint; the machine has its own driver.
 
 use std::process::ExitCode;
 
@@ -18,12 +18,14 @@ const NAMES: [&str; JOINTS] = [
     "hl_abd", "hl_hip", "hl_knee",
 ];
 
-/// A frame, big-endian: the number of the frame (up: of the one that was accepted last), 12
-/// torques in µN·m (up: 12 positions in µrad, 12 velocities in µrad/s), zeros, and a checksum.
-/// A frame up was made before the one down arrived.
+/// The words of a frame, big-endian, without the checksum after them. To the board: the number
+/// of the frame, 12 torques in µN·m, zeros. From the board: the number of the last accepted
+/// frame, 12 positions in µrad, 12 velocities in µrad/s, zeros. The board prepares its frame
+/// before it receives ours.
 type Words = [u32; 32];
 
-/// The exclusive or of the others with this, so that no line that is stuck gives a frame.
+/// Initial value of the checksum, the exclusive or of all words; not zero, so that a frame from
+/// a stuck line is invalid.
 const CHECKSUM: u32 = 0x5AFE_F00D;
 
 fn encoded(words: &Words) -> [u8; 132] {
@@ -59,7 +61,7 @@ struct OpenBoard {
     joints: Joints,
     spi: Spi,
     number: u32,
-    /// What came with the last frame, and when.
+    /// The last received frame and its time.
     last: (Result<Words, InputError>, Instant),
 }
 
@@ -91,14 +93,14 @@ impl Driver for JointBoard {
     }
     fn open(&self, opening: &mut Opening<'_>) -> Result<OpenBoard, ConfigError> {
         let spi = opening.spi(self.1)?;
-        // Whatever becomes of the loop: no torque.
+        // The safe action: no torque.
         opening.safe_spi(&spi, &encoded(&[0; 32]))?;
         Ok(OpenBoard::new(self.0, spi))
     }
 }
 
 impl Device for OpenBoard {
-    /// Of the frame that went out with the torques of the last cycle.
+    /// Reports the frame that was received while the torques of the last cycle were sent.
     fn sense(&mut self, readings: &mut Readings<'_>) {
         let (frame, at) = self.last;
         let value = |word: usize| frame.map(|words| f64::from(words[word] as i32) * 1e-6);
@@ -120,7 +122,7 @@ impl Device for OpenBoard {
         let received = sent.map_err(|_| InputError::Bus);
         let received = received.and_then(|()| decoded(&frame).ok_or(InputError::Parity));
         self.last = (received, commands.tick().now);
-        // The board may have served another run before.
+        // In the first cycle, the board may report the number of an earlier run.
         let is_accepted = received.is_ok_and(|words| words[0] == before || before == 0);
         is_accepted.then_some(()).ok_or(NotDriven)
     }

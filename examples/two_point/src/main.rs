@@ -1,6 +1,5 @@
-//! A two-point temperature control, complete. `cargo run -p two_point`
-//! holds a simulated oven at 60 degC for 10 s; with `-- free` for 10 minutes of
-//! virtual time, which take about a second.
+//! A complete two-point temperature control. `cargo run -p two_point` holds a simulated oven at
+//! 60 degC for 10 s; with `-- free` for 10 minutes of virtual time, which takes about a second.
 use std::{error::Error, process::ExitCode};
 use steadfast::board::{self, Description, Options};
 use steadfast::config::Config;
@@ -13,14 +12,14 @@ use steadfast::telemetry::{report::Pace, report::Report, text};
 #[global_allocator]
 static ALLOCATOR: SealedAllocator = SealedAllocator;
 
-/// Heats from below the first until above the second, degC.
+/// The heater is switched on below the first and off above the second temperature, degC.
 pub(crate) const BAND_C: (f64, f64) = (59.0, 61.0);
-/// What an oven can be, degC. A broken wire reads 0 V: that would be -50.
+/// Plausible temperatures, degC. A broken wire reads 0 V, which would be -50 degC.
 const CREDIBLE_C: std::ops::RangeInclusive<f64> = -20.0..=150.0;
 
 pub(crate) struct TwoPoint;
 
-/// Its channels: what does not change while it runs.
+/// Its channels, constant during a run.
 pub(crate) struct Channels {
     pub(crate) sensor: u8,
     pub(crate) heater: OutputChannel,

@@ -1,7 +1,7 @@
-//! A ventilator that breathes by pressure: a sensor behind an I2C converter, a valve on a PWM
-//! channel, an exhale valve and an alarm. Driver and lung are its own, the laws are stock.
-//! `cargo run -p ventilator -- run --pace free` breathes in simulation.
-//! It shows how such a machine is written. It is no medical device.
+//! A pressure-controlled ventilator: a sensor on an I2C converter, a valve on a PWM channel, an
+//! exhale valve and an alarm. It has its own driver and plant; the control laws are stock laws.
+//! `cargo run -p ventilator -- run --pace free` runs it in simulation.
+//! This is a programming example, not a medical device.
 
 use ads1x1x::{Ads1x1x, DataRate16Bit, FullScaleRange, TargetAddr, channel, ic, mode};
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ mod tests;
 #[global_allocator]
 static ALLOCATOR: SealedAllocator = SealedAllocator;
 
-/// A pressure sensor at input 0 of an ADS1115, which the crate ads1x1x reads.
+/// A pressure sensor on input 0 of an ADS1115, read with the crate ads1x1x.
 struct Pressure {
     mbar: Input<f64>,
     mbar_per_v: f64,
@@ -72,7 +72,7 @@ impl Device for OpenPressure {
     fn sense(&mut self, readings: &mut Readings<'_>) {
         let counts = self.adc.read().map(f64::from);
         let mbar = match counts.map(|counts| counts * 6.144 / 32_768.0) {
-            // Half a volt at no pressure; a broken wire gives less.
+            // The sensor has 0.5 V at zero pressure; a broken wire gives less.
             Ok(volts @ 0.25..=4.75) => Ok((volts - 0.5) * self.mbar_per_v),
             Ok(_) => Err(InputError::OutOfRange),
             Err(_) => Err(InputError::Bus),
@@ -81,7 +81,7 @@ impl Device for OpenPressure {
     }
 }
 
-/// A lung behind a tube.
+/// A lung on a tube.
 #[derive(Clone)]
 struct Lung {
     valve: Output<f64>,
@@ -97,7 +97,7 @@ struct Lung {
 
 impl Plant for Lung {
     fn advance(&mut self, world: &mut World<'_>, step: Duration) {
-        // 2 l/s through the open valve; out through the other one, 3 mbar for a l/s.
+        // 2 l/s through the open supply valve; the exhale valve has 3 mbar per l/s.
         let supply = 2.0 * world.get(self.valve);
         let exhale = if world.get(self.exhale) {
             1.0 / 3.0
@@ -108,7 +108,7 @@ impl Plant for Lung {
         let unplugged = if self.unplugged_in_s < 0.0 { 0.2 } else { 0.0 };
         let lost = (exhale + self.leak + unplugged) * self.tube_mbar;
         let breathed = (self.tube_mbar - self.lung_mbar) / self.mbar_s_per_litre;
-        // The tube itself takes 2 ml for a mbar.
+        // The compliance of the tube is 2 ml/mbar.
         self.tube_mbar += (supply - lost - breathed) / 0.002 * step.as_secs_f64();
         self.lung_mbar += breathed / self.litres_per_mbar * step.as_secs_f64();
         world.put(self.sensor, self.tube_mbar);
