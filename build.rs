@@ -1,4 +1,4 @@
-//! How the binaries are linked.
+//! Linker options of the binaries.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ fn main() {
     if target("ARCH").as_deref() != Ok("aarch64") || target("OS").as_deref() != Ok("linux") {
         return;
     }
-    // For arm64 the linker expects pages of 64 kB. It aligns the end of what is read-only
-    // after relocation to them, and so pads the file by up to 64 kB. The kernels of the
-    // boards have pages of 4 kB, or of 16 kB (Raspberry Pi 5). One with pages of 64 kB
-    // refuses to start a program that is linked so.
+    // For arm64 the linker assumes pages of 64 kB and pads the file by up to 64 kB to align the
+    // end of the section that is read-only after relocation. The kernels of the boards have
+    // pages of 4 kB or 16 kB (Raspberry Pi 5). A kernel with pages of 64 kB refuses to start a
+    // program linked with this option.
     println!("cargo:rustc-link-arg-bins=-Wl,-z,max-page-size=16384");
     let is = |name: &str, value: &str| std::env::var(name).as_deref() == Ok(value);
     if is("PROFILE", "release") && is("DEBUG", "false") {
@@ -19,15 +19,15 @@ fn main() {
     }
 }
 
-/// A release without debug information is linked without unwind tables, a ninth of the
-/// file. It aborts on a panic, so only debuggers and backtraces read them, and neither
-/// can name a function of it. What ended a run is in the black box: signal, place, and
-/// the words of a panic. A build with debug information
+/// Links a release without debug information without its unwind tables, a ninth of the file.
+/// It aborts on a panic, so only debuggers and backtraces would use them, and without debug
+/// information these name no functions. The black box has the cause of an end: signal, place
+/// and panic message. A build with debug information
 /// (`CARGO_PROFILE_RELEASE_DEBUG=line-tables-only`) keeps its tables.
 ///
-/// Most of them come with the standard library and the C library, which are compiled
-/// already: no option of the compiler reaches them, but a linker script does. The files
-/// that begin and end the section refer to it and stay, or nothing would be linked.
+/// Most tables come from the compiled standard library and C library, so a compiler option
+/// cannot omit them, but a linker script can. The tables of crtbegin and crtend must stay,
+/// because other code refers to them.
 fn leave_out_unwind_tables() {
     const SCRIPT: &str = "SECTIONS
 {

@@ -55,7 +55,7 @@ BREAKS = [
     ("a_vanished_symbol_stops_the_build", CORE + "/lib/steadfast/kconfig.py", "!= wanted", "is None"),
     ("slots_are_the_partitions", BSP + "/files/wic/steadfast-imx.wks.in", "--label root-b", "--label root-c"),
     ("slots_are_the_partitions", BSP + "/conf/machine/include/steadfast-ab.inc", "${STEADFAST_DISK}3", "${STEADFAST_DISK}2"),
-    ("the_boot_script_has_all_its_values", BSP + "/recipes-bsp/steadfast-boot/files/boot.cmd.in", "# Picks a slot", "# @@ is a value. Picks a slot"),
+    ("the_boot_script_has_all_its_values", BSP + "/recipes-bsp/steadfast-boot/files/boot.cmd.in", "# Selects a slot", "# @@ is a value. Picks a slot"),
     ("bundle_and_board_have_one_compatible", BUNDLE, "${STEADFAST_COMPATIBLE}", "steadfast"),
     ("only_verity_bundles", BUNDLE, '"verity"', '"plain"'),
     ("no_key_is_in_the_tree", "yocto/key.pem", None, "-----BEGIN " + "PRIVATE KEY-----\n"),

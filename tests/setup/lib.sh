@@ -1,8 +1,7 @@
-# Sourced by tests/run and by the other scripts of this folder: finds what a
-# tier needs, installs what is missing where it may, and says what it did.
+# Functions of tests/run and the other scripts of this folder: they find the programs that a
+# tier needs, install missing ones as root, and print what they do.
 #
-# A function that cannot provide something sets `missing` to the reason, in
-# words, and returns 1; it never ends the run.
+# A function that fails sets `missing` to the reason and returns 1; it never ends the run.
 # shellcheck shell=bash
 
 guest_target=aarch64-unknown-linux-gnu
@@ -17,20 +16,20 @@ have() {
     command -v "$1" >/dev/null 2>&1
 }
 
-# install PACKAGE...: through apt, as root, on Debian alone.
+# install PACKAGE...: installs Debian packages; needs root.
 install() {
     if ! have apt-get; then
         missing="needs the Debian packages $*, and this machine has no apt"
         return 1
     fi
     if [ "$(id -u)" != 0 ]; then
-        missing="needs packages: sudo apt-get install $*"
+        missing="needs packages; run sudo apt-get install $*"
         return 1
     fi
     say "installing $*"
     update_once
     DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >&2 || {
-        missing="apt-get install $* failed"
+        missing="apt-get install $* failed; see above"
         return 1
     }
 }
@@ -38,7 +37,7 @@ install() {
 updated=no
 update_once() {
     [ "$updated" = no ] || return 0
-    # A list that cannot be read fails the installation after it, with a reason.
+    # Not fatal: if a list is missing, the installation fails with a reason.
     apt-get -qq update >&2 || say "apt-get update reported errors"
     updated=yes
 }
@@ -48,7 +47,7 @@ need() {
     have "$1" || install "$2"
 }
 
-# The emulator, from 10.0 on: older ones have neither imx8mp-evk nor raspi4b.
+# The emulator, at least 10.0: older versions have neither imx8mp-evk nor raspi4b.
 need_emulator() {
     local program=$1 package=$2
     if have "$program" && emulator_is_new "$program"; then
@@ -70,12 +69,12 @@ emulator_is_new() {
     [ "${version:-0}" -ge 10 ]
 }
 
-# Debian 12 has a new enough emulator in its backports only. Their address is
-# that of the mirror which this machine's own apt uses.
+# Debian 12 has such an emulator only in its backports. They are fetched from the mirror of
+# this machine's apt.
 backports=''
 add_backports() {
     local codename site
-    # shellcheck disable=SC1091 # a file of the machine's
+    # shellcheck disable=SC1091 # not part of the repository
     codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
     [ "$codename" = bookworm ] && have apt-get || return 0
     backports=bookworm-backports
@@ -84,14 +83,14 @@ add_backports() {
         return 0
     fi
     if [ "$(id -u)" != 0 ]; then
-        missing="needs $backports among the apt sources, for an emulator from 10.0 on"
+        missing="needs QEMU 10.0; add $backports to the apt sources, or run as root"
         return 1
     fi
     # shellcheck disable=SC2016
     site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' \
         "Codename: $codename" 'Component: main' | sed -n 1p)
     if [ -z "$site" ]; then
-        missing="apt names no mirror for $codename"
+        missing="apt has no mirror for $codename; run apt-get update"
         return 1
     fi
     say "adding $backports to the apt sources (steadfast-backports.list)"
@@ -100,7 +99,7 @@ add_backports() {
     updated=no
 }
 
-# has_std RUSTC TARGET: whether that compiler has the target's libraries.
+# has_std RUSTC TARGET: whether the compiler has the standard library of the target.
 has_std() {
     local sysroot
     sysroot=$("$1" --print sysroot 2>/dev/null) || return 1
@@ -109,7 +108,7 @@ has_std() {
 
 debian_rustc=/usr/bin/rustc
 
-# has_debian_rust TARGET: Debian's own compiler, new enough, with the target.
+# has_debian_rust TARGET: whether Debian's compiler is new enough and has the target.
 has_debian_rust() {
     [ -x "$debian_rustc" ] && new_enough "$debian_rustc" && has_std "$debian_rustc" "$1"
 }
@@ -120,8 +119,8 @@ new_enough() {
     [ "${version:-0}" -ge 88 ]
 }
 
-# Sets `guest_rustc` to a compiler that has the guest's target: the one in use,
-# if it has it or rustup can give it to it, else Debian's `rustc-web`.
+# Sets `guest_rustc` to a compiler with the guest's target: the present compiler, if it has the
+# target or rustup can add it, else Debian's `rustc-web`.
 guest_rustc=''
 need_guest_compiler() {
     need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu || return 1
@@ -141,14 +140,14 @@ need_guest_compiler() {
         fi
         install rustc-web libstd-rust-web-dev libstd-rust-web-dev:arm64 || return 1
         if ! has_debian_rust "$guest_target"; then
-            missing="needs a Rust compiler for $guest_target: rustup target add $guest_target"
+            missing="needs a Rust compiler for $guest_target; run rustup target add $guest_target"
             return 1
         fi
         guest_rustc=$debian_rustc
     fi
 }
 
-# The static C library to link against.
+# The static C library for linking.
 need_libc() {
     local archive
     archive=$(aarch64-linux-gnu-gcc -print-file-name=libc.a)
@@ -161,7 +160,7 @@ rustup_add() {
     timeout 60 rustup target add "$1" >/dev/null 2>&1
 }
 
-# Sets `bare_command` to the cargo invocation that builds for bare metal.
+# Sets `bare_command` to the cargo command that builds for bare metal.
 bare_command=()
 need_bare_compiler() {
     if has_std rustc "$bare_target" || rustup_add "$bare_target"; then
@@ -174,13 +173,12 @@ need_bare_compiler() {
     if ! [ -e "$("$debian_rustc" --print sysroot)/lib/rustlib/src/rust/library/core" ]; then
         install rust-web-src || return 1
     fi
-    # `core` is built from Debian's source by Debian's compiler.
+    # Debian's compiler builds `core` from Debian's sources.
     bare_command=(env RUSTC="$debian_rustc" RUSTC_BOOTSTRAP=1 cargo build -Zbuild-std=core)
 }
 
-# guest_cargo ARGUMENT...: cargo for the guest, statically linked, with
-# qemu-user to run what it builds. Static, because a dynamic program would be
-# looking for its loader on this machine.
+# guest_cargo ARGUMENT...: cargo for the guest, with qemu-user as the runner. Static linking,
+# because this machine has no dynamic loader for the guest's programs.
 guest_cargo() {
     local prefix=CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU
     env RUSTC="$guest_rustc" RUSTDOC="${guest_rustc%rustc}rustdoc" \
@@ -191,8 +189,7 @@ guest_cargo() {
         cargo "$@" --target "$guest_target"
 }
 
-# Sets `miri` to a nightly toolchain that has Miri, which comes with rustup alone, or
-# to nothing.
+# Sets `miri` to a nightly toolchain with Miri, which only rustup provides, or to nothing.
 miri=''
 find_miri() {
     have rustup || return 0
@@ -210,8 +207,8 @@ find_miri() {
     fi
 }
 
-# Sets `asan_host` to this machine's target if the compiler in use has the address
-# sanitizer's runtime for it, which Debian's has not, or to nothing.
+# Sets `asan_host` to this machine's target if the compiler has the runtime of the address
+# sanitizer for it (Debian's has not), or to nothing.
 asan_host=''
 find_asan() {
     local host
@@ -221,7 +218,7 @@ find_asan() {
     fi
 }
 
-# container_engine: prints the container engine that works here.
+# container_engine: prints the name of a working container engine.
 container_engine() {
     local engine
     for engine in docker podman; do
@@ -233,8 +230,8 @@ container_engine() {
     return 1
 }
 
-# cross_works ENGINE: whether cross can build an empty library in a container, for
-# which it fetches its image.
+# cross_works ENGINE: whether cross can fetch its image and build an empty library in a
+# container.
 cross_works() {
     local scratch works=1
     scratch=$(mktemp -d)

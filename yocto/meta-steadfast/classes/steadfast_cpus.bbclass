@@ -1,5 +1,5 @@
-# From STEADFAST_RT_CPUS to all that needs it. STEADFAST_CPUS, how many CPUs the
-# machine has, is the machine's.
+# Derives the other lists of CPUs from STEADFAST_RT_CPUS. The machine sets STEADFAST_CPUS, its
+# number of CPUs.
 STEADFAST_CPUS ??= "4"
 STEADFAST_HOUSEKEEPING_CPUS = "${@steadfast.cpus.housekeeping(d.getVar('STEADFAST_RT_CPUS'), d.getVar('STEADFAST_CPUS'))}"
 STEADFAST_CPUS_CMDLINE = "${@steadfast.cpus.cmdline(d.getVar('STEADFAST_RT_CPUS'), d.getVar('STEADFAST_CPUS'))}"

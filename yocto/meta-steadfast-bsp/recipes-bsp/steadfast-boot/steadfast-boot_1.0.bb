@@ -1,4 +1,4 @@
-SUMMARY = "U-Boot's script that picks a slot"
+SUMMARY = "U-Boot script that selects a slot"
 DESCRIPTION = "Reads RAUC's slot order and tries, and boots kernel and overlay from that slot."
 HOMEPAGE = "https://steadfast.example/"
 SECTION = "bsp"
@@ -27,7 +27,7 @@ do_compile() {
         -e 's|@@OVERLAY@@|${@'steadfast.dtbo' if d.getVar('STEADFAST_OVERLAY_PACKAGE') else ''}|' \
         ${S}/boot.cmd.in > ${B}/boot.cmd
     if grep -n '@@' ${B}/boot.cmd; then
-        bbfatal "boot.cmd.in has a value that steadfast-boot does not know (see above)"
+        bbfatal "boot.cmd.in has an unknown value (see above); add it to do_compile of steadfast-boot"
     fi
     mkimage -A ${UBOOT_ARCH} -T script -C none -n steadfast -d ${B}/boot.cmd ${B}/boot.scr
 }

@@ -1,5 +1,5 @@
 SUMMARY = "The board's device tree overlay"
-DESCRIPTION = "Compiles board/NAME/overlay.dtso of the checkout that this layer lies in."
+DESCRIPTION = "Compiles board/NAME/overlay.dtso of the checkout that contains this layer."
 HOMEPAGE = "https://steadfast.example/"
 SECTION = "bsp"
 LICENSE = "MIT | Apache-2.0"

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Whether the .config of a kernel or of U-Boot holds what the fragments ask for.
+"""Checks that the .config of a kernel or of U-Boot has the values of the fragments.
 
-Kconfig drops a symbol whose dependencies are not met without a word: a kernel
-built of rt.cfg without CONFIG_EXPERT is simply not real-time."""
+Kconfig silently drops a symbol whose dependencies are not met: without CONFIG_EXPERT a
+kernel built with rt.cfg is not real-time."""
 
 import re
 
 
 def symbols(text):
-    """Symbol to value; "n" for the comment that kconfig writes instead."""
+    """Maps symbols to values; "n" for a comment "is not set"."""
     found = {}
     for line in text.splitlines():
         off = re.match(r"# (CONFIG_\w+) is not set$", line.strip())
@@ -21,8 +21,8 @@ def symbols(text):
 
 
 def broken(config, fragment):
-    """One line for each symbol that is not as the fragment asks. A symbol that the
-    sources do not know counts as off."""
+    """One line for each symbol that differs from the fragment. A symbol that the sources do
+    not have counts as off."""
     have = symbols(config)
     return [
         "%s: wanted %s, found %s" % (name, wanted, have.get(name, "n"))
@@ -31,14 +31,14 @@ def broken(config, fragment):
     ]
 
 
-# One symbol: older U-Boots (2025.01) have the second name.
+# Two names of one symbol; the second is that of older U-Boots (2025.01).
 REDUNDANT = ("CONFIG_ENV_REDUNDANT", "CONFIG_SYS_REDUNDAND_ENVIRONMENT")
 
 
 def broken_u_boot(config, fragment):
-    """As `broken`, for U-Boot: its environment lies in the FAT partition, in two
-    copies, and nowhere else. U-Boot takes the first location that answers, and
-    RAUC's tools write to the FAT partition alone."""
+    """`broken` for U-Boot: its environment must be in the FAT partition, in two copies, and
+    nowhere else. U-Boot uses the first location that works, but RAUC's tools write only to
+    the FAT partition."""
     have = symbols(config)
     elsewhere = sorted(
         name for name, value in have.items()
@@ -49,6 +49,6 @@ def broken_u_boot(config, fragment):
     bad += ["%s: wanted n, found y" % name for name in elsewhere]
     if "y" not in (have.get(name) for name in REDUNDANT):
         bad.append("%s: wanted y, found n" % REDUNDANT[0])
-    # `make oldconfig` asks for such a value for ever.
+    # `make oldconfig` would ask for such a value in an endless loop.
     bad += ["%s: has no value" % name for name in re.findall(r"^(CONFIG_\w+)=$", config, re.M)]
     return bad

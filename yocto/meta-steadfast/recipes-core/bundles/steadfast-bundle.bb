@@ -1,6 +1,6 @@
 # nooelint: oelint.file.underscores,oelint.var.mandatoryvar.SRC_URI - an update has the version of its image, and its only source is that image
 SUMMARY = "The update: a signed verity bundle with one root file system"
-DESCRIPTION = "What a running board installs into the slot that it does not run from, and boots next."
+DESCRIPTION = "A running board installs it into the other slot, which it boots next."
 HOMEPAGE = "https://steadfast.example/"
 LICENSE = "MIT"
 

@@ -1,13 +1,13 @@
 SUMMARY = "The controller's image for the field: nobody can log in"
-DESCRIPTION = "Read-only root, no password, no shell and no ssh: it is changed by updates alone."
+DESCRIPTION = "Read-only root, no password, no shell and no ssh: only updates can change it."
 HOMEPAGE = "https://steadfast.example/"
 
 require steadfast-image.inc
 
 inherit extrausers features_check
 
-# A way in that local.conf adds to every image ends the build of this one.
+# The build fails if local.conf adds a login to every image.
 CONFLICT_IMAGE_FEATURES = "allow-empty-password allow-root-login empty-root-password serial-autologin-root ssh-server-dropbear ssh-server-openssh tools-debug"
 
-# Locked, and without a shell: a console on the serial line answers nobody.
+# Root is locked and has no shell, so nobody can log in on the serial console.
 EXTRA_USERS_PARAMS = "usermod --lock --shell /sbin/nologin root;"

@@ -1,4 +1,4 @@
-SUMMARY = "The partitions that are not a slot"
+SUMMARY = "Mounts of the data and boot partitions"
 DESCRIPTION = "Mounts data (black boxes, board files, RAUC status) and the boot loader environment."
 HOMEPAGE = "https://steadfast.example/"
 SECTION = "base"

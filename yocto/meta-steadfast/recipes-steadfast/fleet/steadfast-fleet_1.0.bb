@@ -1,5 +1,5 @@
 SUMMARY = "Updates of a fleet, from a hawkBit server"
-DESCRIPTION = "Lets rauc-hawkbit-updater take its server, name and token from the data partition."
+DESCRIPTION = "Configures rauc-hawkbit-updater to read its server, name and token from the data partition."
 HOMEPAGE = "https://steadfast.example/"
 SECTION = "base"
 LICENSE = "MIT | Apache-2.0"

@@ -1,4 +1,4 @@
-SUMMARY = "Keeps an update only when the contract was kept"
+SUMMARY = "Keeps an update only if the controller keeps its contract"
 DESCRIPTION = "Runs before boot-complete.target, after which RAUC marks the slot good."
 HOMEPAGE = "https://steadfast.example/"
 SECTION = "base"

@@ -1,5 +1,5 @@
 SUMMARY = "Interrupts, governor and limits for real time"
-DESCRIPTION = "Keeps interrupts off the real-time CPUs and sets what the contract asks of the kernel."
+DESCRIPTION = "Moves interrupts off the real-time CPUs and sets the kernel options that the contract requires."
 HOMEPAGE = "https://steadfast.example/"
 SECTION = "base"
 LICENSE = "MIT | Apache-2.0"

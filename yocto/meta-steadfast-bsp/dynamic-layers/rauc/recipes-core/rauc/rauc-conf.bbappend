@@ -1,4 +1,4 @@
-# The slots are the machine's, the keys the user's (yocto/README.md, Keys).
+# The machine sets the slots, the user the keys (yocto/README.md, Keys).
 FILESEXTRAPATHS:prepend:steadfast-ab := "${THISDIR}/files:${STEADFAST_KEYS}:"
 SRC_URI:remove:steadfast-ab = "file://system.conf"
 SRC_URI:append:steadfast-ab = " file://system.conf.in"

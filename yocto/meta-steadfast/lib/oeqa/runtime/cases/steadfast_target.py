@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""On the running target: `bitbake -c testimage steadfast-image-test`.
+"""Tests on the running target: `bitbake -c testimage steadfast-image-test`.
 
-The emulated machine has no SPI: what needs a running controller is skipped there,
-and says for want of which device."""
+The emulated machine has no SPI: tests that need a running controller are skipped there, with
+the name of the missing device."""
 
 import re
 
@@ -19,10 +19,10 @@ class SteadfastTest(OERuntimeTestCase):
         return output.strip()
 
     def controller(self):
-        """The controller's process, on a machine that has the devices of its board file."""
+        """The controller's process. Skips the test if a device of the board file is missing."""
         for device in self.succeeds("sed -n 's/^device = \"\\(.*\\)\".*/\\1/p' %s" % BOARD).split():
             if self.target.run("test -e %s" % device)[0]:
-                self.skipTest("this machine has no %s, which %s names" % (device, BOARD))
+                self.skipTest("this machine has no %s, which is in %s" % (device, BOARD))
         self.succeeds("systemctl is-active steadfast")
         return self.succeeds("systemctl show --property MainPID --value steadfast")
 
@@ -30,8 +30,8 @@ class SteadfastTest(OERuntimeTestCase):
         return self.succeeds("sed -n 's/^%s:[[:space:]]*//p' /proc/%s/status" % (name, pid))
 
     def interrupts(self, text, cpu):
-        """Devices' interrupts on one CPU so far. Its own timer and the CPUs' calls to
-        each other are no device's."""
+        """Interrupts of devices on one CPU so far, without its timer and interrupts between
+        CPUs."""
         lines = text.splitlines()
         column = lines[0].split().index("CPU%d" % cpu)
         rows = [line.split() for line in lines[1:] if re.match(r"\s*\d+:", line) and "arch_timer" not in line]
@@ -68,7 +68,7 @@ class SteadfastTest(OERuntimeTestCase):
     def test_the_controller_holds_the_watchdog_that_its_board_file_names(self):
         pid = self.controller()
         if self.target.run("grep -q '^\\[watchdog\\]' %s" % BOARD)[0]:
-            self.skipTest("%s names no watchdog" % BOARD)
+            self.skipTest("%s has no [watchdog]" % BOARD)
         self.assertIn("/dev/watchdog", self.succeeds("ls -l /proc/%s/fd" % pid))
 
     def test_a_slot_is_booted(self):
