@@ -139,14 +139,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_later_start_gives_no_negative_span() {
+    fn the_time_since_a_later_instant_is_zero() {
         let (early, late) = (Instant::from_nanos(5), Instant::from_nanos(9));
         assert_eq!(late.since(early), Duration::from_nanos(4));
         assert_eq!(early.since(late), Duration::ZERO);
     }
 
     #[test]
-    fn spans_print_with_the_unit_that_suits() {
+    fn durations_print_with_a_suitable_unit() {
         let shown = [0, 999, 14_230, 999_400, 1_000_000, 2_500_000_000].map(|ns| {
             let mut text = heapless::String::<16>::new();
             core::fmt::write(&mut text, format_args!("{}", Duration::from_nanos(ns))).unwrap();

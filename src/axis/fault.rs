@@ -272,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_count_from_one_and_lead_back_to_their_fault() {
+    fn fault_numbers_start_at_one_and_decode_to_their_fault() {
         assert_eq!(Fault::from_number(0), None);
         for (at, fault) in Fault::ALL.into_iter().enumerate() {
             assert_eq!(usize::from(fault.number().get()), at + 1);
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_has_a_message_of_its_own() {
+    fn each_fault_has_its_own_description() {
         for (at, fault) in Fault::ALL.into_iter().enumerate() {
             let message = fault.message();
             assert!(!message.cause.is_empty() && !message.remedy.is_empty());
@@ -293,13 +293,13 @@ mod tests {
     }
 
     #[test]
-    fn no_code_is_that_of_no_error() {
+    fn no_fault_has_the_code_of_no_error_or_generic_error() {
         // 0000h means no error, 1000h is the generic error.
         assert!(Fault::ALL.iter().all(|fault| fault.code() > 0x1000));
     }
 
     #[test]
-    fn no_fault_of_the_feedback_stops_on_a_ramp_that_needs_it() {
+    fn feedback_faults_do_not_stop_on_a_ramp() {
         let feedback = Fault::FeedbackBus.number()..=Fault::FeedbackFrozen.number();
         for fault in Fault::ALL {
             if feedback.contains(&fault.number()) {

@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_blocks_motion_towards_it_and_no_other() {
+    fn a_limit_switch_blocks_only_motion_towards_it() {
         let limits = config().build(PERIOD).unwrap();
         let (free, both) = (inputs(1 << 3), inputs(1 << 4));
         assert_eq!(limits.blocks(0.0, 1.0, Some(&free)), None);
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_following_error_is_a_fault_only_after_its_time_out_without_a_break() {
+    fn a_following_error_is_a_fault_after_an_uninterrupted_time_out() {
         let limits = config().build(PERIOD).unwrap();
         let mut state = LimitsState::default();
         let mut check = |position| limits.check(&mut state, position, 0.0, 0.0, -position, None);
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_round_up_to_whole_periods() {
+    fn times_round_up_to_whole_periods() {
         assert_eq!(periods(Duration::ZERO, PERIOD), 0);
         assert_eq!(periods(Duration::from_nanos(1), PERIOD), 1);
         assert_eq!(periods(Duration::from_micros(2_001), PERIOD), 3);
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn each_bad_parameter_is_refused_by_its_name() {
+    fn each_invalid_parameter_is_named() {
         type Spoil = fn(&mut LimitsConfig);
         let cases: [(&str, Spoil); 5] = [
             ("position.max_rad", |c| {

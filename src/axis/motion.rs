@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn no_positions_are_a_hold() {
+    fn an_empty_list_of_positions_holds_the_axis() {
         let program = motion(&[], 0.0).build(&limits(), PERIOD).unwrap();
         let mut state = ProgramState::default();
         for _ in 0..10 {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_outside_of_the_range_and_bad_dwells_are_refused() {
+    fn positions_out_of_range_and_invalid_dwells_are_refused() {
         let name = |p: &[f64], d| motion(p, d).build(&limits(), PERIOD).unwrap_err().name;
         assert_eq!(name(&[0.0, 1.1], 0.0), "positions_rad");
         assert_eq!(name(&[f64::NAN], 0.0), "positions_rad");

@@ -351,7 +351,7 @@ mod tests {
     ];
 
     #[test]
-    fn every_event_in_every_state_does_what_the_table_says() {
+    fn every_event_in_every_state_follows_the_transition_table() {
         let mut seen = [false; 17];
         let (Transition(start), state) = Transition::START;
         assert_eq!(LEADS_TO[usize::from(start)], state);
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn controlwords_decode_as_the_table_of_commands_has_them() {
+    fn controlwords_decode_as_in_the_command_table_of_cia_402() {
         // All values of bits 0 to 3 without bit 7, decoded by the masks of the standard.
         for word in 0..16_u16 {
             let expected = match word & 0b1111 {
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn statuswords_tell_the_states_apart_as_the_standard_masks_them() {
+    fn statuswords_match_the_state_masks_of_cia_402() {
         // (mask, value) of CiA 402-2, table of the statusword.
         let masks = [
             (0x4F, 0x00),

@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_does_not_run_is_opened_when_it_is_armed_and_fed_from_then_on() {
+    fn a_stopped_watchdog_is_opened_and_fed_when_armed() {
         let told = Arc::<Told>::default();
         let mut feeder = feeder(&told, false);
         feeder.step();
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_runs_is_taken_over_and_fed_through_the_start() {
+    fn a_running_watchdog_is_taken_over_and_fed_during_the_start() {
         let told = Arc::<Told>::default();
         let mut feeder = feeder(&told, true);
         let fed = || told.counts().1;
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_fed_four_times_within_its_timeout_and_what_is_refused_is_counted() {
+    fn it_is_fed_four_times_within_its_timeout_and_failures_are_counted() {
         let told = Arc::<Told>::default();
         let running = open(&told, Err(Errno(libc::EIO))).unwrap();
         let unused = || unreachable!("it runs");
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_cannot_be_opened_refuses_the_start() {
+    fn a_watchdog_that_cannot_be_opened_prevents_the_start() {
         let gone = || Err::<Watchdog<Stub>, _>(WatchdogError::Open(Errno(libc::EBUSY)));
         let mut feeder = Some(Feeder::new(2, None, gone));
         assert!(!Fed(&mut feeder).arm());
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_that_comes_to_nothing_stops_the_watchdog_and_a_run_that_fails_does_not() {
+    fn an_aborted_start_stops_the_watchdog_and_a_failed_run_does_not() {
         for (error, stopped) in [
             (RunError::Flight(FlightError::Busy), 1),
             (RunError::Helper(libc::EAGAIN), 1),

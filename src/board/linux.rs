@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn edges_of_a_chip_outlast_the_failure_of_another_and_come_once() {
+    fn edges_of_one_chip_are_kept_while_another_fails_and_are_reported_once() {
         let failed = Err(InputError::Bus);
         let mut kept = KeptEdges::default();
         let mut gather = |parts: [_; 2]| kept.gather(parts.into_iter());

@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_shown_without_rows_of_zeros() {
+    fn numbers_are_shown_in_their_shortest_form() {
         let texts = [0.0, -10.0, 0.001, 20000.5, 1e9, 1e-9, f64::MAX].map(figure);
         assert_eq!(
             texts,

@@ -236,7 +236,7 @@ period_ns = 50_000
     }
 
     #[test]
-    fn what_somebody_else_uses_is_refused_with_its_owner() {
+    fn a_bus_in_use_is_refused_with_the_name_of_its_user() {
         for (tables, words) in [
             (
                 "[device.a]\nspi = \"imu\"\n[device.b]\nspi = \"imu\"\n",

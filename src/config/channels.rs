@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_channel_has_its_place_among_its_kind_as_number() {
+    fn channels_are_numbered_by_position_among_their_kind() {
         let config = Config::simulated();
         assert_eq!(config.input("emergency_stop"), Ok(input(0)));
         assert_eq!(config.output("enable"), Ok(output(0)));
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_not_there_is_told_with_those_that_are() {
+    fn an_unknown_name_is_refused_with_the_known_names() {
         let config = Config::simulated();
         assert_eq!(
             config.output("heater").unwrap_err().to_string(),

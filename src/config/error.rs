@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_counted_in_lines_and_characters() {
+    fn positions_are_counted_in_lines_and_characters() {
         let text = "a = 1\nµ = 2\n";
         let column_of = |needle: &str| Position::of(text, text.find(needle).unwrap());
         assert_eq!(column_of("a"), Position { line: 1, column: 1 });
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_one_line_whatever_it_quotes() {
+    fn an_error_is_one_line_whatever_text_it_quotes() {
         let error = ConfigError::from(Details {
             file: "a\nb.toml".to_owned(),
             position: Some(Position { line: 3, column: 4 }),
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_quotation_is_cut_off_between_characters() {
+    fn a_long_quotation_is_cut_between_characters() {
         assert_eq!(quoted("µ"), "µ");
         assert_eq!(quoted(&"µ".repeat(48)), "µ".repeat(48));
         assert_eq!(quoted(&"µ".repeat(49)), format!("{}...", "µ".repeat(48)));

@@ -414,7 +414,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn misspelt_keys_are_near_and_other_keys_are_not() {
+    fn misspelt_keys_are_similar_and_other_keys_are_not() {
         assert_eq!(distance("period_us", "period_us"), 0);
         assert_eq!(distance("period_us", "peroid_us"), 2);
         assert_eq!(distance("kp", ""), 2);
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guess_is_made_only_where_it_is_likely() {
+    fn a_key_is_suggested_only_if_similar() {
         let known = ["kp", "ki", "derivative_cutoff_hz"];
         assert_eq!(nearest(&known, "derivative_cutof_hz"), Some(known[2]));
         assert_eq!(nearest(&known, "kq"), Some("ki"));

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notch_stops_its_frequency_and_passes_the_rest() {
+    fn a_notch_blocks_its_frequency_and_passes_the_rest() {
         let filter = Biquad::notch(50.0, 5.0, RATE_HZ).unwrap();
         assert!(gain(&filter, 50.0) < 1e-6);
         assert!((gain(&filter, 5.003) - 1.0).abs() < 1e-2);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn frequencies_from_half_the_rate_on_are_refused_by_name() {
+    fn frequencies_of_half_the_sample_rate_and_above_are_refused() {
         for frequency in [500.0, 501.0, 1e9] {
             let error = Biquad::low_pass(frequency, 1.0, RATE_HZ).unwrap_err();
             assert_eq!(error.name, "frequency_hz");
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn each_bad_parameter_is_refused_by_its_name() {
+    fn each_invalid_parameter_is_named() {
         let name = |f, q, r| Biquad::notch(f, q, r).unwrap_err().name;
         assert_eq!(name(0.0, 1.0, RATE_HZ), "frequency_hz");
         assert_eq!(name(f64::NAN, 1.0, RATE_HZ), "frequency_hz");

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_a_range_belong_to_it_and_zero_is_not_positive() {
+    fn a_range_includes_its_ends_and_zero_is_not_positive() {
         assert_eq!(in_range("x", -1.0, -1.0, 1.0), Ok(-1.0));
         assert_eq!(in_range("x", 1.0, -1.0, 1.0), Ok(1.0));
         assert!(in_range("x", 1.1, -1.0, 1.0).is_err());

@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn each_bad_parameter_is_refused_by_its_name() {
+    fn each_invalid_parameter_is_named() {
         type Spoil = fn(&mut PidConfig);
         let cases: [(&str, Spoil); 10] = [
             ("kp", |c| c.gains.kp = f64::NAN),

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_goes_on_counting_beyond_2_to_the_32() {
+    fn a_bucket_counts_beyond_2_to_the_32() {
         // 49.7 days at 1 kHz, and a few hours more.
         let mut histogram = Histogram::new();
         histogram.add(Duration::from_nanos(900_000));
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_years_are_held_without_drift() {
+    fn samples_of_a_hundred_years_are_counted_exactly() {
         const YEARS_S: u64 = 100 * 31_557_600;
         for hz in [1_000, 20_000] {
             let samples = YEARS_S * hz;
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quantile_of_more_samples_than_will_ever_be_does_not_overflow() {
+    fn a_quantile_of_u64_max_samples_does_not_overflow() {
         let mut histogram = Histogram::new();
         add_many(&mut histogram, 40_000, u64::MAX / 2);
         add_many(&mut histogram, 900_000, u64::MAX / 2);
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_sample_is_all_of_its_figures() {
+    fn a_single_sample_is_minimum_maximum_and_every_quantile() {
         let mut histogram = Histogram::new();
         histogram.add(Duration::from_nanos(14_250));
         let Summary {
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_of_zero_is_a_sample_like_any_other() {
+    fn a_time_of_zero_is_counted() {
         let mut histogram = Histogram::new();
         histogram.add(Duration::ZERO);
         assert_eq!(histogram.summary(), Summary::default());
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cleared_distribution_is_as_a_new_one() {
+    fn a_cleared_histogram_equals_a_new_one() {
         let mut histogram = Histogram::unready();
         for _ in 0..2 {
             histogram.clear();
@@ -325,14 +325,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_sampled_gives_zeros_and_no_octaves() {
+    fn an_empty_histogram_gives_zeros_and_no_octaves() {
         let histogram = Histogram::new();
         assert_eq!(histogram.summary(), Summary::default());
         assert_eq!(histogram.octaves().count(), 0);
     }
 
     #[test]
-    fn a_time_beyond_the_range_counts_as_its_end() {
+    fn a_time_beyond_the_range_counts_in_the_last_bucket() {
         let mut histogram = Histogram::new();
         histogram.add(Duration::from_secs(3600));
         assert_eq!(histogram.summary().max, u32::MAX);
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn the_octaves_hold_every_sample_once() {
+    fn the_octaves_count_every_sample_once() {
         let mut histogram = Histogram::new();
         for ns in [0, 1, 2, 3, 40, 41, 1_000, 1_023, 1_024, 70_000] {
             histogram.add(Duration::from_nanos(ns));

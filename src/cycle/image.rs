@@ -341,7 +341,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_machine_has_is_taken_however_much_it_is() {
+    fn outputs_are_copied_for_any_number_of_commands() {
         let mut values = [0.0; MAX_COMMANDS];
         for (number, value) in (1_u8..).zip(&mut values) {
             *value = f64::from(number);
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn radians_are_an_angle_within_a_turn() {
+    fn radians_convert_to_an_angle_within_one_turn() {
         use core::f64::consts::{FRAC_PI_2, PI, TAU};
         for (radians, quarters) in [
             (0.0, 0),
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_beyond_the_image_is_none() {
+    fn channel_numbers_beyond_the_image_are_refused() {
         let digital = MAX_DIGITAL as u8;
         for number in 0..=u8::MAX {
             let there = number < digital;
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_reads_and_sets_its_own_bit_alone() {
+    fn a_channel_reads_and_sets_only_its_own_bit() {
         for number in 0..MAX_DIGITAL as u8 {
             let input = InputChannel::new(number).unwrap();
             let output = OutputChannel::new(number).unwrap();

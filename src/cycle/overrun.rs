@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rare_misses_are_forgiven_for_ever() {
+    fn rare_misses_never_climb() {
         let mut ladder = Ladder::new(LadderConfig::default());
         assert_eq!((ladder.fullest(), ladder.missed()), (0, 0));
         for _ in 0..100_000 {
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_of_misses_climbs_to_the_quick_stop_and_stays_until_the_bucket_is_empty() {
+    fn a_burst_of_misses_leads_to_a_quick_stop_until_the_bucket_is_empty() {
         let mut ladder = Ladder::new(LadderConfig::default());
         let steps: std::vec::Vec<_> = (0..5).map(|_| ladder.cycle(true, 0)).collect();
         assert_eq!(steps[3..], [Step::Normal, Step::QuickStop]);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_gap_is_a_fault_at_once_and_a_fault_never_heals() {
+    fn a_long_gap_is_an_immediate_fault_and_a_fault_is_latched() {
         let mut ladder = Ladder::new(LadderConfig::default());
         assert_eq!(ladder.cycle(true, 19), Step::Fault);
         for _ in 0..10_000 {
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn outputs_held_too_long_are_a_quick_stop_however_empty_the_bucket_is() {
+    fn outputs_held_too_long_lead_to_a_quick_stop_at_any_bucket_level() {
         let mut ladder = Ladder::new(LadderConfig::default());
         ladder.cycle(true, 1);
         ladder.held_too_long();
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_misses_of_a_stop_are_those_since_the_bucket_was_empty() {
+    fn a_stop_reports_the_misses_since_the_bucket_was_empty() {
         let mut ladder = Ladder::new(LadderConfig::default());
         ladder.cycle(true, 0);
         for _ in 0..10 {

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_run_and_skipped_are_the_elapsed_periods_whatever_happens() {
+    fn slots_run_plus_slots_skipped_equal_the_elapsed_periods() {
         let mut schedule = Schedule::new(EPOCH, PERIOD);
         let mut random = 0x2545_f491_4f6c_dd1d_u64;
         for _ in 0..10_000 {

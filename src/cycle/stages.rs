@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_says_what_the_cycle_was_and_nothing_else() {
+    fn a_record_holds_the_data_of_its_cycle_alone() {
         let failed = Err(OutputError::Digital);
         let stop = Directive::QuickStop(StopCause::Overrun);
         let law = (None, None);

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn causes_are_read_back_by_their_numbers_and_the_ordinary_stop_is_none() {
+    fn stop_causes_decode_from_their_numbers_and_an_ordinary_stop_is_no_cause() {
         for cause in [StopCause::Overrun, StopCause::Held] {
             assert_eq!(StopCause::from_number(cause.number()), Some(cause));
         }

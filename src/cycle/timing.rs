@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_response_is_lateness_and_execution_and_clearing_forgets_all() {
+    fn the_response_time_is_lateness_plus_execution_and_clear_resets_all() {
         let mut timing = Timing::unready();
         for _ in 0..2 {
             timing.clear();

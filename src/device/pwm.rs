@@ -428,7 +428,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_written_as_the_kernel_reads_them() {
+    fn numbers_are_written_in_decimal_for_sysfs() {
         let mut digits = [0; 10];
         for number in [0, 7, 10, 4_095, u32::MAX] {
             assert_eq!(decimal(number, &mut digits), number.to_string().as_bytes());

@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn every_code_comes_back_from_its_own_voltage() {
+    fn every_code_converts_to_voltage_and_back() {
         for code in 0..=MAX_CODE {
             let back = STAGE.code(STAGE.volts(code)).unwrap().code;
             assert_eq!(back, code);

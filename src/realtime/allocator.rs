@@ -77,13 +77,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_binary_that_did_not_install_it_is_told_so() {
+    fn a_binary_without_the_sealed_allocator_is_detected() {
         assert!(!is_installed());
         assert_eq!(counts(), AllocationCounts::default());
     }
 
     #[test]
-    fn the_mark_is_the_thread_s_own_and_goes_with_its_value() {
+    fn the_real_time_mark_belongs_to_its_thread_and_ends_with_its_value() {
         let mark = RealtimeThread::mark();
         assert!(is_realtime_thread());
         assert!(!std::thread::spawn(is_realtime_thread).join().unwrap());

@@ -89,13 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn the_resolution_is_at_most_a_tick() {
+    fn the_clock_resolution_is_at_most_a_tick() {
         let resolution = resolution().unwrap();
         assert!(resolution > Duration::ZERO && resolution <= Duration::from_millis(10));
     }
 
     #[test]
-    fn a_release_that_is_past_is_not_waited_for() {
+    fn a_release_in_the_past_returns_at_once() {
         let mut clock = Monotonic;
         let now = clock.now();
         assert!(clock.wait_until(Instant::from_nanos(1)) >= now);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn no_release_is_at_a_tick_of_the_kernel() {
+    fn releases_avoid_the_kernel_tick() {
         for period_us in [100, 250, 500, 1_000, 2_000, 5_000, 10_000] {
             let period = Duration::from_micros(period_us);
             let mut release = first_release(Instant::from_nanos(7_123_456), period);

@@ -97,7 +97,7 @@ mod tests {
     use crate::realtime::memory::{Mapping, Sharing, page_size};
 
     #[test]
-    fn a_name_with_parentheses_and_blanks_is_stepped_over() {
+    fn a_thread_name_with_parentheses_and_blanks_is_skipped() {
         let line = b"7 (a) b (c) R 1 7 7 0 -1 4194560 151 11 4 12 0 0 0 0 20 0 1 0\n";
         assert_eq!(
             Faults::parse(line),
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn touching_new_pages_shows_from_inside_and_from_outside() {
+    fn page_faults_are_counted_by_the_thread_itself_and_through_proc() {
         let mut reader = FaultReader::of_thread("/", crate::sys::sched::thread_id()).unwrap();
         let (inside, outside) = (own().unwrap(), reader.read().unwrap());
         let mut pages: Vec<Mapping> = (0..32)
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_has_ended_is_an_error_and_not_a_number() {
+    fn page_faults_of_an_ended_thread_are_an_error() {
         let (send, receive) = std::sync::mpsc::channel();
         let (done, wait) = std::sync::mpsc::channel::<()>();
         let thread = std::thread::spawn(move || {

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_verdict_is_on_what_was_known_when_it_was_asked_for() {
+    fn the_verdict_uses_the_facts_at_the_time_of_the_request() {
         let handshake = Handshake::new(1);
         std::thread::scope(|scope| {
             let asking = scope.spawn(|| {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_thread_that_went_without_asking() {
+    fn a_thread_that_ends_without_a_request_is_not_waited_for() {
         let handshake = Handshake::new(0);
         std::thread::scope(|scope| {
             scope.spawn(|| drop(handshake.guard()));

@@ -141,7 +141,7 @@ mod tests {
     use std::thread::scope;
 
     #[test]
-    fn a_helper_takes_no_signals_and_is_ordinary() {
+    fn a_helper_blocks_signals_and_has_the_default_policy() {
         let barrier = Barrier::new();
         barrier.open();
         let (blocked, policy) = scope(|scope| {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_ends_in_the_next_interval_and_not_before() {
+    fn a_pause_ends_at_the_next_interval() {
         let turn = |now: Instant| now.as_nanos() / 2_000_000;
         for _ in 0..5 {
             let before = Monotonic.now();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_helper_waits_at_its_barrier() {
+    fn a_helper_starts_its_work_after_the_barrier_opens() {
         use std::sync::atomic::{AtomicBool, Ordering};
         let (barrier, opened) = (Barrier::new(), AtomicBool::new(false));
         let seen = scope(|scope| {

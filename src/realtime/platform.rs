@@ -252,7 +252,7 @@ mod tests {
     const CPU: &str = "sys/devices/system/cpu";
 
     #[test]
-    fn a_tuned_board_is_read_whole() {
+    fn every_setting_of_a_tuned_board_is_read() {
         let path = |rest: &str| format!("{CPU}/{rest}");
         let stat = format!("71 (irq/38-spi) x) S {}50 1 0 0\n", "0 ".repeat(36));
         let tree = Tree::new(
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn preemptible_is_not_preempt_rt_and_the_flag_file_decides() {
+    fn only_the_flag_file_makes_a_kernel_preempt_rt() {
         let dynamic = ("proc/sys/kernel/version", "#1 SMP PREEMPT_DYNAMIC @0");
         let tree = Tree::new("dynamic", &[dynamic]);
         assert!(!Kernel::read(&tree.0).preempt_rt);
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn throttling_is_told_from_its_absence() {
+    fn disabled_and_unknown_throttling_are_distinguished() {
         let runtime = "proc/sys/kernel/sched_rt_runtime_us";
         let tree = Tree::new("throttled", &[(runtime, "950000\n")]);
         let read = Kernel::read(&tree.0).throttling;
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_has_a_kernel_and_the_cpu_this_runs_on() {
+    fn kernel_release_and_current_cpu_of_this_machine_are_read() {
         let platform = Platform::read(Path::new("/"));
         assert!(platform.kernel.name.is_some());
         let current = crate::realtime::scheduler::current_cpu().unwrap();
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_machine_has_no_readings() {
+    fn without_proc_and_sys_every_reading_is_unknown() {
         let tree = Tree::new("empty", &[("proc/readme", "")]);
         let platform = Platform::read(&tree.0);
         assert_eq!(platform.kernel.name, None);

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_shown_one_by_one_and_a_long_one_is_cut() {
+    fn lines_are_visited_one_by_one_and_a_long_line_is_cut() {
         let path = std::env::temp_dir().join(format!("lines-{}", std::process::id()));
         let long = "x".repeat(3 * LINE);
         std::fs::write(&path, format!("one\n\n{long}\ntwo\nlast")).unwrap();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_beyond_the_last_is_none() {
+    fn a_word_beyond_the_end_of_the_line_is_none() {
         assert_eq!(word(b" 12  34 ", 1), Some(34));
         assert_eq!(word(b" 12  34 ", 2), None);
     }

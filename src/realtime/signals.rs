@@ -216,7 +216,7 @@ mod tests {
     const CHILD: &str = "STEADFAST_TEST_PANIC";
 
     #[test]
-    fn a_panic_is_printed_after_the_frames_were_sent() {
+    fn a_panic_is_printed_after_the_safe_frames_were_sent() {
         if std::env::var_os(CHILD).is_some() {
             std::panic::set_hook(Box::new(|panic| {
                 let print = |_: &std::panic::PanicHookInfo<'_>| {
@@ -227,7 +227,7 @@ mod tests {
             }));
             panic!("asked to");
         }
-        let test = "realtime::signals::tests::a_panic_is_printed_after_the_frames_were_sent";
+        let test = "realtime::signals::tests::a_panic_is_printed_after_the_safe_frames_were_sent";
         let output = crate::emulation::start(&std::env::current_exe().unwrap())
             .args(["--exact", test, "--nocapture"])
             .env(CHILD, "1")

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_stack_carries_a_thread() {
+    fn a_thread_runs_on_the_smallest_stack() {
         let mut stack = reserve(MIN_BYTES.max(page_size()));
         let here = [3_u8; 4];
         let inside = stack.run(|| {
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_one_stack_and_dropping_it_frees_it() {
+    fn the_stack_is_reserved_once_and_freed_by_drop() {
         let held = reserve(64 * 1024);
         assert_eq!(on_stack(64 * 1024, || ()), Err(StackError::Busy));
         drop(held);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_thread_takes_no_signal_but_those_of_faults() {
+    fn the_thread_accepts_only_fault_signals() {
         use crate::sys::signal;
         let mut stack = reserve(64 * 1024);
         let before = signal::mask().unwrap();

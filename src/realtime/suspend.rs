@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suspend_is_found_once_and_its_length_is_known() {
+    fn a_suspend_is_reported_once_with_its_duration() {
         let earlier = 77 * SECOND;
         let mut suspends = Suspends::since(reading(SECOND, earlier, [100, 100]));
         assert_eq!(
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_waits_between_the_clocks_is_no_suspend_and_hides_none() {
+    fn a_delay_between_two_clock_readings_is_no_suspend_and_hides_none() {
         for took in [[SECOND, 0], [0, SECOND], [SECOND, SECOND]] {
             let mut suspends = Suspends::since(reading(SECOND, 0, took));
             assert_eq!(
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clocks_of_this_machine_say_that_it_is_awake() {
+    fn the_clocks_of_this_machine_show_no_suspend() {
         let mut suspends = Suspends::since(Reading::take());
         for _ in 0..1_000 {
             assert_eq!(suspends.poll(Reading::take()), None);

@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_jumps_to_the_release_and_working_takes_the_cost() {
+    fn wait_jumps_to_the_release_and_work_advances_by_its_cost() {
         let mut clock = VirtualClock::new(Duration::from_micros(20));
         assert_eq!(clock.wait_until(at_us(1_000)), at_us(1_000));
         assert_eq!((clock.now(), clock.now()), (at_us(1_020), at_us(1_020)));

@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_is_on_from_its_first_transfer_for_its_count() {
+    fn a_fault_is_active_for_its_count_from_its_first_transfer() {
         let mut plan = FaultPlan::new();
         plan.add(Fault::MisoLow, 2, 3).unwrap();
         plan.add(Fault::PositionJump(-5), 4, FOREVER).unwrap();

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn further_clocks_give_the_value_backwards_and_then_zeros() {
+    fn further_clocks_give_the_value_lsb_first_and_then_zeros() {
         // 0xABC = 1010 1011 1100; backwards without its last bit:
         // 0 1111 0101 01.
         let rx = frame(&[0x07, 0x80, 0x00, 0x00, 0x00, 0x00]);

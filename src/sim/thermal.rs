@@ -141,7 +141,7 @@ mod tests {
     const STEP: Duration = Duration::from_millis(1);
 
     #[test]
-    fn one_time_constant_brings_it_63_percent_of_the_way() {
+    fn one_time_constant_reaches_63_percent_of_the_step() {
         let mut oven = Thermal::new(ThermalConfig::default(), STEP).unwrap();
         oven.advance(5_000, 1.0);
         let expected = 20.0 + 80.0 * (1.0 - core::f64::consts::E.recip());
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn without_power_it_falls_to_ambient_and_never_below() {
+    fn without_power_the_temperature_falls_to_ambient_and_not_below() {
         let mut oven = Thermal::new(ThermalConfig::default(), STEP).unwrap();
         oven.advance(1_000, 1.0);
         let warm = oven.temperature_c();

@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_objects_as_there_are_lie_one_behind_the_other() {
+    fn objects_are_placed_one_behind_the_other() {
         let _alone = ALONE.lock();
         let before = DROPPED.load(Ordering::Relaxed);
         let none = Placed::slice(Vec::<Loud>::new()).unwrap();
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_borrowed_from_elsewhere_and_taken_out_again() {
+    fn a_placed_object_may_borrow_and_can_be_moved_out() {
         let _alone = ALONE.lock();
         let before = DROPPED.load(Ordering::Relaxed);
         let text = String::from("of somebody else");
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_use_outlives_what_is_given_back() {
+    fn released_memory_does_not_affect_placed_objects() {
         let _alone = ALONE.lock();
         let first = Placed::new([7_u8; 5000], |bytes| bytes).unwrap();
         let given_back = release_unused().unwrap();
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_with_figures() {
+    fn an_object_that_does_not_fit_is_refused_with_both_sizes() {
         let _alone = ALONE.lock();
         let refused = Placed::new([0_u8; BYTES + 1], |bytes| bytes).unwrap_err();
         assert_eq!(refused.requested, BYTES + 1);

@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_is_kept_as_far_as_it_fits_and_is_text() {
+    fn a_note_is_cut_between_characters() {
         let cell = Cell::new();
         let long = "at src/law.rs:12: ".repeat(10);
         assert!(cell.record(Kind::Panic, 0, 0, long.as_bytes()));
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_count_from_one_and_lead_back_to_their_kind() {
+    fn kind_numbers_start_at_one_and_decode_to_their_kind() {
         for (at, kind) in Kind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, at + 1);
             assert_eq!(Kind::from_number(kind as u32), Some(kind));
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_finished_cycle_is_known_until_the_next_run() {
+    fn the_last_finished_cycle_is_kept_until_the_next_run() {
         let cell = Cell::new();
         assert_eq!(cell.finished_ns(), 0);
         cell.cycle_finished(1_000_000);

@@ -135,7 +135,7 @@ mod tests {
     const NOT_RUN: i32 = 18;
 
     #[test]
-    fn a_system_call_that_a_filter_forbids_ends_the_process() {
+    fn a_system_call_forbidden_by_a_filter_ends_the_process() {
         if std::env::var_os(CHILD).is_some() {
             install().unwrap();
             if !forbid_getpriority() {
@@ -145,7 +145,7 @@ mod tests {
             unsafe { libc::getpriority(libc::PRIO_PROCESS as _, 0) };
             std::process::exit(SURVIVED);
         }
-        let test = "sys::fault::tests::a_system_call_that_a_filter_forbids_ends_the_process";
+        let test = "sys::fault::tests::a_system_call_forbidden_by_a_filter_ends_the_process";
         let output = crate::emulation::start(&std::env::current_exe().unwrap())
             .args(["--exact", test, "--nocapture"])
             .env(CHILD, "1")
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn only_faults_of_an_instruction_come_again() {
+    fn only_faults_of_an_instruction_repeat_after_return() {
         for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE] {
             assert!(faults_again(signal, 1));
             assert!(!faults_again(signal, libc::SI_USER), "sent by kill(2)");

@@ -72,7 +72,7 @@ mod tests {
     const NEVER_NS: u64 = 600 * NANOS_PER_SECOND;
 
     #[test]
-    fn it_waits_until_the_time_has_come_and_not_shorter() {
+    fn wait_until_does_not_return_before_its_time() {
         let word = AtomicU32::new(7);
         let until = monotonic_ns() + 2_000_000;
         assert_eq!(wait_until(&word, 7, until), Ok(Woken::Time));
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_is_woken() {
+    fn wake_wakes_a_waiting_thread() {
         let word = AtomicU32::new(0);
         let until = monotonic_ns() + NEVER_NS;
         std::thread::scope(|scope| {

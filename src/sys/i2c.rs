@@ -244,7 +244,7 @@ mod tests {
     const CHIP: Address = Address::seven_bit(0x48).unwrap();
 
     #[test]
-    fn addresses_beyond_their_bits_are_refused() {
+    fn addresses_beyond_7_or_10_bits_are_refused() {
         assert_eq!(Address::seven_bit(0x7F).map(Address::number), Some(0x7F));
         assert_eq!(Address::seven_bit(0x80), None);
         assert_eq!(Address::ten_bit(0x3FF).map(Address::number), Some(0x3FF));
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn no_message_and_too_many_are_refused_without_a_call() {
+    fn zero_and_too_many_messages_are_refused_without_a_system_call() {
         let null = std::fs::File::open("/dev/null").unwrap();
         let refused = Err(Errno(libc::EINVAL));
         assert_eq!(transfer(null.as_fd(), &mut []), refused);
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_adapter_answers_enotty() {
+    fn a_file_that_is_no_i2c_adapter_gives_enotty() {
         let null = std::fs::File::open("/dev/null").unwrap();
         let refused = functions(null.as_fd()).unwrap_err();
         assert_eq!(refused, Errno(emulation::enotty(refused.0)));

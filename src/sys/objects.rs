@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn static_memory_is_told_from_stack_and_heap() {
+    fn static_memory_is_distinguished_from_stack_and_heap() {
         static VALUES: [u64; 100] = [7; 100];
         let (stack, heap) = ([7_u64; 100], Box::new([7_u64; 100]));
         let whole = Range::of(&VALUES);
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn code_constants_and_statics_are_in_them_and_the_vdso_is_not() {
+    fn segments_contain_code_constants_and_statics_but_not_the_vdso() {
         static VALUE: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(7);
         let constant = "a constant of the program";
         let inside = [

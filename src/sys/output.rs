@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stands_still_blocks_nobody() {
+    fn a_reader_that_does_not_read_does_not_block_the_writer() {
         let (mut reader, writer) = std::io::pipe().unwrap();
         assert_never_blocks(writer, &mut reader, false);
         let (mut reader, writer) = UnixStream::pair().unwrap();
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_arrives_and_a_reader_that_left_is_told() {
+    fn written_bytes_arrive_and_a_closed_reader_gives_epipe() {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let output = Output::of(writer.as_fd());
         assert_eq!(output.write_all(b"all of it", 20), Ok(()));
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_continued_where_its_owner_stands_in_it() {
+    fn a_file_is_written_from_its_current_position() {
         let path =
             std::env::temp_dir().join(std::format!("steadfast-{}-output", std::process::id()));
         let mut options = OpenOptions::new();
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_is_full_says_so() {
+    fn a_full_device_gives_enospc() {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let refused = Output::of(full.as_fd()).write_all(b"x", 20);
         assert_eq!(refused, Err(Errno(libc::ENOSPC)));

@@ -225,7 +225,7 @@ mod tests {
     use std::os::unix::fs::FileExt;
 
     #[test]
-    fn what_is_written_to_a_mapping_is_in_the_file() {
+    fn data_written_to_a_mapping_is_in_the_file() {
         let file = File::from(memory_file(c"test").unwrap());
         allocate(file.as_fd(), 8192).unwrap();
         let mapping = SharedMapping::of(file.as_fd(), 8192).unwrap();
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_file_and_one_on_a_disk_are_not_mapped() {
+    fn short_files_and_files_on_disk_are_not_mapped() {
         let short = File::from(memory_file(c"test").unwrap());
         allocate(short.as_fd(), 100).unwrap();
         let refused = SharedMapping::of(short.as_fd(), 4096).unwrap_err();
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     #[cfg_attr(panic = "abort", ignore = "unwinds, and this build aborts instead")]
     #[should_panic(expected = "beyond its mapping")]
-    fn a_view_ends_where_the_mapping_does() {
+    fn a_view_ends_at_the_end_of_the_mapping() {
         let file = File::from(memory_file(c"test").unwrap());
         allocate(file.as_fd(), 4096).unwrap();
         let mapping = SharedMapping::of(file.as_fd(), 4096).unwrap();
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claimed_file_is_one_openings_own_until_it_is_closed() {
+    fn a_claim_excludes_other_openings_until_it_is_closed() {
         let first = File::from(memory_file(c"test").unwrap());
         let path = format!("/proc/self/fd/{}", first.as_raw_fd());
         let second = File::options().read(true).write(true).open(path).unwrap();

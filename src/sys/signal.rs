@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_kept_until_it_is_answered_and_the_first_one_counts() {
+    fn the_first_stop_request_is_kept_until_it_is_taken() {
         let stop = Stop(AtomicI32::new(0));
         stop.forget_answered();
         assert_eq!((stop.requested(), stop.take()), (None, None));
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_after_the_answer_is_another_one() {
+    fn a_stop_request_after_the_first_was_taken_is_the_second() {
         let stop = Stop(AtomicI32::new(0));
         stop.note(libc::SIGINT);
         stop.take();

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_beyond_what_a_request_number_can_name_is_refused() {
+    fn a_message_of_more_transfers_than_a_request_number_encodes_is_refused() {
         let null = std::fs::File::open("/dev/null").unwrap();
         let mut transfers = [const { Transfer::EMPTY }; MAX_TRANSFERS + 1];
         let refused = message(std::os::fd::AsFd::as_fd(&null), &mut transfers);
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_spi_device_answers_enotty() {
+    fn a_file_that_is_no_spi_device_gives_enotty() {
         let null = std::fs::File::open("/dev/null").unwrap();
         let refused = message(
             std::os::fd::AsFd::as_fd(&null),
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn in_place_shares_one_buffer_and_both_views_see_it() {
+    fn an_in_place_transfer_uses_one_buffer_for_both_directions() {
         let mut words = [1, 2, 3];
         let mut transfer = Transfer::in_place(&mut words).unwrap();
         assert_eq!(transfer.tx(), Some(&[1, 2, 3][..]));

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_lives_on_after_giving_back_what_it_does_not_use() {
+    fn a_thread_runs_on_after_releasing_its_unused_stack() {
         let thread = std::thread::Builder::new()
             .stack_size(512 * 1024)
             .spawn(|| {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_maps_are_read() {
+    fn lines_of_proc_maps_are_parsed() {
         let line = b"7ffc5c4fc000-7ffc5c543000 rw-p 00000000 00:00 0   [stack]";
         assert_eq!(range_of(line), Some((0x7ffc_5c4f_c000, 0x7ffc_5c54_3000)));
         assert_eq!(range_of(b"nonsense"), None);

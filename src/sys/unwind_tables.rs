@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(panic = "abort", ignore = "unwinds, and this build aborts instead")]
-    fn the_tables_are_found_given_back_and_still_there_when_they_are_needed() {
+    fn released_unwind_tables_are_paged_in_when_needed() {
         let tables = of_program().unwrap();
         assert!(tables.length > 16 * 1024, "{tables:?}");
         assert_eq!(release(), Ok(tables.length));

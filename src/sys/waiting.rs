@@ -109,7 +109,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     #[test]
-    fn a_line_names_a_file_only_for_calls_that_wait_for_one() {
+    fn a_file_is_reported_only_for_system_calls_that_wait_for_a_file() {
         let line = |call: libc::c_long| format!("{call} 0x1f 0x40206b00 0x0 0x0 0x0 0x0 0x1 0x2\n");
         assert_eq!(file_of(line(libc::SYS_ioctl).as_bytes()), Some(31));
         assert_eq!(file_of(line(libc::SYS_pwrite64).as_bytes()), Some(31));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_waits_for_a_socket_is_found_in_it() {
+    fn a_thread_waiting_on_a_socket_is_reported_with_it() {
         if !is_told() {
             return;
         }

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_watchdog_answers_enotty() {
+    fn a_file_that_is_no_watchdog_gives_enotty() {
         let null = std::fs::File::open("/dev/null").unwrap();
         let refused = support(null.as_fd()).unwrap_err();
         assert_eq!(refused, Errno(emulation::enotty(refused.0)));

@@ -168,7 +168,7 @@ mod tests {
     /// For tools that find data races: Miri and the thread sanitizer check this execution, loom
     /// (tests/interleavings) all interleavings.
     #[test]
-    fn what_one_thread_writes_another_reads_whole_and_in_order() {
+    fn records_cross_threads_whole_and_in_order() {
         const RECORDS: u64 = if cfg!(miri) { 700 } else { 20_000 };
         let mut ring = Ring::new();
         let (mut writer, mut reader) = ring.split();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_in_shared_memory_has_its_ends_once() {
+    fn a_ring_in_shared_memory_is_claimed_only_once() {
         let memory = Memory::new();
         assert!(claim(&memory).is_some());
         assert!(claim(&memory).is_none());

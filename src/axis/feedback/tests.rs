@@ -81,7 +81,7 @@ fn the_first_reading_is_the_nearest_position_to_zero() {
 }
 
 #[test]
-fn skipped_slots_make_no_velocity_spike_and_lose_no_turn() {
+fn skipped_slots_cause_no_velocity_spike_and_lose_no_turn() {
     let mut shaft = Shaft::new(&config());
     let speed = 100.0;
     let mut t = 0.0;
@@ -107,7 +107,7 @@ fn skipped_slots_make_no_velocity_spike_and_lose_no_turn() {
 }
 
 #[test]
-fn a_missed_reading_holds_the_value_and_makes_no_spike_after() {
+fn a_missed_reading_holds_the_value_and_causes_no_velocity_spike() {
     let mut shaft = Shaft::new(&config());
     for k in 0..300 {
         shaft.update(Ok(angle(0.05 * f64::from(k))), 1, 0.0);
@@ -127,7 +127,7 @@ fn a_missed_reading_holds_the_value_and_makes_no_spike_after() {
 }
 
 #[test]
-fn failures_beyond_the_tolerated_number_are_the_fault_they_are() {
+fn failures_beyond_the_tolerated_number_are_the_fault_of_their_cause() {
     for (error, fault) in [
         (InputError::Bus, Fault::FeedbackBus),
         (InputError::Parity, Fault::FeedbackParity),
@@ -157,7 +157,7 @@ fn failures_beyond_the_tolerated_number_are_the_fault_they_are() {
 }
 
 #[test]
-fn a_jump_beyond_the_plausible_velocity_is_a_fault_and_jitter_is_not() {
+fn a_jump_above_the_plausible_velocity_is_a_fault_and_jitter_is_not() {
     let mut shaft = Shaft::new(&config());
     shaft.update(Ok(angle(0.0)), 1, 0.0);
     assert_eq!(shaft.update(Ok(angle(0.2)), 1, 0.0), Reading::Fresh);
@@ -192,7 +192,7 @@ fn a_frozen_sensor_is_a_fault_only_while_the_motor_is_driven() {
 }
 
 #[test]
-fn each_bad_parameter_is_refused_by_its_name() {
+fn each_invalid_parameter_is_named() {
     type Spoil = fn(&mut FeedbackConfig);
     let cases: [(&str, Spoil); 11] = [
         ("encoder_channel", |c| c.encoder_channel = 32),
@@ -233,7 +233,7 @@ fn turning(shaft: &mut Shaft, at_rad: &mut f64, velocity: f64, readings: u32) {
 }
 
 #[test]
-fn a_reading_is_healthy_from_the_first_one_and_no_longer_after_a_fault() {
+fn feedback_is_healthy_from_the_first_reading_until_a_fault() {
     let mut shaft = Shaft::new(&config());
     assert!(!shaft.state.is_healthy());
     let mut at = 0.0;
@@ -265,7 +265,7 @@ fn a_reading_is_healthy_from_the_first_one_and_no_longer_after_a_fault() {
 }
 
 #[test]
-fn a_frozen_sensor_is_unhealthy_and_counted_anew() {
+fn a_frozen_sensor_is_unhealthy_and_its_count_restarts() {
     let mut shaft = Shaft::new(&config());
     let mut at = 0.5;
     turning(&mut shaft, &mut at, 0.0, 1);
@@ -287,7 +287,7 @@ fn a_frozen_sensor_is_unhealthy_and_counted_anew() {
 }
 
 #[test]
-fn two_readings_near_to_each_other_give_a_position_and_no_velocity() {
+fn readings_too_close_in_time_give_a_position_and_no_velocity() {
     let near = Duration::from_micros(250);
     let mut shaft = Shaft::new(&config());
     let mut at = 0.0;
@@ -328,7 +328,7 @@ fn two_readings_near_to_each_other_give_a_position_and_no_velocity() {
 }
 
 #[test]
-fn after_a_gap_the_low_pass_has_gone_on_by_the_periods_of_the_gap() {
+fn the_low_pass_advances_by_all_periods_of_a_gap() {
     // From rest to 100 rad/s: one shaft is read in every period, the other once after the gap.
     for periods in [2_u32, 3, 8, 20] {
         let mut all = Shaft::new(&config());
@@ -349,7 +349,7 @@ fn after_a_gap_the_low_pass_has_gone_on_by_the_periods_of_the_gap() {
 }
 
 #[test]
-fn the_fastest_plausible_velocity_turns_the_encoder_by_half_a_turn_in_a_period() {
+fn the_plausible_velocity_is_at_most_half_an_encoder_turn_per_period() {
     let at = |velocity: f64| FeedbackConfig {
         gear_ratio: 10.0,
         plausible_velocity_rad_s: velocity,

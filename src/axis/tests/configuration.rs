@@ -15,7 +15,7 @@ fn refusal(spoil: Spoil) -> ServoError {
 }
 
 #[test]
-fn each_bad_parameter_of_an_axis_is_refused_by_name_and_axis() {
+fn each_invalid_axis_parameter_is_named_with_its_axis() {
     let cases: [(&str, Spoil); 17] = [
         ("encoder_channel", |c| {
             c.axes[1].feedback.encoder_channel = 32
@@ -115,7 +115,7 @@ fn a_channel_used_twice_is_refused() {
 }
 
 #[test]
-fn what_is_missing_is_refused() {
+fn missing_axes_reset_and_period_are_refused() {
     let missing = |name| ServoError {
         axis: None,
         parameter: ParameterError {
@@ -130,7 +130,7 @@ fn what_is_missing_is_refused() {
 }
 
 #[test]
-fn the_sentence_names_the_axis() {
+fn the_message_names_the_axis() {
     let error = refusal(|c| c.axes[1].gains.kp = -2.0);
     let mut text = heapless::String::<128>::new();
     core::fmt::write(&mut text, format_args!("{error}")).unwrap();

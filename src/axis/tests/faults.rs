@@ -24,7 +24,7 @@ fn expect_recovery(bench: &mut Bench) {
 }
 
 #[test]
-fn a_blocked_shaft_is_a_following_error_and_recovers_after_reset() {
+fn a_blocked_shaft_is_a_following_error_until_reset() {
     let mut bench = Bench::operating();
     bench.run_until(500, |b| b.bodies[0].velocity > 15.0);
     bench.bodies[0].blocked = true;
@@ -59,7 +59,7 @@ fn a_limit_switch_stops_motion_towards_it_and_lets_the_axis_leave() {
 }
 
 #[test]
-fn pushing_further_onto_a_limit_switch_is_a_fault_before_it_moves() {
+fn a_command_further_onto_a_limit_switch_is_a_fault_before_motion() {
     let mut c = config(1, Arm::OnReset);
     c.axes[0].motion.positions_rad = heapless::Vec::from_slice(&[5.0]).unwrap();
     let mut bench = Bench::new(&c);
@@ -82,7 +82,7 @@ fn a_brief_touch_of_a_limit_switch_counts() {
 }
 
 #[test]
-fn the_position_range_is_left_only_inwards() {
+fn an_axis_outside_its_position_range_moves_only_inwards() {
     let mut bench = Bench::operating();
     bench.set(ESTOP, true);
     bench.cycle();
@@ -99,7 +99,7 @@ fn the_position_range_is_left_only_inwards() {
 }
 
 #[test]
-fn unreadable_feedback_takes_power_at_once_after_the_tolerated_failures() {
+fn unreadable_feedback_removes_power_after_the_tolerated_failures() {
     for (error, fault) in [
         (InputError::Bus, Fault::FeedbackBus),
         (InputError::Parity, Fault::FeedbackParity),
@@ -127,7 +127,7 @@ fn unreadable_feedback_takes_power_at_once_after_the_tolerated_failures() {
 }
 
 #[test]
-fn tolerated_failures_in_full_motion_disturb_nothing() {
+fn tolerated_failures_at_full_speed_do_not_disturb_the_motion() {
     let mut bench = Bench::operating();
     for k in 0..5_000 {
         bench.bodies[0].reading = (k % 20 < 2).then_some(InputError::Parity);
@@ -139,7 +139,7 @@ fn tolerated_failures_in_full_motion_disturb_nothing() {
 }
 
 #[test]
-fn a_lost_magnet_takes_power_in_the_same_cycle() {
+fn a_lost_magnet_removes_power_in_the_same_cycle() {
     for (error, fault) in [
         (InputError::FieldWeak, Fault::FieldWeak),
         (InputError::FieldStrong, Fault::FieldStrong),
@@ -155,7 +155,7 @@ fn a_lost_magnet_takes_power_in_the_same_cycle() {
 }
 
 #[test]
-fn an_encoder_that_jumps_takes_power_in_the_same_cycle() {
+fn a_position_jump_removes_power_in_the_same_cycle() {
     let mut bench = Bench::operating();
     bench.run(200);
     bench.bodies[0].position += 1.0;
@@ -165,7 +165,7 @@ fn an_encoder_that_jumps_takes_power_in_the_same_cycle() {
 }
 
 #[test]
-fn an_encoder_that_freezes_while_driven_is_found() {
+fn a_frozen_encoder_is_detected_while_the_motor_is_driven() {
     let mut c = config(1, Arm::AtStart);
     c.axes[0].limits.following_error_timeout = crate::time::Duration::from_secs(1);
     let mut bench = Bench::new(&c);
@@ -189,7 +189,7 @@ fn an_encoder_that_never_answers_is_a_fault_after_the_start_time() {
 }
 
 #[test]
-fn a_motor_of_wrong_sign_runs_away_and_is_cut_off() {
+fn a_motor_with_the_wrong_sign_is_switched_off() {
     let mut c = config(1, Arm::AtStart);
     c.axes[0].command_inverted = true;
     c.axes[0].limits.following_error_window_rad = 1e3;
@@ -212,7 +212,7 @@ fn a_non_finite_command_is_never_written() {
 }
 
 #[test]
-fn a_worse_fault_during_the_reaction_takes_power_and_the_first_is_kept() {
+fn a_worse_fault_during_the_reaction_removes_power_and_the_first_fault_is_kept() {
     let mut bench = Bench::operating();
     bench.run_until(500, |b| b.bodies[0].velocity > 15.0);
     bench.set(POSITIVE, false);
@@ -225,7 +225,7 @@ fn a_worse_fault_during_the_reaction_takes_power_and_the_first_is_kept() {
 }
 
 #[test]
-fn a_fault_of_one_axis_brings_the_others_to_rest() {
+fn a_fault_of_one_axis_stops_the_others() {
     let mut bench = Bench::new(&config(3, Arm::AtStart));
     bench.run(300);
     bench.bodies[1].reading = Some(InputError::FieldWeak);

@@ -5,7 +5,7 @@ use crate::axis::*;
 use crate::cycle::ports::{Decide, TRACE_LEN};
 
 #[test]
-fn the_axis_comes_up_through_every_state_and_waits_for_the_brake() {
+fn the_axis_starts_through_every_state_and_waits_for_the_brake() {
     let mut bench = Bench::new(&config(1, Arm::AtStart));
     let mut states = heapless::Vec::<State, 8>::new();
     let mut switched_on = 0;
@@ -32,7 +32,7 @@ fn the_axis_comes_up_through_every_state_and_waits_for_the_brake() {
 }
 
 #[test]
-fn armed_on_reset_it_waits_for_the_button() {
+fn an_axis_armed_on_reset_waits_for_the_button() {
     let mut bench = Bench::new(&config(1, Arm::OnReset));
     bench.run(500);
     assert_eq!(bench.axis().state(), State::SwitchOnDisabled);
@@ -41,7 +41,7 @@ fn armed_on_reset_it_waits_for_the_button() {
 }
 
 #[test]
-fn a_button_that_is_stuck_from_the_start_arms_nothing() {
+fn a_reset_button_stuck_at_the_start_does_not_arm() {
     let mut bench = Bench::new(&config(1, Arm::OnReset));
     bench.set(RESET, true);
     // The edge comes before the first reading of the encoder.
@@ -86,7 +86,7 @@ fn skipped_slots_disturb_neither_velocity_nor_operation() {
 }
 
 #[test]
-fn re_arming_after_the_shaft_was_moved_by_hand_starts_where_it_stands() {
+fn re_arming_starts_at_the_actual_position_of_a_moved_shaft() {
     let mut bench = Bench::operating();
     bench.run(300);
     bench.set(ESTOP, true);
@@ -131,7 +131,7 @@ fn without_positions_the_axis_holds_where_it_was_armed() {
 }
 
 #[test]
-fn an_inverted_motor_and_encoder_behave_like_a_straight_one() {
+fn an_inverted_motor_and_encoder_behave_like_a_non_inverted_one() {
     let mut c = config(1, Arm::AtStart);
     c.axes[0].command_inverted = true;
     c.axes[0].feedback.encoder_inverted = true;
@@ -154,7 +154,7 @@ fn eight_axes_run_side_by_side_on_their_own_channels() {
 }
 
 #[test]
-fn the_trace_holds_what_its_names_say() {
+fn the_trace_matches_its_names() {
     let mut bench = Bench::operating();
     bench.run(300);
     let trace = Servo::trace(&bench.servo, &bench.state);
@@ -174,7 +174,7 @@ fn the_trace_holds_what_its_names_say() {
 }
 
 #[test]
-fn the_statusword_tells_power_and_state() {
+fn the_statusword_shows_power_and_state() {
     let mut bench = Bench::operating();
     let axis = &bench.servo.axes()[0];
     assert_eq!(axis.statusword(bench.axis()) & 0x7F, 0x37);

@@ -189,7 +189,7 @@ fn expect_bumpless_recovery(bench: &mut Bench, fault: Fault) {
 }
 
 #[test]
-fn every_fault_is_reset_by_an_edge_after_its_cause_is_gone_and_without_a_bump() {
+fn every_fault_is_reset_by_an_edge_after_its_cause_is_gone_without_a_step_of_the_output() {
     for fault in Fault::ALL {
         let cause = cause(fault);
         let mut bench = ready(&cause);
@@ -210,7 +210,7 @@ fn every_fault_is_reset_by_an_edge_after_its_cause_is_gone_and_without_a_bump() 
 }
 
 #[test]
-fn a_reset_that_is_held_or_comes_with_the_fault_resets_none() {
+fn a_held_or_simultaneous_reset_does_not_reset_a_fault() {
     for fault in Fault::ALL {
         let cause = cause(fault);
         // Pressed some cycles before the cause, and in the same cycle.
@@ -233,7 +233,7 @@ fn a_reset_that_is_held_or_comes_with_the_fault_resets_none() {
 }
 
 #[test]
-fn an_edge_in_the_cycle_that_takes_the_cause_away_is_too_early() {
+fn a_reset_edge_in_the_cycle_in_which_the_cause_ends_is_ignored() {
     for fault in Fault::ALL {
         let cause = cause(fault);
         if !cause.seen_at_rest {
@@ -251,7 +251,7 @@ fn an_edge_in_the_cycle_that_takes_the_cause_away_is_too_early() {
 }
 
 #[test]
-fn a_reset_line_that_is_stuck_arms_nothing_at_the_start_or_later() {
+fn a_stuck_reset_line_never_arms() {
     let mut bench = Bench::new(&config(1, Arm::OnReset));
     bench.stuck_from_the_start(RESET);
     bench.run(500);
@@ -265,7 +265,7 @@ fn a_reset_line_that_is_stuck_arms_nothing_at_the_start_or_later() {
 }
 
 #[test]
-fn a_pulse_that_is_over_when_the_line_is_read_is_no_reset() {
+fn a_pulse_between_two_readings_is_not_a_reset() {
     let mut bench = Bench::new(&config(1, Arm::OnReset));
     bench.run(5);
     bench.pulse = 1 << RESET;

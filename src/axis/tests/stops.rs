@@ -39,7 +39,7 @@ fn bench_in(state: State) -> Bench {
 }
 
 #[test]
-fn the_emergency_stop_takes_power_in_the_same_cycle_in_every_state() {
+fn the_emergency_stop_removes_power_in_the_same_cycle_in_every_state() {
     for state in State::ALL {
         let mut bench = bench_in(state);
         bench.set(ESTOP, true);
@@ -188,7 +188,7 @@ fn the_wait_for_standstill_is_bounded() {
 }
 
 #[test]
-fn a_reset_during_a_quick_stop_is_lost() {
+fn a_reset_during_a_quick_stop_is_ignored() {
     let mut bench = bench_in(State::QuickStopActive);
     bench.press_reset();
     bench.directive = Directive::Run;
@@ -227,7 +227,7 @@ fn expect_a_start_from_rest(bench: &mut Bench) {
 }
 
 #[test]
-fn a_quick_stop_of_the_loop_is_kept_and_shown_until_the_reset() {
+fn a_quick_stop_by_the_loop_is_latched_and_shown_until_reset() {
     for cause in [StopCause::Overrun, StopCause::Held] {
         let mut bench = stopped_by_the_loop(Rearm::OnReset, cause);
         bench.run(1_000);
@@ -241,7 +241,7 @@ fn a_quick_stop_of_the_loop_is_kept_and_shown_until_the_reset() {
 }
 
 #[test]
-fn axes_that_may_arm_themselves_again_when_cycles_are_in_time_and_without_a_bump() {
+fn axes_re_arm_without_a_step_of_the_output_once_cycles_are_in_time() {
     for cause in [StopCause::Overrun, StopCause::Held] {
         let mut bench = stopped_by_the_loop(Rearm::WhenInTime, cause);
         assert_eq!(bench.axis().state(), State::QuickStopActive);
@@ -251,7 +251,7 @@ fn axes_that_may_arm_themselves_again_when_cycles_are_in_time_and_without_a_bump
 }
 
 #[test]
-fn axes_do_not_arm_themselves_while_the_loop_asks_for_the_stop() {
+fn axes_do_not_re_arm_while_the_loop_demands_the_stop() {
     let mut bench = stopped_by_the_loop(Rearm::WhenInTime, StopCause::Overrun);
     bench.directive = Directive::QuickStop(StopCause::Overrun);
     bench.run(1_000);
@@ -263,7 +263,7 @@ fn axes_do_not_arm_themselves_while_the_loop_asks_for_the_stop() {
 }
 
 #[test]
-fn axes_do_not_arm_themselves_after_a_fault_or_an_emergency_stop() {
+fn axes_do_not_re_arm_by_themselves_after_a_fault_or_an_emergency_stop() {
     for input in [ESTOP, POSITIVE] {
         let mut bench = stopped_by_the_loop(Rearm::WhenInTime, StopCause::Overrun);
         let pressed = input == ESTOP;
@@ -281,7 +281,7 @@ fn axes_do_not_arm_themselves_after_a_fault_or_an_emergency_stop() {
 }
 
 #[test]
-fn axes_that_nobody_armed_were_not_stopped() {
+fn a_quick_stop_of_unarmed_axes_is_not_recorded() {
     let mut c = config(1, Arm::OnReset);
     c.rearm = Rearm::WhenInTime;
     let mut bench = Bench::new(&c);
@@ -295,7 +295,7 @@ fn axes_that_nobody_armed_were_not_stopped() {
 }
 
 #[test]
-fn a_stop_before_the_axes_were_armed_at_the_start_is_recovered_from_too() {
+fn axes_armed_at_the_start_recover_from_a_stop_before_arming() {
     for (rearm, armed) in [(Rearm::OnReset, false), (Rearm::WhenInTime, true)] {
         let mut c = config(1, Arm::AtStart);
         c.rearm = rearm;
@@ -315,7 +315,7 @@ fn a_stop_before_the_axes_were_armed_at_the_start_is_recovered_from_too() {
 }
 
 #[test]
-fn a_run_that_ends_is_not_a_stop_of_the_loop() {
+fn the_stop_at_the_end_of_a_run_is_not_recorded_as_a_quick_stop() {
     let mut bench = Bench::operating();
     bench.directive = Directive::QuickStop(StopCause::RunEnds);
     bench.run(500);

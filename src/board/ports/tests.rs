@@ -142,7 +142,7 @@ impl Bench {
 }
 
 #[test]
-fn one_failed_transfer_is_made_good_within_the_cycle_and_only_with_a_budget() {
+fn a_failed_transfer_is_retried_within_the_cycle_only_with_a_budget() {
     for chip in [ENCODER, DAC, ADC] {
         let within = Bench::two_failures(chip, DEADLINE);
         assert_eq!(within, [(true, true); 2], "{chip}");
@@ -152,7 +152,7 @@ fn one_failed_transfer_is_made_good_within_the_cycle_and_only_with_a_budget() {
 }
 
 #[test]
-fn a_retry_is_one_and_not_a_loop() {
+fn a_transfer_is_retried_only_once() {
     for chip in [ENCODER, DAC, ADC] {
         let mut bench = Bench::new(DEADLINE);
         bench.fail(chip, Fault::BusError, 3);
@@ -167,7 +167,7 @@ fn a_retry_is_one_and_not_a_loop() {
 }
 
 #[test]
-fn an_output_that_fails_too_often_in_a_row_is_lost_by_its_name() {
+fn an_output_that_fails_too_often_in_a_row_is_reported_lost_by_name() {
     let mut bench = Bench::new(NEVER);
     bench.fail(DAC, Fault::BusError, 2);
     assert_eq!(bench.cycle(), Err(OutputError::Analog(0)));
@@ -182,7 +182,7 @@ fn an_output_that_fails_too_often_in_a_row_is_lost_by_its_name() {
 }
 
 #[test]
-fn an_input_that_fails_too_often_in_a_row_is_lost_with_the_reason() {
+fn an_input_that_fails_too_often_in_a_row_is_reported_lost_with_the_cause() {
     let mut bench = Bench::new(NEVER);
     for _ in 0..10 {
         bench.fail(ADC, Fault::BusError, 2);
@@ -197,7 +197,7 @@ fn an_input_that_fails_too_often_in_a_row_is_lost_with_the_reason() {
 }
 
 #[test]
-fn a_broken_wire_is_outside_of_the_limits_and_is_not_read_again() {
+fn a_broken_wire_is_out_of_range_and_not_read_again() {
     // A line at 0 V is a reading like any other, but for the live zero.
     let mut bench = Bench::new(DEADLINE);
     bench.fail(ADC, Fault::MisoLow, 3);
@@ -210,7 +210,7 @@ fn a_broken_wire_is_outside_of_the_limits_and_is_not_read_again() {
 }
 
 #[test]
-fn without_a_limit_of_failures_nothing_is_lost() {
+fn without_a_failure_limit_no_channel_is_lost() {
     let text = BOARD.replace("tolerated_failures = 2\n", "");
     let mut bench = Bench::of(&text, NEVER);
     bench.fail(ADC, Fault::BusError, 500);
@@ -221,7 +221,7 @@ fn without_a_limit_of_failures_nothing_is_lost() {
 }
 
 #[test]
-fn an_output_that_does_not_give_what_it_is_told_is_lost() {
+fn an_output_that_deviates_from_its_command_is_lost() {
     let mut bench = Bench::new(DEADLINE);
     // 0.4 V at the output are 0.04 V at the input: within the tolerance.
     bench.outputs.analogs[0] = 0.4;
@@ -237,7 +237,7 @@ fn an_output_that_does_not_give_what_it_is_told_is_lost() {
 }
 
 #[test]
-fn an_output_is_compared_with_what_it_can_give() {
+fn a_monitored_output_is_compared_with_its_clamped_command() {
     let mut bench = Bench::new(DEADLINE);
     bench.outputs.analogs[0] = 1e9;
     assert_eq!(bench.cycle(), Ok(()));
@@ -245,7 +245,7 @@ fn an_output_is_compared_with_what_it_can_give() {
 }
 
 #[test]
-fn a_non_finite_command_becomes_the_safe_value_in_its_own_cycle() {
+fn a_non_finite_command_becomes_the_safe_value_in_the_same_cycle() {
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let mut bench = Bench::new(DEADLINE);
         bench.outputs.analogs[0] = 0.4;
@@ -258,7 +258,7 @@ fn a_non_finite_command_becomes_the_safe_value_in_its_own_cycle() {
 }
 
 #[test]
-fn a_non_finite_command_is_not_hidden_by_a_lost_input() {
+fn a_non_finite_command_is_reported_besides_a_lost_input() {
     let mut bench = Bench::new(NEVER);
     bench.fail(ADC, Fault::BusError, 10);
     bench.cycle_until_lost();
@@ -267,7 +267,7 @@ fn a_non_finite_command_is_not_hidden_by_a_lost_input() {
 }
 
 #[test]
-fn a_non_finite_command_is_not_hidden_by_another_output_that_fails() {
+fn a_non_finite_command_is_reported_besides_a_failing_output() {
     let second = r#"
 [analog_output.second]
 chip = "mcp4922"
@@ -304,7 +304,7 @@ analog_output = "second"
 }
 
 #[test]
-fn what_was_lost_before_the_run_is_not_lost_in_it() {
+fn a_loss_before_the_run_does_not_count_in_it() {
     let mut bench = Bench::new(NEVER);
     bench.fail(ADC, Fault::BusError, 3);
     bench.cycle_until_lost();
@@ -324,7 +324,7 @@ fn the_safe_value_is_written_again_when_its_first_transfer_fails() {
 }
 
 #[test]
-fn a_loss_that_stops_the_outputs_goes_before_one_that_does_not() {
+fn a_lost_output_takes_precedence_over_a_lost_input() {
     let mut bench = Bench::new(NEVER);
     bench.fail(ADC, Fault::BusError, 10);
     bench.cycle_until_lost();
@@ -334,7 +334,7 @@ fn a_loss_that_stops_the_outputs_goes_before_one_that_does_not() {
 }
 
 #[test]
-fn an_output_that_fails_is_not_hidden_by_a_lost_input() {
+fn a_failing_output_is_reported_besides_a_lost_input() {
     let text = BOARD.replacen("tolerated_failures = 2\n", "", 1);
     let mut bench = Bench::of(&text, NEVER);
     bench.fail(ADC, Fault::BusError, 1_000);
@@ -347,7 +347,7 @@ fn an_output_that_fails_is_not_hidden_by_a_lost_input() {
 }
 
 #[test]
-fn a_retry_needs_the_time_for_itself_and_for_the_rest_of_the_cycle() {
+fn a_retry_needs_time_for_itself_and_the_rest_of_the_cycle() {
     let mut budget = Budget::none(4);
     budget.deadline = DEADLINE;
     let tick = Tick {
@@ -369,7 +369,7 @@ fn a_retry_needs_the_time_for_itself_and_for_the_rest_of_the_cycle() {
 }
 
 #[test]
-fn a_row_is_broken_by_a_cycle_without_failure_and_not_by_skipped_slots() {
+fn only_a_cycle_without_failure_resets_the_count_of_failures_in_a_row() {
     let tick = |slot, elapsed_slots| Tick {
         slot,
         elapsed_slots,

@@ -101,7 +101,7 @@ fn lists_of_signals_and_computed_names_are_read() {
 }
 
 #[test]
-fn what_is_wrong_in_a_list_is_told_at_its_place() {
+fn an_error_in_a_list_has_the_position_of_its_item() {
     for (from, to, words) in [
         (
             ", \"bank.b_angle\"]",

@@ -95,7 +95,7 @@ fn random_moves_keep_their_limits_never_turn_back_and_reach_their_target() {
 }
 
 #[test]
-fn a_move_has_no_step_between_its_halves() {
+fn a_move_is_continuous_between_its_segments() {
     let mut random = Random(77);
     for _ in 0..2_000 {
         let c = random_config(&mut random);
@@ -148,7 +148,7 @@ fn a_short_move_takes_the_time_of_the_closed_form() {
 }
 
 #[test]
-fn a_stop_at_any_moment_ends_at_rest_without_a_jump_and_within_its_limits() {
+fn a_stop_at_any_time_ends_at_rest_continuously_and_within_its_limits() {
     let mut random = Random(0xB4A5);
     for number in 0..3_000 {
         let c = random_config(&mut random);
@@ -275,7 +275,7 @@ fn skipped_periods_give_the_same_position_as_single_ones() {
 }
 
 #[test]
-fn each_bad_limit_is_refused_by_its_name() {
+fn each_invalid_limit_is_named() {
     type Spoil = fn(&mut TrajectoryConfig);
     let cases: [(&str, Spoil); 7] = [
         ("velocity_rad_s", |c| c.velocity_rad_s = 0.0),

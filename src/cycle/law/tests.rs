@@ -102,7 +102,7 @@ fn cycle(laws: &mut LawSet<Boxed>, tick: &Tick) -> [f64; 2] {
 }
 
 #[test]
-fn a_law_reads_what_the_one_before_it_has_set_and_a_slow_one_holds_its_outputs() {
+fn a_law_reads_the_outputs_of_the_law_before_it_and_a_slow_law_holds_its_outputs() {
     let mut laws = set();
     let seen: std::vec::Vec<_> = (0..7)
         .map(|slot| cycle(&mut laws, &tick(slot, 1)))
@@ -135,7 +135,7 @@ fn a_slow_law_whose_slot_was_skipped_runs_in_the_first_cycle_after_it() {
 }
 
 #[test]
-fn every_law_hears_at_once_that_it_is_to_stop() {
+fn every_law_receives_a_stop_in_the_same_cycle() {
     let mut laws = set();
     let _ = cycle(&mut laws, &tick(0, 1));
     let stop = Tick {
@@ -148,7 +148,7 @@ fn every_law_hears_at_once_that_it_is_to_stop() {
 }
 
 #[test]
-fn a_fault_is_told_with_the_law_that_it_is_of() {
+fn a_fault_is_reported_with_its_law() {
     let mut laws = set();
     for slot in 0..10 {
         assert_eq!(Laws::fault(&(), &laws), None, "slot {slot}");
@@ -162,7 +162,7 @@ fn a_fault_is_told_with_the_law_that_it_is_of() {
 }
 
 #[test]
-fn a_rehearsal_leaves_nothing_behind() {
+fn a_rehearsal_leaves_the_state_of_the_laws_unchanged() {
     let mut laws = set();
     laws.save();
     for slot in 0..50 {
@@ -175,7 +175,7 @@ fn a_rehearsal_leaves_nothing_behind() {
 }
 
 #[test]
-fn each_law_has_its_own_part_of_the_trace_as_far_as_there_is_room() {
+fn each_law_has_its_own_part_of_the_trace_within_its_capacity() {
     let mut trace: Trace = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
     let whole = trace;
     assert_eq!(*Part::new(0, TRACE_LEN).of(&mut trace), whole);
@@ -188,7 +188,7 @@ fn each_law_has_its_own_part_of_the_trace_as_far_as_there_is_room() {
 }
 
 #[test]
-fn a_slow_law_hears_each_stop_at_once() {
+fn a_slow_law_receives_each_stop_in_the_same_cycle() {
     let mut laws = set();
     let stop = |slot| Tick {
         directive: Directive::QuickStop(StopCause::Overrun),

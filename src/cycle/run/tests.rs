@@ -240,7 +240,7 @@ fn the_heartbeat_toggles_in_every_cycle_and_leaves_other_outputs_alone() {
 }
 
 #[test]
-fn a_late_wake_is_an_overrun_with_its_whole_lateness_and_skips_what_passed() {
+fn a_late_wake_is_an_overrun_with_its_whole_lateness_and_skips_the_passed_slots() {
     let ran = ran(
         &plan(Limit::Slots(20)),
         &[(5, 2_300_000)],
@@ -279,7 +279,7 @@ fn a_gap_that_fills_the_bucket_ends_in_a_fault_with_safe_outputs() {
 }
 
 #[test]
-fn outputs_that_cannot_be_written_are_a_fault_at_the_third_time_in_a_row() {
+fn outputs_that_cannot_be_written_end_the_run_at_the_third_failure_in_a_row() {
     for (from, last) in [(10, 12), (0, 2)] {
         let ran = ran(
             &plan(Limit::Slots(100)),
@@ -294,7 +294,7 @@ fn outputs_that_cannot_be_written_are_a_fault_at_the_third_time_in_a_row() {
 }
 
 #[test]
-fn a_non_finite_command_ends_the_run_in_its_own_cycle() {
+fn a_non_finite_command_ends_the_run_in_the_same_cycle() {
     let ran = ran(
         &plan(Limit::Slots(100)),
         &[],
@@ -332,7 +332,7 @@ fn a_lost_output_ends_the_run_at_once_and_a_lost_input_after_coming_to_rest() {
 }
 
 #[test]
-fn a_demanded_stop_comes_to_rest_first() {
+fn a_demanded_stop_ends_the_run_after_rest() {
     let ran = ran(&plan(Limit::None), &[], None, demand_at(30, Demand::Stop));
     assert_eq!(ran.summary.end, End::Stopped);
     assert_eq!((ran.summary.run, ran.summary.rest_cycles), (31, 3));
@@ -340,7 +340,7 @@ fn a_demanded_stop_comes_to_rest_first() {
 }
 
 #[test]
-fn a_broken_promise_comes_to_rest_first_and_is_an_end_of_its_own() {
+fn a_broken_promise_stops_the_axes_first_and_has_its_own_end() {
     let demand = demand_at(30, Demand::PromiseBroken);
     let ran = ran(&plan(Limit::None), &[], None, demand);
     assert_eq!(ran.summary.end, End::PromiseBroken);
@@ -349,7 +349,7 @@ fn a_broken_promise_comes_to_rest_first_and_is_an_end_of_its_own() {
 }
 
 #[test]
-fn what_does_not_come_to_rest_in_time_is_ended_all_the_same() {
+fn a_run_that_does_not_come_to_rest_ends_after_the_time_out() {
     let mut hasty = plan(Limit::Slots(5));
     hasty.rest_slots = 1;
     let ran = ran(&hasty, &[], None, demand_at(u64::MAX, Demand::Continue));
@@ -385,7 +385,7 @@ fn a_rehearsal_drives_nothing_but_safe_outputs() {
 }
 
 #[test]
-fn a_plant_that_waits_sees_one_slot_pass_however_many_were_skipped() {
+fn a_waiting_plant_advances_one_slot_however_many_are_skipped() {
     struct Slots;
     impl Decide for Slots {
         type Config = ();
@@ -421,7 +421,7 @@ fn a_plant_that_waits_sees_one_slot_pass_however_many_were_skipped() {
 }
 
 #[test]
-fn outputs_held_for_longer_than_they_may_be_lead_to_a_quick_stop() {
+fn outputs_held_for_longer_than_allowed_lead_to_a_quick_stop() {
     let mut strict = plan(Limit::Slots(40));
     strict.max_hold = Duration::from_millis(3);
     let quick = flags::QUICK_STOP;
@@ -443,7 +443,7 @@ fn outputs_held_for_longer_than_they_may_be_lead_to_a_quick_stop() {
 }
 
 #[test]
-fn a_quick_stop_of_the_ladder_is_counted_with_its_cause_slot_and_misses() {
+fn a_quick_stop_after_overruns_is_recorded_with_cause_slot_and_misses() {
     let mut armed = plan(Limit::Slots(400));
     armed.ladder.fault = 10_000;
     let none = demand_at(u64::MAX, Demand::Continue);
@@ -464,7 +464,7 @@ fn a_quick_stop_of_the_ladder_is_counted_with_its_cause_slot_and_misses() {
 }
 
 #[test]
-fn an_overrun_while_the_run_ends_is_no_quick_stop_of_the_ladder() {
+fn overruns_while_the_run_ends_are_not_a_quick_stop() {
     let mut armed = plan(Limit::Slots(20));
     armed.ladder.fault = 10_000;
     armed.rest_slots = 100;
@@ -475,7 +475,7 @@ fn an_overrun_while_the_run_ends_is_no_quick_stop_of_the_ladder() {
 }
 
 #[test]
-fn cycles_asked_for_are_cycles_run_however_many_slots_are_skipped() {
+fn the_requested_number_of_cycles_runs_whatever_slots_are_skipped() {
     let none = demand_at(u64::MAX, Demand::Continue);
     let late = [(5, 2_300_000), (12, 1_300_000)];
     let ran = ran(&plan(Limit::Cycles(20)), &late, None, none);
@@ -483,7 +483,7 @@ fn cycles_asked_for_are_cycles_run_however_many_slots_are_skipped() {
 }
 
 #[test]
-fn one_skipped_slot_is_outputs_held() {
+fn a_skipped_slot_is_recorded_as_outputs_held() {
     let none = demand_at(u64::MAX, Demand::Continue);
     let ran = ran(&plan(Limit::Slots(20)), &[(5, 1_300_000)], None, none);
     let held: Vec<(u64, u32)> = ran

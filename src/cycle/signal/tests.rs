@@ -10,7 +10,7 @@ const TICK: Tick = Tick {
 };
 
 #[test]
-fn a_device_fills_what_a_law_reads_and_drives_what_it_sets() {
+fn a_device_writes_the_inputs_and_drives_the_outputs_of_a_law() {
     let mut inputs = Inputs::NOT_READ;
     let (rate, ready) = (Input::numbered(100).unwrap(), Input::numbered(31).unwrap());
     let angle = Input::<Angle>::numbered(31).unwrap();
@@ -37,7 +37,7 @@ fn a_device_fills_what_a_law_reads_and_drives_what_it_sets() {
 }
 
 #[test]
-fn lines_are_signals_too() {
+fn digital_lines_are_signals() {
     let button = Input::line(InputChannel::new(3).unwrap());
     let lamp = Output::line(OutputChannel::new(5).unwrap());
     let mut inputs = Inputs::NOT_READ;
@@ -58,7 +58,7 @@ fn lines_are_signals_too() {
 }
 
 #[test]
-fn there_are_no_signals_beyond_the_image() {
+fn signal_numbers_beyond_the_image_are_refused() {
     assert!(Input::<f64>::numbered(MAX_ANALOGS as u8).is_none());
     assert!(Input::<bool>::numbered(MAX_FLAGS as u8).is_none());
     assert!(Input::<Angle>::numbered(MAX_POSITIONS as u8).is_none());

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn channels_without_a_gap_are_a_shift() {
+    fn contiguous_channels_are_mapped_by_a_shift() {
         let map = ChannelMap::new(&[4, 5, 6]);
         assert!(matches!(map, ChannelMap::Contiguous { first: 4, lines: 7 }));
         assert_eq!(map.image_of(0b101), 0b101_0000);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn all_32_channels_and_a_single_one_are_whole() {
+    fn all_32_channels_and_a_single_channel_are_mapped() {
         let all: [u8; MAX_DIGITAL] = core::array::from_fn(|i| i as u8);
         let map = ChannelMap::new(&all);
         assert_eq!(map.image_of(0x1_8000_0001), 0x8000_0001);

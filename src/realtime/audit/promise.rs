@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_lead_back_to_their_promise_and_names_differ() {
+    fn promise_numbers_decode_to_their_promise_and_names_are_unique() {
         for (number, promise) in Promise::ALL.into_iter().enumerate() {
             assert_eq!(promise as usize, number);
             assert_eq!(Promise::from_number(number as u32), Some(promise));
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_is_shown_by_its_names_and_says_what_it_does_not_know() {
+    fn a_set_is_shown_by_names_and_unknown_bits_are_mentioned() {
         let set: Promises = [Promise::Cpu, Promise::Scheduler].into_iter().collect();
         assert_eq!(set.to_string(), "scheduler, cpu");
         assert_eq!(Promises::from_bits(set.bits()), set);

@@ -107,7 +107,7 @@ const OF_FILES: [Promise; 4] = [
 ];
 
 #[test]
-fn files_that_say_what_they_said_break_nothing() {
+fn unchanged_files_break_no_promise() {
     let root = Root::new("same");
     let audit = audit(&root, &OF_FILES);
     let mut auditor = auditor(&audit);
@@ -118,7 +118,7 @@ fn files_that_say_what_they_said_break_nothing() {
 }
 
 #[test]
-fn what_is_found_once_the_safe_state_is_latched_breaks_nothing() {
+fn findings_after_the_outputs_are_latched_safe_break_no_promise() {
     let root = Root::new("taken");
     let audit = audit(&root, &OF_FILES);
     root.stat(8, 0);
@@ -131,7 +131,7 @@ fn what_is_found_once_the_safe_state_is_latched_breaks_nothing() {
 }
 
 #[test]
-fn each_file_breaks_its_own_promise_and_says_what_was_found() {
+fn each_changed_file_breaks_its_promise_with_the_value_found() {
     type Change = fn(&Root);
     let cases: [(&str, Promise, Change, &str); 5] = [
         (
@@ -186,7 +186,7 @@ fn each_file_breaks_its_own_promise_and_says_what_was_found() {
 }
 
 #[test]
-fn a_helper_that_ends_takes_its_locked_stack_along_and_breaks_nothing() {
+fn a_helper_that_ends_and_frees_its_locked_stack_breaks_no_promise() {
     let root = Root::new("helper");
     let audit = audit(&root, &OF_FILES);
     root.write("self/status", "VmSize: 9 kB\nVmRSS: 8 kB\nVmLck: 3 kB\n");
@@ -195,7 +195,7 @@ fn a_helper_that_ends_takes_its_locked_stack_along_and_breaks_nothing() {
 }
 
 #[test]
-fn a_promise_that_is_not_audited_is_left_alone() {
+fn a_promise_that_is_not_audited_is_not_checked() {
     let root = Root::new("alone");
     let audit = audit(&root, &[Promise::Throttling]);
     root.stat(9, 9);
@@ -205,7 +205,7 @@ fn a_promise_that_is_not_audited_is_left_alone() {
 }
 
 #[test]
-fn a_reading_that_fails_now_and_then_is_forgiven_and_three_in_a_row_are_said() {
+fn three_failed_readings_in_a_row_are_reported_and_fewer_are_not() {
     let root = Root::new("unread");
     let audit = audit(&root, &[Promise::Compaction]);
     let mut auditor = auditor(&audit);
@@ -231,7 +231,7 @@ fn a_reading_that_fails_now_and_then_is_forgiven_and_three_in_a_row_are_said() {
 }
 
 #[test]
-fn a_file_that_is_gone_is_a_reading_that_fails() {
+fn a_missing_file_counts_as_a_failed_reading() {
     let root = Root::new("gone");
     let audit = audit(&root, &[Promise::PageFaults]);
     root.remove(&format!("self/task/{THREAD}/stat"));
@@ -243,7 +243,7 @@ fn a_file_that_is_gone_is_a_reading_that_fails() {
 }
 
 #[test]
-fn a_loop_that_does_not_run_breaks_nothing() {
+fn a_loop_that_does_not_run_breaks_no_promise() {
     let root = Root::new("ended");
     let audit = audit(&root, &OF_FILES);
     audit.finish(Faults::default());
@@ -253,7 +253,7 @@ fn a_loop_that_does_not_run_breaks_nothing() {
 }
 
 #[test]
-fn the_last_poll_sees_what_broke_since_the_one_before() {
+fn the_last_poll_finds_promises_broken_since_the_previous_one() {
     let root = Root::new("last");
     let audit = audit(&root, &OF_FILES);
     root.write("sys/kernel/sched_rt_runtime_us", "10000\n");
@@ -332,7 +332,7 @@ fn policy_and_cpus_of_loop_and_guard_are_read_from_the_kernel() {
 }
 
 #[test]
-fn a_guard_that_is_gone_breaks_its_promise() {
+fn a_guard_thread_that_ended_breaks_its_promise() {
     let thread = std::thread::spawn(scheduler::thread_id).join().unwrap();
     // The kernel takes its time after join.
     let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
@@ -382,7 +382,7 @@ fn the_first_finding_of_a_promise_is_kept() {
 }
 
 #[test]
-fn a_suspend_breaks_a_promise_that_no_row_asks_for_while_the_loop_runs() {
+fn a_suspend_of_the_machine_breaks_the_promise_awake_while_the_loop_runs() {
     let root = Root::new("suspended");
     let audit = audit(&root, &[]);
     assert!(audit.suspended(Duration::from_millis(1_500)));

@@ -61,7 +61,7 @@ fn a_machine_that_grants_everything_keeps_the_contract() {
 }
 
 #[test]
-fn each_row_breaks_by_itself_and_says_how_to_fix_it() {
+fn each_row_can_break_alone_and_names_its_fix() {
     type Spoil = fn(&mut Observed);
     fn rehearsal(observed: &mut Observed) -> &mut Rehearsal {
         observed.rehearsal.as_mut().unwrap()
@@ -135,19 +135,19 @@ fn each_row_breaks_by_itself_and_says_how_to_fix_it() {
 }
 
 #[test]
-fn a_contract_never_judged_is_not_kept() {
+fn a_contract_that_was_never_judged_is_not_kept() {
     assert!(!Contract::default().kept());
 }
 
 #[test]
-fn the_default_throttling_leaves_enough() {
+fn the_default_real_time_throttling_is_accepted() {
     let mut observed = good();
     observed.throttling = Some(Throttling::MicrosPerPeriod(950_000));
     assert!(judged(&observed).kept());
 }
 
 #[test]
-fn a_text_that_does_not_fit_is_cut_at_a_character() {
+fn a_text_that_does_not_fit_is_cut_between_characters() {
     let long = "µ".repeat(300);
     assert_eq!(
         Text::of(format_args!("{long}")).as_str().chars().count(),
@@ -156,7 +156,7 @@ fn a_text_that_does_not_fit_is_cut_at_a_character() {
 }
 
 #[test]
-fn what_breaks_later_breaks_the_contract_and_only_what_was_kept_is_audited() {
+fn a_later_breach_breaks_the_contract_and_only_kept_promises_are_audited() {
     let mut observed = good();
     let audited = judged(&observed).audited();
     let unaudited = Promise::ALL.into_iter().filter(|it| !audited.contains(*it));

@@ -86,7 +86,7 @@ fn assert_within(limit: Limit, since: Instant, acted: Instant) {
 }
 
 #[test]
-fn late_by_less_than_a_quarter_it_acts_between_three_quarters_and_the_gap() {
+fn a_guard_late_by_less_than_a_quarter_gap_acts_between_three_quarters_and_one_gap() {
     let mut random = Random::new(10);
     for limit in limits() {
         let quarter = limit.quarter().as_nanos();
@@ -113,7 +113,7 @@ fn late_by_less_than_a_quarter_it_acts_between_three_quarters_and_the_gap() {
 }
 
 #[test]
-fn a_guard_that_was_stopped_as_well_gives_the_loop_the_same_time_again() {
+fn a_guard_that_was_stopped_too_gives_the_loop_another_gap() {
     let mut random = Random::new(11);
     for limit in limits() {
         let (gap, quarter) = (limit.gap.as_nanos(), limit.quarter().as_nanos());
@@ -143,7 +143,7 @@ fn a_guard_that_was_stopped_as_well_gives_the_loop_the_same_time_again() {
 }
 
 #[test]
-fn late_by_exactly_a_quarter_of_the_gap_it_was_stopped_as_well() {
+fn a_guard_late_by_exactly_a_quarter_gap_counts_as_stopped() {
     let quarter = LIMIT.quarter();
     let excuses = |late: Duration| {
         let mut poller = Poller::new(LIMIT, at(100));
@@ -154,7 +154,7 @@ fn late_by_exactly_a_quarter_of_the_gap_it_was_stopped_as_well() {
 }
 
 #[test]
-fn a_loop_that_moves_is_left_alone_however_late_the_guard_is() {
+fn a_running_loop_is_not_stopped_however_late_the_guard_is() {
     let mut random = Random::new(12);
     for limit in limits() {
         let stalling = Stalling {
@@ -172,7 +172,7 @@ fn a_loop_that_moves_is_left_alone_however_late_the_guard_is() {
 }
 
 #[test]
-fn while_all_is_well_it_polls_between_the_releases() {
+fn the_guard_polls_between_the_releases() {
     // Half a period after each fifth release, however late it was once.
     let mut poller = Poller::new(LIMIT, at(0));
     for late_us in [0, 200, 4_900, 0, 5_000, 63_700, 0, 0] {
@@ -188,7 +188,7 @@ fn while_all_is_well_it_polls_between_the_releases() {
 }
 
 #[test]
-fn a_decisive_poll_that_finds_a_cycle_is_followed_by_the_regular_one() {
+fn a_deciding_poll_that_finds_a_cycle_is_followed_by_the_regular_poll() {
     let mut poller = Poller::new(LIMIT, at(5));
     for (poll, finished) in [(5, 4), (10, 4), (15, 4), (19, 18)] {
         assert_eq!(poller.next, at(poll));
@@ -198,7 +198,7 @@ fn a_decisive_poll_that_finds_a_cycle_is_followed_by_the_regular_one() {
 }
 
 #[test]
-fn a_loop_that_never_finished_a_cycle_is_found() {
+fn a_loop_that_never_finished_a_cycle_is_detected() {
     let mut poller = Poller::new(LIMIT, at(5));
     // Released for the first time 2 ms after the first poll.
     assert_eq!(poller.poll(at(5), Some(at(7))), None);
@@ -218,7 +218,7 @@ fn a_loop_that_never_finished_a_cycle_is_found() {
 }
 
 #[test]
-fn a_loop_that_rests_is_not_watched() {
+fn a_loop_that_does_not_run_is_not_guarded() {
     let mut poller = Poller::new(LIMIT, at(5));
     for _ in 0..100 {
         let now = poller.next;
@@ -269,7 +269,7 @@ fn guard(
 }
 
 #[test]
-fn the_guard_waits_for_a_run_follows_it_and_acts_when_it_stalls() {
+fn the_guard_waits_for_a_run_and_acts_when_it_stalls() {
     let watch = Watch::new();
     let finished = Cell::new(0);
     let polls = RefCell::new(Vec::new());
@@ -301,7 +301,7 @@ fn the_guard_waits_for_a_run_follows_it_and_acts_when_it_stalls() {
 }
 
 #[test]
-fn a_loop_that_hangs_in_its_first_cycle_is_found_a_gap_after_its_first_release() {
+fn a_loop_that_hangs_in_its_first_cycle_is_detected_one_gap_after_its_first_release() {
     let watch = Watch::new();
     watch.begin(at(100));
     // Its last cycle was one of the rehearsal.
@@ -312,7 +312,7 @@ fn a_loop_that_hangs_in_its_first_cycle_is_found_a_gap_after_its_first_release()
 }
 
 #[test]
-fn the_guard_leaves_a_run_that_rests_and_ends_when_it_is_told() {
+fn the_guard_ignores_a_paused_run_and_ends_on_request() {
     let watch = Watch::new();
     watch.begin(at(1));
     let mut polls = 0;
@@ -335,7 +335,7 @@ fn the_guard_leaves_a_run_that_rests_and_ends_when_it_is_told() {
 }
 
 #[test]
-fn the_guard_comes_after_a_crash_that_does_not_end() {
+fn the_guard_acts_when_a_crash_handler_does_not_end() {
     let watch = Watch::new();
     watch.begin(at(1));
     let (found, _) = guard(&watch, || 0, || true, |planned| planned);
@@ -366,7 +366,7 @@ fn the_end_of_a_run_does_not_wait_for_the_next_poll() {
 }
 
 #[test]
-fn a_guard_that_does_not_start_is_not_waited_for_without_an_end() {
+fn waiting_for_the_guard_to_start_is_bounded() {
     let watch = Watch::new();
     let end = Monotonic.now() + Duration::from_millis(2);
     assert_eq!(watch.granted_until(end), Err(Errno(libc::ETIMEDOUT)));
@@ -374,7 +374,7 @@ fn a_guard_that_does_not_start_is_not_waited_for_without_an_end() {
 }
 
 #[test]
-fn whoever_waits_for_the_guard_is_woken_when_it_has_its_policy() {
+fn the_start_waits_until_the_guard_has_its_scheduling_policy() {
     let watch: &Watch = Box::leak(Box::new(Watch::new()));
     let (told, waited) = mpsc::channel();
     std::thread::spawn(move || {
@@ -387,7 +387,7 @@ fn whoever_waits_for_the_guard_is_woken_when_it_has_its_policy() {
 }
 
 #[test]
-fn a_crash_ends_by_itself_unless_it_does_not_come_to_its_end() {
+fn a_crash_handler_has_time_to_end_by_itself() {
     let ends = |ms, latched| is_crash_ending(LIMIT, Duration::from_millis(ms), latched);
     assert!(!ends(15, false), "no crash");
     assert!(ends(15, true));
@@ -396,13 +396,13 @@ fn a_crash_ends_by_itself_unless_it_does_not_come_to_its_end() {
 }
 
 #[test]
-fn the_guard_comes_before_the_loop() {
+fn the_guard_has_a_higher_priority_than_the_loop() {
     let above = policy_above(Scheduler::Fifo { priority: 98 });
     assert_eq!(above, Policy::Fifo { priority: 99 });
 }
 
 #[test]
-fn it_polls_four_times_in_a_gap_in_whole_periods_where_it_can() {
+fn it_polls_four_times_per_gap_in_whole_periods_where_possible() {
     let short = Limit {
         gap: Duration::from_millis(3),
         ..LIMIT

@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_refusal_is_one_line_with_its_number_and_its_fix() {
+    fn every_error_is_one_line_with_errno_and_fix() {
         let limit = LockError::LimitTooSmall {
             needed_kb: 5678,
             limit_kb: 1234,
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn eagain_is_a_shortage_of_memory_and_not_of_the_limit() {
+    fn eagain_is_reported_as_lack_of_memory_and_not_of_the_limit() {
         let value = [0_u8; 2000];
         let range = Range::of(&value);
         assert!(matches!(
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_refused_within_the_limit_is_not_blamed_on_the_limit() {
+    fn a_mapping_refused_within_the_limit_is_not_reported_as_the_limit() {
         assert_eq!(
             LockError::of_mapping(Errno(libc::ENOMEM), 4096),
             LockError::OutOfMemory { needed_kb: 4 }

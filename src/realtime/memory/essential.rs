@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_nowhere_is_not_locked() {
+    fn an_empty_range_is_not_locked() {
         let mut essential = Essential::default();
         let nothing = Range {
             address: 1,
@@ -245,7 +245,7 @@ VmFlags: rd wr mr mw me gd lo
     }
 
     #[test]
-    fn a_range_over_two_locked_areas_is_locked_and_one_that_reaches_further_is_not() {
+    fn a_range_is_locked_only_if_locked_areas_cover_it() {
         assert_eq!(unlocked(&[(0x1800, 0x4100, "code")]), None);
         assert_eq!(unlocked(&[(0x1000, 0x5000, "code")]), None);
         assert_eq!(unlocked(&[(0x1000, 0x5001, "code")]), Some("code"));
@@ -256,7 +256,7 @@ VmFlags: rd wr mr mw me gd lo
     }
 
     #[test]
-    fn a_hole_is_cut_out_of_a_range() {
+    fn a_hole_splits_a_range() {
         let range = |address: usize, to: usize| Range {
             address,
             length: to - address,
@@ -273,14 +273,14 @@ VmFlags: rd wr mr mw me gd lo
     }
 
     #[test]
-    fn nothing_of_this_process_is_locked_and_its_own_stack_is_found() {
+    fn the_essential_ranges_contain_code_and_stack_and_start_unlocked() {
         let essential = Essential::of_process().unwrap();
         let here = 0_u8;
         let stack = own_stack(4096).unwrap();
         assert!(stack.contains((&raw const here).addr()));
         let code = essential.0.iter().any(|(range, _)| {
             range.contains(
-                nothing_of_this_process_is_locked_and_its_own_stack_is_found as fn() as usize,
+                the_essential_ranges_contain_code_and_stack_and_start_unlocked as fn() as usize,
             )
         });
         assert!(code, "{essential:x?}");

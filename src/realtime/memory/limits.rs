@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn raising_never_lowers_and_brings_soft_to_hard() {
+    fn raising_a_limit_sets_soft_to_hard_and_never_lowers() {
         for raised in [raise_locked_memory(), raise_realtime_priority()] {
             let Raised { before, after, .. } = raised.unwrap();
             let number = |limit: Option<u64>| limit.unwrap_or(u64::MAX);

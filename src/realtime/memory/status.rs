@@ -81,14 +81,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_is_mapped_and_resident() {
+    fn the_status_of_this_process_has_mapped_and_resident_memory() {
         let status = Status::now().unwrap();
         assert!(status.vm_size_kb >= status.vm_rss_kb, "{status:?}");
         assert!(status.vm_rss_kb > 100, "{status:?}");
     }
 
     #[test]
-    fn a_text_without_a_figure_is_refused() {
+    fn a_status_with_a_missing_figure_is_refused() {
         let whole = b"VmSize:\t 10 kB\nVmLck:\t 2 kB\nVmRSS:\t 7 kB\n";
         assert_eq!(
             Status::parse(whole),

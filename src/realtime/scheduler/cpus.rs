@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_makes_no_sense_names_its_part() {
+    fn an_invalid_cpu_list_is_refused_with_its_invalid_part() {
         for (text, part) in [
             ("1,x", 1),
             ("3-2", 0),

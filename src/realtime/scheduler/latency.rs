@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_requested_is_0_and_is_read_back() {
+    fn a_latency_of_0_is_requested_and_read_back() {
         let path = std::env::temp_dir().join(format!("dma-latency-{}", std::process::id()));
         std::fs::write(&path, 2_000_000_000_i32.to_ne_bytes()).unwrap();
         let held = DmaLatency::hold(&path).unwrap();
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_the_device_says_so() {
+    fn a_missing_latency_device_is_an_error() {
         let missing = DmaLatency::hold(Path::new("/dev/there-is-no-such-device"));
         assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
     }

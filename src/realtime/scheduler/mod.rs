@@ -243,7 +243,7 @@ mod tests {
     use crate::emulation;
 
     #[test]
-    fn a_thread_that_is_not_there_and_a_priority_out_of_range_are_told_apart() {
+    fn a_missing_thread_and_a_priority_out_of_range_have_different_errors() {
         let missing = set_fifo_of(i32::MAX, 50);
         if missing.is_err_and(|errno| emulation::lacks(errno.0)) {
             return;
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn policies_survive_the_way_to_the_kernel_s_form_and_back() {
+    fn policies_convert_to_the_kernel_form_and_back() {
         for policy in [
             Policy::Other,
             Policy::Idle,
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_granted_is_what_is_read_back() {
+    fn the_granted_policy_is_read_back() {
         if policy().is_err_and(|errno| emulation::lacks(errno.0)) {
             return;
         }

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_blamed_only_on_those_whom_it_binds() {
+    fn the_limit_is_named_only_for_processes_bound_by_it() {
         let limited = ScheduleError::PriorityTooHigh {
             priority: 80,
             limit: 0,
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn root_and_whoever_has_a_high_limit_are_told_of_the_budget_of_their_group() {
+    fn processes_not_bound_by_the_limit_are_pointed_to_the_budget_of_their_group() {
         let none = Some("0\n");
         let root = refusal("root", Some(0), ROOT_CAPS, FIRST, none);
         assert_eq!(root, ScheduleError::NoGroupBudget);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_budget_is_not_shown_or_is_there_nothing_is_claimed() {
+    fn without_evidence_of_an_empty_budget_no_cause_is_claimed() {
         for (name, budget) in [("unseen", None), ("seen", Some("950000\n"))] {
             let refusal = refusal(name, Some(0), ROOT_CAPS, FIRST, budget);
             assert_eq!(refusal, ScheduleError::Forbidden, "{name}");

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_granted_is_read_back_and_never_rises_again() {
+    fn the_granted_limit_is_read_back_and_never_rises() {
         let first = limit_runaway(Duration::from_millis(4)).unwrap();
         assert!(first.soft < first.hard);
         let again = limit_runaway(Duration::from_millis(8)).unwrap();

@@ -196,7 +196,7 @@ fn no_torque_without_enable_and_no_motion_with_the_brake() {
 }
 
 #[test]
-fn counts_are_rounded_down_on_both_sides_of_zero() {
+fn angles_round_down_to_counts_on_both_sides_of_zero() {
     for (counts, seen) in [(0.5, 0), (1.5, 1), (-0.5, 0x3FFF), (-1.5, 0x3FFE)] {
         let mut board = SimBoard::new(0, STEP);
         let axis = board
@@ -262,7 +262,7 @@ fn the_monitor_detects_a_converter_that_ignores_writes() {
 }
 
 #[test]
-fn raw_frames_reach_the_same_chips_as_drivers_do() {
+fn raw_frames_and_drivers_reach_the_same_chips() {
     let mut rig = rig(1, 0);
     rig.energise();
     let mut rx = [0; 2];

@@ -64,7 +64,7 @@ fn a_converter_that_ignores_writes_keeps_its_output_without_an_error() {
 }
 
 #[test]
-fn a_voltage_comes_out_of_the_stage_within_half_a_code() {
+fn the_output_stage_is_accurate_to_half_a_code() {
     let scale = Scale::new(-10.0, 10.0).unwrap();
     let stage = OutputStage::spanning(-10.0, 10.0, 4.096);
     let mut bus = dac();
@@ -88,7 +88,7 @@ fn adc() -> SimSpi<Mcp3208Chip> {
 }
 
 #[test]
-fn each_input_is_converted_alone() {
+fn each_input_is_converted_independently() {
     let mut driver = Mcp3208::new(adc(), 4.096).unwrap();
     for (channel, code) in [0, 500, 1_000, 1_500, 2_000, 2_500, 3_000, 4_095]
         .into_iter()

@@ -28,7 +28,7 @@ fn the_final_velocity_is_torque_minus_friction_over_viscosity() {
 }
 
 #[test]
-fn without_friction_energy_is_the_work_of_the_torque() {
+fn without_friction_the_energy_equals_the_work_of_the_torque() {
     let mut motor = motor(MotorConfig {
         viscous_nm_s: 0.0,
         coulomb_nm: 0.0,

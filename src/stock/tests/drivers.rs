@@ -68,7 +68,7 @@ fn a_bridge_never_drives_both_sides() {
 }
 
 #[test]
-fn a_counter_gives_the_angle_of_its_count_and_fails_without_one() {
+fn a_counter_gives_the_angle_of_its_count_and_fails_without_a_count() {
     let path = std::env::temp_dir().join(format!("steadfast-count-{}", std::process::id()));
     fs::write(&path, "").unwrap();
     let signals = (Input::numbered(0).unwrap(), Input::numbered(0).unwrap());

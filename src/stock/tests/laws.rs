@@ -339,7 +339,7 @@ fn a_repeated_profile_without_duration_does_not_loop_for_ever() {
 }
 
 #[test]
-fn a_profile_waits_for_a_machine_that_cannot_follow() {
+fn a_profile_waits_while_the_input_lags_behind() {
     let keys = "targets = [9.0]\nrates = [10.0]\nholds_s = [1.0]\nholdback = 2.5\nabove = 3.0";
     let mut bench = law("profile", keys);
     (0..20).for_each(|_| bench.step(0.0));

@@ -80,7 +80,7 @@ fn a_linear_plant_swings_like_the_exact_solution() {
 }
 
 #[test]
-fn a_linear_plant_is_disturbed_once() {
+fn a_linear_plant_applies_its_disturbance_once() {
     let keys = format!("{SPRING}start = [0.0, 0.0]\ndisturbance = [0.0, 0.5]\ndisturb_at_s = 1.0");
     assert_eq!(run(&keys, 0.0, false, 0.9), 3.0);
     let value = run(&keys, 0.0, false, 3.0);

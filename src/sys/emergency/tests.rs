@@ -22,7 +22,7 @@ fn is_blocking(socket: &UnixStream) -> bool {
 }
 
 #[test]
-fn an_action_outlives_its_owners_descriptor_and_reaches_no_other_file() {
+fn an_action_keeps_its_file_after_its_owner_closed_the_descriptor() {
     let _alone = alone();
     let (owned, _peer) = UnixStream::pair().unwrap();
     let same_file = owned.try_clone().unwrap();
@@ -48,7 +48,7 @@ fn an_action_outlives_its_owners_descriptor_and_reaches_no_other_file() {
 }
 
 #[test]
-fn clearing_waits_for_whoever_executes_the_table() {
+fn clearing_waits_for_a_running_execution_of_the_table() {
     let _alone = alone();
     let (socket, _peer) = UnixStream::pair().unwrap();
     let slot = register_witness(socket.as_fd()).unwrap();
@@ -87,7 +87,7 @@ fn clearing_waits_for_whoever_executes_the_table() {
 }
 
 #[test]
-fn actions_run_in_order_until_cleared_and_a_refusal_stops_none() {
+fn actions_run_in_order_and_an_error_does_not_stop_the_others() {
     let _alone = alone();
     let (mut socket, _peer) = UnixStream::pair().unwrap();
     let refused = register_line_values(socket.as_fd(), 0b01, 0b11).unwrap();
@@ -141,7 +141,7 @@ fn an_argument_that_is_too_long_is_refused() {
 const CHILD: &str = "STEADFAST_TEST_HUNG_FRAMES";
 
 #[test]
-fn a_panic_whose_frames_hang_is_said_by_the_alarm_that_ends_it() {
+fn a_panic_whose_safe_frames_hang_is_printed_by_the_alarm_that_ends_it() {
     if std::env::var_os(CHILD).is_some() {
         cause::cell().record(cause::Kind::Panic, 0, 0, b"law.rs:12: words");
         PANIC_PENDING.store(true, Ordering::SeqCst);
@@ -150,7 +150,7 @@ fn a_panic_whose_frames_hang_is_said_by_the_alarm_that_ends_it() {
             std::thread::sleep(Duration::from_secs(1));
         }
     }
-    let test = "sys::emergency::tests::a_panic_whose_frames_hang_is_said_by_the_alarm_that_ends_it";
+    let test = "sys::emergency::tests::a_panic_whose_safe_frames_hang_is_printed_by_the_alarm_that_ends_it";
     let output = crate::emulation::start(&std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(CHILD, "1")
@@ -191,7 +191,7 @@ fn a_frame_of_66_words_is_registered_whole() {
 }
 
 #[test]
-fn the_pool_is_bounded_and_gives_room_again() {
+fn the_pool_is_bounded_and_reuses_freed_space() {
     let _alone = alone();
     let (socket, _peer) = UnixStream::pair().unwrap();
     let fill = || register_frame(socket.as_fd(), &[1; FRAME_MAX]);
@@ -216,7 +216,7 @@ fn the_pool_is_bounded_and_gives_room_again() {
 }
 
 #[test]
-fn a_slot_that_was_cleared_does_not_move_a_later_action_forward() {
+fn a_cleared_slot_does_not_change_the_order_of_later_actions() {
     let _alone = alone();
     let (socket, _peer) = UnixStream::pair().unwrap();
     let frame = |byte: u8| register_frame(socket.as_fd(), &[byte]).unwrap();
@@ -238,7 +238,7 @@ fn file(name: &str) -> (std::path::PathBuf, std::fs::File) {
 }
 
 #[test]
-fn a_file_is_written_from_its_start_however_often_and_by_the_loop_too() {
+fn a_file_is_written_from_its_start_at_each_execution() {
     use std::io::Write as _;
     let _alone = alone();
     let (path, mut duty) = file("duty");
@@ -259,7 +259,7 @@ fn a_file_is_written_from_its_start_however_often_and_by_the_loop_too() {
 }
 
 #[test]
-fn what_waits_for_nobody_runs_first_and_again_whatever_came_first() {
+fn immediate_actions_run_first_in_every_execution() {
     let _alone = alone();
     let (path, duty) = file("order");
     // The last action executed is the one that can be seen.
@@ -287,7 +287,7 @@ fn what_waits_for_nobody_runs_first_and_again_whatever_came_first() {
 }
 
 #[test]
-fn frames_for_a_file_that_hangs_are_sent_after_all_others() {
+fn frames_for_a_hanging_file_are_sent_last() {
     if !crate::sys::waiting::is_told() {
         return;
     }
@@ -334,7 +334,7 @@ fn frames_for_a_file_that_hangs_are_sent_after_all_others() {
 }
 
 #[test]
-fn an_action_that_the_kernel_refuses_says_so_to_the_loop() {
+fn an_action_that_the_kernel_refuses_returns_its_error_to_the_loop() {
     let _alone = alone();
     let (socket, _peer) = UnixStream::pair().unwrap();
     let chip = Address::ten_bit(0x148).unwrap();

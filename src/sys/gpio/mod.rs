@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_chip_answers_enotty() {
+    fn a_file_that_is_no_gpio_chip_gives_enotty() {
         let null = std::fs::File::open("/dev/null").unwrap();
         let refused = chip_info(null.as_fd()).unwrap_err();
         assert_eq!(refused, Errno(emulation::enotty(refused.0)));

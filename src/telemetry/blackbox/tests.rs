@@ -63,7 +63,7 @@ fn written(flight: &Flight, ending: &Ending<'_>) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_written_is_read_back() {
+fn a_written_black_box_is_read_back() {
     let found = parse(&written(&flown(1_500, 300, 1_000), &ENDING_OF_RUN)).unwrap();
     assert_eq!(found.damage, []);
     assert_eq!(found.facts, "board = test\n");
@@ -85,7 +85,7 @@ fn what_is_written_is_read_back() {
 }
 
 #[test]
-fn cycles_of_a_run_that_was_shorter_than_the_ring_are_all_there_once() {
+fn all_cycles_of_a_run_shorter_than_the_ring_are_saved_once() {
     for (slots, unread) in [(0, 0), (1, 1), (1, 0), (5, 2), (511, 0), (600, 400)] {
         let found = parse(&written(&flown(slots, unread, 2_000), &ENDING_OF_RUN)).unwrap();
         let expected: Vec<_> = (0..slots).map(record).collect();
@@ -94,7 +94,7 @@ fn cycles_of_a_run_that_was_shorter_than_the_ring_are_all_there_once() {
 }
 
 #[test]
-fn a_file_cut_off_anywhere_gives_what_is_before_the_cut() {
+fn a_file_cut_anywhere_is_read_up_to_the_cut() {
     let bytes = written(&flown(400, 100, 500), &ENDING_OF_RUN);
     let whole = parse(&bytes).unwrap();
     let (mut most, mut with_cause) = (0, 0);
@@ -119,7 +119,7 @@ fn a_file_cut_off_anywhere_gives_what_is_before_the_cut() {
 }
 
 #[test]
-fn a_flipped_bit_is_found_and_costs_one_section() {
+fn a_flipped_bit_is_detected_and_costs_one_section() {
     let bytes = written(&flown(200, 50, 300), &ENDING_OF_RUN);
     let whole = parse(&bytes).unwrap();
     for at in 0..bytes.len() {
@@ -141,7 +141,7 @@ fn a_flipped_bit_is_found_and_costs_one_section() {
 }
 
 #[test]
-fn bytes_of_any_kind_are_told_apart() {
+fn other_files_and_newer_versions_are_refused() {
     assert_eq!(parse(b""), Err(NotBlackBox::Nothing));
     assert_eq!(parse(&[0; 5_000]), Err(NotBlackBox::Nothing));
     assert_eq!(parse(&[0xff; 5_000]), Err(NotBlackBox::Nothing));
@@ -153,13 +153,13 @@ fn bytes_of_any_kind_are_told_apart() {
 }
 
 #[test]
-fn the_checksum_is_the_one_of_zip() {
+fn the_checksum_is_the_crc32_of_zip() {
     assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
     assert_eq!(crc32(b""), 0);
 }
 
 #[test]
-fn the_cause_of_a_death_is_told_in_words() {
+fn the_cause_of_death_is_described() {
     assert!(describe(&[]).contains("killed"));
     let flight = flown(1, 0, 0);
     assert!(
@@ -221,7 +221,7 @@ fn save(store: &mut Store, length: usize) -> Result<store::Path, store::StoreErr
 }
 
 #[test]
-fn files_are_numbered_and_the_oldest_go_first() {
+fn files_are_numbered_and_the_oldest_are_removed_first() {
     let folder = Folder::new("retention");
     let mut store = Store::open(&folder.config(1_000), "a/b").unwrap();
     for _ in 0..3 {
@@ -244,7 +244,7 @@ fn files_are_numbered_and_the_oldest_go_first() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_leaves_nothing_and_takes_no_number() {
+fn a_file_that_cannot_be_written_leaves_no_file_and_uses_no_number() {
     let folder = Folder::new("refused");
     let mut store = Store::open(&folder.config(1_000), "b").unwrap();
     let refused = store.save(10, |out| {
@@ -259,7 +259,7 @@ fn a_file_that_cannot_be_written_leaves_nothing_and_takes_no_number() {
 }
 
 #[test]
-fn a_full_device_is_an_error_in_words() {
+fn a_full_device_gives_a_readable_error() {
     let flight = flown(100, 0, 100);
     let mut full = File::options().write(true).open("/dev/full").unwrap();
     let error = write(flight.file(), &ENDING_OF_RUN, &mut full).unwrap_err();
@@ -275,7 +275,7 @@ fn a_folder_that_is_a_file_is_refused() {
 }
 
 #[test]
-fn a_start_is_marked_until_its_end() {
+fn a_start_is_marked_until_it_ends() {
     let folder = Folder::new("mark");
     let store = Store::open(&folder.config(1_000), "b").unwrap();
     assert!(!store.marked());

@@ -30,7 +30,7 @@ fn record(slot: u64) -> CycleRecord {
 }
 
 #[test]
-fn the_file_says_what_was_written_to_it() {
+fn a_flight_file_is_read_back_as_written() {
     let flight = flight(10);
     let bytes_of = bytes(&flight);
     let snapshot = Snapshot::of(&bytes_of).unwrap();
@@ -50,7 +50,7 @@ fn the_file_says_what_was_written_to_it() {
 }
 
 #[test]
-fn the_ring_in_the_file_keeps_what_was_read_already_but_for_one() {
+fn the_ring_in_the_file_keeps_all_read_records_but_one() {
     let flight = flight(0);
     let (mut writer, mut reader) = ring::claim(flight.ring()).unwrap();
     for slot in 0..600 {
@@ -182,7 +182,7 @@ fn a_quick_stop_and_its_end_are_events_and_in_the_status() {
 }
 
 #[test]
-fn bytes_that_are_no_flight_file_are_told_apart() {
+fn other_files_are_refused_with_their_reason() {
     let mut bytes = bytes(&flight(0));
     for length in [0, 7, 8, layout::MAPPED - 1] {
         let short = Snapshot::of(&bytes[..length]).unwrap_err();
@@ -195,7 +195,7 @@ fn bytes_that_are_no_flight_file_are_told_apart() {
 }
 
 #[test]
-fn numbers_that_cannot_be_break_nothing() {
+fn invalid_numbers_in_the_file_are_read_without_a_panic() {
     let mut bytes = bytes(&flight(0));
     bytes[8 * word::RECORDS_WRITTEN..layout::FACTS].fill(0xff);
     bytes[layout::FACTS..].fill(0xff);
@@ -207,7 +207,7 @@ fn numbers_that_cannot_be_break_nothing() {
 }
 
 #[test]
-fn a_file_that_is_not_in_memory_is_refused() {
+fn a_flight_file_outside_of_memory_is_refused() {
     let refused = Claimed::at("/proc/self/comm").unwrap_err();
     assert_eq!(refused, FlightError::OnDisk);
 }

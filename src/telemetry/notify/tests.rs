@@ -52,7 +52,7 @@ fn ready_comes_once_after_the_first_cycle_under_a_kept_contract() {
 }
 
 #[test]
-fn a_broken_contract_that_runs_all_the_same_says_so_with_ready() {
+fn a_run_with_a_broken_contract_reports_it_with_ready() {
     let (socket, name) = manager("broken");
     let mut notify = Notify::new(name.as_bytes(), None).unwrap();
     notify.add(&CycleRecord::default());
@@ -76,7 +76,7 @@ fn a_refused_contract_is_never_ready() {
 }
 
 #[test]
-fn the_watchdog_is_fed_at_half_its_time_and_only_by_deadlines_met() {
+fn the_watchdog_is_fed_at_half_its_timeout_and_only_after_deadlines_met() {
     let (socket, name) = manager("watchdog");
     let mut notify = Notify::new(name.as_bytes(), Some("2000000")).unwrap();
     let start = notify.fed;
@@ -97,7 +97,7 @@ fn the_watchdog_is_fed_at_half_its_time_and_only_by_deadlines_met() {
 }
 
 #[test]
-fn stopping_is_said_once_and_only_by_one_that_was_ready() {
+fn stopping_is_sent_once_and_only_after_ready() {
     let (socket, name) = manager("stopping");
     let mut notify = Notify::new(name.as_bytes(), None).unwrap();
     notify.add(&CycleRecord::default());
@@ -125,7 +125,7 @@ fn slow() -> LoopConfig {
 }
 
 #[test]
-fn the_manager_waits_for_a_start_and_a_stop_as_long_as_the_board_file_makes_them() {
+fn the_manager_is_told_the_longest_start_and_stop_time_of_the_board_file() {
     let (socket, name) = manager("times");
     let notify = Notify::new(name.as_bytes(), None).unwrap();
     let mut notify = notify.for_run(&slow()).unwrap();
@@ -144,7 +144,7 @@ fn the_manager_waits_for_a_start_and_a_stop_as_long_as_the_board_file_makes_them
 }
 
 #[test]
-fn a_watchdog_of_the_manager_that_the_loop_cannot_feed_in_time_is_refused() {
+fn a_service_watchdog_shorter_than_the_loop_can_feed_is_refused() {
     let (_socket, name) = manager("too-short");
     let of = |usec| Notify::new(name.as_bytes(), Some(usec)).unwrap();
     let refused = of("2000000").for_run(&slow()).unwrap_err();
@@ -157,7 +157,7 @@ fn a_watchdog_of_the_manager_that_the_loop_cannot_feed_in_time_is_refused() {
 }
 
 #[test]
-fn what_the_manager_has_no_room_for_is_sent_again() {
+fn a_message_that_did_not_fit_is_sent_again() {
     let (socket, name) = manager("full");
     let mut notify = Notify::new(name.as_bytes(), None).unwrap();
     let mut sent = 0;
@@ -184,7 +184,7 @@ fn a_socket_may_be_a_path() {
 }
 
 #[test]
-fn what_cannot_be_used_is_an_error_and_not_silence() {
+fn invalid_socket_addresses_and_watchdog_times_are_errors() {
     let error = |address: &[u8], usec| Notify::new(address, usec).unwrap_err();
     assert_eq!(error(b"vsock:2:1", None), NotifyError::Address);
     assert_eq!(error(b"@", None), NotifyError::Address);
@@ -199,7 +199,7 @@ fn what_cannot_be_used_is_an_error_and_not_silence() {
 }
 
 #[test]
-fn what_breaks_while_running_is_the_status_and_stays_it() {
+fn a_promise_broken_while_running_stays_the_status() {
     let (socket, name) = manager("breach");
     let mut notify = Notify::new(name.as_bytes(), None).unwrap();
     let (now, kept) = (Instant::now(), judged(0));

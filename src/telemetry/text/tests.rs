@@ -71,7 +71,7 @@ fn text_of(report: &Report) -> String {
 }
 
 #[test]
-fn a_run_on_the_virtual_clock_reads_as_one_and_says_nothing_of_the_machine() {
+fn the_report_of_a_virtual_run_omits_the_machine() {
     let expected = "\
 VIRTUAL CLOCK: nothing is promised, and nothing measured of this machine.
 
@@ -119,7 +119,7 @@ fn every_spike_has_a_bar_in_the_column_of_its_distribution() {
 }
 
 #[test]
-fn no_line_has_blanks_at_its_end_or_more_than_eighty_columns_of_figures() {
+fn lines_have_no_trailing_blanks_and_at_most_eighty_columns() {
     for line in text_of(&report()).lines() {
         assert_eq!(line, line.trim_end());
         assert!(line.chars().count() <= 90, "{line}");
@@ -127,7 +127,7 @@ fn no_line_has_blanks_at_its_end_or_more_than_eighty_columns_of_figures() {
 }
 
 #[test]
-fn broken_promises_come_first_each_with_its_fix_below() {
+fn broken_promises_come_first_each_followed_by_its_fix() {
     let rows = [
         row("timer", Verdict::Kept),
         row("scheduler", Verdict::Broken),
@@ -146,7 +146,7 @@ fn broken_promises_come_first_each_with_its_fix_below() {
 }
 
 #[test]
-fn a_failure_is_the_first_line_and_the_last() {
+fn a_failure_is_in_the_first_and_the_last_line() {
     let mut report = report();
     report.exit = Exit {
         code: 4,
@@ -172,7 +172,7 @@ fn a_refused_run_has_no_distributions() {
 }
 
 #[test]
-fn figures_that_were_taken_are_all_shown() {
+fn all_measured_figures_are_shown() {
     let mut report = report();
     report.memory = Memory {
         vm_lck_kb: Some(1_900),
@@ -211,7 +211,7 @@ fn figures_that_were_taken_are_all_shown() {
 }
 
 #[test]
-fn what_broke_while_running_comes_first_and_what_was_kept_at_the_start_is_not_called_broken() {
+fn promises_broken_while_running_come_first_and_are_not_shown_as_broken_at_the_start() {
     use crate::realtime::audit::{Breach, Promise};
     let mut contract = Contract::default();
     let breach = Breach {

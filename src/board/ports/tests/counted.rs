@@ -220,7 +220,7 @@ fn transfers(chip: usize, call_us: u64) -> (u32, Inputs) {
 /// long as d t and two frames for each of 8 - d + 2 are no more than a period:
 /// (20 - d) t.
 #[test]
-fn a_retry_is_allowed_by_what_the_cycle_has_done_and_has_still_to_do() {
+fn a_retry_is_allowed_by_the_transfers_done_and_still_to_do() {
     // An encoder is asked anew, in a frame more.
     for (chip, done, again) in [
         (ENCODERS[0], 2, 2),
@@ -239,7 +239,7 @@ fn a_retry_is_allowed_by_what_the_cycle_has_done_and_has_still_to_do() {
 }
 
 #[test]
-fn an_input_that_was_read_again_has_the_time_of_that() {
+fn a_retried_input_has_the_time_of_the_retry() {
     // The lines and the transfer that failed are what came in between.
     let (_, inputs) = transfers(ADCS[1], 20);
     let analogs = inputs.analogs;
@@ -248,7 +248,7 @@ fn an_input_that_was_read_again_has_the_time_of_that() {
 }
 
 #[test]
-fn limits_of_an_input_are_inside_of_them() {
+fn the_limits_of_an_input_are_inclusive() {
     let (mut ports, seen) = ports(1);
     for (code, good) in [(1_023, false), (1_024, true), (2_048, true), (2_049, false)] {
         seen.borrow_mut().code = code;
@@ -259,7 +259,7 @@ fn limits_of_an_input_are_inside_of_them() {
 }
 
 #[test]
-fn a_deviation_of_the_tolerance_is_tolerated() {
+fn a_deviation_equal_to_the_tolerance_is_tolerated() {
     let (mut ports, _) = ports(1);
     let mut inputs = Inputs::NOT_READ;
     inputs.analogs[0].value = Ok(1.0);
@@ -274,7 +274,7 @@ fn a_deviation_of_the_tolerance_is_tolerated() {
 }
 
 #[test]
-fn lines_go_safe_in_their_steps_and_the_later_ones_stay_until_then() {
+fn lines_go_safe_step_by_step_in_shutdown_order() {
     let (mut ports, seen) = ports(1);
     let mut outputs = ports.safe_image();
     outputs.digital = 0b11;
@@ -289,7 +289,7 @@ fn lines_go_safe_in_their_steps_and_the_later_ones_stay_until_then() {
 }
 
 #[test]
-fn what_an_output_gave_before_it_went_safe_is_not_compared_afterwards() {
+fn a_command_from_before_the_safe_state_is_not_compared_afterwards() {
     let (mut ports, _) = ports(1);
     let outputs = ports.safe_image();
     assert_eq!(ports.act(&tick(), &outputs), Ok(()));
@@ -299,7 +299,7 @@ fn what_an_output_gave_before_it_went_safe_is_not_compared_afterwards() {
 }
 
 #[test]
-fn of_two_losses_the_first_is_named_unless_only_the_second_stops_the_outputs() {
+fn the_first_loss_is_reported_unless_only_the_second_stops_the_outputs() {
     let (mut ports, _) = ports(1);
     let input = |channel| Lost::AnalogInput(channel, InputError::Bus);
     for (lost, named) in [

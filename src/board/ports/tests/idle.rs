@@ -20,7 +20,7 @@ fn board() -> Config {
 }
 
 #[test]
-fn what_no_law_drives_is_safe_in_every_state_in_rehearsal_and_without_power() {
+fn outputs_without_a_law_are_safe_in_every_state() {
     let config = board();
     let (pump, enable) = (config.output("pump"), config.output("enable"));
     let (pump, enable) = (pump.expect("there").bit(), enable.expect("there").bit());

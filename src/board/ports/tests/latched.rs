@@ -157,7 +157,7 @@ fn safe() -> Vec<Left> {
 }
 
 #[test]
-fn nothing_but_safe_values_leaves_after_the_safe_state_was_latched() {
+fn only_safe_values_are_sent_after_the_outputs_are_latched_safe() {
     let safe = safe();
     assert_eq!(safe.len(), 3, "{safe:?}");
     // A failure adds one poll, before the frame that is repeated.
@@ -181,7 +181,7 @@ fn nothing_but_safe_values_leaves_after_the_safe_state_was_latched() {
 }
 
 #[test]
-fn safe_values_follow_a_write_that_was_under_way_when_the_safe_state_was_latched() {
+fn safe_values_follow_a_write_in_progress_when_the_outputs_are_latched_safe() {
     let safe = safe();
     for within in 0..3 {
         let (devices, _) = cycle(None, Some(within), 0);
@@ -192,7 +192,7 @@ fn safe_values_follow_a_write_that_was_under_way_when_the_safe_state_was_latched
 }
 
 #[test]
-fn safe_frames_are_repeated_and_nothing_else_is_driven_meanwhile() {
+fn safe_frames_are_repeated_and_nothing_else_is_driven() {
     let safe = safe();
     // Latched, while it was driving, by somebody who could not send anything.
     let (devices, mut ports) = cycle(None, Some(2), 0);

@@ -280,7 +280,7 @@ fn speeds(plausible: f64, margin: f64) -> impl Iterator<Item = f64> {
 }
 
 #[test]
-fn nothing_that_a_cycle_meets_bends_the_velocity_or_is_taken_for_a_jump() {
+fn disturbances_of_a_cycle_do_not_distort_the_velocity_or_cause_a_jump_fault() {
     // Half a turn in a period is the most that there can be.
     for plausible in [200.0, 3_000.0] {
         for margin in [1.05, 20.0] {
@@ -292,7 +292,7 @@ fn nothing_that_a_cycle_meets_bends_the_velocity_or_is_taken_for_a_jump() {
 }
 
 #[test]
-fn transfers_that_take_their_time_bend_the_velocity_by_less_than_they_take() {
+fn slow_transfers_distort_the_velocity_by_less_than_their_share_of_the_period() {
     for (shafts, us) in [(1, 20), (1, 60), (3, 25), (8, 15)] {
         let call = Duration::from_micros(us);
         let share = call.as_secs_f64() / PERIOD.as_secs_f64();
@@ -305,7 +305,7 @@ fn transfers_that_take_their_time_bend_the_velocity_by_less_than_they_take() {
 }
 
 #[test]
-fn disturbances_are_what_they_are_called() {
+fn each_simulated_disturbance_has_its_effect() {
     let call = Duration::from_micros(20);
     let transfers = |meets, retries| {
         let mut run = Run::new(1, 400.0, 100.0, call, retries);
@@ -326,7 +326,7 @@ fn disturbances_are_what_they_are_called() {
 }
 
 #[test]
-fn an_angle_has_the_time_at_which_it_was_asked_for() {
+fn an_angle_has_the_time_of_its_request() {
     let mut run = Run::new(1, 400.0, 100.0, Duration::from_micros(20), true);
     for _ in 0..9 {
         run.cycle(None);
@@ -464,7 +464,7 @@ fn servo_meets(margin: f64, meets: &[Meets], retries: bool) {
 }
 
 #[test]
-fn a_servo_at_full_speed_goes_on_whatever_a_cycle_meets() {
+fn a_servo_at_full_speed_continues_through_every_disturbance() {
     for margin in [1.05, 1.2, 20.0] {
         for (disturbance, retries) in DISTURBANCES {
             if !disturbance.is_empty() {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn failures_of_outputs_count_while_an_input_is_lost_and_only_in_a_row() {
+fn output_failures_count_only_in_a_row_and_also_while_an_input_is_lost() {
     /// Fails as scripted, cycle by cycle.
     struct Failing(Vec<Result<(), OutputError>>, usize);
     impl Sense for Failing {
