@@ -10,7 +10,7 @@ use steadfast::telemetry::blackbox::BlackBoxConfig;
 use steadfast::telemetry::blackbox::store::Store;
 
 #[test]
-fn why_a_black_box_was_not_saved_is_said_without_allocating() {
+fn the_reason_for_an_unsaved_black_box_is_formatted_without_allocating() {
     let folder = std::env::temp_dir().join(format!("black-box-words-{}", std::process::id()));
     let config = BlackBoxConfig {
         position: (1, 1),

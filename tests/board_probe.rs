@@ -147,7 +147,7 @@ fn require(found: &[(String, String)], expected: &[(&str, &str)]) {
 }
 
 #[test]
-fn a_bias_is_refused_at_a_chip_whose_driver_ignores_it_whatever_the_file_calls_it() {
+fn a_bias_is_refused_for_a_chip_whose_driver_ignores_it() {
     let root = Root::new("bias");
     let mut chips = chips();
     chips.0[0].info.label = Name::new("30200000.gpio");
@@ -162,13 +162,13 @@ fn a_bias_is_refused_at_a_chip_whose_driver_ignores_it_whatever_the_file_calls_i
 }
 
 #[test]
-fn a_machine_that_has_everything_lacks_nothing() {
+fn a_complete_machine_has_no_missing_devices() {
     let root = Root::new("all");
     require(&missing(BOARD, chips(), &root), &[]);
 }
 
 #[test]
-fn everything_that_is_missing_is_listed_in_one_look_in_the_order_of_the_file() {
+fn all_missing_devices_are_listed_in_the_order_of_the_file() {
     let root = Root::new("missing");
     for name in ["dev/spidev0.1", "dev/spidev1.0", "dev/watchdog0"] {
         root.remove(name);
@@ -204,7 +204,7 @@ fn everything_that_is_missing_is_listed_in_one_look_in_the_order_of_the_file() {
 }
 
 #[test]
-fn one_device_by_two_names_is_found() {
+fn a_device_configured_under_two_names_is_detected() {
     let root = Root::new("twice");
     root.link("dev/spidev1.1", "spidev0.0");
     let mut chips = chips();
@@ -232,7 +232,7 @@ fn one_device_by_two_names_is_found() {
 }
 
 #[test]
-fn what_is_wrong_with_an_adapter_or_a_pwm_channel_is_known_without_opening_it() {
+fn errors_of_adapters_and_pwm_channels_are_detected_without_opening_them() {
     let root = Root::new("buses");
     let adapter = |words| missing_words(&root, "[i2c.sensors]", words);
     root.remove("dev/i2c-2");
@@ -264,7 +264,7 @@ fn missing_words(root: &Root, table: &str, words: &str) {
 }
 
 #[test]
-fn a_bus_without_a_shipped_chip_is_left_to_whoever_opens_it() {
+fn a_bus_without_a_stock_chip_is_not_probed() {
     let text = "[board]\nname = \"b\"\ndevices = \"linux\"\n[loop]\nperiod_us = 1000\n\
                 [spi.imu]\ndevice = \"/dev/spidev99.0\"\n[i2c.x]\ndevice = \"/dev/i2c-99\"\n\
                 [pwm.x]\nchip = \"no-such.pwm\"\nchannel = 0\nperiod_ns = 50_000\n";
@@ -290,7 +290,7 @@ fn a_bus_without_a_shipped_chip_is_left_to_whoever_opens_it() {
 }
 
 #[test]
-fn one_adapter_and_one_channel_by_two_names_are_found() {
+fn an_adapter_or_pwm_channel_under_two_names_is_detected() {
     let root = Root::new("bus-twice");
     root.link("dev/i2c-a", "i2c-2");
     let text = BOARD.replace(
@@ -320,7 +320,7 @@ fn a_label_is_not_ambiguous_because_of_a_link() {
 }
 
 #[test]
-fn inputs_that_no_single_request_can_hold_are_known_without_one() {
+fn inputs_beyond_the_limits_of_one_request_are_detected_without_a_request() {
     let biases = [Bias::AsIs, Bias::PullUp, Bias::PullDown, Bias::Disabled];
     let kinds = [(false, false), (false, true), (true, false), (true, true)];
     let lines = biases.iter().flat_map(|bias| {
@@ -349,7 +349,7 @@ fn inputs_that_no_single_request_can_hold_are_known_without_one() {
 }
 
 #[test]
-fn what_the_watchdog_will_refuse_is_known_without_starting_it() {
+fn a_timeout_that_the_watchdog_refuses_is_detected_without_starting_it() {
     let root = Root::new("watchdog");
     for (attribute, text, words) in [
         ("max_timeout", "1\n", "refuses a timeout of 2 s"),
@@ -368,7 +368,7 @@ fn what_the_watchdog_will_refuse_is_known_without_starting_it() {
 }
 
 #[test]
-fn a_watchdog_that_cannot_be_stopped_is_said_before_the_first_stop() {
+fn a_watchdog_that_cannot_be_stopped_is_reported_beforehand() {
     let root = Root::new("nowayout");
     let config = Config::parse("b.toml", BOARD).expect("good");
     let warnings = || {

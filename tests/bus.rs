@@ -147,7 +147,7 @@ fn kernel_i2c() -> I2c {
 }
 
 #[test]
-fn handles_can_be_sent_to_the_thread_of_the_loop() {
+fn bus_handles_can_be_sent_to_the_loop_thread() {
     fn sent<T: Send + 'static>() {}
     sent::<Spi>();
     sent::<I2c>();
@@ -155,7 +155,7 @@ fn handles_can_be_sent_to_the_thread_of_the_loop() {
 }
 
 #[test]
-fn the_shipped_encoder_runs_on_a_handle_and_its_faults_come_on_demand() {
+fn the_stock_encoder_runs_on_a_bus_handle_and_reports_injected_faults() {
     let chip = Arc::new(Mutex::new(SimSpi::new(As5047pChip::new())));
     chip.lock().unwrap().chip.set_shaft(4_096);
     let mut encoder = As5047p::new(Spi::simulated(chip.clone()));
@@ -170,7 +170,7 @@ fn the_shipped_encoder_runs_on_a_handle_and_its_faults_come_on_demand() {
 }
 
 #[test]
-fn a_frame_of_66_words_and_joined_operations_reach_a_simulated_chip_whole() {
+fn long_frames_and_joined_operations_reach_a_simulated_chip_whole() {
     let _alone = alone();
     let chip = shift();
     let mut spi = Spi::simulated(chip.clone());
@@ -215,7 +215,7 @@ fn handles_of_one_simulated_bus_see_its_chips_by_address() {
 }
 
 #[test]
-fn a_simulated_channel_begins_at_its_safe_duty_and_refuses_one_above_its_period() {
+fn a_simulated_pwm_channel_starts_at_its_safe_duty_and_refuses_a_duty_above_its_period() {
     let _alone = alone();
     let load = Arc::new(Mutex::new(SimPwm::default()));
     let mut pwm = Pwm::simulated(&SERVO, load.clone()).unwrap();
@@ -237,7 +237,7 @@ fn a_simulated_channel_begins_at_its_safe_duty_and_refuses_one_above_its_period(
 }
 
 #[test]
-fn devices_of_the_kernel_answer_through_the_same_types() {
+fn kernel_devices_are_used_through_the_same_handle_types() {
     let _alone = alone();
     let SpiError::Device(device::spi::SpiError::Kernel(errno)) =
         kernel_spi().write(&[1]).unwrap_err()
@@ -260,7 +260,7 @@ fn devices_of_the_kernel_answer_through_the_same_types() {
 }
 
 #[test]
-fn what_drives_is_refused_once_the_safe_state_is_latched_and_what_reads_is_not() {
+fn after_the_safe_state_is_latched_handles_refuse_to_drive_but_read() {
     let _alone = alone();
     let (drives, reads) = (shift(), shift());
     let mut driving = Spi::simulated(drives.clone()).driving();
@@ -292,7 +292,7 @@ fn what_drives_is_refused_once_the_safe_state_is_latched_and_what_reads_is_not()
 }
 
 #[test]
-fn a_transfer_during_which_the_safe_state_is_latched_is_followed_by_the_safe_plan() {
+fn a_transfer_in_progress_when_the_safe_state_is_latched_is_followed_by_the_safe_plan() {
     let _alone = alone();
     let files = Files::new("during");
     let mut pwm = Pwm::open(&files.0, &SERVO).unwrap();
@@ -313,7 +313,7 @@ fn a_transfer_during_which_the_safe_state_is_latched_is_followed_by_the_safe_pla
 }
 
 #[test]
-fn the_safe_duty_is_written_by_the_loop_and_by_who_takes_the_outputs_alike() {
+fn the_loop_and_the_safe_plan_write_the_same_safe_duty() {
     let _alone = alone();
     let files = Files::new("plan");
     let mut pwm = Pwm::open(&files.0, &SERVO).unwrap();
@@ -373,7 +373,7 @@ fn a_hundred_thousand_transfers_do_not_allocate() {
 }
 
 #[test]
-fn errors_are_one_line_with_what_to_do() {
+fn errors_are_one_line_with_a_remedy() {
     let lines = [
         SpiError::Simulated(spi::ErrorKind::Other).to_string(),
         I2cError::Latched.to_string(),

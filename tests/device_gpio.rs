@@ -91,7 +91,7 @@ fn a_chip_with_two_names_is_one_chip() {
 }
 
 #[test]
-fn a_missing_chip_is_told_with_a_list_of_what_there_is() {
+fn a_missing_chip_is_reported_with_the_existing_chips() {
     let board = board();
     let error = find_chip(&board, "30200000").err().unwrap();
     let present = present_chips(&board);
@@ -210,7 +210,7 @@ fn all_outputs_are_set_by_one_call_and_other_channels_are_ignored() {
 }
 
 #[test]
-fn the_safe_values_are_those_of_the_lines_in_request_order() {
+fn the_safe_values_are_in_request_order() {
     let chip = chip("gpiochip0", "", &[]);
     let lines = [output(0, 7, false), output(1, 9, true)];
     let values = OutputLines::request(&chip, &lines).unwrap().safe_values();
@@ -218,7 +218,7 @@ fn the_safe_values_are_those_of_the_lines_in_request_order() {
 }
 
 #[test]
-fn inputs_are_read_by_one_call_and_edges_are_the_difference() {
+fn inputs_are_read_by_one_call_and_edges_are_changes_of_level() {
     let chip = chip("gpiochip0", "", &[]);
     let lines = [input(9, 3), input(8, 2), input(10, 30)];
     let (mut inputs, reader) = InputLines::request(&chip, &lines).unwrap();
@@ -254,7 +254,7 @@ fn a_reading_that_failed_is_an_error_and_loses_no_edge() {
 }
 
 #[test]
-fn a_line_in_use_is_told_with_its_user() {
+fn a_line_in_use_is_reported_with_its_consumer() {
     let mut chip = chip("gpiochip0", "", &["", "", ""]);
     chip.lines[2].flags = flag::USED;
     chip.lines[2].consumer = Name::new("regulator-vmmc");
@@ -275,7 +275,7 @@ fn a_line_in_use_is_told_with_its_user() {
 }
 
 #[test]
-fn what_the_kernel_refuses_for_another_reason_is_told_apart() {
+fn other_errors_of_the_kernel_keep_their_errno() {
     let latched = InputLine {
         latch: true,
         ..input(0, 3)
@@ -289,7 +289,7 @@ fn what_the_kernel_refuses_for_another_reason_is_told_apart() {
 }
 
 #[test]
-fn a_contradictory_list_of_lines_is_refused_before_the_kernel_is_asked() {
+fn a_contradictory_list_of_lines_is_refused_without_a_system_call() {
     let chip = chip("gpiochip0", "", &[]);
     let refused = |lines: &[InputLine]| InputLines::request(&chip, lines).err();
     assert_eq!(refused(&[]), Some(GpioError::NoLines));
@@ -316,7 +316,7 @@ fn a_contradictory_list_of_lines_is_refused_before_the_kernel_is_asked() {
 }
 
 #[test]
-fn chips_of_a_directory_are_listed_by_number_and_a_file_that_is_none_is_refused() {
+fn chips_are_listed_by_number_and_other_files_are_refused() {
     let directory = std::env::temp_dir().join(format!("steadfast-{}-chips", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     for name in ["gpiochip10", "gpiochip2", "gpiochipx", "gpio"] {

@@ -36,7 +36,7 @@ fn latched() -> (StubChip, [InputLine; 3]) {
 }
 
 #[test]
-fn latched_lines_ask_for_both_edges_and_the_largest_buffer() {
+fn latched_lines_request_both_edges_and_the_largest_buffer() {
     let (chip, lines) = latched();
     let (inputs, reader) = InputLines::request(&chip, &lines).unwrap();
     assert!(reader.is_some());
@@ -88,7 +88,7 @@ fn the_edge_of_a_latched_line_is_counted_once_although_its_level_is_seen_first()
 }
 
 #[test]
-fn an_event_to_the_level_that_was_there_already_stands_for_a_whole_pulse() {
+fn an_event_without_a_change_of_level_counts_as_a_whole_pulse() {
     let (chip, lines) = latched();
     let (mut inputs, reader) = InputLines::request(&chip, &lines).unwrap();
     let mut reader = reader.unwrap();
@@ -121,7 +121,7 @@ const NONE: (u32, u32) = (0, 0);
 const EVERY: u32 = 1 | 1 << 5;
 
 #[test]
-fn a_gap_in_the_numbers_of_a_line_counts_as_both_edges_of_it_alone() {
+fn a_gap_in_the_sequence_numbers_of_a_line_counts_as_both_edges_of_that_line() {
     let overflow = vec![
         event(1, (3, 1), RISING),
         event(2, (4, 1), RISING),
@@ -134,7 +134,7 @@ fn a_gap_in_the_numbers_of_a_line_counts_as_both_edges_of_it_alone() {
 }
 
 #[test]
-fn lost_events_of_a_line_that_stays_silent_count_as_both_edges_of_every_line() {
+fn lost_events_of_an_unknown_line_count_as_both_edges_of_every_line() {
     // Two events of the other line are missing; it is certain once no more wait.
     let overflow = vec![event(1, (3, 1), RISING), event(4, (3, 2), FALLING)];
     assert_eq!(edges_after(overflow), [(1, 1), (EVERY, EVERY)]);
@@ -144,7 +144,7 @@ fn lost_events_of_a_line_that_stays_silent_count_as_both_edges_of_every_line() {
 }
 
 #[test]
-fn a_loss_is_told_once_although_the_numbers_of_its_line_show_it_again() {
+fn a_loss_is_reported_only_once() {
     let (chip, lines) = latched();
     let (mut inputs, reader) = InputLines::request(&chip, &lines).unwrap();
     let mut reader = reader.unwrap();
@@ -162,7 +162,7 @@ fn a_loss_is_told_once_although_the_numbers_of_its_line_show_it_again() {
 }
 
 #[test]
-fn events_that_overtake_each_other_are_no_loss() {
+fn reordered_events_are_not_a_loss() {
     let overtaken = vec![event(2, (4, 1), RISING), event(1, (3, 1), RISING)];
     assert_eq!(edges_after(overtaken), [(EVERY, 0), NONE]);
 }
@@ -182,7 +182,7 @@ fn a_burst_is_drained_in_bounded_parts_and_stays_latched_until_taken() {
 }
 
 #[test]
-fn without_its_reader_a_latched_line_falls_back_to_the_difference_of_levels() {
+fn without_its_reader_a_latched_line_falls_back_to_changes_of_level() {
     let (chip, lines) = latched();
     let (mut inputs, reader) = InputLines::request(&chip, &lines).unwrap();
     inputs.read().unwrap();
@@ -193,7 +193,7 @@ fn without_its_reader_a_latched_line_falls_back_to_the_difference_of_levels() {
 }
 
 #[test]
-fn a_reader_passes_over_interruptions_and_ends_with_the_chip() {
+fn a_reader_ignores_interrupted_reads_and_ends_with_the_chip() {
     let (chip, lines) = latched();
     let (_inputs, reader) = InputLines::request(&chip, &lines).unwrap();
     let mut reader = reader.unwrap();

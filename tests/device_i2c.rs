@@ -90,7 +90,7 @@ fn adjacent_operations_of_one_direction_are_one_message() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_refused_before_anything_is() {
+fn an_impossible_transaction_is_refused_before_any_transfer() {
     let mut bus = I2cdev::with(Noted::default());
     let refused = bus.write(0x80_u8, &[1]).unwrap_err();
     assert_eq!(refused, I2cError::InvalidAddress { address: 0x80 });
@@ -122,7 +122,7 @@ fn what_cannot_be_sent_is_refused_before_anything_is() {
 }
 
 #[test]
-fn what_the_adapter_answers_reaches_the_driver() {
+fn errors_of_the_adapter_reach_the_driver() {
     let mut bus = I2cdev::with(Noted {
         answer: Some(Errno(libc::ENXIO)),
         ..Noted::default()
@@ -144,7 +144,7 @@ fn what_the_adapter_answers_reaches_the_driver() {
 }
 
 #[test]
-fn adapters_that_cannot_be_opened_are_told_apart() {
+fn each_failure_to_open_an_adapter_has_its_error() {
     let open = |path: &str, timeout_ms| {
         I2cdev::open(std::path::Path::new(path), &I2cConfig { timeout_ms }).err()
     };

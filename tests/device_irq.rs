@@ -56,7 +56,7 @@ impl Drop for Root {
 }
 
 #[test]
-fn the_thread_is_found_by_the_controllers_interrupt_although_its_name_is_cut() {
+fn the_interrupt_thread_is_found_although_its_name_is_truncated() {
     let root = Root::new("cut");
     root.put("sys/kernel/irq/41/actions", "30840000.spi\n");
     root.thread(7, "kworker/0:1 (x) y", 0, 0);
@@ -71,7 +71,7 @@ fn the_thread_is_found_by_the_controllers_interrupt_although_its_name_is_cut() {
 }
 
 #[test]
-fn a_shared_interrupt_is_found_and_its_other_threads_are_not_taken() {
+fn of_a_shared_interrupt_only_the_thread_of_the_controller_is_found() {
     let root = Root::new("shared");
     root.put("sys/kernel/irq/36/actions", "fe204600.spi,30840000.spi\n");
     root.thread(60, "irq/36-fe204600.spi", 50, 1);
@@ -80,7 +80,7 @@ fn a_shared_interrupt_is_found_and_its_other_threads_are_not_taken() {
 }
 
 #[test]
-fn an_ordinary_thread_has_no_priority() {
+fn a_thread_of_the_default_policy_has_no_priority() {
     let root = Root::new("ordinary");
     root.put("sys/kernel/irq/41/actions", "30840000.spi\n");
     root.thread(92, "irq/41-30840000.spi", 0, 0);
@@ -88,7 +88,7 @@ fn an_ordinary_thread_has_no_priority() {
 }
 
 #[test]
-fn each_reason_for_finding_none_is_told() {
+fn each_reason_for_a_missing_interrupt_thread_is_reported() {
     let root = Root::new("none");
     let find = |device: &str| irq::find(&root.0, Path::new(device));
     assert_eq!(find("/dev/spi"), Err(IrqError::NotSpidev));
@@ -124,7 +124,7 @@ fn without_the_privilege_to_set_it_the_priority_is_verified() {
 }
 
 #[test]
-fn setting_reads_back_what_the_kernel_has_made_of_it() {
+fn setting_a_priority_returns_the_value_read_back() {
     let root = Root::new("set");
     root.put("sys/kernel/irq/41/actions", "30840000.spi\n");
     root.thread(92, "irq/41-30840000.spi", 50, 1);

@@ -36,7 +36,7 @@ impl Message for Echo {
 }
 
 #[test]
-fn the_counter_counts() {
+fn the_allocation_counter_counts() {
     let calls = allocator_calls(|| drop(black_box(vec![1_u8])));
     assert_eq!(calls, 2, "one to take, one to give back");
 }
@@ -162,7 +162,7 @@ fn a_hundred_thousand_cycles_of_inputs_edges_and_outputs_do_not_allocate() {
 }
 
 #[test]
-fn a_refused_reading_does_not_allocate() {
+fn a_failed_reading_does_not_allocate() {
     let chip = chip("gpiochip0", "", &[]);
     let (mut inputs, _) = InputLines::request(&chip, &[input(0, 1)]).unwrap();
     chip.wires.refuse.set(Some(Errno(5)));

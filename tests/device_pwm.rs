@@ -51,7 +51,7 @@ impl Drop for Chip {
 }
 
 #[test]
-fn a_channel_is_open_at_its_safe_duty() {
+fn a_channel_opens_at_its_safe_duty() {
     let chip = Chip::new("safe");
     let pwm = Pwm::open(&chip.0, &SERVO).unwrap();
     assert_eq!(pwm.period_ns(), 4_000_000);
@@ -60,7 +60,7 @@ fn a_channel_is_open_at_its_safe_duty() {
 }
 
 #[test]
-fn a_duty_is_one_write_without_allocating() {
+fn setting_a_duty_is_one_write_without_allocating() {
     let chip = Chip::new("duty");
     let mut pwm = Pwm::open(&chip.0, &SERVO).unwrap();
     let calls = allocator_calls(|| {
@@ -73,7 +73,7 @@ fn a_duty_is_one_write_without_allocating() {
 }
 
 #[test]
-fn a_share_of_the_full_scale_is_that_share_of_the_period() {
+fn a_duty_fraction_is_that_fraction_of_the_period() {
     let chip = Chip::new("share");
     let mut pwm = Pwm::open(&chip.0, &SERVO).unwrap();
     pwm.set_duty_cycle_fully_on().unwrap();
@@ -103,7 +103,7 @@ fn a_duty_above_the_period_is_refused_and_the_old_one_stays() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn each_missing_pwm_file_is_named() {
     let missing = Pwm::open(Path::new("/sys/class/pwm/no-such-chip"), &SERVO).err();
     assert_eq!(missing, Some(PwmError::NoChip(Errno(libc::ENOENT))));
     let chip = Chip::new("missing");

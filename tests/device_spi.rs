@@ -99,7 +99,7 @@ fn every_operation_becomes_its_transfer_in_one_message() {
 }
 
 #[test]
-fn the_short_forms_of_the_trait_go_the_same_way() {
+fn the_convenience_methods_use_the_same_transfers() {
     let mut device = device();
     let (mut three, tx) = ([0; 3], [1, 2, 3]);
     device.write(&tx).unwrap();
@@ -156,7 +156,7 @@ fn pauses_are_rounded_up_to_whole_microseconds() {
 }
 
 #[test]
-fn a_pause_longer_than_a_transfer_can_carry_is_split_and_not_capped() {
+fn a_pause_longer_than_one_transfer_can_hold_is_split() {
     let mut device = device();
     let tx = [1];
     device
@@ -219,7 +219,7 @@ fn a_transaction_without_bytes_and_pauses_makes_no_call() {
 }
 
 #[test]
-fn a_transfer_that_came_back_short_is_an_error() {
+fn a_short_transfer_is_an_error() {
     let mut device = device();
     device.calls_mut().answer = Some(Ok(3));
     let short = device.write(&[1, 2, 3, 4]);
@@ -231,7 +231,7 @@ fn a_transfer_that_came_back_short_is_an_error() {
 }
 
 #[test]
-fn what_the_kernel_refuses_is_told_apart() {
+fn each_errno_of_a_transaction_has_its_error() {
     let mut device = device();
     let mut answer = |errno| {
         device.calls_mut().answer = Some(Err(Errno(errno)));
@@ -247,7 +247,7 @@ fn what_the_kernel_refuses_is_told_apart() {
 }
 
 #[test]
-fn a_message_beyond_the_kernels_buffer_is_found_before_the_loop_runs() {
+fn a_message_larger_than_the_kernel_buffer_is_detected_at_open() {
     let device = device();
     assert_eq!(device.fits(&[4_096]), Ok(()));
     assert_eq!(device.fits(&[2; MAX_OPERATIONS]), Ok(()));

@@ -59,7 +59,7 @@ fn with_stub(check: impl FnOnce(Stub<'_>, &Cell<u32>, &RefCell<Vec<u8>>)) {
 }
 
 #[test]
-fn dropping_leaves_it_armed_and_only_an_orderly_close_stops_it() {
+fn drop_leaves_the_watchdog_armed_and_only_close_stops_it() {
     with_stub(|stub, fed, written| {
         {
             let mut watchdog = Watchdog::with(stub, 2).unwrap();
@@ -75,7 +75,7 @@ fn dropping_leaves_it_armed_and_only_an_orderly_close_stops_it() {
 }
 
 #[test]
-fn a_timeout_other_than_asked_or_refused_is_an_error() {
+fn a_refused_or_different_timeout_is_an_error() {
     let opened = |granted| {
         let mut answer = None;
         with_stub(|stub, _, written| {
@@ -101,7 +101,7 @@ fn a_timeout_other_than_asked_or_refused_is_an_error() {
 }
 
 #[test]
-fn what_it_is_and_why_the_board_was_reset_is_known() {
+fn identity_and_cause_of_the_last_reset_are_read() {
     with_stub(|stub, _, _| {
         let boot = Ok(CARD_RESET);
         let watchdog = Watchdog::with(Stub { boot, ..stub }, 2).unwrap();
@@ -128,7 +128,7 @@ fn what_it_is_and_why_the_board_was_reset_is_known() {
 
 /// bcm2835_wdt never sets the bit, and does not say that it could.
 #[test]
-fn a_clear_bit_says_nothing_unless_the_driver_has_that_bit() {
+fn a_reset_cause_is_unknown_if_the_driver_does_not_report_it() {
     for (options, known) in [(MAGIC_CLOSE, None), (MAGIC_CLOSE | CARD_RESET, Some(false))] {
         with_stub(|stub, _, _| {
             let watchdog = Watchdog::with(Stub { options, ..stub }, 2).unwrap();
@@ -138,7 +138,7 @@ fn a_clear_bit_says_nothing_unless_the_driver_has_that_bit() {
 }
 
 #[test]
-fn one_that_resets_nothing_is_refused() {
+fn a_watchdog_that_does_not_reset_is_refused() {
     with_stub(|stub, _, _| {
         let options = ALARM_ONLY | MAGIC_CLOSE;
         let refused = Watchdog::with(Stub { options, ..stub }, 2).err();
@@ -147,7 +147,7 @@ fn one_that_resets_nothing_is_refused() {
 }
 
 #[test]
-fn a_feeding_that_failed_is_told() {
+fn a_failed_feed_is_reported() {
     with_stub(|stub, _, _| {
         let feeding = Err(Errno(19));
         let mut watchdog = Watchdog::with(Stub { feeding, ..stub }, 2).unwrap();
@@ -156,7 +156,7 @@ fn a_feeding_that_failed_is_told() {
 }
 
 #[test]
-fn a_file_that_is_no_watchdog_is_refused_as_such() {
+fn a_file_that_is_no_watchdog_is_refused() {
     let open = |path: &str| Watchdog::open(Path::new(path), 2).err();
     let Some(WatchdogError::Support(refused)) = open("/dev/null") else {
         panic!("it is no watchdog");
@@ -170,7 +170,7 @@ fn a_file_that_is_no_watchdog_is_refused_as_such() {
 }
 
 #[test]
-fn a_kernel_that_never_stops_a_watchdog_is_known() {
+fn the_nowayout_setting_of_the_kernel_is_read() {
     let root = std::env::temp_dir().join(format!("steadfast-{}-nowayout", std::process::id()));
     for (name, text) in [("watchdog0", "1\n"), ("watchdog1", "0\n")] {
         let directory = root.join("sys/class/watchdog").join(name);
@@ -184,7 +184,7 @@ fn a_kernel_that_never_stops_a_watchdog_is_known() {
 }
 
 #[test]
-fn whether_it_runs_is_known_without_opening_it() {
+fn whether_a_watchdog_runs_is_read_without_opening_it() {
     let root = std::env::temp_dir().join(format!("steadfast-{}-standing", std::process::id()));
     for (name, state, boot, options) in [
         ("watchdog0", "active\n", "32\n", "0x8180\n"),

@@ -261,17 +261,17 @@ fn require_true(path: &str, least: usize) {
 }
 
 #[test]
-fn what_the_architecture_names_exists() {
+fn names_in_architecture_md_exist() {
     require_true("docs/architecture.md", 200);
 }
 
 #[test]
-fn what_the_contributing_guide_names_exists() {
+fn names_in_contributing_md_exist() {
     require_true("CONTRIBUTING.md", 60);
 }
 
 #[test]
-fn a_name_that_does_not_exist_is_found() {
+fn a_missing_name_is_detected() {
     let tree = Tree::read();
     for (page, count) in [
         ("| `cycle/stages.rs` | `Cycle::run_once` |", 0),

@@ -167,7 +167,7 @@ fn imports_point_one_way() {
 }
 
 #[test]
-fn an_import_that_points_the_wrong_way_is_found() {
+fn an_import_in_the_wrong_direction_is_detected() {
     let cycle = index("cycle").unwrap();
     assert_eq!(wrong_imports(cycle, "use crate::axis::Axis;").len(), 1);
     assert_eq!(
@@ -235,7 +235,7 @@ fn no_files_import_each_other_in_a_circle() {
 }
 
 #[test]
-fn a_circle_of_imports_is_found() {
+fn a_circle_of_imports_is_detected() {
     let circles = |files: &[(&str, &str)]| {
         let files = files.iter().map(|(module, text)| {
             let module = module.split("::").filter(|part| !part.is_empty());
@@ -277,7 +277,7 @@ fn mentions(text: &str, names: &[String]) -> usize {
 }
 
 #[test]
-fn no_shared_layer_learns_the_name_of_a_chip_or_a_law() {
+fn shared_layers_do_not_name_a_chip_or_a_law() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut names: Vec<String> = LAWS.iter().map(|name| (*name).to_owned()).collect();
     for entry in fs::read_dir(root.join("driver")).unwrap() {
@@ -307,7 +307,7 @@ fn no_shared_layer_learns_the_name_of_a_chip_or_a_law() {
 }
 
 #[test]
-fn a_mention_of_a_chip_or_a_law_is_found() {
+fn a_mention_of_a_chip_or_a_law_is_detected() {
     let names = ["axis".to_owned(), "mcp4922".to_owned()];
     for (text, count) in [
         ("use crate::driver::mcp4922;\nlet x = MCP4922_MAX;", 2),

@@ -140,7 +140,7 @@ fn every_dependency_has_an_allowed_licence() {
 }
 
 #[test]
-fn an_expression_is_met_by_allowed_licences_alone() {
+fn a_licence_expression_is_accepted_only_with_allowed_licences() {
     let allowed = [
         "MIT".to_owned(),
         "Apache-2.0".to_owned(),

@@ -242,12 +242,12 @@ fn a_hundred_thousand_cycles_in_trouble(axes: usize) {
 }
 
 #[test]
-fn the_cycle_of_one_axis_allocates_nothing_whatever_goes_wrong() {
+fn the_cycle_of_one_axis_never_allocates_even_with_faults() {
     a_hundred_thousand_cycles_in_trouble(1);
 }
 
 #[test]
-fn the_cycle_of_eight_axes_allocates_nothing_whatever_goes_wrong() {
+fn the_cycle_of_eight_axes_never_allocates_even_with_faults() {
     a_hundred_thousand_cycles_in_trouble(8);
 }
 
@@ -266,7 +266,7 @@ impl Decide for Leaky {
 }
 
 #[test]
-fn a_control_law_that_allocates_ends_the_run_in_the_cycle_that_did() {
+fn an_allocating_control_law_ends_the_run_in_the_same_cycle() {
     let _alone = SEAL.lock().unwrap();
     let config = several(1);
     let simulation = config.simulation.as_ref().unwrap();
@@ -300,7 +300,7 @@ fn alone(name: &str) -> Output {
 /// A firmware whose control law allocates: with debug assertions the seal ends
 /// the process, without them the run ends in a fault with safe outputs.
 #[test]
-fn a_firmware_whose_control_law_allocates_does_not_get_away_with_it() {
+fn a_firmware_with_an_allocating_control_law_ends_with_an_error() {
     if std::env::var_os(CHILD).is_some() {
         let options = Options {
             limit: Limit::Cycles(1_000),
@@ -313,7 +313,7 @@ fn a_firmware_whose_control_law_allocates_does_not_get_away_with_it() {
         eprintln!("exit {}: {}", report.exit.code, report.exit.reason);
         std::process::exit(i32::from(report.exit.code));
     }
-    let output = alone("a_firmware_whose_control_law_allocates_does_not_get_away_with_it");
+    let output = alone("a_firmware_with_an_allocating_control_law_ends_with_an_error");
     let said = String::from_utf8_lossy(&output.stderr);
     let line = if cfg!(debug_assertions) {
         assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{said}");

@@ -259,7 +259,7 @@ sensor = "room.temperature"
 start = 10.0
 "#;
 
-fn a_machine_of_ones_own_controls_a_plant_of_ones_own() {
+fn a_user_machine_controls_a_user_plant() {
     let config = firmware().read("room.toml", BOARD).unwrap();
     let report = firmware().simulate(&config, 60_000).unwrap();
     assert_eq!(report.exit.code, 0, "{}", report.exit.reason);
@@ -274,7 +274,7 @@ fn a_machine_of_ones_own_controls_a_plant_of_ones_own() {
     );
 }
 
-fn a_law_that_is_faulted_says_so_in_its_own_words() {
+fn a_faulted_law_reports_its_own_message() {
     let board = BOARD.replace("gain = 0.5", "gain = 0.5\nlimit = 5.0");
     let config = firmware().read("room.toml", &board).unwrap();
     let report = firmware().simulate(&config, 10).unwrap();
@@ -285,7 +285,7 @@ fn a_law_that_is_faulted_says_so_in_its_own_words() {
     );
 }
 
-fn between_its_turns_a_device_with_a_chip_keeps_what_it_has_read() {
+fn a_slow_device_keeps_its_reading_between_its_cycles() {
     let board = BOARD
         .replace("\"probe\"", "\"chip\"\nevery = 40")
         .replace("gain = 0.5", "gain = 0.5\nlimit = 5.0");
@@ -296,7 +296,7 @@ fn between_its_turns_a_device_with_a_chip_keeps_what_it_has_read() {
     assert_eq!(report.exit.code, 0, "{}", report.exit.reason);
 }
 
-fn a_sensor_that_breaks_is_seen_by_the_law() {
+fn the_law_sees_a_failed_sensor() {
     let config = firmware().read("room.toml", BOARD).unwrap();
     let sensor = config.signal::<f64>("room.temperature").unwrap();
     let valve = config.signal::<f64>("radiator.opening").unwrap();
@@ -326,7 +326,7 @@ fn a_sensor_that_breaks_is_seen_by_the_law() {
 }
 
 /// It has no chip: its signals fail, and it is lost as the real one would be.
-fn a_device_that_is_simulated_at_its_signals_is_lost_when_they_fail_too_often() {
+fn a_device_simulated_by_its_signals_is_lost_after_too_many_failures() {
     let board = BOARD.replace("\"probe\"", "\"probe\"\ntolerated_failures = 3");
     let config = firmware().read("room.toml", &board).unwrap();
     let sensor = config.signal::<f64>("room.temperature").unwrap();
@@ -356,13 +356,13 @@ fn a_device_that_is_simulated_at_its_signals_is_lost_when_they_fail_too_often() 
 /// One after the other: there is one loop in a process, and while the allocator is sealed
 /// no other test may allocate.
 #[test]
-fn a_machine_that_this_crate_has_never_seen() {
-    what_is_wrong_is_told_with_line_column_and_remedy();
-    a_machine_of_ones_own_controls_a_plant_of_ones_own();
-    a_law_that_is_faulted_says_so_in_its_own_words();
-    between_its_turns_a_device_with_a_chip_keeps_what_it_has_read();
-    a_sensor_that_breaks_is_seen_by_the_law();
-    a_device_that_is_simulated_at_its_signals_is_lost_when_they_fail_too_often();
+fn a_user_defined_machine_runs_and_handles_faults() {
+    errors_have_line_column_and_remedy();
+    a_user_machine_controls_a_user_plant();
+    a_faulted_law_reports_its_own_message();
+    a_slow_device_keeps_its_reading_between_its_cycles();
+    the_law_sees_a_failed_sensor();
+    a_device_simulated_by_its_signals_is_lost_after_too_many_failures();
 }
 
 /// The board file with `from` replaced by `to`, and what is said of it.
@@ -375,7 +375,7 @@ fn refused(from: &str, to: &str) -> String {
     }
 }
 
-fn what_is_wrong_is_told_with_line_column_and_remedy() {
+fn errors_have_line_column_and_remedy() {
     for (from, to, words) in [
         (
             "driver = \"probe\"",

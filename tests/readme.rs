@@ -139,7 +139,7 @@ fn every_command_is_run_or_has_a_reason_not_to_be() {
 }
 
 #[test]
-fn commands_that_can_run_here_end_well() {
+fn runnable_commands_exit_with_0() {
     if emulation::emulator().is_some() {
         return emulation::not_run("emulated, and the commands are for the machine that builds");
     }
@@ -160,7 +160,7 @@ fn only_lines_of_sh_blocks_are_commands() {
 
 /// The files that README.md and the boards' own link to are there.
 #[test]
-fn links_to_files_of_the_repository_lead_somewhere() {
+fn links_to_files_of_the_repository_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut seen = 0;
     let boards = std::fs::read_dir(root.join("board")).expect("there are boards");

@@ -47,7 +47,7 @@ fn assert_stopped_at_once(report: &Report, by: &str) {
 
 // One test, as there is one request in a process.
 #[test]
-fn a_request_is_answered_by_the_run_that_is_or_by_the_next_and_by_no_other() {
+fn a_stop_request_ends_the_current_or_the_next_run_only() {
     // As a signal that comes between the handler and the first cycle.
     signals::install().expect("handlers can be installed");
     signal_self("TERM");

@@ -117,7 +117,7 @@ impl Message for Hanging {
 }
 
 #[test]
-fn an_error_of_the_bus_comes_through_the_driver_as_itself_without_allocating() {
+fn a_bus_error_passes_through_the_driver_without_allocating() {
     let mut imu = Bmi160::new_with_spi(Spidev::with(Hanging, 4_096));
     let calls = allocator_calls(|| {
         for _ in 0..1_000 {

@@ -88,7 +88,7 @@ fn board() -> (Config, Channels) {
 }
 
 #[test]
-fn it_warms_up_and_then_stays_in_its_band_for_ten_minutes() {
+fn the_temperature_reaches_its_band_and_stays_for_ten_minutes() {
     let (config, law) = board();
     let mut oven = Oven::new(&config, &law);
     while oven.celsius() < BAND_C.0 {
@@ -114,7 +114,7 @@ fn it_warms_up_and_then_stays_in_its_band_for_ten_minutes() {
 }
 
 #[test]
-fn without_a_credible_reading_the_heater_is_off_in_the_same_cycle() {
+fn without_a_valid_reading_the_heater_is_off_in_the_same_cycle() {
     for fault in [
         Fault::BusError,
         Fault::MisoHigh,
@@ -178,10 +178,10 @@ fn let_the_harness_rest() {
 /// In a process of its own: the allocator is sealed for the whole process, and the
 /// other tests, on their threads, allocate.
 #[test]
-fn the_whole_controller_runs_to_its_end_without_a_fault() {
+fn the_whole_controller_runs_without_a_fault() {
     const ALONE: &str = "STEADFAST_TEST_ALONE";
     const SLOTS: u64 = 120_000;
-    const NAME: &str = "the_whole_controller_runs_to_its_end_without_a_fault";
+    const NAME: &str = "the_whole_controller_runs_without_a_fault";
     if std::env::var_os(ALONE).is_none() {
         let program = std::env::current_exe().expect("/proc is mounted");
         let mut command = emulation::start(&program);
@@ -205,7 +205,7 @@ fn the_whole_controller_runs_to_its_end_without_a_fault() {
 }
 
 #[test]
-fn the_example_stays_as_short_as_it_is_said_to_be() {
+fn the_example_is_no_longer_than_documented() {
     let lines = include_str!("../examples/two_point/src/main.rs")
         .lines()
         .count();

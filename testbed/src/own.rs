@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_whole_frame_with_every_bit_right_is_taken() {
+    fn only_a_complete_valid_frame_is_accepted() {
         let good = frame(7, SAFE_TORQUE);
         assert_eq!(torque(&good), Some(SAFE_TORQUE));
         for length in 0..FRAME_BYTES {
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn the_safe_duty_has_one_value() {
+    fn the_constants_of_the_safe_duty_agree() {
         let nanoseconds = f64::from(PERIOD_NS) * SAFE_DUTY;
         assert_eq!(nanoseconds.to_string(), SAFE_DUTY_NS);
     }

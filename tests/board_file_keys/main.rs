@@ -57,7 +57,7 @@ safe = { clamp = 0.0 }
 "#;
 
 #[test]
-fn the_document_says_what_the_readers_ask_for() {
+fn the_document_lists_the_keys_that_the_readers_request() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let own = format!("{BUSES}{YOURS}");
     let firmware = Firmware::stock()
@@ -94,7 +94,7 @@ gains = [1.0, 2.0]
 "#;
 
 #[test]
-fn keys_of_ones_own_are_described_and_what_was_not_seen_is_told() {
+fn user_defined_keys_are_described_and_unseen_ones_reported() {
     let firmware = Firmware::stock()
         .driver::<Pump>()
         .driver::<Forgetful>()
@@ -149,7 +149,7 @@ fn keys_of_ones_own_are_described_and_what_was_not_seen_is_told() {
 }
 
 #[test]
-fn a_file_that_is_wrong_is_refused_with_its_error() {
+fn an_invalid_file_is_refused_with_its_error() {
     let error = Firmware::stock().keys(&[("a.toml", "[board]\nname = 1\n")]);
     assert_eq!(
         error.unwrap_err().to_string(),

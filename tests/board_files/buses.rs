@@ -16,7 +16,7 @@ const ADAPTER: &str = "device = \"/dev/i2c-3\"";
 const CHANNEL: &str = "chip = \"30660000.pwm\"\nchannel = 2\nperiod_ns = 40_000";
 
 #[test]
-fn buses_without_a_device_are_accepted_with_their_defaults() {
+fn buses_without_a_device_are_accepted_with_defaults() {
     let text = two(ADAPTER, CHANNEL) + "\n[spi.imu]\ndevice = \"/dev/spidev2.0\"\n";
     let io = Config::parse("b.toml", &text).expect("good").io;
     assert_eq!((io.i2c.len(), io.i2c[1].timeout_ms), (2, 10));
@@ -25,7 +25,7 @@ fn buses_without_a_device_are_accepted_with_their_defaults() {
 }
 
 #[test]
-fn one_adapter_and_one_pwm_channel_cannot_be_two() {
+fn an_adapter_or_pwm_channel_is_used_only_once() {
     for (adapter, channel, what) in [
         (
             "device = §\"/dev/i2c-2\"",
@@ -45,7 +45,7 @@ fn one_adapter_and_one_pwm_channel_cannot_be_two() {
 }
 
 #[test]
-fn what_a_bus_cannot_be_is_refused_at_its_key() {
+fn each_invalid_bus_setting_is_refused_at_its_key() {
     refused(
         LINUX,
         &[

@@ -4,7 +4,7 @@ use super::{LINUX, SIM, edit, edited, refused};
 use steadfast::config::Config;
 
 #[test]
-fn cut_off_frequencies_are_below_half_the_rate() {
+fn cut_off_frequencies_are_below_half_the_sample_rate() {
     const FIX: &str = "below half the loop's rate, 500 Hz";
     refused(
         LINUX,
@@ -41,7 +41,7 @@ fn cut_off_frequencies_are_below_half_the_rate() {
 }
 
 #[test]
-fn limits_are_the_right_way_round_and_hold_what_they_limit() {
+fn limits_are_ordered_and_bound_the_values_they_limit() {
     refused(
         LINUX,
         &[
@@ -149,7 +149,7 @@ fn limits_are_the_right_way_round_and_hold_what_they_limit() {
 }
 
 #[test]
-fn no_chip_is_clocked_faster_than_it_can() {
+fn no_chip_is_clocked_above_its_maximum() {
     let clock = |table, hz: &str| {
         let to = format!("device = \"/dev/spidev1.0\"\nspeed_hz = §{hz}");
         (table, to)
@@ -243,7 +243,7 @@ shutdown = 1
 ";
 
 #[test]
-fn no_output_is_held_for_less_than_the_stall_guard_needs() {
+fn the_longest_hold_of_an_output_covers_the_stall_guard() {
     Config::parse("b.toml", VALVE).expect("good");
     let period = |us| edit("loop", "1000", us);
     let hold = |ms| edit("output.valve", "= 20", ms);
@@ -273,7 +273,7 @@ fn no_output_is_held_for_less_than_the_stall_guard_needs() {
 }
 
 #[test]
-fn the_watchdog_outlasts_what_the_loop_may_be_silent_for() {
+fn the_watchdog_timeout_covers_the_longest_silence_of_the_loop() {
     let period = |us| edit("loop", "1000", us);
     let hold = |ms| edit("output.valve", "= 20", ms);
     let timeout = |s| edit("watchdog", "= 2", s);
@@ -318,7 +318,7 @@ fn the_watchdog_outlasts_what_the_loop_may_be_silent_for() {
 }
 
 #[test]
-fn a_deadline_thread_has_no_cpu_of_its_own() {
+fn sched_deadline_excludes_a_cpu_affinity() {
     let deadline = "§\"deadline\"\nruntime_us = 300";
     refused(
         LINUX,
@@ -331,7 +331,7 @@ fn a_deadline_thread_has_no_cpu_of_its_own() {
 }
 
 #[test]
-fn outputs_that_cannot_be_written_may_be_held_as_long_as_any_output() {
+fn output_failures_are_bounded_by_the_shortest_longest_hold() {
     let most = edited(LINUX, &[edit("loop", "failures = 3", "failures = 20")]);
     let config = Config::parse("b.toml", &most).expect("20 periods are 20 ms");
     assert_eq!(config.run.output_failures, 20);

@@ -47,7 +47,7 @@ fn a_good_file_is_read() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named_with_the_reason() {
+fn an_unreadable_path_is_named_with_the_reason() {
     let scratch = Scratch::new("unreadable");
     for (path, what) in [
         (
@@ -71,7 +71,7 @@ fn what_cannot_be_read_is_named_with_the_reason() {
 }
 
 #[test]
-fn an_empty_file_lacks_everything() {
+fn an_empty_file_is_refused_for_its_missing_tables() {
     let scratch = Scratch::new("empty");
     for content in ["", "\n\n", "# nothing\n", "\u{feff}"] {
         let error = refused(&scratch.file("b.toml", content));
@@ -85,7 +85,7 @@ fn an_empty_file_lacks_everything() {
 }
 
 #[test]
-fn a_file_that_is_not_utf8_is_told_where_it_stops_being_it() {
+fn invalid_utf8_is_refused_with_its_position() {
     let scratch = Scratch::new("utf8");
     let mut bytes = b"# \xc2\xb5\n[board]\nname = \"".to_vec();
     bytes.extend(b"caf\xe9\"\n");
@@ -103,7 +103,7 @@ fn a_file_that_is_not_utf8_is_told_where_it_stops_being_it() {
 }
 
 #[test]
-fn a_file_longer_than_any_board_file_is_not_read_whole() {
+fn a_file_above_the_size_limit_is_refused() {
     let scratch = Scratch::new("long");
     let mut paths = vec![
         scratch.file("b.toml", "#".repeat(1 << 20)),
@@ -121,14 +121,14 @@ fn a_file_longer_than_any_board_file_is_not_read_whole() {
 }
 
 #[test]
-fn a_file_with_a_line_break_in_its_name_gives_one_line() {
+fn a_line_break_in_the_file_name_is_escaped_in_the_error() {
     let scratch = Scratch::new("name");
     let error = refused(&scratch.file("a\nb.toml", ""));
     assert!(error.to_string().contains("a\\nb.toml:1:1: "), "{error}");
 }
 
 #[test]
-fn what_a_broken_promise_leads_to_goes_by_what_is_required_unless_the_file_says_it() {
+fn the_default_of_on_broken_follows_realtime() {
     use steadfast::realtime::audit::Reaction::{self, QuickStop, Report};
     let of = |lines: &str| -> Result<Reaction, ConfigError> {
         let required = "realtime = \"required\"\non_broken = \"quick-stop\"\n";

@@ -17,7 +17,7 @@ fn tables(count: usize, kind: &str, body: impl Fn(usize) -> String) -> String {
 }
 
 #[test]
-fn one_too_many_of_anything_is_refused_at_that_one() {
+fn one_table_too_many_is_refused_at_that_table() {
     const HEAD: &str = "[board]\nname = \"b\"\ndevices = \"linux\"\n[loop]\nperiod_us = 1000\n[gpio.g]\nchip = \"g\"\n[spi.s]\ndevice = \"s\"\n";
     for (kind, there, most) in [
         ("input", 0, 32),
@@ -56,7 +56,7 @@ fn one_too_many_of_anything_is_refused_at_that_one() {
 }
 
 #[test]
-fn as_many_as_there_can_be_are_accepted() {
+fn the_maximum_number_of_inputs_is_accepted() {
     let inputs = tables(28, "input", |index| {
         format!("gpio = \"expander\"\nline = {}", 100 + index)
     });
@@ -66,7 +66,7 @@ fn as_many_as_there_can_be_are_accepted() {
 }
 
 #[test]
-fn a_list_takes_only_so_many_positions() {
+fn a_list_of_more_than_8_positions_is_refused() {
     let nine = format!("§[{}]", ["0.0"; 9].join(", "));
     let error = error_of(&edited(
         LINUX,
@@ -129,7 +129,7 @@ fn names_and_texts_are_neither_empty_nor_too_long() {
 }
 
 #[test]
-fn what_would_break_a_line_or_steer_a_terminal_is_refused_and_shown_escaped() {
+fn control_characters_in_names_are_refused_and_shown_escaped() {
     for (escape, shown) in [
         ("\\n", "\\u{a}"),
         ("\\r", "\\u{d}"),
@@ -158,7 +158,7 @@ fn what_would_break_a_line_or_steer_a_terminal_is_refused_and_shown_escaped() {
 }
 
 #[test]
-fn whatever_is_quoted_is_cut_to_a_glance() {
+fn long_quotations_in_errors_are_truncated() {
     let long = "x".repeat(10_000);
     for text in [
         edited(LINUX, &[edit("board", "name", &format!("§{long}"))]),

@@ -122,7 +122,7 @@ fn names_of(config: &Config) -> &[String] {
 }
 
 #[test]
-fn the_good_board_files_are_good() {
+fn the_good_board_files_are_read() {
     let linux = Config::parse("linux.toml", LINUX).expect("good");
     assert_eq!(names_of(&linux), ["x", "table"]);
     assert_eq!(linux.io.outputs[1].max_hold.as_nanos(), 20_000_000);
@@ -147,7 +147,7 @@ fn the_good_board_files_are_good() {
 }
 
 #[test]
-fn a_file_with_the_line_ends_of_another_system_is_the_same_file() {
+fn a_file_with_crlf_line_ends_is_read_the_same() {
     let there = LINUX.replace('\n', "\r\n");
     let (there, here) = (Config::parse("b", &there), Config::parse("b", LINUX));
     let (there, here) = (there.expect("good"), here.expect("good"));

@@ -145,7 +145,7 @@ fn run(config: &Config) -> bool {
 }
 
 #[test]
-fn no_mutation_of_a_good_file_is_more_than_one_line_of_error() {
+fn mutated_board_files_are_accepted_or_refused_in_one_line() {
     let mut random = Random(0x5eed_0000_0000_0001);
     let simulated = stock::simulated();
     for good in [LINUX, SIM, stock::BOARD, &simulated] {
@@ -183,7 +183,7 @@ fn no_mutation_of_a_good_file_is_more_than_one_line_of_error() {
 }
 
 #[test]
-fn no_bytes_make_reading_a_file_panic() {
+fn reading_arbitrary_bytes_does_not_panic() {
     let mut random = Random(0x5eed_0000_0000_0002);
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join(format!("mutated-{}.toml", std::process::id()));

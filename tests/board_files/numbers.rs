@@ -3,7 +3,7 @@
 use super::{LINUX, SIM, edit, edited, error_of, refused};
 
 #[test]
-fn a_period_is_whole_positive_and_reasonable() {
+fn the_period_is_a_whole_number_from_50_to_1000000() {
     const FIX: &str = "a whole number from 50 to 1000000";
     refused(
         LINUX,
@@ -54,7 +54,7 @@ fn a_period_is_whole_positive_and_reasonable() {
 }
 
 #[test]
-fn every_whole_number_has_its_range() {
+fn whole_numbers_out_of_range_are_refused() {
     refused(
         LINUX,
         &[
@@ -243,7 +243,7 @@ fn decimals(good: &str) -> Vec<(String, String, String)> {
 }
 
 #[test]
-fn every_number_must_be_finite() {
+fn infinite_and_nan_values_are_refused() {
     let mut tried = 0;
     for good in [LINUX, SIM] {
         for (table, key, value) in decimals(good) {
@@ -267,7 +267,7 @@ fn every_number_must_be_finite() {
 }
 
 #[test]
-fn gains_are_not_negative() {
+fn negative_gains_are_refused() {
     const FIX: &str = "it must be at least 0";
     refused(
         LINUX,
@@ -306,7 +306,7 @@ fn gains_are_not_negative() {
 }
 
 #[test]
-fn what_divides_is_greater_than_zero() {
+fn parameters_used_as_divisors_must_be_above_zero() {
     const FIX: &str = "it must be greater than 0";
     refused(
         LINUX,

@@ -91,7 +91,7 @@ fn with(good: &str, (table, key, value): &(String, String, String), bad: &str) -
 }
 
 #[test]
-fn every_number_has_a_least_and_a_greatest() {
+fn every_number_has_a_minimum_and_a_maximum() {
     let (mut whole, mut real) = (0, 0);
     for good in files() {
         Config::parse("good.toml", &good).expect("good");
@@ -120,7 +120,7 @@ fn every_number_has_a_least_and_a_greatest() {
 }
 
 #[test]
-fn every_text_has_a_greatest_length_or_is_one_of_a_few_words() {
+fn every_text_has_a_maximum_length_or_is_an_enumeration() {
     let long = format!("\"{}\"", "n".repeat(65));
     let mut tried = 0;
     for good in files() {
@@ -162,7 +162,7 @@ fn known_keys() -> BTreeSet<String> {
 }
 
 #[test]
-fn no_key_is_missing_in_the_files_that_these_tests_go_through() {
+fn the_tested_files_contain_every_key() {
     let mut there = BTreeSet::new();
     for good in files() {
         for (table, key, _) in values(&good) {

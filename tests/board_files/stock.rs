@@ -183,7 +183,7 @@ pub(super) fn refused(good: &str, cases: &[Case<'_>]) {
 }
 
 #[test]
-fn the_good_ones_are_good() {
+fn the_good_stock_boards_are_read() {
     let stock = Firmware::stock();
     stock
         .read("b.toml", BOARD)
@@ -195,7 +195,7 @@ fn the_good_ones_are_good() {
 }
 
 #[test]
-fn drivers_are_read_with_line_and_column() {
+fn errors_in_driver_tables_have_line_and_column() {
     refused(
         BOARD,
         &[
@@ -266,7 +266,7 @@ fn drivers_are_read_with_line_and_column() {
 }
 
 #[test]
-fn plants_are_read_with_line_and_column() {
+fn errors_in_plant_tables_have_line_and_column() {
     let [oven, axle] = ["simulation.plant.oven", "simulation.plant.axle"];
     refused(
         &simulated(),

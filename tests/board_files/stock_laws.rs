@@ -3,7 +3,7 @@
 use super::stock::{BOARD, refused};
 
 #[test]
-fn laws_are_read_with_line_and_column() {
+fn errors_in_law_tables_have_line_and_column() {
     refused(
         BOARD,
         &[

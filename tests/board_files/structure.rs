@@ -3,7 +3,7 @@
 use super::{LINUX, SIM, edit, edited, error_of, refused};
 
 #[test]
-fn an_unknown_key_is_refused_with_what_was_probably_meant() {
+fn an_unknown_key_is_refused_with_a_suggestion() {
     refused(
         LINUX,
         &[
@@ -70,7 +70,7 @@ fn an_unknown_key_is_refused_with_what_was_probably_meant() {
 }
 
 #[test]
-fn an_unknown_table_is_refused_with_what_was_probably_meant() {
+fn an_unknown_table_is_refused_with_a_suggestion() {
     refused(
         LINUX,
         &[
@@ -99,7 +99,7 @@ fn an_unknown_table_is_refused_with_what_was_probably_meant() {
 }
 
 #[test]
-fn a_missing_key_is_told_at_its_table_with_what_it_must_be() {
+fn a_missing_key_is_reported_at_its_table_with_its_expected_value() {
     refused(
         LINUX,
         &[
@@ -172,7 +172,7 @@ fn a_missing_key_is_told_at_its_table_with_what_it_must_be() {
 }
 
 #[test]
-fn a_missing_table_is_told_where_it_belongs() {
+fn a_missing_table_is_reported_at_its_parent() {
     let without = |good: &str, table: &str| {
         let header = format!("[{table}]");
         let start = good.find(&header).expect("there");
@@ -206,7 +206,7 @@ fn a_missing_table_is_told_where_it_belongs() {
 }
 
 #[test]
-fn a_key_that_nothing_comes_of_is_refused() {
+fn a_key_without_effect_is_refused() {
     refused(
         LINUX,
         &[
@@ -273,7 +273,7 @@ fn a_key_that_nothing_comes_of_is_refused() {
 }
 
 #[test]
-fn a_duplicate_is_told_at_its_second_place() {
+fn a_duplicate_key_is_reported_at_its_second_occurrence() {
     refused(
         LINUX,
         &[

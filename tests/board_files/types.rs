@@ -3,7 +3,7 @@
 use super::{LINUX, edit, error_of, refused};
 
 #[test]
-fn a_value_of_the_wrong_type_is_shown_with_the_right_one() {
+fn a_value_of_the_wrong_type_is_refused_with_the_expected_type() {
     refused(
         LINUX,
         &[
@@ -112,7 +112,7 @@ fn a_value_of_the_wrong_type_is_shown_with_the_right_one() {
 }
 
 #[test]
-fn a_value_in_the_place_of_a_table_is_refused() {
+fn a_value_in_place_of_a_table_is_refused() {
     let with = |line: &str| format!("{line}\n[board]\nname = \"b\"\ndevices = \"linux\"\n");
     for (line, what, fix) in [
         (
@@ -148,7 +148,7 @@ fn a_value_in_the_place_of_a_table_is_refused() {
 }
 
 #[test]
-fn a_mistake_in_the_syntax_is_one_line_with_its_place() {
+fn a_syntax_error_is_one_line_with_its_position() {
     refused(
         LINUX,
         &[
@@ -207,7 +207,7 @@ fn a_mistake_in_the_syntax_is_one_line_with_its_place() {
 }
 
 #[test]
-fn arrays_deeper_than_any_board_file_has_do_not_exhaust_the_stack() {
+fn deeply_nested_arrays_do_not_exhaust_the_stack() {
     let deep = format!("a = {}", "[".repeat(100_000));
     let error = steadfast::config::Config::parse("b.toml", &deep).expect_err("refused");
     super::one_line(&error);

@@ -3,7 +3,7 @@
 use super::{LINUX, SIM, edit, refused};
 
 #[test]
-fn one_line_cannot_be_two_channels() {
+fn a_gpio_line_is_used_by_one_channel_only() {
     refused(
         LINUX,
         &[
@@ -42,7 +42,7 @@ fn a_bias_that_the_chips_driver_ignores_is_refused() {
 }
 
 #[test]
-fn one_device_cannot_be_two() {
+fn a_device_is_used_by_one_table_only() {
     refused(
         LINUX,
         &[
@@ -65,7 +65,7 @@ fn one_device_cannot_be_two() {
 }
 
 #[test]
-fn one_converter_channel_cannot_be_two() {
+fn a_converter_channel_is_used_only_once() {
     refused(
         LINUX,
         &[
@@ -103,7 +103,7 @@ fn one_converter_channel_cannot_be_two() {
 }
 
 #[test]
-fn one_channel_cannot_serve_two_purposes() {
+fn a_channel_has_one_purpose_only() {
     refused(
         LINUX,
         &[
@@ -156,7 +156,7 @@ fn one_channel_cannot_serve_two_purposes() {
 }
 
 #[test]
-fn an_unknown_name_is_refused_with_the_names_there_are() {
+fn an_unknown_channel_name_is_refused_with_the_known_names() {
     refused(
         LINUX,
         &[
@@ -258,7 +258,7 @@ fn an_output_without_a_safe_value_is_refused() {
 }
 
 #[test]
-fn limits_and_monitors_of_analog_channels_make_sense() {
+fn inconsistent_limits_and_monitors_of_analog_channels_are_refused() {
     refused(
         LINUX,
         &[
@@ -323,7 +323,7 @@ fn limits_and_monitors_of_analog_channels_make_sense() {
 }
 
 #[test]
-fn an_output_without_a_hold_or_a_place_in_the_order_of_shutting_down_is_refused() {
+fn an_output_without_a_longest_hold_or_a_shutdown_step_is_refused() {
     refused(
         LINUX,
         &[
@@ -362,7 +362,7 @@ fn an_output_without_a_hold_or_a_place_in_the_order_of_shutting_down_is_refused(
 }
 
 #[test]
-fn axes_that_nothing_could_arm_are_refused() {
+fn axes_without_a_means_to_arm_are_refused() {
     refused(
         LINUX,
         &[(
@@ -388,7 +388,7 @@ fn axes_that_nothing_could_arm_are_refused() {
 }
 
 #[test]
-fn a_simulated_channel_needs_exactly_one_plant_behind_it() {
+fn a_simulated_channel_is_connected_to_exactly_one_plant() {
     const SECOND: &str = "[encoder.second]\nchip = \"as5047p\"\n\n[simulation.motor.y]\nencoder = \"shaft\"\nanalog_output = \"torque\"\n\n[safety]";
     refused(
         SIM,

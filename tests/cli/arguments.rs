@@ -3,7 +3,7 @@
 use super::{Scratch, command, end_of, steadfast};
 
 #[test]
-fn version_and_help_are_printed_and_done() {
+fn version_and_help_are_printed_with_exit_0() {
     let version = steadfast("--version");
     assert_eq!(version.code, Some(0));
     assert_eq!(
@@ -33,7 +33,7 @@ fn version_and_help_are_printed_and_done() {
 }
 
 #[test]
-fn a_mistake_in_the_arguments_is_one_line_and_exit_2() {
+fn an_invalid_argument_is_one_line_and_exit_2() {
     for (line, words) in [
         ("--fast", "--fast"),
         ("walk", "\"walk\""),
@@ -60,7 +60,7 @@ fn a_mistake_in_the_arguments_is_one_line_and_exit_2() {
 }
 
 #[test]
-fn what_is_not_text_in_an_argument_is_one_line_and_exit_2() {
+fn a_non_utf8_or_control_character_argument_is_one_line_and_exit_2() {
     use std::os::unix::ffi::OsStrExt;
     for bytes in [&b"\xff"[..], b"--\xff", b"a\nb", b"\x1b[2J"] {
         let ended = end_of(&mut command([std::ffi::OsStr::from_bytes(bytes)])).expect("it starts");
@@ -86,7 +86,7 @@ fn a_report_that_cannot_be_written_is_refused_before_the_run() {
 }
 
 #[test]
-fn a_run_that_never_was_leaves_the_reports_as_they_are() {
+fn a_run_that_does_not_start_leaves_existing_reports_unchanged() {
     let scratch = Scratch::new("never-was");
     let board = scratch.board(super::SIM_BOARD, &[("[simulation.motor.x]", "[gone.x]")]);
     let (old, new) = (scratch.file("old.json", "old"), scratch.path("new.json"));
@@ -100,7 +100,7 @@ fn a_run_that_never_was_leaves_the_reports_as_they_are() {
 }
 
 #[test]
-fn an_older_and_longer_report_is_replaced_whole() {
+fn a_longer_old_report_is_replaced_completely() {
     let scratch = Scratch::new("older");
     let path = scratch.file("report.json", &"x".repeat(100_000));
     let mut command = command(["run", "--pace", "free", "--for", "10ms", "--json"]);
@@ -110,7 +110,7 @@ fn an_older_and_longer_report_is_replaced_whole() {
 }
 
 #[test]
-fn a_virtual_clock_and_real_devices_do_not_go_together() {
+fn a_virtual_clock_with_real_devices_is_refused() {
     let scratch = Scratch::new("free-linux");
     let board = scratch.file("b.toml", include_str!("../board_files/linux.toml"));
     let mut command = command(["run", "--pace", "free", "--board"]);

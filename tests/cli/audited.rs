@@ -49,7 +49,7 @@ fn broken(report: &Value) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn a_priority_that_is_taken_is_reported_and_the_loop_goes_on() {
+fn a_lost_priority_is_reported_and_the_loop_continues() {
     let scratch = Scratch::new("priority-reported");
     let Some((mut running, looped)) = running(&scratch, &[]) else {
         return;
@@ -70,7 +70,7 @@ fn a_priority_that_is_taken_is_reported_and_the_loop_goes_on() {
 }
 
 #[test]
-fn a_priority_that_is_taken_ends_the_run_by_a_quick_stop_where_the_board_file_says_so() {
+fn a_lost_priority_ends_the_run_by_a_quick_stop_if_configured() {
     let scratch = Scratch::new("priority-stopped");
     let on_broken = (
         "\"best-effort\"",
@@ -92,7 +92,7 @@ fn a_priority_that_is_taken_ends_the_run_by_a_quick_stop_where_the_board_file_sa
 }
 
 #[test]
-fn other_cpus_are_reported() {
+fn a_changed_cpu_affinity_is_reported() {
     let scratch = Scratch::new("cpus");
     let all = scheduler::affinity().expect("it is asked for");
     let Some(first) = all.iter().next().filter(|_| all.len() > 1) else {

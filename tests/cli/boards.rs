@@ -27,7 +27,7 @@ fn check(file: &Path) -> Ended {
 }
 
 #[test]
-fn every_shipped_board_file_is_right_and_a_missing_device_is_named() {
+fn every_shipped_board_file_is_valid_and_missing_devices_are_named() {
     let boards = shipped();
     assert!(boards.contains_key("sim"), "{boards:?}");
     for (name, file) in &boards {
@@ -70,7 +70,7 @@ fn every_shipped_board_file_is_right_and_a_missing_device_is_named() {
 }
 
 #[test]
-fn black_boxes_of_shipped_boards_are_where_the_unit_may_write() {
+fn the_unit_may_write_to_the_black_box_folders_of_shipped_boards() {
     let unit = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("yocto/meta-steadfast/recipes-steadfast/steadfast/files/steadfast.service");
     let unit = fs::read_to_string(unit).expect("there is a unit");
@@ -90,7 +90,7 @@ fn black_boxes_of_shipped_boards_are_where_the_unit_may_write() {
 /// Nothing to set, nothing said; what is to be set and is not there is exit 1 with its
 /// place, so that the unit does not start the controller.
 #[test]
-fn setup_does_what_the_board_file_asks_for() {
+fn setup_applies_the_settings_of_the_board_file() {
     let shipped = shipped();
     let none: Ended = command(["setup", "--board"])
         .arg(&shipped["qemuarm64"])
@@ -118,7 +118,7 @@ fn setup_does_what_the_board_file_asks_for() {
 }
 
 #[test]
-fn a_device_that_is_not_there_is_exit_1_with_its_place_for_check_and_run() {
+fn a_missing_device_is_exit_1_with_its_position_for_check_and_run() {
     let scratch = Scratch::new("missing-device");
     // Without its black box, which needs a folder in memory before any device.
     let (missing, _) = include_str!("../board_files/linux.toml")
@@ -164,7 +164,7 @@ period_ns = 50_000
 "#;
 
 #[test]
-fn check_and_doctor_look_for_the_buses_of_a_users_devices() {
+fn check_and_doctor_probe_the_buses_of_user_devices() {
     let scratch = Scratch::new("buses");
     let file = scratch.file("b.toml", BUSES);
     let checked = check(&file);
@@ -183,7 +183,7 @@ fn check_and_doctor_look_for_the_buses_of_a_users_devices() {
 }
 
 #[test]
-fn a_mistake_in_the_file_is_exit_2_with_its_place_for_every_command() {
+fn an_error_in_the_file_is_exit_2_with_its_position_for_every_command() {
     let scratch = Scratch::new("mistake");
     let file = scratch.board(super::SIM_BOARD, &[("period_us = 1000", "period_us = 0")]);
     for words in [
@@ -204,7 +204,7 @@ fn a_mistake_in_the_file_is_exit_2_with_its_place_for_every_command() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_exit_2() {
+fn a_missing_file_is_exit_2() {
     for line in [
         "check no/such.toml",
         "run --board no/such.toml",
@@ -222,7 +222,7 @@ fn a_file_that_is_not_there_is_exit_2() {
 }
 
 #[test]
-fn a_board_without_axes_is_right_but_not_for_this_firmware() {
+fn a_board_without_axes_passes_check_but_does_not_run() {
     let scratch = Scratch::new("no-axes");
     let file = scratch.file(
         "b.toml",
@@ -304,7 +304,7 @@ fn doctor_shows_the_machine_and_changes_nothing() {
 
 /// A supervisor would energise by itself after each crash.
 #[test]
-fn under_a_supervisor_only_a_simulated_board_arms_at_start() {
+fn under_a_supervisor_only_a_simulated_board_may_arm_at_start() {
     let scratch = Scratch::new("supervised");
     let shipped = fs::read_to_string(&shipped()["qemuarm64"]).expect("it is shipped");
     let at_start = shipped.replace("arm = \"on-reset\"", "arm = \"at-start\"");

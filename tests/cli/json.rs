@@ -50,7 +50,7 @@ fn check_keys(report: &Value) {
 }
 
 #[test]
-fn a_run_in_real_time_has_every_figure() {
+fn a_real_time_run_reports_every_figure() {
     let scratch = Scratch::new("json-real");
     let (ended, report) = reported("run --for 500ms --quiet", &scratch);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -91,7 +91,7 @@ fn a_run_in_real_time_has_every_figure() {
 }
 
 #[test]
-fn run_and_skipped_are_the_periods_asked_for() {
+fn run_plus_skipped_equal_the_requested_periods() {
     let scratch = Scratch::new("periods");
     let (_, report) = reported("run --for 400ms --quiet", &scratch);
     let (run, skipped) = (
@@ -115,7 +115,7 @@ fn run_and_skipped_are_the_periods_asked_for() {
 }
 
 #[test]
-fn a_loop_that_needs_longer_than_a_period_skips_the_rest_and_counts_it() {
+fn a_cycle_longer_than_the_period_skips_and_counts_slots() {
     let scratch = Scratch::new("skips");
     let slow = [("cycle_cost_us = 20", "cycle_cost_us = 2500")];
     let board = scratch.board(super::SIM_BOARD, &slow);
@@ -132,7 +132,7 @@ fn a_loop_that_needs_longer_than_a_period_skips_the_rest_and_counts_it() {
 }
 
 #[test]
-fn cycles_asked_for_are_cycles_run() {
+fn the_requested_number_of_cycles_runs() {
     let scratch = Scratch::new("cycles");
     for (line, cycles) in [
         ("run --cycles 250 --quiet", 250),
@@ -146,7 +146,7 @@ fn cycles_asked_for_are_cycles_run() {
 }
 
 #[test]
-fn the_virtual_clock_gives_the_same_report_to_the_last_byte_and_another_seed_another() {
+fn virtual_runs_of_one_seed_give_identical_reports_and_other_seeds_differ() {
     let scratch = Scratch::new("seeds");
     let reports = [("1", "a"), ("1", "b"), ("2", "c")].map(|(seed, name)| {
         let board = scratch.board(

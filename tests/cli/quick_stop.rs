@@ -51,7 +51,7 @@ fn stopped_in_the_middle(scratch: &Scratch, board: &Path, time: &str) -> (Option
 }
 
 #[test]
-fn an_axis_that_the_ladder_stopped_is_in_report_and_exit_code() {
+fn an_axis_stopped_after_overruns_is_in_report_and_exit_code() {
     let scratch = Scratch::new("ladder");
     // Every cycle is late, on a clock that repeats: the ladder stops the axis in its
     // fifth cycle, for good.
@@ -100,7 +100,7 @@ fn a_run_without_a_quick_stop_counts_none() {
 }
 
 #[test]
-fn a_process_that_was_stopped_says_that_its_axis_is_off() {
+fn a_paused_process_reports_its_axis_as_off() {
     if emulation::emulator().is_some() {
         emulation::not_run("the emulator is what would be stopped");
         return;
@@ -117,7 +117,7 @@ fn a_process_that_was_stopped_says_that_its_axis_is_off() {
 }
 
 #[test]
-fn where_the_board_file_says_so_it_arms_itself_again_and_is_in_order() {
+fn with_rearm_when_in_time_a_paused_process_re_arms_and_exits_0() {
     if emulation::emulator().is_some() {
         emulation::not_run("the emulator is what would be stopped");
         return;
@@ -133,7 +133,7 @@ fn where_the_board_file_says_so_it_arms_itself_again_and_is_in_order() {
 }
 
 #[test]
-fn the_help_names_the_exit_code() {
+fn the_help_names_the_exit_code_of_a_stopped_axis() {
     let help = steadfast("--help").out;
     assert!(help.contains("5 an axis was stopped"), "{help}");
 }

@@ -107,7 +107,7 @@ fn long_run(scratch: &Scratch, board: Option<&std::path::Path>) -> Running {
 }
 
 #[test]
-fn a_request_to_stop_ends_the_run_in_order_and_is_named() {
+fn a_stop_request_ends_the_run_in_order_and_is_named() {
     for name in ["TERM", "INT", "HUP"] {
         let scratch = Scratch::new(&format!("stop-{name}"));
         let mut running = long_run(&scratch, None);
@@ -128,7 +128,7 @@ fn a_request_to_stop_ends_the_run_in_order_and_is_named() {
 }
 
 #[test]
-fn a_request_to_stop_before_the_first_cycle_is_not_lost() {
+fn a_stop_request_before_the_first_cycle_is_not_lost() {
     let scratch = Scratch::new("stop-early");
     let mut running = long_run(&scratch, None);
     running.wait_for_cycles(20);
@@ -142,7 +142,7 @@ fn a_request_to_stop_before_the_first_cycle_is_not_lost() {
 }
 
 #[test]
-fn the_terminals_stop_key_does_not_freeze_it() {
+fn terminal_stop_signals_do_not_pause_the_firmware() {
     let scratch = Scratch::new("freeze");
     let mut running = long_run(&scratch, None);
     running.wait_for_cycles(300);
@@ -156,7 +156,7 @@ fn the_terminals_stop_key_does_not_freeze_it() {
 }
 
 #[test]
-fn a_second_interrupt_ends_it_at_once() {
+fn a_second_sigint_ends_the_firmware_at_once() {
     const SIGINT: i32 = 2;
     let scratch = Scratch::new("twice");
     // With a brake this slow, coming to rest takes longer than anybody waits.
@@ -185,7 +185,7 @@ fn a_second_interrupt_ends_it_at_once() {
 /// What a pipe holds by default, in bytes (pipe(7)).
 const PIPE_BYTES: usize = 65_536;
 #[test]
-fn a_standard_error_that_takes_nothing_holds_up_no_end() {
+fn a_full_stderr_does_not_block_the_exit() {
     const SIGSEGV: i32 = 11;
     if emulation::emulator().is_some() {
         emulation::not_run("the emulator says something itself when its program dies");
@@ -203,7 +203,7 @@ fn a_standard_error_that_takes_nothing_holds_up_no_end() {
 }
 
 #[test]
-fn a_run_on_the_virtual_clock_can_be_stopped_too() {
+fn a_run_on_the_virtual_clock_can_be_stopped() {
     if emulation::emulator().is_some() {
         // It is to be seen from outside when its handlers are there.
         emulation::not_run("the signals that are caught are those of the emulator");

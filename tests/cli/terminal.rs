@@ -58,7 +58,7 @@ fn the_live_line_is_redrawn_and_stays_above_the_report() {
 }
 
 #[test]
-fn quiet_and_the_virtual_clock_draw_nothing() {
+fn quiet_and_virtual_runs_draw_no_live_line() {
     for args in ["run --for 300ms --quiet", "run --for 1s --pace free"] {
         let Some(ended) = on_a_terminal(args) else {
             return;
@@ -84,7 +84,7 @@ fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 const STOP_OUTPUT: &[u8] = b"\x13";
 
 #[test]
-fn a_terminal_under_flow_control_stops_nobody() {
+fn a_terminal_under_flow_control_does_not_block_the_firmware() {
     if let Some(reason) = emulated() {
         not_run(reason);
         return;

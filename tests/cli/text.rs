@@ -55,7 +55,7 @@ fn check_report(ended: &Ended) {
 }
 
 #[test]
-fn without_arguments_the_demonstration_runs_and_reports_without_a_terminal() {
+fn without_arguments_and_terminal_the_demonstration_runs_and_reports() {
     // It would take ten seconds; a request to stop ends it early, and the report
     // is the same.
     let child = command([""; 0]).spawn().expect("it starts");
@@ -66,7 +66,7 @@ fn without_arguments_the_demonstration_runs_and_reports_without_a_terminal() {
 }
 
 #[test]
-fn a_run_in_real_time_reports_everything() {
+fn a_real_time_run_prints_every_figure() {
     let ended = steadfast("run --for 300ms");
     check_report(&ended);
     assert!(
@@ -97,7 +97,7 @@ fn a_broken_promise_is_followed_by_its_fix() {
 }
 
 #[test]
-fn a_run_on_the_virtual_clock_says_nothing_of_this_machine() {
+fn the_printed_report_of_a_virtual_run_omits_the_machine() {
     let ended = steadfast("run --pace free --for 1s");
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
     assert!(ended.out.starts_with("VIRTUAL CLOCK"), "{}", ended.out);
@@ -116,7 +116,7 @@ fn quiet_prints_nothing() {
 }
 
 #[test]
-fn a_reader_that_leaves_early_is_no_failure() {
+fn a_closed_stdout_is_not_a_failure() {
     let mut command = command(["run", "--pace", "free", "--for", "1s"]);
     let mut child = command.spawn().expect("it starts");
     drop(child.stdout.take());

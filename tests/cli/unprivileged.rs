@@ -37,7 +37,7 @@ fn unprivileged(scratch: &Scratch, args: &[&str]) -> Option<Ended> {
 }
 
 #[test]
-fn it_says_that_it_is_not_real_time_and_why_and_how_to_fix_it_and_runs() {
+fn without_privileges_it_runs_and_reports_each_broken_promise_with_its_fix() {
     let scratch = Scratch::new("unprivileged");
     let Some(ended) = unprivileged(&scratch, &["run", "--for", "300ms"]) else {
         return;
@@ -74,7 +74,7 @@ fn it_says_that_it_is_not_real_time_and_why_and_how_to_fix_it_and_runs() {
 }
 
 #[test]
-fn a_board_that_requires_real_time_runs_nothing_there() {
+fn without_privileges_a_board_that_requires_real_time_does_not_run() {
     let scratch = Scratch::new("required");
     let board = scratch.board(super::SIM_BOARD, &[("\"best-effort\"", "\"required\"")]);
     let json = scratch.path("report.json");
@@ -112,7 +112,7 @@ fn a_board_that_requires_real_time_runs_nothing_there() {
 }
 
 #[test]
-fn a_refused_run_says_why_even_when_quiet() {
+fn a_refused_run_prints_its_reason_even_with_quiet() {
     let scratch = Scratch::new("required-quiet");
     let board = scratch.board(super::SIM_BOARD, &[("\"best-effort\"", "\"required\"")]);
     let args = ["run", "--quiet", "--board", board.to_str().expect("UTF-8")];
@@ -127,7 +127,7 @@ fn a_refused_run_says_why_even_when_quiet() {
 }
 
 #[test]
-fn doctor_tells_the_same_without_running_anything() {
+fn doctor_reports_the_missing_privileges_without_a_run() {
     let scratch = Scratch::new("doctor");
     let Some(ended) = unprivileged(&scratch, &["doctor"]) else {
         return;

@@ -97,7 +97,7 @@ fn interrupts_and_work_queues_leave_the_isolated_cpu() {
 }
 
 #[test]
-fn a_list_of_isolated_cpus_is_understood() {
+fn a_list_of_isolated_cpus_is_parsed() {
     let machine = machine("list", "1,3");
     let output = rt_setup(&machine.0);
     assert!(output.status.success(), "{}", errors(&output));
@@ -106,7 +106,7 @@ fn a_list_of_isolated_cpus_is_understood() {
 }
 
 #[test]
-fn without_an_isolated_cpu_nothing_is_changed_and_the_fix_is_said() {
+fn without_an_isolated_cpu_no_setting_changes_and_the_fix_is_printed() {
     let machine = machine("none", "");
     let output = rt_setup(&machine.0);
     assert!(output.status.success());
@@ -170,13 +170,13 @@ sed -n 1p \"$file\"
 const KEPT: &str = "real-time: contract kept";
 
 #[test]
-fn a_contract_that_is_kept_for_long_enough_is_healthy() {
+fn a_contract_kept_for_the_required_time_is_healthy() {
     let output = health("kept", &["activating", "active"], &["", KEPT], &["7"]);
     assert!(output.status.success(), "{}", errors(&output));
 }
 
 #[test]
-fn a_restart_in_between_is_not_healthy() {
+fn a_restart_during_the_health_check_is_not_healthy() {
     let output = health("restart", &["active"], &[KEPT], &["7", "8"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(errors(&output).contains("restarted"), "{}", errors(&output));
@@ -191,14 +191,14 @@ fn a_controller_that_runs_without_its_contract_is_not_healthy() {
 }
 
 #[test]
-fn a_failed_service_is_not_waited_for() {
+fn the_health_check_fails_at_once_for_a_failed_service() {
     let output = health("failed", &["failed"], &[""], &["0"]);
     assert_eq!(output.status.code(), Some(1));
 }
 
 /// The words are the firmware's own: the check would wait in vain for others.
 #[test]
-fn the_health_check_waits_for_what_the_firmware_says() {
+fn the_health_check_waits_for_the_status_text_of_the_firmware() {
     let firmware = include_str!("../../src/telemetry/notify.rs");
     let script = fs::read_to_string(format!("{RECIPES}/health/files/steadfast-health")).unwrap();
     assert!(firmware.contains(&format!("STATUS={KEPT}\"")));
@@ -280,13 +280,13 @@ fn a_board_does_not_restart_when_the_other_slot_is_bad_too() {
 }
 
 #[test]
-fn a_board_does_not_restart_when_the_boot_loader_cannot_be_told() {
+fn a_board_does_not_restart_when_the_slot_cannot_be_marked_bad() {
     let board = board("untold", "monday", "good", "exit 1");
     assert_eq!(calls(&board, "ended", "timeout"), ["rauc mark-bad"]);
 }
 
 #[test]
-fn a_slot_that_was_proven_stays_and_an_update_of_it_is_on_trial_again() {
+fn a_proven_slot_stays_and_its_update_is_on_trial_again() {
     let board = board("proven", "monday", "good", "exit 0");
     assert!(calls(&board, "kept", "success").is_empty());
     assert_eq!(calls(&board, "ended", "exit-code"), ["rauc mark-good"]);
@@ -297,7 +297,7 @@ fn a_slot_that_was_proven_stays_and_an_update_of_it_is_on_trial_again() {
 }
 
 #[test]
-fn an_orderly_end_judges_nothing() {
+fn an_orderly_end_marks_no_slot() {
     let board = board("orderly", "monday", "good", "exit 0");
     assert!(calls(&board, "ended", "success").is_empty());
 }

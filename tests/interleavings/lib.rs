@@ -16,7 +16,7 @@ use loom::thread;
 use telemetry::seqlock;
 
 #[test]
-fn producer_and_consumer_are_never_at_the_same_place() {
+fn producer_and_consumer_never_access_the_same_slot() {
     loom::model(|| {
         // Loom's threads live for ever, as far as types go.
         let queue: &'static spsc::ends::Queue<u64, 2> = Box::leak(Box::new(spsc::empty()));
@@ -63,7 +63,7 @@ impl seqlock::Source<2> for Reader<'_> {
 }
 
 #[test]
-fn a_status_that_is_read_was_whole_at_one_time() {
+fn a_status_read_is_consistent() {
     // Not loom's: they count over all interleavings.
     static BEFORE: AtomicBool = AtomicBool::new(false);
     static BETWEEN: AtomicBool = AtomicBool::new(false);

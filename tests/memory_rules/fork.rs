@@ -11,13 +11,16 @@ use crate::kernel::{area_of, lock_all, locked_kb, page_is_locked, system_locked_
 use crate::runner::{Helper, NotRun, Rule, Verdict, helper, kernel_rule, run_helper};
 
 pub(crate) const RULES: &[Rule] = &[
-    kernel_rule("no_lock_survives_fork_nor_does_mcl_future", forked),
+    kernel_rule("fork_does_not_inherit_locks_or_mcl_future", forked),
     kernel_rule(
-        "a_child_s_unlocking_leaves_the_parent_s_locks",
+        "munlockall_in_a_child_keeps_the_locks_of_the_parent",
         child_unlocks,
     ),
-    kernel_rule("no_lock_survives_exec_nor_does_mcl_future", executed),
-    kernel_rule("a_shared_page_stays_locked_while_one_holder_has_it", shared),
+    kernel_rule("exec_does_not_keep_locks_or_mcl_future", executed),
+    kernel_rule(
+        "a_shared_page_stays_locked_while_one_process_locks_it",
+        shared,
+    ),
 ];
 
 pub(crate) const HELPERS: &[Helper] = &[

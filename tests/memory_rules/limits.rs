@@ -15,34 +15,34 @@ use crate::kernel::{drop_privilege, limit_locked_kb, lock_all, locked_kb, need_r
 use crate::runner::{Helper, NotRun, Rule, Verdict, kernel_rule, run_helper};
 
 pub(crate) const RULES: &[Rule] = &[
+    kernel_rule("a_later_mmap_over_the_limit_fails_with_eagain", later_mmap),
     kernel_rule(
-        "a_later_mmap_over_the_limit_is_refused_with_its_number",
-        later_mmap,
-    ),
-    kernel_rule(
-        "a_later_allocation_over_the_limit_fails_as_one",
+        "a_later_allocation_over_the_limit_fails_without_a_crash",
         later_allocation,
     ),
     kernel_rule("a_later_thread_over_the_limit_is_refused", later_thread),
-    kernel_rule("stack_growth_over_the_limit_is_sigsegv", stack_growth),
-    kernel_rule("mlockall_over_the_limit_needs_vmsize", all_over_limit),
+    kernel_rule("stack_growth_over_the_limit_raises_sigsegv", stack_growth),
     kernel_rule(
-        "mcl_future_alone_is_granted_under_any_limit_but_0",
+        "mlockall_over_the_limit_reports_vmsize_as_needed",
+        all_over_limit,
+    ),
+    kernel_rule(
+        "mcl_future_alone_is_granted_under_any_non_zero_limit",
         future_under_limit,
     ),
     kernel_rule(
-        "mlock_over_the_limit_needs_what_is_locked_and_the_range",
+        "mlock_over_the_limit_reports_locked_memory_plus_range_as_needed",
         range_over_limit,
     ),
     kernel_rule("with_a_limit_of_0_locking_is_not_permitted", limit_of_0),
     kernel_rule("cap_ipc_lock_is_not_bound_by_the_limit", privileged),
     kernel_rule(
-        "a_range_that_is_not_mapped_is_not_blamed_on_the_limit",
+        "locking_an_unmapped_range_is_not_reported_as_the_limit",
         not_mapped,
     ),
     kernel_rule("munlockall_needs_no_privilege", unprivileged_unlock),
     kernel_rule(
-        "raising_brings_soft_to_hard_and_says_why_hard_stays",
+        "raising_sets_soft_to_hard_and_reports_why_hard_stays",
         raising,
     ),
 ];

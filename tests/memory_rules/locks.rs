@@ -12,24 +12,21 @@ use crate::runner::{NotRun, Rule, Verdict, kernel_rule};
 
 pub(crate) const RULES: &[Rule] = &[
     kernel_rule(
-        "mcl_current_locks_every_kind_of_memory_there_is",
+        "mcl_current_locks_every_kind_of_existing_memory",
         current_kinds,
     ),
-    kernel_rule("mcl_current_locks_nothing_that_comes_later", current_only),
-    kernel_rule(
-        "mcl_future_locks_a_later_mmap_and_nothing_before",
-        future_only,
-    ),
-    kernel_rule("both_flags_lock_what_is_there_and_what_comes", both),
-    kernel_rule("vmlck_covers_what_is_resident_and_goes_back_to_0", covers),
+    kernel_rule("mcl_current_does_not_lock_later_mappings", current_only),
+    kernel_rule("mcl_future_locks_only_later_mappings", future_only),
+    kernel_rule("both_flags_lock_existing_and_later_mappings", both),
+    kernel_rule("vmlck_covers_resident_memory_and_returns_to_0", covers),
     kernel_rule("munlockall_cancels_mcl_future", unlock_cancels),
-    kernel_rule("munmap_removes_the_lock_of_what_it_unmaps", unmap_unlocks),
+    kernel_rule("munmap_removes_the_locks_of_its_range", unmap_unlocks),
     kernel_rule(
-        "mlock_locks_its_pages_alone_and_makes_them_resident",
+        "mlock_locks_only_its_pages_and_makes_them_resident",
         selective,
     ),
     kernel_rule(
-        "locks_do_not_stack_one_munlock_removes_two_mlocks",
+        "locks_do_not_nest_one_munlock_removes_two_mlocks",
         no_stacking,
     ),
 ];

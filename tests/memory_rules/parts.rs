@@ -20,32 +20,32 @@ use crate::kernel::{area_of, lock_all, locked_kb};
 use crate::runner::{Helper, NotRun, Rule, Verdict, code_rule, helper, kernel_rule, run_helper};
 
 pub(crate) const RULES: &[Rule] = &[
+    code_rule("reading_the_memory_status_does_not_allocate", no_allocation),
     code_rule(
-        "reading_the_state_of_memory_allocates_nothing",
-        no_allocation,
-    ),
-    code_rule(
-        "an_allocation_after_the_seal_aborts_and_says_so",
+        "an_allocation_after_the_seal_aborts_with_a_message",
         seal_aborts,
     ),
-    code_rule("a_counting_seal_tells_the_threads_apart", seal_counts),
-    kernel_rule("the_guard_is_neither_locked_nor_resident", guard_is_free),
-    kernel_rule("a_locked_stack_takes_no_page_fault_however_deep", no_faults),
+    code_rule("a_counting_seal_counts_per_thread", seal_counts),
+    kernel_rule(
+        "the_guard_pages_are_neither_locked_nor_resident",
+        guard_is_free,
+    ),
+    kernel_rule("a_locked_stack_takes_no_page_fault_at_any_depth", no_faults),
     kernel_rule("locking_the_stack_alone_locks_its_size", stack_alone),
-    code_rule("running_into_the_guard_is_reported_as_such", overrun),
+    code_rule("a_stack_overrun_is_reported_as_one", overrun),
     code_rule("a_panic_on_the_stack_makes_the_outputs_safe", panic_aborts),
     code_rule("an_abort_makes_the_outputs_safe", abort_handled),
-    code_rule("a_sigsegv_from_outside_makes_the_outputs_safe", sent_fault),
+    code_rule("a_sigsegv_sent_by_kill_makes_the_outputs_safe", sent_fault),
     code_rule(
-        "the_overflow_of_another_thread_s_stack_is_still_named",
+        "a_stack_overflow_of_another_thread_is_reported",
         other_overflow,
     ),
     code_rule(
-        "a_request_to_stop_is_noted_and_the_terminal_cannot_freeze",
+        "the_first_stop_request_is_kept_and_terminal_stop_signals_are_ignored",
         requests,
     ),
     code_rule(
-        "a_second_sigint_ends_at_once_with_safe_outputs",
+        "a_second_sigint_ends_the_process_with_safe_outputs",
         second_interrupt,
     ),
     kernel_rule(

@@ -204,7 +204,7 @@ fn document(messages: &[Message]) -> String {
 }
 
 #[test]
-fn the_list_of_messages_is_what_the_sources_say() {
+fn the_list_of_messages_matches_the_sources() {
     let found = document(&messages());
     let path = root().join("docs/messages.md");
     if std::env::var_os("STEADFAST_ACCEPT").is_some() {
@@ -254,7 +254,7 @@ const RUST: &str = r##"
 "##;
 
 #[test]
-fn strings_that_are_shown_are_found_and_no_others() {
+fn only_strings_shown_to_users_are_collected() {
     let found = rust::messages(RUST);
     let expected = [
         "line {..} is {not} a \"value\"",
@@ -268,7 +268,7 @@ fn strings_that_are_shown_are_found_and_no_others() {
 }
 
 #[test]
-fn what_scripts_and_recipes_say_is_found() {
+fn messages_of_scripts_and_recipes_are_collected() {
     let script = "#!/bin/sh\n# \"not a message\"\nsetenv bootargs \"quiet and so on\"\n\
                   echo \"slot $(name \"$a\") is marked bad\" >&2\nput \"$x\" \"$root/y\"\n";
     assert_eq!(

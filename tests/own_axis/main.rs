@@ -118,7 +118,7 @@ fn state(report: &Report) -> &str {
 }
 
 /// An axis, a law that the crate ships and a law of one's own, in one board file.
-fn the_axis_moves_what_is_somebody_elses() {
+fn the_axis_moves_a_user_plant() {
     let config = firmware()
         .read("b.toml", &board())
         .unwrap_or_else(|e| panic!("{e}"));
@@ -285,7 +285,7 @@ fn thirty_two_axes_move_in_one_machine() {
     assert!(error.contains("at most 32 are supported"), "{error}");
 }
 
-fn what_is_wrong_is_told_at_the_key() {
+fn errors_are_reported_at_their_key() {
     for (from, to, words) in [
         (
             "\"hall.angle\"",
@@ -317,10 +317,10 @@ fn what_is_wrong_is_told_at_the_key() {
 /// One after the other: there is one loop in a process, and while the allocator is sealed
 /// no other test may allocate.
 #[test]
-fn a_servo_axis_over_devices_of_ones_own() {
-    what_is_wrong_is_told_at_the_key();
+fn servo_axes_run_on_user_devices() {
+    errors_are_reported_at_their_key();
     thirty_two_axes_move_in_one_machine();
     an_axis_of_stock_kinds_alone_moves();
-    the_axis_moves_what_is_somebody_elses();
+    the_axis_moves_a_user_plant();
     the_axis_stops_when_its_sensor_is_lost_and_names_it();
 }

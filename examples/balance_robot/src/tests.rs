@@ -66,7 +66,7 @@ fn run(board: &str, cycles: u64, broken: u64) -> (Report, Seen) {
     (report, seen)
 }
 
-fn it_stays_upright_and_comes_back_after_a_push() {
+fn it_stays_upright_and_returns_after_a_push() {
     let (report, seen) = run(BOARD, 20 * SECONDS, u64::MAX);
     assert_eq!(report.exit.code, 0, "{}", report.exit.reason);
     assert_eq!(report.laws[0].fault, None);
@@ -210,13 +210,13 @@ fn during_a_stop_the_motors_are_off() {
 /// All runs are in one test: a process has one loop at a time, and no other test may allocate
 /// during it.
 #[test]
-fn the_robot() {
+fn the_robot_balances_and_stops_on_faults() {
     firmware()
         .read("board.linux.toml", include_str!("../board.linux.toml"))
         .unwrap_or_else(|error| panic!("{error}"));
     the_driver_reads_the_chip_and_reports_errors();
     during_a_stop_the_motors_are_off();
-    it_stays_upright_and_comes_back_after_a_push();
+    it_stays_upright_and_returns_after_a_push();
     without_feedback_it_falls_over_and_the_motors_are_off();
     the_run_ends_when_the_imu_is_lost();
 }

@@ -10,7 +10,7 @@ const MINUTES: u64 = 60 * 100;
 
 /// All runs are in one test: a process has one loop at a time.
 #[test]
-fn a_kiln() {
+fn the_kiln_follows_its_profile_and_stops_on_faults() {
     it_follows_its_profile_and_a_second_run_is_identical();
     an_open_thermocouple_ends_the_run();
     a_welded_relay_ends_the_run();

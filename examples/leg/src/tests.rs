@@ -88,7 +88,7 @@ fn a_few_lost_frames_are_tolerated() {
     );
 }
 
-fn without_the_board_the_run_ends_without_torque() {
+fn a_lost_board_ends_the_run_without_torque() {
     for error in [InputError::Parity, InputError::Bus] {
         let (report, seen) = run(BOARD, 10 * SECOND, (SECOND, u64::MAX, error));
         assert_eq!(report.exit.code, 4, "{error:?}");
@@ -114,7 +114,7 @@ fn a_joint_that_cannot_follow_is_named() {
     );
 }
 
-fn a_frame_with_any_bit_wrong_is_refused() {
+fn a_frame_with_any_flipped_bit_is_refused() {
     let mut words = [0; 32];
     words
         .iter_mut()
@@ -224,15 +224,15 @@ fn the_driver_exchanges_frames_and_reports_lost_ones() {
 /// All runs are in one test: a process has one loop at a time, and no other test may allocate
 /// during it.
 #[test]
-fn the_legs() {
+fn the_legs_reach_their_targets_and_stop_on_faults() {
     firmware()
         .read("board.linux.toml", include_str!("../board.linux.toml"))
         .unwrap_or_else(|error| panic!("{error}"));
-    a_frame_with_any_bit_wrong_is_refused();
+    a_frame_with_any_flipped_bit_is_refused();
     the_safe_frame_is_accepted_and_sets_no_torque();
     the_driver_exchanges_frames_and_reports_lost_ones();
     all_joints_reach_their_targets();
     a_few_lost_frames_are_tolerated();
-    without_the_board_the_run_ends_without_torque();
+    a_lost_board_ends_the_run_without_torque();
     a_joint_that_cannot_follow_is_named();
 }

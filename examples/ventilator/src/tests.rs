@@ -15,7 +15,7 @@ const BREATH: u64 = 4 * SECOND;
 
 /// All runs are in one test: a process has one loop at a time.
 #[test]
-fn a_ventilator() {
+fn the_ventilator_follows_its_settings_and_raises_alarms() {
     it_breathes_between_its_pressures_and_a_second_run_is_identical();
     a_disconnected_tube_raises_an_alarm();
     a_broken_sensor_raises_an_alarm_at_once();

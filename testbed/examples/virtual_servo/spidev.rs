@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_fetched_array_first_then_its_buffers() {
+    fn a_message_is_fetched_as_array_then_buffers() {
         let mut device = device();
         let command = message(2);
         let array = [transfer(0x2000, 0, 2, false), transfer(0, 0x3000, 3, false)].concat();

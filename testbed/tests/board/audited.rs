@@ -12,7 +12,7 @@ use crate::{Context, Failure, Test, require};
 use testbed::boards::IMX8MP_EVK;
 
 pub(crate) const TESTS: &[Test] = &[Test {
-    name: "audited_the_axis_comes_to_rest_when_a_cpuset_takes_the_loops_cpu",
+    name: "moving_the_loop_to_another_cpuset_stops_the_axis",
     run: other_cpus,
 }];
 

@@ -12,7 +12,7 @@ use testbed::machine::Machine;
 use testbed::pins::Mark;
 
 pub(crate) const TESTS: &[Test] = &[Test {
-    name: "granted_to_a_user_with_limits_and_a_second_start_disturbs_nothing",
+    name: "an_unprivileged_user_with_limits_keeps_the_contract_and_a_second_start_is_refused",
     run: granted,
 }];
 

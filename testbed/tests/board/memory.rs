@@ -11,7 +11,7 @@ use testbed::boards::IMX8MP_EVK;
 use testbed::emulator::Boot;
 
 pub(crate) const TESTS: &[Test] = &[Test {
-    name: "memory_rules_hold_on_the_board_s_kernel",
+    name: "memory_rules_hold_on_the_kernel_of_the_board",
     run: rules,
 }];
 

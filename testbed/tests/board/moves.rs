@@ -15,11 +15,11 @@ use testbed::machine::Machine;
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
-        name: "move_of_10000_cycles_misses_no_slot_and_follows_its_profile",
+        name: "a_move_of_10000_cycles_misses_no_slot_and_follows_its_profile",
         run: follows,
     },
     Test {
-        name: "move_with_slots_skipped_accounts_for_each_and_goes_on",
+        name: "a_move_with_skipped_slots_counts_each_and_continues",
         run: accounts,
     },
 ];

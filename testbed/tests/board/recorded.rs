@@ -7,7 +7,7 @@ use crate::{Context, Failure, Test, require};
 use testbed::boards::IMX8MP_EVK;
 
 pub(crate) const TESTS: &[Test] = &[Test {
-    name: "recorded_by_a_firmware_that_was_killed_while_moving",
+    name: "a_firmware_killed_while_moving_leaves_its_flight_record",
     run: killed,
 }];
 

@@ -17,11 +17,11 @@ use testbed::pins::Mark;
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
-        name: "refused_for_one_reason_at_a_time_and_nothing_is_energised",
+        name: "each_missing_privilege_is_refused_by_name_and_nothing_is_energised",
         run: one_reason,
     },
     Test {
-        name: "refused_on_a_kernel_without_preempt_rt",
+        name: "a_kernel_without_preempt_rt_is_refused",
         run: plain_kernel,
     },
 ];

@@ -9,7 +9,7 @@ use testbed::boards::IMX8MP_EVK;
 use testbed::emulator::Boot;
 
 pub(crate) const TESTS: &[Test] = &[Test {
-    name: "servo_is_a_bus_with_chips_for_a_client_that_knows_nothing_of_it",
+    name: "virtual_servo_appears_as_spi_bus_to_an_independent_client",
     run: servo,
 }];
 
@@ -22,17 +22,17 @@ struct Part {
 
 const PARTS: &[Part] = &[
     Part {
-        name: "nodes_answer_a_client_that_knows_nothing_of_them",
+        name: "virtual_spi_nodes_work_with_an_independent_client",
         script: ANSWERS,
         judge: answers,
     },
     Part {
-        name: "faults_reach_the_client_as_what_they_are",
+        name: "injected_faults_reach_the_client_as_themselves",
         script: FAULTS,
         judge: faults,
     },
     Part {
-        name: "the_plant_follows_guest_time_and_can_stick_or_jump",
+        name: "the_virtual_plant_follows_guest_time_and_can_freeze_or_jump",
         script: PLANT,
         judge: plant,
     },
@@ -42,7 +42,7 @@ const PARTS: &[Part] = &[
         judge: turns,
     },
     Part {
-        name: "it_takes_the_place_of_a_kernel_node",
+        name: "a_virtual_spi_node_replaces_that_of_the_kernel",
         script: "/spi_client /dev/spidev3.0 1234 0000\n",
         judge: |lines| expect(lines, &["0000", "1234"]),
     },

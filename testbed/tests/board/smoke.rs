@@ -16,7 +16,7 @@ pub(crate) const TESTS: &[Test] = &[
         run: imx8mp,
     },
     Test {
-        name: "smoke_imx8mp_two_boots_agree_to_the_digit",
+        name: "smoke_imx8mp_two_boots_give_identical_output",
         run: imx8mp_repeats,
     },
     Test {

@@ -10,7 +10,7 @@ use testbed::boards::IMX8MP_EVK;
 use testbed::pins::Edge;
 
 pub(crate) const TESTS: &[Test] = &[Test {
-    name: "stalled_in_a_transfer_the_guard_makes_the_outputs_safe",
+    name: "a_loop_stalled_in_a_transfer_gets_safe_outputs_from_the_guard",
     run: hanging_transfer,
 }];
 

@@ -16,11 +16,11 @@ use testbed::pins::{Edge, Mark};
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
-        name: "stops_at_a_limit_switch_with_the_brake_before_enable",
+        name: "a_limit_switch_stops_the_axis_with_the_brake_before_enable",
         run: limit_switches,
     },
     Test {
-        name: "stops_on_sigterm_in_order_from_every_state",
+        name: "sigterm_stops_in_order_from_every_state",
         run: sigterm,
     },
 ];

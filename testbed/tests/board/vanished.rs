@@ -10,7 +10,7 @@ use testbed::fixed_encoder::{READY, board, board_file, write_frames};
 use testbed::work::WorkFolder;
 
 pub(crate) const TESTS: &[Test] = &[Test {
-    name: "vanished_spi_controller_ends_the_run_with_safe_lines",
+    name: "removing_the_spi_controller_ends_the_run_with_safe_lines",
     run: vanished,
 }];
 

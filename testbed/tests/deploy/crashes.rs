@@ -8,11 +8,11 @@ use testbed::pins::Mark;
 
 pub(crate) const CASES: &[Case] = &[
     Case {
-        name: "killed_while_energised_it_is_started_again_and_waits_for_reset",
+        name: "a_service_killed_while_energised_restarts_and_waits_for_reset",
         run: killed,
     },
     Case {
-        name: "stopped_it_is_ended_by_systemd_s_watchdog_and_started_again",
+        name: "a_paused_service_is_ended_by_the_watchdog_of_systemd_and_restarted",
         run: stopped,
     },
     Case {

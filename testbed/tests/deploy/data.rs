@@ -24,7 +24,7 @@ pub(crate) const BOOT: Boot = Boot {
     name: "no-data",
     start,
     cases: &[&[Case {
-        name: "without_a_data_partition_the_controller_starts_all_the_same",
+        name: "the_controller_starts_without_a_data_partition",
         run: gone,
     }]],
 };

@@ -14,11 +14,11 @@ pub(crate) const BOOT: Boot = Boot {
 
 const CASES: &[Case] = &[
     Case {
-        name: "the_service_is_active_as_its_own_user_without_capabilities_under_a_kept_contract",
+        name: "the_service_runs_as_its_own_user_without_capabilities_under_a_kept_contract",
         run: own_user,
     },
     Case {
-        name: "the_first_cycle_comes_soon_after_the_kernel_s_start",
+        name: "the_first_cycle_follows_the_kernel_start_within_its_bound",
         run: first_cycle,
     },
     Case {
@@ -26,7 +26,7 @@ const CASES: &[Case] = &[
         run: real_time,
     },
     Case {
-        name: "the_sandbox_is_rated_1_0_or_better_and_the_units_are_as_systemd_wants_them",
+        name: "the_sandbox_is_rated_1_0_or_better_and_the_units_pass_systemd_analyze_verify",
         run: sandbox,
     },
     Case {
@@ -38,7 +38,7 @@ const CASES: &[Case] = &[
         run: refused,
     },
     Case {
-        name: "a_board_that_arms_at_start_is_refused_and_not_tried_again",
+        name: "a_board_that_arms_at_start_is_refused_and_not_restarted",
         run: at_start,
     },
 ];

@@ -13,11 +13,11 @@ pub(crate) const NOT_INSTALLED: Boot = Boot {
     start,
     cases: &[&[
         Case {
-            name: "a_slot_that_keeps_its_contract_is_marked_good_and_recorded_as_proven",
+            name: "a_slot_that_keeps_its_contract_is_marked_good_and_proven",
             run: first_slot,
         },
         Case {
-            name: "a_bundle_of_another_key_another_machine_or_cut_off_is_refused_by_name",
+            name: "a_bundle_with_a_foreign_key_foreign_machine_or_truncated_is_refused_with_its_reason",
             run: refused,
         },
         Case {
@@ -54,7 +54,7 @@ pub(crate) const BOTH_BAD: Boot = Boot {
     name: "both-bad",
     start: start_without_isolation,
     cases: &[&[Case {
-        name: "a_robot_whose_contract_fails_in_both_slots_restarts_once_and_stays_up_safe",
+        name: "a_board_whose_contract_fails_in_both_slots_restarts_once_and_stays_up_safe",
         run: both_bad,
     }]],
 };

@@ -127,7 +127,7 @@ fn start(board: &Path, memory: &Memory) -> Child {
 }
 
 #[test]
-fn a_killed_process_is_found_and_saved_by_the_next_start() {
+fn the_next_start_saves_the_black_box_of_a_killed_process() {
     let Some(memory) = Memory::new("killed") else {
         return;
     };

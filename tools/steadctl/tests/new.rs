@@ -66,7 +66,7 @@ fn a_new_machine_builds_and_passes_its_tests() {
     for test in [
         "driver::tests::frames_are_read_as_in_the_datasheet",
         "law::tests::it_switches_on_below_the_band_and_off_above_it",
-        "the_machine",
+        "the_machine_regulates_and_stops_on_a_fault",
     ] {
         assert!(tests.contains(&format!("test {test} ... ok")), "{tests}");
     }
@@ -89,7 +89,7 @@ fn a_new_machine_builds_and_passes_its_tests() {
 }
 
 #[test]
-fn names_are_replaced_everywhere() {
+fn the_name_is_replaced_in_every_file() {
     let scratch = Scratch::new("new-names");
     let folder = scratch.path("left-arm");
     write(&folder);

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn its_faults_stay_and_switch_the_heater_off() {
+    fn faults_are_latched_and_switch_the_heater_off() {
         let (law, mut state) = (law(), law().start());
         assert!(!step(&law, &mut state, Ok(81.0)));
         assert!(!step(&law, &mut state, Ok(20.0)));

@@ -10,10 +10,10 @@ static ALLOCATOR: SealedAllocator = SealedAllocator;
 /// All runs are in one test: a process has one loop at a time, and while it runs no other thread
 /// may allocate.
 #[test]
-fn the_machine() {
+fn the_machine_regulates_and_stops_on_a_fault() {
     ten_seconds_of_virtual_time_end_without_a_fault();
     a_heater_without_effect_is_a_fault();
-    the_board_file_of_the_real_board_can_be_read();
+    the_board_file_of_the_real_board_is_valid();
 }
 
 fn ten_seconds_of_virtual_time_end_without_a_fault() {
@@ -39,7 +39,7 @@ fn a_heater_without_effect_is_a_fault() {
     );
 }
 
-fn the_board_file_of_the_real_board_can_be_read() {
+fn the_board_file_of_the_real_board_is_valid() {
     let real = include_str!("../board.linux.toml");
     if let Err(error) = firmware().read("board.linux.toml", real) {
         panic!("{error}");
