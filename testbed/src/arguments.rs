@@ -6,24 +6,24 @@ use crate::failure::Failure;
 
 /// The command line of a tier that boots boards.
 pub struct Arguments {
-    /// Parts of names of what is to be run; all, if there are none.
+    /// Substrings of the names to run; empty: all.
     pub filters: Vec<String>,
-    /// A part of names of what is left out.
+    /// A substring of the names to leave out.
     pub skipped: Option<String>,
-    /// Whether names are listed and nothing is run.
+    /// Whether the names are listed instead of run.
     pub list: bool,
-    /// Whether each board's console is printed, not only a failed one's.
+    /// Whether the console of every board is printed, not only that of a failed one.
     pub show: bool,
-    /// Boards at a time.
+    /// Number of boards that run in parallel.
     pub jobs: usize,
 }
 
 impl Arguments {
-    /// `further` is asked about options of one tier alone: whether a word is one, of
-    /// which it then takes the value from the words after it.
+    /// Reads the command line. `further` handles options of one tier: it returns whether
+    /// the word is such an option, and takes its value from the words after it.
     ///
     /// # Errors
-    /// An option that there is not.
+    /// An unknown option, or an option without its value.
     pub fn read(
         mut further: impl FnMut(&str, &mut env::Args) -> Result<bool, Failure>,
     ) -> Result<Self, Failure> {
@@ -44,7 +44,7 @@ impl Arguments {
                 "--skip" => {
                     let filter = words.next();
                     let filter =
-                        filter.ok_or_else(|| Failure::new("--skip wants a part of a name"));
+                        filter.ok_or_else(|| Failure::new("--skip expects a part of a name"));
                     found.skipped = Some(filter?);
                 }
                 "--jobs" => {
@@ -52,7 +52,7 @@ impl Arguments {
                         .next()
                         .and_then(|number| number.parse().ok())
                         .filter(|jobs| *jobs > 0)
-                        .ok_or_else(|| Failure::new("--jobs wants a number from 1 up"))?;
+                        .ok_or_else(|| Failure::new("--jobs expects a number of at least 1"))?;
                 }
                 option if further(option, &mut words)? => {}
                 option if option.starts_with('-') => {
@@ -64,7 +64,7 @@ impl Arguments {
         Ok(found)
     }
 
-    /// Whether what is named like this is to be run.
+    /// Whether the test or case `name` is to be run.
     pub fn choose(&self, name: &str) -> bool {
         let like = |filter: &String| name.contains(filter);
         let chosen = self.filters.is_empty() || self.filters.iter().any(like);

@@ -1,6 +1,6 @@
-//! The simulated board with as many axes as a measurement wants.
+//! The simulated board with any number of axes.
 
-/// Tables of the simulated board that an axis has to itself.
+/// Tables of the simulated board that belong to one axis.
 const OWN: [&str; 6] = [
     "output.enable",
     "output.brake_release",
@@ -10,11 +10,11 @@ const OWN: [&str; 6] = [
     "simulation.motor.x",
 ];
 
-/// The board file `simulated`, whose one axis is `x`, with `axes` axes: each further one
-/// is a copy of the first, with channels and a motor of its own.
+/// The board file `simulated`, whose only axis is `x`, with `axes` axes: each further axis
+/// is a copy of the first, with its own channels and motor.
 ///
 /// # Panics
-/// The board file has not the tables of an axis to copy.
+/// The board file lacks a table of the axis to copy.
 #[must_use]
 pub fn board_file(simulated: &str, axes: usize) -> String {
     let mut text = simulated.to_owned();
@@ -30,7 +30,7 @@ pub fn board_file(simulated: &str, axes: usize) -> String {
     text
 }
 
-/// `text` cut before each table.
+/// `text`, split before each table.
 fn tables(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -49,8 +49,8 @@ fn is_own(table: &str) -> bool {
     })
 }
 
-/// `tables` for axis `number`: the names that the first axis has to itself, where they
-/// are defined and where they are referred to.
+/// `tables` for axis `number`: renames the tables of the first axis, in their headers and
+/// in references.
 fn renamed(tables: &str, number: usize) -> String {
     let mut text = tables.to_owned();
     for own in OWN {

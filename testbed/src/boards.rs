@@ -1,10 +1,9 @@
-//! The emulated boards: what the emulator calls them, and where it falls short
-//! of the hardware.
+//! The emulated boards: their names in the emulator, and its differences from the
+//! hardware.
 //!
-//! A board's own device tree source is `board/<name>/overlay.dtso`, the same
-//! file that goes onto hardware, and so is its board file, `board/<name>/board.toml`.
-//! Everything here is about the emulator alone: peripherals that it lacks or has
-//! elsewhere, and signals that it does not wire.
+//! Device tree overlay (`board/<name>/overlay.dtso`) and board file
+//! (`board/<name>/board.toml`) are those of the hardware. This module describes only the
+//! emulator: peripherals that are missing or elsewhere, and signals that are not wired.
 
 use crate::failure::Failure;
 use crate::failure::require;
@@ -17,13 +16,13 @@ pub struct Lines {
     pub emergency_stop: u8,
     /// Input: high while reset is pressed.
     pub reset: u8,
-    /// The limit switches, where the chip has lines for them.
+    /// The limit switches, if the chip has lines for them.
     pub limits: Option<Limits>,
     /// Output: enables the drive's power.
     pub enable: u8,
     /// Output: releases the brake.
     pub brake_release: u8,
-    /// Output: changes in each cycle.
+    /// Output: toggles in each cycle.
     pub heartbeat: u8,
     /// Output: lit on a fault.
     pub fault_lamp: u8,
@@ -43,10 +42,9 @@ pub struct Limits {
 pub enum Drive {
     /// The chip has input lines.
     Lines,
-    /// It has none, but its level register takes on what is written to its
-    /// "output set" and "output clear" registers, for inputs too. (Hardware
-    /// does that for outputs alone.) Physical addresses of the two, each for
-    /// lines 0 to 31.
+    /// It has none, but writes to its "output set" and "output clear" registers also set
+    /// the level register of inputs (on hardware only that of outputs). Physical addresses
+    /// of the two, each for lines 0 to 31.
     Registers {
         /// Address of the "output set" register.
         set: u64,
@@ -58,14 +56,14 @@ pub enum Drive {
 /// A kernel module and its parameters.
 #[derive(Copy, Clone, Debug)]
 pub struct Module {
-    /// Its file's name in the kernel package, without the ending.
+    /// File name in the kernel package, without the extension.
     pub name: &'static str,
-    /// As for insmod(8).
+    /// Parameters for insmod(8).
     pub parameters: &'static str,
 }
 
 impl Module {
-    /// One without parameters.
+    /// A module without parameters.
     pub const fn plain(name: &'static str) -> Self {
         Self {
             name,
@@ -79,30 +77,30 @@ impl Module {
 pub struct Board {
     /// Folder name under `board/`.
     pub name: &'static str,
-    /// Emulator arguments that make the board.
+    /// Emulator arguments of the board.
     pub machine: &'static [&'static str],
-    /// CPUs, as many as on hardware; the highest is isolated.
+    /// Number of CPUs, as on hardware; the highest is isolated.
     pub cpus: u32,
-    /// The kernel package's device tree, below its `dtb/`. `None` where the
-    /// emulator makes the tree itself.
+    /// Device tree of the kernel package, below its `dtb/`. `None`: the emulator generates
+    /// the tree.
     pub device_tree: Option<&'static str>,
-    /// An overlay on top of the board's own, for what the emulator has elsewhere; a
-    /// path in the repository.
+    /// A second overlay, for devices that the emulator has elsewhere; a path in the
+    /// repository.
     pub emulator_overlay: Option<&'static str>,
-    /// One more, for more than is on the board.
+    /// A third overlay, for devices that the board does not have.
     pub further_overlay: Option<&'static str>,
-    /// Nodes that the emulator has no device for, with the reason next to them.
-    /// A `*` at the end stands for any unit address.
+    /// Nodes of devices that the emulator lacks, to be disabled. A trailing `*` matches any
+    /// unit address.
     pub disabled: &'static [&'static str],
-    /// Nodes that must not be there at all.
+    /// Nodes to be removed.
     pub removed: &'static [&'static str],
-    /// (node, property) pairs to be taken out.
+    /// (node, property) pairs to be removed.
     pub removed_properties: &'static [(&'static str, &'static str)],
     /// `console=` of the kernel command line.
     pub console: &'static str,
     /// Serial ports before the console's own.
     pub unused_serial_ports: usize,
-    /// Modules to be loaded, in this order.
+    /// Modules to load, in this order.
     pub modules: &'static [Module],
     /// The GPIO chip's path in the emulator's object tree, for [`Lines`].
     pub gpio: &'static str,
@@ -110,25 +108,24 @@ pub struct Board {
     pub drive: Drive,
     /// The GPIO chip's label in the kernel.
     pub gpio_label: &'static str,
-    /// What is wired to it.
+    /// The lines that are wired to it.
     pub lines: Lines,
-    /// What the board file is changed to for the emulator: each old text is there
-    /// once, and has its reason beside it.
+    /// Changes of the board file for the emulator, (old, new); each old text occurs once.
     pub board_file_changes: &'static [(&'static str, &'static str)],
-    /// What the changed board file names as encoder and DAC, without `/dev/`. Where
-    /// the kernel has these nodes, the virtual servo takes their place.
+    /// Encoder and DAC of the changed board file, without `/dev/`. The virtual servo
+    /// replaces these nodes if the kernel has them.
     pub servo: [&'static str; 2],
-    /// An SPI device of the kernel's own with a flash chip behind it.
+    /// An SPI device of the kernel with a flash chip.
     pub flash: Option<&'static str>,
     /// Whether `/dev/watchdog` resets the board.
     pub has_watchdog: bool,
 }
 
 impl Board {
-    /// The shipped board file as the emulator needs it.
+    /// The shipped board file with the changes for the emulator.
     ///
     /// # Errors
-    /// The file has changed: what is to be replaced is not there exactly once.
+    /// A text to be replaced does not occur exactly once.
     pub fn for_emulator(&self, shipped: &str) -> Result<String, Failure> {
         let mut text = shipped.to_owned();
         for (old, new) in self.board_file_changes {
@@ -142,8 +139,8 @@ impl Board {
     }
 }
 
-/// Input levels of a healthy machine: the break contacts are closed, and
-/// nobody presses reset.
+/// Input levels of a healthy machine: the normally closed contacts are closed, and reset is
+/// not pressed.
 pub fn healthy(board: &Board) -> Vec<(u8, bool)> {
     let lines = board.lines;
     let mut levels = vec![(lines.emergency_stop, true), (lines.reset, false)];
@@ -159,7 +156,7 @@ const ECSPI3: &str = "/soc@0/bus@30800000/spba-bus@30800000/spi@30840000";
 /// NXP i.MX 8M Plus EVK.
 pub const IMX8MP_EVK: Board = Board {
     name: "imx8mp-evk",
-    // A w25q80 without an address is put on ECSPI3.
+    // The emulator puts a w25q80 without an address on ECSPI3.
     machine: &["-M", "imx8mp-evk", "-m", "1G", "-device", "w25q80"],
     cpus: 4,
     device_tree: Some("freescale/imx8mp-evk.dtb"),
@@ -167,7 +164,7 @@ pub const IMX8MP_EVK: Board = Board {
     further_overlay: None,
     disabled: &[],
     removed: &[],
-    // There is no SDMA: the SPI driver would wait for its channels for ever.
+    // The emulator has no SDMA: the SPI driver would wait for its channels forever.
     removed_properties: &[
         (ECSPI2, "dmas"),
         (ECSPI2, "dma-names"),
@@ -196,7 +193,7 @@ pub const IMX8MP_EVK: Board = Board {
         heartbeat: 9,
         fault_lamp: 10,
     },
-    // The flash chip is on ECSPI3, and runs about time use it as their encoder.
+    // The flash chip is on ECSPI3; measurements of time use it as encoder.
     board_file_changes: &[
         ("/dev/spidev2.0", "/dev/spidev3.0"),
         ("/dev/spidev2.1", "/dev/spidev3.1"),
@@ -214,8 +211,8 @@ pub const RASPBERRYPI4_64: Board = Board {
     device_tree: Some("broadcom/bcm2711-rpi-4-b.dtb"),
     emulator_overlay: None,
     further_overlay: None,
-    // Devices that the emulator does not have: the kernel dies of an
-    // external abort when it touches them.
+    // Devices that the emulator does not have: an access is an external abort, which
+    // stops the kernel.
     disabled: &[
         "/scb",
         "/gpu",
@@ -241,13 +238,13 @@ pub const RASPBERRYPI4_64: Board = Board {
     console: "ttyAMA0,115200",
     unused_serial_ports: 0,
     modules: &[
-        // The SPI interrupt is not wired: poll, up to 10 ms a transfer.
+        // The SPI interrupt is not wired: poll, up to 10 ms per transfer.
         Module {
             name: "spi-bcm2835",
             parameters: "polling_limit_us=10000",
         },
-        // What restarts the board. As a watchdog it is of no use here: the
-        // emulator resets as soon as it is started, with no timeout.
+        // Needed to restart the board. Not usable as a watchdog here: the emulator resets
+        // at once when it is started.
         Module::plain("bcm2835_wdt"),
         Module::plain("cuse"),
     ],
@@ -309,8 +306,8 @@ pub const QEMUARM64: Board = Board {
     gpio: "pl061",
     drive: Drive::Lines,
     gpio_label: "9030000.pl061",
-    // The PL061 has eight lines, and line 3 is the machine's power key: of the
-    // limit switches there is room for none.
+    // The PL061 has eight lines, and line 3 is the power key: none is left for limit
+    // switches.
     lines: Lines {
         emergency_stop: 0,
         reset: 1,

@@ -1,19 +1,19 @@
-//! What a boot is given: what this machine has, and where its console is kept.
+//! Context of a test: the host's resources, and the transcripts of its boots.
 
 use std::sync::{Arc, Mutex};
 
 use crate::host::Host;
 use crate::machine::{Transcript, lock};
 
-/// For one test, or for one boot of the benchmark.
+/// Context of one test, or of one boot of the benchmark.
 pub struct Context<'a> {
-    /// What this machine has.
+    /// Kernels, tools and programs of this machine.
     pub host: &'a Host,
     transcripts: Mutex<Vec<Arc<Transcript>>>,
 }
 
 impl<'a> Context<'a> {
-    /// One without a boot so far.
+    /// A context without boots.
     pub fn new(host: &'a Host) -> Self {
         Self {
             host,
@@ -21,14 +21,14 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The transcript of a boot that is about to begin.
+    /// Adds the transcript of a new boot.
     pub fn new_transcript(&self) -> Arc<Transcript> {
         let transcript = Arc::new(Transcript::default());
         lock(&self.transcripts).push(Arc::clone(&transcript));
         transcript
     }
 
-    /// The console of all boots so far, one after the other.
+    /// The console lines of all boots, in order.
     #[must_use]
     pub fn console(&self) -> Vec<String> {
         let transcripts = self.transcripts();
@@ -36,7 +36,7 @@ impl<'a> Context<'a> {
         lines.collect()
     }
 
-    /// Those of all boots so far, in their order.
+    /// The transcripts of all boots, in order.
     pub fn transcripts(&self) -> Vec<Arc<Transcript>> {
         lock(&self.transcripts).clone()
     }

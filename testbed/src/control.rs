@@ -1,4 +1,4 @@
-//! The emulator's control socket: QMP, one JSON value a line
+//! The emulator's control socket: QMP, one JSON value per line
 //! (QEMU, `docs/interop/qmp-spec.rst`).
 
 use std::io::{BufRead, BufReader, Write};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::failure::Failure;
 
-/// The control socket, of which three commands are used.
+/// The control socket.
 pub struct Control {
     writer: UnixStream,
     reader: BufReader<UnixStream>,
@@ -17,7 +17,7 @@ impl Control {
     /// Takes over the connected socket.
     ///
     /// # Errors
-    /// Nobody speaks QMP at the other end.
+    /// The other end does not speak QMP.
     pub fn new(socket: UnixStream) -> Result<Self, Failure> {
         socket.set_read_timeout(Some(Duration::from_secs(20)))?;
         let mut control = Self {
@@ -30,10 +30,10 @@ impl Control {
         Ok(control)
     }
 
-    /// Runs one command and gives what it returns.
+    /// Runs one command and gives its result.
     ///
     /// # Errors
-    /// The emulator refused it, or does not answer.
+    /// The emulator refuses it or does not answer.
     pub fn command(&mut self, command: &str) -> Result<serde_json::Value, Failure> {
         self.writer.write_all(command.as_bytes())?;
         loop {
@@ -52,11 +52,11 @@ impl Control {
         }
     }
 
-    /// A device's path in the object tree: `device` itself where it is a path,
-    /// else the first device of that type that has no name of its own.
+    /// The path of a device in the object tree: `device` itself if it is a path, else the
+    /// first unnamed device of that type.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no such device.
     pub fn resolve(&mut self, device: &str) -> Result<String, Failure> {
         if device.starts_with('/') {
             return Ok(device.to_owned());

@@ -1,15 +1,15 @@
-//! An initramfs: a cpio archive of the "newc" kind, written with fixed times.
+//! An initramfs: a cpio archive of the format "newc" with fixed times.
 //!
 //! Format: Linux `Documentation/driver-api/early-userspace/buffer-format.rst`.
-//! Times, owners and inode numbers are the same in every build, because the
-//! kernel shows them to programs and two boots are to agree byte by byte.
+//! Times, owners and inode numbers are the same in every build, because programs can read
+//! them and two boots must be identical.
 
 /// File type bits of `st_mode`, inode(7).
 const REGULAR: u32 = 0o100_000;
 const DIRECTORY: u32 = 0o040_000;
 const CHARACTER_DEVICE: u32 = 0o020_000;
 
-/// 2026-01-01T00:00:00Z, the emulated clock's own start.
+/// 2026-01-01T00:00:00Z, the start of the emulated clock.
 const MODIFIED: u32 = 1_767_225_600;
 
 /// An archive that grows by one entry at a time.

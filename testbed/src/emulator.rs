@@ -1,5 +1,4 @@
-//! A boot of a board from an image of our own: what is in it, and how the
-//! emulator is called.
+//! A boot of a board from a generated image: its content, and the call of the emulator.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,11 +12,11 @@ use crate::image::{BOOTED, GuestFile, Image};
 use crate::machine::Machine;
 use crate::work::WorkFolder;
 
-/// The limit for a board to boot, in wall time: a hundred times what it takes on a
-/// quiet machine. Beside twenty other jobs on two cores 180 s were not enough.
+/// The limit for a board to boot, in wall time: a hundred times the time on an idle
+/// machine. Beside twenty other jobs on two cores 180 s were not enough.
 const BOOT: Duration = Duration::from_secs(400);
 
-/// A boot, to be described before it is started.
+/// The description of a boot, until it is started.
 pub struct Boot<'a> {
     context: &'a Context<'a>,
     board: &'static Board,
@@ -29,7 +28,7 @@ pub struct Boot<'a> {
 }
 
 impl<'a> Boot<'a> {
-    /// A boot of `board` with the PREEMPT_RT kernel, and nothing of its own in it.
+    /// A boot of `board` with the PREEMPT_RT kernel and no further files.
     pub fn new(context: &'a Context<'a>, board: &'static Board) -> Self {
         Self {
             context,
@@ -42,35 +41,33 @@ impl<'a> Boot<'a> {
         }
     }
 
-    /// Puts a card with this image into the board's own card slot, the i.MX 8M
-    /// Plus EVK's `/dev/mmcblk2`. What the guest has written stays in the file,
-    /// however the emulator ends.
+    /// Inserts an SD card with this image, the i.MX 8M Plus EVK's `/dev/mmcblk2`. The
+    /// guest's writes stay in the file, however the emulator ends.
     pub fn disk(mut self, image: &Path) -> Self {
         self.disk = Some(image.to_owned());
         self
     }
 
-    /// A reset boots the board again, instead of ending the emulator.
+    /// Lets a reset boot the board again instead of ending the emulator.
     pub fn resets(mut self) -> Self {
         self.resets = true;
         self
     }
 
-    /// As if the board had so many CPUs. With one, nothing but the guest itself
-    /// is in its way: the emulator runs several in turns, in slices that show as
-    /// latency.
+    /// Sets the number of CPUs. The emulator runs several CPUs in turns, whose time slices
+    /// appear as latency; with one CPU there is no such latency.
     pub fn cpus(mut self, cpus: u32) -> Self {
         self.cpus = cpus;
         self
     }
 
-    /// Boots another kernel than the PREEMPT_RT one.
+    /// Sets the kernel.
     pub fn kernel(mut self, kernel: Kernel) -> Self {
         self.kernel = kernel;
         self
     }
 
-    /// Puts a file into the guest.
+    /// Adds a file to the guest.
     pub fn file(mut self, path: &str, permissions: u32, content: &[u8]) -> Self {
         self.files.push(GuestFile {
             path: path.to_owned(),
@@ -80,18 +77,18 @@ impl<'a> Boot<'a> {
         self
     }
 
-    /// Puts a program built for the guest into its root folder.
+    /// Adds a program built for the guest to its root folder.
     ///
     /// # Errors
-    /// It has not been built.
+    /// The program has not been built.
     pub fn program(self, name: &str) -> Result<Self, Failure> {
         let file = name.rsplit('/').next().unwrap_or(name);
         let content = self.context.host.read_guest_program(name)?;
         Ok(self.file(&format!("/{file}"), 0o755, &content))
     }
 
-    /// Boots, and gives the machine as soon as `script` is about to run. Input
-    /// lines have the given levels from before the first instruction on.
+    /// Boots until `script` is about to run. Input lines have the given levels before the
+    /// first instruction.
     ///
     /// # Errors
     /// The image cannot be built, or the board does not boot.
@@ -110,16 +107,16 @@ impl<'a> Boot<'a> {
             .args(self.board.machine)
             .args(["-smp", &self.cpus.to_string()])
             .args(["-rtc", "base=2026-01-01,clock=vm", "-seed", "1"])
-            // One executed instruction is one nanosecond, idle stretches are
-            // skipped: whatever the host does, two runs agree to the last bit.
+            // One instruction takes one nanosecond, idle time is skipped: guest time does
+            // not depend on the host.
             .args(["-icount", "shift=0,sleep=off"])
             .arg("-kernel")
             .arg(&image.kernel)
             .arg("-initrd")
             .arg(&image.initramfs)
-            // `nokaslr`: on qemuarm64, whose emulator gives the kernel a random address,
-            // that kernel would keep its page tables from user space (arm64: kpti), and
-            // each system call would empty the emulator's TLB twice.
+            // `nokaslr`: a kernel at a random address (qemuarm64) separates its page tables
+            // from user space (arm64: kpti), and each system call would flush the
+            // emulator's TLB twice.
             .args([
                 "-append",
                 &format!(
@@ -154,8 +151,7 @@ impl<'a> Boot<'a> {
     }
 }
 
-/// The kernel parameters that keep the highest CPU for the loop, where there is
-/// more than one.
+/// The kernel parameters that isolate the highest of several CPUs for the loop.
 fn isolation(cpus: u32) -> String {
     match cpus {
         0 | 1 => String::new(),

@@ -1,13 +1,13 @@
-//! What went wrong, in words: for the board tier and for its benchmark.
+//! The error type of the tiers: a message.
 
 use std::fmt;
 
-/// Why a test failed, or there are no figures, for a person to read.
+/// The reason for the failure of a test or measurement.
 #[derive(Debug)]
 pub struct Failure(String);
 
 impl Failure {
-    /// One with these words.
+    /// A failure with this message.
     pub fn new(words: impl Into<String>) -> Self {
         Self(words.into())
     }
@@ -25,7 +25,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Fails with the given words unless `condition` holds.
+/// Fails with the message of `words` unless `condition` holds.
 pub fn require(condition: bool, words: impl FnOnce() -> String) -> Result<(), Failure> {
     if condition {
         Ok(())

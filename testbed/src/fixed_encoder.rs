@@ -1,18 +1,17 @@
-//! An encoder that stands still, for runs that are about time: the board's own
-//! SPI driver and a flash chip behind it whose content is an AS5047P's frames.
+//! An encoder with a constant position, for measurements of time: the board's SPI driver
+//! and a flash chip whose content is AS5047P frames.
 //!
-//! The axis is enabled, follows its trajectory and computes its law; the motor
-//! does not move, which stays within the following-error window.
+//! The axis is enabled, follows its trajectory and computes its law. The motor does not
+//! move, and the trajectory stays within the following-error window.
 
 use std::path::{Path, PathBuf};
 
 use crate::boards::{Board, IMX8MP_EVK};
 use crate::failure::{Failure, require};
 
-/// Shell lines that make the flash chip an encoder, and wait until the kernel is
-/// done with itself: its random numbers are seeded (`image`, which says what it costs
-/// where they are not), and 10 s after the boot it gives up on drivers that wait for
-/// each other.
+/// Shell lines that make the flash chip an encoder and wait for two late actions of the
+/// kernel: seeding its random numbers (its cost is described in `image`), and giving up on
+/// deferred drivers 10 s after the boot.
 pub const READY: &str = r"
 # READ DATA from address 0 on.
 printf '\003\000\000\000' >/dev/spidev3.0
@@ -20,21 +19,19 @@ head -c 1 /dev/random >/dev/null
 sleep 30
 ";
 
-/// Puts the chip's content into `folder`: 1 MiB of frames that an AS5047P could
-/// send, of which every one is at once a good angle, a good diagnosis, and a zero
-/// position whose two enable bits are set, so that the firmware's driver is
-/// satisfied.
+/// Writes the chip's content into `folder`: 1 MiB of AS5047P frames. Each is at once a
+/// valid angle, a valid diagnosis, and a zero position with both enable bits set, as the
+/// firmware's driver expects.
 ///
-/// Nobody selects the emulated chip anew, so after one READ DATA command (03h,
-/// w25q80 datasheet) it goes on answering with its content for ever, whatever
-/// is sent to it. The data bits are 1C0h or 1C1h: LF set, COF, MAGH and MAGL
-/// clear (AS5047P datasheet, figure "DIAAGC"), bits 7:6 set (figure "ZPOSL"),
-/// bit 15 makes parity even. They change every 16 frames: often enough for an
-/// encoder not to be taken for a frozen one, and seldom enough for two looks at
-/// ZPOSL, at the start, to agree.
+/// The chip select of the emulated chip never changes, so after one READ DATA command
+/// (03h, w25q80 datasheet) it replies with its content forever, whatever is sent. The data
+/// bits are 1C0h or 1C1h: LF set, COF, MAGH and MAGL clear (AS5047P datasheet, figure
+/// "DIAAGC"), bits 7:6 set (figure "ZPOSL"), bit 15 makes parity even. They change every
+/// 16 frames: often enough not to count as a frozen encoder, and seldom enough for two
+/// readings of ZPOSL at the start to agree.
 ///
 /// # Errors
-/// It cannot be written.
+/// The file cannot be written.
 pub fn write_frames(folder: &Path) -> Result<PathBuf, Failure> {
     let frame = |index: usize| -> u16 {
         match index / 16 % 2 {
@@ -60,7 +57,7 @@ pub fn board(flash: &Path) -> &'static Board {
         "-nic".to_owned(),
         "none".to_owned(),
         "-drive".to_owned(),
-        // Never written to: two boots see the same content.
+        // Read-only: every boot reads the same content.
         format!(
             "if=none,id=encoder,format=raw,read-only=on,file={}",
             flash.display()
@@ -68,7 +65,7 @@ pub fn board(flash: &Path) -> &'static Board {
         "-device".to_owned(),
         "w25q80,drive=encoder".to_owned(),
     ];
-    // A board is made of constants; this one lives as long as the program.
+    // `Board` has static references; this one lives as long as the program.
     let machine: Vec<&'static str> = machine
         .into_iter()
         .map(|word| &*Box::leak(word.into_boxed_str()))
@@ -79,12 +76,12 @@ pub fn board(flash: &Path) -> &'static Board {
     }))
 }
 
-/// The shipped board file as the emulator needs it, for one CPU, armed without a button, and moving around
-/// where the encoder stands (448.5 of 16384 counts are 0.172 rad) by less than
+/// The shipped board file for the emulator, with one CPU, armed at the start, and moving
+/// around the position of the encoder (448.5 of 16384 counts are 0.172 rad) by less than
 /// the following-error window.
 ///
 /// # Errors
-/// The shipped file has changed.
+/// A text to be replaced does not occur exactly once.
 pub fn board_file(shipped: &str) -> Result<String, Failure> {
     const CHANGES: [(&str, &str); 3] = [
         ("cpu = \"isolated\"", "cpu = 0"),
@@ -97,7 +94,7 @@ pub fn board_file(shipped: &str) -> Result<String, Failure> {
     let mut text = IMX8MP_EVK.for_emulator(shipped)?;
     for (from, to) in CHANGES {
         require(text.matches(from).count() == 1, || {
-            format!("board/imx8mp-evk/board.toml does not hold '{from}' once")
+            format!("board/imx8mp-evk/board.toml does not contain '{from}' exactly once")
         })?;
         text = text.replace(from, to);
     }

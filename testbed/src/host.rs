@@ -1,4 +1,4 @@
-//! What a tier finds on this machine: kernels, tools, and programs for the guest.
+//! The resources of a tier on this machine: kernels, tools, and programs for the guest.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,16 @@ use std::sync::OnceLock;
 use crate::boards::Board;
 use crate::failure::{Failure, require};
 
-/// What a board boots.
+/// The kernel of a boot.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Kernel {
     /// PREEMPT_RT.
     Realtime,
-    /// The same version without it.
+    /// The same version without PREEMPT_RT.
     Plain,
 }
 
-/// What `tests/setup/kernel` fetches, and unpacks into a folder of its own.
+/// A package that `tests/setup/kernel` fetches and unpacks into its own folder.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Package {
     /// A kernel.
@@ -37,12 +37,12 @@ impl Package {
         }
     }
 
-    /// What the script calls it.
+    /// Its name for the script.
     fn name(self) -> &'static str {
         ["rt", "plain", "tools"][self.place()]
     }
 
-    /// What names its folder, so that the script is not asked.
+    /// The variable with its folder; if set, the script is not run.
     fn variable(self) -> &'static str {
         let variables = [
             "STEADFAST_KERNEL",
@@ -53,7 +53,7 @@ impl Package {
     }
 }
 
-/// Folders with what is booted.
+/// The folders of packages, programs and sources.
 #[derive(Debug)]
 pub struct Host {
     /// The repository's root folder.
@@ -69,7 +69,7 @@ impl Host {
     /// the guest are in `STEADFAST_GUEST`, or where `tests/run` puts them.
     ///
     /// # Errors
-    /// A package is not to be had; the script has said why.
+    /// A package cannot be fetched; the script has printed the reason.
     pub fn find(packages: &[Package]) -> Result<Self, Failure> {
         let guest = std::env::var_os("STEADFAST_GUEST").map(PathBuf::from);
         let default = || source().join("target/aarch64-unknown-linux-gnu/release");
@@ -80,8 +80,7 @@ impl Host {
         Ok(host)
     }
 
-    /// One whose packages are in these folders, and whose programs for the guest are
-    /// in `guest`.
+    /// A host with these package folders, and the programs for the guest in `guest`.
     #[must_use]
     pub fn with(packages: &[(Package, PathBuf)], guest: PathBuf) -> Self {
         let folder = |place| {
@@ -97,10 +96,10 @@ impl Host {
         }
     }
 
-    /// Where a package is unpacked.
+    /// The folder of a package.
     ///
     /// # Errors
-    /// It is not to be had; the script has said why.
+    /// It cannot be fetched; the script has printed the reason.
     pub fn package(&self, package: Package) -> Result<&Path, Failure> {
         let place = &self.packages[package.place()];
         if place.get().is_none() {
@@ -108,14 +107,14 @@ impl Host {
                 Some(folder) => PathBuf::from(folder),
                 None => ask_for(&self.source, package)?,
             };
-            // Another thread may have found the same.
+            // Another thread may have set the same.
             let _ = place.set(found);
         }
         let found = place.get().map(PathBuf::as_path);
-        found.ok_or_else(|| Failure::new("a folder that was found is gone"))
+        found.ok_or_else(|| Failure::new("the folder of a package was not kept"))
     }
 
-    /// Where everything of `kernel` is.
+    /// The folder of `kernel`.
     ///
     /// # Errors
     /// As [`package`](Self::package).
@@ -157,10 +156,10 @@ impl Host {
         read(&self.source.join(path), "it is part of the repository")
     }
 
-    /// The shipped board file of `board`, as the emulator needs it.
+    /// The shipped board file of `board`, with the changes for the emulator.
     ///
     /// # Errors
-    /// The file has changed: what is to be replaced is not there exactly once.
+    /// A text to be replaced does not occur exactly once.
     pub fn board_file(&self, board: &Board) -> Result<String, Failure> {
         let bytes = self.read_source(&format!("board/{}/board.toml", board.name))?;
         board.for_emulator(&String::from_utf8_lossy(&bytes))
@@ -173,7 +172,7 @@ fn source() -> PathBuf {
     own.parent().unwrap_or(own).to_owned()
 }
 
-/// Reads a file; `fix` is what whoever lacks it can do.
+/// Reads a file; `fix` tells how to get it.
 ///
 /// # Errors
 /// It cannot be read.

@@ -1,24 +1,24 @@
-//! What the tests of steadfast share.
+//! Shared code of the tests of steadfast.
 //!
 //! For the tiers that boot emulated boards (`tests/board`, `tests/faults`,
 //! `tests/deploy`, `benches/board`):
 //!
 //! ```text
 //!  arguments       the command line of a tier
-//!  host, context   what is found on this machine, and what a boot is given
-//!  boards          the emulated boards, and where they fall short of hardware
+//!  host, context   kernels, tools and programs of this machine; state of a boot
+//!  boards          the emulated boards, and their differences from the hardware
 //!  image, cpio     kernel, device tree and root file system of a boot
-//!  emulator        a boot: what is in it, and how the emulator is called
+//!  emulator        a boot: its content, and the call of the emulator
 //!  machine         the running emulator: process, console, pins
 //!  pins, control   the emulator's test and control sockets
-//!  fixed_encoder   an encoder that stands still, for runs that are about time
-//!  load            what a guest's CPU is kept busy with
-//!  own             the chips of a machine of one's own
+//!  fixed_encoder   an encoder with a constant position, for measurements of time
+//!  load            the load of a guest's CPU
+//!  own             the chips of the own machine of the fault campaign
 //! ```
 //!
-//! For these and for the tests of the other packages: [`program`], what is started as a
-//! user would; [`emulation`], tests that run under qemu-user; [`axes`], the simulated
-//! board with several axes; [`baseline`], figures that were accepted once.
+//! For all tests: [`program`] starts programs as a user does; [`emulation`] detects
+//! qemu-user; [`axes`] makes the simulated board with several axes; [`baseline`] compares
+//! figures with accepted ones.
 
 pub mod arguments;
 pub mod axes;

@@ -1,14 +1,13 @@
-//! What a guest's CPU is kept busy with.
+//! The load of a guest's CPU.
 
 use crate::emulator::Boot;
 use crate::failure::Failure;
 use crate::host::Host;
 
-/// hackbench, which sends small messages between 40 threads for longer than
-/// anything runs beside it. Threads and not processes: the emulator forgets its
-/// translated addresses with every change of the address space, and takes twice as
-/// long for a second of processes. The loop waits as long for either; the emulated
-/// clock counts instructions and knows of no TLB.
+/// hackbench, which sends small messages between 40 threads, for longer than any run.
+/// Threads instead of processes: the emulator flushes its TLB at every change of the
+/// address space and takes twice as long with processes. The latency of the loop is the
+/// same, because the emulated clock counts instructions.
 const SCRIPT: &str = "#!/bin/sh\nexec /hackbench -T -g 1 -l 100000000 >/dev/null 2>&1\n";
 
 /// hackbench and its library in Debian's packages.
@@ -20,7 +19,7 @@ const TOOLS: [(&str, &str); 2] = [
     ),
 ];
 
-/// Puts `/load` into the guest, which is to be started in the background.
+/// Adds `/load` to the guest, to be started in the background.
 ///
 /// # Errors
 /// The packages have not been fetched.

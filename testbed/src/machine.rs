@@ -1,7 +1,6 @@
 //! A running emulator: its process, the board's console and its pins.
 //!
-//! Nothing here waits for time to pass: every wait is for a line, an edge or
-//! the end of the process, and every wait has a limit after which it fails.
+//! Every wait is for a line, an edge or the end of the process, and fails after a limit.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -21,10 +20,10 @@ use crate::work::WorkFolder;
 /// The limit for the emulator to connect to its sockets, in wall time.
 const START: Duration = Duration::from_secs(180);
 
-/// Printed with the exit status of the test's script, when that has ended.
+/// Printed at the end of the test's script, with its exit status.
 pub const ENDED: &str = "@@ended";
 
-/// Everything a board shows, kept for the report of a failure.
+/// The output of a board, for the report of a failure.
 #[derive(Debug, Default)]
 pub struct Transcript {
     /// Lines of the console.
@@ -34,18 +33,18 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    /// The end of the console and all of the emulator's messages; the whole console
-    /// goes into a file of `folder` that is named.
+    /// The end of the console and all messages of the emulator. The whole console is
+    /// written to a file in `folder`, whose path is included.
     pub fn describe(&self, folder: &Path, name: &str) -> String {
         const LAST: usize = 60;
         let console = lock(&self.console);
         let file = folder.join(format!("{name}.console"));
         let mut text = match fs::write(&file, console.join("\n") + "\n") {
             Ok(()) => format!(
-                "      console of {name}, all of it in {}:\n",
+                "      end of the console of {name}, complete in {}:\n",
                 file.display()
             ),
-            Err(error) => format!("      console of {name} (not kept: {error}):\n"),
+            Err(error) => format!("      console of {name} (not written: {error}):\n"),
         };
         for line in &console[console.len().saturating_sub(LAST)..] {
             text += &format!("      | {line}\n");
@@ -68,12 +67,12 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Starts the emulator with what every board here has: no display, the console
-    /// on our own streams, a control and a test socket in `work`. Input lines of the
-    /// chip `gpio` have the levels of `inputs` from before the first instruction on.
+    /// Starts the emulator without a display, with the console on pipes, and with a
+    /// control and a test socket in `work`. Input lines of the chip `gpio` have the levels
+    /// of `inputs` before the first instruction.
     ///
     /// # Errors
-    /// It does not start, or has no such chip.
+    /// The emulator does not start, or has no such chip.
     pub fn power_on(
         mut command: Command,
         work: WorkFolder,
@@ -105,7 +104,7 @@ impl Machine {
         let copy = Arc::clone(&transcript);
         follow(child.stdout.take(), move |line| {
             lock(&copy.console).push(line.clone());
-            // Nobody waits any more: the transcript still wants the rest.
+            // The receiver may be gone; the transcript still needs the line.
             let _ = line_sender.send(line);
         });
         let copy = Arc::clone(&transcript);
@@ -134,7 +133,7 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Types a line on the board's console, for a `read` in the test's script.
+    /// Types a line on the console, for a `read` in the test's script.
     ///
     /// # Errors
     /// The emulator has ended.
@@ -173,8 +172,7 @@ impl Machine {
         lines.pop().ok_or_else(|| Failure::new("no line"))
     }
 
-    /// Gives every console line from here to the one that contains `text`,
-    /// that one included.
+    /// Gives the console lines up to and including one that contains `text`.
     ///
     /// # Errors
     /// None came within `limit`, or the emulator ended before.
@@ -207,11 +205,11 @@ impl Machine {
         }
     }
 
-    /// Waits for the end of the test's script, gives all console lines up to
-    /// it. The script must end with status 0.
+    /// Waits for the end of the test's script, and gives the console lines up to it. The
+    /// script must end with status 0.
     ///
     /// # Errors
-    /// It did not end within `limit`, or with another status.
+    /// The script did not end within `limit`, or ended with another status.
     pub fn finish(mut self, limit: Duration) -> Result<Finished, Failure> {
         let lines = self.collect_until(ENDED, limit)?;
         let last = lines.last().map_or("", String::as_str);
@@ -229,10 +227,10 @@ impl Machine {
         })
     }
 
-    /// Waits until the emulator ends by itself: the board was reset.
+    /// Waits until the emulator ends: the board was reset.
     ///
     /// # Errors
-    /// It did not within `limit`.
+    /// The emulator did not end within `limit`.
     pub fn wait_for_end(&mut self, limit: Duration) -> Result<(), Failure> {
         let deadline = Instant::now() + limit;
         loop {
@@ -252,15 +250,15 @@ impl Machine {
     }
 }
 
-/// What is left of a machine whose script has ended.
+/// The results of a machine whose script has ended.
 pub struct Finished {
-    /// The console, from where it had been read to.
+    /// The console lines that had not been read before.
     pub lines: Vec<String>,
-    /// The pins, as the end left them.
+    /// The pins with all edges.
     pub pins: Pins,
 }
 
-/// Ends the emulator, whatever became of the test.
+/// Ends the emulator when dropped.
 struct Guard {
     child: Child,
 }
@@ -273,7 +271,7 @@ impl Drop for Guard {
     }
 }
 
-/// Gives each line of `stream` to `take`, without its line ending.
+/// Passes each line of `stream` to `take`, without its line ending.
 fn follow<S, F>(stream: Option<S>, mut take: F)
 where
     S: Read + Send + 'static,
@@ -294,8 +292,7 @@ where
     });
 }
 
-/// The content of a mutex, also after a panic elsewhere: a transcript is worth
-/// most then.
+/// Locks a mutex, also after a panic of another thread, when a transcript is needed most.
 pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

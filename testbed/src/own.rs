@@ -1,24 +1,23 @@
-//! The chips of a machine of one's own in the fault campaign, as its drivers
-//! (`examples/faulty_law`) and the models behind the served nodes
-//! (`examples/virtual_servo`) both know them: a PWM channel, and a board behind SPI that
-//! drives 64 windings with one long frame.
+//! The chips of the own machine of the fault campaign, shared by its drivers
+//! (`examples/faulty_law`) and the simulated chips (`examples/virtual_servo`): a PWM
+//! channel, and a board behind SPI that drives 64 windings with one long frame.
 //!
-//! Neither safe value is 0: a line that is stuck, or a file that nobody wrote to, is not
-//! taken for a safe output.
+//! No safe value is 0, so that a stuck line or an unwritten file does not count as a safe
+//! output.
 
 /// Period of the PWM channel, ns.
 pub const PERIOD_NS: u32 = 50_000;
-/// Safe duty of the PWM channel, as a share of the period.
+/// Safe duty of the PWM channel, as a fraction of the period.
 pub const SAFE_DUTY: f64 = 0.25;
-/// The text that sets it.
+/// The same, ns, as written to `duty_cycle`.
 pub const SAFE_DUTY_NS: &str = "12500";
 
 /// Windings behind the board.
 pub const WINDINGS: usize = 64;
-/// Length of a frame: 66 words of 16 bits, most significant byte first. The first is the
-/// number of the frame, the last the checksum of all before it.
+/// Length of a frame: 66 words of 16 bits, most significant byte first. The first word is
+/// the frame number, the last the checksum of all words before it.
 pub const FRAME_BYTES: usize = (WINDINGS + 2) * 2;
-/// Safe torque of each winding, mN·m: what holds the load.
+/// Safe torque of each winding, mN·m; it holds the load.
 pub const SAFE_TORQUE: i16 = 1_500;
 
 /// The frame with this number that drives each winding with `torque`, mN·m.
@@ -34,8 +33,8 @@ pub fn frame(number: u16, torque: i16) -> [u8; FRAME_BYTES] {
     frame
 }
 
-/// The torque that `frame` drives every winding with, mN·m. `None`: it is not whole, its
-/// checksum is wrong, or the windings differ.
+/// The torque that `frame` sets for every winding, mN·m. `None`: the frame is incomplete,
+/// its checksum is wrong, or the windings differ.
 #[must_use]
 pub fn torque(frame: &[u8]) -> Option<i16> {
     let word = |at: usize| Some([*frame.get(at)?, *frame.get(at + 1)?]);

@@ -4,14 +4,12 @@
 //! answer (`OK` or `FAIL`) to each command, and `IRQ raise N` / `IRQ lower N`
 //! in between whenever an intercepted output changes.
 //!
-//! Order is exact. A pin changes from outside, and an output changes from
-//! inside, while the emulator holds one and the same lock, and both are
-//! written to this one socket before it lets go. So an edge that comes before
-//! the `OK` of a press happened before the press, and one that comes after it,
-//! after.
+//! The order is exact: inputs and outputs change under the same lock of the emulator, and
+//! both are written to this socket before it is released. An edge before the `OK` of a
+//! press happened before the press, an edge after it happened after it.
 //!
-//! The protocol carries no guest time. Guest time between two events is
-//! counted in periods of the loop: the heartbeat line has one edge in each.
+//! The protocol has no guest time. Guest time between two events is counted in periods of
+//! the loop: the heartbeat line has one edge in each.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -31,7 +29,7 @@ pub struct Edge {
     pub level: bool,
 }
 
-/// A place in the order of edges: all edges before it had happened.
+/// A position in the sequence of edges.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(usize);
 
@@ -41,7 +39,7 @@ enum Message {
     Edge(Edge),
 }
 
-/// How long the emulator may take to answer a command.
+/// The limit for an answer of the emulator.
 const ANSWER: Duration = Duration::from_secs(20);
 
 /// The pins of one GPIO chip.
@@ -54,11 +52,11 @@ pub struct Pins {
 }
 
 impl Pins {
-    /// Takes over the connected test socket and watches the outputs of `chip`,
-    /// a path in the emulator's object tree.
+    /// Takes over the connected test socket and records the outputs of `chip`, a path in
+    /// the emulator's object tree.
     ///
     /// # Errors
-    /// The emulator knows no such chip.
+    /// The emulator has no such chip.
     pub fn new(socket: UnixStream, chip: &str, drive: Drive) -> Result<Self, Failure> {
         let reader = BufReader::new(socket.try_clone()?);
         let (sender, messages) = channel();
@@ -94,9 +92,9 @@ impl Pins {
             }
             Drive::Registers { set, clear } => {
                 let register = if level { set } else { clear };
-                let bit = 1_u32
-                    .checked_shl(u32::from(line))
-                    .ok_or_else(|| Failure::new(format!("line {line} is in no such register")))?;
+                let bit = 1_u32.checked_shl(u32::from(line)).ok_or_else(|| {
+                    Failure::new(format!("line {line} is beyond the register's 32 bits"))
+                })?;
                 format!("writel {register:#x} {bit:#x}")
             }
         };
@@ -104,21 +102,21 @@ impl Pins {
         Ok(self.mark())
     }
 
-    /// The place after all edges that have been taken in so far.
+    /// The position after all edges received so far.
     pub fn mark(&self) -> Mark {
         Mark(self.edges.len())
     }
 
-    /// Writes to a register of the board, past everything that runs on it.
+    /// Writes to a register of the board from outside.
     ///
     /// # Errors
-    /// The emulator does not answer any more.
+    /// The emulator no longer answers.
     pub fn write_register(&mut self, address: u64, value: u32) -> Result<(), Failure> {
         self.command(&format!("writel {address:#x} {value:#x}"))
     }
 
-    /// Waits for the first edge of `line` to `level` after `from`, and gives
-    /// the place right after it.
+    /// Waits for the first edge of `line` to `level` after `from`, and gives the position
+    /// right after it.
     ///
     /// # Errors
     /// None came within `limit`, or the emulator ended.
@@ -171,12 +169,12 @@ impl Pins {
         Ok(Mark(next))
     }
 
-    /// The edges between two places.
+    /// The edges between two positions.
     pub fn between(&self, from: Mark, to: Mark) -> &[Edge] {
         &self.edges[from.0..to.0]
     }
 
-    /// How many edges `line` had between two places.
+    /// The number of edges of `line` between two positions.
     pub fn count(&self, line: u8, from: Mark, to: Mark) -> usize {
         self.between(from, to)
             .iter()
@@ -184,17 +182,17 @@ impl Pins {
             .count()
     }
 
-    /// The place after all edges until now: a question that changes nothing is
-    /// answered after them.
+    /// The position after all edges until now: the emulator answers a neutral query after
+    /// them.
     ///
     /// # Errors
-    /// The emulator does not answer any more.
+    /// The emulator no longer answers.
     pub fn all(&mut self) -> Result<Mark, Failure> {
         self.command("endianness")?;
         Ok(self.mark())
     }
 
-    /// Takes in what is left after the emulator has ended.
+    /// Receives the remaining edges after the emulator has ended.
     pub fn drain(&mut self) {
         while let Ok(message) = self.messages.recv_timeout(ANSWER) {
             if let Message::Edge(edge) = message {
@@ -210,7 +208,7 @@ impl Pins {
         {
             Ok(Message::Edge(edge)) => self.edges.push(edge),
             Ok(Message::Done | Message::Refused(_)) => {
-                return Err(Failure::new("the test socket answered what nobody asked"));
+                return Err(Failure::new("the test socket sent an unexpected answer"));
             }
             Err(RecvTimeoutError::Timeout) => {
                 return Err(Failure::new(format!("waited too long for {expected}")));

@@ -1,5 +1,5 @@
-//! A program that a test starts as a user would: how it ended, what it said, and a
-//! folder for its files.
+//! A program that a test starts as a user does: its end, its output, and a folder for its
+//! files.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use std::{fs, io, thread};
 
-/// How a command ended, and what it said.
+/// The end and the output of a command.
 #[derive(Debug)]
 pub struct Ended {
     /// Its exit code.
@@ -50,16 +50,16 @@ impl Ended {
     }
 }
 
-/// Longest that a command of these tests may take on a busy machine.
+/// The longest time of a command of these tests, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Runs a command to its end. One that does not end is killed, and fails the test.
+/// Runs a command to its end.
 ///
 /// # Errors
-/// It cannot be started.
+/// The command cannot be started.
 ///
 /// # Panics
-/// It did not end within [`PATIENCE`].
+/// The command did not end within [`PATIENCE`]; it is killed.
 pub fn end_of(command: &mut Command) -> io::Result<Ended> {
     let child = command
         .stdin(Stdio::null())
@@ -84,15 +84,15 @@ pub fn end_of(command: &mut Command) -> io::Result<Ended> {
     Ok(ended)
 }
 
-/// A directory of one test, open to every user, gone with the test.
+/// A directory of one test, open to every user, removed at its end.
 #[derive(Debug)]
 pub struct Scratch(pub PathBuf);
 
 impl Scratch {
-    /// One for the test of this name.
+    /// A directory for the test of this name.
     ///
     /// # Panics
-    /// It cannot be made.
+    /// It cannot be created.
     #[must_use]
     pub fn new(test: &str) -> Self {
         // Not in the build directory: other users may not get there.
@@ -121,7 +121,7 @@ impl Scratch {
     /// Writes the board file `text` with `changes` made to it, and gives its path.
     ///
     /// # Panics
-    /// What is to be changed is not there exactly once.
+    /// A text to be changed does not occur exactly once.
     pub fn board(&self, text: &str, changes: &[(&str, &str)]) -> PathBuf {
         let mut text = text.to_owned();
         for (from, to) in changes {
@@ -131,8 +131,8 @@ impl Scratch {
         self.file("board.toml", &text)
     }
 
-    /// A copy of `program` that any user may start: where it was built, other users may
-    /// not get to.
+    /// A copy of `program` that any user may start; the build directory may be closed to
+    /// other users.
     ///
     /// # Panics
     /// It cannot be copied.
@@ -149,7 +149,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What is left over is in the directory for temporary files.
+        // Best effort: it is in the temporary directory.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -157,7 +157,7 @@ impl Drop for Scratch {
 /// The user "nobody", by convention.
 const NOBODY: u32 = 65_534;
 
-/// Has a user start `command` who is not root.
+/// Runs `command` as a user other than root.
 pub fn by_ordinary_user(command: &mut Command) {
     let root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
     if root {

@@ -12,20 +12,20 @@ use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 
-/// A folder for one boot, gone when that is over.
+/// A folder for one boot, removed at its end.
 pub struct WorkFolder {
     /// Its path.
     pub path: PathBuf,
 }
 
 impl WorkFolder {
-    /// Makes an empty one.
+    /// Creates an empty folder.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// It cannot be created.
     pub fn new() -> Result<Self, Failure> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        // Not below the target folder: a socket's path has 107 bytes at most.
+        // Not below the target folder: the path of a socket has at most 107 bytes.
         let path = std::env::temp_dir().join(format!(
             "steadfast-board-{}-{}",
             std::process::id(),
@@ -35,7 +35,7 @@ impl WorkFolder {
         Ok(Self { path })
     }
 
-    /// A socket in the folder that the emulator is to connect to.
+    /// Creates a socket in the folder, for the emulator to connect to.
     pub fn listen(&self, name: &str) -> Result<Listener, Failure> {
         Ok(Listener(UnixListener::bind(self.path.join(name))?))
     }
@@ -48,12 +48,12 @@ impl Drop for WorkFolder {
     }
 }
 
-/// A socket that waits for the emulator.
+/// A socket to which the emulator connects.
 pub struct Listener(UnixListener);
 
 impl Listener {
-    /// Takes the connection of `emulator`. A thread waits in `accept`; should
-    /// the emulator end instead, that thread is woken by a connection of ours.
+    /// Accepts the connection of `emulator`. A thread waits in `accept`; if the emulator
+    /// ends instead, our own connection wakes that thread.
     ///
     /// # Errors
     /// The emulator ended, or did not connect before `deadline`.
@@ -62,7 +62,7 @@ impl Listener {
         let waiting = self.0.try_clone()?;
         thread::spawn(move || {
             if let Ok((stream, _)) = waiting.accept() {
-                // Whoever waited has given up, should this fail.
+                // An error means that the receiver has given up.
                 let _ = sender.send(stream);
             }
         });
@@ -76,7 +76,7 @@ impl Listener {
                     wake(path);
                 }
                 return Err(Failure::new(match ended {
-                    Some(status) => format!("the emulator ended at once: {status}"),
+                    Some(status) => format!("the emulator ended before connecting: {status}"),
                     None => "the emulator did not connect".to_owned(),
                 }));
             }
@@ -86,7 +86,7 @@ impl Listener {
 
 fn wake(path: &Path) {
     if let Ok(stream) = UnixStream::connect(path) {
-        // The connection itself was the message.
+        // Only the connection was needed.
         let _ = stream.shutdown(Shutdown::Both);
     }
 }

@@ -1,4 +1,4 @@
-//! One boot: its cases run, its pins watched, and what came of each judged.
+//! One boot: runs its cases, records its pins, and judges each case.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,11 +18,11 @@ use testbed::machine::{ENDED, Machine};
 use testbed::pins::{Edge, Mark};
 use testbed::work::WorkFolder;
 
-/// Wall time for a boot, and for each second that a case is watched in it.
+/// Wall time for a boot, and for each second of observation in it.
 const LIMIT: Duration = Duration::from_secs(500);
 const LIMIT_A_SECOND: u32 = 40;
 
-/// Boots a board for these cases, and judges what came of each.
+/// Boots a board for these cases, and judges each.
 pub(crate) fn run(
     host: &Host,
     number: usize,
@@ -65,7 +65,7 @@ pub(crate) fn run(
         let words = said.next().filter(|(number, _)| *number == index);
         let (Some((_, said)), Some(seen)) = (words, seen.next()) else {
             return Err(Failure::new(format!(
-                "'{}' was not run, or not seen; the console is {}",
+                "'{}' was not run or has no mark; the console is {}",
                 name(case),
                 file.display()
             )));
@@ -79,7 +79,7 @@ pub(crate) fn run(
     Ok(rows)
 }
 
-/// The i.MX 8M Plus EVK with a card, and with a GPIO chip that can be taken away.
+/// The i.MX 8M Plus EVK with an SD card and a removable GPIO chip.
 pub(crate) const BOARD: Board = Board {
     further_overlay: Some("testbed/trees/removable.dtso"),
     modules: &[
@@ -100,7 +100,7 @@ pub(crate) const BOARD: Board = Board {
     ..IMX8MP_EVK
 };
 
-/// A boot with all programs and board files of the campaign.
+/// Prepares a boot with all programs and board files of the campaign.
 pub(crate) fn equipped<'c>(context: &'c Context<'c>) -> Result<Boot<'c>, Failure> {
     let mut boot = Boot::new(context, &BOARD).cpus(1);
     for program in guest::PROGRAMS {
@@ -113,7 +113,7 @@ pub(crate) fn equipped<'c>(context: &'c Context<'c>) -> Result<Boot<'c>, Failure
     Ok(boot)
 }
 
-/// An empty file system on a disk of its own, in `folder`.
+/// Creates a disk image with an empty file system in `folder`.
 pub(crate) fn new_disk(folder: &Path) -> Result<PathBuf, Failure> {
     const BYTES: u64 = 16 << 20;
     let path = folder.join("disk");
@@ -138,11 +138,11 @@ fn edges_of(context: &Context<'_>, cases: &[Case]) -> Result<Vec<Edge>, Failure>
     let start = machine.pins.mark();
     let watched_s: u32 = cases.iter().map(|case| case.watch_ms / 1_000).sum();
     let limit = LIMIT + Duration::from_secs(u64::from(watched_s * LIMIT_A_SECOND));
-    let (presses, end) = obey(&mut machine, start, resets, limit)?;
+    let (presses, end) = drive_inputs(&mut machine, start, resets, limit)?;
     let mut edges = machine.pins.between(start, end).to_vec();
     for place in presses {
-        // The script's own mark, later, is the end of what is watched. It moves
-        // up to the press, so that no place after it changes.
+        // The next mark is the script's own, at the end of the observation. It moves up to
+        // the press; no position after it changes.
         let own = edges[place..].iter().position(|edge| *edge == PRESSED);
         let own = own.ok_or_else(|| Failure::new("a press was not marked"))?;
         edges[place..=place + own].rotate_right(1);
@@ -156,11 +156,11 @@ const PRESSED: Edge = Edge {
     level: true,
 };
 
-/// Drives what the script wants driven, until the script has ended. Gives the
-/// places, in edges after `start`, of those that are injections, the first of
-/// each two, of which the second takes it back; and the place after all that is
-/// of the cases: what comes after a reset is not.
-fn obey(
+/// Drives inputs on request of the script until it has ended. Of each two requests the
+/// first is an injection, the second reverts it. Gives the positions of the injections, in
+/// edges after `start`, and the mark at the end of the last case, which comes before any
+/// reset.
+fn drive_inputs(
     machine: &mut Machine,
     start: Mark,
     resets: bool,
@@ -172,13 +172,13 @@ fn obey(
         let line = machine.wait_for_line("@@", limit)?;
         if line == BOOTED {
             end = end.or(Some(machine.pins.all()?));
-            // The reset took the levels of the inputs as well.
+            // The reset also reset the levels of the inputs.
             for (line, level) in healthy(&BOARD) {
                 machine.pins.drive(line, level)?;
             }
             machine.type_line("go on")?;
         } else if line.starts_with(ENDED) && resets {
-            // The script's own end boots a board again that was not reset.
+            // A board that was not reset boots again at the end of the script.
             if let Some(end) = end {
                 return Ok((injections, end));
             }
@@ -190,7 +190,9 @@ fn obey(
             let words = press.split_whitespace();
             let numbers: Vec<u8> = words.filter_map(|word| word.parse().ok()).collect();
             let [line, level] = numbers[..] else {
-                return Err(Failure::new(format!("'{press}' is no press")));
+                return Err(Failure::new(format!(
+                    "expected a line and a level, got '{press}'"
+                )));
             };
             let pressed = machine.pins.drive(line, level != 0)?;
             if !back {
@@ -202,7 +204,7 @@ fn obey(
     }
 }
 
-/// A line for a person; what is wrong below it.
+/// One line per case, followed by its deviations.
 fn describe(row: &Row) -> String {
     let (word, wrong): (_, &[String]) = match &row.verdict {
         Verdict::Kept => ("pass", &[]),

@@ -1,4 +1,4 @@
-//! The script of a boot: one case after the other, and nobody from outside.
+//! The script of a boot: runs one case after the other without input from the host.
 
 use crate::catalogue::{Fault, Outcome, Program};
 use crate::own::PWM_CHIP;
@@ -10,35 +10,33 @@ use crate::watch::{TICK_US, line};
 pub(crate) struct Case {
     pub(crate) fault: &'static Fault,
     pub(crate) state: State,
-    /// Guest time for which is watched what comes of it.
+    /// Guest time of observation after the injection.
     pub(crate) watch_ms: u32,
 }
 
 impl Case {
-    /// Whether the board's watchdog resets the board in it.
+    /// Whether the watchdog resets the board in this case.
     pub(crate) fn resets(&self) -> bool {
         matches!((self.fault.outcome)(self.state), Outcome::Reset { .. })
     }
 }
 
-/// The slot in which a law misbehaves: after the state has been reached. The
-/// first begins some 40 ms after the start.
+/// The slot in which a law injects its fault, after the state has been reached. The first
+/// slot begins about 40 ms after the start.
 const LAW_SLOT: u32 = 300;
 
-/// Longest time that a program is waited for after it was asked to end: more
-/// than `stop_ms`.
+/// Longest time between the request to end and the end of a program; more than `stop_ms`.
 const PATIENCE_US: u32 = 4_000_000;
 
-/// Before line and level, where a script wants an input to be driven; it goes on
-/// when a line has been typed.
+/// Requests an input to be driven, followed by line and level; the script continues when
+/// a line has been typed.
 pub(crate) const PRESS: &str = "@@press ";
 
-/// Before what `steadctl` says of a black box: its exit code and its name, and
-/// then its lines.
+/// Marks the output of `steadctl` for a black box: exit code and name, then its lines.
 pub(crate) const BOX: &str = "@@box ";
 pub(crate) const BOX_LINE: &str = "@@box-line ";
 
-/// The firmware and everything beside it.
+/// The programs of the guest.
 pub(crate) const PROGRAMS: &[&str] = &[
     "steadfast",
     "steadctl",
@@ -48,8 +46,7 @@ pub(crate) const PROGRAMS: &[&str] = &[
     "examples/trouble",
 ];
 
-/// Functions of every script: the virtual servo, a start after an end, and what
-/// black boxes there are.
+/// Functions of every script: the virtual servo, the next start, the list of black boxes.
 const FUNCTIONS: &str = "
 servo() { echo \"$*\" >/dev/servo-control || echo \"@@note refused: $*\"; }
 start_servo() {
@@ -63,7 +60,7 @@ read ready </tmp/ready
 [ \"$ready\" = 'virtual servo: ready' ] || exit 1
 servo spidev3.1 rest
 }
-# The next start on this board file, at rest: what is left is saved by it.
+# The next start on this board file, at rest; it saves the record of the last run.
 next_start() {
 /steadfast run --board $1 --cycles 5 --quiet 2>/tmp/next ||
 echo \"@@note refused: the next start, $?: $(cat /tmp/next)\"
@@ -76,9 +73,9 @@ echo; echo \"@@box $? ${box##*/}\"
 sed -n -e '1,/^$/s/^/@@box-line /p' -e 's/^cycles: /@@box-line cycles = /p' /tmp/box
 done
 }
-# As the layer's sysctl file has it: what a transfer allocates in the kernel is there.
+# As in the layer's sysctl file: a reserve for what a transfer allocates in the kernel.
 echo 16384 >/proc/sys/vm/min_free_kbytes
-# On tmpfs, with no more room than they need.
+# On tmpfs, with the minimum space.
 mkdir -p /run /data /disk
 mount -t tmpfs -o size=3m run /run
 mount -t tmpfs -o size=1m data /data
@@ -117,11 +114,11 @@ press() {{ echo; echo \"{PRESS}$1 $2\"; read answer; }}
 
 /// Lines of one case.
 ///
-/// Descriptor 9 is that of the watchdog where a case has it open: the rescuer's sleep, which
-/// outlives it, would keep it so.
+/// Descriptor 9 is the watchdog in the case that holds it open; the rescuer closes it,
+/// because its sleep lasts longer than the case.
 ///
-/// The mark is lit exactly twice in each, whatever becomes of the program: from
-/// the injection to the end of what is watched, and once more when all is over.
+/// The mark is high exactly twice in each case, whatever the program does: from the
+/// injection to the end of the observation, and once more at the end.
 fn case(number: usize, case: &Case) -> String {
     let Case {
         fault,
@@ -183,15 +180,15 @@ echo; echo '@@json end'
     )
 }
 
-/// Guest time beyond what is watched after which a program is killed from above
-/// its own priority: one that spins there lets the script itself never run.
+/// Guest time after the observation until a thread of higher priority kills the program:
+/// a program that spins would never let the script run.
 const RESCUE_US: u32 = PATIENCE_US + 500_000;
 
-/// Printed where the power is to be cut.
+/// Printed when the power is to be cut.
 pub(crate) const CUT: &str = "@@cut";
 
-/// The script of a boot in which the power is cut when there is a new file whose
-/// name ends so and that is so long, and a while later; where `cut` is `None` all is only looked at.
+/// The script of a boot in which the power is cut at the point `cut`, see `power_cut`;
+/// with `None` it only lists the black boxes.
 pub(crate) fn power_cut(cut: Option<(&str, u64, u64)>) -> String {
     let directory = state::ON_DISK;
     let mut script = FUNCTIONS.to_owned();
@@ -205,7 +202,7 @@ boxes {directory}
 "
     );
     if let Some((ending, bytes, later_us)) = cut {
-        // Two seconds of cycles, so that there is much to be written.
+        // Two seconds of cycles make a large black box.
         script += &format!(
             "/steadfast run --board /on-disk.toml --quiet 2>/dev/null &
 pid=$!
@@ -223,13 +220,13 @@ usleep 5000000
     script + "true\n"
 }
 
-/// Mounts the card, which the kernel finds by itself.
+/// Waits for the SD card and mounts it.
 const WAIT_FOR_DISK: &str = "until [ -b /dev/mmcblk2 ]; do usleep 10000; done
 mount -t ext4 /dev/mmcblk2 /disk || exit 1
 ";
 
-/// What the board does when it is up again after its watchdog has reset it: the
-/// next start, with the watchdog, and with the disk that is all that is left.
+/// Shell lines for the boot after a reset by the watchdog: the next start, with the
+/// watchdog and the same disk.
 fn after_reset() -> String {
     let directory = state::ON_DISK;
     format!(

@@ -1,4 +1,4 @@
-//! Whether what was seen is what must come of a fault.
+//! Judges each case: whether pins, messages and black box match the expected outcome.
 
 use crate::catalogue::{Outcome, REACTION};
 use crate::guest::Case;
@@ -6,7 +6,7 @@ use crate::state::State;
 use crate::watch::energising::{BRAKE_RELEASE, DAC, ENABLE, NAMES};
 use crate::watch::{BlackBox, Periods, Said, Seen, has};
 
-/// A case with what came of it.
+/// A case with its observations.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) case: Case,
@@ -15,11 +15,11 @@ pub(crate) struct Row {
     pub(crate) verdict: Verdict,
 }
 
-/// What is thought of a case.
+/// Result of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Kept,
-    /// It is not kept, and cannot be before something else is built.
+    /// It is broken until something else is built.
     Pending(&'static str, Vec<String>),
     Broken(Vec<String>),
 }
@@ -32,7 +32,7 @@ impl Row {
             (None, false) => Verdict::Broken(wrong),
             (Some(needs), false) => Verdict::Pending(needs, wrong),
             (Some(needs), true) => Verdict::Broken(vec![format!(
-                "it holds: take `needs` ({needs}) out of the catalogue"
+                "it holds: remove `needs` ({needs}) from the catalogue"
             )]),
         };
         Self {
@@ -44,15 +44,15 @@ impl Row {
     }
 }
 
-/// The watchdog's timeout in the board file, in periods, and a few for the way
-/// from the injection to the death: the kernel feeds the watchdog once more when
-/// the process that held it is gone (`watchdog_release`, watchdog_dev.c).
+/// The watchdog's timeout in the board file, in periods, plus a few from the injection
+/// to the end of the process: the kernel feeds the watchdog once more when the process
+/// that held it is gone (`watchdog_release`, watchdog_dev.c).
 const RESET: Periods = 2_000 + 5;
 
-/// What the start after a reset puts on record.
+/// Cause that the start after a reset records.
 const RESET_WORDS: &str = "the board was reset";
 
-/// Everything that is not as it must be.
+/// All deviations from the expected outcome.
 fn findings(case: &Case, seen: &Seen, said: &Said) -> Vec<String> {
     let Case { fault, state, .. } = case;
     let mut judge = Judge {
@@ -64,10 +64,10 @@ fn findings(case: &Case, seen: &Seen, said: &Said) -> Vec<String> {
     judge.started_in(*state, (fault.outcome)(*state));
     let words = (fault.words)(*state);
     if !fault.is_mute && !words.is_empty() && !said.says(words) {
-        judge.wrong.push(format!("nothing says '{words}'"));
+        judge.wrong.push(format!("no message contains '{words}'"));
     }
     if said.hung {
-        judge.wrong.push("it did not end when asked".to_owned());
+        judge.wrong.push("it did not end on request".to_owned());
     }
     for note in &said.notes {
         if note.starts_with("refused") {
@@ -127,11 +127,11 @@ fn findings(case: &Case, seen: &Seen, said: &Said) -> Vec<String> {
                 judge.wrong.push(words);
             }
         }
-        // All of it is on the disk.
+        // Judged by the files on the disk.
         Outcome::PowerCut => {}
         Outcome::Refused { code } => {
             if seen.beats > 0 {
-                judge.wrong.push("its heartbeat was seen".to_owned());
+                judge.wrong.push("the heartbeat toggled".to_owned());
             }
             judge.safe_within(0);
             judge.ended(code);
@@ -148,7 +148,7 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Place and name of what is energised and can be reached.
+    /// Index and name of the energising outputs that can be reached.
     fn reachable(&self) -> impl Iterator<Item = (usize, &'static str)> + use<> {
         let lost = self.case.fault.loses;
         let all = NAMES.into_iter().enumerate();
@@ -161,7 +161,7 @@ impl Judge<'_> {
         }
     }
 
-    /// A case that did not begin in its state shows nothing.
+    /// A case that did not begin in its state is not valid.
     fn started_in(&mut self, state: State, outcome: Outcome) {
         if matches!(outcome, Outcome::Refused { .. } | Outcome::PowerCut) {
             return;
@@ -192,9 +192,9 @@ impl Judge<'_> {
         }
     }
 
-    /// Within so many periods of the injection, and soon after the lamp says that
-    /// it was noticed. Not where the overrun ladder ends the run: it lights the lamp when
-    /// it asks for the quick stop, and takes the power with its next step.
+    /// Within `periods` of the injection, and within [`REACTION`] of the lamp. The second
+    /// bound does not apply where the overrun ladder ends the run: it lights the lamp at
+    /// the quick stop and removes the power in its next step.
     fn safe_within(&mut self, periods: Periods) {
         let Case { fault, state, .. } = self.case;
         let periods = match self.seen.lamp {
@@ -207,7 +207,7 @@ impl Judge<'_> {
             let low = self.seen.low[place];
             self.require(low.is_some_and(|low| low <= periods), || match low {
                 Some(low) => format!("{name} was safe after {low} periods, not {periods}"),
-                None => format!("{name} was not made safe"),
+                None => format!("{name} did not become safe"),
             });
         }
         let again = self.seen.energised_again;
@@ -230,14 +230,16 @@ impl Judge<'_> {
         });
     }
 
-    /// Every end by a fault leaves one black box that says why, and no other end
-    /// does.
+    /// Every end by a fault leaves a black box with its cause; no other end does.
     fn recorded(&mut self) {
         let Case { fault, state, .. } = self.case;
         let whole = |found: &BlackBox| found.status == Some(0);
         for found in self.said.black_boxes.iter().filter(|found| !whole(found)) {
             if !fault.damages_box {
-                let words = format!("{} is no whole black box: {:?}", found.name, found.status);
+                let words = format!(
+                    "{} is not a complete black box: {:?}",
+                    found.name, found.status
+                );
                 self.wrong.push(words);
             }
         }
@@ -249,21 +251,21 @@ impl Judge<'_> {
         };
         let last = self.said.black_boxes.iter().rfind(|found| whole(found));
         match last {
-            None => self.require(!expected, || "nothing is on record".to_owned()),
+            None => self.require(!expected, || "there is no black box".to_owned()),
             Some(last) => {
                 let cause = last.value("cause").unwrap_or("nothing");
-                self.require(expected, || format!("a black box of no fault: {cause}"));
+                self.require(expected, || format!("a black box without a fault: {cause}"));
                 let words = match outcome {
                     Outcome::Reset { .. } => RESET_WORDS,
                     _ => (fault.words)(*state),
                 };
                 self.require(has(cause, words), || {
-                    format!("on record is '{cause}', not '{words}'")
+                    format!("the black box has the cause '{cause}', not '{words}'")
                 });
-                // What was in memory is gone after a reset.
+                // A reset erases the flight file in memory.
                 let reset = matches!(outcome, Outcome::Reset { .. } | Outcome::PowerCut);
                 let cycles = last.cycles() > 0 || reset;
-                self.require(cycles, || "no cycles are on record".to_owned());
+                self.require(cycles, || "the black box has no cycles".to_owned());
             }
         }
     }
@@ -279,10 +281,12 @@ impl Judge<'_> {
         self.require(!again, || "energised again after being safe".to_owned());
     }
 
-    /// The axis was off, is on again, and nothing says that it is off.
+    /// The axis was off, is on again, and the lamp is dark.
     fn came_back(&mut self) {
         let seen = self.seen;
-        self.require(seen.energised_again, || "it was never off".to_owned());
+        self.require(seen.energised_again, || {
+            "the axis was not energised again".to_owned()
+        });
         let off = (seen.low[ENABLE], seen.low[BRAKE_RELEASE]);
         self.require(off == (None, None), || {
             format!("enable and brake release stayed low: {off:?}")

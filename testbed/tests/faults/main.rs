@@ -1,32 +1,31 @@
-//! The fault campaign: a catalogue of faults, each in every axis state in which
-//! it makes sense, some in those of a machine of one's own as well, on an emulated board
-//! with a real PREEMPT_RT kernel.
+//! The fault campaign: a catalogue of faults, each injected in every axis state in which
+//! it can occur, some also in an own machine, on an emulated board with a real
+//! PREEMPT_RT kernel.
 //!
 //! ```text
 //! tests/run faults                          sets everything up, runs with --some
-//! tests/run faults --all                    the same for all
+//! tests/run faults --all                    sets everything up, runs all cases
 //! cargo test -p testbed --test faults       runs all, compares docs/faults.md
 //! cargo test -p testbed --test faults -- [FILTER]...
-//!                                           runs what is named like a FILTER, and
-//!                                           compares its rows
-//!     --accept      writes docs/faults.md, or these rows of it
-//!     --some        of each fault one axis state for each outcome that it has, and
-//!                   one more: all faults and all states, but not each with each; and
-//!                   the busy machine for 5 seconds, as the soak tier has 20
-//!     --skip WORDS  leaves out what is named like that
+//!                                           runs the cases whose name contains a
+//!                                           FILTER, and compares their rows
+//!     --accept      writes docs/faults.md, or the rows of the chosen cases
+//!     --some        of each fault one axis state for each of its outcomes, and one
+//!                   more: all faults and all states, but not all combinations; and
+//!                   the busy machine for 5 s, because the soak tier runs it for 20 s
+//!     --skip WORDS  leaves out the cases whose name contains WORDS
 //!     --list        names the cases
 //!     --jobs N      boards at a time (default: the number of CPUs, at most 4)
-//!     --soak N      runs the busy machine alone, for N seconds instead of 20
+//!     --soak N      runs only the busy machine, for N seconds instead of 20
 //!     --show        prints each boot's console, not only a failed one's
 //! ```
 //!
 //! Environment: as for the board tier (testbed/tests/board).
 //!
-//! Each boot runs a script of many cases without anybody from outside, in guest
-//! time that is a count of instructions. What came of a case is read off the
-//! board's pins and off its console. Two runs of a boot agree to the instruction
-//! for a while and then differ by microseconds, on a busy host sooner; why is not
-//! known. So every figure is held against a bound, and none against another run.
+//! Each boot runs a script of many cases. Guest time is a count of instructions. A case
+//! is judged by the board's pins and its console. Two runs of a boot are identical at
+//! first and later differ by microseconds, sooner on a busy host, for an unknown reason.
+//! Figures are therefore checked against bounds, not against another run.
 
 mod boot;
 mod catalogue;
@@ -54,18 +53,18 @@ use testbed::failure::{Failure, require};
 use testbed::host::{Host, Kernel, Package};
 use testbed::machine::lock;
 
-/// Cases in a boot: a boot takes as long as some four of them. So many that with `--some`
-/// there are no more boots than cases that reset the board, each of which ends one.
+/// Cases per boot; booting takes as long as about four cases. With `--some` this number
+/// gives no more boots than cases that reset the board, each of which ends a boot.
 const CASES: usize = 44;
 
-/// How long the busy machine runs with `--some`, ms: each second of it takes as long as
-/// some four cases.
+/// Duration of the busy machine with `--some`, ms; a second of it takes as long as about
+/// four cases.
 const SHORT_SOAK_MS: u32 = 5_000;
 
-/// What came of the boot with this number.
+/// Result of the boot with this number.
 type OfBoot = (usize, Result<Vec<Row>, Failure>);
 
-/// Options that no other tier has.
+/// Options of this tier alone.
 #[derive(Default)]
 struct Own {
     accept: bool,
@@ -81,7 +80,9 @@ impl Own {
             "--soak" => {
                 self.soak_s = words.next().and_then(|number| number.parse().ok());
                 if self.soak_s.is_none_or(|seconds| seconds > 3_600) {
-                    return Err(Failure::new("--soak wants seconds, 3600 at most"));
+                    return Err(Failure::new(
+                        "--soak expects a number of seconds up to 3600",
+                    ));
                 }
             }
             _ => return Ok(false),
@@ -101,7 +102,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Every case that is asked for.
+/// The cases that the arguments select.
 fn chosen(arguments: &Arguments, some: bool) -> Vec<Case> {
     let faults = GROUPS.iter().flat_map(|(_, faults)| *faults);
     let cases = faults.enumerate().flat_map(|(turn, fault)| {
@@ -121,10 +122,9 @@ fn chosen(arguments: &Arguments, some: bool) -> Vec<Case> {
     cases.filter(|case| arguments.choose(&name(case))).collect()
 }
 
-/// Of the states of a fault: moving, where that is one, a state for each other outcome
-/// that it has, and one more. Which ones is a matter of `turn`, so that the faults
-/// together have all states. Of the states of the machine of one's own: all where there
-/// are no others, else running.
+/// A selection of the states of a fault: moving, if it is one of them, one state for each
+/// other outcome, and one more. `turn` rotates the choice, so that all faults together
+/// cover all states. Of the own machine: all states if there are no others, else running.
 fn some_states(fault: &Fault, turn: usize) -> Vec<State> {
     let (own, mut states): (Vec<State>, Vec<State>) =
         fault.states.iter().partition(|state| state.is_own());
@@ -154,7 +154,7 @@ fn some_states(fault: &Fault, turn: usize) -> Vec<State> {
     chosen
 }
 
-/// Fails unless every fault is among `cases`, and every state.
+/// Requires that `cases` contain every fault and every state.
 fn require_representative(cases: &[Case]) -> Result<(), Failure> {
     for fault in GROUPS.iter().flat_map(|(_, faults)| *faults) {
         require(
@@ -174,8 +174,9 @@ pub(crate) fn name(case: &Case) -> String {
     format!("{}: {}", case.fault.name, case.state.name())
 }
 
-/// Cuts the cases into boots. One that ends with a reset ends its boot; those
-/// that need somebody from outside are kept apart, as they move all after them.
+/// Divides the cases into boots. A case that resets the board is the last of its boot.
+/// Cases injected from outside have a boot of their own, because they shift the time of
+/// all cases after them.
 fn boots(cases: Vec<Case>) -> Vec<Vec<Case>> {
     let (resets, others): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(Case::resets);
     let (outside, others): (Vec<Case>, Vec<Case>) =
@@ -214,7 +215,7 @@ fn run() -> Result<bool, Failure> {
             .for_each(|case| case.watch_ms = seconds * 1_000);
     }
     if cases.is_empty() {
-        return Err(Failure::new("no case is named like that"));
+        return Err(Failure::new("no case has a name that contains the filter"));
     }
     if arguments.list {
         cases.iter().for_each(|case| println!("{}", name(case)));
@@ -262,7 +263,7 @@ fn run() -> Result<bool, Failure> {
     Ok(broken == 0 && same)
 }
 
-/// As in the catalogue, whichever boot they were in.
+/// In the order of the catalogue.
 fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
     rows.sort_by_key(|row| {
         GROUPS
@@ -274,8 +275,8 @@ fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
-/// Whether the document says what was found, as far as that was run; with `accept`
-/// it is made so.
+/// Whether the document has the rows that were found; with `accept` they are written to
+/// it.
 fn compare(host: &Host, found: &str, whole: bool, accept: bool) -> Result<bool, Failure> {
     let path = host.source.join("docs/faults.md");
     let kept = fs::read_to_string(&path)?;
@@ -294,7 +295,7 @@ fn compare(host: &Host, found: &str, whole: bool, accept: bool) -> Result<bool, 
     let other = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults.md");
     fs::write(&other, found)?;
     println!(
-        "FAIL  docs/faults.md is not what was found ({}): look at the difference, \
+        "FAIL  docs/faults.md differs from the results ({}): check the difference, \
          then accept it with `cargo test -p testbed --test faults -- --accept`",
         other.display()
     );

@@ -1,13 +1,13 @@
-//! The machine of one's own: a PWM channel and a board that drives windings by one long
-//! frame, both served in the guest (`testbed/examples/virtual_servo`), as no emulated board
-//! has them. Its firmware is `testbed/examples/faulty_law`.
+//! The own machine: a PWM channel and an actuator board that drives windings by one long
+//! frame. Both are served in the guest (`testbed/examples/virtual_servo`), because no
+//! emulated board has them. The firmware is `testbed/examples/faulty_law`.
 
 use testbed::own::{PERIOD_NS, SAFE_DUTY, SAFE_TORQUE};
 
 use crate::state::{BLACK_BOXES, ON_DISK};
 
-/// Shell lines: the folder of a PWM chip with one channel, which was exported and is off.
-/// The files keep what is written to them, as the kernel's do; the duty is served.
+/// Shell lines: the folder of a PWM chip with one channel, exported and off. The files keep
+/// their content, as the kernel's do; the duty is served.
 pub(crate) const PWM_CHIP: &str = "mkdir -p /pwm/pwm0
 echo 1 >/pwm/npwm
 echo 0 >/pwm/pwm0/enable
@@ -24,8 +24,8 @@ pub(crate) fn board_files() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The name is that of the other board files: what a run leaves is saved by the next start
-/// on any of them.
+/// The board has the same name as in the other board files, so that the next start with any
+/// of them saves the record of a run.
 fn board_file(runs: bool, added: &str, black_boxes: &str) -> String {
     let safe_torque = f64::from(SAFE_TORQUE) / 1e3;
     format!(

@@ -1,6 +1,6 @@
-//! The power cut while a black box is written: the emulator killed at several
-//! places of the writing, and booted again with the same disk. What is on the disk
-//! then must be the old files whole, and the new one whole or not at all.
+//! A power cut while a black box is written: the emulator is killed at several points of
+//! the write and booted again with the same disk. The old files must then be complete,
+//! and the new one complete or absent.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,22 +17,22 @@ use testbed::work::WorkFolder;
 /// Wall time for a boot.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Where the power is cut: when a file whose name ends so has so many bytes, and so
-/// many microseconds later. How far the writing gets until the emulator is gone
-/// differs from run to run.
+/// When the power is cut: ending of the file name, its length in bytes, and the delay
+/// after that in microseconds. How far the write gets before the emulator has ended
+/// differs between runs.
 const CUTS: [(&str, u64, u64); 5] = [
-    // It has just been made.
+    // The file was just created.
     (".new", 0, 0),
-    // It is being written.
+    // The file is being written.
     (".new", 50_000, 0),
-    // Its end is written; it is on the way to the disk.
+    // All bytes are written and are being flushed to the disk.
     (".new", 100_000, 1_000),
-    // It has its name; that is on the way to the disk.
+    // The file has its final name, which is being flushed to the disk.
     (".blackbox", 0, 0),
     (".blackbox", 0, 20_000),
 ];
 
-/// Cuts the power, again and again, and gives what came of it.
+/// Cuts the power at each point of [`CUTS`], and gives the result with the console.
 pub(crate) fn run(host: &Host, case: Case, show: bool) -> Result<(Row, Vec<String>), Failure> {
     let work = WorkFolder::new()?;
     let disk = new_disk(&work.path)?;
@@ -43,7 +43,10 @@ pub(crate) fn run(host: &Host, case: Case, show: bool) -> Result<(Row, Vec<Strin
         let found = watch::said(&lines);
         console.extend(lines);
         let [(_, survived), (_, now)] = &found[..] else {
-            let words = format!("no two lists of black boxes; {}", console.join("\n"));
+            let words = format!(
+                "expected two lists of black boxes, the console is:\n{}",
+                console.join("\n")
+            );
             return Err(Failure::new(words));
         };
         let is_there = |name: &String| survived.black_boxes.iter().any(|b| b.name == *name);
@@ -62,7 +65,7 @@ pub(crate) fn run(host: &Host, case: Case, show: bool) -> Result<(Row, Vec<Strin
         said.black_boxes.clone_from(&now.black_boxes);
     }
     said.words.push(format!(
-        "after {arrived} of {} cuts the new file was there, whole, and after the others nothing of it",
+        "the new file was complete after {arrived} of {} cuts and absent after the others",
         CUTS.len()
     ));
     if !show {
@@ -71,7 +74,7 @@ pub(crate) fn run(host: &Host, case: Case, show: bool) -> Result<(Row, Vec<Strin
     Ok((Row::new(case, Seen::default(), said), console))
 }
 
-/// One boot with what is on the disk, up to the cut; its console.
+/// Boots with the disk and runs until the cut; gives the console.
 fn boot(host: &Host, disk: &Path, cut: Option<(&str, u64, u64)>) -> Result<Vec<String>, Failure> {
     let context = Context::new(host);
     let script = guest::power_cut(cut);
@@ -79,7 +82,7 @@ fn boot(host: &Host, disk: &Path, cut: Option<(&str, u64, u64)>) -> Result<Vec<S
     let mut machine = boot.start(&healthy(&BOARD), &script)?;
     let end = if cut.is_some() { guest::CUT } else { ENDED };
     let line = machine.wait_for_line(end, LIMIT)?;
-    // The emulator is killed where it stands.
+    // Kills the emulator.
     drop(machine);
     let console = context.console();
     if cut.is_none() && !line.ends_with(" 0") {

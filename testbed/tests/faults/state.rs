@@ -1,19 +1,18 @@
 //! The axis states that faults are injected in, and how the axis gets there.
 //!
-//! No test presses anything meanwhile: all comes from scripts in the guest, so
-//! that what a case meets does not depend on the host. Hence the board files arm
-//! at the start.
+//! Scripts in the guest do everything, so that a case does not depend on the timing of
+//! the host. Therefore the board files arm at the start.
 
 use testbed::failure::Failure;
 use testbed::failure::require;
 
-/// A state of CiA 402 that lasts, with what the axis does in it; or one of a machine of
-/// one's own, which has no axis.
+/// A state of CiA 402 that lasts, with the motion of the axis in it; or a state of the own
+/// machine, which has no axis.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum State {
-    /// Nobody has armed the axis.
+    /// The axis is not armed.
     SwitchOnDisabled,
-    /// Power is on, the brake is letting go.
+    /// Power is on, the brake is releasing.
     SwitchedOn,
     /// Operation enabled, at rest at a position.
     Standing,
@@ -25,19 +24,19 @@ pub(crate) enum State {
     FaultReactionActive,
     /// Stopped because of a blocked shaft, without power.
     Fault,
-    /// The machine of one's own, both of its outputs driven.
+    /// The own machine, both outputs driven.
     OwnRunning,
-    /// The same, both of its outputs commanded to what is safe.
+    /// The own machine, both outputs commanded to their safe values.
     OwnResting,
 }
 
-/// Guest time from the start of the firmware to where the axis is moving, or
-/// has reached another state without help.
+/// Guest time from the start of the firmware until the axis moves, or has reached another
+/// state that needs no further action.
 pub(crate) const UNTIL_MOVING_US: u32 = 200_000;
 
 impl State {
-    /// Every state of an axis. "Not ready to switch on" is there in the catalogue as a
-    /// fault at the start, and "Ready to switch on" lasts one period.
+    /// Every state of an axis. The catalogue covers "Not ready to switch on" by a fault at
+    /// the start; "Ready to switch on" lasts one period.
     pub(crate) const ALL: &'static [Self] = &[
         Self::SwitchOnDisabled,
         Self::SwitchedOn,
@@ -48,10 +47,10 @@ impl State {
         Self::Fault,
     ];
 
-    /// The states of the machine of one's own.
+    /// The states of the own machine.
     pub(crate) const OWN: &'static [Self] = &[Self::OwnRunning, Self::OwnResting];
 
-    /// Every state of either.
+    /// Every state of axis and own machine.
     pub(crate) const EVERY: &'static [Self] = &[
         Self::SwitchOnDisabled,
         Self::SwitchedOn,
@@ -64,14 +63,14 @@ impl State {
         Self::OwnResting,
     ];
 
-    /// One of each kind: without power, under power, and on the way down.
+    /// One of each kind: without power, with power, and stopping.
     pub(crate) const SOME: &'static [Self] = &[
         Self::SwitchOnDisabled,
         Self::Moving,
         Self::FaultReactionActive,
     ];
 
-    /// The same, and the machine of one's own.
+    /// As [`SOME`](Self::SOME), and the own machine.
     pub(crate) const SOME_AND_OWN: &'static [Self] = &[
         Self::SwitchOnDisabled,
         Self::Moving,
@@ -103,13 +102,13 @@ impl State {
         }
     }
 
-    /// Whether it is one of the machine of one's own.
+    /// Whether it is a state of the own machine.
     pub(crate) const fn is_own(self) -> bool {
         matches!(self, Self::OwnRunning | Self::OwnResting)
     }
 
-    /// Levels of [`ENERGISING`](crate::watch::ENERGISING) in it; `None`: either. What the
-    /// DAC gives depends on the moment.
+    /// Levels of [`ENERGISING`](crate::watch::ENERGISING) in it; `None`: either, because the
+    /// output of the DAC varies.
     pub(crate) const fn levels(self) -> [Option<bool>; 5] {
         let (enable, brake, own) = match self {
             Self::SwitchOnDisabled | Self::Fault | Self::OwnResting => (false, false, false),
@@ -120,7 +119,7 @@ impl State {
         [Some(enable), Some(brake), None, Some(own), Some(own)]
     }
 
-    /// Whether there is a fault in it before any is injected.
+    /// Whether the axis has a fault before the injection.
     pub(crate) const fn is_faulted(self) -> bool {
         matches!(self, Self::FaultReactionActive | Self::Fault)
     }
@@ -171,22 +170,22 @@ timeout_s = 2              # the board is reset 2 s after the last cycle in time
     "",
 );
 const ONE_CPU: (&str, &str) = ("cpu = \"isolated\"", "cpu = 0");
-/// For the thread that panics; the board tier judges what is locked.
+/// Room for the thread that panics; the board tier judges the locked memory.
 const ROOM: (&str, &str) = ("max_locked_kb = 2048", "max_locked_kb = 4096");
-/// Instead of 100 cycles, which each start would take.
+/// Instead of the default of 100 cycles, which would slow down every start.
 const SHORT_REHEARSAL: (&str, &str) = ("stack_kb = 64", "stack_kb = 64\nwarm_up_cycles = 10");
 const POSITIONS: &str = "positions_rad = [6.283185, -6.283185]";
 /// From where the shaft rests before each start, 7.3 rad: the axis is at full
 /// speed for 0.3 s.
 ///
-/// Not to the encoder's zero: a reply of all zeros costs three frames more, each a
-/// process switch or two on this bus (CUSE), which leaves little of a period.
+/// The target is not the encoder's zero: a zero reply costs three more frames, each with
+/// one or two process switches on this bus (CUSE), which takes most of a period.
 const LONG_MOVE: (&str, &str) = (POSITIONS, "positions_rad = [-6.0, 6.0]");
 const MOVING: Changes = &[NO_WATCHDOG, ARM, LONG_MOVE];
 
 /// Where black boxes are kept, on tmpfs.
 pub(crate) const BLACK_BOXES: &str = "/data/steadfast";
-/// The same on the disk, which is there after a reset as well.
+/// The folder on the disk, which survives a reset.
 pub(crate) const ON_DISK: &str = "/disk/steadfast";
 
 /// The GPIO chip of `removable.dtso`, with one line.
@@ -267,8 +266,8 @@ const FILES: &[File] = &[
             (POSITIONS, "positions_rad = [12.9, -6.283185]"),
         ],
     ),
-    // What is plausible is 1.2 times what the profile asks for: a reading of two
-    // periods that is taken for one of one period is not.
+    // The plausible velocity is 1.2 times that of the profile: motion of two periods
+    // attributed to one period would exceed it.
     file(
         "/full-speed.toml",
         &[
@@ -329,7 +328,7 @@ const FILES: &[File] = &[
 /// Path and content of every board file.
 ///
 /// # Errors
-/// The board's own file has changed, so that a change finds no place.
+/// The board's own file does not contain a text to be changed.
 pub(crate) fn board_files(stock: &str) -> Result<Vec<(&'static str, String)>, Failure> {
     let mut files = Vec::new();
     let stock = without_black_box(stock);
@@ -352,7 +351,7 @@ pub(crate) fn board_files(stock: &str) -> Result<Vec<(&'static str, String)>, Fa
     Ok(files)
 }
 
-/// A board file without its own `[black_box]`, which gives way to the campaign's.
+/// A board file without its `[black_box]`, which the campaign's replaces.
 fn without_black_box(text: &str) -> String {
     let mut is_in = false;
     let mut rest = String::new();

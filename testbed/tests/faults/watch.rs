@@ -1,11 +1,11 @@
-//! What was seen of a case: its pins from outside, and its words.
+//! Observations of a case: its pins, and what it printed.
 
 use serde_json::Value;
 
 use crate::guest;
 use testbed::pins::Edge;
 
-/// Lines of the board, and more for the campaign alone (GPIO1).
+/// Lines of GPIO1: those of the board, and some of the campaign alone.
 pub(crate) mod line {
     pub(crate) const ENABLE: u8 = 6;
     pub(crate) const BRAKE_RELEASE: u8 = 8;
@@ -13,14 +13,14 @@ pub(crate) mod line {
     pub(crate) const FAULT_LAMP: u8 = 10;
     /// One edge every [`super::TICK_US`] of guest time.
     pub(crate) const METRONOME: u8 = 20;
-    /// High from the injection to the end of what is watched.
+    /// High from the injection to the end of the observation.
     pub(crate) const MARK: u8 = 21;
-    /// High while the DAC gives the amplifier anything but 0 V.
+    /// High while the DAC output is not 0 V.
     pub(crate) const DRIVEN: u8 = 22;
-    /// High while the served PWM channel has another duty than its safe one.
+    /// High while the duty of the served PWM channel is not the safe one.
     pub(crate) const DUTY: u8 = 23;
-    /// High while the last frame of the served windings was none that is whole, has the
-    /// right checksum and drives them with their safe torque.
+    /// High unless the last frame of the served windings was complete, had a valid checksum
+    /// and held their safe torque.
     pub(crate) const TORQUE: u8 = 24;
 }
 
@@ -28,8 +28,8 @@ pub(crate) mod line {
 pub(crate) const TICK_US: u32 = 250;
 const TICKS_IN_PERIOD: u32 = 1000 / TICK_US;
 
-/// Lines that are safe when low, and move something when not: those of the axis, and
-/// those of the machine of one's own. Each is called by its place here.
+/// Lines that are safe when low and energise something when high: those of the axis, then
+/// those of the own machine. They are referred to by their index here.
 pub(crate) const ENERGISING: [u8; 5] = [
     line::ENABLE,
     line::BRAKE_RELEASE,
@@ -38,19 +38,18 @@ pub(crate) const ENERGISING: [u8; 5] = [
     line::TORQUE,
 ];
 
-/// Places in [`ENERGISING`].
+/// Indices in [`ENERGISING`].
 pub(crate) mod energising {
     pub(crate) const ENABLE: usize = 0;
     pub(crate) const BRAKE_RELEASE: usize = 1;
     pub(crate) const DAC: usize = 2;
     pub(crate) const DUTY: usize = 3;
     pub(crate) const TORQUE: usize = 4;
-    /// For a person.
+    /// Names in messages.
     pub(crate) const NAMES: [&str; 5] = ["enable", "brake release", "DAC", "duty", "torque"];
 }
 
-/// Guest time from the injection, in periods of the loop of which begun ones
-/// count.
+/// Guest time from the injection, in periods of the loop, rounded up.
 pub(crate) type Periods = u32;
 
 /// The pins in one case, from the injection on.
@@ -61,23 +60,23 @@ pub(crate) struct Seen {
     pub(crate) lamp_before: bool,
     /// When the fault lamp was lit.
     pub(crate) lamp: Option<Periods>,
-    /// Whether it was lit at the end of what is watched.
+    /// Whether it was lit at the end of the observation.
     pub(crate) lamp_after: bool,
-    /// When each of [`ENERGISING`] went low for good; `None`: it did not.
+    /// When each of [`ENERGISING`] fell for the last time; `None`: it did not stay low.
     pub(crate) low: [Option<Periods>; 5],
     /// Whether one of them rose after all of them had been low.
     pub(crate) energised_again: bool,
-    /// Edges of the heartbeat, and when the last one was.
+    /// Edges of the heartbeat, and the time of the last one.
     pub(crate) beats: u32,
     pub(crate) last_beat: Option<Periods>,
-    /// How long it was watched.
+    /// Duration of the observation.
     pub(crate) watched: Periods,
-    /// Levels of [`ENERGISING`] when all was over.
+    /// Levels of [`ENERGISING`] at the end of the case.
     pub(crate) after: [bool; 5],
 }
 
 impl Seen {
-    /// When all energising lines were low for good, but for the one at the place `lost`.
+    /// When all energising lines but `lost` stayed low.
     pub(crate) fn safe(&self, lost: Option<usize>) -> Option<Periods> {
         let places = (0..self.low.len()).filter(|place| Some(*place) != lost);
         let mut lows = places.map(|place| self.low[place]);
@@ -85,9 +84,9 @@ impl Seen {
     }
 }
 
-/// Cuts the edges of a boot into its cases, by the mark: lit from the injection
-/// on, dark after what is watched, lit and dark again when all is over. The last
-/// case may lack its end, because the board was reset.
+/// Divides the edges of a boot into its cases, by the mark: high from the injection to the
+/// end of the observation, and a second pulse at the end of the case. A reset of the board
+/// may cut off the last case.
 pub(crate) fn cases(edges: &[Edge]) -> Vec<Seen> {
     let mut levels = [false; 32];
     let mut cases = Vec::new();
@@ -139,8 +138,8 @@ pub(crate) fn cases(edges: &[Edge]) -> Vec<Seen> {
                         seen.energised_again |= seen.low.iter().all(Option::is_some);
                         seen.low[index] = None;
                     } else {
-                        // An edge within the first tick is not before the
-                        // injection.
+                        // 0 means before the injection; an edge within the first tick
+                        // is after it.
                         seen.low[index] = Some(now.max(1));
                     }
                 }
@@ -151,31 +150,30 @@ pub(crate) fn cases(edges: &[Edge]) -> Vec<Seen> {
     cases
 }
 
-/// A black box, as `steadctl` reads it.
+/// A black box, as `steadctl` prints it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BlackBox {
-    /// The exit code of `steadctl`: 0 for a whole one.
+    /// The exit code of `steadctl`: 0 for a complete file.
     pub(crate) status: Option<i64>,
-    /// Its name.
     pub(crate) name: String,
     lines: Vec<String>,
 }
 
 impl BlackBox {
-    /// What stands behind `key` in it.
+    /// The value of `key`.
     pub(crate) fn value(&self, key: &str) -> Option<&str> {
         let mut lines = self.lines.iter();
         lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "))
     }
 
-    /// Cycles before the end that are in it.
+    /// Number of recorded cycles before the end.
     pub(crate) fn cycles(&self) -> u64 {
         let count = self.value("cycles").and_then(|text| text.split(',').next());
         count.and_then(|count| count.parse().ok()).unwrap_or(0)
     }
 }
 
-/// Whether one of `words`, with `|` between them, is in `text`.
+/// Whether `text` contains one of `words`, which are separated by `|`.
 pub(crate) fn has(text: &str, words: &str) -> bool {
     words.split('|').any(|words| text.contains(words))
 }
@@ -183,27 +181,27 @@ pub(crate) fn has(text: &str, words: &str) -> bool {
 /// What a case printed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Said {
-    /// The shell's status of the program: 128 and more for a signal.
+    /// The shell's exit status of the program; 128 plus the number of a signal.
     pub(crate) status: Option<i64>,
-    /// It did not end when asked, and was killed.
+    /// The program did not end on request and was killed.
     pub(crate) hung: bool,
     /// Its standard error.
     pub(crate) words: Vec<String>,
     /// Its JSON report.
     pub(crate) report: Option<Value>,
-    /// Other lines that the case has printed about itself, without `@@note `.
+    /// Lines of the script itself, without `@@note `.
     pub(crate) notes: Vec<String>,
-    /// The black boxes that there are when all is over, oldest first.
+    /// The black boxes at the end of the case, oldest first.
     pub(crate) black_boxes: Vec<BlackBox>,
 }
 
 impl Said {
-    /// The reason of the end, in its own words.
+    /// The reason of the end in the report.
     pub(crate) fn reason(&self) -> Option<&str> {
         self.report.as_ref()?.pointer("/exit/reason")?.as_str()
     }
 
-    /// Whether anything says one of `words`, with `|` between them.
+    /// Whether reason, standard error or notes contain one of `words`, separated by `|`.
     pub(crate) fn says(&self, words: &str) -> bool {
         let lines = self.words.iter().chain(&self.notes).map(String::as_str);
         let mut lines = lines.chain(self.reason());
@@ -211,7 +209,7 @@ impl Said {
     }
 }
 
-/// Cuts a boot's console into what its cases printed, by their numbers.
+/// Divides the console of a boot into the output of its cases, by their numbers.
 pub(crate) fn said(console: &[String]) -> Vec<(usize, Said)> {
     let mut all: Vec<(usize, Said)> = Vec::new();
     let mut json: Option<String> = None;

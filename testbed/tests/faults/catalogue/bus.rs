@@ -1,4 +1,4 @@
-//! The DAC: what it is told does not arrive.
+//! The DAC: commands that do not arrive.
 
 use super::{FIRST, Fault, Outcome};
 use crate::state::State;
@@ -14,7 +14,7 @@ const BAD: Fault = Fault {
     ..Fault::EMPTY
 };
 
-/// A command that does not arrive holds the last one.
+/// A DAC that gets no command holds the last one.
 const UNWRITABLE: fn(State) -> Outcome = |_| Outcome::Ends {
     code: 4,
     detected: FAILURES,
@@ -22,8 +22,8 @@ const UNWRITABLE: fn(State) -> Outcome = |_| Outcome::Ends {
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
-        name: "DAC transfer fails",
-        injected: "`EIO` from every transfer",
+        name: "every DAC transfer fails",
+        injected: "every transfer returns `EIO`",
         inject: "servo spidev3.1 eio\n",
         outcome: UNWRITABLE,
         words: |_| "outputs could not be",
@@ -31,8 +31,8 @@ pub(super) const FAULTS: &[Fault] = &[
         ..BAD
     },
     Fault {
-        name: "DAC transfer is short",
-        injected: "1 byte of 2 said to have been moved",
+        name: "every DAC transfer is short",
+        injected: "every transfer reports 1 byte of 2 moved",
         inject: "servo spidev3.1 short 1\n",
         outcome: UNWRITABLE,
         states: State::SOME,
@@ -40,8 +40,8 @@ pub(super) const FAULTS: &[Fault] = &[
         ..BAD
     },
     Fault {
-        name: "DAC fails twice and is well again",
-        injected: "`EIO` from 2 transfers",
+        name: "two DAC transfers fail",
+        injected: "2 transfers return `EIO`, the next ones succeed",
         inject: "servo spidev3.1 eio x2\n",
         outcome: |_| Outcome::GoesOn,
         states: State::SOME,
@@ -49,12 +49,12 @@ pub(super) const FAULTS: &[Fault] = &[
         ..BAD
     },
     Fault {
-        name: "DAC does not answer",
-        injected: "the chip sees nothing; it has no line to say so",
+        name: "DAC ignores every transfer",
+        injected: "the chip receives nothing and has no means to report it",
         inject: "servo spidev3.1 silent\n",
         states: &[State::Moving],
-        // Seen by the axis alone: the last command stays, and the shaft runs
-        // past its target. Enable goes, the converter cannot be reached.
+        // Only the axis detects it: the last command stays, and the shaft runs past its
+        // target. Enable falls, the converter cannot be reached.
         outcome: |_| Outcome::Ramp { detected: 350 },
         words: |_| "axis x",
         watch_ms: 600,
@@ -62,11 +62,11 @@ pub(super) const FAULTS: &[Fault] = &[
         ..BAD
     },
     Fault {
-        name: "DAC transfer takes 5 ms, once",
-        injected: "one transfer late by 5 ms: five slots missed",
+        name: "one DAC transfer takes 5 ms longer",
+        injected: "1 transfer is delayed by 5 ms: five slots are missed",
         inject: "servo spidev3.1 delay 5000 x1\n",
-        // Five periods, at most one until the script has told the servo after its mark,
-        // and at most one until the next transfer.
+        // Five periods, at most one from the mark until the servo has the command, and at
+        // most one until the next transfer.
         outcome: |state| match state {
             State::SwitchedOn | State::Standing | State::Moving => {
                 Outcome::QuickStop { detected: 7 }
@@ -82,8 +82,8 @@ pub(super) const FAULTS: &[Fault] = &[
         ..BAD
     },
     Fault {
-        name: "DAC transfer hangs",
-        injected: "one transfer takes 500 ms, in the kernel",
+        name: "one DAC transfer hangs",
+        injected: "1 transfer blocks in the kernel for 500 ms",
         inject: "servo spidev3.1 delay 500000 x1\n",
         outcome: |_| Outcome::Ends {
             code: 4,

@@ -1,12 +1,12 @@
-//! The contract: what the kernel granted is taken away while the loop runs.
+//! The contract: a granted promise is revoked while the loop runs.
 //!
-//! Another CPU is in the board tier (`testbed/tests/board/audited.rs`): the campaign's board
-//! has one.
+//! A changed CPU affinity is tested in the board tier (`testbed/tests/board/audited.rs`),
+//! because the campaign's board has one CPU.
 
 use super::{Fault, Outcome, Program};
 use crate::state::State;
 
-/// The audit looks once a second; then the axis comes to rest on its ramp.
+/// The audit polls once a second; then the axis stops on its ramp.
 const AUDITED: Fault = Fault {
     states: &[State::SwitchOnDisabled, State::Standing, State::Moving],
     outcome: |_| Outcome::Stops { code: 4 },
@@ -16,8 +16,8 @@ const AUDITED: Fault = Fault {
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
-        name: "priority taken",
-        injected: "`chrt -o -p 0` on the loop's thread",
+        name: "priority of the loop lowered",
+        injected: "`chrt -o -p 0` on the loop thread",
         inject: "for task in /proc/$pid/task/*; do
 chrt -p ${task##*/} | grep -q 'priority: 80' && chrt -o -p 0 ${task##*/}
 done
@@ -26,8 +26,8 @@ done
         ..AUDITED
     },
     Fault {
-        name: "stall guard's priority taken",
-        injected: "`chrt -o -p 0` on the guard's thread",
+        name: "priority of the stall guard lowered",
+        injected: "`chrt -o -p 0` on the guard thread",
         inject: "for task in /proc/$pid/task/*; do
 chrt -p ${task##*/} | grep -q 'priority: 81' && chrt -o -p 0 ${task##*/}
 done
@@ -38,21 +38,21 @@ done
     },
     Fault {
         name: "pages unlocked",
-        injected: "munlockall(2) by the control law",
+        injected: "munlockall(2) called by the control law",
         program: Program::Law("unlock"),
         words: |_| "contract broken while running: locked memory",
         ..AUDITED
     },
     Fault {
         name: "`/dev/cpu_dma_latency` closed",
-        injected: "close(2) on its descriptor by the control law",
+        injected: "its descriptor closed by the control law",
         program: Program::Law("close-latency"),
         words: |_| "contract broken while running: cpu latency",
         ..AUDITED
     },
     Fault {
-        name: "real-time share lowered",
-        injected: "`sched_rt_runtime_us` 900000",
+        name: "real-time throttling tightened",
+        injected: "`sched_rt_runtime_us` set to 900000",
         inject: "echo 900000 >/proc/sys/kernel/sched_rt_runtime_us\n",
         cure: "echo 950000 >/proc/sys/kernel/sched_rt_runtime_us\n",
         states: &[State::Moving],
@@ -60,8 +60,8 @@ done
         ..AUDITED
     },
     Fault {
-        name: "locked pages may be moved",
-        injected: "`vm.compact_unevictable_allowed` 1",
+        name: "compaction of locked pages enabled",
+        injected: "`vm.compact_unevictable_allowed` set to 1",
         inject: "echo 1 >/proc/sys/vm/compact_unevictable_allowed\n",
         cure: "echo 0 >/proc/sys/vm/compact_unevictable_allowed\n",
         states: &[State::Moving],
@@ -69,8 +69,8 @@ done
         ..AUDITED
     },
     Fault {
-        name: "priority taken, and the board file says report",
-        injected: "`chrt -o -p 0` on the loop's thread, `on_broken = \"report\"`",
+        name: "priority of the loop lowered, on_broken is report",
+        injected: "`chrt -o -p 0` on the loop thread, with `on_broken = \"report\"`",
         file: Some("/reporting.toml"),
         inject: "for task in /proc/$pid/task/*; do
 chrt -p ${task##*/} | grep -q 'priority: 80' && chrt -o -p 0 ${task##*/}

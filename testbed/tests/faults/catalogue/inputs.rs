@@ -1,9 +1,8 @@
-//! The digital lines: what people and the machine do to them, wires, and their
-//! chips.
+//! The digital lines: buttons, switches, wires and GPIO chips.
 //!
-//! Break contacts: a pressed button, a hit switch and a broken wire all read
-//! low, and are one case here. These come from outside of the board, so that
-//! they fall anywhere into a period.
+//! The contacts are normally closed: a pressed button, a hit switch and a broken wire
+//! all read low and are one case here. The test drives the lines from outside the board,
+//! at any time within a period.
 
 use super::{FIRST, Fault, Outcome};
 use crate::state::State;
@@ -18,9 +17,8 @@ const PRESSED: Fault = Fault {
 /// The third output in a row that cannot be written ends the run.
 const FAILURES: Periods = 3;
 
-/// From the write that asks for it until the kernel has taken a chip away: it waits
-/// for those who are reading its lists (gpiolib.c, `gpiochip_remove`), and it does so
-/// below the priority of everything here.
+/// From the write to `unbind` until the kernel has removed the chip: it waits for readers
+/// of its lists (gpiolib.c, `gpiochip_remove`), at a priority below all threads here.
 const UNBINDING: Periods = 25;
 
 /// Both files move: the axis is moving, or has a fault from doing so.
@@ -33,8 +31,8 @@ const UNBOUND: Fault = Fault {
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
-        name: "emergency stop, or its wire",
-        injected: "line 5 low",
+        name: "emergency stop pressed or its wire broken",
+        injected: "line 5 goes low",
         inject: "press 5 0\n",
         cure: "press 5 1\n",
         outcome: |_| Outcome::PowerOff { detected: 0 },
@@ -48,8 +46,8 @@ pub(super) const FAULTS: &[Fault] = &[
         ..PRESSED
     },
     Fault {
-        name: "limit switch ahead, or its wire",
-        injected: "line 15 low in a move towards it",
+        name: "negative limit switch hit in a move towards it, or its wire broken",
+        injected: "line 15 goes low in a move towards the switch",
         inject: "press 15 0\n",
         cure: "press 15 1\n",
         states: &[State::Moving],
@@ -59,8 +57,8 @@ pub(super) const FAULTS: &[Fault] = &[
         ..PRESSED
     },
     Fault {
-        name: "positive limit switch ahead, or its wire",
-        injected: "line 13 low in a move towards it",
+        name: "positive limit switch hit in a move towards it, or its wire broken",
+        injected: "line 13 goes low in a move towards the switch",
         file: Some("/moving-up.toml"),
         inject: "press 13 0\n",
         cure: "press 13 1\n",
@@ -71,24 +69,24 @@ pub(super) const FAULTS: &[Fault] = &[
         ..PRESSED
     },
     Fault {
-        name: "limit switch behind, or its wire",
-        injected: "line 13 low in a move away from it",
+        name: "limit switch hit in a move away from it, or its wire broken",
+        injected: "line 13 goes low in a move away from the switch",
         inject: "press 13 0\n",
         cure: "press 13 1\n",
         states: &[State::Moving],
         ..PRESSED
     },
     Fault {
-        name: "limit switch at rest, or its wire",
-        injected: "line 15 low while nothing moves",
+        name: "limit switch hit at rest, or its wire broken",
+        injected: "line 15 goes low while the axis is at rest",
         inject: "press 15 0\n",
         cure: "press 15 1\n",
         states: &[State::SwitchOnDisabled, State::SwitchedOn, State::Standing],
         ..PRESSED
     },
     Fault {
-        name: "reset pressed meanwhile",
-        injected: "line 7 high",
+        name: "reset pressed during operation or a stop",
+        injected: "line 7 goes high",
         inject: "press 7 1\n",
         cure: "press 7 0\n",
         states: &[
@@ -100,10 +98,10 @@ pub(super) const FAULTS: &[Fault] = &[
         ..PRESSED
     },
     Fault {
-        name: "GPIO chip of an input taken away",
-        injected: "its driver unbound (`removable.dtso`)",
+        name: "GPIO chip of an input removed",
+        injected: "its driver is unbound (`removable.dtso`)",
         file: Some("/removable-input.toml"),
-        // A line that cannot be read has been taken away: no second reading.
+        // A failed read means that the line is gone: no second reading.
         outcome: |_| Outcome::PowerOff {
             detected: UNBINDING + 1,
         },
@@ -117,8 +115,8 @@ pub(super) const FAULTS: &[Fault] = &[
         ..UNBOUND
     },
     Fault {
-        name: "GPIO chip of an output taken away",
-        injected: "its driver unbound (`removable.dtso`)",
+        name: "GPIO chip of an output removed",
+        injected: "its driver is unbound (`removable.dtso`)",
         file: Some("/removable-output.toml"),
         outcome: |_| Outcome::Ends {
             code: 4,
@@ -128,8 +126,8 @@ pub(super) const FAULTS: &[Fault] = &[
         ..UNBOUND
     },
     Fault {
-        name: "line in use by somebody else",
-        injected: "exported in `/sys/class/gpio` before the start",
+        name: "output line in use by another consumer",
+        injected: "the line is exported in `/sys/class/gpio` before the start",
         before: "echo $((base + 6)) >/sys/class/gpio/export\n",
         cure: "echo $((base + 6)) >/sys/class/gpio/unexport\n",
         states: &[State::SwitchOnDisabled],

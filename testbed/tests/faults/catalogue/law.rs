@@ -1,4 +1,4 @@
-//! The control law: somebody else's code, on the real-time thread.
+//! The control law: user code on the real-time thread.
 
 use super::{Fault, Outcome, Program};
 use crate::state::State;
@@ -7,8 +7,8 @@ use crate::watch::energising;
 const SIGABRT: i64 = 6;
 const SIGSEGV: i64 = 11;
 
-/// The law's fault comes in a slot of its own; what is waited for here is that
-/// slot, and what comes of it.
+/// The law injects its fault itself, in a fixed slot; the observation time includes the
+/// wait for that slot.
 const LAW: Fault = Fault {
     inject: "",
     watch_ms: 250,
@@ -29,10 +29,10 @@ pub(super) const FAULTS: &[Fault] = &[
         ..LAW
     },
     Fault {
-        name: "law's command is not finite",
-        injected: "NaN volts from one slot on",
+        name: "law commands NaN",
+        injected: "the command is NaN volts from one slot on",
         program: Program::Law("nan"),
-        // In the cycle that hears it; what the converter gets is the safe value.
+        // Detected in the same cycle; the converter gets the safe value.
         outcome: |_| Outcome::Ends {
             code: 4,
             detected: 0,
@@ -41,11 +41,11 @@ pub(super) const FAULTS: &[Fault] = &[
         ..LAW
     },
     Fault {
-        name: "law's command is beyond the output",
-        injected: "10^9 V from one slot on",
+        name: "law commands more than the output range",
+        injected: "the command is 10^9 V from one slot on",
         program: Program::Law("huge"),
         states: &[State::Moving],
-        // Clamped to 10 V by the driver: the axis runs away from its profile.
+        // The driver clamps it to 10 V: the axis leaves its profile.
         outcome: |_| Outcome::PowerOff { detected: 100 },
         words: |_| "axis x",
         loses: Some(energising::DAC),
@@ -53,7 +53,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "law overruns the stack",
-        injected: "recursion without an end in `decide`",
+        injected: "unbounded recursion in `decide`",
         program: Program::Law("stack"),
         outcome: |_| Outcome::Dies {
             signal: SIGSEGV,
@@ -64,7 +64,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "law allocates",
-        injected: "64 bytes from the heap in `decide`",
+        injected: "64 bytes are allocated on the heap in `decide`",
         program: Program::Law("allocate"),
         outcome: |_| Outcome::Ends {
             code: 4,
@@ -74,7 +74,7 @@ pub(super) const FAULTS: &[Fault] = &[
         ..LAW
     },
     Fault {
-        name: "law does not come back",
+        name: "law does not return",
         injected: "`loop {}` in `decide`",
         program: Program::Law("loop"),
         states: State::SOME_AND_OWN,
@@ -111,13 +111,13 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "helper thread overruns its stack",
-        injected: "recursion without an end in another thread of the process",
+        injected: "unbounded recursion in another thread of the process",
         program: Program::Law("helper-stack"),
         outcome: |_| Outcome::Dies {
-            // By the standard library's handler, which comes after ours and names
-            // the thread.
+            // By the standard library's handler, which runs after ours and names the
+            // thread.
             signal: SIGABRT,
-            // It looks once in a millisecond whether it is asked to.
+            // The thread polls its request once per millisecond.
             after: 1,
         },
         states: State::SOME,
@@ -126,7 +126,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "law panics while a bus hangs",
-        injected: "`panic!` in `decide`, and the DAC's next transfer takes 500 ms, in the kernel",
+        injected: "`panic!` in `decide`, while the next DAC transfer blocks in the kernel for 500 ms",
         program: Program::Law("hung-bus"),
         outcome: |_| Outcome::Dies {
             signal: SIGABRT,

@@ -1,4 +1,4 @@
-//! The machine: CPU, memory, clock, file systems, watchdog.
+//! The computer: CPU, memory, clock, file systems, watchdog.
 
 use super::{FIRST, Fault, Outcome};
 use crate::state::State;
@@ -9,7 +9,7 @@ const OTHERS: Fault = Fault {
     ..Fault::EMPTY
 };
 
-/// Something is full or damaged, and a fault of the encoder ends the run.
+/// A file system is full or a file damaged, and an encoder fault ends the run.
 const FULL: Fault = Fault {
     inject: "servo spidev3.0 eio\n",
     states: &[State::Standing],
@@ -18,13 +18,13 @@ const FULL: Fault = Fault {
     ..Fault::EMPTY
 };
 
-/// The one that says that nothing is wrong: a loaded machine is no fault.
+/// The case without a fault: load alone must have no effect.
 pub(crate) const SOAK: &str = "busy machine";
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
-        name: "CPU taken for 3 ms",
-        injected: "a busy loop at FIFO 95 for 2 ms, and its start there",
+        name: "CPU busy at a higher priority for 3 ms",
+        injected: "a busy loop at FIFO 95 for 2 ms, plus its start",
         inject: "chrt -f 95 /trouble spin 2\n",
         states: &[State::Standing, State::Moving],
         // Four slots at most: too few for a quick stop.
@@ -32,7 +32,7 @@ pub(super) const FAULTS: &[Fault] = &[
         ..OTHERS
     },
     Fault {
-        name: "CPU taken for 20 ms",
+        name: "CPU busy at a higher priority for 20 ms",
         injected: "a busy loop at FIFO 95 for 20 ms",
         inject: "chrt -f 95 /trouble spin 20\n",
         states: State::ALL,
@@ -44,7 +44,7 @@ pub(super) const FAULTS: &[Fault] = &[
         ..OTHERS
     },
     Fault {
-        name: "CPU taken for 1 s",
+        name: "CPU busy at a higher priority for 1 s",
         injected: "a busy loop at FIFO 95 for 1 s",
         inject: "chrt -f 95 /trouble spin 1000\n",
         outcome: |_| Outcome::Ends {
@@ -55,16 +55,16 @@ pub(super) const FAULTS: &[Fault] = &[
         ..OTHERS
     },
     Fault {
-        name: "CPU taken for ever",
-        injected: "a busy loop at FIFO 95, without an end",
+        name: "CPU busy at a higher priority indefinitely",
+        injected: "an endless busy loop at FIFO 95",
         file: Some("/watched.toml"),
         inject: "chrt -f 95 /trouble spin 10000\n",
         outcome: |_| Outcome::Reset { after: 0 },
         ..OTHERS
     },
     Fault {
-        name: "helpers starved",
-        injected: "a busy loop at FIFO 1 for 700 ms: no ordinary thread runs",
+        name: "helper threads starved",
+        injected: "a busy loop at FIFO 1 for 700 ms: no thread of the default policy runs",
         inject: "chrt -f 1 /trouble spin 700\n",
         ..OTHERS
     },
@@ -77,31 +77,31 @@ pub(super) const FAULTS: &[Fault] = &[
         ..OTHERS
     },
     Fault {
-        name: "memory runs out",
-        injected: "another process takes all there is, until the kernel kills it (`vm.min_free_kbytes` 16384)",
+        name: "memory exhausted by another process",
+        injected: "another process allocates all memory until the OOM killer ends it (`vm.min_free_kbytes` 16384)",
         inject: "/trouble eat\necho \"@@note eater $?\"\n",
         states: &[State::Standing],
         ..OTHERS
     },
     Fault {
-        name: "memory runs out, and the kernel ends the firmware",
-        injected: "`oom_score_adj` 1000: it is the first to go",
+        name: "memory exhausted, OOM killer ends the firmware",
+        injected: "`oom_score_adj` 1000: the firmware is killed first",
         file: Some("/watched.toml"),
         inject: "echo 1000 >/proc/$pid/oom_score_adj\n/trouble eat\nusleep 5000000\n",
-        // Writing to all the memory there is takes that long.
+        // Writing to all memory takes that long.
         outcome: |_| Outcome::Reset { after: 3_000 },
         ..OTHERS
     },
     Fault {
-        name: "clock set forward",
-        injected: "`CLOCK_REALTIME` set ten years ahead",
+        name: "wall clock set forward",
+        injected: "`CLOCK_REALTIME` set ten years forward",
         inject: "date -s 2036-01-01 >/dev/null\n",
         cure: "date -s 2026-01-01 >/dev/null\n",
         states: State::SOME,
         ..OTHERS
     },
     Fault {
-        name: "clock set back",
+        name: "wall clock set back",
         injected: "`CLOCK_REALTIME` set 25 years back",
         inject: "date -s 2001-01-01 >/dev/null\n",
         cure: "date -s 2026-01-01 >/dev/null\n",
@@ -109,7 +109,7 @@ pub(super) const FAULTS: &[Fault] = &[
         ..OTHERS
     },
     Fault {
-        name: "report cannot be kept",
+        name: "no space for the report",
         injected: "the file system of the report is full; an encoder fault ends the run",
         prepare: "cat /dev/zero >/tmp/filler 2>/dev/null\n",
         cure: "rm /tmp/filler; servo spidev3.0 clear\n",
@@ -118,38 +118,38 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "`/run` full at the start",
-        injected: "no room for the flight file: the run is not recorded beyond its process",
+        injected: "no space for the flight file: the record is lost with the process",
         before: "cat /dev/zero >/run/filler 2>/dev/null\n",
         cure: "rm /run/filler\n",
         words: |_| "no room for the flight file",
         ..OTHERS
     },
     Fault {
-        name: "`/run` full at the start, then a fault",
-        injected: "the same, and an encoder fault ends the run",
+        name: "`/run` full at the start, then an encoder fault",
+        injected: "as above; an encoder fault ends the run",
         before: "cat /dev/zero >/run/filler 2>/dev/null\n",
         cure: "rm /run/filler; servo spidev3.0 clear\n",
         ..FULL
     },
     Fault {
-        name: "`/run` full meanwhile, then a fault",
-        injected: "the flight file has its room; an encoder fault ends the run",
+        name: "`/run` full during the run, then an encoder fault",
+        injected: "the flight file already has its space; an encoder fault ends the run",
         prepare: "cat /dev/zero >/run/filler 2>/dev/null\n",
         cure: "rm /run/filler; servo spidev3.0 clear\n",
         ..FULL
     },
     Fault {
         name: "disk of the black boxes full",
-        injected: "an encoder fault ends the run; then room is made, and it is started again",
+        injected: "an encoder fault ends the run; then space is freed and the firmware is started again",
         before: "cat /dev/zero >/data/filler 2>/dev/null\n",
         cure: "rm /data/filler; servo spidev3.0 clear\n",
-        // What the process says of itself, and what it left for the next start.
+        // The reason in the report, and the cause that the next start finds.
         words: |_| "encoder not readable|the control law reports fault 9",
         ..FULL
     },
     Fault {
-        name: "black box file damaged",
-        injected: "a file of that name that is none; an encoder fault ends the run",
+        name: "damaged black box on the disk",
+        injected: "a file named like a black box with other content; an encoder fault ends the run",
         before: "mkdir /data/steadfast
 head -c 5000 /steadfast >/data/steadfast/imx8mp-evk-000007.blackbox
 ",
@@ -158,8 +158,8 @@ head -c 5000 /steadfast >/data/steadfast/imx8mp-evk-000007.blackbox
         ..FULL
     },
     Fault {
-        name: "flight file damaged",
-        injected: "what a process left begins as it must, and goes on as noise",
+        name: "damaged flight file",
+        injected: "the file of a previous process has a valid start and random data after it; an encoder fault ends the run",
         before: "mkdir /run/steadfast
 (printf 'SFFLIGHT\\1\\0\\0\\0\\0\\0\\0\\0\\1\\0\\0\\0\\0\\0\\0\\0'
 head -c 60000 /steadfast) >/run/steadfast/imx8mp-evk.flight
@@ -169,15 +169,15 @@ head -c 60000 /steadfast) >/run/steadfast/imx8mp-evk.flight
     },
     Fault {
         name: "power cut while a black box is written",
-        injected: "the emulator killed at five places of the writing, and booted again with the same disk",
+        injected: "the emulator is killed at five points of the write and booted again with the same disk",
         outcome: |_| Outcome::PowerCut,
         is_mute: true,
         words: |_| "power was lost",
         ..OTHERS
     },
     Fault {
-        name: "watchdog not there",
-        injected: "the board file names one that is not",
+        name: "watchdog missing",
+        injected: "the board file names a device that does not exist",
         file: Some("/no-watchdog-there.toml"),
         states: &[State::SwitchOnDisabled],
         outcome: |_| Outcome::Refused { code: 1 },
@@ -185,7 +185,7 @@ head -c 60000 /steadfast) >/run/steadfast/imx8mp-evk.flight
         ..OTHERS
     },
     Fault {
-        name: "watchdog taken",
+        name: "watchdog in use",
         injected: "another process has it open",
         file: Some("/with-watchdog.toml"),
         before: "exec 9>/dev/watchdog\n",

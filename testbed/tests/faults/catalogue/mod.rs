@@ -1,4 +1,4 @@
-//! The catalogue: what is broken, how, in which states, and what must come of it.
+//! The catalogue of faults: injection, states and expected outcome of each.
 
 mod bus;
 mod contract;
@@ -15,48 +15,48 @@ use process::SIGKILL;
 use crate::state::State;
 use crate::watch::Periods;
 
-/// Which program meets the fault.
+/// The program that the fault is injected into.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Program {
-    /// The firmware as it is shipped.
+    /// The shipped firmware.
     Firmware,
-    /// The same with a control law that has this fault (`testbed/examples/faulty_law.rs`).
+    /// The firmware with a control law that has this fault (`testbed/examples/faulty_law`).
     Law(&'static str),
 }
 
-/// What must come of a fault.
+/// Expected outcome of a fault.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Power is taken at once, the process goes on and ends with 4 when asked
-    /// to; `detected` periods are what the design allows for noticing.
+    /// Power is removed at once; the process continues and ends with 4 on request.
+    /// `detected`: periods that the design allows for detection.
     PowerOff { detected: Periods },
-    /// The fault is noticed and the axis is brought to rest on its ramp, brake
-    /// before enable; ends with 4 when asked to.
+    /// The fault is detected and the axis stops on its ramp, brake before enable; the
+    /// process ends with 4 on request.
     Ramp { detected: Periods },
-    /// The axis is brought to rest on its ramp, and the process ends in order.
+    /// The axis stops on its ramp, and the process ends in order.
     Stops { code: i64 },
-    /// The overrun ladder brings the axis to rest on its ramp, the lamp says so, and
-    /// the process goes on; asked to end, it ends with 5.
+    /// The overrun ladder stops the axis on its ramp, the lamp is lit, and the process
+    /// continues; it ends with 5 on request.
     QuickStop { detected: Periods },
-    /// The same, and then the axis comes up again by itself and the lamp goes dark;
-    /// asked to end, the process ends with 0.
+    /// As `QuickStop`, then the axis re-arms by itself and the lamp goes dark; the process
+    /// ends with 0 on request.
     ComesBack { detected: Periods },
     /// The process makes its outputs safe and ends by itself.
     Ends { code: i64, detected: Periods },
-    /// The process makes its outputs safe and dies by this signal, which comes
-    /// `after` so many periods.
+    /// The process makes its outputs safe and is killed by this signal, `after` so many
+    /// periods.
     Dies { signal: i64, after: Periods },
-    /// Nothing happens to the axis.
+    /// The axis is not affected.
     GoesOn,
-    /// Nothing happens to the axis, but the end is not in order.
+    /// The axis is not affected, but the exit status reports the fault.
     Reported { code: i64 },
-    /// The process is dead or stands still `after` so many periods, and the board's
-    /// watchdog resets the board.
+    /// The process has ended or is paused `after` so many periods, and the watchdog resets
+    /// the board.
     Reset { after: Periods },
-    /// The power is cut, several times; each time the black boxes are as they were,
-    /// or there is one more (`power_cut`).
+    /// The power is cut several times; each time the black boxes are unchanged, or there is
+    /// one more (`power_cut`).
     PowerCut,
-    /// The program refuses to start, and energises nothing.
+    /// The program refuses to start and energises no output.
     Refused { code: i64 },
 }
 
@@ -66,46 +66,45 @@ pub(crate) const REACTION: Periods = 2;
 /// A fault of the catalogue.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Fault {
-    /// What is broken.
+    /// What fails; the first column of docs/faults.md.
     pub(crate) name: &'static str,
-    /// How, for a person.
+    /// How; the second column.
     pub(crate) injected: &'static str,
     pub(crate) program: Program,
-    /// Another board file than that of the state.
+    /// A board file instead of that of the state.
     pub(crate) file: Option<&'static str>,
-    /// Shell lines before the start, in the state but before the injection, at
-    /// the moment of the injection, and after all is over.
+    /// Shell lines before the start, before the injection, at the injection, and after the
+    /// end.
     pub(crate) before: &'static str,
     pub(crate) prepare: &'static str,
     pub(crate) inject: &'static str,
     pub(crate) cure: &'static str,
-    /// Whether the injection is a `press` (see `guest`), which the test does from
-    /// outside: it repeats, but not to the instruction.
+    /// Whether the test drives an input from outside (`press` in `guest`): the time of the
+    /// injection then varies.
     pub(crate) from_outside: bool,
-    /// Guest time for which is watched what comes of it.
+    /// Guest time of observation after the injection.
     pub(crate) watch_ms: u32,
-    /// The states it is injected in, with what must come of it in each.
+    /// The states it is injected in, with the expected outcome in each.
     pub(crate) states: &'static [State],
     pub(crate) outcome: fn(State) -> Outcome,
-    /// What cannot be expected to be safe at once, by its place in
+    /// The output that need not be safe at once, by its index in
     /// [`ENERGISING`](crate::watch::ENERGISING): it cannot be reached, or the law drives it.
-    /// The amplifier behind the DAC is without enable then.
+    /// The amplifier behind the DAC is not enabled then.
     pub(crate) loses: Option<usize>,
-    /// Whether a damaged black box is part of it.
+    /// Whether the fault includes a damaged black box.
     pub(crate) damages_box: bool,
-    /// Whether neither report nor standard error can be had: what is known is in the
-    /// black box.
+    /// Whether there is neither report nor standard error, only the black box.
     pub(crate) is_mute: bool,
-    /// Words of which the end's reason or a line on standard error must have
-    /// one, with `|` between them; and the cause in the black box as well.
+    /// Alternatives, separated by `|`: the reason of the end or a line on standard error
+    /// must contain one of them, and so must the cause in the black box.
     pub(crate) words: fn(State) -> &'static str,
-    /// What must be built first: until then the case is shown and counted, and
-    /// not passed. Once it holds, this must go.
+    /// A missing feature because of which the case is pending: shown and counted, not
+    /// passed. To be removed when the case holds.
     pub(crate) needs: fn(State) -> Option<&'static str>,
 }
 
 impl Fault {
-    /// What the others are made from: in `states` it takes power at once.
+    /// Base of the other entries: no injection, no effect, in every state of an axis.
     const EMPTY: Self = Self {
         name: "",
         injected: "",
@@ -127,8 +126,8 @@ impl Fault {
     };
 }
 
-/// What stands in the report of an axis whose shaft was blocked: the first fault
-/// is the one that is kept.
+/// The fault in the report of an axis whose shaft was blocked: an axis keeps its first
+/// fault.
 pub(crate) const FIRST: &str = "following error";
 
 /// All groups, each with its heading.
@@ -136,7 +135,7 @@ pub(crate) const GROUPS: &[(&str, &[Fault])] = &[
     ("Sensor and its bus", sensor::FAULTS),
     ("Output converter and its bus", bus::FAULTS),
     ("Digital lines", inputs::FAULTS),
-    ("Devices of one's own", own::FAULTS),
+    ("Devices of the own machine", own::FAULTS),
     ("Control law", law::FAULTS),
     ("Process", process::FAULTS),
     ("Contract", contract::FAULTS),

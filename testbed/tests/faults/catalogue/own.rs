@@ -1,12 +1,12 @@
-//! Devices of drivers of one's own: what they are told does not arrive.
+//! Devices of the own machine: commands that do not arrive.
 //!
-//! What fails elsewhere (law, process) is in the rows of those groups.
+//! Faults of its law and its process are in those groups.
 
 use super::{Fault, Outcome, SIGKILL};
 use crate::state::State;
 use crate::watch::{Periods, energising};
 
-/// `tolerated_failures` of the windings, and the one after them.
+/// `tolerated_failures` of the windings, plus one.
 const TOLERATED: Periods = 3;
 /// The board file's default of `output_failures`: the third in a row ends the run.
 const FAILURES: Periods = 3;
@@ -19,8 +19,8 @@ const OWN: Fault = Fault {
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
-        name: "actuator unplugged",
-        injected: "`EIO` from every transfer",
+        name: "actuator disconnected",
+        injected: "every transfer returns `EIO`",
         inject: "servo spidev3.2 eio\n",
         outcome: |_| Outcome::Ends {
             code: 4,
@@ -32,8 +32,8 @@ pub(super) const FAULTS: &[Fault] = &[
         ..OWN
     },
     Fault {
-        name: "actuator fails once too often",
-        injected: "`EIO` from 3 transfers, where 2 are tolerated",
+        name: "actuator fails once more than tolerated",
+        injected: "3 transfers return `EIO`, 2 are tolerated",
         inject: "servo spidev3.2 eio x3\n",
         outcome: |_| Outcome::Ends {
             code: 4,
@@ -43,14 +43,14 @@ pub(super) const FAULTS: &[Fault] = &[
         ..OWN
     },
     Fault {
-        name: "actuator fails as often as is tolerated",
-        injected: "`EIO` from 2 transfers",
+        name: "actuator fails as often as tolerated",
+        injected: "2 transfers return `EIO`, 2 are tolerated",
         inject: "servo spidev3.2 eio x2\n",
         ..OWN
     },
     Fault {
-        name: "PWM duty refused too often",
-        injected: "`EIO` from 3 writes",
+        name: "three writes of the PWM duty fail",
+        injected: "3 writes return `EIO`",
         inject: "servo pwm-duty eio x3\n",
         outcome: |_| Outcome::Ends {
             code: 4,
@@ -60,8 +60,8 @@ pub(super) const FAULTS: &[Fault] = &[
         ..OWN
     },
     Fault {
-        name: "PWM write hangs",
-        injected: "one write takes 500 ms, in the kernel",
+        name: "one write of the PWM duty hangs",
+        injected: "1 write blocks in the kernel for 500 ms",
         inject: "servo pwm-duty delay 500000 x1\n",
         outcome: |_| Outcome::Ends {
             code: 4,
@@ -73,8 +73,8 @@ pub(super) const FAULTS: &[Fault] = &[
         ..OWN
     },
     Fault {
-        name: "actuator's transfer hangs",
-        injected: "one transfer takes 500 ms, in the kernel",
+        name: "one actuator transfer hangs",
+        injected: "1 transfer blocks in the kernel for 500 ms",
         inject: "servo spidev3.2 delay 500000 x1\n",
         outcome: |_| Outcome::Ends {
             code: 4,

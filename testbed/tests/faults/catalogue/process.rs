@@ -1,4 +1,4 @@
-//! The process: signals, being stopped, being starved, a second one.
+//! The process: signals, pauses, a second instance.
 
 use super::{FIRST, Fault, Outcome};
 use crate::state::State;
@@ -14,7 +14,8 @@ const ORDERLY: Fault = Fault {
         code: if state.is_faulted() { 4 } else { 0 },
     },
     watch_ms: 300,
-    // With its slow brake, the axis needs longer than is watched.
+    // Without the states with a slow brake, in which the stop takes longer than the
+    // observation.
     states: &[
         State::SwitchOnDisabled,
         State::SwitchedOn,
@@ -27,7 +28,7 @@ const ORDERLY: Fault = Fault {
     ..SIGNAL
 };
 
-/// A signal that no program survives, but whose handler makes the outputs safe.
+/// A fatal signal, whose handler makes the outputs safe.
 macro_rules! fatal {
     ($name:literal, $number:literal, $states:expr) => {
         Fault {
@@ -39,19 +40,18 @@ macro_rules! fatal {
                 signal: $number,
                 after: 0,
             },
-            // In words on standard error, by its number in the black box.
+            // By its name on standard error, by its number in the black box.
             words: |_| concat!($name, "|signal ", $number, " "),
             ..SIGNAL
         }
     };
 }
 
-/// A signal that changes nothing, though some of them end a process by default:
-/// nobody has a reason to send it.
+/// A signal without effect, although some of them end a process by default.
 macro_rules! harmless {
     ($name:literal, $number:literal) => {
         Fault {
-            name: concat!("harmless ", $name),
+            name: concat!("ignored signal ", $name),
             injected: concat!("`kill -", $number, "`"),
             inject: concat!("kill -", $number, " $pid\n"),
             states: &[State::Moving],
@@ -60,17 +60,17 @@ macro_rules! harmless {
     };
 }
 
-/// Stopped by SIGSTOP for a span of guest time and what the shell takes.
+/// Paused by SIGSTOP for this guest time plus that of the shell.
 macro_rules! stopped {
     ($ms:literal) => {
         concat!("kill -STOP $pid; usleep ", $ms, "000; kill -CONT $pid\n")
     };
 }
 
-/// A signal that no program notices.
+/// A signal that no program can handle.
 pub(super) const SIGKILL: Fault = Fault {
     name: "killed by SIGKILL",
-    injected: "`kill -KILL`: nothing of the process is left",
+    injected: "`kill -KILL`: no handler runs",
     file: Some("/watched.toml"),
     inject: "kill -KILL $pid\nusleep 5000000\n",
     states: &[State::Moving],
@@ -107,11 +107,11 @@ pub(super) const FAULTS: &[Fault] = &[
         ..ORDERLY
     },
     Fault {
-        name: "SIGINT twice",
-        injected: "`kill -INT`, and again before it has come to rest",
+        name: "SIGINT sent twice",
+        injected: "`kill -INT`, and again before the axis is at rest",
         inject: "kill -INT $pid; usleep 5000; kill -INT $pid\n",
         states: &[State::Moving],
-        // 5 ms and what the shell takes: not yet at rest.
+        // 5 ms plus the time of the shell: not yet at rest.
         outcome: |_| Outcome::Dies {
             signal: 2,
             after: 10,
@@ -147,8 +147,8 @@ pub(super) const FAULTS: &[Fault] = &[
     harmless!("SIGWINCH", 28),
     SIGKILL,
     Fault {
-        name: "stopped for ever (watchdog starved)",
-        injected: "`kill -STOP`, and no `SIGCONT`",
+        name: "paused by SIGSTOP indefinitely",
+        injected: "`kill -STOP` without `SIGCONT`: the watchdog is not fed",
         file: Some("/watched.toml"),
         inject: "kill -STOP $pid\nusleep 5000000\n",
         states: &[State::Moving],
@@ -156,18 +156,18 @@ pub(super) const FAULTS: &[Fault] = &[
         ..SIGNAL
     },
     Fault {
-        name: "stopped for 3 ms",
-        injected: "`SIGSTOP`, `SIGCONT` 3 ms later",
-        // With what the shell takes, three slots: too few for a quick stop.
+        name: "paused by SIGSTOP for 3 ms",
+        injected: "`SIGSTOP`, then `SIGCONT` after 3 ms",
+        // With the time of the shell three slots: too few for a quick stop.
         inject: stopped!("2"),
         states: State::ALL,
         watch_ms: 300,
         ..SIGNAL
     },
     Fault {
-        name: "stopped for 12 ms",
-        injected: "`SIGSTOP`, `SIGCONT` 12 ms later",
-        // With what the shell takes, above the ladder's quick stop and below its fault.
+        name: "paused by SIGSTOP for 12 ms",
+        injected: "`SIGSTOP`, then `SIGCONT` after 12 ms",
+        // With the time of the shell above the ladder's quick stop and below its fault.
         inject: stopped!("11"),
         outcome: |state| match state {
             State::SwitchedOn | State::Standing | State::Moving => {
@@ -185,21 +185,20 @@ pub(super) const FAULTS: &[Fault] = &[
         ..SIGNAL
     },
     Fault {
-        name: "stopped for 12 ms, rearm when in time",
-        injected: "the same, with `[safety] rearm = \"when-in-time\"`",
+        name: "paused by SIGSTOP for 12 ms, re-arming allowed",
+        injected: "as above, with `[safety] rearm = \"when-in-time\"`",
         file: Some("/rearming.toml"),
         inject: stopped!("11"),
         outcome: |_| Outcome::ComesBack { detected: 16 },
-        // The axis is on its way again, and the black box is written half a second after
-        // the stop.
+        // The axis moves again, and the black box is written half a second after the stop.
         words: |_| "quick stop: too many missed deadlines",
         states: &[State::Moving],
         watch_ms: 1_500,
         ..SIGNAL
     },
     Fault {
-        name: "stopped for 20 ms",
-        injected: "`SIGSTOP`, `SIGCONT` 20 ms later",
+        name: "paused by SIGSTOP for 20 ms",
+        injected: "`SIGSTOP`, then `SIGCONT` after 20 ms",
         inject: stopped!("20"),
         outcome: |_| Outcome::Ends {
             code: 4,
@@ -209,8 +208,8 @@ pub(super) const FAULTS: &[Fault] = &[
         ..SIGNAL
     },
     Fault {
-        name: "stopped for 1 s",
-        injected: "`SIGSTOP`, `SIGCONT` 1 s later",
+        name: "paused by SIGSTOP for 1 s",
+        injected: "`SIGSTOP`, then `SIGCONT` after 1 s",
         inject: stopped!("1000"),
         outcome: |_| Outcome::Ends {
             code: 4,
@@ -222,16 +221,16 @@ pub(super) const FAULTS: &[Fault] = &[
         ..SIGNAL
     },
     Fault {
-        name: "second instance",
-        injected: "the firmware started again on the same board file",
+        name: "second instance on the same board",
+        injected: "the firmware is started again with the same board file",
         inject: "/steadfast run --board /moving.toml --quiet 2>&1 | sed 's/^/@@note /'\n",
         states: &[State::SwitchOnDisabled, State::Moving],
         words: |_| "another process controls this board",
         ..SIGNAL
     },
     Fault {
-        name: "second instance under another name",
-        injected: "the firmware started again, for a board with another name",
+        name: "second instance with another board name",
+        injected: "the firmware is started again with a board file of another name",
         inject: "/steadfast run --board /other-name.toml --quiet 2>&1 | sed 's/^/@@note /'\n",
         states: &[State::SwitchOnDisabled, State::Moving],
         words: |_| "is in use by",

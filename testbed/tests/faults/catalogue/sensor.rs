@@ -1,15 +1,14 @@
-//! The encoder: its transfers, its frames, its wires, what it measures.
+//! The encoder: its transfers, frames, wires and readings.
 
 use super::{FIRST, Fault, Outcome};
 use crate::state::State;
 use crate::watch::Periods;
 
-/// The board file tolerates two bad readings in a row: the third is a fault, and
-/// the first may come up to a period after the injection.
+/// The board file tolerates two failed readings in a row: the third is a fault, and the
+/// first may come up to a period after the injection.
 const TOLERATED: Periods = 3;
 
-/// Readings that cannot be believed: power goes, because an axis that does not
-/// know where it is cannot be braked on a ramp.
+/// Unusable readings remove the power: without a position the axis cannot brake on a ramp.
 const fn unreadable(state: State, detected: Periods) -> Outcome {
     match state {
         State::SwitchOnDisabled
@@ -30,8 +29,8 @@ const fn or_first(state: State, words: &'static str) -> &'static str {
 
 const CLEAR: &str = "servo spidev3.0 clear\n";
 
-/// What one cycle meets at full speed where the plausible velocity is 1.2 times that:
-/// nothing comes of it.
+/// A disturbance of one cycle at full speed, where the plausible velocity is 1.2 times that
+/// speed: it has no effect.
 const AT_SPEED: Fault = Fault {
     cure: "servo spidev3.0 clear\nservo spidev3.1 clear\n",
     file: Some("/full-speed.toml"),
@@ -48,31 +47,31 @@ const BAD: Fault = Fault {
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
-        name: "encoder transfer fails",
-        injected: "`EIO` from every transfer",
+        name: "every encoder transfer fails",
+        injected: "every transfer returns `EIO`",
         inject: "servo spidev3.0 eio\n",
         words: |state| or_first(state, "encoder not readable"),
         ..BAD
     },
     Fault {
-        name: "encoder transfer times out",
-        injected: "`ETIMEDOUT` from every transfer",
+        name: "every encoder transfer times out",
+        injected: "every transfer returns `ETIMEDOUT`",
         inject: "servo spidev3.0 etimedout\n",
         states: &[State::Moving],
         words: |state| or_first(state, "encoder not readable"),
         ..BAD
     },
     Fault {
-        name: "encoder transfer is short",
-        injected: "1 byte of 2 moved",
+        name: "every encoder transfer is short",
+        injected: "every transfer moves 1 byte of 2",
         inject: "servo spidev3.0 short 1\n",
         states: State::POWERED,
         words: |state| or_first(state, "encoder not readable"),
         ..BAD
     },
     Fault {
-        name: "encoder fails twice and is well again",
-        injected: "`EIO` from 2 transfers",
+        name: "two encoder transfers fail",
+        injected: "2 transfers return `EIO`, the next ones succeed",
         inject: "servo spidev3.0 eio x2\n",
         outcome: |_| Outcome::GoesOn,
         states: State::SOME,
@@ -80,80 +79,80 @@ pub(super) const FAULTS: &[Fault] = &[
         ..BAD
     },
     Fault {
-        name: "encoder fails once at full speed",
-        injected: "`EIO` from 1 transfer, plausible are 1.2 times the speed",
+        name: "one encoder transfer fails at full speed",
+        injected: "1 transfer returns `EIO`; the plausible velocity is 1.2 times the speed",
         inject: "servo spidev3.0 eio x1\n",
         ..AT_SPEED
     },
     Fault {
-        name: "encoder fails twice at full speed",
-        injected: "`EIO` from 2 transfers, the same",
+        name: "two encoder transfers fail at full speed",
+        injected: "2 transfers return `EIO`; plausible velocity as above",
         inject: "servo spidev3.0 eio x2\n",
         ..AT_SPEED
     },
     Fault {
-        name: "encoder parity is wrong once at full speed",
-        injected: "top bit of 1 reply turned over, the same",
+        name: "one encoder reply has wrong parity at full speed",
+        injected: "the top bit of 1 reply is inverted; plausible velocity as above",
         inject: "servo spidev3.0 parity x1\n",
         ..AT_SPEED
     },
     Fault {
-        name: "a slot is skipped at full speed",
-        injected: "the DAC's transfer late by 1.2 ms, the same",
+        name: "one slot is skipped at full speed",
+        injected: "a DAC transfer takes 1.2 ms longer; plausible velocity as above",
         inject: "servo spidev3.1 delay 1200 x1\n",
         ..AT_SPEED
     },
     Fault {
-        name: "all of that in a row at full speed",
-        injected: "a skipped slot, `EIO` from 1 transfer, wrong parity of 1, a skipped slot",
+        name: "four disturbances in sequence at full speed",
+        injected: "a skipped slot, 1 transfer with `EIO`, 1 reply with wrong parity, a skipped slot",
         inject: "servo spidev3.1 delay 1200 x1\nservo spidev3.0 eio x1\n\
                  usleep 2000\nservo spidev3.0 parity x1\nservo spidev3.1 delay 1200 x1\n",
         ..AT_SPEED
     },
     Fault {
-        name: "encoder parity",
-        injected: "top bit of every reply turned over",
+        name: "every encoder reply has wrong parity",
+        injected: "the top bit of every reply is inverted",
         inject: "servo spidev3.0 parity\n",
         words: |state| or_first(state, "encoder parity"),
         ..BAD
     },
     Fault {
-        name: "encoder framing",
-        injected: "a bit of every command turned over, the chip's error flag says so",
+        name: "every encoder command is disturbed",
+        injected: "one bit of every command is inverted; the chip sets its error flag",
         inject: "servo spidev3.0 framing\n",
         states: State::POWERED,
-        // To clear the chip's error takes four frames more, which are a period
-        // each cycle here (CUSE).
+        // Clearing the chip's error takes four more frames, about one period per cycle
+        // here (CUSE).
         outcome: |state| unreadable(state, 2 * TOLERATED),
         words: |state| or_first(state, "encoder framing"),
         ..BAD
     },
     Fault {
-        name: "encoder line stuck at 0",
-        injected: "every reply is 0x0000, which has good parity",
+        name: "encoder data line stuck low",
+        injected: "every reply is 0x0000, which has valid parity",
         inject: "servo spidev3.0 low\n",
         words: |state| or_first(state, "encoder not ready"),
         ..BAD
     },
     Fault {
-        name: "encoder line stuck at 1",
-        injected: "every reply is 0xFFFF, which has good parity",
+        name: "encoder data line stuck high",
+        injected: "every reply is 0xFFFF, which has valid parity",
         inject: "servo spidev3.0 high\n",
         states: State::POWERED,
         words: |state| or_first(state, "encoder not ready"),
         ..BAD
     },
     Fault {
-        name: "encoder without chip select",
-        injected: "the chip sees nothing, the line rests low",
+        name: "encoder chip select broken",
+        injected: "the chip receives nothing; the data line is low",
         inject: "servo spidev3.0 silent\n",
         states: State::POWERED,
         words: |state| or_first(state, "encoder not ready"),
         ..BAD
     },
     Fault {
-        name: "encoder never answers",
-        injected: "`EIO` from before the start: Not ready to switch on",
+        name: "encoder fails from the start",
+        injected: "every transfer returns `EIO` from before the start: Not ready to switch on",
         before: "servo spidev3.0 eio\n",
         states: &[State::SwitchOnDisabled],
         watch_ms: 1_000,
@@ -162,20 +161,20 @@ pub(super) const FAULTS: &[Fault] = &[
         ..BAD
     },
     Fault {
-        name: "encoder jumps",
-        injected: "off by 2,000 of 16,384 counts from one reading to the next",
+        name: "encoder position jumps",
+        injected: "an offset of 2,000 of 16,384 counts appears between two readings",
         inject: "servo spidev3.0 jump 2000\n",
         outcome: |state| unreadable(state, 1),
         words: |state| or_first(state, "jump"),
         ..BAD
     },
     Fault {
-        name: "encoder frozen in motion",
-        injected: "the reading does not change any more",
+        name: "encoder position frozen in motion",
+        injected: "the reading no longer changes",
         inject: "servo spidev3.0 stuck\n",
         states: &[State::Moving],
-        // A position that stands still while the setpoint goes on at 20 rad/s
-        // is 0.5 rad behind after 25 ms, and tolerated for 20 more.
+        // A constant position while the setpoint moves at 20 rad/s is 0.5 rad behind after
+        // 25 ms; the time-out of the following error adds 20 ms.
         outcome: |_| Outcome::Ramp { detected: 50 },
         words: |_| FIRST,
         watch_ms: 300,
@@ -183,7 +182,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "magnet lost",
-        injected: "field too weak in the encoder's diagnosis",
+        injected: "the encoder's diagnosis reports a weak field",
         inject: "servo spidev3.0 weak\n",
         outcome: |state| unreadable(state, TOLERATED),
         states: State::POWERED,
@@ -193,7 +192,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "magnet too close",
-        injected: "field too strong in the encoder's diagnosis",
+        injected: "the encoder's diagnosis reports a strong field",
         inject: "servo spidev3.0 strong\n",
         states: &[State::Moving],
         outcome: |state| unreadable(state, TOLERATED),
@@ -203,7 +202,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "shaft blocked",
-        injected: "the motor stands still whatever it is given",
+        injected: "the shaft does not turn at any torque",
         inject: "servo shaft blocked\n",
         cure: "servo shaft free\n",
         states: &[State::Moving],
@@ -213,8 +212,8 @@ pub(super) const FAULTS: &[Fault] = &[
         ..BAD
     },
     Fault {
-        name: "encoder transfer takes 0.5 ms more, once",
-        injected: "one transfer late by 0.5 ms",
+        name: "one encoder transfer takes 0.5 ms longer",
+        injected: "1 transfer is delayed by 0.5 ms",
         inject: "servo spidev3.0 delay 500 x1\n",
         outcome: |_| Outcome::GoesOn,
         states: State::SOME,
@@ -222,12 +221,12 @@ pub(super) const FAULTS: &[Fault] = &[
         ..BAD
     },
     Fault {
-        name: "encoder transfer takes 5 ms, once",
-        injected: "one transfer late by 5 ms: five slots missed",
+        name: "one encoder transfer takes 5 ms longer",
+        injected: "1 transfer is delayed by 5 ms: five slots are missed",
         inject: "servo spidev3.0 delay 5000 x1\n",
-        // Above the ladder's quick stop, below its fault.
-        // Five periods, at most one until the script has told the servo after its mark,
-        // and at most one until the next transfer.
+        // Above the ladder's quick stop, below its fault: five periods, at most one from
+        // the mark until the servo has the command, and at most one until the next
+        // transfer.
         outcome: |state| match state {
             State::SwitchedOn | State::Standing | State::Moving => {
                 Outcome::QuickStop { detected: 7 }
@@ -242,12 +241,11 @@ pub(super) const FAULTS: &[Fault] = &[
         ..BAD
     },
     Fault {
-        name: "encoder transfers take 5 ms",
-        injected: "every transfer late by 5 ms",
+        name: "every encoder transfer takes 5 ms longer",
+        injected: "every transfer is delayed by 5 ms",
         inject: "servo spidev3.0 delay 5000\n",
-        // Five slots and a miss in the first cycle, 10 each. After a gap a reading
-        // takes a second transfer: ten slots and a miss, and 200 are full in the
-        // third cycle.
+        // Five slots and a miss in the first cycle, 10 each. After a gap a reading takes a
+        // second transfer: ten slots and a miss, so that the third cycle reaches 200.
         outcome: |_| Outcome::Ends {
             code: 4,
             detected: 6 + 2 * 11,
@@ -257,8 +255,8 @@ pub(super) const FAULTS: &[Fault] = &[
         ..BAD
     },
     Fault {
-        name: "encoder transfer hangs",
-        injected: "one transfer takes 500 ms, in the kernel",
+        name: "one encoder transfer hangs",
+        injected: "1 transfer blocks in the kernel for 500 ms",
         inject: "servo spidev3.0 delay 500000 x1\n",
         outcome: |_| Outcome::Ends {
             code: 4,
