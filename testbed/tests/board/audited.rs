@@ -1,6 +1,6 @@
-//! A promise that breaks while the loop runs: a service manager takes the loop's CPU
-//! away with a cpuset, and the axis comes to rest. What else can break is in the fault
-//! campaign, whose board has one CPU.
+//! A promise that breaks while the loop runs: a cpuset of a service manager excludes the
+//! loop's CPU, and the axis stops. Other promises are tested in the fault campaign, whose
+//! board has one CPU.
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ pub(crate) const TESTS: &[Test] = &[Test {
     run: other_cpus,
 }];
 
-/// A control group with the first two CPUs, as `AllowedCPUs=0-1` makes one.
+/// A control group with the first two CPUs, as of `AllowedCPUs=0-1`.
 const GROUP: &str = "mkdir /tmp/groups
 mount -t cgroup2 none /tmp/groups || exit 1
 echo +cpuset >/tmp/groups/cgroup.subtree_control || exit 1
@@ -45,7 +45,7 @@ wait $firmware"
         .wait_for(moving, lines.brake_release, false, LIMIT)?;
     let printed = machine.collect_until(SHOWN, LIMIT)?;
     let report = report_of(&printed, 4)?;
-    // On its ramp: the brake engages before the power goes.
+    // On its ramp: the brake engages before the power is removed.
     let before = machine.pins.count(lines.enable, moving, brake);
     require(before == 0, || {
         format!("enable changed {before} times before the brake engaged")
@@ -60,10 +60,10 @@ wait $firmware"
     };
     let cpu = found("cpu");
     require(cpu == Some(Value::from("CPU 0-1 instead of CPU 3")), || {
-        format!("the report says of the CPU: {cpu:?}")
+        format!("the report has the CPU {cpu:?} instead of 0-1 for 3")
     })?;
     require(report["contract"]["kept"] == false, || {
-        "the contract counts as kept".to_owned()
+        "the report shows a kept contract, expected a broken one".to_owned()
     })?;
     let_go(machine)
 }

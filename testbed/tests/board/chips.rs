@@ -1,8 +1,7 @@
-//! Chips on the board's I2C bus, through the kernel's own driver: a published driver
-//! crate reads one in every round, and nothing of it allocates. Then a firmware with
-//! drivers of its own: its output goes to the safe value when it ends in order, when its
-//! law panics (crash handler), when its law hangs (stall guard), and when a chip holds the
-//! clock of the bus.
+//! Chips on the board's I2C bus, through the kernel's driver: a published driver crate
+//! reads a chip without allocating. A firmware with its own drivers sets its output to the
+//! safe value when it ends in order, when its law panics (crash handler), when its law
+//! hangs (stall guard), and when a chip holds the clock of the bus.
 
 use std::time::{Duration, Instant};
 
@@ -27,8 +26,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The i.MX8MP with a TMP105 and an EEPROM on its third I2C bus, where nothing else
-/// of the emulated board is.
+/// The i.MX8MP with a TMP105 and an EEPROM on its third I2C bus, which is otherwise empty.
 const WITH_CHIPS: Board = Board {
     machine: &[
         "-M",
@@ -45,10 +43,10 @@ const WITH_CHIPS: Board = Board {
     ..IMX8MP_EVK
 };
 
-/// Degrees Celsius of the sensor, and what its property takes.
+/// Temperature of the sensor, °C, and its property, m°C.
 const CELSIUS: (&str, i32) = ("-25.5", -25_500);
 
-/// A machine of one's own on those chips; `END` is how its law ends.
+/// An own machine with these chips; `END` selects how its law ends.
 const OWN: &str = r#"
 [board]
 name = "own"
@@ -125,7 +123,7 @@ wait $!; echo \"@@never $?\"; cat /tmp/out
     machine.set_property("/machine/peripheral/sensor", "temperature", CELSIUS.1)?;
     machine.type_line("go")?;
     let lines = machine.finish(LIMIT)?.lines;
-    let said = |what: &str| {
+    let printed = |what: &str| {
         let start = format!("@@i2c {what} ");
         let line = lines.iter().find_map(|line| line.strip_prefix(&start));
         line.ok_or_else(|| Failure::new(format!("the guest did not print '{start}'")))
@@ -135,15 +133,15 @@ wait $!; echo \"@@never $?\"; cat /tmp/out
         ("eeprom", "5a"),
         ("allocations", "0"),
     ] {
-        let found = said(what)?;
+        let found = printed(what)?;
         require(found == expected, || {
             format!("{what} is '{found}' instead of '{expected}'")
         })?;
     }
-    let absent = said("absent")?;
+    let absent = printed("absent")?;
     require(
         absent.contains("no chip") && !absent.contains("answered"),
-        || format!("of an absent chip it says '{absent}'"),
+        || format!("expected 'no chip' for an absent chip, got '{absent}'"),
     )?;
     let own: Vec<_> = lines
         .iter()
@@ -154,7 +152,7 @@ wait $!; echo \"@@never $?\"; cat /tmp/out
         })
         .map(String::as_str)
         .collect();
-    // 134 is SIGABRT, 4 a fault that the firmware ended itself by.
+    // 134 is SIGABRT, 4 an end by a fault.
     let expected = [
         "@@driven 200",
         "@@never 0",
@@ -177,13 +175,12 @@ const I2C3: u32 = 1 << (69 - 64);
 /// Time between two writes to that register.
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// A chip holds SCL low: no byte is ever complete. For the driver that is a controller
-/// without its interrupt, which the emulator allows; it has no chip that stretches the
-/// clock.
+/// A chip holds SCL low, so that no byte completes. The emulator has no chip that stretches
+/// the clock; for the driver a controller without its interrupt is the same.
 ///
-/// i2c-imx waits 100 ms for a byte, whatever time-out is set for the adapter. Where outputs
-/// may be held for less, the guard ends the run within that; where for more, the transfers
-/// fail, and the device is lost.
+/// i2c-imx waits 100 ms for a byte, independent of the adapter's time-out. If outputs may
+/// be held for less, the guard ends the run; if for longer, the transfers fail and the
+/// device is lost.
 fn held_clock(context: &Context<'_>) -> Result<(), Failure> {
     let held = OWN.replace("END", "never");
     let printed = run_with_held_clock(context, &held)?;
@@ -193,7 +190,7 @@ fn held_clock(context: &Context<'_>) -> Result<(), Failure> {
     })?;
     require_said(&printed, "it waits for /dev/i2c-2")?;
 
-    // 50 slots for each cycle with two transfers that fail.
+    // A cycle with two failing transfers skips 50 slots.
     let patient = held.replace("max_hold_ms = 40", "max_hold_ms = 2000")
         + r#"
 [overrun]
@@ -207,7 +204,7 @@ fault = 1000
     require_said(&printed, "[device.valve] could not be written")
 }
 
-/// What is printed of a run on `board_file` in which the clock is held, which must end by a
+/// The output of a run on `board_file` in which the clock is held. The run must end by a
 /// fault with the line `enable` safe.
 fn run_with_held_clock(context: &Context<'_>, board_file: &str) -> Result<Vec<String>, Failure> {
     let enable = IMX8MP_EVK.lines.enable;
@@ -229,7 +226,7 @@ echo \"@@exit $status\"
     machine.wait_for_line("@@running", LIMIT)?;
     let driven = machine.pins.all()?;
     require(machine.pins.count(enable, start, driven) == 1, || {
-        "it was not enabled".to_owned()
+        "enable did not rise exactly once".to_owned()
     })?;
     hold_clock(&mut machine, enable, driven)?;
     machine.type_line("held")?;
@@ -245,7 +242,7 @@ echo \"@@exit $status\"
     require(levels == [false], || {
         format!("enable after the clock was held: {levels:?}")
     })?;
-    // Or it was not the bus that ended the run.
+    // Else the end of the run had another cause.
     require_said(&printed, "@@held the I2C transfer timed out")?;
     let_go(machine)?;
     Ok(printed)
@@ -268,6 +265,6 @@ fn hold_clock(machine: &mut Machine, enable: u8, driven: Mark) -> Result<(), Fai
 
 fn require_said(printed: &[String], words: &str) -> Result<(), Failure> {
     require(printed.iter().any(|line| line.contains(words)), || {
-        format!("nothing says '{words}': {printed:?}")
+        format!("'{words}' was not printed: {printed:?}")
     })
 }

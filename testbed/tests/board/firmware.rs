@@ -1,5 +1,4 @@
-//! The firmware, unmodified, on the i.MX 8M Plus EVK: its contract, its loop,
-//! its emergency stop.
+//! The unmodified firmware on the i.MX 8M Plus EVK: contract, loop, emergency stop.
 
 use serde_json::Value;
 
@@ -26,12 +25,12 @@ pub(crate) const TESTS: &[Test] = &[
     },
 ];
 
-/// Most memory that may be locked, kB (design, section 1).
+/// Maximum of locked memory, kB.
 const LOCKED_KB: u64 = 2_048;
-/// The longest the binary may be, bytes: all of it is locked.
+/// Maximum size of the binary, bytes; all of it is locked.
 const BINARY_BYTES: usize = 1_500_000;
-/// How far VmLck may be from VmRSS: a few pages of 4 kB that cannot be locked
-/// (vDSO, vvar) or are not resident (guard pages).
+/// Maximum difference of VmLck and VmRSS: a few pages of 4 kB cannot be locked (vDSO,
+/// vvar) or are not resident (guard pages).
 const PAGES_APART_KB: u64 = 32;
 
 /// Boots with the firmware, its board file and the virtual servo.
@@ -62,7 +61,7 @@ fn contract(context: &Context<'_>) -> Result<(), Failure> {
     require(beats.len() as u64 >= CYCLES, || {
         format!("{} heartbeats in {CYCLES} cycles", beats.len())
     })?;
-    // Lit while nobody is in control, dark from the first cycle to the last.
+    // Lit before the first and after the last cycle, dark in between.
     let driven = &edges[beats[0]..beats[beats.len() - 1]];
     require(
         !driven
@@ -132,7 +131,7 @@ fn emergency_stop(context: &Context<'_>) -> Result<(), Failure> {
     require(reason.contains("emergency stop"), || {
         format!("the report does not name the emergency stop: {reason}")
     })?;
-    // One half a second after the press, when the loop went on, one at its end.
+    // One half a second after the press, while the loop runs, one at its end.
     let saved = report.pointer("/black_box/saved").and_then(Value::as_array);
     require(saved.is_some_and(|saved| saved.len() == 2), || {
         format!("black boxes: {}", report["black_box"])

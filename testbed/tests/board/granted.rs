@@ -1,6 +1,6 @@
-//! What an ordinary user is granted on the i.MX 8M Plus EVK, without any
-//! capability: everything under high limits, and `lock = "selective"` under a
-//! limit that is little more than the program and its data. A second start on the same lines disturbs nothing.
+//! The contract of an unprivileged user on the i.MX 8M Plus EVK, without capabilities:
+//! kept under high limits, and kept with `lock = "selective"` under a limit little above
+//! the program and its data. A second start on the same lines does not disturb the first.
 
 use crate::guest::{
     AS_USER, LIMIT, ONE_CPU, OPEN_TO_ALL, SHOW, SHOWN, arm_and_move, board_file, healthy, number,
@@ -16,16 +16,17 @@ pub(crate) const TESTS: &[Test] = &[Test {
     run: granted,
 }];
 
-/// Limits with which a user is granted everything.
+/// Limits under which a user keeps the contract.
 const ENOUGH: &str = "ulimit -l unlimited; ulimit -r 98";
 /// Limits for `lock = "selective"`.
 const LITTLE: &str = "ulimit -l 1800; ulimit -r 98";
 const LITTLE_KB: u64 = 1800;
+
 fn granted(context: &Context<'_>) -> Result<(), Failure> {
     let text = board_file(context, &IMX8MP_EVK, &[ONE_CPU])?;
     let lock = ("lock = \"all\"", "lock = \"selective\"");
     let selective = board_file(context, &IMX8MP_EVK, &[ONE_CPU, lock])?;
-    // Another board by its name, the same one by its lines.
+    // Another board name with the same lines.
     let other = ("name = \"imx8mp-evk\"", "name = \"other\"");
     let other = board_file(context, &IMX8MP_EVK, &[ONE_CPU, other])?;
     let run = "/steadfast run --quiet --json /tmp/report.json";
@@ -67,8 +68,8 @@ wait $first{SHOW}
     machine.finish(LIMIT).map(drop)
 }
 
-/// Starts the firmware again, by root, while the first run drives the axis: the
-/// same board, and one of another name on the same lines.
+/// Starts the firmware again as root while the first run drives the axis: with the same
+/// board file, and with another board name on the same lines.
 fn second_start(machine: &mut Machine, enabled: Mark) -> Result<(), Failure> {
     let lines = IMX8MP_EVK.lines;
     machine.type_line("go on")?;
@@ -82,10 +83,10 @@ fn second_start(machine: &mut Machine, enabled: Mark) -> Result<(), Failure> {
             format!("a second start on a busy board does not exit with 1: {said:?}")
         })?;
         require(said.iter().any(|line| line.contains(words)), || {
-            format!("the second start does not say '{words}': {said:?}")
+            format!("the second start does not print '{words}': {said:?}")
         })?;
     }
-    // The answer to a press comes after every edge before it.
+    // The emulator answers after all earlier edges.
     let now = machine.pins.drive(lines.reset, false)?;
     let later = machine
         .pins

@@ -1,5 +1,4 @@
-//! The firmware in a guest: how it gets there, how it is started, and what it
-//! printed.
+//! The firmware in a guest: its files, its start, and its output.
 
 use std::time::Duration;
 
@@ -13,17 +12,16 @@ use testbed::emulator::Boot;
 use testbed::machine::Machine;
 use testbed::pins::Mark;
 
-/// Wall time for what runs up to 20,000 cycles of guest time.
+/// Wall time for up to 20,000 cycles of guest time.
 pub(crate) const LIMIT: Duration = Duration::from_secs(240);
 
-/// Lines of which every test sees that they rest at their safe level, which is
-/// low.
+/// The lines that energise something; their safe level is low.
 pub(crate) fn energising(board: &Board) -> [u8; 2] {
     [board.lines.enable, board.lines.brake_release]
 }
 
-/// Shell lines that take the kernel's own nodes out of the way, so that those
-/// which the board file names do not exist.
+/// Shell lines that remove the kernel's SPI nodes, so that the nodes of the board file do
+/// not exist.
 pub(crate) fn unbind(board: &Board) -> String {
     let mut script = String::new();
     for node in board.servo {
@@ -34,15 +32,14 @@ pub(crate) fn unbind(board: &Board) -> String {
     script
 }
 
-/// Shell lines that wait until the kernel is done with itself: 10 s after the boot it
-/// gives up on drivers that wait for each other, and keeps a loop that runs by then from
-/// its CPU for some 3 ms, for which the overrun ladder stops the axis.
+/// Shell lines that wait for 12 s after the boot: at 10 s the kernel gives up on deferred
+/// drivers, which blocks a running loop for about 3 ms, and the overrun ladder would stop
+/// the axis.
 const SETTLED: &str = "
 while read up rest </proc/uptime; [ ${up%%.*} -lt 12 ]; do sleep 1; done
 ";
 
-/// Shell lines that put the virtual servo in the kernel nodes' place, once the kernel is
-/// done with itself.
+/// Shell lines that replace the kernel's SPI nodes by the virtual servo, after [`SETTLED`].
 pub(crate) fn servo(board: &Board) -> String {
     SETTLED.to_owned() + &unbind(board) + &serve_chips(board)
 }
@@ -53,10 +50,10 @@ pub(crate) fn serve_chips(board: &Board) -> String {
     serve(&format!("{encoder}=as5047p {dac}=mcp4922"))
 }
 
-/// The board's own file as the emulator needs it, with each `(old, new)` put in place.
+/// The board's file for the emulator, with the changes `(old, new)`.
 ///
 /// # Errors
-/// An `old` that is not there exactly once: the file has changed.
+/// An `old` does not occur exactly once.
 pub(crate) fn board_file(
     context: &Context<'_>,
     board: &Board,
@@ -73,14 +70,14 @@ pub(crate) fn board_file(
     Ok(text)
 }
 
-/// For a board of one CPU. The emulator runs several in turns, and its slices
-/// make cycles late that would not be on hardware: where periods are counted,
-/// the loop has one CPU to itself but for the servo that it waits for.
+/// For a board with one CPU. The emulator runs several CPUs in turns, whose time slices
+/// delay cycles that are in time on hardware. Tests that count periods therefore use one
+/// CPU, which the loop shares only with the servo that it waits for.
 pub(crate) const ONE_CPU: (&str, &str) = ("cpu = \"isolated\"", "cpu = 0");
 
-/// For the EVK, without its watchdog. That stays armed after a fault, and the
-/// guest's time leaps while it is idle: a board that waits for a test's next step
-/// would be reset, as it should be.
+/// For the EVK without its watchdog. The watchdog stays armed after a fault, and the
+/// guest's idle time is skipped: it would reset a board that waits for the next step of
+/// the test.
 pub(crate) const NO_WATCHDOG: (&str, &str) = (
     "[watchdog]
 device = \"/dev/watchdog\"
@@ -105,8 +102,7 @@ pub(crate) fn ready<'a>(
 pub(crate) const OPEN_TO_ALL: &str =
     "chmod 666 /dev/gpiochip* /dev/spidev* /dev/watchdog /dev/cpu_dma_latency\n";
 
-/// Goes before a command that an ordinary user is to run. The number means
-/// nothing, but for not being root's.
+/// Prefix of a command that an unprivileged user runs; any user number but 0.
 pub(crate) const AS_USER: &str = "/as_user 1000 ";
 
 /// The firmware's command line.
@@ -126,8 +122,8 @@ echo; echo '@@json end'
 /// The last line of [`SHOW`].
 pub(crate) const SHOWN: &str = "@@json end";
 
-/// A shell line that keeps the board up until [`let_go`]: the pins of a board
-/// that is down cannot be asked any more.
+/// A shell line that keeps the board running until [`let_go`]: the pins cannot be read
+/// after its end.
 pub(crate) const HOLD: &str = "read order\n";
 
 /// Ends [`HOLD`], and waits for the end of the script.
@@ -156,11 +152,11 @@ pub(crate) fn report(lines: &[String]) -> Result<(i64, Value), Failure> {
         .map(|line| format!("{line}\n"))
         .collect();
     let value = serde_json::from_str(&json)
-        .map_err(|error| Failure::new(format!("the report is no JSON ({error}): '{json}'")))?;
+        .map_err(|error| Failure::new(format!("the report is not JSON ({error}): '{json}'")))?;
     Ok((status, value))
 }
 
-/// The report of a run that must have ended with this status.
+/// The report; requires this exit status.
 pub(crate) fn report_of(lines: &[String], expected: i64) -> Result<Value, Failure> {
     let (status, report) = report(lines)?;
     require(status == expected, || {
@@ -184,7 +180,7 @@ pub(crate) fn require_number(report: &Value, path: &str, expected: u64) -> Resul
     })
 }
 
-/// The contract's rows that were not kept.
+/// The broken rows of the contract.
 pub(crate) fn broken_rows(report: &Value) -> Vec<&Value> {
     report
         .pointer("/contract/rows")
@@ -202,8 +198,8 @@ pub(crate) fn require_kept(report: &Value) -> Result<(), Failure> {
     )
 }
 
-/// Presses reset once the loop runs, and waits until the axis is enabled, which
-/// it must not be before. Gives the place of that edge.
+/// Presses reset once the loop runs, and waits until the axis is enabled; it must not be
+/// enabled before. Gives the position of that edge.
 pub(crate) fn arm(machine: &mut Machine, board: &Board) -> Result<Mark, Failure> {
     let lines = board.lines;
     let start = machine.pins.mark();

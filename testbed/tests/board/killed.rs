@@ -1,5 +1,4 @@
-//! The firmware killed by what no process can handle: its heartbeat stops, and
-//! the board's own watchdog resets it.
+//! The firmware killed by SIGKILL: its heartbeat stops, and the watchdog resets the board.
 
 use crate::firmware::boot;
 use crate::guest::{LIMIT, arm_and_move, command, servo};
@@ -11,9 +10,8 @@ pub(crate) const TESTS: &[Test] = &[Test {
     run: killed,
 }];
 
-/// Seconds of guest time after the kill within which the board must be gone: the
-/// timeout of its board file, 2 s, what the last feed was before, and the
-/// watchdog's resolution of half a second.
+/// Seconds of guest time from the kill within which the board must be reset: the timeout
+/// of 2 s plus the watchdog's resolution of half a second, rounded up.
 const GONE_WITHIN: &str = "@@second 4";
 
 fn killed(context: &Context<'_>) -> Result<(), Failure> {
@@ -40,13 +38,15 @@ while [ $second -lt 30 ]; do echo \"@@second $second\"; sleep 1; second=$((secon
     require(beats == 0, || {
         format!("{beats} heartbeats of a firmware that was killed")
     })?;
-    // What the board's README and docs/safety.md say of this driver: it leaves a line
-    // that was given back as it was driven last.
+    // As documented in the board's README and docs/safety.md: this driver keeps the last
+    // level of a released line.
     require(machine.pins.count(lines.enable, moving, later) == 0, || {
         "enable changed after the firmware was killed".to_owned()
     })?;
     match machine.wait_for_line(GONE_WITHIN, LIMIT) {
-        Ok(_) => Err(Failure::new("the board lived on without its firmware")),
+        Ok(_) => Err(Failure::new(
+            "the board was not reset after the firmware was killed",
+        )),
         Err(_) => machine.wait_for_end(LIMIT),
     }
 }

@@ -1,23 +1,23 @@
 //! The board tier: the shipped binary on emulated boards, with a real
-//! PREEMPT_RT kernel and its real drivers.
+//! PREEMPT_RT kernel and its drivers.
 //!
 //! ```text
 //! tests/run board                         sets everything up, runs all
 //! cargo test -p testbed --test board -- [FILTER]...
-//!                                         runs what is named like a FILTER
-//!     --skip FILTER leaves out what is named like it
+//!                                         runs the tests whose name contains a FILTER
+//!     --skip FILTER leaves out the tests whose name contains FILTER
 //!     --list        names the tests
 //!     --jobs N      boards at a time (default: the number of CPUs, at most 4)
 //!     --show        prints each board's console, not only a failed one's
 //! ```
 //!
-//! It is no part of a plain `cargo test`, because it needs the emulator, the
-//! kernel package and binaries for the guest. Environment:
+//! A plain `cargo test` leaves it out, because it needs the emulator, the kernel package
+//! and binaries for the guest. Environment:
 //!
 //! - `STEADFAST_KERNEL`, `STEADFAST_PLAIN_KERNEL`, `STEADFAST_TOOLS`: folders that
-//!   `tests/setup/kernel rt plain tools` printed. Without them that script is asked.
-//! - `STEADFAST_GUEST`: folder of static aarch64 binaries. Without it, where
-//!   `tests/run` puts them.
+//!   `tests/setup/kernel rt plain tools` printed. Without them the script is run.
+//! - `STEADFAST_GUEST`: folder of static aarch64 binaries. Default: the folder of
+//!   `tests/run`.
 
 mod audited;
 mod chips;
@@ -48,7 +48,7 @@ use testbed::context::Context;
 use testbed::failure::{Failure, require};
 use testbed::host::{Host, Kernel, Package};
 
-/// One test: its name says what must hold.
+/// One test; its name states what must hold.
 pub(crate) struct Test {
     pub(crate) name: &'static str,
     pub(crate) run: fn(&Context<'_>) -> Result<(), Failure>,
@@ -90,7 +90,7 @@ fn run() -> Result<bool, Failure> {
     .filter(|test| arguments.choose(test.name))
     .collect();
     require(!chosen.is_empty(), || {
-        "no test is named like that".to_owned()
+        "no test has a name that contains the filter".to_owned()
     })?;
     if arguments.list {
         chosen.iter().for_each(|test| println!("{}", test.name));
@@ -135,7 +135,7 @@ fn run_one(host: &Host, test: &Test, show: bool) -> bool {
             );
         }
     }
-    // In one piece, because boards run side by side.
+    // In one call, because boards run in parallel.
     print!("{report}");
     outcome.is_ok()
 }

@@ -1,8 +1,8 @@
-//! The rules of memory locking on the board's own kernel: as root, as an
-//! ordinary user without a limit, and as one with a small limit.
+//! The rules of memory locking on the board's kernel: as root, as an unprivileged user
+//! without limits, and with small limits.
 //!
-//! Each rule is a test of `tests/memory_rules`; what that program reports as
-//! not run is shown, by name and with the reason.
+//! Each rule is a test of `tests/memory_rules`. Rules that are not run are shown by name
+//! with the reason.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ pub(crate) const TESTS: &[Test] = &[Test {
 
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// Whom the rules are run as: what the shell does before, the program's
-/// options, and how many rules cannot be judged so. Root judges all; others
-/// cannot be root; the kernel's own limits allow no real-time priority; and
-/// what locks all memory, or needs a limit to stay below, needs more than 512 kB.
+/// Users of the runs: name, shell commands before, options of the program, and the number
+/// of rules that cannot be judged. Root judges all. Other users cannot judge rules that
+/// need root; the default limits allow no real-time priority; and rules that lock all
+/// memory or set a lower limit need more than 512 kB.
 const RUNS: [(&str, &str, &str, usize); 4] = [
     ("root", "", "", 0),
     (
@@ -52,7 +52,7 @@ fn rules(context: &Context<'_>) -> Result<(), Failure> {
         let failed = ending(" ... FAILED");
         require(failed.is_empty(), || format!("as {who}: {failed:?} failed"))?;
         require(lines.iter().any(|line| line == "@@rules end 0"), || {
-            format!("as {who} the rules ended badly")
+            format!("as {who} the program did not exit with 0")
         })?;
         require(!ending(" ... ok").is_empty(), || {
             format!("as {who} no rule was judged")
@@ -66,7 +66,7 @@ fn rules(context: &Context<'_>) -> Result<(), Failure> {
         }
         require(not_run.len() <= most, || {
             format!(
-                "as {who} {} rules were not run, {most} cannot be",
+                "as {who} {} rules were not run, at most {most} expected",
                 not_run.len()
             )
         })?;

@@ -1,7 +1,5 @@
-//! The virtual servo moved from A to B and back on the i.MX 8M Plus EVK: how
-//! well the axis follows its profile, and that every slot is accounted for.
-//!
-//! Judged on one CPU, see [`ONE_CPU`].
+//! Moves of the virtual servo on the i.MX 8M Plus EVK: tracking error, and the count of
+//! every slot. On one CPU, see [`ONE_CPU`].
 
 use serde_json::Value;
 
@@ -24,12 +22,11 @@ pub(crate) const TESTS: &[Test] = &[
     },
 ];
 
-/// Greatest distance from the setpoint in a move of 12.6 rad at up to 20 rad/s
-/// and 400 rad/s², rad. Of that speed it is what the axis covers in a period, so
-/// it allows for one period of dead time and nothing else; the position window
-/// of the board file, 0.5 rad, is a fault.
+/// Maximum tracking error in a move of 12.6 rad at up to 20 rad/s and 400 rad/s², rad. It
+/// is the distance of one period at that speed, so it allows for one period of dead time.
+/// The following-error window of the board file is 0.5 rad.
 const TRACKING_MAX_RAD: f64 = 0.02;
-/// The same, root mean square over rest and motion.
+/// Maximum of its root mean square over rest and motion, rad.
 const TRACKING_RMS_RAD: f64 = 0.005;
 
 fn start(context: &Context<'_>, script: &str) -> Result<Machine, Failure> {
@@ -45,9 +42,9 @@ fn require_tracking(report: &Value) -> Result<(), Failure> {
         ("/axes/0/tracking_error_rms_rad", TRACKING_RMS_RAD),
     ] {
         let found = report.pointer(path).and_then(Value::as_f64);
-        // Zero would be an axis that was never moved.
+        // Zero would mean that the axis did not move.
         require(found.is_some_and(|rad| 0.0 < rad && rad <= bound), || {
-            format!("{path} is {found:?} rad, not within {bound}")
+            format!("{path} is {found:?} rad, expected above 0 and at most {bound}")
         })?;
     }
     Ok(())
@@ -67,8 +64,8 @@ fn follows(context: &Context<'_>) -> Result<(), Failure> {
     require_tracking(&report)
 }
 
-/// Twice, a transfer of the encoder takes 2.5 ms: the cycle is over its
-/// deadline, two slots pass meanwhile and are skipped, and the phase is kept.
+/// Twice, an encoder transfer takes 2.5 ms: the cycle misses its deadline, two slots are
+/// skipped, and the phase is kept.
 fn accounts(context: &Context<'_>) -> Result<(), Failure> {
     const SLOTS: u64 = 4_000;
     const DELAYS: u64 = 2;
@@ -87,7 +84,7 @@ wait $firmware"
     for _ in 0..DELAYS {
         machine.type_line("delay")?;
         machine.wait_for_line("@@delayed", LIMIT)?;
-        // The ladder's bucket drains by one a cycle: 3 x 10 in all of it.
+        // A delay fills the ladder's bucket by 3 x 10; it drains by one per cycle.
         let now = machine.pins.drive(lines.reset, false)?;
         machine
             .pins
@@ -107,8 +104,8 @@ wait $firmware"
     ] {
         require_number(&report, path, 0)?;
     }
-    // Seen from outside as well: one edge in each cycle that was run, and one
-    // more where the last of them left the line high.
+    // Also on the pin: one edge per cycle, and one more if the last cycle left the line
+    // high.
     let cycles = number(&report, "/cycles/run")? + number(&report, "/cycles/rest")?;
     let edges = finished
         .pins
@@ -120,6 +117,6 @@ wait $firmware"
         .pins
         .count(lines.enable, begin, finished.pins.mark());
     require(enables == 2, || {
-        format!("enable changed {enables} times, not at the start and the end alone")
+        format!("enable changed {enables} times, expected 2: at the start and at the end")
     })
 }

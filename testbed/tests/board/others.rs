@@ -1,6 +1,5 @@
-//! The firmware on the other boards, each with its own board file: it comes up
-//! with a kept contract, is enabled by reset, and the emergency stop drops
-//! enable within two periods.
+//! The firmware on the other boards, each with its board file: it starts with a kept
+//! contract, reset enables it, and the emergency stop drops enable within two periods.
 
 use crate::guest::{
     HOLD, LIMIT, ONE_CPU, SHOW, SHOWN, arm_and_move, board_file, broken_rows, command, energising,
@@ -21,8 +20,8 @@ pub(crate) const TESTS: &[Test] = &[
     },
 ];
 
-/// Arms, moves, presses the emergency stop and judges what came of it. The
-/// guest runs `--cycles 1000` and shows the report.
+/// Arms, moves, presses the emergency stop and judges the result. The guest runs
+/// `--cycles 1000` and shows the report.
 fn drive(machine: &mut Machine, board: &Board) -> Result<(), Failure> {
     let lines = board.lines;
     arm_and_move(machine, board)?;
@@ -49,7 +48,7 @@ fn drive(machine: &mut Machine, board: &Board) -> Result<(), Failure> {
     let now = machine.pins.drive(lines.reset, false)?;
     let again = machine.pins.count(lines.enable, dropped, now);
     require(again == 0, || {
-        "letting go of the emergency stop changed enable".to_owned()
+        "releasing the emergency stop changed enable".to_owned()
     })
 }
 
@@ -62,8 +61,8 @@ fn raspberrypi4(context: &Context<'_>) -> Result<(), Failure> {
     let_go(machine)
 }
 
-/// The machine has one CPU unless more are asked for: as shipped, the board
-/// file wants an isolated one and is refused, with the outputs safe.
+/// The machine has one CPU: the shipped board file requires an isolated CPU and is
+/// refused with safe outputs.
 fn qemuarm64(context: &Context<'_>) -> Result<(), Failure> {
     let board = &QEMUARM64;
     let shipped = board_file(context, board, &[])?;
@@ -81,7 +80,7 @@ fn qemuarm64(context: &Context<'_>) -> Result<(), Failure> {
     let report = report_of(&machine.collect_until(SHOWN, LIMIT)?, 3)?;
     let broken = broken_rows(&report);
     require(broken.len() == 1 && broken[0]["name"] == "cpu", || {
-        format!("broken are {broken:?}")
+        format!("expected only the row cpu to be broken, got {broken:?}")
     })?;
     let now = machine.pins.drive(board.lines.reset, false)?;
     for line in energising(board) {

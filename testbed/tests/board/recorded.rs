@@ -1,6 +1,5 @@
-//! What is on record of a firmware that was killed while it moved: saved by the
-//! next start, shown by `steadctl`, and as much of it as there is when the file is
-//! cut off or damaged.
+//! The black box of a firmware that was killed while it moved: saved by the next start,
+//! shown by `steadctl`, and read as far as possible when truncated or damaged.
 
 use crate::guest::{LIMIT, NO_WATCHDOG, ONE_CPU, arm_and_move, board_file, healthy, ready, servo};
 use crate::{Context, Failure, Test, require};
@@ -68,18 +67,21 @@ show damaged /tmp/damaged
         let missing = words.iter().filter(|word| !shown.contains(**word));
         let missing: Vec<_> = missing.collect();
         require(missing.is_empty(), || {
-            format!("{missing:?} is not in what is shown of it {name}: {shown}")
+            format!("{missing:?} is missing in the output for the {name} file: {shown}")
         })?;
     }
-    // Those since the start: 50 before the press, and 100 while moving.
+    // Since the start: 50 before the press, and 100 while moving.
     let lines = finished.lines.iter();
     let cycles = lines.filter_map(|line| line.strip_prefix("@@lines ")?.trim().parse().ok());
     require(cycles.clone().any(|cycles: u32| cycles > 150), || {
-        format!("{:?} lines of cycles", cycles.collect::<Vec<_>>())
+        format!(
+            "expected more than 150 lines of cycles, got {:?}",
+            cycles.collect::<Vec<_>>()
+        )
     })
 }
 
-/// What the guest printed of the black box that it calls `name`, with the status.
+/// The output of `steadctl` for the black box `name`, with the exit status.
 fn shown(lines: &[String], name: &str) -> String {
     let begin = format!("@@box {name}");
     let mut text = String::new();

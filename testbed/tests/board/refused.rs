@@ -1,9 +1,9 @@
-//! Starts that are refused, one reason at a time, on the i.MX 8M Plus EVK: the
-//! exit status, the row of the contract, the number that was short and the fix;
-//! and that no output left its safe value, seen on the pins.
+//! Refused starts, one reason at a time, on the i.MX 8M Plus EVK: exit status, row of the
+//! contract, insufficient limit and fix; no output leaves its safe value, measured on the
+//! pins.
 //!
-//! Several starts share a boot, because a refused start leaves nothing behind;
-//! what is granted to the same user with higher limits is in `granted`.
+//! Several starts share a boot, because a refused start has no lasting effect. The same
+//! user with higher limits is tested in `granted`.
 
 use crate::guest::{
     AS_USER, HOLD, LIMIT, ONE_CPU, OPEN_TO_ALL, SHOW, SHOWN, board_file, broken_rows, energising,
@@ -26,12 +26,12 @@ pub(crate) const TESTS: &[Test] = &[
     },
 ];
 
-/// One start, and what must come of it.
+/// One start and its expected result.
 struct Start {
     name: &'static str,
     /// Shell lines before it, in a shell that ends with it.
     before: &'static str,
-    /// What differs from the board's own file, other than the CPU.
+    /// The change of the board's file, besides the CPU.
     change: Option<(&'static str, &'static str)>,
     by: By,
     expected: Expected,
@@ -40,24 +40,24 @@ struct Start {
 #[derive(Copy, Clone, PartialEq, Eq)]
 enum By {
     Root,
-    /// An ordinary user without any capability.
+    /// An unprivileged user without capabilities.
     User,
 }
 
 enum Expected {
-    /// Exit status 3: these rows of the contract are broken, the first with
-    /// these words in it.
+    /// Exit status 3: exactly these rows of the contract are broken, and the first contains
+    /// `words`.
     Refused {
         rows: &'static [&'static str],
         words: &'static [&'static str],
     },
-    /// Exit status 1, with these words on standard error.
+    /// Exit status 1, and standard error contains `words`.
     Failed { words: &'static [&'static str] },
 }
 use By::{Root, User};
 use Expected::{Failed, Refused};
 
-/// Before the chips are served, and before the user may open anything.
+/// Starts before the chips are served, and before the user may open the devices.
 const WITHOUT_DEVICES: [Start; 2] = [
     Start {
         name: "the SPI devices are missing",
@@ -190,19 +190,19 @@ const PLAIN: [Start; 1] = [Start {
     change: None,
     by: Root,
     expected: Refused {
-        // The second goes with the first: such a kernel moves locked pages.
+        // Without PREEMPT_RT the kernel also moves locked pages.
         rows: &["kernel", "compaction"],
         words: &["PREEMPT_RT", "linux-image-rt-arm64"],
     },
 }];
 
 impl Start {
-    /// Where its board file is in the guest.
+    /// Path of its board file in the guest.
     fn board_file(&self) -> String {
         format!("/{}.toml", self.name.replace(' ', "-"))
     }
 
-    /// Shell lines that make it and show what came of it.
+    /// Shell lines that start the firmware and show the result.
     fn script(&self) -> String {
         let by = match self.by {
             Root => "",
@@ -235,7 +235,9 @@ rm -f /tmp/report.json /run/steadfast/* /data/steadfast/black-box/*
                     .iter()
                     .filter_map(|row| row["name"].as_str())
                     .collect();
-                require(names == rows, || format!("broken are {broken:?}"))?;
+                require(names == rows, || {
+                    format!("expected the broken rows {rows:?}, got {broken:?}")
+                })?;
                 require_number(&report, "/cycles/run", 0)?;
                 let reason = report["exit"]["reason"].as_str().unwrap_or_default();
                 require(reason.contains(rows[0]), || {
@@ -246,12 +248,12 @@ rm -f /tmp/report.json /run/steadfast/* /data/steadfast/black-box/*
         };
         let missing: Vec<_> = words.iter().filter(|word| !text.contains(**word)).collect();
         require(missing.is_empty(), || {
-            format!("{missing:?} is not in what was said: {text}")
+            format!("{missing:?} is missing in: {text}")
         })
     }
 }
 
-/// A boot of one CPU with the board file of each start.
+/// A boot with one CPU and the board file of each start.
 fn boot<'a>(context: &'a Context<'a>, starts: &[&[Start]]) -> Result<Boot<'a>, Failure> {
     let text = board_file(context, &IMX8MP_EVK, &[ONE_CPU])?;
     let mut boot = ready(context, &IMX8MP_EVK, &text)?
@@ -270,7 +272,7 @@ fn boot<'a>(context: &'a Context<'a>, starts: &[&[Start]]) -> Result<Boot<'a>, F
     Ok(boot)
 }
 
-/// Judges the starts as the guest makes them.
+/// Judges the starts in the order of the guest's script.
 fn judge(machine: &mut Machine, starts: &[Start]) -> Result<(), Failure> {
     for start in starts {
         let lines = machine.collect_until(SHOWN, LIMIT)?;
@@ -281,11 +283,11 @@ fn judge(machine: &mut Machine, starts: &[Start]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Requires that since `start` no line has been energised, that the heartbeat
-/// was silent, and that the lamp, which is safe when lit, was lit.
+/// Requires that since `start` no line was energised, the heartbeat did not toggle, and the
+/// lamp, whose safe state is lit, was lit.
 fn require_safe(machine: &mut Machine, start: Mark) -> Result<(), Failure> {
     let lines = IMX8MP_EVK.lines;
-    // The answer to a press comes after every edge before it.
+    // The emulator answers after all earlier edges.
     let now = machine.pins.drive(lines.reset, false)?;
     let edges = machine.pins.between(start, now);
     let [enable, brake] = energising(&IMX8MP_EVK);
@@ -299,7 +301,7 @@ fn require_safe(machine: &mut Machine, start: Mark) -> Result<(), Failure> {
         edges
             .iter()
             .any(|edge| edge.level && edge.line == lines.fault_lamp),
-        || "the fault lamp was not lit: were the pins watched?".to_owned(),
+        || "the fault lamp was not lit: no edges were recorded".to_owned(),
     )
 }
 

@@ -1,6 +1,5 @@
-//! That SPI is what the firmware will meet: the kernel's own bus with a chip on
-//! it, and the virtual servo's nodes with every fault they can have, seen by a
-//! published client that knows of neither.
+//! The SPI devices of the other tests: the nodes of the virtual servo and each of their
+//! faults, as seen by an independent, published client.
 
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ pub(crate) const TESTS: &[Test] = &[Test {
     run: servo,
 }];
 
-/// What is tried in one boot, one after the other: its name says what must hold.
+/// A step of the boot; its name states what must hold.
 struct Part {
     name: &'static str,
     script: &'static str,
@@ -81,7 +80,7 @@ fn servo(context: &Context<'_>) -> Result<(), Failure> {
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Shell lines that serve `nodes` and go on once they exist.
+/// Shell lines that serve `nodes` and continue once they exist.
 pub(crate) fn serve(nodes: &str) -> String {
     format!(
         "mkfifo /tmp/servo-ready
@@ -92,7 +91,7 @@ read ready </tmp/servo-ready
     )
 }
 
-/// What the client printed, in order.
+/// The replies that the client printed, in order.
 fn replies(lines: &[String]) -> Vec<&str> {
     lines
         .iter()
@@ -103,11 +102,11 @@ fn replies(lines: &[String]) -> Vec<&str> {
 fn expect(lines: &[String], expected: &[&str]) -> Result<(), Failure> {
     let found = replies(lines);
     require(found == expected, || {
-        format!("the client got {found:?}, not {expected:?}")
+        format!("the client received {found:?}, expected {expected:?}")
     })
 }
 
-/// Each frame brings the one before; `5566,3` is one frame of five bytes.
+/// Each reply is the frame before; `5566,3` is one frame of five bytes.
 const ANSWERS: &str = "/spi_client /dev/spidev9.0 1234 5678 5566,3 0000000000\n";
 
 fn answers(lines: &[String]) -> Result<(), Failure> {
@@ -133,18 +132,18 @@ fn faults(lines: &[String]) -> Result<(), Failure> {
     expect(
         lines,
         &[
-            // Two fail, and the chip has seen neither.
+            // Two transfers fail before they reach the chip.
             "errno 5",
             "errno 5",
             "00",        // EIO
             "errno 110", // ETIMEDOUT
             "errno 71",
             "errno 71", // EPROTO, until it is cleared
-            "03000000", // what came before the failures
-            "a1b2b3b4", // one byte received, the others untouched
-            "b1b2",     // the chip has had the whole frame
-            "8102",     // the top bit turned over
-            "0304",     // and well again
+            "03000000", // the frame before the failures
+            "a1b2b3b4", // one byte received, the others unchanged
+            "b1b2",     // the chip received the whole frame
+            "8102",     // the top bit is inverted
+            "0304",     // no fault
             "refused",
             "refused",
             "refused",
@@ -181,27 +180,30 @@ fn plant(lines: &[String]) -> Result<(), Failure> {
         clear,
     ] = shown[..]
     else {
-        return Err(Failure::new(format!("eight readings expected: {shown:?}")));
+        return Err(Failure::new(format!(
+            "expected eight readings, got {shown:?}"
+        )));
     };
-    // A few ms are what the shell takes to start a program, in guest time.
+    // Starting a program takes the shell a few ms of guest time.
     let within = |from: u16, to: u16, least: u16| (least..least + 100).contains(&(to - from));
     require(within(start, delayed, 500), || {
-        format!("a delay of 500 ms: {start} to {delayed}")
+        format!("expected a delay of 500 ms, got {start} to {delayed}")
     })?;
     require(within(delayed, later, 1000), || {
-        format!("a second: {delayed} to {later}")
+        format!("expected a second, got {delayed} to {later}")
     })?;
     require([stuck_a, stuck_b, stuck_c] == [later; 3], || {
-        format!("stuck, yet moves: {shown:?}")
+        format!("a stuck reading changed: {shown:?}")
     })?;
     require(within(later, clear, 1000), || {
-        format!("time goes on meanwhile: {shown:?}")
+        format!("time did not advance while the reading was stuck: {shown:?}")
     })?;
-    require(jumped > clear + 4000, || format!("no jump: {shown:?}"))
+    require(jumped > clear + 4000, || {
+        format!("the reading did not jump: {shown:?}")
+    })
 }
 
-/// The encoder's angle out of a reply: bits 13 to 0 (AS5047P datasheet,
-/// figure 13).
+/// The angle in a reply of the encoder: bits 13 to 0 (AS5047P datasheet, figure 13).
 fn angle(reply: &str) -> Option<u16> {
     Some(u16::from_str_radix(reply, 16).ok()? & 0x3fff)
 }
@@ -226,7 +228,9 @@ angle
 fn turns(lines: &[String]) -> Result<(), Failure> {
     let all = replies(lines);
     let [_, _, start, _, rest, _, _, driven, _, stuck, _, still] = all[..] else {
-        return Err(Failure::new(format!("twelve replies expected: {all:?}")));
+        return Err(Failure::new(format!(
+            "expected twelve replies, got {all:?}"
+        )));
     };
     let found = [start, rest, driven, stuck, still].map(angle);
     let [
@@ -241,12 +245,12 @@ fn turns(lines: &[String]) -> Result<(), Failure> {
     };
     let apart = |a: u16, b: u16| (a.wrapping_sub(b) & 0x3fff).min(b.wrapping_sub(a) & 0x3fff);
     require(apart(start, rest) <= 4, || {
-        format!("it turned without a command: {start} to {rest}")
+        format!("the encoder turned without a command: {start} to {rest}")
     })?;
     require(apart(rest, driven) > 100, || {
-        format!("it did not turn: {rest} to {driven}")
+        format!("the encoder did not turn: {rest} to {driven}")
     })?;
     require(apart(stuck, still) <= 2, || {
-        format!("stuck, yet it turned: {stuck} to {still}")
+        format!("the stuck encoder turned: {stuck} to {still}")
     })
 }

@@ -1,6 +1,5 @@
-//! That the boards are what the other tests take them for: they boot, their
-//! pins can be pressed and watched from outside, their SPI bus answers, their
-//! watchdog bites. Shell and busybox only, nothing of the firmware.
+//! The preconditions of the other tests, without the firmware: the boards boot, their pins
+//! can be driven and recorded from outside, their SPI bus works, their watchdog resets.
 
 use std::time::Duration;
 
@@ -35,7 +34,7 @@ pub(crate) const TESTS: &[Test] = &[
 
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// Prints what the kernel says of itself, its GPIO chips and its SPI devices.
+/// Prints the kind of the kernel, its GPIO chips and SPI devices.
 const INVENTORY: &str = "
 echo \"@@realtime $(cat /sys/kernel/realtime)\"
 for chip in /sys/class/gpio/gpiochip*; do echo \"@@gpio $(cat $chip/label)\"; done
@@ -51,7 +50,7 @@ fn has(finished: &Finished, line: &str) -> Result<(), Failure> {
     })
 }
 
-/// Fails unless the kernel is the right one, and has what the board has.
+/// Requires the real-time kernel and the devices of the board.
 fn inventory(finished: &Finished, board: &Board, nodes: &[&str]) -> Result<(), Failure> {
     has(finished, "@@realtime 1")?;
     has(finished, &format!("@@gpio {}", board.gpio_label))?;
@@ -65,9 +64,9 @@ fn inventory(finished: &Finished, board: &Board, nodes: &[&str]) -> Result<(), F
     Ok(())
 }
 
-/// Asks the flash chip on the board's own bus what it is: Read JEDEC ID (w25q80
-/// datasheet, instruction 9Fh), manufacturer EFh, then the device's two bytes. Twice
-/// the same: the bus is left clean.
+/// Reads the JEDEC ID of the flash chip on the board's bus (w25q80 datasheet, instruction
+/// 9Fh): manufacturer EFh, then two bytes of the device. Twice, because the first read must
+/// not affect the bus.
 fn read_flash(board: &Board) -> String {
     let Some(node) = board.flash else {
         return String::new();
@@ -83,7 +82,7 @@ fn flash(finished: &Finished, board: &Board) -> Result<(), Failure> {
     let mut replies = replies.filter_map(|line| line.strip_prefix("@@spi "));
     let found = replies.find(|reply| !reply.starts_with('/'));
     require(found == Some("ef5014"), || {
-        format!("the flash answered {found:?}")
+        format!("expected the flash ID ef5014, got {found:?}")
     })
 }
 
@@ -105,9 +104,9 @@ fn qemuarm64(context: &Context<'_>) -> Result<(), Failure> {
     works(context, &QEMUARM64, &[])
 }
 
-/// Boots once: what there is, the flash chip, and then the pins, pressed and watched.
-/// The guest copies the emergency stop to the enable line until it has been
-/// pressed and let go, and toggles the heartbeat in each round.
+/// One boot: devices, flash chip, and pins. The guest copies the emergency stop to the
+/// enable line until it has been pressed and released, and toggles the heartbeat in each
+/// round.
 fn works(context: &Context<'_>, board: &'static Board, nodes: &[&str]) -> Result<(), Failure> {
     let lines = board.lines;
     let script = INVENTORY.to_owned()
@@ -142,7 +141,7 @@ done
         .wait_for_edges(enabled, lines.heartbeat, 20, LIMIT)?;
     require(
         machine.pins.count(lines.enable, enabled, flowing) == 0,
-        || "enable changed without cause".to_owned(),
+        || "enable changed without a press".to_owned(),
     )?;
 
     let pressed = machine.pins.drive(lines.emergency_stop, false)?;
@@ -152,7 +151,7 @@ done
         .count(lines.heartbeat, pressed, dropped)
         .div_ceil(2);
     require(rounds <= 2, || {
-        format!("enable fell after {rounds} rounds of the loop")
+        format!("enable fell after {rounds} rounds of the loop, expected at most 2")
     })?;
 
     let released = machine.pins.drive(lines.emergency_stop, true)?;
@@ -167,11 +166,11 @@ done
         .map(|edge| edge.level)
         .collect();
     require(enables == [true, false, true], || {
-        format!("enable went through {enables:?}")
+        format!("expected enable to rise, fall and rise, got {enables:?}")
     })
 }
 
-/// The kernel's own nanosecond clock after the same work, in two boots.
+/// Compares the kernel's nanosecond clock after the same work in two boots.
 fn imx8mp_repeats(context: &Context<'_>) -> Result<(), Failure> {
     let script = "cat /proc/uptime
 i=0
@@ -206,7 +205,7 @@ while [ $second -lt 30 ]; do echo \"@@second $second\"; sleep 1; second=$((secon
     machine.wait_for_line("@@second 1", LIMIT)?;
     match machine.wait_for_line("@@second 4", LIMIT) {
         Ok(_) => Err(Failure::new(
-            "the board lived on for 4 s with a watchdog of 2 s",
+            "the board was not reset within 4 s by a watchdog of 2 s",
         )),
         Err(_) => machine.wait_for_end(LIMIT),
     }

@@ -1,7 +1,7 @@
-//! The loop at 1 kHz for a long time, idle and beside hackbench: no slot missed.
+//! The loop at 1 kHz for a long time, idle and beside hackbench: no slot is missed.
 //!
-//! Judged on one CPU with the board's own drivers. `STEADFAST_SOAK=IDLE,LOADED`
-//! sets how long, in seconds of guest time.
+//! On one CPU, with the board's drivers. `STEADFAST_SOAK=IDLE,LOADED` sets the durations,
+//! in seconds of guest time.
 
 use std::time::Duration;
 
@@ -26,13 +26,13 @@ pub(crate) const TESTS: &[Test] = &[
 
 /// Guest time, s: idle, and beside hackbench. `tests/run` runs 200 s idle without --all.
 const SECONDS: [u64; 2] = [600, 20];
-/// Wall time for a second of guest time: idle ones are mostly skipped, of a
-/// loaded one each instruction is emulated. Some ten times what they take.
+/// Wall time per second of guest time, about ten times the need: idle time is mostly
+/// skipped, under load every instruction is emulated.
 const LIMITS: [Duration; 2] = [Duration::from_secs(4), Duration::from_secs(60)];
-/// Wall time for everything around it.
+/// Wall time for boot and end.
 const AROUND: Duration = Duration::from_secs(300);
 
-/// As asked for, or [`SECONDS`].
+/// The durations of `STEADFAST_SOAK`, or [`SECONDS`].
 fn seconds() -> Result<[u64; 2], Failure> {
     let Ok(text) = std::env::var("STEADFAST_SOAK") else {
         return Ok(SECONDS);
@@ -70,7 +70,7 @@ fn soak(context: &Context<'_>, seconds: u64, limit: Duration, before: &str) -> R
         .finish(AROUND + limit * u32::try_from(seconds).unwrap_or(u32::MAX))?;
     let report = report_of(&report.lines, 0)?;
     require_kept(&report)?;
-    // 1 kHz: each of them run, none skipped, none late.
+    // 1 kHz: every slot is run, none is skipped or late.
     require_number(&report, "/cycles/run", seconds * 1_000)?;
     for path in [
         "/cycles/skipped",

@@ -1,5 +1,5 @@
-//! A loop that has stopped: the stall guard takes the outputs from it, seen on
-//! the pins, and ends the process.
+//! A stalled loop: the stall guard makes the outputs safe, measured on the pins, and ends
+//! the process.
 
 use crate::guest::{
     HOLD, LIMIT, NO_WATCHDOG, ONE_CPU, arm_and_move, board_file, exit_status, healthy, let_go,
@@ -14,11 +14,11 @@ pub(crate) const TESTS: &[Test] = &[Test {
     run: hanging_transfer,
 }];
 
-/// What the board file allows: the shortest `max_hold_ms` of its outputs.
+/// The shortest `max_hold_ms` of the board file.
 const GAP_MS: f64 = 20.0;
 
-/// The encoder's next transfer takes half a second while the axis moves. The
-/// loop waits in the kernel, and on its only CPU.
+/// The encoder's next transfer takes half a second while the axis moves. The loop waits in
+/// the kernel, on the only CPU.
 fn hanging_transfer(context: &Context<'_>) -> Result<(), Failure> {
     let lines = IMX8MP_EVK.lines;
     let text = board_file(context, &IMX8MP_EVK, &[ONE_CPU, NO_WATCHDOG])?;
@@ -43,7 +43,7 @@ echo; echo \"@@exit $status\"
     let status = exit_status(&printed)?;
     require(status == 4, || format!("exit status {status}, not 4"))?;
 
-    // The order of shutting down, and nothing after it.
+    // The shutdown order, and no change after it.
     let end = machine.pins.mark();
     let last: Vec<Edge> = machine.pins.between(moving, end).to_vec();
     let changes: Vec<u8> = last
@@ -52,32 +52,37 @@ echo; echo \"@@exit $status\"
         .map(|edge| edge.line)
         .collect();
     let [first, second, third] = changes[..] else {
-        return Err(Failure::new(format!("other changes than three: {last:?}")));
+        return Err(Failure::new(format!(
+            "expected three changes, got {last:?}"
+        )));
     };
     let energising = [lines.enable, lines.brake_release];
     require(
         energising.contains(&first) && energising.contains(&second) && third == lines.fault_lamp,
-        || format!("the lamp came before the power went: {last:?}"),
+        || format!("the lamp was lit before the power was removed: {last:?}"),
     )?;
     let after = machine.pins.count(lines.heartbeat, lamp, end);
     require(after == 0, || {
-        format!("{after} heartbeats of a loop that was stopped")
+        format!("expected no heartbeat of a stalled loop, got {after}")
     })?;
 
-    // What it said, and when it acted.
+    // The time of the guard's reaction, from its message.
     let said = silent_ms(&printed)?;
     require((GAP_MS * 0.75..GAP_MS).contains(&said), || {
-        format!("it acted after {said} ms, where {GAP_MS} ms are allowed")
+        format!(
+            "the guard acted after {said} ms, expected {} to {GAP_MS} ms",
+            GAP_MS * 0.75
+        )
     })?;
     let_go(machine)
 }
 
-/// How long the loop was silent when the guard acted, in its own words.
+/// The time without a finished cycle in the guard's message, ms.
 pub(crate) fn silent_ms(printed: &[String]) -> Result<f64, Failure> {
     printed
         .iter()
         .find_map(|line| line.split_once("the loop has finished no cycle for "))
         .and_then(|(_, rest)| rest.split_once(" ms"))
         .and_then(|(ms, _)| ms.parse().ok())
-        .ok_or_else(|| Failure::new(format!("the guard did not say what it saw: {printed:?}")))
+        .ok_or_else(|| Failure::new(format!("the guard printed no message: {printed:?}")))
 }

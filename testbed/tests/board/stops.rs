@@ -1,7 +1,6 @@
-//! How the axis comes to rest, seen on the pins of the i.MX 8M Plus EVK: by its
-//! limit switches, and by SIGTERM in every state of CiA 402 that lasts long
-//! enough to be hit. Time is counted in periods of the loop, which has one edge
-//! of the heartbeat in each.
+//! Stops of the axis, measured on the pins of the i.MX 8M Plus EVK: by limit switches, and
+//! by SIGTERM in every state of CiA 402 that lasts long enough. Time is counted in periods
+//! of the loop, with one edge of the heartbeat each.
 
 use serde_json::Value;
 
@@ -27,11 +26,11 @@ pub(crate) const TESTS: &[Test] = &[
 
 const LINES: Lines = IMX8MP_EVK.lines;
 
-/// Periods that the brake takes to engage: `brake_engage_ms` of the board file.
+/// Periods until the brake is engaged: `brake_engage_ms` of the board file.
 const BRAKE_ENGAGES: usize = 30;
 
-/// Starts the firmware and ends it, as often as a line is typed on the console:
-/// `start BOARD-FILE`, `term`, and anything else to come to the end.
+/// Shell lines that read orders from the console: `start BOARD-FILE` starts the firmware, `term` ends
+/// it, `spi FAULT` sets a fault of the encoder, and any other line ends the script.
 fn commands() -> String {
     format!(
         "while read order file; do
@@ -48,13 +47,12 @@ true
     )
 }
 
-/// What `/slow.toml` and `/reaction.toml` make of the brake's engagement.
+/// Periods until the brake is engaged in `/slow.toml` and `/reaction.toml`.
 const SLOW_BRAKE_ENGAGES: usize = 1000;
 const SLOW_BRAKE: (&str, &str) = ("brake_engage_ms = 30", "brake_engage_ms = 1000");
 
-/// A board of one CPU, with `/board.toml` and two files in which a state lasts
-/// long enough to be hit: `/slow.toml` for those of coming up, `/reaction.toml`
-/// for those of coming to rest.
+/// A board with one CPU, `/board.toml`, and two files with longer states: `/slow.toml` for
+/// the states of the start, `/reaction.toml` for those of a stop.
 fn boot(context: &Context<'_>) -> Result<Machine, Failure> {
     let text = board_file(context, &IMX8MP_EVK, &[ONE_CPU, NO_WATCHDOG])?;
     let slow = board_file(
@@ -76,16 +74,16 @@ fn boot(context: &Context<'_>) -> Result<Machine, Failure> {
         .start(&healthy(&IMX8MP_EVK), &(servo(&IMX8MP_EVK) + &commands()))
 }
 
-/// Types an order, and gives the place before it.
+/// Types an order, and gives the position before it.
 fn order(machine: &mut Machine, order: &str) -> Result<Mark, Failure> {
-    // The answer to a press comes after every edge before it.
+    // The emulator answers after all earlier edges.
     let mark = machine.pins.drive(LINES.reset, false)?;
     machine.type_line(order)?;
     Ok(mark)
 }
 
-/// Sends SIGTERM and gives the report of the run that it ends with this status,
-/// with the places before the signal and after the end.
+/// Sends SIGTERM, requires this exit status, and gives the report with the positions
+/// before the signal and after the end.
 fn terminate(machine: &mut Machine, status: i64) -> Result<(Value, Mark, Mark), Failure> {
     let before = order(machine, "term")?;
     let lines = machine.collect_until(SHOWN, LIMIT)?;
@@ -93,8 +91,8 @@ fn terminate(machine: &mut Machine, status: i64) -> Result<(Value, Mark, Mark), 
     Ok((report_of(&lines, status)?, before, after))
 }
 
-/// Everything but the heartbeat between two places, with how many periods after
-/// the change before it each came.
+/// The edges between two positions without the heartbeat, each with the periods since the
+/// edge before it.
 fn changes(machine: &Machine, from: Mark, to: Mark) -> Vec<(Edge, usize)> {
     let mut periods = 0;
     let mut changes = Vec::new();
@@ -120,13 +118,13 @@ const fn falls(line: u8) -> Edge {
 fn require_order(found: &[(Edge, usize)], expected: &[Edge]) -> Result<(), Failure> {
     let order: Vec<Edge> = found.iter().map(|(edge, _)| *edge).collect();
     require(order == expected, || {
-        format!("the pins changed in another order: {found:?}, not {expected:?}")
+        format!("expected the pins to change in the order {expected:?}, got {found:?}")
     })
 }
 
 fn require_periods(found: usize, expected: usize, what: &str) -> Result<(), Failure> {
     require(found.abs_diff(expected) <= 1, || {
-        format!("{what}: {found} periods, not {expected}")
+        format!("{what}: expected {expected} periods, got {found}")
     })
 }
 
@@ -137,9 +135,9 @@ fn require_reason(report: &Value, words: &str) -> Result<(), Failure> {
     })
 }
 
-/// Opens a limit switch while the axis moves to and fro: it faults within two
-/// periods of moving towards that switch, brakes on its ramp, engages the brake
-/// and only then gives up its power.
+/// Opens a limit switch while the axis moves to and fro: it faults within two periods of
+/// moving towards that switch, stops on its ramp, engages the brake, and only then the
+/// power is removed.
 fn hit(machine: &mut Machine, switch: u8) -> Result<Mark, Failure> {
     let pressed = machine.pins.drive(switch, false)?;
     let lit = machine
@@ -158,7 +156,7 @@ fn hit(machine: &mut Machine, switch: u8) -> Result<Mark, Failure> {
             falls(LINES.enable),
         ],
     )?;
-    // 20 rad/s at 800 rad/s² are 25 periods, and the ramp's jerk adds some.
+    // 20 rad/s at 800 rad/s² take 25 periods, and the jerk limit adds some.
     let ramp = found[1].1;
     require((1..=60).contains(&ramp), || {
         format!("the axis took {ramp} periods to come to rest")
@@ -182,7 +180,7 @@ fn limit_switches(context: &Context<'_>) -> Result<(), Failure> {
         .wait_for(pressed, LINES.fault_lamp, true, LIMIT)?;
     let periods = machine.pins.count(LINES.heartbeat, pressed, lit);
     require(periods <= 2, || {
-        format!("the axis faulted {periods} periods after it ran onto the switch")
+        format!("the axis faulted {periods} periods after the switch, expected at most 2")
     })?;
 
     let reset = arm_and_move(&mut machine, &IMX8MP_EVK)?;
@@ -221,14 +219,14 @@ fn started(machine: &mut Machine, file: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Nothing was energised, so there is nothing but the lamp to light.
+/// No output was energised: only the lamp changes.
 fn ends_dark(machine: &mut Machine) -> Result<(), Failure> {
     let (report, before, after) = terminate(machine, 0)?;
     require_reason(&report, "SIGTERM")?;
     require_order(&changes(machine, before, after), &[rises(LINES.fault_lamp)])
 }
 
-/// Gives the encoder a fault, or takes it back with `clear`.
+/// Sets a fault of the encoder, or removes it with `clear`.
 fn spi(machine: &mut Machine, fault: &str) -> Result<(), Failure> {
     machine.type_line(&format!("spi {fault}"))?;
     machine.wait_for_line("@@spi set", LIMIT).map(drop)
@@ -242,13 +240,13 @@ fn not_ready(machine: &mut Machine) -> Result<(), Failure> {
     spi(machine, "clear")
 }
 
-/// Nobody has pressed reset.
+/// Reset was not pressed.
 fn switch_on_disabled(machine: &mut Machine) -> Result<(), Failure> {
     started(machine, "/board.toml")?;
     ends_dark(machine)
 }
 
-/// Power is on and the brake is letting go.
+/// Power is on and the brake is releasing.
 fn switched_on(machine: &mut Machine) -> Result<(), Failure> {
     order(machine, "start /slow.toml")?;
     arm(machine, &IMX8MP_EVK)?;
@@ -265,8 +263,7 @@ fn operation_enabled(machine: &mut Machine) -> Result<(), Failure> {
     ends_in_order(machine, before, after, BRAKE_ENGAGES)
 }
 
-/// The brake engages, holds, and only then does power go; the lamp, which is
-/// safe when lit, comes last.
+/// The brake engages, then the power is removed, then the lamp, whose safe state is lit.
 fn ends_in_order(
     machine: &Machine,
     before: Mark,
@@ -292,7 +289,7 @@ fn quick_stop_active(machine: &mut Machine) -> Result<(), Failure> {
     let moving = arm_and_move(machine, &IMX8MP_EVK)?;
     // Six slots of ten each: above the ladder's 50, below its 200.
     spi(machine, "delay 6000 x1")?;
-    // The lamp says at once that the axis is stopped, and why is the end's reason.
+    // The lamp is lit at once; the reason of the end names the cause.
     let lit = machine
         .pins
         .wait_for(moving, LINES.fault_lamp, true, LIMIT)?;
@@ -334,7 +331,7 @@ fn fault_reaction_active(machine: &mut Machine) -> Result<(), Failure> {
     require_periods(found[2].1, SLOW_BRAKE_ENGAGES, "from the brake to enable")
 }
 
-/// The emergency stop has taken power: SIGTERM changes nothing any more.
+/// The emergency stop has removed the power: SIGTERM changes no pin.
 fn fault(machine: &mut Machine) -> Result<(), Failure> {
     order(machine, "start /board.toml")?;
     arm_and_move(machine, &IMX8MP_EVK)?;

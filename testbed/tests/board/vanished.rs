@@ -1,5 +1,5 @@
-//! The SPI controller taken away from under the running loop, with the kernel's own
-//! driver: encoder and DAC are gone together.
+//! The SPI controller is removed while the loop runs with the kernel's driver: encoder and
+//! DAC disappear together.
 
 use crate::Test;
 use crate::guest::{HOLD, LIMIT, NO_WATCHDOG, SHOW, SHOWN, command, energising, let_go, report_of};
@@ -14,7 +14,7 @@ pub(crate) const TESTS: &[Test] = &[Test {
     run: vanished,
 }];
 
-/// Shell lines: the controller of bus 3 loses its driver.
+/// Shell lines that unbind the driver of the controller of bus 3.
 const UNBIND: &str = "
 controller=$(readlink -f /sys/class/spi_master/spi3/device)
 echo ${controller##*/} >$controller/driver/unbind
@@ -48,7 +48,7 @@ fn vanished(context: &Context<'_>) -> Result<(), Failure> {
     let report = report_of(&printed, 4)?;
     let reason = report["exit"]["reason"].as_str().unwrap_or_default();
     require(reason.contains("/dev/spidev3."), || {
-        format!("'{reason}' does not say which device is gone")
+        format!("'{reason}' does not name the removed device")
     })?;
     for line in energising(board) {
         machine.pins.wait_for(armed, line, false, LIMIT)?;
@@ -60,7 +60,7 @@ fn vanished(context: &Context<'_>) -> Result<(), Failure> {
     for line in energising(board) {
         let edges = machine.pins.count(line, armed, end);
         require(edges == 1, || {
-            format!("line {line} changed {edges} times after the controller was gone")
+            format!("line {line} changed {edges} times after the removal, expected once")
         })?;
     }
     let_go(machine)

@@ -1,5 +1,5 @@
-//! The controller dies, or stops: systemd starts it again, and nothing moves before
-//! somebody has pressed reset.
+//! The controller crashes or is paused: systemd restarts it, and no output is energised
+//! before reset is pressed.
 
 use crate::service::not_energised;
 use crate::target::{BOARD, LIMIT, Target};
@@ -33,7 +33,7 @@ fn arm(target: &mut Target) -> Result<Mark, Failure> {
     Ok(enabled)
 }
 
-/// As it is after a boot: no starts counted.
+/// Restarts the controller with its count of starts reset, as after a boot.
 fn afresh(target: &mut Target) -> Result<(), Failure> {
     target
         .ask(
@@ -42,7 +42,7 @@ fn afresh(target: &mut Target) -> Result<(), Failure> {
         .map(drop)
 }
 
-/// Waits for another process than `pid` that is active.
+/// Waits until the unit is active with another process than `pid`.
 fn another(target: &mut Target, pid: &str) -> Result<(), Failure> {
     target.until(&format!("systemctl is-active -q steadfast && [ \"$(systemctl show -P MainPID steadfast)\" != {pid} ]"))
 }
@@ -78,7 +78,9 @@ fn stopped(target: &mut Target) -> Result<(), Failure> {
     target.ask(&format!("kill -STOP {pid}"))?;
     another(target, &pid)?;
     let text = target.ask("journalctl -b -o cat -u steadfast | grep 'Watchdog timeout'")?;
-    require(text.contains("10s"), || format!("systemd said '{text}'"))?;
+    require(text.contains("10s"), || {
+        format!("expected a watchdog time-out of 10s in the journal, got '{text}'")
+    })?;
     waits_for_reset(target, armed)
 }
 
@@ -88,11 +90,11 @@ fn crash_loop(target: &mut Target) -> Result<(), Failure> {
     afresh(target)?;
     arm(target)?;
     let from = target.now()?;
-    // Each of them once it is active, until systemd gives it up.
+    // Kills each process once it is active, until systemd stops restarting.
     target.ask("until [ \"$(systemctl show -P ActiveState steadfast)\" = failed ]; do systemctl is-active -q steadfast && kill -KILL $(systemctl show -P MainPID steadfast); sleep 0.2; done")?;
     let restarts = target.unit_number("NRestarts")?;
     require((1..=STARTS).contains(&restarts), || {
-        format!("{restarts} restarts")
+        format!("expected 1 to {STARTS} restarts, got {restarts}")
     })?;
     let fallen = target
         .machine()
@@ -101,10 +103,10 @@ fn crash_loop(target: &mut Target) -> Result<(), Failure> {
     // Longer than any delay between two starts.
     target.ask("sleep 30")?;
     require(target.unit("ActiveState")? == "failed", || {
-        "it was started again".to_owned()
+        "the unit was restarted after the limit".to_owned()
     })?;
     not_energised(target, fallen)?;
-    // A person's word begins anew.
+    // A start by hand resets the count.
     afresh(target)?;
     target.until_active()
 }

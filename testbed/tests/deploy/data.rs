@@ -1,5 +1,4 @@
-//! The data partition costs the record when it is full, read-only or gone, and
-//! never the control.
+//! A full, read-only or missing data partition affects the black boxes, never the control.
 
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use crate::target::{BOARD, Disks, Isolation, LIMIT, Target};
 use crate::{Boot, Case, Failure, Host, require};
 use testbed::machine::Transcript;
 
-/// Within the boot of the service.
+/// Cases in the boot of the service.
 pub(crate) const CASES: &[Case] = &[
     Case {
         name: "a_full_data_partition_does_not_stop_control",
@@ -36,8 +35,7 @@ fn start(host: &Host, transcript: Arc<Transcript>) -> Result<Target, Failure> {
     Ok(target)
 }
 
-/// The same process goes on, through a fault that is to be recorded; and another
-/// one starts.
+/// The same process continues through a fault that is to be recorded, and a restart works.
 fn controls(target: &mut Target) -> Result<(), Failure> {
     let lines = BOARD.lines;
     let pid = target.unit("MainPID")?;
@@ -51,7 +49,7 @@ fn controls(target: &mut Target) -> Result<(), Failure> {
     if now != pid {
         let words = target.ask("journalctl -u steadfast -n 15 --no-pager -o cat")?;
         return Err(Failure::new(format!(
-            "it was restarted; its last words:\n{words}"
+            "the controller was restarted; end of its journal:\n{words}"
         )));
     }
     target.ask("systemctl reset-failed steadfast; systemctl restart steadfast")?;
@@ -65,7 +63,9 @@ fn controls(target: &mut Target) -> Result<(), Failure> {
 
 fn full(target: &mut Target) -> Result<(), Failure> {
     let (status, _) = target.run("dd if=/dev/zero of=/data/fill bs=1M status=none; dd if=/dev/zero of=/data/rest bs=1k status=none")?;
-    require(status != 0, || "the partition does not get full".to_owned())?;
+    require(status != 0, || {
+        "the partition could not be filled".to_owned()
+    })?;
     controls(target)?;
     target.ask("rm /data/fill /data/rest").map(drop)
 }
@@ -83,5 +83,7 @@ fn gone(target: &mut Target) -> Result<(), Failure> {
     let (status, _) = target.run("mountpoint -q /data")?;
     require(status != 0, || "there is a data partition".to_owned())?;
     // Guest time. systemd itself would wait 90 s for a disk.
-    require(active < 60, || format!("it waited {active} s for /data"))
+    require(active < 60, || {
+        format!("the controller was active {active} s after the kernel's start, expected < 60")
+    })
 }

@@ -1,4 +1,4 @@
-//! The isolated CPU is the loop's: judged by what happens on it, not by masks.
+//! The isolated CPU runs the loop alone: judged by its activity, not by masks.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(crate) const CASES: &[Case] = &[
     },
 ];
 
-/// Interrupts on CPU 3 so far, by the line that names them.
+/// Number of interrupts on CPU 3, by their line in /proc/interrupts.
 fn counts(lines: &[String]) -> BTreeMap<String, u64> {
     let rows = lines.iter().filter_map(|line| {
         let (name, rest) = line.trim_start().split_once(':')?;
@@ -38,8 +38,8 @@ fn interrupts(target: &mut Target) -> Result<(), Failure> {
     let (_, after) = target.run("cat /proc/interrupts")?;
     let (before, after) = (counts(&before), counts(&after));
     require(after.len() > 10, || format!("no interrupts in {after:?}"))?;
-    // Devices' have numbers; what belongs to each CPU are its timer, and the
-    // interrupts that CPUs send each other (letters).
+    // Interrupts of devices have numbers; letters are interrupts between CPUs. The timer
+    // of each CPU is excluded by name.
     let devices = after.iter().filter(|(name, _)| {
         name.starts_with(|c: char| c.is_ascii_digit()) && !name.contains("arch_timer")
     });
@@ -53,8 +53,8 @@ fn interrupts(target: &mut Target) -> Result<(), Failure> {
 }
 
 fn processes(target: &mut Target) -> Result<(), Failure> {
-    // Processes that want a CPU, all of them at once. Little work: the emulator runs
-    // the four CPUs in turns, and the loop is late where all are busy for long.
+    // More runnable processes than CPUs, but for a short time: the emulator runs the four
+    // CPUs in turns, and a long load on all of them would make the loop late.
     target.ask("for n in 1 2 3 4 5 6; do ls -R /usr/lib/systemd >/dev/null & done; wait")?;
     target.until_active()?;
     let pid = target.unit("MainPID")?;
@@ -84,11 +84,11 @@ fn processes(target: &mut Target) -> Result<(), Failure> {
         })?;
     }
     require(found > 0, || {
-        "nothing runs on CPU 3, the loop neither".to_owned()
+        "no thread runs on CPU 3, not even the loop".to_owned()
     })
 }
 
-/// Whether a line of a stat file is a thread of the process.
+/// Whether the line of a stat file belongs to a thread of the process.
 fn line_of(target: &mut Target, pid: &str, head: &str) -> Result<bool, Failure> {
     let thread = head.split_whitespace().next().unwrap_or_default();
     let (status, _) = target.run(&format!("[ -e /proc/{pid}/task/{thread} ]"))?;

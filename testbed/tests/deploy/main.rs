@@ -1,11 +1,12 @@
-//! The deploy tier: a root file system with systemd, RAUC and our own units, udev
-//! rules and scripts as the Yocto layer installs them, booted from a disk with two
-//! slots on an emulated board with the PREEMPT_RT kernel.
+//! The deploy tier: a root file system with systemd, RAUC and the units, udev rules and
+//! scripts of the Yocto layer, booted from a disk with two slots on an emulated board with
+//! the PREEMPT_RT kernel.
 //!
 //! ```text
 //! tests/run deploy                         sets everything up, runs all
 //! cargo test -p testbed --test deploy -- [FILTER]...
-//!                                          runs the boots that have a case named so
+//!                                          runs the boots with a case whose name
+//!                                          contains a FILTER
 //!     --list        names the cases
 //!     --jobs N      boards at a time (default: the number of CPUs, at most 4)
 //!     --show        prints each board's console, not only a failed one's
@@ -14,15 +15,14 @@
 //! Environment:
 //!
 //! - `STEADFAST_KERNEL`: what `tests/setup/kernel rt` printed.
-//! - `STEADFAST_DISKS`: what `tests/deploy/image` made.
+//! - `STEADFAST_DISKS`: the folder made by `tests/deploy/image`.
 //!
-//! Boots are slow and cases are quick, so cases share boots: each finds the target as
-//! the one before it left it, in good order. Behind one that fails the others may fail
-//! for its sake.
+//! Boots are slow and cases are fast, so cases share boots; each leaves the target in
+//! order for the next. After a failed case the following ones may fail too.
 //!
-//! Guest time is a count of instructions, and idle time is skipped, also the time in
-//! which the guest waits for its disk: a busy host's disk makes it leap. The emulator
-//! runs the four CPUs in turns. So states and orders are judged here, not latencies.
+//! Guest time is a count of instructions. Idle time is skipped, including waits for the
+//! disk, and the emulator runs the four CPUs in turns. Therefore states and orders are
+//! judged here, not latencies.
 
 mod crashes;
 mod data;
@@ -43,7 +43,7 @@ use testbed::arguments::Arguments;
 use testbed::failure::{Failure, require};
 use testbed::machine::Transcript;
 
-/// What the tests find on this machine.
+/// The resources of the tests on this machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Host {
     /// The unpacked package of the PREEMPT_RT kernel.
@@ -65,7 +65,7 @@ impl Host {
     }
 }
 
-/// One test: its name says what must hold.
+/// One test; its name states what must hold.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) run: fn(&mut Target) -> Result<(), Failure>,
@@ -92,7 +92,7 @@ impl Boot {
         self.cases.iter().copied().flatten()
     }
 
-    /// How many cases passed.
+    /// Runs the cases; returns how many passed.
     fn run(&self, host: &Host, show: bool) -> usize {
         let transcript = Arc::<Transcript>::default();
         let mut passed = 0;
@@ -109,7 +109,7 @@ impl Boot {
                 Err(failure) => Err(Failure::new(format!("not reached: {failure}"))),
             };
             let seconds = start.elapsed().as_secs_f64();
-            // As it happens: a boot takes minutes.
+            // At once, because a boot takes minutes.
             match outcome {
                 Ok(()) => {
                     passed += 1;
@@ -120,7 +120,7 @@ impl Boot {
                         "FAIL  {} (at {seconds:.1} s)\n      {failure}\n{said}",
                         case.name
                     );
-                    // The next ones are tried all the same, if anybody answers.
+                    // The next cases run if the target still answers.
                     if let Ok(target) = &mut booted
                         && target.run("true").is_err()
                     {
@@ -135,7 +135,7 @@ impl Boot {
             &format!("deploy-{}", self.name),
         );
         if show || passed < self.cases().count() {
-            // In one piece, because boards run side by side.
+            // In one call, because boards run in parallel.
             print!("{console}");
         }
         passed
@@ -161,7 +161,7 @@ fn run() -> Result<bool, Failure> {
         .filter(|boot| boot.cases().any(|case| arguments.choose(case.name)))
         .collect();
     require(!chosen.is_empty(), || {
-        "no case is named like that".to_owned()
+        "no case has a name that contains the filter".to_owned()
     })?;
     let cases: Vec<&Case> = chosen.iter().flat_map(|boot| boot.cases()).collect();
     if arguments.list {

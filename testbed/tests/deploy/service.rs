@@ -1,4 +1,4 @@
-//! The controller as a service: who it is, what it may, when it is active.
+//! The controller as a service: its user, its permissions, its start.
 
 use std::sync::Arc;
 
@@ -59,31 +59,31 @@ fn words<'l>(lines: &'l [String], key: &str) -> Vec<&'l str> {
 fn own_user(target: &mut Target) -> Result<(), Failure> {
     let text = target.unit("StatusText")?;
     require(text.starts_with("real-time: contract kept"), || {
-        format!("the status line says '{text}'")
+        format!("expected the status 'real-time: contract kept', got '{text}'")
     })?;
     let pid = target.unit("MainPID")?;
     let user = target.ask("id -u steadfast")?;
-    require(user != "0", || "its user is root".to_owned())?;
+    require(user != "0", || "the service runs as root".to_owned())?;
     let (_, lines) = target.run(&format!("cat /proc/{pid}/status"))?;
     require(words(&lines, "Uid:") == [user.as_str(); 4], || {
-        format!("users {:?}, not {user}", words(&lines, "Uid:"))
+        format!("expected the user {user}, got {:?}", words(&lines, "Uid:"))
     })?;
     for set in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
         require(words(&lines, set) == ["0000000000000000"], || {
-            format!("{set} {:?}", words(&lines, set))
+            format!("expected no capability in {set} {:?}", words(&lines, set))
         })?;
     }
     require(words(&lines, "NoNewPrivs:") == ["1"], || {
-        "it may gain privileges".to_owned()
+        "NoNewPrivs is not set".to_owned()
     })?;
     // 2: a filter (seccomp(2)).
     require(words(&lines, "Seccomp:") == ["2"], || {
-        "its system calls are not filtered".to_owned()
+        "the system calls are not filtered".to_owned()
     })
 }
 
 fn first_cycle(target: &mut Target) -> Result<(), Failure> {
-    /// Guest time: instructions of four CPUs, one after the other. It takes some 10 s.
+    /// Guest time, in which the four CPUs run one after the other. About 10 s are needed.
     const MOST_MS: u64 = 90_000;
     // Microseconds of the monotonic clock, which starts with the kernel.
     let started = target.unit_number("ExecMainStartTimestampMonotonic")? / 1000;
@@ -93,7 +93,7 @@ fn first_cycle(target: &mut Target) -> Result<(), Failure> {
         active - started
     ));
     require(0 < active && active < MOST_MS, || {
-        format!("the first cycle came {active} ms after the kernel's start")
+        format!("the first cycle ran {active} ms after the kernel's start, expected < {MOST_MS}")
     })
 }
 
@@ -168,7 +168,7 @@ fn ready(target: &mut Target) -> Result<(), Failure> {
     let after = target.now()?;
     require(
         target.machine().pins.count(heartbeat, before, after) > 0,
-        || "systemd says started, and no cycle has been run".to_owned(),
+        || "systemd reported the start before the first cycle".to_owned(),
     )?;
     target
         .machine()
@@ -177,7 +177,7 @@ fn ready(target: &mut Target) -> Result<(), Failure> {
         .map(drop)
 }
 
-/// Runs the unit with a change of it until `remove`.
+/// Changes the unit until [`unchange`].
 pub(crate) fn change(target: &mut Target, section: &str) -> Result<(), Failure> {
     let folder = "/run/systemd/system/steadfast.service.d";
     target.ask(&format!(
@@ -185,7 +185,7 @@ pub(crate) fn change(target: &mut Target, section: &str) -> Result<(), Failure> 
     )).map(drop)
 }
 
-/// Takes the change back, and starts the controller as it is shipped.
+/// Removes the change, and starts the controller with the shipped unit.
 pub(crate) fn unchange(target: &mut Target) -> Result<(), Failure> {
     target.ask("rm /run/systemd/system/steadfast.service.d/90-test.conf && systemctl daemon-reload && systemctl stop steadfast && { systemctl reset-failed steadfast; systemctl start steadfast; }").map(drop)
 }
@@ -197,7 +197,7 @@ pub(crate) fn not_energised(target: &mut Target, from: testbed::pins::Mark) -> R
         let edges = target.machine().pins.between(from, now);
         require(
             !edges.iter().any(|edge| edge.line == line && edge.level),
-            || format!("line {line} was energised, and nobody had pressed reset"),
+            || format!("line {line} was energised without reset being pressed"),
         )?;
     }
     Ok(())
@@ -209,7 +209,7 @@ fn refused(target: &mut Target) -> Result<(), Failure> {
     change(target, "LimitRTPRIO=0")?;
     let (status, _) = target.run("systemctl start steadfast")?;
     require(status != 0, || {
-        "a start without FIFO was reported done".to_owned()
+        "a start without SCHED_FIFO was reported as successful".to_owned()
     })?;
     target.until("[ \"$(systemctl show -P ActiveState steadfast)\" = failed ]")?;
     require(target.unit_number("ExecMainStatus")? == 3, || {
@@ -217,11 +217,11 @@ fn refused(target: &mut Target) -> Result<(), Failure> {
     })?;
     require(
         target.unit("ActiveEnterTimestampMonotonic")? == active,
-        || "it was active".to_owned(),
+        || "the unit was active".to_owned(),
     )?;
     let text = target.unit("StatusText")?;
     require(text.contains("contract refused"), || {
-        format!("the status line says '{text}'")
+        format!("expected the status 'contract refused', got '{text}'")
     })?;
     not_energised(target, from)?;
     unchange(target)?;
@@ -233,15 +233,15 @@ fn at_start(target: &mut Target) -> Result<(), Failure> {
     target.ask("sed 's/arm = \"on-reset\"/arm = \"at-start\"/' /etc/steadfast/board.toml >/run/at-start.toml && grep -q at-start /run/at-start.toml")?;
     change(target, "Environment=STEADFAST_BOARD=/run/at-start.toml")?;
     let (status, _) = target.run("systemctl start steadfast")?;
-    require(status != 0, || "it was started".to_owned())?;
+    require(status != 0, || "the unit was started".to_owned())?;
     require(target.unit("ActiveState")? == "failed", || {
-        "it is tried again".to_owned()
+        "the unit is not in the state failed".to_owned()
     })?;
     require(target.unit_number("ExecMainStatus")? == 2, || {
         "it did not end with exit status 2".to_owned()
     })?;
     require(target.unit_number("NRestarts")? == 0, || {
-        "it was tried again".to_owned()
+        "the unit was restarted".to_owned()
     })?;
     not_energised(target, from)?;
     unchange(target)?;

@@ -12,34 +12,34 @@ use testbed::machine::{Machine, Transcript};
 use testbed::pins::Mark;
 use testbed::work::WorkFolder;
 
-/// Wall time for a boot, an installation, and any other wait: many times what each
-/// takes on two cores.
+/// Wall time for any wait, many times the duration of a boot or an installation on two
+/// cores.
 pub(crate) const LIMIT: Duration = Duration::from_secs(600);
 
-/// The board, whose pins are the board tier's.
+/// The board; its pins are those of the board tier.
 pub(crate) const BOARD: &Board = &QEMUARM64;
 /// CPUs of the machine: `STEADFAST_CPUS` of the layer.
 const CPUS: &str = "4";
 
-/// The agent of tests/deploy/target is there.
+/// Printed by the agent of tests/deploy/target when it is ready.
 const AGENT: &str = "@@agent";
-/// A command has ended, and its status.
+/// Printed at the end of a command, followed by its exit status.
 const DONE: &str = "@@done ";
-/// What the boot loader says.
+/// Prefix of the lines of the boot loader.
 pub(crate) const LOADER: &str = "@@loader ";
 
 /// The disks of a target.
 pub(crate) struct Disks {
     folder: PathBuf,
-    /// Whether the next power-on finds what this one wrote.
+    /// Whether writes persist until the next power-on.
     kept: bool,
     data: bool,
-    /// Copies go with it.
+    /// The folder of copies, removed with them.
     _work: Option<WorkFolder>,
 }
 
 impl Disks {
-    /// As they were made; what is written is forgotten.
+    /// The disks as made by `tests/deploy/image`; writes are discarded.
     pub(crate) fn fresh(host: &Host) -> Self {
         Self {
             folder: host.disks.clone(),
@@ -49,10 +49,10 @@ impl Disks {
         }
     }
 
-    /// Copies, which remember.
+    /// Copies of the disks, on which writes persist.
     ///
     /// # Errors
-    /// There is no room for them.
+    /// The copies cannot be written.
     pub(crate) fn copied(host: &Host) -> Result<Self, Failure> {
         let work = WorkFolder::new()?;
         let copy = |from: &str, to: &str| -> Result<(), Failure> {
@@ -75,7 +75,7 @@ impl Disks {
         })
     }
 
-    /// Without the data partition.
+    /// The same disks without the data partition.
     pub(crate) fn without_data(self) -> Self {
         Self {
             data: false,
@@ -111,27 +111,27 @@ fn attach(command: &mut Command, serial: &str, file: &Path, kept: bool) {
         .arg(format!("virtio-blk-pci,drive={serial},serial={serial}"));
 }
 
-/// A target that is powered.
+/// A target that was powered on.
 pub(crate) struct Target {
     host: Host,
     transcript: Arc<Transcript>,
     disks: Disks,
-    /// `None` while it has no power.
+    /// `None` while the power is off.
     machine: Option<Machine>,
     said: String,
 }
 
-/// What the kernel is told of CPUs.
+/// The kernel parameters for CPUs.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Isolation {
-    /// What the layer makes of its one variable.
+    /// Those of the layer.
     OfTheLayer,
-    /// Nothing: no controller keeps its contract then.
+    /// None: no controller can keep its contract.
     None,
 }
 
 impl Target {
-    /// Powers the target.
+    /// Powers the target on.
     ///
     /// # Errors
     /// The emulator does not start.
@@ -152,7 +152,7 @@ impl Target {
         Ok(target)
     }
 
-    /// Takes the power away, in the middle of whatever it does, and gives it back.
+    /// Cuts the power and restores it.
     ///
     /// # Errors
     /// The emulator does not start.
@@ -162,9 +162,9 @@ impl Target {
             Isolation::OfTheLayer => fs::read_to_string(self.host.disks.join("cmdline"))?,
             Isolation::None => String::new(),
         };
-        // `nokaslr`: a kernel at a random address keeps its page tables from user space
-        // (arm64: kpti), and each system call then empties the emulator's TLB twice. It
-        // takes a third of a boot's wall time and nothing here is about it.
+        // `nokaslr`: a kernel at a random address separates its page tables from user
+        // space (arm64: kpti), and each system call then flushes the emulator's TLB twice,
+        // which takes a third of the wall time of a boot.
         let mut command = Command::new("qemu-system-aarch64");
         command
             .args(BOARD.machine)
@@ -194,18 +194,18 @@ impl Target {
         Ok(())
     }
 
-    /// The machine, which has power.
+    /// The running machine.
     pub(crate) fn machine(&mut self) -> &mut Machine {
         self.machine
             .as_mut()
             .expect("it is off only within power_cut")
     }
 
-    /// Waits for the boot loader's choice, and for the agent of the slot: which one
-    /// that is. The inputs are as on a healthy machine then, also after a restart.
+    /// Waits for the boot loader's choice, which it gives, and for the agent of the slot.
+    /// Then sets the inputs of a healthy machine, also after a restart.
     ///
     /// # Errors
-    /// It does not boot.
+    /// The target does not boot.
     pub(crate) fn boots(&mut self) -> Result<String, Failure> {
         let line = self.machine().wait_for_line(LOADER, LIMIT)?;
         self.machine().wait_for_line(AGENT, LIMIT)?;
@@ -216,10 +216,10 @@ impl Target {
         Ok(line.trim_start_matches(LOADER).to_owned())
     }
 
-    /// Waits until the target is up, with all that belongs to it.
+    /// Waits until systemd reports the system as running.
     ///
     /// # Errors
-    /// Something failed on the way.
+    /// A unit failed.
     pub(crate) fn is_up(&mut self) -> Result<(), Failure> {
         let (_, lines) =
             self.run("systemctl is-system-running --wait; systemctl --failed --no-legend --plain")?;
@@ -228,10 +228,10 @@ impl Target {
         })
     }
 
-    /// Runs a command in the target: its status and what it printed.
+    /// Runs a command in the target; gives its exit status and its output.
     ///
     /// # Errors
-    /// It does not end, or the target does.
+    /// The command does not end, or the target ends.
     pub(crate) fn run(&mut self, command: &str) -> Result<(i32, Vec<String>), Failure> {
         self.machine().type_line(&command.replace('\n', "; "))?;
         let mut lines = self.machine().collect_until(DONE, LIMIT)?;
@@ -242,10 +242,10 @@ impl Target {
         Ok((status, lines))
     }
 
-    /// What a command prints that must succeed.
+    /// Runs a command that must succeed; gives its output.
     ///
     /// # Errors
-    /// It does not.
+    /// The command fails.
     pub(crate) fn ask(&mut self, command: &str) -> Result<String, Failure> {
         let (status, lines) = self.run(command)?;
         let text = lines.join("\n");
@@ -263,7 +263,7 @@ impl Target {
         self.ask(&format!("systemctl show -P {property} steadfast"))
     }
 
-    /// A property of the controller's unit that is a number.
+    /// A numeric property of the controller's unit.
     ///
     /// # Errors
     /// As [`ask`](Self::ask).
@@ -276,7 +276,7 @@ impl Target {
     /// Waits until a shell condition holds in the target.
     ///
     /// # Errors
-    /// It never does.
+    /// It does not hold within the limit.
     pub(crate) fn until(&mut self, condition: &str) -> Result<(), Failure> {
         // The pause is guest time, and is skipped.
         self.ask(&format!("until {condition}; do sleep 0.2; done"))
@@ -286,13 +286,13 @@ impl Target {
     /// Waits until the controller is active.
     ///
     /// # Errors
-    /// It never is.
+    /// It is not active within the limit.
     pub(crate) fn until_active(&mut self) -> Result<(), Failure> {
         self.until("systemctl is-active -q steadfast")
     }
 
-    /// The place in the order of edges that is now: an answer of the emulator comes
-    /// after all edges before it.
+    /// The current position in the sequence of edges: the emulator answers after all
+    /// earlier edges.
     ///
     /// # Errors
     /// The emulator does not answer.
@@ -300,12 +300,12 @@ impl Target {
         self.machine().pins.drive(BOARD.lines.reset, false)
     }
 
-    /// A figure for the report.
+    /// Adds a figure to the report.
     pub(crate) fn say(&mut self, text: &str) {
         self.said += &format!("      {text}\n");
     }
 
-    /// What was said since the last time.
+    /// The figures added since the last call.
     pub(crate) fn said(&mut self) -> String {
         std::mem::take(&mut self.said)
     }

@@ -1,5 +1,5 @@
-//! Updates: what is refused, what survives a power cut, what is kept and what is
-//! rolled back. The slots' order and tries are read where the boot loader reads them.
+//! Updates: refused bundles, a power cut, kept and rolled back updates. Order and tries of
+//! the slots are read from the boot loader's variables.
 
 use std::sync::Arc;
 
@@ -72,16 +72,16 @@ fn start_without_isolation(host: &Host, transcript: Arc<Transcript>) -> Result<T
     Target::power_on(host, transcript, Disks::copied(host)?, Isolation::None)
 }
 
-/// Waits for a boot of this slot.
+/// Waits for a boot, and requires this slot.
 fn boots(target: &mut Target, slot: char) -> Result<String, Failure> {
     let line = target.boots()?;
     require(line.starts_with(&format!("slot {slot} ")), || {
-        format!("not slot {slot} was booted: {line}")
+        format!("expected a boot of slot {slot}, got: {line}")
     })?;
     Ok(line)
 }
 
-/// Waits for the end of that boot. The bundles are there then.
+/// Waits for the end of that boot, and mounts the bundles.
 fn is_up(target: &mut Target) -> Result<(), Failure> {
     target.is_up()?;
     target
@@ -89,18 +89,18 @@ fn is_up(target: &mut Target) -> Result<(), Failure> {
         .map(drop)
 }
 
-/// Fails unless the boot loader's variables are these.
+/// Requires these variables of the boot loader.
 fn environment(target: &mut Target, expected: &[(&str, &str)]) -> Result<(), Failure> {
     for (name, value) in expected {
         let found = target.ask(&format!("fw_printenv -n {name}"))?;
         require(found == *value, || {
-            format!("{name} is '{found}', not '{value}'")
+            format!("{name} is '{found}', expected '{value}'")
         })?;
     }
     Ok(())
 }
 
-/// What steadfast-slot has put on record.
+/// Requires `words` in the last line of the log of steadfast-slot.
 fn recorded(target: &mut Target, words: &str) -> Result<(), Failure> {
     let log = target.ask("cat /data/steadfast/health/log")?;
     require(
@@ -117,11 +117,11 @@ fn first_slot(target: &mut Target) -> Result<(), Failure> {
     environment(target, &[("BOOT_ORDER", "A B"), ("BOOT_A_LEFT", "3")])?;
     let proven = target.ask("cat /data/steadfast/health/A")?;
     require(proven == "flashed", || {
-        format!("slot A is proven with '{proven}'")
+        format!("expected slot A to be proven with 'flashed', got '{proven}'")
     })
 }
 
-/// How much has been written to the other slot (Documentation/block/stat.rst).
+/// Sectors written to the other slot (Documentation/block/stat.rst).
 fn sectors_written_to_b(target: &mut Target) -> Result<String, Failure> {
     target.ask(
         "sync; awk '{ print $7 }' /sys/block/$(basename $(readlink -f /dev/disk/by-id/virtio-slot-b))/stat",
@@ -139,11 +139,11 @@ fn refused(target: &mut Target) -> Result<(), Failure> {
         let text = lines.join("\n");
         require(status != 0, || format!("{bundle} was installed: {text}"))?;
         require(text.contains(words), || {
-            format!("{bundle} was refused with: {text}")
+            format!("expected '{words}' in the refusal of {bundle}, got: {text}")
         })?;
     }
     require(sectors_written_to_b(target)? == before, || {
-        "a refused bundle was written".to_owned()
+        "a refused bundle was written to the slot".to_owned()
     })?;
     environment(target, &[("BOOT_ORDER", "A B"), ("BOOT_B_LEFT", "3")])
 }
@@ -151,11 +151,11 @@ fn refused(target: &mut Target) -> Result<(), Failure> {
 fn flipped(target: &mut Target) -> Result<(), Failure> {
     let (status, lines) = target.run("rauc install /media/flipped.raucb 2>&1")?;
     require(status != 0, || {
-        format!("it was installed: {}", lines.join("\n"))
+        format!("the flipped bundle was installed: {}", lines.join("\n"))
     })?;
     environment(
         target,
-        // RAUC takes a bad slot out of the order.
+        // RAUC removes a bad slot from the order.
         &[
             ("BOOT_ORDER", "A"),
             ("BOOT_A_LEFT", "3"),
@@ -165,7 +165,7 @@ fn flipped(target: &mut Target) -> Result<(), Failure> {
 }
 
 fn power_cut(target: &mut Target) -> Result<(), Failure> {
-    // A tenth of the image has been written when the power goes.
+    // The power is cut after a tenth of the image has been written.
     target.machine().type_line("rauc install /media/good.raucb & disk=$(basename $(readlink -f /dev/disk/by-id/virtio-slot-b)); old=$(awk '{ print $7 }' /sys/block/$disk/stat); until [ $(awk '{ print $7 }' /sys/block/$disk/stat) -gt $((old + 65536)) ]; do sleep 0.1; done; echo; echo @@written")?;
     target.machine().wait_for_line("@@written", LIMIT)?;
     target.power_cut(Isolation::OfTheLayer)?;
@@ -186,13 +186,13 @@ fn good(target: &mut Target) -> Result<(), Failure> {
     install(target, "good")?;
     let line = boots(target, 'B')?;
     require(line.ends_with("B 2"), || {
-        format!("no try was counted: {line}")
+        format!("expected 2 tries left of slot B, got: {line}")
     })?;
     is_up(target)?;
     environment(target, &[("BOOT_ORDER", "B A"), ("BOOT_B_LEFT", "3")])?;
     let proven = target.ask("cat /data/steadfast/health/B")?;
     require(proven != "flashed", || {
-        "slot B is proven with what was flashed".to_owned()
+        "slot B is proven with 'flashed', expected the update".to_owned()
     })
 }
 
@@ -205,7 +205,7 @@ fn bad(target: &mut Target) -> Result<(), Failure> {
     recorded(target, "slot A does not keep its contract: back to slot B")
 }
 
-/// Waits for the check's end, and sees that the system stays.
+/// Waits for the end of the health check, and requires that the system stays up.
 fn stays(target: &mut Target) -> Result<(), Failure> {
     target.until("[ \"$(systemctl show -P ActiveState steadfast-health)\" = failed ]")?;
     let (_, lines) = target.run("systemctl is-system-running --wait")?;
@@ -213,7 +213,7 @@ fn stays(target: &mut Target) -> Result<(), Failure> {
 }
 
 fn proven(target: &mut Target) -> Result<(), Failure> {
-    // The same software, and a contract that the machine does not allow any more.
+    // The same software on a machine that no longer allows the contract.
     target.power_cut(Isolation::None)?;
     boots(target, 'B')?;
     stays(target)?;
