@@ -1,16 +1,15 @@
-//! What one cycle costs, in instructions that repeat, and how many cycles a
-//! second the simulated board runs. See `benches/README.md`.
+//! The cost of one cycle in instructions, which is repeatable, and the rate of the
+//! simulated board. See `benches/README.md`.
 //!
 //! ```text
 //! cargo bench --bench cycle                 the table
 //! cargo bench --bench cycle -- --check      fails when the goal is missed, or a count is
 //!                                           more than 2 % above the accepted one
-//! cargo bench --bench cycle -- --accept     makes what is found the accepted counts
+//! cargo bench --bench cycle -- --accept     writes the counts as the accepted ones
 //! ```
 //!
-//! The program runs itself under Valgrind, once for [`CYCLES`] cycles and once
-//! for twice as many. Without Valgrind it says so and fails: a figure that was
-//! not measured is not shown.
+//! The program runs itself under Valgrind, once for [`CYCLES`] cycles and once for twice as
+//! many. Without Valgrind it fails.
 
 mod callgrind;
 mod profile;
@@ -56,7 +55,7 @@ const WAITING: &str = "waiting";
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let asked = |word: &str| arguments.iter().any(|argument| argument == word);
-    // Whatever else cargo passes on (`--bench`, a filter) changes nothing here.
+    // Other arguments of cargo (`--bench`, a filter) have no effect.
     let done = match arguments.as_slice() {
         [first, what, cycles] if first == COUNTED => counted(what, cycles),
         [first, what] if first == STEPPED => stepped(what),
@@ -71,7 +70,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What runs under Valgrind: `what` is a number of axes, or `empty`.
+/// The run under Valgrind: `what` is a number of axes, or `empty`.
 fn counted(what: &str, cycles: &str) -> Result<(), Box<dyn std::error::Error>> {
     let cycles = cycles.parse()?;
     match what {
@@ -81,7 +80,7 @@ fn counted(what: &str, cycles: &str) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// What is single-stepped: a call of the firmware's clock, or none.
+/// The single-stepped run: a call of the firmware's clock, or none.
 fn stepped(what: &str) -> Result<(), Box<dyn std::error::Error>> {
     let mut clock = Monotonic;
     let past = steadfast::time::Instant::from_nanos(1);
@@ -131,7 +130,7 @@ fn measure(check: bool, accept: bool) -> Result<(), Box<dyn std::error::Error>> 
     Ok(())
 }
 
-/// Most instructions of a cycle without axes, its readings of the clock included.
+/// Maximum of instructions of a cycle without axes, including its readings of the clock.
 const GOAL: f64 = 390.0;
 
 fn judge(
@@ -153,14 +152,14 @@ fn judge(
     }
 }
 
-/// Counts are those of one compiler.
+/// The file of accepted counts, which depend on the compiler.
 fn accepted(compiler: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("benches/baseline")
         .join(format!("cycle-rustc-{compiler}.json"))
 }
 
-/// Major and minor version of the compiler that is used here.
+/// Major and minor version of the compiler.
 fn compiler() -> Result<String, Box<dyn std::error::Error>> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc).arg("--version").output()?;
@@ -180,7 +179,7 @@ fn folder() -> io::Result<PathBuf> {
     folder.canonicalize()
 }
 
-/// Instructions of a cycle by function, start-up and end left out.
+/// Instructions of a cycle by function, without start and end.
 fn by_function(
     what: &str,
     folder: &Path,
@@ -200,11 +199,11 @@ fn total(functions: &[(String, f64)]) -> f64 {
     functions.iter().map(|(_, count)| count).sum()
 }
 
-/// What the firmware's clock costs, instructions.
+/// Cost of the firmware's clock, instructions.
 fn clock() -> Result<report::Clock, stepping::Error> {
     let none = stepping::count(&[STEPPED, "nothing"])?;
     let reading = stepping::count(&[STEPPED, READING])?;
-    // It is read at the end of a wait too.
+    // The clock is also read at the end of a wait.
     let waiting = stepping::count(&[STEPPED, WAITING])?;
     Ok(report::Clock {
         reading: reading.saturating_sub(none),
@@ -212,8 +211,8 @@ fn clock() -> Result<report::Clock, stepping::Error> {
     })
 }
 
-/// Cycles a second of `run --pace free` on the simulated board, drivers, chips
-/// and motor included. The best of three: what disturbs only makes it slower.
+/// Cycles per second of `run --pace free` on the simulated board, including drivers, chips
+/// and motor. The best of three runs, because disturbances only slow a run down.
 fn free() -> Result<f64, Box<dyn std::error::Error>> {
     let config = rig::board_of(1);
     let options = Options {

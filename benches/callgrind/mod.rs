@@ -1,14 +1,13 @@
-//! Counting instructions with Callgrind, and reading what it wrote.
+//! Counts instructions with Callgrind, and parses its output.
 //!
-//! Valgrind runs a program on a processor of its own making and counts what is
-//! executed in user space, so the same program gives the same count on any day
-//! and under any load. It is run once for N cycles and once for 2 N; the
-//! difference, place by place, is N cycles and nothing else.
+//! Valgrind emulates the processor and counts instructions of user space, so the count is
+//! independent of the load. The program runs once for N cycles and once for 2 N; the
+//! difference at each address is that of N cycles.
 //!
-//! The format is that of Callgrind's manual, section "Callgrind Format
-//! Specification", without name and position compression. Valgrind takes the
-//! vDSO away from a program (vdso(7)), so a clock costs a system call here: what
-//! it costs in user space is counted by [`stepping`](crate::stepping).
+//! The format is described in Callgrind's manual, section "Callgrind Format Specification";
+//! it is used without name and position compression. Valgrind removes the vDSO (vdso(7)),
+//! so a clock costs a system call here; [`stepping`](crate::stepping) counts its cost in
+//! user space.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,16 +15,16 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
 
-/// Why nothing could be counted.
+/// The reason for a failed count.
 #[derive(Debug)]
 pub(crate) enum Error {
     /// There is no `valgrind` on this machine.
     Missing,
-    /// It could not be started, or what it wrote could not be read.
+    /// It could not be started, or its output could not be read.
     Io(std::io::Error),
-    /// The program under it, or it itself, ended with this.
+    /// The program or Valgrind ended with this status.
     Failed(std::process::ExitStatus),
-    /// This line of its output is not as the manual says.
+    /// This line of its output does not match the manual.
     Format(String),
 }
 
@@ -60,19 +59,19 @@ pub(crate) struct Place {
     pub(crate) object: String,
     /// Its address, as in that file.
     pub(crate) address: u64,
-    /// The function that the compiler made; others may be inlined into it.
+    /// The compiled function; others may be inlined into it.
     pub(crate) function: String,
 }
 
-/// Instructions by place.
+/// Instructions by address.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    /// How often each place was executed.
+    /// Number of executions of each address.
     pub(crate) places: BTreeMap<Place, u64>,
 }
 
 impl Counts {
-    /// What `self` has more than `less`.
+    /// The difference of `self` and `less`.
     pub(crate) fn beyond(mut self, less: &Self) -> Self {
         for (place, count) in &mut self.places {
             *count -= less.places.get(place).copied().unwrap_or(0).min(*count);
@@ -111,8 +110,8 @@ fn parse(text: &str) -> Result<Counts, Error> {
     for line in text.lines() {
         if line.starts_with("0x") {
             let (address, cost) = cost_line(line).ok_or_else(|| Error::Format(line.to_owned()))?;
-            // The line after a call is what the callee cost, which stands at the
-            // callee's own places too.
+            // The line after a call has the cost of the callee, which is also counted at
+            // the callee's addresses.
             if !std::mem::take(&mut called) {
                 let place = Place {
                     object: object.to_owned(),

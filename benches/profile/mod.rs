@@ -1,10 +1,9 @@
-//! Which function of the source an instruction belongs to.
+//! Assigns instructions to functions of the source.
 //!
-//! The optimiser puts nearly the whole cycle into one function, so a profile by
-//! compiled function says nothing. `addr2line` (binutils, there wherever Rust
-//! can link) gives for each address the chain of places that were inlined into
-//! each other; the innermost one in this package's sources is who pays, what it
-//! uses of the standard library included.
+//! The optimiser inlines nearly the whole cycle into one function, so a profile by compiled
+//! function is useless. `addr2line` (binutils, available wherever Rust can link) gives the
+//! chain of inlined source positions of each address; the instruction counts for the
+//! innermost function of this package, including its use of the standard library.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -14,9 +13,9 @@ use std::process::{Command, Stdio};
 
 use crate::callgrind::Counts;
 
-/// Instructions by function, the most first. What stands for devices and clock
-/// is left out: functions whose compiled name contains `ports`, what was inlined
-/// into them included, and whatever else is written in `benches`.
+/// Instructions by function, in descending order. The substitutes of devices and clock are
+/// left out: functions whose compiled name contains `ports`, with all that is inlined into
+/// them, and everything else in `benches`.
 pub(crate) fn by_function(counts: &Counts, ports: &str) -> io::Result<Vec<(String, u64)>> {
     let program = std::env::current_exe()?;
     let mut own = BTreeMap::new();
@@ -46,7 +45,7 @@ pub(crate) fn by_function(counts: &Counts, ports: &str) -> io::Result<Vec<(Strin
     Ok(functions)
 }
 
-/// For each address the `file:line` places from the innermost out.
+/// For each address the `file:line` positions, innermost first.
 fn chains<'a>(
     program: &Path,
     addresses: impl Iterator<Item = &'a u64>,
@@ -63,7 +62,7 @@ fn chains<'a>(
         })?;
     let asked: String = addresses.map(|address| format!("{address:#x}\n")).collect();
     let mut input = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-    // It answers while it is asked: both at once, or both pipes fill up.
+    // Write and read in parallel; otherwise both pipes fill up.
     let asking = std::thread::spawn(move || input.write_all(asked.as_bytes()));
     let answer = child.wait_with_output()?;
     asking
@@ -81,16 +80,15 @@ fn chains<'a>(
     Ok(chains)
 }
 
-/// Sources of this package that were looked into.
+/// The sources of this package read so far.
 #[derive(Default)]
 struct Sources(HashMap<PathBuf, Vec<String>>);
 
 impl Sources {
-    /// The function that a `file:line` of this package is in, as
-    /// `folder::file::function`; `None` for a place that is not in the package,
-    /// or has no line.
+    /// The function of a `file:line` of this package, as `folder::file::function`; `None`
+    /// for a position outside of the package, or without a line.
     fn function(&mut self, place: &str) -> Option<String> {
-        // `file:line (discriminator n)`, and `?` for a line that is not known.
+        // `file:line (discriminator n)`, with `?` for an unknown line.
         let (file, line) = place.split(" (").next()?.rsplit_once(':')?;
         let line = line.parse().ok().filter(|line: &usize| *line > 0)?;
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));

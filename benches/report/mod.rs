@@ -1,4 +1,4 @@
-//! What was measured, as a table and as JSON.
+//! The measurements as a table and as JSON.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::baseline;
 
-/// The cycle of a number of axes.
+/// The cost of a cycle with a number of axes.
 pub(crate) struct Line {
     /// Axes.
     pub(crate) axes: usize,
@@ -14,24 +14,24 @@ pub(crate) struct Line {
     pub(crate) instructions: f64,
 }
 
-/// What the kernel's clock costs in user space, instructions.
+/// The cost of the kernel's clock in user space, instructions.
 pub(crate) struct Clock {
-    /// One reading, the vDSO's part included.
+    /// One reading, including the vDSO.
     pub(crate) reading: u64,
-    /// One sleep, up to the system call and from it.
+    /// One sleep, before and after the system call.
     pub(crate) sleeping: u64,
 }
 
-/// Everything that was measured. Counts are instructions of one cycle in user
-/// space, without those of the devices.
+/// All measurements. Counts are instructions of one cycle in user space, without the
+/// devices.
 pub(crate) struct Results {
-    /// By number of axes, at least two of them.
+    /// By number of axes; at least two entries.
     pub(crate) lines: Vec<Line>,
-    /// Of a controller without axes, on a clock that costs nothing.
+    /// A controller without axes, on a clock without cost.
     pub(crate) empty: f64,
     /// The kernel's clock, read twice and slept on once in every cycle.
     pub(crate) clock: Clock,
-    /// Of the cycle of one axis, by function, the most first.
+    /// The cycle of one axis by function, in descending order.
     pub(crate) profile: Vec<(String, f64)>,
     /// On the wall clock, one core.
     pub(crate) free_cycles_per_second: f64,
@@ -41,7 +41,7 @@ pub(crate) struct Results {
 struct Fit {
     /// Instructions of a cycle without axes.
     base: f64,
-    /// Instructions that each axis adds.
+    /// Instructions per axis.
     slope: f64,
     /// The largest distance of a count from the line, in percent of the count.
     deviation_percent: f64,
@@ -77,12 +77,12 @@ impl Results {
         self.empty + 2.0 * self.clock.reading as f64
     }
 
-    /// The same with its sleep.
+    /// A cycle without axes with its readings of the clock and its sleep.
     fn with_clock(&self) -> f64 {
         self.with_readings() + self.clock.sleeping as f64
     }
 
-    /// The counts that are held against accepted ones.
+    /// The counts that are compared with accepted ones.
     pub(crate) fn figures(&self) -> baseline::Figures {
         let axes = self
             .lines
@@ -95,7 +95,7 @@ impl Results {
         .collect()
     }
 
-    /// For people.
+    /// The table.
     pub(crate) fn table(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.
@@ -144,7 +144,7 @@ impl Results {
         Ok(())
     }
 
-    /// For machines.
+    /// The JSON document.
     pub(crate) fn json(&self) -> String {
         let fit = self.fit();
         let lines = self.lines.iter().map(|line| {

@@ -1,11 +1,9 @@
-//! What is measured: the firmware's loop over ports that cost nothing that is
-//! counted.
+//! The measured program: the firmware's loop with ports whose cost is not counted.
 //!
-//! The real board is simulated first and what its encoders said is written
-//! down. Then the same loop with the same control law is fed from the notes:
-//! the motion is the real one, noise included, and neither drivers nor chips
-//! nor motors run. What the ports do cost is in functions of their own, which
-//! the measurement subtracts.
+//! First the board is simulated and the readings of its encoders are recorded. Then the
+//! same loop with the same control law runs with the recorded readings: the motion is the
+//! same, including noise, but no driver, chip or motor runs. The cost of the ports is in
+//! separate functions, which the measurement subtracts.
 
 use std::hint::black_box;
 
@@ -25,16 +23,16 @@ use steadfast::telemetry::report::Field;
 use steadfast::telemetry::ring::{Discard, Reader, Ring};
 use steadfast::time::{Duration, Instant};
 
-/// The functions that stand in the place of devices, as a profile names them.
+/// Name of the functions that replace devices, in the profile.
 pub(crate) const PORTS: &str = "Notes";
-/// The function that is measured, as a profile names it.
+/// Name of the measured function in the profile.
 pub(crate) const MEASURED: &str = "measured_loop";
 
-/// Cycles written down beyond those asked for: the loop takes some to end.
+/// Recorded cycles beyond the requested ones, for the end of the loop.
 const MARGIN: u64 = 16;
 
-/// A clock that costs next to nothing: every cycle begins 10 us late and takes
-/// 20 us. The optimiser is kept from knowing that.
+/// A clock of negligible cost: every cycle begins 10 us late and takes 20 us. The values
+/// are hidden from the optimiser.
 struct Given {
     woken: Instant,
 }
@@ -60,14 +58,14 @@ impl Clock for Given {
     }
 }
 
-/// What was sensed in one cycle.
+/// The readings of one cycle.
 #[derive(Copy, Clone)]
 struct Sensed {
     digital: DigitalInputs,
     positions: [Sample<Angle>; MAX_POSITIONS],
 }
 
-/// Ports that write down what the simulated board says.
+/// Ports that record the readings of the simulated board.
 struct Recorder {
     ports: Ports<Simulated>,
     notes: Vec<Sensed>,
@@ -97,8 +95,8 @@ impl Act for Recorder {
     }
 }
 
-/// Ports that give what was written down, and at times play the reporter: the
-/// ring must not fill up.
+/// Ports that return the recorded readings, and at intervals read the ring like the
+/// reporter, so that it does not fill up.
 struct Notes<'n> {
     notes: &'n [Sensed],
     next: usize,
@@ -145,7 +143,7 @@ impl Act for Notes<'_> {
     }
 }
 
-/// A controller of nothing: what is left is the loop itself.
+/// A controller without axes, which leaves the loop itself.
 struct Empty;
 
 impl Decide for Empty {
@@ -155,12 +153,11 @@ impl Decide for Empty {
     fn decide((): &(), (): &mut (), _: &Inputs, _: &Tick, _: &mut Outputs) {}
 }
 
-/// Runs `cycles` cycles of `axes` axes on a clock that costs nothing; `most` is
-/// what is written down for it, the same for all runs that are compared.
+/// Runs `cycles` cycles of `axes` axes on a clock without cost. `most` is the number of
+/// recorded cycles, the same for all compared runs.
 ///
 /// # Panics
-/// When the axes did not move as they should: what was counted would be
-/// something else.
+/// The axes did not follow their profile.
 pub(crate) fn servo(axes: usize, cycles: u64, most: u64) {
     let config = short(board_of(axes));
     let notes = write_down(&config, most);
@@ -172,7 +169,7 @@ pub(crate) fn servo(axes: usize, cycles: u64, most: u64) {
         axes,
         reader,
     };
-    // As the firmware has them: one law among those that a board file can name.
+    // As in the firmware: one law among those that a board file can name.
     let laws = board::laws(&config).expect("they fit");
     let mut cycle = Cycle::<_, MachineLaws>::new(ports, &(), laws, config.heartbeat);
     run(
@@ -231,7 +228,7 @@ pub(crate) fn board_of(axes: usize) -> Config {
     Config::parse("board.toml", &text).expect("copies of a checked axis")
 }
 
-/// The board with no time to come to rest in: a run ends where it stands.
+/// The board without time for a stop: a run ends at once.
 fn short(mut config: Config) -> Config {
     config.run.stop_time = config.run.period;
     config
@@ -258,8 +255,7 @@ fn write_down(config: &Config, cycles: u64) -> Vec<Sensed> {
     cycle.ports.notes
 }
 
-/// One run of `cycles` cycles in the firmware's own runner, its seal and its
-/// supervisor included.
+/// One run of `cycles` cycles in the firmware's runner, with its seal and supervisor.
 fn run<P, D, R, C>(
     config: &Config,
     cycle: &mut Cycle<'_, P, D>,
@@ -303,14 +299,14 @@ fn run<P, D, R, C>(
     assert_eq!(timing.overruns, 0, "the clock given is always in time");
 }
 
-/// Whether a run is what is counted, or comes before it.
+/// Whether a run is counted, or prepares the counted one.
 #[derive(Copy, Clone)]
 enum How {
     Measured,
     Unmeasured,
 }
 
-/// A function of its own, so that counting can begin and end with it.
+/// A separate function, which delimits the count.
 #[inline(never)]
 fn measured_loop<P, D, R, F, C>(
     request: &Request<'_>,

@@ -1,13 +1,12 @@
-//! Counting instructions one by one, the vDSO's included.
+//! Counts single instructions, including those of the vDSO.
 //!
-//! Valgrind takes the vDSO away (vdso(7)), and a firmware reads its clock there.
-//! So this program is started again and single-stepped by ptrace(2): each stop is
-//! one instruction of user space, wherever it stands; what the kernel does in a
-//! system call is not seen.
+//! Valgrind removes the vDSO (vdso(7)), in which the firmware reads its clock. Therefore
+//! this program is started again and single-stepped by ptrace(2): each stop is one
+//! instruction of user space; the kernel's part of a system call is not counted.
 //!
-//! A step takes tens of microseconds, and the vDSO reads anew when the kernel
-//! has changed the time under it. So a call is made [`CALLS`] times, and the
-//! least count is the one that was not disturbed.
+//! A step takes tens of microseconds, and the vDSO repeats its reading if the kernel has
+//! updated the time meanwhile. Therefore a call is made [`CALLS`] times, and the smallest
+//! count is used.
 #![expect(unsafe_code, reason = "ptrace(2) and waitpid(2)")]
 
 use std::fmt;
@@ -15,12 +14,12 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Why nothing could be counted.
+/// The reason for a failed count.
 #[derive(Debug)]
 pub(crate) enum Error {
     /// A system call was refused.
     Refused(io::Error),
-    /// The program did not say where its count is.
+    /// The program did not print the address of its count.
     Silent,
     /// The program ended before all calls were made: the status of waitpid(2).
     Ended(i32),
@@ -50,11 +49,11 @@ impl From<io::Error> for Error {
 /// How often a call is made.
 const CALLS: u64 = 200;
 
-/// Calls made so far, in the program that is stepped.
+/// Calls made so far by the stepped program.
 static DONE: AtomicU64 = AtomicU64::new(0);
 
-/// For the program that is stepped: tells where its count is, waits until it is
-/// stepped, and makes the calls.
+/// Body of the stepped program: prints the address of its count, waits until it is stepped,
+/// and makes the calls.
 pub(crate) fn be_stepped(mut call: impl FnMut()) -> io::Result<()> {
     let mut output = io::stdout();
     writeln!(output, "{}", (&raw const DONE).addr())?;
@@ -75,7 +74,7 @@ pub(crate) fn count(arguments: &[&str]) -> Result<u64, Error> {
         .stdout(Stdio::piped())
         .spawn()?;
     let counted = step_through(&mut child);
-    // It is of no use any more; one that has ended already is no error.
+    // The program is no longer needed; it may have ended already.
     let _ = child.kill();
     let _ = child.wait();
     counted
@@ -103,7 +102,7 @@ fn step_through(child: &mut Child) -> Result<u64, Error> {
         steps += 1;
         let now = trace(libc::PTRACE_PEEKDATA, pid, done)? as u64;
         if now != calls {
-            // What came before the first call is not one.
+            // The instructions before the first call do not count.
             if calls > 0 {
                 least = least.min(steps);
             }
@@ -113,7 +112,7 @@ fn step_through(child: &mut Child) -> Result<u64, Error> {
     Ok(least)
 }
 
-/// ptrace(2) with a request that takes no data; the answer to one that reads.
+/// ptrace(2) with a request without data; gives the result of a reading request.
 fn trace(request: libc::c_uint, pid: libc::pid_t, address: usize) -> io::Result<libc::c_long> {
     let none = core::ptr::null_mut::<libc::c_void>();
     // SAFETY: of the requests made here only PTRACE_PEEKDATA looks at the

@@ -1,5 +1,5 @@
-//! Any replies to the encoder's driver: no panic, no more frames than a call
-//! promises, and no angle out of a reply that a chip cannot give.
+//! Arbitrary replies to the encoder's driver: no panic, no more frames than documented per
+//! call, and no angle from a reply that the chip cannot give.
 
 #![no_main]
 
@@ -39,7 +39,7 @@ fuzz_target!(|bytes: &[u8]| {
             0xC5 => drop(driver.read_register(Register::ErrFl)),
             0xC6 => drop(driver.read_register(Register::DiaAgc)),
             _ => {
-                // Over another bus, as the firmware does it in every cycle.
+                // Over another bus, as in every cycle of the firmware.
                 let bus = Wire::new(&[]);
                 let bus = core::mem::replace(driver.bus_mut(), bus);
                 driver = As5047p::resume(bus, driver.suspend());

@@ -1,18 +1,17 @@
-//! Any bytes as a black box file: no panic, nothing believed that its checksum
-//! does not say, no more memory than the file's own size asks for, and words for
-//! everything that was read.
+//! Arbitrary bytes as a black box file: no panic, only sections with a valid checksum are
+//! read, memory is bounded by the size of the file, and every result can be printed.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-// `steadctl` shows what is read here.
+// The part of `steadctl` that prints the result.
 use steadctl::cycles;
 use steadfast::telemetry::blackbox::{BlackBox, Damage, crc32, parse};
 
 fuzz_target!(|bytes: &[u8]| {
     read(bytes);
-    // No fuzzer hits a checksum: the same bytes as orders for a file whose
-    // checksums are right, but for what the orders damage.
+    // A fuzzer does not find valid checksums: the same bytes also describe a file with
+    // valid checksums and selected damage.
     read(&assembled(bytes));
 });
 
@@ -23,7 +22,7 @@ fn read(bytes: &[u8]) {
     assert!(found.cycles.len() * 56 <= bytes.len());
     assert!(found.events.len() * 16 <= bytes.len());
     assert!(found.damage.len() <= bytes.len() / 8 + 2);
-    // A byte that is no text becomes a character of three.
+    // An invalid byte becomes a character of three bytes.
     for text in [&found.facts, &found.cause, &found.contract] {
         assert!(text.len() <= 3 * 4096);
     }
@@ -48,14 +47,14 @@ fn read(bytes: &[u8]) {
     assert_eq!(shown.lines().count(), lines, "one line each: {shown:?}");
 }
 
-/// Orders of [`assembled`], from the top bit on.
+/// Bits of the first byte of a section in [`assembled`], from the top bit on.
 const WRONG_CONTENTS: u8 = 0x80;
 const WRONG_HEAD: u8 = 0x40;
 const UNALIGNED: u8 = 0x20;
 const CUT_OFF: u8 = 0x10;
 
-/// A file of sections, each ordered by a byte (what is wrong with it, and its
-/// tag), its length in two, and its contents.
+/// A file of sections, each described by a byte (its damage and its tag), its length in two
+/// bytes, and its content.
 fn assembled(mut orders: &[u8]) -> Vec<u8> {
     let mut file = b"SFBLKBOX\x01\0\0\0".to_vec();
     file.extend(crc32(&file).to_le_bytes());
@@ -74,7 +73,7 @@ fn assembled(mut orders: &[u8]) -> Vec<u8> {
         };
         let wrong = |flag| u32::from(order & flag != 0);
         let mut head = tag.to_vec();
-        // One that claims more than there is is cut off there.
+        // A length beyond the end is cut to it.
         let claimed = contents.len() + usize::from(order & CUT_OFF != 0) * 64;
         head.extend((claimed as u32).to_le_bytes());
         head.extend((crc32(contents) ^ wrong(WRONG_CONTENTS)).to_le_bytes());

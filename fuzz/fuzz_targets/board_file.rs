@@ -1,6 +1,5 @@
-//! Any bytes as a board file: refused in one line with a position in the text, or
-//! good for a controller that can be put together and for a simulated board
-//! that can be wired.
+//! Arbitrary bytes as a board file: it is refused in one line with a position in the text,
+//! or controller and simulated board can be built from it.
 
 #![no_main]
 

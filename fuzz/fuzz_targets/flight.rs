@@ -1,6 +1,6 @@
-//! The memory that a controller shares, with anything in it: another process that
-//! reads it (`steadctl status`), the live status between two writes of it, and
-//! the next start, which makes a black box of what a dead one left.
+//! Arbitrary content of a controller's shared memory, read by another process
+//! (`steadctl status`), as live status between two writes, and by the next start, which
+//! saves the black box of a dead process.
 
 #![no_main]
 
@@ -18,10 +18,10 @@ use steadfast::telemetry::journal::{EventRecord, Status};
 use steadfast::telemetry::{ring, seqlock};
 use steadfast::time::Duration;
 
-/// Cycles that a file here has room for behind its mapped part.
+/// Cycles for which the file has room behind its mapped part.
 const RECORDS: u64 = 100;
 
-/// A flight file as its controller leaves it at the start.
+/// A flight file as created at the start of a controller.
 static BEGUN: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let flight = Claimed::anonymous()
         .and_then(|claimed| {
@@ -37,7 +37,7 @@ static BEGUN: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 
 thread_local! {
-    /// The file of a process that is gone, and the black box made of it.
+    /// The file of an ended process, and its black box.
     static FILES: [File; 2] =
         [c"flight", c"box"].map(|name| memory_file(name).expect("there is memory").into());
 }
@@ -57,8 +57,7 @@ fuzz_target!(|bytes: &[u8]| {
     read_while_written(patches);
 });
 
-/// Puts bytes into places: each place two bytes, of words, then how many, then
-/// these.
+/// Applies patches: a word index in two bytes, the number of bytes, and the bytes.
 fn patch(image: &mut [u8], mut patches: &[u8]) {
     while let [low, high, count, rest @ ..] = patches {
         let at = usize::from(u16::from_le_bytes([*low, *high])) * 8 % image.len();
@@ -69,7 +68,7 @@ fn patch(image: &mut [u8], mut patches: &[u8]) {
     }
 }
 
-/// As another process looks at it.
+/// Reads it as another process.
 fn look(image: &[u8]) {
     let Ok(snapshot) = Snapshot::of(&image[..image.len().min(layout::MAPPED)]) else {
         return;
@@ -92,7 +91,7 @@ fn look(image: &[u8]) {
     }
 }
 
-/// As the next start saves it: whatever was left, what is made of it is whole.
+/// Saves it as the next start does: the black box must be complete.
 fn rescue(image: &[u8]) {
     FILES.with(|[flight, out]| {
         let place = |file: &File, bytes: &[u8]| {
@@ -110,10 +109,10 @@ fn rescue(image: &[u8]) {
             occasion: Occasion::NextStart,
             watchdog_reset: None,
         };
-        // One that is too short is refused in the middle.
+        // A file that is too short is refused.
         if write(flight, &ending, &mut out).is_ok() {
             let length = out.metadata().expect("it is open").len() as usize;
-            // Twice the ring and the room behind it, heads and texts.
+            // Twice the ring and the room behind it, plus heads and texts.
             assert!(length < 128 * 1024, "{length}");
             let mut bytes = vec![0; length];
             out.read_exact_at(&mut bytes, 0).expect("it is so long");
@@ -123,7 +122,7 @@ fn rescue(image: &[u8]) {
     });
 }
 
-/// The live status, of which each look may see something else.
+/// The live status, which may change between two reads.
 fn read_while_written(looks: &[u8]) {
     struct Looks<'b>(&'b [u8], Option<u64>);
     impl Looks<'_> {
@@ -145,7 +144,7 @@ fn read_while_written(looks: &[u8]) {
         }
 
         fn words(&mut self) -> Result<[u64; STATUS_WORDS], Infallible> {
-            // Under the sequence that was read before them.
+            // Validated against the sequence number read before.
             Ok([self.1.take().expect("the sequence comes first"); STATUS_WORDS])
         }
     }

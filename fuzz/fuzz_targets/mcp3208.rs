@@ -1,5 +1,5 @@
-//! Any replies to the analog-to-digital converter's driver: no panic, one frame
-//! a reading, and no code or voltage that the chip cannot give.
+//! Arbitrary replies to the driver of the analog-to-digital converter: no panic, one frame
+//! per reading, and no code or voltage that the chip cannot give.
 
 #![no_main]
 

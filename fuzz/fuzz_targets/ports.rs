@@ -1,7 +1,6 @@
-//! Any replies of any chips to the loop's ports: no panic, no more frames in a
-//! cycle than its retries allow, no voltage outside of its limits, and a device
-//! that is lost stays lost. It is also how a converter is read back: by the input
-//! that watches it, as the MCP4922 itself replies nothing.
+//! Arbitrary replies of all chips to the ports of the loop: no panic, no more frames in a
+//! cycle than its retries allow, no voltage out of range, and a lost device stays lost.
+//! This includes the monitor of an analog output, because the MCP4922 has no data output.
 
 #![no_main]
 
@@ -94,7 +93,7 @@ fuzz_target!(|bytes: &[u8]| {
         let tick = Tick {
             slot,
             release,
-            // What begins after its deadline may repeat nothing.
+            // A cycle that begins after its deadline may not retry.
             now: release + PERIOD * u64::from(how & 2 != 0),
             elapsed_slots,
             ..Tick::default()
@@ -116,14 +115,14 @@ fuzz_target!(|bytes: &[u8]| {
         let acted = ports.act(&tick, &outputs);
         let now_lost = match acted {
             Err(OutputError::Lost(device)) => Some(device),
-            // Ends a run whatever else is lost, and says nothing of that.
+            // Ends the run independent of lost devices, and does not report them.
             Err(OutputError::NotFinite(_)) => lost,
-            // Counted before an input that is lost.
+            // A failed output takes precedence over a lost input.
             Err(_) => lost.filter(|lost| lost.can_stop()),
             Ok(()) => None,
         };
         assert!(lost.is_none() || now_lost.is_some(), "{lost:?} came back");
-        // An input that was lost in a cycle whose outputs failed shows in the next.
+        // An input lost in a cycle with failed outputs is reported in the next cycle.
         lost = now_lost;
         let frames = ports.devices.wire.frames - before;
         let allowed = if how & 2 == 0 { 2 * most } else { most };

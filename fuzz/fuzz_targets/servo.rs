@@ -1,5 +1,5 @@
-//! Any readings, levels and gaps in time to the servo controller: no panic, and
-//! no axis without power that has an output away from its safe value.
+//! Arbitrary readings, levels and gaps in time for the servo controller: no panic, and the
+//! outputs of an axis without power have their safe values.
 
 #![no_main]
 
@@ -16,7 +16,7 @@ use steadfast::cycle::stop::StopCause;
 use steadfast::stock::servo::Axes;
 use steadfast::time::{Duration, Instant};
 
-/// Everything an axis can have: two axes, switches, brake, range, frozen limit.
+/// All options of an axis: two axes, switches, brake, range, frozen limit.
 const BOARD: &str = include_str!("../../tests/board_files/linux.toml");
 
 static SERVO: LazyLock<(Servo, Vec<AxisOutputs>)> = LazyLock::new(|| {
@@ -44,10 +44,10 @@ struct AxisOutputs {
 
 const PERIOD: Duration = Duration::from_millis(1);
 
-/// Nothing is safe at zero, and an output that no axis has is not touched.
+/// No safe value is zero, and an output without an axis must not change.
 const SAFE: Outputs = Outputs::new(1 << 30, &[2.5; MAX_ANALOG_OUTPUTS]);
 
-/// Bytes of the fuzzer that one cycle takes.
+/// Bytes of the fuzzer per cycle.
 const CYCLE: usize = 8;
 
 const ERRORS: [InputError; 8] = [
@@ -85,7 +85,7 @@ fuzz_target!(|bytes: &[u8]| {
         };
         levels_before = levels;
         let step = i32::from_be_bytes([move_a, move_b, move_c, 0]) >> (what >> 4);
-        // One pattern for a while, or nothing ever gets as far as to move.
+        // The same pattern for several cycles, so that the axis can start to move.
         for _ in 0..=repeat {
             for (number, position) in at.iter_mut().enumerate() {
                 *position = position.wrapping_add(step);
@@ -96,7 +96,7 @@ fuzz_target!(|bytes: &[u8]| {
                 } else {
                     Ok(Angle(*position as u32))
                 };
-                // At times one that was taken in the cycle before, or not in order.
+                // Sometimes from an earlier cycle, or out of order.
                 let periods = slot.saturating_sub(u64::from(edges >> 4 & 0x3));
                 let at = Instant::from_nanos(0) + PERIOD * periods;
                 inputs.positions[number] = Sample { value, at };

@@ -1,9 +1,9 @@
-//! A bus on which anything may come back: the replies are the fuzzer's bytes.
+//! A bus whose replies are the fuzzer's bytes.
 
 use embedded_hal::spi::{ErrorKind, ErrorType, Operation, SpiDevice};
 
-/// The wire: replies from `bytes`, and a failed transfer wherever the byte
-/// before a reply says so. When the bytes are used up every transfer fails.
+/// The bus: a byte selects whether the next transfer fails, the following bytes are its
+/// reply. At the end of the bytes every transfer fails.
 pub struct Wire<'b> {
     bytes: &'b [u8],
     /// Frames so far.
@@ -11,12 +11,12 @@ pub struct Wire<'b> {
 }
 
 impl<'b> Wire<'b> {
-    /// A wire that answers with `bytes`.
+    /// A bus that replies with `bytes`.
     pub const fn new(bytes: &'b [u8]) -> Self {
         Self { bytes, frames: 0 }
     }
 
-    /// The next byte, for whoever decides what is done next.
+    /// The next byte, for decisions of the fuzz target.
     pub fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.bytes.split_first()?;
         self.bytes = rest;

@@ -1,10 +1,9 @@
-//! `as_user ID PROGRAM [ARGUMENT]...`: becomes the ordinary user and group `ID`
-//! for good and runs the program in its own place.
+//! `as_user ID PROGRAM [ARGUMENT]...`: becomes the unprivileged user and group `ID` and
+//! executes the program.
 //!
-//! A guest of the board tier has root and busybox, and that busybox has neither
-//! su(1) nor chpst(8). Limits come from the shell before it (`ulimit`): only
-//! capabilities and groups are given up here. Exit status 2 for bad arguments,
-//! 1 when the program cannot be run, else the program's own.
+//! The busybox of the guests has neither su(1) nor chpst(8). Limits come from the shell
+//! (`ulimit`); only capabilities and groups are dropped here. Exit status 2 for invalid
+//! arguments, 1 if the program cannot be executed, else that of the program.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};

@@ -1,7 +1,7 @@
-//! `i2c_chips ADAPTER READINGS`: chips on a real I2C adapter, read as a loop would,
-//! with a published driver and without allocating.
+//! `i2c_chips ADAPTER READINGS`: reads chips on a kernel I2C adapter as in a loop, with a
+//! published driver and without allocating.
 //!
-//! At 0x48 a TMP105, at 0x50 an EEPROM of 256 bytes; nothing at 0x51. It prints
+//! At 0x48 a TMP105, at 0x50 an EEPROM of 256 bytes; no chip at 0x51. It prints
 //!
 //! ```text
 //! @@i2c temperature -25.5

@@ -1,10 +1,10 @@
-//! `metronome FILE MICROSECONDS`: turns a pin over and over, so that guest time
-//! can be counted from outside of the board, whatever has stopped.
+//! `metronome FILE MICROSECONDS`: toggles a pin periodically, so that guest time can be
+//! counted from outside the board, independent of the firmware.
 //!
-//! `FILE` is the `value` of an output in `/sys/class/gpio`. Each edge comes on
-//! an absolute schedule; one that is missed is made up for at once, so that the
-//! count of edges stays the time. Start it above all that is to be measured
-//! (`chrt -f 99`). It runs until it is killed.
+//! `FILE` is the `value` of an output in `/sys/class/gpio`. Edges follow an absolute
+//! schedule; a missed edge is made up at once, so that the count of edges is the time.
+//! Start it at a priority above everything measured (`chrt -f 99`). It runs until it is
+//! killed.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;

@@ -1,8 +1,8 @@
-//! `own_chips COMMAND ...`: a firmware with drivers and a law of its own, for chips on a
-//! real I2C adapter. `own_chips peek ADAPTER` prints what the actuator holds.
+//! `own_chips COMMAND ...`: a firmware with its own drivers and law, for chips on a kernel
+//! I2C adapter. `own_chips peek ADAPTER` prints the value of the actuator.
 //!
 //! At 0x48 a TMP105, read through a published driver crate. At 0x50 an EEPROM, whose byte
-//! at 0x20 is the actuator: it keeps what it was told, whatever becomes of this process.
+//! at 0x20 is the actuator: it keeps its value after the end of this process.
 
 use std::process::ExitCode;
 
@@ -21,7 +21,7 @@ use steadfast::realtime::allocator::SealedAllocator;
 #[global_allocator]
 static ALLOCATOR: SealedAllocator = SealedAllocator;
 
-/// Where the actuator's byte is in the EEPROM.
+/// Address of the actuator's byte in the EEPROM.
 const BYTE: u8 = 0x20;
 
 struct Thermometer {
@@ -111,7 +111,7 @@ enum End {
     Hangs,
 }
 
-/// Opens the valve where the temperature is known, and ends as it is told.
+/// Opens the valve while the temperature is known, and ends as configured.
 #[derive(Clone)]
 struct Opens {
     temperature: Input<f64>,
@@ -134,8 +134,8 @@ impl Law for Opens {
         }
         *cycles += 1;
         match self.end {
-            // Beyond the rehearsal, whose state is not kept.
-            End::Panics if *cycles == 150 => panic!("as the board file says"),
+            // After the rehearsal, whose state is discarded.
+            End::Panics if *cycles == 150 => panic!("injected by the board file"),
             End::Hangs if *cycles == 150 => loop {
                 std::hint::spin_loop();
             },

@@ -1,14 +1,12 @@
-//! An SPI client that knows nothing of what serves its node: linux-embedded-hal
-//! as published, for the board tier to look at a bus with.
+//! An independent SPI client for the board tier: linux-embedded-hal as published.
 //!
 //! ```text
 //! spi_client /dev/spidev3.0 MESSAGE...
 //! ```
 //!
-//! A message is bytes in hexadecimal, sent and received in place (`9f000000`),
-//! or bytes and a count with a comma between them: sent, then so many received
-//! (`9f,3`, one message of two transfers). For each the received bytes are
-//! printed, or the error's number:
+//! A message is bytes in hexadecimal, sent and received in place (`9f000000`), or bytes
+//! and a count: the bytes are sent, then `count` bytes received (`9f,3`, one message of two
+//! transfers). For each message it prints the received bytes or the errno:
 //!
 //! ```text
 //! @@spi ffef5014
@@ -59,7 +57,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Opens and configures the node, and checks that it kept the configuration.
+/// Opens and configures the node, and checks the configuration that it reads back.
 fn open(node: &str) -> Result<SpidevDevice, String> {
     let mut device = SpidevDevice::open(node).map_err(|error| error.to_string())?;
     let options = SpidevOptions::new()

@@ -1,10 +1,10 @@
-//! What else a board may have to run beside the firmware:
+//! Disturbances beside the firmware:
 //!
-//! - `trouble spin MILLISECONDS` keeps a CPU busy for so long, at the priority
-//!   that it is started with (`chrt -f 95`).
-//! - `trouble eat` takes memory until the kernel ends it.
-//! - `trouble await FOLDER ENDING BYTES COUNT` waits until the folder has so many
-//!   files whose names end so and that are so long.
+//! - `trouble spin MILLISECONDS` keeps a CPU busy at the priority of its start
+//!   (`chrt -f 95`).
+//! - `trouble eat` allocates memory until the kernel kills it.
+//! - `trouble await FOLDER ENDING BYTES COUNT` waits until the folder has `COUNT` files of
+//!   at least `BYTES` bytes whose names end with `ENDING`.
 
 use std::fs;
 use std::hint::black_box;
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         ["await", folder, ending, bytes, count] => match (bytes.parse(), count.parse()) {
             (Ok(bytes), Ok(count)) => {
                 while files(folder, ending, bytes) < count {
-                    // Not a moment to lose, and the CPU is needed for what is awaited.
+                    // Polls often, but leaves the CPU to the writer of the file.
                     thread::sleep(std::time::Duration::from_micros(20));
                 }
                 ExitCode::SUCCESS
@@ -59,7 +59,7 @@ fn files(folder: &str, ending: &str, bytes: u64) -> usize {
     entries.flatten().filter(is_meant).count()
 }
 
-/// A page of each: what is never written to is never there.
+/// Step of the writes: a page that is never written is not allocated.
 fn eat() -> ExitCode {
     const CHUNK: usize = 16 << 20;
     let mut eaten = Vec::new();

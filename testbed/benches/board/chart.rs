@@ -1,7 +1,5 @@
-//! The distributions as one drawing: which share of the cycles took longer.
-//!
-//! The share is on a logarithmic scale, because what matters is on the right
-//! and rare.
+//! The distributions as an SVG drawing: the share of cycles that took longer, on a
+//! logarithmic scale, which shows rare long cycles.
 
 use crate::distribution::Distribution;
 use crate::measure::{Figures, Program, Times};
@@ -10,13 +8,13 @@ const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 260.0;
 const LEFT: f64 = 60.0;
 const TOP: f64 = 40.0;
-/// From one panel to the next.
+/// Distance of the panels.
 const STEP: (f64, f64) = (WIDTH + 90.0, HEIGHT + 90.0);
-/// The least share that is drawn; a share of 0 is drawn there.
+/// The smallest share that is drawn; a share of 0 is drawn there too.
 const LEAST: f64 = 1e-4;
 
 fn colour(program: Program) -> &'static str {
-    // Distinct for people who do not tell red from green (Okabe and Ito).
+    // Distinguishable with colour blindness (palette of Okabe and Ito).
     match program {
         Program::Firmware => "#d55e00",
         Program::MinimalLoop => "#0072b2",
@@ -125,7 +123,7 @@ fn panel(title: &str, curves: &[(Program, &Distribution)]) -> String {
         let colour = colour(*program);
         let mut path = format!("M{:.2} {:.2}", across(curve.summary.min), down(1.0));
         for (ns, share) in &curve.curve {
-            // Up to this time the share was that of the point before.
+            // Up to this time the share is that of the point before.
             path += &format!("H{:.2}V{:.2}", across(*ns), down(*share));
         }
         svg +=

@@ -1,4 +1,4 @@
-//! A distribution of times: exact, or the few points that a program reports.
+//! A distribution of times: exact, or from the few points that a program reports.
 
 /// The figures that the table shows, ns.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -10,8 +10,7 @@ pub(crate) struct Summary {
     pub(crate) max: u32,
 }
 
-/// A distribution as far as it is known: for each time, ascending, how many of
-/// all samples are at most that.
+/// A distribution, exact or approximate.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Distribution {
     pub(crate) summary: Summary,
@@ -21,7 +20,7 @@ pub(crate) struct Distribution {
 }
 
 impl Distribution {
-    /// Of samples given as (ns, count). `None` when there are none.
+    /// From samples as (ns, count). `None` without samples.
     pub(crate) fn exact(mut samples: Vec<(u32, u64)>) -> Option<Self> {
         samples.retain(|(_, count)| *count > 0);
         samples.sort_unstable();
@@ -54,8 +53,8 @@ impl Distribution {
         Some(Self { summary, curve })
     }
 
-    /// From the five points of a program that keeps no samples. Between two of
-    /// them the share is at most that of the earlier one.
+    /// From the five points of a program that keeps no samples. Between two points the
+    /// share is at most that of the earlier one.
     pub(crate) fn of_summary(summary: Summary) -> Self {
         let Summary {
             min,

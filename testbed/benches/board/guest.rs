@@ -1,5 +1,5 @@
-//! The boot that everything is measured in: the board with a fixed encoder
-//! behind its SPI bus, and the script that runs one program after the other.
+//! The boot of the measurements: the board with a fixed encoder on its SPI bus, and the
+//! script that runs one program after the other.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use testbed::emulator::Boot;
 use testbed::failure::Failure;
 use testbed::fixed_encoder::{READY, board, board_file, write_frames};
 
-/// How much is run.
+/// Numbers of cycles.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Cycles {
     pub(crate) idle: u32,
@@ -25,23 +25,23 @@ pub(crate) const STARTED: u32 = 20;
 /// Wall time for the whole boot.
 const LIMIT: Duration = Duration::from_secs(900);
 
-/// What is put into the guest, made once for all boots.
+/// The content of the guest, made once for all boots.
 pub(crate) struct Ready {
     pub(crate) firmware: Vec<u8>,
     pub(crate) minimal_loop: Vec<u8>,
     pub(crate) cyclictest: Vec<u8>,
     hackbench: Vec<u8>,
     numa: Vec<u8>,
-    /// The shipped board file, as this boot needs it.
+    /// The shipped board file with the changes for this boot.
     pub(crate) board_file: String,
     pub(crate) board: &'static Board,
 }
 
 impl Ready {
-    /// Compiles, reads and derives what a boot needs.
+    /// Compiles and reads the content of a boot.
     ///
     /// # Errors
-    /// Something is missing, or the C loop does not compile.
+    /// A file is missing, or the C loop does not compile.
     pub(crate) fn make(host: &Prepared) -> Result<Self, Failure> {
         let shipped = host.host.read_source("board/imx8mp-evk/board.toml")?;
         Ok(Self {
@@ -59,14 +59,14 @@ impl Ready {
 }
 
 impl Ready {
-    /// What is run beside: hackbench, with its library.
+    /// Adds the load: hackbench with its library.
     pub(crate) fn put_load<'a>(&self, boot: Boot<'a>) -> Boot<'a> {
         boot.file("/hackbench", 0o755, &self.hackbench)
             .file("/lib/libnuma.so.1", 0o755, &self.numa)
     }
 }
 
-/// Boots, runs everything, and gives the guest's console.
+/// Boots, runs all programs, and gives the guest's console.
 ///
 /// # Errors
 /// The board does not boot, or a program in it failed.
@@ -102,7 +102,7 @@ firmware() {{
 }}
 minimal_loop() {{ /minimal_loop $1; }}
 cyclictest() {{ /cyclictest -m -p80 -i1000 -a0 -l$1 -q -N; }}
-# Its histogram is of nanoseconds; lines that count nothing are left out.
+# The histogram is in nanoseconds; lines with a count of 0 are left out.
 cyclictest_histogram() {{
     /cyclictest -m -p80 -i1000 -a0 -l$1 -q -N -h100000 >/tmp/histogram
     grep -v '^[0-9]*[^0-9]*000000[^0-9]*$' /tmp/histogram

@@ -1,4 +1,4 @@
-//! What the benchmark finds on this machine.
+//! The resources of the benchmark on this machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,20 +7,20 @@ use std::process::{Command, Stdio};
 use testbed::failure::{Failure, require};
 use testbed::host::{Host, Kernel, Package, read};
 
-/// What is booted and measured, and where results go.
+/// The resources, and the folder of the results.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) host: Host,
-    /// Where results and working files go.
+    /// The folder of results and working files.
     pub(crate) output: PathBuf,
 }
 
 impl Prepared {
-    /// Has `tests/setup/bench` fetch and build what is missing, and asks it
-    /// where everything is.
+    /// Runs `tests/setup/bench`, which fetches and builds what is missing and prints the
+    /// folders.
     ///
     /// # Errors
-    /// Something is missing that could not be had; the script has said what.
+    /// The script failed; it has printed the reason.
     pub(crate) fn find() -> Result<Self, Failure> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/setup/bench");
         let output = Command::new(script).stderr(Stdio::inherit()).output()?;
@@ -51,7 +51,7 @@ impl Prepared {
     /// Compiles the C loop, statically, and gives the stripped program.
     ///
     /// # Errors
-    /// The compiler's words.
+    /// The messages of the compiler.
     pub(crate) fn compile_minimal_loop(&self) -> Result<Vec<u8>, Failure> {
         let program = self.output.join("minimal_loop");
         let compiled = Command::new("aarch64-linux-gnu-gcc")
@@ -62,6 +62,6 @@ impl Prepared {
         require(compiled.status.success(), || {
             String::from_utf8_lossy(&compiled.stderr).into_owned()
         })?;
-        read(&program, "it was compiled just now")
+        read(&program, "written by the compiler")
     }
 }

@@ -1,5 +1,5 @@
-# Of a trace of ftrace's: the longest cycle of four calls, line by line. A cycle is
-# from a return of clock_nanosleep to its next call, by the same thread.
+# Prints the lines of the longest cycle of four calls in a trace of ftrace. A cycle lasts
+# from a return of clock_nanosleep to its next call by the same thread.
 
 function seconds(text) {
     match(text, /[0-9]+\.[0-9]+:/)

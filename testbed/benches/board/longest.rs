@@ -1,9 +1,7 @@
-//! Where the time of the firmware's longest cycle beside hackbench went: the
-//! kernel's own trace of that cycle.
+//! The kernel's trace of the firmware's longest cycle beside hackbench.
 //!
-//! Tracing makes every cycle longer, some 1 us for each line. What is out of the
-//! ordinary in the longest one is still so. hackbench runs with threads here, which
-//! the emulator gets through in half the time.
+//! Tracing adds about 1 us per line to every cycle; the cause of the longest cycle remains
+//! visible. hackbench runs with threads here, which takes the emulator half the time.
 //!
 //! Source: Linux `Documentation/trace/events.rst` (`stacktrace` trigger).
 
@@ -16,11 +14,11 @@ use testbed::emulator::Boot;
 use testbed::failure::{Failure, require};
 use testbed::fixed_encoder::READY;
 
-/// Cycles that are traced.
+/// Traced cycles.
 const CYCLES: u32 = 16_000;
 /// Wall time for the boot.
 const LIMIT: Duration = Duration::from_secs(900);
-/// What every line of the answer begins with.
+/// Prefix of every line of the result.
 const MARK: &str = "@@longest ";
 
 /// Boots, and gives the lines of the trace.
@@ -49,8 +47,8 @@ pub(crate) fn measure(context: &Context<'_>, ready: &Ready) -> Result<Vec<String
     Ok(found)
 }
 
-/// Where the loop, FIFO 80 (19 in the kernel's own count), gives way to the load in
-/// the middle of a call, the stack says which lock it waits for.
+/// Records the stack when the loop (FIFO 80, priority 19 inside the kernel) is switched to
+/// the load in the middle of a call: it shows the lock that the loop waits for.
 fn script() -> String {
     format!(
         r#"set -e

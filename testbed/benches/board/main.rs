@@ -1,5 +1,4 @@
-//! The firmware measured on its board, with its kernel, against the least that
-//! a loop can be.
+//! Measures the firmware on its board and kernel, compared with a minimal loop.
 //!
 //! ```text
 //! cargo bench -p testbed --bench board                    the table, with a verdict for each goal
@@ -8,13 +7,13 @@
 //!                                                         (testbed/benches/board/baseline.json), maxima apart
 //! cargo bench -p testbed --bench board -- --twice         boots twice, and once more where they
 //!                                                         differ; fails when no two agree
-//! cargo bench -p testbed --bench board -- --accept        makes what is found the baseline
+//! cargo bench -p testbed --bench board -- --accept        writes the results as the baseline
 //! cargo bench -p testbed --bench board -- --rates         the shortest period without a missed slot
 //!     --cycles IDLE,LOADED                                cycles of each run
-//!     --from FILE                                         judges a kept console, boots nothing
+//!     --from FILE                                         judges the console of an earlier run
 //! ```
 //!
-//! What is run and how to read it is in `benches/BOARD.md`. Results also go to
+//! Method and results are described in `benches/BOARD.md`. Results also go to
 //! `target/bench/board.json`, `board.svg` and `board.console`.
 
 mod chart;
@@ -39,7 +38,7 @@ use testbed::context::Context;
 use testbed::failure::Failure;
 use testbed::{baseline, machine};
 
-/// What is asked for on the command line.
+/// The command line.
 struct Arguments {
     check: bool,
     accept: bool,
@@ -66,7 +65,7 @@ fn arguments() -> Result<Arguments, Failure> {
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
-            // Said by `cargo bench` to every bench.
+            // Passed by `cargo bench` to every bench.
             "--bench" => {}
             "--check" => found.check = true,
             "--accept" => found.accept = true,
@@ -75,7 +74,7 @@ fn arguments() -> Result<Arguments, Failure> {
             "--longest" => found.longest = true,
             "--from" => {
                 let file = words.next().map(PathBuf::from);
-                found.from = Some(file.ok_or_else(|| Failure::new("--from wants a file"))?);
+                found.from = Some(file.ok_or_else(|| Failure::new("--from expects a file"))?);
             }
             "--cycles" => {
                 let both = words.next().unwrap_or_default();
@@ -83,7 +82,7 @@ fn arguments() -> Result<Arguments, Failure> {
                 let pair = both.split_once(',');
                 let pair = pair.and_then(|(a, b)| Some((number(a)?, number(b)?)));
                 let (idle, loaded) = pair.ok_or_else(|| {
-                    Failure::new("--cycles wants two numbers from 1 to 20000: IDLE,LOADED")
+                    Failure::new("--cycles expects two numbers from 1 to 20000: IDLE,LOADED")
                 })?;
                 found.cycles = Cycles { idle, loaded };
             }
@@ -155,7 +154,7 @@ fn run() -> Result<bool, Failure> {
     Ok(worse.is_empty() && !missed)
 }
 
-/// What `measure` finds; the console of its boot is kept under `name`.
+/// The result of `measure`; the console of its boot is written to `name`.
 fn with_console<T>(
     host: &Prepared,
     name: &str,
@@ -190,9 +189,9 @@ fn rates(host: &Prepared, ready: &Ready) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// The lines of a console that an earlier run has kept.
+/// The console lines of an earlier run.
 fn kept(file: &Path) -> Result<Vec<String>, Failure> {
-    let text = testbed::host::read(file, "name a kept console")?;
+    let text = testbed::host::read(file, "name the console of an earlier run")?;
     let text = String::from_utf8_lossy(&text);
     Ok(text.lines().map(str::to_owned).collect())
 }
@@ -211,12 +210,12 @@ fn console(context: &Context<'_>) -> String {
     text
 }
 
-/// Boots once, or twice side by side, and compares every line of the guest; of two that
-/// differ, the one counts that a third repeats.
+/// Boots once, or twice in parallel, and compares every line of the guest. If two boots
+/// differ, a third boot decides between them.
 fn boot(host: &Prepared, ready: &Ready, arguments: &Arguments) -> Result<Vec<String>, Failure> {
     let once = |name: &str, cpu: usize| {
-        // The emulator inherits it. Its two threads on one CPU do not run at the
-        // same time, which its count of instructions does not always survive.
+        // The emulator inherits the affinity. On one CPU its two threads do not run in
+        // parallel, which can change its count of instructions.
         scheduler::pin_to(cpu).map_err(|error| Failure::new(error.to_string()))?;
         with_console(host, name, |context| {
             guest::measure(context, ready, arguments.cycles)
@@ -240,8 +239,8 @@ fn boot(host: &Prepared, ready: &Ready, arguments: &Arguments) -> Result<Vec<Str
         println!("two boots printed the same {} lines", first.len());
         return Ok(first);
     };
-    // Seen beside other work: benches/BOARD.md, "Repeating".
-    println!("two boots parted, a third decides: {parted}");
+    // See benches/BOARD.md, "Repeatability".
+    println!("two boots differ, a third decides: {parted}");
     let third = once("board.console", last_cpu)?;
     if [&first, &second]
         .iter()
@@ -251,11 +250,11 @@ fn boot(host: &Prepared, ready: &Ready, arguments: &Arguments) -> Result<Vec<Str
         return Ok(third);
     }
     Err(Failure::new(format!(
-        "three boots, none like another: {parted}"
+        "no two of three boots agree: {parted}"
     )))
 }
 
-/// Where two boots part; `None` when they printed the same.
+/// The first difference of two boots; `None` if they printed the same.
 fn difference(one: &[String], other: &[String]) -> Option<String> {
     let mut lines = one.iter().zip(other);
     match lines.find(|(one, other)| one != other) {

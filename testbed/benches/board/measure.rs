@@ -1,4 +1,4 @@
-//! The guest's console made into figures.
+//! Computes the figures from the guest's console.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use testbed::failure::Failure;
 /// The programs, as the script names them, in the order of the table.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Program {
-    /// steadfast, as it is shipped.
+    /// The shipped steadfast.
     Firmware,
     /// The C loop: the firmware's system calls and nothing else.
     MinimalLoop,
@@ -34,7 +34,7 @@ impl Program {
         }
     }
 
-    /// Its name for people.
+    /// Its name in table and drawing.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Firmware => "steadfast",
@@ -57,9 +57,9 @@ impl Program {
 #[derive(Debug)]
 pub(crate) struct Times {
     pub(crate) lateness: Distribution,
-    /// cyclictest executes nothing.
+    /// `None` for cyclictest, which executes nothing.
     pub(crate) execution: Option<Distribution>,
-    /// Periods without a cycle; cyclictest does not tell.
+    /// Periods without a cycle; `None` for cyclictest, which does not report it.
     pub(crate) skipped: Option<u64>,
 }
 
@@ -136,7 +136,7 @@ impl Parts {
 /// The figures of all programs.
 ///
 /// # Errors
-/// The guest did not print what is needed, or a run did not go well.
+/// The guest's output is incomplete, or a run had a fault.
 pub(crate) fn figures(ready: &Ready, lines: &[String]) -> Result<Vec<Figures>, Failure> {
     let parts = Parts::of(lines);
     PROGRAMS
@@ -155,7 +155,7 @@ fn of(program: Program, parts: &Parts, ready: &Ready) -> Result<Figures, Failure
     let counted = |cycles: u32| {
         let hits = |what: &str| -> Result<Hits, Failure> {
             let lines = parts.get(&format!("{key} {what} {cycles}"));
-            // cyclictest makes no ioctl at all, so it has none to show.
+            // cyclictest makes no ioctl.
             Ok(Hits::parse(lines.unwrap_or(&[]), program.threads()))
         };
         Ok::<_, Failure>(Counted {
@@ -197,7 +197,7 @@ fn of(program: Program, parts: &Parts, ready: &Ready) -> Result<Figures, Failure
     })
 }
 
-/// The firmware's report out of a part that also has other lines.
+/// The firmware's report from a part that also has other lines.
 fn report(lines: &[String]) -> Result<Value, Failure> {
     let json: String = lines
         .iter()
@@ -206,7 +206,7 @@ fn report(lines: &[String]) -> Result<Value, Failure> {
         .map(|line| format!("{line}\n"))
         .collect();
     serde_json::from_str(&json)
-        .map_err(|error| Failure::new(format!("the firmware's report is no JSON: {error}")))
+        .map_err(|error| Failure::new(format!("the firmware's report is not JSON: {error}")))
 }
 
 fn number(report: &Value, path: &str) -> Result<u64, Failure> {
@@ -218,8 +218,7 @@ fn number(report: &Value, path: &str) -> Result<u64, Failure> {
 
 fn firmware(report: &Value) -> Result<Times, Failure> {
     let exit = &report["exit"];
-    // A cycle that was faulted, unlocked or interrupted is not the one that is
-    // to be compared.
+    // Page faults, unlocked memory or another end would make the figures incomparable.
     let well = report["contract"]["kept"] == true
         && exit["code"] == 0
         && ["minor_faults", "major_faults", "allocations"]
@@ -227,7 +226,7 @@ fn firmware(report: &Value) -> Result<Times, Failure> {
             .all(|name| report["memory"][name] == 0);
     if !well {
         return Err(Failure::new(format!(
-            "the firmware's run did not go well: exit {exit}, memory {}",
+            "the firmware's run had a fault: exit {exit}, memory {}",
             report["memory"]
         )));
     }
@@ -279,7 +278,7 @@ fn cyclictest(lines: &[String]) -> Result<Times, Failure> {
     let overflows = value(lines, "# Histogram Overflows:")?;
     if overflows > 0 {
         return Err(Failure::new(format!(
-            "{overflows} cycles of cyclictest were later than its histogram is long"
+            "{overflows} cycles of cyclictest were beyond the range of its histogram"
         )));
     }
     let samples = lines.iter().filter_map(|line| pair(line)).collect();
@@ -292,7 +291,7 @@ fn cyclictest(lines: &[String]) -> Result<Times, Failure> {
     })
 }
 
-/// `NS COUNT`, and nothing else.
+/// A line `NS COUNT`.
 fn pair(line: &str) -> Option<(u32, u64)> {
     let mut words = line.split_whitespace();
     let pair = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);

@@ -1,8 +1,8 @@
 //! The highest rate at which no slot is missed, idle and beside hackbench, for
 //! one to eight axes.
 //!
-//! Every axis has an encoder and a DAC channel on the board's one SPI bus, and an
-//! enable line. The guest looks for the shortest period by halving.
+//! Every axis has an encoder and a DAC channel on the board's only SPI bus, and an enable
+//! line. The guest searches for the shortest period by bisection.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -16,14 +16,14 @@ use testbed::failure::{Failure, require};
 use testbed::fixed_encoder::{self, READY, write_frames};
 
 const AXES: [usize; 4] = [1, 2, 4, 8];
-/// Cycles of each try.
+/// Cycles of each attempt.
 const CYCLES: u32 = 2_000;
-/// Shortest and longest period that is tried, and the step, us.
+/// Shortest and longest period, and the resolution, us.
 const PERIODS_US: [u32; 3] = [50, 1_500, 10];
 /// Wall time for the whole boot.
 const LIMIT: Duration = Duration::from_secs(3_600);
 
-/// What was found for a number of axes.
+/// The result for a number of axes.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Rate {
     pub(crate) axes: usize,
@@ -32,10 +32,10 @@ pub(crate) struct Rate {
     pub(crate) loaded_us: u32,
 }
 
-/// Boots, and looks for the shortest periods.
+/// Boots, and searches for the shortest periods.
 ///
 /// # Errors
-/// The board does not boot, or not even the longest period is kept.
+/// The board does not boot, or slots are missed even at the longest period.
 pub(crate) fn measure(
     host: &Prepared,
     context: &Context<'_>,
@@ -79,7 +79,7 @@ pub(crate) fn measure(
         .collect()
 }
 
-/// The table, as benches/README.md has it.
+/// The table of benches/BOARD.md.
 pub(crate) fn table(rates: &[Rate]) -> String {
     let mut text =
         "| axes | shortest period idle, us | beside hackbench, us |\n|---:|---:|---:|\n".to_owned();
@@ -98,7 +98,7 @@ pub(crate) fn table(rates: &[Rate]) -> String {
     text
 }
 
-/// The board file `one` with as many axes, all like its one.
+/// The board file `one` with `axes` copies of its axis.
 fn with_axes(one: &str, axes: usize) -> Result<String, Failure> {
     const OF_AN_AXIS: [&str; 4] = ["[spi.", "[encoder.", "[analog_output.", "[output.enable"];
     let mut blocks = one.split("\n[");
@@ -116,7 +116,7 @@ fn with_axes(one: &str, axes: usize) -> Result<String, Failure> {
     require(axis.contains("\nenable = \"enable\""), || {
         "board/imx8mp-evk/board.toml has no axis x with an enable line".to_owned()
     })?;
-    // One switch or brake is not for all of them.
+    // Without switches and brake, which the copies cannot share.
     let axis: String = axis
         .lines()
         .filter(|line| {

@@ -1,5 +1,5 @@
-//! What the kernel's own tracing says of a program: its system calls, counted
-//! where the kernel enters them, and the time from exec to its first cycle.
+//! Figures from the kernel's tracing: the system calls of a program, counted at their
+//! entry, and the time from exec to its first cycle.
 //!
 //! Sources: Linux `Documentation/trace/histogram.rst` (`hist` triggers) and
 //! `Documentation/trace/events.rst`; numbers of arm64's system calls are those
@@ -12,7 +12,7 @@ use testbed::failure::{Failure, require};
 /// `__NR_clock_nanosleep`.
 const CLOCK_NANOSLEEP: &str = "115";
 
-/// The requests of the four I/O calls and what they are called
+/// The requests of the four I/O calls and their names
 /// (`linux/gpio.h`, `linux/spi/spidev.h`).
 const REQUESTS: [(&str, &str); 3] = [
     ("c010b40e", "GPIO_V2_LINE_GET_VALUES"),
@@ -25,8 +25,8 @@ const REQUESTS: [(&str, &str); 3] = [
 pub(crate) struct Hits(BTreeMap<u32, BTreeMap<String, u64>>);
 
 impl Hits {
-    /// Of lines like `{ common_pid: NAME [ 244], id: 115 } hitcount: 610`,
-    /// those of threads that are named like one of `names`.
+    /// Parses lines like `{ common_pid: NAME [ 244], id: 115 } hitcount: 610`, for threads
+    /// with one of `names`.
     pub(crate) fn parse(lines: &[String], names: &[&str]) -> Self {
         let mut hits = Self::default();
         for line in lines {
@@ -40,7 +40,7 @@ impl Hits {
         hits
     }
 
-    /// The thread that sleeps to the clock most often: the loop.
+    /// The thread with the most calls of clock_nanosleep: the loop.
     fn looping_thread(&self) -> Option<u32> {
         let sleeps = |keys: &BTreeMap<String, u64>| keys.get(CLOCK_NANOSLEEP).copied();
         self.0
@@ -67,9 +67,9 @@ fn hit(line: &str) -> Option<(&str, u32, &str, u64)> {
 /// The calls of one cycle.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub(crate) struct Calls {
-    /// System calls of the looping thread in one cycle, the sleep included.
+    /// System calls of the loop's thread in one cycle, including the sleep.
     pub(crate) per_cycle: f64,
-    /// Those of the program's other threads, per cycle of the loop.
+    /// System calls of the program's other threads, per cycle of the loop.
     pub(crate) others_per_cycle: f64,
     /// The sleep, and the requests of the I/O calls by name.
     pub(crate) by_name: BTreeMap<String, f64>,
@@ -82,13 +82,13 @@ pub(crate) struct Counted {
     pub(crate) requests: Hits,
 }
 
-/// From two runs that differ in their cycles alone: what the start and the end
-/// of a program take is in both, so the difference is that of the cycles.
+/// The calls of a cycle from two runs with different numbers of cycles: start and end of
+/// the program are the same in both and cancel out.
 ///
 /// # Errors
-/// A run shows no looping thread, or the longer run has fewer calls.
+/// A run has no looping thread, or the longer run has fewer calls.
 pub(crate) fn calls(short: &Counted, long: &Counted) -> Result<Calls, Failure> {
-    let none = || Failure::new("the kernel's trace shows no thread that sleeps to the clock");
+    let none = || Failure::new("the kernel's trace shows no thread that calls clock_nanosleep");
     let threads = [short, long].map(|run| run.calls.looping_thread());
     let [Some(short_loop), Some(long_loop)] = threads else {
         return Err(none());
@@ -101,11 +101,11 @@ pub(crate) fn calls(short: &Counted, long: &Counted) -> Result<Calls, Failure> {
         of_loop(&long.calls, long_loop),
     );
     let count = |keys: &BTreeMap<String, u64>, key: &str| keys.get(key).copied().unwrap_or(0);
-    // A program may run more cycles than it was asked for, to come to rest, and
-    // not always the same number; each has one sleep.
+    // A program may run more cycles than requested, for its stop, and not always the same
+    // number; each has one sleep.
     let sleeps = [&short_calls, &long_calls].map(|keys| count(keys, CLOCK_NANOSLEEP));
     require(sleeps[1] > sleeps[0], || {
-        format!("{sleeps:?} sleeps in the two runs: the second was to be longer")
+        format!("expected more sleeps in the second run, got {sleeps:?}")
     })?;
     let cycles = (sleeps[1] - sleeps[0]) as f64;
     let difference = |long: u64, short: u64| {
@@ -142,9 +142,9 @@ pub(crate) fn calls(short: &Counted, long: &Counted) -> Result<Calls, Failure> {
     })
 }
 
-/// Time from entering execve to the release of the first cycle, us, without
-/// the periods of `idle_cycles` cycles: those of the warm-up and of coming to
-/// rest. `cycles` is the number of real ones. Also gives the warm-up cycles.
+/// Time from the entry of execve to the release of the first cycle, us, minus one period
+/// per warm-up cycle; and the number of warm-up cycles. `cycles` is the number of cycles of
+/// the run, `at_rest` that of its stop.
 ///
 /// # Errors
 /// The trace does not show them.

@@ -1,4 +1,4 @@
-//! The ratios, the goals, and the gate that keeps both from getting worse.
+//! The ratios, the goals, and their check against the baseline.
 
 use serde::Serialize;
 
@@ -7,18 +7,18 @@ use crate::measure::{Figures, PROGRAMS, Program, Times};
 use testbed::baseline;
 use testbed::failure::Failure;
 
-/// System calls of a cycle that are allowed: the sleep and four I/O calls.
+/// Allowed system calls per cycle: the sleep and four I/O calls.
 const ALLOWED_CALLS: f64 = 5.0;
 
-/// A figure and the most that it may be.
+/// A figure and its maximum.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Goal {
     pub(crate) name: String,
     pub(crate) found: f64,
     pub(crate) at_most: f64,
     pub(crate) met: bool,
-    /// Whether many cycles make the figure. A maximum is a single event, which any
-    /// change of the image moves: it is a goal, but no ground to refuse a change.
+    /// Whether the figure is of many cycles. A maximum is a single event, which changes
+    /// with any change of the image: it is a goal, but not checked.
     pub(crate) is_of_many: bool,
 }
 
@@ -41,7 +41,7 @@ impl Goal {
     }
 }
 
-/// What is compared, and the most that its ratio may be.
+/// The compared figures, and the maxima of their ratios.
 const RATIOS: [(&str, Program, Pick, f64); 5] = [
     (
         "execution p50",
@@ -84,7 +84,7 @@ enum Pick {
 }
 
 impl Pick {
-    /// Whether many cycles make the figure, not one.
+    /// Whether the figure is of many cycles, not of one.
     fn is_of_many(self) -> bool {
         match self {
             Self::ExecutionP50 | Self::LatenessP50 => true,
@@ -110,8 +110,7 @@ fn figures_of(all: &[Figures], program: Program) -> Result<&Figures, Failure> {
         .ok_or_else(|| Failure::new(format!("no figures of {}", program.title())))
 }
 
-/// All goals with what was found, and those ratios among them that the gate
-/// judges.
+/// All goals with their figures, and the ratios that are checked against the baseline.
 ///
 /// # Errors
 /// A program has no figures.
@@ -136,7 +135,7 @@ pub(crate) fn judge(all: &[Figures]) -> Result<(Vec<Goal>, baseline::Figures), F
         }
     }
     let beyond = firmware.calls.per_cycle - ALLOWED_CALLS;
-    // Whole numbers of calls were divided: the rest is the division's.
+    // Rounds off the error of the division.
     let beyond = (beyond * 1e6).round() / 1e6;
     goals.extend([
         Goal::new(
@@ -159,7 +158,7 @@ pub(crate) fn judge(all: &[Figures]) -> Result<(Vec<Goal>, baseline::Figures), F
     Ok((goals, ratios))
 }
 
-/// One table: a column for each program.
+/// The table, with a column per program.
 pub(crate) fn table(all: &[Figures]) -> String {
     let mut text = format!("{:<34}", "");
     for program in PROGRAMS {
@@ -228,7 +227,7 @@ pub(crate) fn table(all: &[Figures]) -> String {
     text
 }
 
-/// The goals, one a line.
+/// The goals, one per line.
 pub(crate) fn goals_text(goals: &[Goal]) -> String {
     let mut text = String::new();
     for Goal {

@@ -1,13 +1,13 @@
-//! `faulty_law BOARD-FILE FAULT SLOT MARK REPORT`: a firmware whose control law misbehaves
-//! once, in the slot asked for: the servo controller, or where the board file has no axes
-//! a machine of one's own ([`own`]).
+//! `faulty_law BOARD-FILE FAULT SLOT MARK REPORT`: a firmware whose control law injects a
+//! fault in a given slot. The law is the servo controller, or, without axes in the board
+//! file, that of the own machine ([`own`]).
 //!
-//! Everything but the law is the library's own, through
-//! [`board::run`](steadfast::board::run) and [`board::run_machine`], as in a firmware that
-//! somebody writes with it. `MARK` is the `value` file of a pin that is lit just before;
-//! the JSON report goes to `REPORT`. Faults are those of [`Kind`].
+//! All else is the library, through [`board::run`](steadfast::board::run) and
+//! [`board::run_machine`], as in a user's firmware. `MARK` is the `value` file of a pin that
+//! rises just before the injection; the JSON report goes to `REPORT`. Faults are those of
+//! [`Kind`].
 
-mod misdeed;
+mod injection;
 mod own;
 
 use std::fs;
@@ -23,7 +23,7 @@ use steadfast::realtime::allocator::SealedAllocator;
 use steadfast::stock::servo::Axes;
 use steadfast::telemetry::report::Pace;
 
-use misdeed::Kind;
+use injection::Kind;
 
 #[global_allocator]
 static ALLOCATOR: SealedAllocator = SealedAllocator;
@@ -49,7 +49,7 @@ impl Decide for FaultyLaw {
         outputs: &mut Outputs,
     ) {
         Servo::decide(&config.servo, state, inputs, tick, outputs);
-        if let Some(volts) = misdeed::commit(tick.slot) {
+        if let Some(volts) = injection::at_slot(tick.slot) {
             outputs.analogs[config.torque] = volts;
         }
     }
@@ -87,7 +87,9 @@ fn run() -> Result<ExitCode, String> {
         return Err("faulty_law BOARD-FILE FAULT SLOT MARK REPORT".to_owned());
     };
     let kind = Kind::by_name(kind).ok_or_else(|| format!("there is no fault '{kind}'"))?;
-    let slot = slot.parse().map_err(|_| format!("'{slot}' is no slot"))?;
+    let slot = slot
+        .parse()
+        .map_err(|_| format!("'{slot}' is not a slot number"))?;
     let text = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
     let config = own::firmware().read(file, &text);
     let config = config.map_err(|error| error.to_string())?;
@@ -96,7 +98,7 @@ fn run() -> Result<ExitCode, String> {
         pace: Pace::Real,
         live: false,
     };
-    misdeed::prepare(kind, slot, mark)?;
+    injection::prepare(kind, slot, mark)?;
     let report = match Axes::of(&config) {
         None => board::run_machine(&config, &options),
         Some(axes) => {

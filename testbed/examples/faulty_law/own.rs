@@ -1,13 +1,13 @@
-//! A machine of one's own: a PWM channel, a board that drives windings by one long frame,
-//! and a law that runs both or lets them rest ([`testbed::own`]).
+//! The own machine: a PWM channel, a board that drives windings by one long frame, and a
+//! law that drives both or leaves them safe ([`testbed::own`]).
 
 use embedded_hal::spi::{MODE_0, SpiDevice};
 use steadfast::firmware::prelude::*;
 use testbed::own;
 
-use crate::misdeed;
+use crate::injection;
 
-/// The firmware of such a machine.
+/// The firmware of the own machine.
 pub(crate) fn firmware() -> Firmware {
     Firmware::stock()
         .driver::<Fan>()
@@ -65,7 +65,7 @@ struct OpenWindings {
     number: u16,
 }
 
-/// N·m in the unit of a frame.
+/// Units of a frame per N·m.
 fn millis(torque: f64) -> i16 {
     (torque * 1e3) as i16
 }
@@ -103,7 +103,7 @@ impl Device for OpenWindings {
     }
 }
 
-/// Drives both outputs while it runs, and commits its misdeed ([`misdeed`]).
+/// Drives both outputs while it runs, and injects its fault ([`injection`]).
 #[derive(Clone)]
 struct Drives {
     duty: Output<f64>,
@@ -123,7 +123,7 @@ impl Law for Drives {
             io.set(self.duty, 0.75);
             io.set(self.torque, 6.0);
         }
-        if let Some(torque) = misdeed::commit(io.tick().slot) {
+        if let Some(torque) = injection::at_slot(io.tick().slot) {
             io.set(self.torque, torque);
         }
     }

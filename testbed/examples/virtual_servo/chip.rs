@@ -1,5 +1,5 @@
-//! What hangs on the bus: a chip takes the bytes of one chip-select assertion
-//! and gives as many back.
+//! The chips on the bus: a chip takes the bytes of one chip-select assertion and returns
+//! as many.
 
 use std::time::Duration;
 
@@ -16,21 +16,21 @@ const SEED: u64 = 1;
 const STEP: time::Duration = time::Duration::from_micros(100);
 /// Reference of the DAC, V.
 const REFERENCE_VOLTS: f64 = 5.0;
-/// A command of less is 0 V: the DAC's step is 5 mV.
+/// A smaller command counts as 0 V; the DAC's step is 5 mV.
 const DRIVEN_VOLTS: f64 = 0.01;
 /// MCP4922: 2,048 to channel A, active, gain 1 (DS22250, register 5-1).
 const MIDDLE: [u8; 2] = [0x38, 0x00];
-/// What the amplifier makes of the DAC's range, V, from code 0 to code 4095.
+/// Output range of the amplifier, V, from code 0 to code 4095.
 const COMMAND_VOLTS: (f64, f64) = (-10.0, 10.0);
 
-/// What the chips share: the motors, and the time.
+/// The motors and the time, shared by the chips.
 pub(crate) struct Plant {
     now: Duration,
     board: SimBoard,
     axes: u8,
     encoders: u8,
     dacs: u8,
-    /// Where the first motor's shaft is held, rad.
+    /// Position at which the first motor's shaft is held, rad.
     blocked: Option<f64>,
 }
 
@@ -47,7 +47,7 @@ impl Plant {
         }
     }
 
-    /// Lets the plant's time go on to `now`, measured from the start.
+    /// Advances the plant to `now`, measured from the start.
     pub(crate) fn advance_to(&mut self, now: Duration) {
         self.now = now;
         let ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
@@ -57,28 +57,27 @@ impl Plant {
         }
     }
 
-    /// Blocks the first motor's shaft where it stands, or frees it.
+    /// Blocks the first motor's shaft at its position, or frees it.
     pub(crate) fn block(&mut self, blocked: bool) {
         let position = self.board.motor(0).map(|motor| motor.position_rad());
         self.blocked = if blocked { position } else { None };
     }
 
-    /// The first motor's shaft at rest at `position_rad`.
+    /// Brings the first motor's shaft to rest at `position_rad`.
     pub(crate) fn rest(&mut self, position_rad: f64) {
         if let Some(motor) = self.board.motor_mut(0) {
             motor.set_state(position_rad, 0.0);
         }
     }
 
-    /// Whether the first motor's amplifier is commanded to anything but 0 V.
+    /// Whether the command of the first motor's amplifier is not 0 V.
     fn is_driven(&self) -> bool {
         self.board.command_volts(0).unwrap_or(0.0).abs() > DRIVEN_VOLTS
     }
 
-    /// The n-th encoder and the n-th DAC belong to the n-th motor. Its enable
-    /// and its brake are pins of the board, which this process cannot see:
-    /// here they are always on, and a DAC that has not been written to gives
-    /// no torque.
+    /// The n-th encoder and the n-th DAC belong to the n-th motor. Enable and brake are
+    /// pins of the board, which this process cannot read: here they are always active, and
+    /// a DAC gives no torque before its first write.
     fn axis(&mut self, number: u8) -> Result<u8, WiringError> {
         while self.axes <= number {
             self.axes = 1 + self
@@ -110,25 +109,24 @@ impl Plant {
 
 /// A chip's model.
 pub(crate) trait Chip {
-    /// One frame. `rx` is as long as `tx`; it stays as it is where the chip
-    /// does not answer.
+    /// One frame. `rx` is as long as `tx`; it is unchanged where the chip does not reply.
     fn frame(&mut self, plant: &mut Plant, tx: &[u8], rx: &mut [u8]);
 
-    /// Takes on a fault of its own or of its wires, in place of the one before.
+    /// Sets a fault of the chip or its wires; it replaces the one before.
     fn disturb(&mut self, plant: &mut Plant, fault: Option<Fault>);
 
-    /// Whether it drives anything but what is safe.
+    /// Whether its output is not the safe one.
     fn drives(&self, _plant: &Plant) -> bool {
         false
     }
 
-    /// The frame after which it drives what is safe; empty where it drives nothing.
+    /// The frame that sets its safe output; empty if it has no output.
     fn safe_frame(&self) -> Vec<u8> {
         Vec::new()
     }
 }
 
-/// Gives back the frame before, as chips with pipelined replies do.
+/// Replies with the frame before, as chips with pipelined replies do.
 #[derive(Debug, Default)]
 pub(crate) struct Echo {
     before: Vec<u8>,
@@ -146,7 +144,7 @@ impl Chip for Echo {
     fn disturb(&mut self, _plant: &mut Plant, _fault: Option<Fault>) {}
 }
 
-/// Measures the plant's time: 16 bits of milliseconds, most significant first.
+/// Replies with the plant's time: 16 bits of milliseconds, most significant first.
 #[derive(Debug, Default)]
 pub(crate) struct Stopwatch {
     fault: Option<Fault>,
@@ -181,7 +179,7 @@ pub(crate) struct Simulated {
 
 impl Chip for Simulated {
     fn frame(&mut self, plant: &mut Plant, tx: &[u8], rx: &mut [u8]) {
-        // A frame too long for any of the chips is answered by silence.
+        // A frame too long for any of the chips gets no reply.
         if plant.board.exchange(self.number, tx, rx).is_err() {
             rx.fill(0);
         }
@@ -193,7 +191,7 @@ impl Chip for Simulated {
         };
         faults.clear();
         if let Some(fault) = fault {
-            // There is room: all others have just been cleared.
+            // There is room, because all others were just cleared.
             let _ = faults.add_now(fault, FOREVER);
         }
     }
@@ -202,7 +200,7 @@ impl Chip for Simulated {
         plant.is_driven()
     }
 
-    /// Of a DAC. An encoder's is one more reading.
+    /// The safe frame of a DAC; for an encoder it is one more reading.
     fn safe_frame(&self) -> Vec<u8> {
         MIDDLE.to_vec()
     }
@@ -211,7 +209,7 @@ impl Chip for Simulated {
 /// The board of [`testbed::own`] that drives windings.
 #[derive(Debug, Default)]
 pub(crate) struct Windings {
-    /// The last frame was not whole, wrong, or with another torque than the safe one.
+    /// The last frame was incomplete, invalid, or had another torque than the safe one.
     drives: bool,
 }
 
@@ -257,7 +255,7 @@ impl Chip for Duty {
     }
 }
 
-/// Every chip that can be asked for.
+/// Every available chip.
 #[derive(Debug)]
 pub(crate) enum Model {
     Echo(Echo),
@@ -268,8 +266,8 @@ pub(crate) enum Model {
 }
 
 impl Model {
-    /// Puts a chip of that name onto the board; `None` if there is none, or no
-    /// room for it.
+    /// Adds the chip of this name to the board; `None` if it is unknown or there is no
+    /// room.
     pub(crate) fn by_name(name: &str, plant: &mut Plant) -> Option<Self> {
         let simulated = |number| Self::Simulated(Simulated { number });
         Some(match name {

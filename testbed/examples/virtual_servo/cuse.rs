@@ -1,6 +1,6 @@
 //! A character device served from user space: the raw CUSE protocol.
 //!
-//! One request at a time is read from `/dev/cuse` and answered with one write.
+//! Requests are read from `/dev/cuse` one at a time and answered by one write.
 //! Layouts and opcodes: Linux `include/uapi/linux/fuse.h`, protocol 7.41;
 //! ioctl retries: `fs/fuse/ioctl.c`. Numbers are in the machine's byte order.
 
@@ -20,38 +20,37 @@ pub(crate) mod errno {
     pub(crate) const ENOENT: i32 = 2;
 }
 
-/// A piece of the caller's memory: address and length in bytes.
+/// A range of the caller's memory: address and length in bytes.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) base: u64,
     pub(crate) len: u64,
 }
 
-/// An ioctl as the caller made it. The first time it carries no data; a device
-/// asks for what it needs with [`Answer::Fetch`] and is called again, from the
-/// start, with the data.
+/// An ioctl of the caller. The first call carries no data; the device requests data with
+/// [`Answer::Fetch`] and is called again from the start with it.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Ioctl<'a> {
     pub(crate) command: u32,
     pub(crate) argument: u64,
-    /// The bytes of all input spans asked for, one after the other.
+    /// The bytes of all requested input spans, one after the other.
     pub(crate) input: &'a [u8],
-    /// Length of all output spans asked for, in bytes.
+    /// Length of all requested output spans, in bytes.
     pub(crate) output_len: usize,
 }
 
-/// What a device answers to an ioctl.
+/// The answer of a device to an ioctl.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// Call again with these pieces of the caller's memory.
+    /// Call again with these ranges of the caller's memory.
     Fetch { input: Vec<Span>, output: Vec<Span> },
-    /// The ioctl's result, and what goes into the output spans.
+    /// The ioctl's result, and the content of the output spans.
     Done { result: i32, output: Vec<u8> },
     /// The ioctl fails with this errno.
     Failed(i32),
 }
 
-/// A device: what it does, apart from how it is reached.
+/// A device: its behaviour, independent of CUSE.
 pub(crate) trait Device {
     /// ioctl(2).
     fn ioctl(&mut self, request: Ioctl<'_>) -> Answer;
@@ -83,7 +82,7 @@ const INTERRUPT: u32 = 36;
 const IOCTL: u32 = 39;
 const CUSE_INIT: u32 = 4096;
 
-/// `CUSE_UNRESTRICTED_IOCTL`: the device says itself what an ioctl points to.
+/// `CUSE_UNRESTRICTED_IOCTL`: the device defines what an ioctl points to.
 const UNRESTRICTED_IOCTL: u32 = 1;
 /// `FUSE_IOCTL_RETRY`.
 const RETRY: u32 = 4;
@@ -134,7 +133,7 @@ pub(crate) fn serve(name: &str, device: &mut impl Device, ready: impl FnOnce()) 
             WRITE => {
                 let data = body.get(TRANSFER..).unwrap_or_default();
                 match device.write(data) {
-                    // struct fuse_write_out: all of it was taken.
+                    // struct fuse_write_out: all bytes were written.
                     Ok(()) => {
                         let mut out = (data.len() as u32).to_ne_bytes().to_vec();
                         out.extend_from_slice(&[0; 4]);
@@ -147,7 +146,7 @@ pub(crate) fn serve(name: &str, device: &mut impl Device, ready: impl FnOnce()) 
                 Ok(out) => reply(&mut connection, unique, 0, &out)?,
                 Err(error) => reply(&mut connection, unique, error, &[])?,
             },
-            // It names another request, which has its own answer.
+            // It refers to another request, which has its own answer.
             INTERRUPT => {}
             _ => reply(&mut connection, unique, errno::ENOSYS, &[])?,
         }
@@ -177,7 +176,7 @@ fn init(name: &str) -> Vec<u8> {
     out
 }
 
-/// Answers an ioctl: `struct fuse_ioctl_out` and what follows it.
+/// Answers an ioctl: `struct fuse_ioctl_out` and the data after it.
 fn ioctl(device: &mut impl Device, body: &[u8]) -> Result<Vec<u8>, i32> {
     let field = |at| u32_at(body, at).ok_or(errno::EINVAL);
     let input_len = field(24)? as usize;
@@ -221,8 +220,8 @@ fn ioctl(device: &mut impl Device, body: &[u8]) -> Result<Vec<u8>, i32> {
     }
 }
 
-/// `struct fuse_out_header` and its body, in the one write that the kernel
-/// wants. `error` is a positive errno or 0.
+/// `struct fuse_out_header` and its body, in one write as the kernel requires. `error` is a
+/// positive errno or 0.
 fn reply(connection: &mut File, unique: u64, error: i32, body: &[u8]) -> io::Result<()> {
     let mut out = ((16 + body.len()) as u32).to_ne_bytes().to_vec();
     out.extend_from_slice(&(-error).to_ne_bytes());

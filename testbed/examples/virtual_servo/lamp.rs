@@ -1,5 +1,4 @@
-//! A pin that shows something of the servo to whoever watches the board's pins
-//! from outside, in exact order with everything else that happens on them.
+//! A pin that shows a state of the servo, in exact order with the edges of other pins.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -14,19 +13,19 @@ pub(crate) struct Lamp {
 }
 
 impl Lamp {
-    /// Takes over the line's `value` file; the lamp is dark.
+    /// Takes over the line's `value` file; the lamp is off.
     ///
     /// # Errors
-    /// The file is not there, or the line is no output.
+    /// The file is missing, or the line is not an output.
     pub(crate) fn open(value: &Path) -> io::Result<Self> {
         let value = OpenOptions::new().write(true).open(value)?;
         value.write_at(b"0", 0)?;
         Ok(Self { value })
     }
 
-    /// Lights the lamp or puts it out.
+    /// Switches the lamp on or off.
     pub(crate) fn set(&self, lit: bool) {
-        // It was written to before; a test that sees nothing fails.
+        // The first write succeeded; a test without its edge fails.
         let _ = self.value.write_at(if lit { b"1" } else { b"0" }, 0);
     }
 }

@@ -1,32 +1,27 @@
-//! A servo on real SPI device nodes: a process in the guest that serves
-//! `/dev/spidevB.C` through CUSE, with models of the chips behind them.
+//! A simulated servo on SPI device nodes: a process in the guest that serves
+//! `/dev/spidevB.C` through CUSE, with models of the chips.
 //!
-//! It exists so that the unmodified firmware closes its loop on a real kernel,
-//! with real ioctls, and so that each way in which a bus fails can be had on
-//! demand.
+//! With it the unmodified firmware closes its loop on a real kernel with its ioctls, and
+//! each failure of a bus can be injected.
 //!
 //! ```text
 //! virtual_servo spidev3.0=as5047p spidev3.1=mcp4922
 //! echo "spidev3.0 eio x3" >/dev/servo-control
 //! ```
 //!
-//! Behind a chip and a colon may stand the `value` file of a line in `/sys/class/gpio`
-//! (`spidev3.1=mcp4922:/pin-driven`): a pin that is lit while the chip drives anything but
-//! what is safe. `--mark FILE`, before the nodes, names one for the moment of a fault. So
-//! both are seen from outside.
+//! `CHIP:FILE` with the `value` file of a line in `/sys/class/gpio`
+//! (`spidev3.1=mcp4922:/pin-driven`) sets that pin while the chip's output is not the safe
+//! one. `--mark FILE`, before the nodes, names the pin of the command `mark`.
 //!
-//! Beside SPI devices there is one attribute of a PWM channel in sysfs: `NODE=duty` serves
-//! `duty_cycle` as `/dev/NODE`, for a link in a folder with the other attributes. No
-//! emulated board has a PWM controller.
+//! `NODE=duty` serves the attribute `duty_cycle` of a PWM channel as `/dev/NODE`, for a link
+//! in a folder with the other attributes. No emulated board has a PWM controller.
 //!
-//! It prints `virtual servo: ready` once all nodes exist. A node that the
-//! kernel has already wins silently over a served one of the same name: unbind
-//! it first (`/sys/bus/spi/drivers/spidev/unbind`).
+//! It prints `virtual servo: ready` once all nodes exist. A kernel node of the same name
+//! takes precedence silently: unbind it first (`/sys/bus/spi/drivers/spidev/unbind`).
 //!
-//! Cost: about 100 us of guest time a message in instruction-counted time.
-//! Nothing inherits priority through CUSE, so start it with the priority of its
-//! client (`chrt -f 80`), or a busy CPU keeps the client waiting for seconds.
-//! Not modelled: `delay_usecs` and clock speed; a transfer takes no bus time.
+//! Cost: about 100 us of guest time per message. CUSE passes no priority on, so start it
+//! with the priority of its client (`chrt -f 80`), or a busy CPU delays the client for
+//! seconds. Not modelled: `delay_usecs` and clock speed; a transfer takes no bus time.
 
 mod chip;
 mod cuse;
@@ -90,7 +85,7 @@ fn chip(argument: &str, plant: &mut Plant) -> Result<Asked, String> {
     Ok((node.to_owned(), model, file.map(lamp).transpose()?))
 }
 
-/// Serves every chip, each on a thread of its own, until the first one ends.
+/// Serves every chip, each on its own thread, until the first one ends.
 fn serve(plant: Plant, chips: Vec<Asked>, mark: Option<Lamp>) -> io::Result<()> {
     let nodes: Vec<(String, bool)> = (chips.iter())
         .map(|(node, model, _)| (node.clone(), matches!(model, Model::Duty(_))))
@@ -125,9 +120,9 @@ fn serve(plant: Plant, chips: Vec<Asked>, mark: Option<Lamp>) -> io::Result<()> 
         .unwrap_or_else(|_| io::Error::other("no device is served")))
 }
 
-/// Tells the main thread that one more node exists.
+/// Reports to the main thread that one more node exists.
 fn announce(ready: &Sender<()>) {
-    // It has stopped listening only when it is about to end.
+    // The main thread stops listening only when it ends.
     let _ = ready.send(());
 }
 

@@ -1,4 +1,4 @@
-//! The chips, the plant that they share, and the faults that were asked for.
+//! The chips, their common plant, and the injected faults.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -10,34 +10,34 @@ use crate::chip::{Chip, Model, Plant};
 use crate::cuse::{Answer, Device, Ioctl, errno};
 use crate::lamp::Lamp;
 
-/// What becomes of one message.
+/// The effect on one message.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// It passes unharmed.
+    /// None.
     Pass,
-    /// It fails with this errno; the chip sees nothing of it.
+    /// It fails with this errno before it reaches the chip.
     Fail(i32),
-    /// Only this many bytes are said to have been moved.
+    /// It reports only this many bytes as moved.
     Short(usize),
-    /// The top bit of each frame's reply is turned over.
+    /// The top bit of each reply is inverted.
     WrongParity,
-    /// The answer comes this much later.
+    /// The answer is delayed by this time.
     Delay(Duration),
 }
 
-/// A chip with its name and the fault it has at present.
+/// A chip with its name and its current fault.
 struct Slot {
     node: String,
     chip: Model,
-    /// Lit while the chip drives anything but what is safe.
+    /// On while the chip's output is not the safe one.
     lamp: Option<Lamp>,
     lit: bool,
     action: Action,
-    /// Messages that the action still lasts for; `None`: until it is cleared.
+    /// Remaining messages of the action; `None`: until it is cleared.
     left: Option<u32>,
 }
 
-/// A chip as it was asked for: its node, its model, and its lamp.
+/// A chip of the command line: its node, its model, and its lamp.
 pub(crate) type Asked = (String, Model, Option<Lamp>);
 
 /// All chips and the plant.
@@ -45,12 +45,12 @@ pub(crate) struct Rig {
     slots: Vec<Slot>,
     plant: Plant,
     start: Instant,
-    /// Lit by whoever wants a moment to be known.
+    /// Switched by the command `mark`.
     mark: Option<Lamp>,
 }
 
-/// Where a shaft rests: away from the encoder's zero, whose reading an AS5047P's
-/// driver has to ask for twice.
+/// Rest position of the shaft, not the encoder's zero, which the AS5047P driver reads
+/// twice.
 const REST_RAD: f64 = 1.0;
 
 impl Rig {
@@ -74,8 +74,7 @@ impl Rig {
         }
     }
 
-    /// Brings the plant to the present: guest time, because `Instant` is
-    /// `CLOCK_MONOTONIC`.
+    /// Advances the plant to now, in guest time: `Instant` is `CLOCK_MONOTONIC`.
     pub(crate) fn advance(&mut self) {
         self.plant.advance_to(self.start.elapsed());
     }
@@ -95,7 +94,7 @@ impl Rig {
         slot.lit = drives;
     }
 
-    /// What becomes of the next message to `chip`.
+    /// The effect on the next message to `chip`.
     pub(crate) fn next_action(&mut self, chip: usize) -> Action {
         let Some(slot) = self.slots.get_mut(chip) else {
             return Action::Pass;
@@ -118,27 +117,26 @@ impl Rig {
     ///
     /// | fault | argument | effect |
     /// |---|---|---|
-    /// | `eio`, `etimedout`, `eproto` | – | the ioctl fails so |
-    /// | `short` | bytes | so many are said to have been moved |
-    /// | `parity` | – | the top bit of each reply is turned over |
-    /// | `delay` | microseconds | the answer is late |
-    /// | `stuck` | – | the position does not change any more |
-    /// | `jump` | counts | the position is off by so much |
+    /// | `eio`, `etimedout`, `eproto` | – | the ioctl fails with this errno |
+    /// | `short` | bytes | the ioctl reports this many bytes as moved |
+    /// | `parity` | – | the top bit of each reply is inverted |
+    /// | `delay` | microseconds | the answer is delayed |
+    /// | `stuck` | – | the position no longer changes |
+    /// | `jump` | counts | the position has this offset |
     /// | `weak`, `strong` | – | the magnet is too far, too close |
-    /// | `framing` | – | a bit of each command is turned over |
-    /// | `low`, `high` | – | the line from the chip is stuck so |
-    /// | `silent` | – | the chip does not see its chip select |
-    /// | `clear` | – | all is well again |
+    /// | `framing` | – | a bit of each command is inverted |
+    /// | `low`, `high` | – | the data line from the chip is stuck at this level |
+    /// | `silent` | – | the chip select does not reach the chip |
+    /// | `clear` | – | removes the fault |
     ///
-    /// `xCOUNT` ends the first four lines' effect after so many messages.
+    /// `xCOUNT` limits the effect of the first four lines to this many messages.
     ///
-    /// `mark on|off` lights the mark or puts it out; `shaft blocked|free` holds
-    /// the first motor's shaft where it stands or lets it go; `NODE rest` brings
-    /// the first motor to rest, and sends the chip at `NODE` its safe frame: a DAC's is
-    /// half its range, which is 0 V.
+    /// `mark on|off` switches the mark; `shaft blocked|free` blocks the first motor's shaft
+    /// at its position or frees it; `NODE rest` brings the first motor to rest, and sends
+    /// the chip at `NODE` its safe frame (of a DAC half its range, which is 0 V).
     ///
     /// # Errors
-    /// `None`: there is no such node, fault or argument.
+    /// `None`: unknown node, fault or argument.
     pub(crate) fn command(&mut self, line: &str) -> Option<()> {
         let mut words: Vec<&str> = line.split_whitespace().collect();
         let count = match words.last().and_then(|word| word.strip_prefix('x')) {
@@ -211,11 +209,11 @@ impl Rig {
     }
 }
 
-/// Waits for what becomes of the next message to `chip`, without the lock while it is
-/// late: the other devices go on.
+/// Determines the effect on the next message to `chip`, and waits for its delay without
+/// the lock, so that the other devices continue.
 ///
 /// # Errors
-/// The errno that it fails with.
+/// The errno of the failure.
 pub(crate) fn meet(rig: &Mutex<Rig>, chip: usize) -> Result<Action, i32> {
     let action = with(rig, |rig| rig.next_action(chip));
     match action {
@@ -226,7 +224,7 @@ pub(crate) fn meet(rig: &Mutex<Rig>, chip: usize) -> Result<Action, i32> {
     Ok(action)
 }
 
-/// Does something with the rig, for one device alone.
+/// Runs `act` with the rig locked.
 pub(crate) fn with<T>(rig: &Mutex<Rig>, act: impl FnOnce(&mut Rig) -> T) -> T {
     act(&mut rig.lock().unwrap_or_else(PoisonError::into_inner))
 }
@@ -235,11 +233,11 @@ pub(crate) fn with<T>(rig: &Mutex<Rig>, act: impl FnOnce(&mut Rig) -> T) -> T {
 /// (Documentation/ABI/testing/sysfs-class-pwm), as far as the kernel's client uses it.
 pub(crate) struct DutyNode {
     rig: Arc<Mutex<Rig>>,
-    /// Which chip of the rig.
+    /// Index of the chip in the rig.
     chip: usize,
     text: Vec<u8>,
-    /// The text was given, and what is read next is its end: reads of a CUSE node come
-    /// without their place in the file.
+    /// The text was returned, and the next read returns its end: reads of a CUSE node have
+    /// no file offset.
     is_at_end: bool,
 }
 
@@ -281,7 +279,7 @@ impl Device for DutyNode {
     }
 }
 
-/// `/dev/servo-control`: a write is one command, carried out when it returns.
+/// `/dev/servo-control`: a write is one command, completed when it returns.
 pub(crate) struct ControlNode {
     pub(crate) rig: Arc<Mutex<Rig>>,
 }

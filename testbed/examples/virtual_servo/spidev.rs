@@ -1,6 +1,5 @@
-//! `/dev/spidevB.C` as the kernel's own driver answers it
-//! (`include/uapi/linux/spi/spidev.h`, `drivers/spi/spidev.c`), with a chip's
-//! model behind it.
+//! `/dev/spidevB.C` with the interface of the kernel's driver
+//! (`include/uapi/linux/spi/spidev.h`, `drivers/spi/spidev.c`) and a simulated chip.
 
 use std::sync::{Arc, Mutex};
 
@@ -20,14 +19,14 @@ const LSB_FIRST: u32 = 0x08;
 /// One SPI device node.
 pub(crate) struct Spidev {
     rig: Arc<Mutex<Rig>>,
-    /// Which chip of the rig.
+    /// Index of the chip in the rig.
     chip: usize,
     mode: u32,
     bits_per_word: u32,
     max_speed_hz: u32,
 }
 
-/// `struct spi_ioc_transfer`, what of it matters here.
+/// The used fields of `struct spi_ioc_transfer`.
 #[derive(Copy, Clone, Debug)]
 struct Transfer {
     tx: u64,
@@ -48,8 +47,8 @@ impl Spidev {
         }
     }
 
-    /// Runs frames (tx bytes per chip select), gives all rx bytes and how many
-    /// bytes the "controller" claims to have moved.
+    /// Runs frames (tx bytes per chip select); gives all rx bytes and the number of bytes
+    /// reported as moved.
     fn exchange(&mut self, frames: &[Vec<u8>]) -> Result<(usize, Vec<u8>), i32> {
         let total: usize = frames.iter().map(Vec::len).sum();
         let action = rig::meet(&self.rig, self.chip)?;
@@ -113,8 +112,8 @@ impl Spidev {
         let output = side(|transfer| transfer.rx);
         let total = |spans: &[Span]| spans.iter().map(|span| span.len as usize).sum::<usize>();
         if (request.input.len(), request.output_len) != (total(&input), total(&output)) {
-            // Each call is a fresh one, so the array may have been changed by
-            // its owner in between: then this asks again, as for the first time.
+            // Each call starts anew, and the owner may have changed the array in between:
+            // then it is fetched again.
             return Answer::Fetch { input, output };
         }
 
@@ -130,7 +129,7 @@ impl Spidev {
                     }
                     at += transfer.len;
                 }
-                // What was not moved is not written to the caller either.
+                // Bytes that were not moved are not written to the caller.
                 output.truncate(moved);
                 Answer::Done {
                     result: i32::try_from(moved).unwrap_or(i32::MAX),
@@ -310,7 +309,7 @@ mod tests {
         let data = [array.as_slice(), &[0xab, 0xcd]].concat();
         let done = |output| Answer::Done { result: 5, output };
         assert_eq!(call(&mut device, command, &data, 3), done(vec![0; 3]));
-        // It was one frame of five bytes: the next one brings all of it back.
+        // It was one frame of five bytes: the next reply contains all of it.
         assert_eq!(device.read(5), Ok(vec![0xab, 0xcd, 0, 0, 0]));
     }
 

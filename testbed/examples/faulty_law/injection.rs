@@ -1,4 +1,4 @@
-//! What a law does wrong, once, in a slot that was asked for.
+//! Injection of a fault by the law, in a given slot.
 
 use std::fs::{self, File, OpenOptions};
 use std::hint::black_box;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use steadfast::realtime::{memory, runner};
 
-/// Asks the helper thread to misbehave.
+/// Requests the fault of the helper thread.
 static HELPER_FAILS: AtomicBool = AtomicBool::new(false);
 
 /// Where the virtual servo is told what fails (`testbed/examples/virtual_servo/rig.rs`), and
@@ -19,43 +19,43 @@ static HELPER_FAILS: AtomicBool = AtomicBool::new(false);
 const SERVO: &str = "/dev/servo-control";
 const HANG: &[u8] = b"spidev3.1 delay 500000 x1\n";
 
-/// What the runner holds open for CPUs to stay awake.
+/// The file that the runner keeps open against CPU idle states.
 const LATENCY: &str = "/dev/cpu_dma_latency";
 
-/// What the law does.
+/// The fault.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Nothing: what fails is elsewhere.
+    /// None; the fault is injected elsewhere.
     None,
-    /// It panics.
+    /// The law panics.
     Panic,
-    /// Its command is not finite, from then on.
+    /// The command is NaN from this slot on.
     Nan,
-    /// Its command is far beyond what the output can give, from then on.
+    /// The command is far beyond the range of the output from this slot on.
     Huge,
-    /// It calls itself until the stack is at its end.
+    /// Unbounded recursion.
     Stack,
-    /// It allocates memory.
+    /// The law allocates memory.
     Allocate,
-    /// It does not come back.
+    /// The law does not return.
     Loop,
-    /// It blocks for 50 ms.
+    /// The law blocks for 50 ms.
     Sleep,
     /// Another thread of the process panics.
     HelperPanic,
-    /// Another thread of the process calls itself until its stack is at its end.
+    /// Unbounded recursion in another thread of the process.
     HelperStack,
-    /// It panics while the bus of the DAC takes nothing any more: the frame that
-    /// the crash sends hangs.
+    /// The law panics while the bus of the DAC hangs, and with it the safe frame of the
+    /// crash handler.
     HungBus,
-    /// It unlocks all memory of the process.
+    /// The law unlocks all memory of the process.
     Unlock,
-    /// It closes the descriptor of `/dev/cpu_dma_latency`.
+    /// The law closes the descriptor of `/dev/cpu_dma_latency`.
     CloseLatency,
 }
 
 impl Kind {
-    /// The one that is called so.
+    /// The fault of this name.
     pub(crate) fn by_name(name: &str) -> Option<Self> {
         Some(match name {
             "none" => Self::None,
@@ -76,68 +76,68 @@ impl Kind {
     }
 }
 
-/// What is done wrong, and when.
-struct Misdeed {
+/// A fault and its slot.
+struct Injection {
     kind: Kind,
     slot: u64,
-    /// The pin that is lit just before.
+    /// The pin that rises just before.
     mark: File,
     bus: File,
     /// The device number of [`LATENCY`].
     latency: u64,
 }
 
-/// The process's one.
-static MISDEED: OnceLock<Misdeed> = OnceLock::new();
+/// The injection of this process.
+static INJECTION: OnceLock<Injection> = OnceLock::new();
 
-/// Prepares a misdeed in `slot`; `mark` is the `value` file of the pin that tells.
+/// Prepares an injection in `slot`; `mark` is the `value` file of the pin that marks it.
 pub(crate) fn prepare(kind: Kind, slot: u64, mark: &str) -> Result<(), String> {
     let open = |path: &str| {
         let opened = OpenOptions::new().write(true).open(path);
         opened.map_err(|error| format!("{path}: {error}"))
     };
-    let misdeed = Misdeed {
+    let injection = Injection {
         kind,
         slot,
         mark: open(mark)?,
         bus: open(SERVO)?,
         latency: fs::metadata(LATENCY).map_or(0, |device| device.rdev()),
     };
-    MISDEED
-        .set(misdeed)
-        .map_err(|_| "two misdeeds".to_owned())?;
+    INJECTION
+        .set(injection)
+        .map_err(|_| "an injection is already prepared".to_owned())?;
     if matches!(kind, Kind::HelperPanic | Kind::HelperStack) {
         start_helper(kind)?;
     }
     Ok(())
 }
 
-/// In the slot that was asked for the misdeed is done. What the law is to command from
-/// then on in place of its own, if anything.
-pub(crate) fn commit(slot: u64) -> Option<f64> {
-    let misdeed = MISDEED.get()?;
-    // The rehearsal counts its own slots, and fewer than are asked for.
-    if misdeed.kind == Kind::None || slot < misdeed.slot {
+/// Injects the fault in its slot. Gives the command that replaces the law's from then on,
+/// if there is one.
+pub(crate) fn at_slot(slot: u64) -> Option<f64> {
+    let injection = INJECTION.get()?;
+    // The rehearsal has its own count of slots, which ends before.
+    if injection.kind == Kind::None || slot < injection.slot {
         return None;
     }
-    if slot == misdeed.slot {
-        let _ = misdeed.mark.write_at(b"1", 0);
-        misbehave(misdeed);
+    if slot == injection.slot {
+        let _ = injection.mark.write_at(b"1", 0);
+        inject(injection);
     }
-    match misdeed.kind {
+    match injection.kind {
         Kind::Nan => Some(f64::NAN),
         Kind::Huge => Some(1e9),
         _ => None,
     }
 }
 
-fn misbehave(misdeed: &Misdeed) {
-    match misdeed.kind {
+fn inject(injection: &Injection) {
+    match injection.kind {
         Kind::HungBus => {
-            let told = (&misdeed.bus).write(HANG);
-            panic!("the law was asked to, and the servo told: {told:?}");
+            let written = (&injection.bus).write(HANG);
+            panic!("injected panic of the law, command to the servo: {written:?}");
         }
-        Kind::Panic => panic!("the law was asked to"),
+        Kind::Panic => panic!("injected panic of the law"),
         Kind::Stack => {
             black_box(descend(black_box(0)));
         }
@@ -149,15 +149,18 @@ fn misbehave(misdeed: &Misdeed) {
         Kind::HelperPanic | Kind::HelperStack => HELPER_FAILS.store(true, Ordering::Relaxed),
         Kind::Unlock => {
             let unlocked = memory::unlock_all();
-            assert_eq!(unlocked, Ok(()), "the law was asked to");
+            assert_eq!(unlocked, Ok(()), "munlockall(2) is never refused");
         }
-        Kind::CloseLatency => close_latency(misdeed.latency),
+        Kind::CloseLatency => close_latency(injection.latency),
         Kind::None | Kind::Nan | Kind::Huge => {}
     }
 }
 
 /// Closes the descriptor of [`LATENCY`]. Allocates nothing.
-#[expect(unsafe_code, reason = "nothing safe closes what somebody else opened")]
+#[expect(
+    unsafe_code,
+    reason = "there is no safe way to close a descriptor of another owner"
+)]
 fn close_latency(device: u64) {
     for descriptor in 3..64 {
         // SAFETY: stat is plain numbers, zero is a value of each.
@@ -165,17 +168,16 @@ fn close_latency(device: u64) {
         // SAFETY: `stat` is live and writable.
         let known = unsafe { libc::fstat(descriptor, &raw mut stat) } == 0;
         if known && stat.st_rdev == device {
-            // SAFETY: takes no pointer. It is not ours to close, which is the fault: its
-            // owner finds it closed.
+            // SAFETY: takes no pointer. Its owner finds it closed, which is the fault.
             let closed = unsafe { libc::close(descriptor) };
-            assert_eq!(closed, 0, "the law was asked to");
+            assert_eq!(closed, 0, "the descriptor is open");
             return;
         }
     }
     panic!("{LATENCY} is not open");
 }
 
-/// Uses a kB of stack in each of its calls, of which there is no last.
+/// Recursion without an end; each call uses 1 kB of stack.
 #[inline(never)]
 fn descend(depth: u64) -> u64 {
     let room = black_box([depth; 128]);
@@ -185,10 +187,10 @@ fn descend(depth: u64) -> u64 {
     descend(depth + 1) + room[127]
 }
 
-/// Starts the thread that misbehaves in the law's place.
+/// Starts the thread that injects the fault instead of the law.
 fn start_helper(kind: Kind) -> Result<(), String> {
-    // One heap for all threads, before there is a second one, and a stack as
-    // small as a helper's of the firmware: all of it will be locked.
+    // One heap for all threads, to be set before the second one, and a stack as small as
+    // that of a helper thread of the firmware, because all of it will be locked.
     runner::prepare().map_err(|error| error.to_string())?;
     let helper = thread::Builder::new().stack_size(64 * 1024);
     let started = helper.spawn(move || {
@@ -198,7 +200,7 @@ fn start_helper(kind: Kind) -> Result<(), String> {
         if kind == Kind::HelperStack {
             black_box(descend(black_box(0)));
         }
-        panic!("the helper was asked to");
+        panic!("injected panic of the helper");
     });
     started.map(drop).map_err(|error| error.to_string())
 }
