@@ -16,7 +16,7 @@ class Node:
         return "/" if self.parent is None else self.parent.path.rstrip("/") + "/" + self.name
 
     def cells(self, name):
-        """A property as 32-bit numbers; none if it is not there, or is no such list."""
+        """A property as 32-bit numbers; empty if it is missing or has another format."""
         value = self.properties.get(name, b"")
         return [] if len(value) % 4 else [n for (n,) in struct.iter_unpack(">I", value)]
 
@@ -40,7 +40,7 @@ class Node:
 
 
 def read(blob):
-    """The root, and every node by its phandle."""
+    """The root, and the nodes by phandle."""
     magic, _, structure, strings = struct.unpack(">4I", blob[:16])
     assert magic == 0xD00DFEED, "not a flattened device tree"
     at, node, root = structure, None, None

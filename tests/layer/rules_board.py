@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""CPUs, kernel, slots and partitions: what has to agree for a board to run."""
+"""Agreement of CPUs, kernel, slots, partitions and boards."""
 
 import re
 import tomllib
@@ -19,8 +19,8 @@ REQUIRED = {
 }
 
 
-def rt_cpus_are_named_once(tree):
-    """Nothing but the distribution's variable may name CPUs."""
+def the_isolated_cpus_are_defined_once(tree):
+    """Only the variable of the distribution may name CPUs."""
     bad = []
     cpus = tree.value(DISTRO, "STEADFAST_RT_CPUS")
     for path in tree.files(*RECIPES, "*.conf", "*.in", "*.bbclass"):
@@ -36,8 +36,8 @@ def rt_cpus_are_named_once(tree):
     return bad
 
 
-def rt_cpus_reach_everything(tree):
-    """Command line, interrupts, unit; and the board file follows the kernel."""
+def the_isolated_cpus_reach_kernel_interrupts_unit_and_board_file(tree):
+    """Command line, interrupts and unit; the board file takes the CPU from the kernel."""
     bad = []
     for path, word in (
         (DISTRO, "${STEADFAST_CPUS_CMDLINE}"),
@@ -46,7 +46,7 @@ def rt_cpus_reach_everything(tree):
         (tree.name(tree.files("steadfast_*.bb")[0]), "CPUAffinity=%s"),
     ):
         if word not in tree.text(path):
-            bad.append(f"{path}: {word} is gone")
+            bad.append(f"{path}: {word} is missing")
     for machine in tree.machines():
         board = tree.value(tree.name(machine), "STEADFAST_BOARD")
         cpu = tomllib.loads(tree.text(f"board/{board}/board.toml"))["loop"].get("cpu")
@@ -55,7 +55,7 @@ def rt_cpus_reach_everything(tree):
     return bad
 
 
-def documents_show_the_rt_cpus_in_use(tree):
+def documents_show_the_isolated_cpus_of_the_layer(tree):
     cpus = tree.module("cpus").cmdline(tree.value(DISTRO, "STEADFAST_RT_CPUS"), tree.value(AB, "STEADFAST_CPUS"))
     bad = []
     for path in tree.files("README.md", under="board") + tree.files("README.md"):
@@ -65,7 +65,7 @@ def documents_show_the_rt_cpus_in_use(tree):
     return bad
 
 
-def fragments_ask_for_what_is_needed(tree):
+def kernel_fragments_set_the_required_options(tree):
     bad = []
     for name, wanted in REQUIRED.items():
         have = tree.module("kconfig").symbols(tree.text(f"{KERNEL}/files/{name}"))
@@ -75,7 +75,7 @@ def fragments_ask_for_what_is_needed(tree):
     return bad
 
 
-def every_fragment_is_asserted(tree):
+def every_kernel_fragment_is_checked_by_the_build(tree):
     inc = KERNEL + "/linux-steadfast.inc"
     text = tree.text(inc)
     asserted = set((tree.value(inc, "STEADFAST_FRAGMENTS") or "").split())
@@ -83,30 +83,30 @@ def every_fragment_is_asserted(tree):
     if "${STEADFAST_IO_FRAGMENT}" in asserted:
         asserted |= io
     present = {p.name for p in tree.files("*.cfg", under=KERNEL + "/files")}
-    bad = [f"{inc}: {name} is asserted for no machine" for name in sorted(present - asserted)]
-    bad += [f"{inc}: a machine names {name}, which is not there" for name in sorted(map(str, io - present))]
+    bad = [f"{inc}: {name} is checked for no machine" for name in sorted(present - asserted)]
+    bad += [f"{inc}: a machine names {name}, which does not exist" for name in sorted(map(str, io - present))]
     if "'file://' + f for f in d.getVar('STEADFAST_FRAGMENTS').split()" not in text:
-        bad.append(f"{inc}: what is asserted is not added to SRC_URI")
+        bad.append(f"{inc}: the checked fragments are not added to SRC_URI")
     if not re.search(r"^addtask steadfast_kernel_assert after do_configure before do_compile$", text, re.M):
-        bad.append(f"{inc}: the assertion is no task of the build")
+        bad.append(f"{inc}: the check is not a task of the build")
     return bad
 
 
-def a_vanished_symbol_stops_the_build(tree):
-    """The assertion itself, against a .config that lacks what EXPERT allows."""
+def a_missing_kernel_option_stops_the_build(tree):
+    """The check itself, with a .config that lacks an option which EXPERT allows to omit."""
     kconfig = tree.module("kconfig")
     fragment = tree.text(KERNEL + "/files/rt.cfg")
     whole = "\n".join(f"{n}={v}" for n, v in kconfig.symbols(fragment).items() if v != "n")
     lost = whole.replace("CONFIG_PREEMPT_RT=y", "# CONFIG_PREEMPT_RT is not set")
     if kconfig.broken(whole, fragment) or len(kconfig.broken(lost, fragment)) != 1:
-        return ["lib/steadfast/kconfig.py: does not tell a real-time .config from another"]
+        return ["lib/steadfast/kconfig.py: does not distinguish a real-time .config from another"]
     if not kconfig.broken(whole + "\nCONFIG_RT_GROUP_SCHED=y", fragment):
-        return ["lib/steadfast/kconfig.py: a symbol that must be off may be on"]
+        return ["lib/steadfast/kconfig.py: accepts a symbol that must be off"]
     return []
 
 
-def slots_are_the_partitions(tree):
-    """Partition numbers as wic counts them: what has --no-table has none."""
+def slots_match_the_partitions(tree):
+    """Partition numbers as counted by wic: an entry with --no-table has none."""
     bad = []
     for machine in tree.machines():
         wks = tree.value(tree.name(machine), "WKS_FILE")
@@ -129,16 +129,16 @@ def slots_are_the_partitions(tree):
     return bad
 
 
-def the_boot_script_has_all_its_values(tree):
-    """The recipe ends the build for one that is left over, in a comment too."""
+def the_boot_script_gets_all_its_values(tree):
+    """The recipe stops the build for a value that is not replaced, also in a comment."""
     folder = BSP + "/recipes-bsp/steadfast-boot"
     script, recipe = tree.text(folder + "/files/boot.cmd.in"), tree.text(folder + "/steadfast-boot_1.0.bb")
     for value in re.findall(r"s\|(@@\w+@@)\|", recipe):
         script = script.replace(value, "")
-    return [f"boot.cmd.in: {line.strip()}: a value that steadfast-boot does not put in" for line in script.splitlines() if "@@" in line]
+    return [f"boot.cmd.in: {line.strip()}: a value that steadfast-boot does not replace" for line in script.splitlines() if "@@" in line]
 
 
-def bundle_and_board_have_one_compatible(tree):
+def bundle_and_board_have_the_same_compatible(tree):
     bundle = tree.value(CORE + "/recipes-core/bundles/steadfast-bundle.bb", "RAUC_BUNDLE_COMPATIBLE")
     conf = tree.text(RAUC + "/rauc-conf.bbappend")
     board = re.search(r"s\|@COMPATIBLE@\|([^|]*)\|", conf)
@@ -147,7 +147,7 @@ def bundle_and_board_have_one_compatible(tree):
     return []
 
 
-def only_verity_bundles(tree):
+def only_verity_bundles_are_accepted(tree):
     bundle = tree.value(CORE + "/recipes-core/bundles/steadfast-bundle.bb", "RAUC_BUNDLE_FORMAT")
     conf = tree.text(RAUC + "/files/system.conf.in")
     if bundle != "verity" or "bundle-formats=verity\n" not in conf:
@@ -155,11 +155,11 @@ def only_verity_bundles(tree):
     return []
 
 
-def no_key_is_in_the_tree(tree):
+def no_private_key_is_in_the_tree(tree):
     return [f"{tree.name(p)}: a private key" for p in tree.files("*") if b"PRIVATE KEY-----" in p.read_bytes()]
 
 
-def the_field_image_lets_nobody_in(tree):
+def the_field_image_allows_no_login(tree):
     base, field = (tree.text(f"{CORE}/recipes-core/images/steadfast-image.{e}") for e in ("inc", "bb"))
     bad = []
     if 'IMAGE_FEATURES += "read-only-rootfs"' not in base:
@@ -167,7 +167,7 @@ def the_field_image_lets_nobody_in(tree):
     if "usermod --lock --shell /sbin/nologin root" not in field:
         bad.append("steadfast-image.bb: root is not locked")
     if re.search(r"^IMAGE_FEATURES \+?= \"[^\"]*(ssh|empty|login)", base + field, re.M):
-        bad.append("steadfast-image: has a way in")
+        bad.append("steadfast-image: an image feature allows a login")
     refused = (tree.value(f"{CORE}/recipes-core/images/steadfast-image.bb", "CONFLICT_IMAGE_FEATURES") or "").split()
     ways = tree.value(f"{CORE}/recipes-core/images/steadfast-image-test.bb", "IMAGE_FEATURES").split()
     bad += [f"steadfast-image.bb: local.conf could add {w}" for w in ways if w not in refused]
@@ -181,52 +181,52 @@ def overlays_use_a_compatible_that_spidev_accepts(tree):
     ]
 
 
-def a_board_that_can_hurt_has_a_watchdog(tree):
-    """What a killed controller leaves energised, it alone takes away."""
+def a_board_for_hardware_has_a_watchdog(tree):
+    """Only the watchdog switches off what a killed controller leaves energised."""
     limits = {"raspberrypi4-64": 15, "imx8mp-evk": 128}
     bad = []
     for path in tree.files("overlay.dtso", under="board"):
         board = path.parent.name
         timeout = tomllib.loads(tree.text(f"board/{board}/board.toml")).get("watchdog", {}).get("timeout_s")
         if timeout is None or timeout > limits.get(board, 0):
-            bad.append(f"board/{board}/board.toml: its watchdog's timeout is {timeout}, at most {limits.get(board)} s can be had")
+            bad.append(f"board/{board}/board.toml: the watchdog's timeout is {timeout}, the hardware allows at most {limits.get(board)} s")
     return bad
 
 
-def the_raspberry_pi_keeps_its_console_and_no_level(tree):
-    """The boot script's command line takes the place of the firmware's."""
+def the_raspberry_pi_keeps_its_console_and_resets_released_lines(tree):
+    """The boot script's command line replaces that of the Raspberry Pi's firmware."""
     name = BSP + "/conf/machine/steadfast-raspberrypi4-64.conf"
     given = (tree.value(name, "STEADFAST_KERNEL_CMDLINE:append") or "").split()
     wanted = ("8250.nr_uarts=1", "pinctrl_bcm2835.persist_gpio_outputs=n")
     return [f"{name}: {w} is not on the kernel's command line" for w in wanted if w not in given]
 
 
-def each_board_says_what_its_lines_do(tree):
+def each_board_documents_the_levels_of_its_lines(tree):
     bad = []
     for path in tree.files("overlay.dtso", under="board"):
         readme = f"board/{path.parent.name}/README.md"
         text = tree.text(readme)
         for words in ("power-on to the kernel's start", "first request", "after an orderly end", "after SIGKILL", "after a reset", "external pull-down"):
             if words not in text:
-                bad.append(f"{readme}: does not say what the lines do: '{words}'")
+                bad.append(f"{readme}: does not document the levels of the lines: '{words}'")
     return bad
 
 
 RULES = [
-    rt_cpus_are_named_once,
-    rt_cpus_reach_everything,
-    documents_show_the_rt_cpus_in_use,
-    fragments_ask_for_what_is_needed,
-    every_fragment_is_asserted,
-    a_vanished_symbol_stops_the_build,
-    slots_are_the_partitions,
-    the_boot_script_has_all_its_values,
-    bundle_and_board_have_one_compatible,
-    only_verity_bundles,
-    no_key_is_in_the_tree,
-    the_field_image_lets_nobody_in,
+    the_isolated_cpus_are_defined_once,
+    the_isolated_cpus_reach_kernel_interrupts_unit_and_board_file,
+    documents_show_the_isolated_cpus_of_the_layer,
+    kernel_fragments_set_the_required_options,
+    every_kernel_fragment_is_checked_by_the_build,
+    a_missing_kernel_option_stops_the_build,
+    slots_match_the_partitions,
+    the_boot_script_gets_all_its_values,
+    bundle_and_board_have_the_same_compatible,
+    only_verity_bundles_are_accepted,
+    no_private_key_is_in_the_tree,
+    the_field_image_allows_no_login,
     overlays_use_a_compatible_that_spidev_accepts,
-    a_board_that_can_hurt_has_a_watchdog,
-    the_raspberry_pi_keeps_its_console_and_no_level,
-    each_board_says_what_its_lines_do,
+    a_board_for_hardware_has_a_watchdog,
+    the_raspberry_pi_keeps_its_console_and_resets_released_lines,
+    each_board_documents_the_levels_of_its_lines,
 ]

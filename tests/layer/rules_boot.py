@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The boot loader: its environment, its script, and how the emulated machine starts
-it. What real layers and a real U-Boot were seen failing at is found here without."""
+"""The boot loader: its environment, its script, and its start on the emulated machine.
+Finds, without a build, errors that occurred with other layers and with U-Boot."""
 
 import re
 
@@ -15,8 +15,8 @@ APPENDS = (
 SCRIPT = BSP + "/recipes-bsp/steadfast-boot/files/boot.cmd.in"
 
 
-def the_environment_is_where_the_tools_look(tree):
-    """fw_setenv writes what fw_env.config names; U-Boot reads what its fragment does."""
+def u_boot_and_fw_setenv_use_the_same_environment(tree):
+    """fw_env.config names what fw_setenv writes; the fragment names what U-Boot reads."""
     tools = [line.split() for line in tree.text(FRAGMENTS + "/fw_env.config").splitlines() if not line.startswith("#")]
     bad = []
     for machine in tree.machines():
@@ -36,19 +36,19 @@ def the_environment_is_where_the_tools_look(tree):
     return bad
 
 
-def the_boot_loaders_configuration_is_asserted(tree):
-    """U-Boot keeps the locations that its defconfig has beside the one asked for."""
-    bad = [f"{a}: does not take {INC}" for a in APPENDS if "recipes-bsp/u-boot/steadfast-u-boot.inc" not in tree.text(a)]
+def the_boot_loader_configuration_is_checked_by_the_build(tree):
+    """U-Boot keeps the locations of its defconfig beside that of the fragment."""
+    bad = [f"{a}: does not require {INC}" for a in APPENDS if "recipes-bsp/u-boot/steadfast-u-boot.inc" not in tree.text(a)]
     text = tree.text(INC)
     if not re.search(r"^addtask steadfast_u_boot_assert after do_configure before do_compile$", text, re.M):
-        bad.append(f"{INC}: the assertion is no task of the build")
+        bad.append(f"{INC}: the check is not a task of the build")
     if "steadfast.kconfig.broken_u_boot(" not in text:
-        bad.append(f"{INC}: nothing is asserted")
+        bad.append(f"{INC}: the configuration is not checked")
     return bad
 
 
 def a_second_environment_stops_the_build(tree):
-    """The assertion itself, against configurations as U-Boot made them once."""
+    """The check itself, with configurations that U-Boot has made."""
     module = tree.module("kconfig")
     fragment = tree.text(FRAGMENTS + "/steadfast-imx8mp/steadfast-env.cfg")
     old = "CONFIG_SYS_REDUNDAND_ENVIRONMENT=y"
@@ -56,29 +56,29 @@ def a_second_environment_stops_the_build(tree):
         f"{n}={v}" for n, v in module.symbols(fragment).items() if v != "n" and n != "CONFIG_ENV_REDUNDANT")
     bad = []
     if module.broken_u_boot(whole, fragment) or module.broken_u_boot(whole.replace(old, "CONFIG_ENV_REDUNDANT=y"), fragment):
-        bad.append("complains of a configuration that is as asked")
+        bad.append("refuses a configuration that matches its fragment")
     for lost, words in (
         (whole + "\nCONFIG_ENV_IS_IN_MMC=y", "a second location that the fragment names"),
         (whole + "\nCONFIG_ENV_IS_IN_FLASH=y", "a second location that the fragment does not name"),
         (whole + "\nCONFIG_ENV_ADDR_REDUND=", "a value that oldconfig would ask for"),
-        (whole.replace(old, ""), "one copy alone"),
+        (whole.replace(old, ""), "a single copy"),
     ):
         if len(module.broken_u_boot(lost, fragment)) != 1:
-            bad.append("does not see " + words)
+            bad.append("does not detect " + words)
     return ["lib/steadfast/kconfig.py: broken_u_boot " + line for line in bad]
 
 
 def both_copies_are_written_before_a_try_is_counted(tree):
-    """libubootenv refuses an environment of one copy: nothing could be marked good."""
+    """libubootenv refuses an environment with one copy: no slot could be marked good."""
     found = re.search(
         r'if test -z "\$\{env_copies\}"; then\n  setenv env_copies 2\n  saveenv\nfi\n(.*)', tree.text(SCRIPT), re.S)
     if not found or "BOOT_A_LEFT" not in found.group(1) or not re.search(r"^saveenv$", found.group(1), re.M):
-        return [f"{SCRIPT}: on its first boot it saves one copy of the environment"]
+        return [f"{SCRIPT}: the first boot saves only one copy of the environment"]
     return []
 
 
-def an_overlay_is_laid_over_a_copy_with_room(tree):
-    """Not over U-Boot's own tree, and by no address that a board does not have."""
+def an_overlay_is_applied_to_a_copy_with_free_space(tree):
+    """Not to U-Boot's own tree, and only with addresses that every board defines."""
     script = re.sub(r"^\s*#.*\n", "", tree.text(SCRIPT), flags=re.M)
     given = set(re.findall(r"\b(?:setenv|setexpr) (\w+)", script)) | {"kernel_addr_r", "fdt_addr", "env_copies"}
     bad = [f"{SCRIPT}: ${{{n}}} is not defined on every board" for n in sorted(set(re.findall(r"\$\{(\w+)\}", script)) - given - {"candidate"})]
@@ -88,30 +88,30 @@ def an_overlay_is_laid_over_a_copy_with_room(tree):
             bad.append(f"{SCRIPT}: no `{command}` before the overlay is applied")
     for line in re.findall(r"^\s*(?:load|fdt \w+) .*$", script, re.M):
         if not line.endswith("|| reset"):
-            bad.append(f"{SCRIPT}: `{line.strip()}` fails without a reset: the other slot would never be tried")
+            bad.append(f"{SCRIPT}: `{line.strip()}` has no reset on failure: the other slot would never be tried")
     return bad
 
 
-def the_emulator_finds_its_disk(tree):
-    """runqemu takes an image of the type named, which wic removes if it is not listed;
-    and a network that needs no kernel command line."""
+def runqemu_finds_disk_and_network(tree):
+    """runqemu needs an image of the named type, which wic removes if it is not listed, and
+    a network without an address on the kernel command line."""
     bad = []
     for machine in tree.machines():
         name = tree.name(machine)
         kind = tree.value(name, "QB_DEFAULT_FSTYPE")
         if not kind:
             continue
-        # The include assigns, so only what comes after it counts.
+        # The include assigns, so only the lines after it count.
         after = tree.text(name).split("steadfast-ab.inc", 1)[1]
         if not re.search(r'^IMAGE_FSTYPES \+= "(?:[^"]* )?%s(?: [^"]*)?"$' % re.escape(kind), after, re.M):
             bad.append(f"{name}: no image of the type {kind} is kept for runqemu")
         if tree.value(name, "QB_DEFAULT_KERNEL") == "none" and tree.value(name, "TEST_RUNQEMUPARAMS") != "slirp":
-            bad.append(f"{name}: testimage gives the guest its address by a command line that nobody reads")
+            bad.append(f"{name}: testimage passes the guest its address on a kernel command line that is not used")
     return bad
 
 
-def what_needs_the_distribution_says_so(tree):
-    """Else yocto-check-layer fails the layer with any other distribution."""
+def recipes_require_the_features_of_the_distribution(tree):
+    """Otherwise yocto-check-layer fails with any other distribution."""
     return [
         f"{tree.name(p)}: does not inherit features_check"
         for p in tree.files("*.bb", under=CORE)
@@ -119,8 +119,8 @@ def what_needs_the_distribution_says_so(tree):
     ]
 
 
-def no_machine_has_a_screen(tree):
-    """The distribution opts out of graphics; a machine must not bring them back."""
+def no_machine_enables_graphics(tree):
+    """The distribution disables graphics; a machine must not enable them."""
     bad = []
     for machine in tree.machines():
         name = tree.name(machine)
@@ -130,12 +130,12 @@ def no_machine_has_a_screen(tree):
 
 
 RULES = [
-    the_environment_is_where_the_tools_look,
-    the_boot_loaders_configuration_is_asserted,
+    u_boot_and_fw_setenv_use_the_same_environment,
+    the_boot_loader_configuration_is_checked_by_the_build,
     a_second_environment_stops_the_build,
     both_copies_are_written_before_a_try_is_counted,
-    an_overlay_is_laid_over_a_copy_with_room,
-    the_emulator_finds_its_disk,
-    what_needs_the_distribution_says_so,
-    no_machine_has_a_screen,
+    an_overlay_is_applied_to_a_copy_with_free_space,
+    runqemu_finds_disk_and_network,
+    recipes_require_the_features_of_the_distribution,
+    no_machine_enables_graphics,
 ]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What bitbake refuses, or builds wrongly without a word. Each of these was found
-by running it once (yocto/README.md); here it is found without."""
+"""Errors that bitbake reports late or not at all. Each occurred in a build
+(yocto/README.md); here it is found without one."""
 
 import re
 import tomllib
@@ -9,7 +9,7 @@ from tree import BSP, CORE
 
 RECIPE = CORE + "/recipes-steadfast/steadfast"
 DISTRO = CORE + "/conf/distro/steadfast.conf"
-# The collections that the repositories of the kas files hold.
+# The collections in the repositories of the kas files.
 COLLECTIONS = {
     "bitbake": set(),
     "steadfast": {"steadfast", "steadfast-bsp"},
@@ -21,7 +21,7 @@ COLLECTIONS = {
 
 
 def no_recipe_has_the_name_of_an_override(tree):
-    """Else FILES:steadfast is FILES, and bitbake refuses the recipe."""
+    """Otherwise FILES:steadfast means FILES, and bitbake refuses the recipe."""
     overrides = (tree.value(DISTRO, "DISTROOVERRIDES") or tree.value(DISTRO, "DISTRO")).split(":")
     overrides += [m.stem for m in tree.machines()]
     return [
@@ -31,7 +31,7 @@ def no_recipe_has_the_name_of_an_override(tree):
 
 
 def no_oeqa_case_has_the_name_of_a_module(tree):
-    """bitbake has imported lib/steadfast: a case of that name cannot be loaded."""
+    """bitbake imports lib/steadfast, so a case of that name cannot be loaded."""
     modules = {p.name for p in (tree.root / CORE / "lib").iterdir()}
     cases = [p.stem for p in tree.files("*.py", under=CORE + "/lib/oeqa/runtime/cases")]
     suites = (tree.value(CORE + "/recipes-core/images/steadfast-image-test.bb", "TEST_SUITES") or "").split()
@@ -40,8 +40,8 @@ def no_oeqa_case_has_the_name_of_a_module(tree):
 
 
 def the_recipe_has_the_sources_that_cargo_reads(tree):
-    """Every target of Cargo.toml, and what those include from elsewhere in the tree. A
-    build.rs that is not there is none to cargo, which says nothing."""
+    """Every target of Cargo.toml, and the files that they include from other folders.
+    cargo ignores a missing build.rs silently."""
     recipe = tree.text(tree.name(tree.files("steadfast_*.bb", under=RECIPE)[0]))
     unpacked = set(re.findall(r"file://(\S+);subdir=", recipe))
     bad = [f"{RECIPE}: unpacks {n}, which is not in the tree" for n in sorted(unpacked) if not (tree.root / n).exists()]
@@ -57,44 +57,44 @@ def the_recipe_has_the_sources_that_cargo_reads(tree):
     return bad + [f"{RECIPE}: cargo reads {n}, which the recipe does not unpack" for n in sorted(needed - unpacked)]
 
 
-def what_the_recipe_installs_is_built(tree):
-    """cargo builds the root package, and of the other members what is named to it."""
+def every_installed_program_is_built(tree):
+    """cargo builds the root package, and other members only if named."""
     path = tree.name(tree.files("steadfast_*.bb", under=RECIPE)[0])
     text = tree.text(path)
     built = {tomllib.loads(tree.text("Cargo.toml"))["package"]["name"], *re.findall(r"oe_cargo_build --package (\S+)", text)}
     installed = re.findall(r"^\s*install .*\$\{CARGO_TARGET_SUBDIR\}/(\S+) ", text, re.M)
-    return [f"{path}: {n} is installed and not built" for n in installed if n not in built]
+    return [f"{path}: {n} is installed but not built" for n in installed if n not in built]
 
 
-def the_checkout_is_not_hashed_whole(tree):
-    """externalsrc hashes all files of the checkout at every parse when the build
-    folder lies in it, and kas puts it there."""
+def the_recipe_does_not_use_externalsrc(tree):
+    """externalsrc hashes the whole checkout at every parse if the build folder is in it,
+    which is the default of kas."""
     return [f"{tree.name(p)}: externalsrc" for p in tree.files("*.bb", "*.bbappend", "*.inc")
             if re.search(r"^inherit\b.*\bexternalsrc\b|^EXTERNALSRC", p.read_text(), re.M)]
 
 
 def the_firmware_is_static_or_not_built(tree):
-    """oe-core's glibc targets do not respect crt-static: rustc passes over it."""
+    """oe-core's glibc targets do not respect crt-static: rustc ignores it."""
     path = tree.name(tree.files("steadfast_*.bb", under=RECIPE)[0])
     text = tree.text(path)
     wanted = (
-        ("target-feature=+crt-static", "asks for no static program"),
+        ("target-feature=+crt-static", "does not request a static program"),
         ("target['crt-static-respected'] = True", "does not tell rustc that the target can be static"),
         ('do_rust_gen_targets[postfuncs] += "steadfast_target_may_be_static"', "does not tell rustc that the target can be static"),
-        ('*INTERP*) bbfatal', "does not look at what was linked"),
+        ('*INTERP*) bbfatal', "does not check the linked program"),
     )
     return sorted({f"{path}: {words}" for code, words in wanted if code not in text})
 
 
-def the_standard_library_panics_as_the_crate_does(tree):
-    """Else: "the crate `panic_abort` does not have the panic strategy `abort`"."""
+def the_standard_library_has_the_panic_strategy_of_the_crate(tree):
+    """Otherwise: "the crate `panic_abort` does not have the panic strategy `abort`"."""
     crate = tomllib.loads(tree.text("Cargo.toml"))["profile"]["release"].get("panic", "unwind")
     distro = tree.value(DISTRO, "RUST_PANIC_STRATEGY:class-target") or "unwind"
     return [] if crate == distro else [f"steadfast.conf: RUST_PANIC_STRATEGY is {distro}, Cargo.toml says {crate}"]
 
 
-def no_test_unwinds_where_the_build_aborts(tree):
-    """One such test ends the whole program that ptest runs."""
+def tests_that_unwind_are_ignored_where_panics_abort(tree):
+    """Otherwise such a test ends the whole test program of ptest."""
     bad = []
     for path in tree.files("*.rs", under="src"):
         for test in path.read_text().split("    #[test]\n")[1:]:
@@ -104,8 +104,8 @@ def no_test_unwinds_where_the_build_aborts(tree):
     return bad
 
 
-def kas_takes_the_layers_that_ours_name(tree):
-    """One more brings its own dependencies with it, and bitbake stops for those."""
+def kas_uses_only_layers_named_in_layer_conf(tree):
+    """A further layer has dependencies of its own, without which bitbake stops."""
     named = {"core"}
     for layer in (CORE, BSP):
         text = tree.text(layer + "/conf/layer.conf")
@@ -115,9 +115,9 @@ def kas_takes_the_layers_that_ours_name(tree):
         repos = re.split(r"^repos:\n", path.read_text(), flags=re.M)[1:]
         for repo in re.findall(r"^  ([\w-]+):$", repos[0], re.M) if repos else []:
             if repo not in COLLECTIONS:
-                bad.append(f"{tree.name(path)}: {repo} is no layer that ours depend on")
+                bad.append(f"{tree.name(path)}: our layers do not depend on {repo}")
             elif COLLECTIONS[repo] - named - {"steadfast", "steadfast-bsp"}:
-                bad.append(f"{tree.name(path)}: no layer.conf of ours names {repo}")
+                bad.append(f"{tree.name(path)}: no layer.conf of our layers names {repo}")
     return bad
 
 
@@ -125,10 +125,10 @@ RULES = [
     no_recipe_has_the_name_of_an_override,
     no_oeqa_case_has_the_name_of_a_module,
     the_recipe_has_the_sources_that_cargo_reads,
-    what_the_recipe_installs_is_built,
-    the_checkout_is_not_hashed_whole,
+    every_installed_program_is_built,
+    the_recipe_does_not_use_externalsrc,
     the_firmware_is_static_or_not_built,
-    the_standard_library_panics_as_the_crate_does,
-    no_test_unwinds_where_the_build_aborts,
-    kas_takes_the_layers_that_ours_name,
+    the_standard_library_has_the_panic_strategy_of_the_crate,
+    tests_that_unwind_are_ignored_where_panics_abort,
+    kas_uses_only_layers_named_in_layer_conf,
 ]

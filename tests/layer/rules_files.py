@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Names and versions that one file has from another."""
+"""Names and versions that must agree between files."""
 
 import importlib.machinery
 import importlib.util
@@ -8,13 +8,13 @@ import tomllib
 
 from tree import BSP, CORE, RECIPES
 
-# What oe-core's wrynose branch builds with.
+# The Rust version of oe-core's wrynose branch.
 SERIES_RUST = (1, 94)
 RECIPE = CORE + "/recipes-steadfast/steadfast"
 
 
 def every_file_in_src_uri_exists(tree):
-    """bitbake searches the recipe's own folders, and those put in front of them."""
+    """bitbake searches the recipe's folders and those of FILESEXTRAPATHS."""
     bad = []
     for path in tree.files(*RECIPES):
         text = path.read_text()
@@ -39,7 +39,7 @@ def every_file_in_src_uri_exists(tree):
 
 
 def machine_folders(tree, folders, name, boards):
-    """One list of folders for each machine, where the name depends on it."""
+    """One list of folders per machine, if the name depends on the machine."""
     if any("${STEADFAST_BOARD}" in str(f) for f in folders):
         return [[type(f)(str(f).replace("${STEADFAST_BOARD}", b.parent.name)) for f in folders] for b in boards]
     per_machine = [f / m.stem for f in folders for m in tree.machines() if (f / m.stem).is_dir()]
@@ -48,7 +48,7 @@ def machine_folders(tree, folders, name, boards):
     return [folders]
 
 
-def the_recipes_version_is_the_crates(tree):
+def the_recipe_version_is_that_of_the_crate(tree):
     version = tomllib.loads(tree.text("Cargo.toml"))["workspace"]["package"]["version"]
     found = [p.name for p in tree.files("steadfast_*.bb", under=RECIPE)]
     bad = [] if found == [f"steadfast_{version}.bb"] else [f"{RECIPE}: {found}, Cargo.toml says {version}"]
@@ -56,14 +56,14 @@ def the_recipes_version_is_the_crates(tree):
     return bad if distro == version else bad + [f"steadfast.conf: DISTRO_VERSION is {distro}, Cargo.toml says {version}"]
 
 
-def the_series_can_build_the_crate(tree):
+def the_rust_of_the_release_series_can_build_the_crate(tree):
     wanted = tomllib.loads(tree.text("Cargo.toml"))["workspace"]["package"]["rust-version"]
     if tuple(int(n) for n in wanted.split(".")[:2]) > SERIES_RUST:
         return [f"Cargo.toml: rust-version {wanted} is above the series' {SERIES_RUST[0]}.{SERIES_RUST[1]}"]
     return []
 
 
-def the_crate_list_is_that_of_the_lock_file(tree):
+def the_crate_list_matches_the_lock_file(tree):
     path = tree.root / "yocto/update-crates"
     loader = importlib.machinery.SourceFileLoader("update_crates", str(path))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("update_crates", loader))
@@ -84,7 +84,7 @@ def ptest_has_every_test_that_needs_no_sources(tree):
         if not any(re.search(r"CARGO_MANIFEST_DIR|CARGO_BIN_EXE|\"cargo\"", p.read_text()) for p in paths)
     }
     return [f"STEADFAST_PTESTS: {n} is missing" for n in sorted(portable - listed)] + [
-        f"STEADFAST_PTESTS: {n} cannot run on a target, or is no test" for n in sorted(listed - portable)
+        f"STEADFAST_PTESTS: {n} cannot run on a target, or is not a test" for n in sorted(listed - portable)
     ]
 
 
@@ -96,7 +96,7 @@ def layers_name_their_series_and_contact(tree):
         for name, word in (("README.md", "Contact"), ("SECURITY.md", "vulnerability")):
             path = tree.root / layer / name
             if not path.is_file() or word not in path.read_text():
-                bad.append(f"{layer}/{name}: missing, or without its {word}")
+                bad.append(f"{layer}/{name}: missing, or without the word {word}")
     return bad
 
 
@@ -112,9 +112,9 @@ def kas_pins_every_repository(tree):
 
 RULES = [
     every_file_in_src_uri_exists,
-    the_recipes_version_is_the_crates,
-    the_series_can_build_the_crate,
-    the_crate_list_is_that_of_the_lock_file,
+    the_recipe_version_is_that_of_the_crate,
+    the_rust_of_the_release_series_can_build_the_crate,
+    the_crate_list_matches_the_lock_file,
     ptest_has_every_test_that_needs_no_sources,
     layers_name_their_series_and_contact,
     kas_pins_every_repository,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Each rule is seen failing: a copy of the tree is broken in one place, and
-exactly that rule has to complain of what it did not complain of before."""
+"""Tests that each rule can fail: a copy of the tree is broken in one place, and exactly
+that rule must report a new error."""
 
 import pathlib
 import shutil
@@ -15,13 +15,13 @@ KERNEL = CORE + "/recipes-kernel/linux"
 UBOOT = BSP + "/recipes-bsp/u-boot"
 BOOT = BSP + "/recipes-bsp/steadfast-boot/files/boot.cmd.in"
 
-# Rule, file, what to replace, by what. None: append.
+# Rule, file, old text, new text. None: append.
 BREAKS = [
     ("every_file_in_src_uri_exists", CORE + "/recipes-steadfast/data/steadfast-data_1.0.bb", "file://data.mount", "file://date.mount"),
     ("every_file_in_src_uri_exists", UBOOT + "/steadfast-u-boot.inc", "+= \"file://steadfast-env.cfg", "+= \"file://steadfast-environment.cfg"),
-    ("the_recipes_version_is_the_crates", CORE + "/conf/distro/steadfast.conf", 'DISTRO_VERSION = "', 'DISTRO_VERSION = "9'),
-    ("the_series_can_build_the_crate", "Cargo.toml", 'rust-version = "1.', 'rust-version = "1.1'),
-    ("the_crate_list_is_that_of_the_lock_file", "Cargo.lock", 'checksum = "', 'checksum = "0'),
+    ("the_recipe_version_is_that_of_the_crate", CORE + "/conf/distro/steadfast.conf", 'DISTRO_VERSION = "', 'DISTRO_VERSION = "9'),
+    ("the_rust_of_the_release_series_can_build_the_crate", "Cargo.toml", 'rust-version = "1.', 'rust-version = "1.1'),
+    ("the_crate_list_matches_the_lock_file", "Cargo.lock", 'checksum = "', 'checksum = "0'),
     ("ptest_has_every_test_that_needs_no_sources", RECIPE, " memory_rules", ""),
     ("ptest_has_every_test_that_needs_no_sources", RECIPE, " memory_rules", " memory_rules layers"),
     ("layers_name_their_series_and_contact", BSP + "/conf/layer.conf", '"wrynose"', '"scarthgap"'),
@@ -34,55 +34,55 @@ BREAKS = [
     ("the_recipe_has_the_sources_that_cargo_reads", RECIPE, "    file://tools;subdir=${BP} \\\n", ""),
     ("the_recipe_has_the_sources_that_cargo_reads", RECIPE, "    file://build.rs;subdir=${BP} \\\n", ""),
     ("the_recipe_has_the_sources_that_cargo_reads", "src/stock/mod.rs", "../../board/sim/board.toml", "../../fuzz/board.toml"),
-    ("what_the_recipe_installs_is_built", RECIPE, "    oe_cargo_build --package steadctl\n", ""),
-    ("the_checkout_is_not_hashed_whole", RECIPE, "inherit cargo ", "inherit externalsrc cargo "),
+    ("every_installed_program_is_built", RECIPE, "    oe_cargo_build --package steadctl\n", ""),
+    ("the_recipe_does_not_use_externalsrc", RECIPE, "inherit cargo ", "inherit externalsrc cargo "),
     ("the_firmware_is_static_or_not_built", RECIPE, "*INTERP*) bbfatal", "*INTERP*) bbwarn"),
     ("the_firmware_is_static_or_not_built", RECIPE, "target['crt-static-respected'] = True", ""),
-    ("the_standard_library_panics_as_the_crate_does", CORE + "/conf/distro/steadfast.conf", "RUST_PANIC_STRATEGY:class-target", "#"),
-    ("no_test_unwinds_where_the_build_aborts", "src/sys/shared.rs", '    #[cfg_attr(panic = "abort", ignore = "unwinds, and this build aborts instead")]\n', ""),
-    ("kas_takes_the_layers_that_ours_name", "yocto/kas/base.yml", None, "  meta-openembedded:\n    url: x\n    commit: " + "0" * 40 + "\n"),
+    ("the_standard_library_has_the_panic_strategy_of_the_crate", CORE + "/conf/distro/steadfast.conf", "RUST_PANIC_STRATEGY:class-target", "#"),
+    ("tests_that_unwind_are_ignored_where_panics_abort", "src/sys/shared.rs", '    #[cfg_attr(panic = "abort", ignore = "unwinds, and this build aborts instead")]\n', ""),
+    ("kas_uses_only_layers_named_in_layer_conf", "yocto/kas/base.yml", None, "  meta-openembedded:\n    url: x\n    commit: " + "0" * 40 + "\n"),
     ("kas_pins_every_repository", "yocto/kas/raspberrypi4-64.yml", "    commit: ", "    # commit: "),
-    ("rt_cpus_are_named_once", CORE + "/conf/distro/steadfast.conf", '${STEADFAST_CPUS_CMDLINE}', '${STEADFAST_CPUS_CMDLINE} isolcpus=2'),
-    ("rt_cpus_are_named_once", BSP + "/conf/machine/steadfast-imx8mp.conf", None, 'STEADFAST_CPUS = "2"\n'),
-    ("rt_cpus_reach_everything", CORE + "/conf/distro/steadfast.conf", "${STEADFAST_CPUS_CMDLINE} ", ""),
-    ("rt_cpus_reach_everything", "board/imx8mp-evk/board.toml", 'cpu = "isolated"', "cpu = 2"),
-    ("documents_show_the_rt_cpus_in_use", "board/imx8mp-evk/README.md", "nohz_full=3", "nohz_full=2"),
-    ("fragments_ask_for_what_is_needed", KERNEL + "/files/rt.cfg", "CONFIG_EXPERT=y\n", ""),
-    ("fragments_ask_for_what_is_needed", KERNEL + "/files/rauc.cfg", "CONFIG_DM_VERITY=y\n", ""),
-    ("every_fragment_is_asserted", KERNEL + "/linux-steadfast.inc", "rt.cfg no-debug.cfg", "no-debug.cfg"),
-    ("every_fragment_is_asserted", BSP + "/conf/machine/steadfast-imx8mp.conf", "io-imx8mp.cfg", "io-imx8.cfg"),
-    ("every_fragment_is_asserted", KERNEL + "/linux-steadfast.inc", "addtask steadfast", "#addtask steadfast"),
-    ("a_vanished_symbol_stops_the_build", CORE + "/lib/steadfast/kconfig.py", "!= wanted", "is None"),
-    ("slots_are_the_partitions", BSP + "/files/wic/steadfast-imx.wks.in", "--label root-b", "--label root-c"),
-    ("slots_are_the_partitions", BSP + "/conf/machine/include/steadfast-ab.inc", "${STEADFAST_DISK}3", "${STEADFAST_DISK}2"),
-    ("the_boot_script_has_all_its_values", BSP + "/recipes-bsp/steadfast-boot/files/boot.cmd.in", "# Selects a slot", "# @@ is a value. Picks a slot"),
-    ("bundle_and_board_have_one_compatible", BUNDLE, "${STEADFAST_COMPATIBLE}", "steadfast"),
-    ("only_verity_bundles", BUNDLE, '"verity"', '"plain"'),
-    ("no_key_is_in_the_tree", "yocto/key.pem", None, "-----BEGIN " + "PRIVATE KEY-----\n"),
-    ("the_field_image_lets_nobody_in", FIELD, "usermod --lock", "usermod"),
-    ("the_field_image_lets_nobody_in", FIELD, " ssh-server-openssh", ""),
-    ("the_field_image_lets_nobody_in", FIELD, None, 'IMAGE_FEATURES += "ssh-server-openssh"\n'),
-    ("the_environment_is_where_the_tools_look", UBOOT + "/files/fw_env.config", "uboot-redund.env", "uboot-second.env"),
-    ("the_environment_is_where_the_tools_look", UBOOT + "/files/fw_env.config", "0x4000", "0x8000"),
-    ("the_environment_is_where_the_tools_look", BSP + "/conf/machine/steadfast-raspberrypi4-64.conf", '"mmc 0"', '"mmc 1"'),
-    ("the_boot_loaders_configuration_is_asserted", UBOOT + "/u-boot_%.bbappend", "steadfast-u-boot.inc", "u-boot.inc"),
-    ("the_boot_loaders_configuration_is_asserted", UBOOT + "/steadfast-u-boot.inc", "addtask steadfast", "#addtask steadfast"),
+    ("the_isolated_cpus_are_defined_once", CORE + "/conf/distro/steadfast.conf", '${STEADFAST_CPUS_CMDLINE}', '${STEADFAST_CPUS_CMDLINE} isolcpus=2'),
+    ("the_isolated_cpus_are_defined_once", BSP + "/conf/machine/steadfast-imx8mp.conf", None, 'STEADFAST_CPUS = "2"\n'),
+    ("the_isolated_cpus_reach_kernel_interrupts_unit_and_board_file", CORE + "/conf/distro/steadfast.conf", "${STEADFAST_CPUS_CMDLINE} ", ""),
+    ("the_isolated_cpus_reach_kernel_interrupts_unit_and_board_file", "board/imx8mp-evk/board.toml", 'cpu = "isolated"', "cpu = 2"),
+    ("documents_show_the_isolated_cpus_of_the_layer", "board/imx8mp-evk/README.md", "nohz_full=3", "nohz_full=2"),
+    ("kernel_fragments_set_the_required_options", KERNEL + "/files/rt.cfg", "CONFIG_EXPERT=y\n", ""),
+    ("kernel_fragments_set_the_required_options", KERNEL + "/files/rauc.cfg", "CONFIG_DM_VERITY=y\n", ""),
+    ("every_kernel_fragment_is_checked_by_the_build", KERNEL + "/linux-steadfast.inc", "rt.cfg no-debug.cfg", "no-debug.cfg"),
+    ("every_kernel_fragment_is_checked_by_the_build", BSP + "/conf/machine/steadfast-imx8mp.conf", "io-imx8mp.cfg", "io-imx8.cfg"),
+    ("every_kernel_fragment_is_checked_by_the_build", KERNEL + "/linux-steadfast.inc", "addtask steadfast", "#addtask steadfast"),
+    ("a_missing_kernel_option_stops_the_build", CORE + "/lib/steadfast/kconfig.py", "!= wanted", "is None"),
+    ("slots_match_the_partitions", BSP + "/files/wic/steadfast-imx.wks.in", "--label root-b", "--label root-c"),
+    ("slots_match_the_partitions", BSP + "/conf/machine/include/steadfast-ab.inc", "${STEADFAST_DISK}3", "${STEADFAST_DISK}2"),
+    ("the_boot_script_gets_all_its_values", BSP + "/recipes-bsp/steadfast-boot/files/boot.cmd.in", "# Selects a slot", "# @@ is a value. Picks a slot"),
+    ("bundle_and_board_have_the_same_compatible", BUNDLE, "${STEADFAST_COMPATIBLE}", "steadfast"),
+    ("only_verity_bundles_are_accepted", BUNDLE, '"verity"', '"plain"'),
+    ("no_private_key_is_in_the_tree", "yocto/key.pem", None, "-----BEGIN " + "PRIVATE KEY-----\n"),
+    ("the_field_image_allows_no_login", FIELD, "usermod --lock", "usermod"),
+    ("the_field_image_allows_no_login", FIELD, " ssh-server-openssh", ""),
+    ("the_field_image_allows_no_login", FIELD, None, 'IMAGE_FEATURES += "ssh-server-openssh"\n'),
+    ("u_boot_and_fw_setenv_use_the_same_environment", UBOOT + "/files/fw_env.config", "uboot-redund.env", "uboot-second.env"),
+    ("u_boot_and_fw_setenv_use_the_same_environment", UBOOT + "/files/fw_env.config", "0x4000", "0x8000"),
+    ("u_boot_and_fw_setenv_use_the_same_environment", BSP + "/conf/machine/steadfast-raspberrypi4-64.conf", '"mmc 0"', '"mmc 1"'),
+    ("the_boot_loader_configuration_is_checked_by_the_build", UBOOT + "/u-boot_%.bbappend", "steadfast-u-boot.inc", "u-boot.inc"),
+    ("the_boot_loader_configuration_is_checked_by_the_build", UBOOT + "/steadfast-u-boot.inc", "addtask steadfast", "#addtask steadfast"),
     ("a_second_environment_stops_the_build", CORE + "/lib/steadfast/kconfig.py", 'and value == "y"', "and False"),
     ("a_second_environment_stops_the_build", CORE + "/lib/steadfast/kconfig.py", 'r"^(CONFIG_\w+)=$"', 'r"^(CONFIG_\w+)==$"'),
     ("a_second_environment_stops_the_build", CORE + "/lib/steadfast/kconfig.py", 'if "y" not in', "if None in"),
     ("both_copies_are_written_before_a_try_is_counted", BOOT, "  setenv env_copies 2\n  saveenv\n", "  setenv env_copies 2\n"),
-    ("an_overlay_is_laid_over_a_copy_with_room", BOOT, "setexpr overlay ${kernel_addr_r} + 8100000", "setenv overlay ${ramdisk_addr_r}"),
-    ("an_overlay_is_laid_over_a_copy_with_room", BOOT, "    fdt move ${fdt_addr} ${tree} 80000 || reset\n", "    setenv tree ${fdt_addr}\n"),
-    ("an_overlay_is_laid_over_a_copy_with_room", BOOT, "fdt apply ${overlay} || reset", "fdt apply ${overlay}"),
-    ("the_emulator_finds_its_disk", BSP + "/conf/machine/steadfast-qemuarm64.conf", 'IMAGE_FSTYPES += "wic"', ""),
-    ("the_emulator_finds_its_disk", BSP + "/conf/machine/steadfast-qemuarm64.conf", '"slirp"', '""'),
-    ("what_needs_the_distribution_says_so", BUNDLE, "features_check ", ""),
-    ("no_machine_has_a_screen", BSP + "/conf/machine/steadfast-raspberrypi4-64.conf", "DISABLE_VC4GRAPHICS", "#"),
-    ("a_board_that_can_hurt_has_a_watchdog", "board/raspberrypi4-64/board.toml", "timeout_s = 2 ", "timeout_s = 16"),
-    ("a_board_that_can_hurt_has_a_watchdog", "board/imx8mp-evk/board.toml", "[watchdog]", "[watchdogs]"),
-    ("the_raspberry_pi_keeps_its_console_and_no_level", BSP + "/conf/machine/steadfast-raspberrypi4-64.conf", "8250.nr_uarts=1 ", ""),
-    ("the_raspberry_pi_keeps_its_console_and_no_level", BSP + "/conf/machine/steadfast-raspberrypi4-64.conf", "outputs=n", "outputs=y"),
-    ("each_board_says_what_its_lines_do", "board/raspberrypi4-64/README.md", "after SIGKILL", "after it was killed"),
+    ("an_overlay_is_applied_to_a_copy_with_free_space", BOOT, "setexpr overlay ${kernel_addr_r} + 8100000", "setenv overlay ${ramdisk_addr_r}"),
+    ("an_overlay_is_applied_to_a_copy_with_free_space", BOOT, "    fdt move ${fdt_addr} ${tree} 80000 || reset\n", "    setenv tree ${fdt_addr}\n"),
+    ("an_overlay_is_applied_to_a_copy_with_free_space", BOOT, "fdt apply ${overlay} || reset", "fdt apply ${overlay}"),
+    ("runqemu_finds_disk_and_network", BSP + "/conf/machine/steadfast-qemuarm64.conf", 'IMAGE_FSTYPES += "wic"', ""),
+    ("runqemu_finds_disk_and_network", BSP + "/conf/machine/steadfast-qemuarm64.conf", '"slirp"', '""'),
+    ("recipes_require_the_features_of_the_distribution", BUNDLE, "features_check ", ""),
+    ("no_machine_enables_graphics", BSP + "/conf/machine/steadfast-raspberrypi4-64.conf", "DISABLE_VC4GRAPHICS", "#"),
+    ("a_board_for_hardware_has_a_watchdog", "board/raspberrypi4-64/board.toml", "timeout_s = 2 ", "timeout_s = 16"),
+    ("a_board_for_hardware_has_a_watchdog", "board/imx8mp-evk/board.toml", "[watchdog]", "[watchdogs]"),
+    ("the_raspberry_pi_keeps_its_console_and_resets_released_lines", BSP + "/conf/machine/steadfast-raspberrypi4-64.conf", "8250.nr_uarts=1 ", ""),
+    ("the_raspberry_pi_keeps_its_console_and_resets_released_lines", BSP + "/conf/machine/steadfast-raspberrypi4-64.conf", "outputs=n", "outputs=y"),
+    ("each_board_documents_the_levels_of_its_lines", "board/raspberrypi4-64/README.md", "after SIGKILL", "after it was killed"),
     ("overlays_use_a_compatible_that_spidev_accepts", "board/imx8mp-evk/overlay.dtso", "rohm,dh2228fv", "linux,spidev"),
 ]
 
@@ -110,13 +110,13 @@ def run(root, rules):
             path = folder / (name % version if name == RECIPE else name)
             kept = path.read_text() if path.exists() else None
             if old is not None and old not in kept:
-                failures.append(f"{rule}: {name} no longer holds {old!r}")
+                failures.append(f"{rule}: {name} no longer contains {old!r}")
                 continue
             path.write_text((kept or "") + new if old is None else kept.replace(old, new))
             said = {r for r, _ in judge(rules, folder) - before}
             if said != {rule}:
-                failures.append(f"{rule}: {name} was broken, and these said so: {sorted(said) or 'none'}")
+                failures.append(f"{rule}: {name} was broken, expected only this rule to fail, got {sorted(said) or 'none'}")
             path.unlink() if kept is None else path.write_text(kept)
-    failures += [f"{r.__name__}: nothing breaks it" for r in rules if r.__name__ not in {b[0] for b in BREAKS}]
-    print("\n".join(failures + [f"{len(BREAKS)} breaks, {len(failures)} not seen as they should be"]))
+    failures += [f"{r.__name__}: no entry of BREAKS" for r in rules if r.__name__ not in {b[0] for b in BREAKS}]
+    print("\n".join(failures + [f"{len(BREAKS)} breaks, {len(failures)} failures"]))
     return 1 if failures else 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What the rules read: the tree's files, and assignments in recipes."""
+"""Access of the rules to the tree: files, and assignments in recipes."""
 
 import importlib.util
 import pathlib
@@ -11,7 +11,7 @@ RECIPES = ("*.bb", "*.bbappend", "*.inc")
 
 
 class Tree:
-    """A checkout, or a copy of the part of it that the rules read."""
+    """A checkout, or a copy of the files that the rules read."""
 
     def __init__(self, root):
         self.root = pathlib.Path(root)
@@ -26,7 +26,7 @@ class Tree:
         return sorted(p for pattern in patterns for p in (self.root / under).rglob(pattern) if p.is_file())
 
     def value(self, path, variable):
-        """What a recipe or configuration assigns, first assignment, continued lines joined."""
+        """The first assignment of a variable, with continued lines joined."""
         text = self.text(path).replace("\\\n", " ")
         found = re.search(r"^%s\s*[?+]*=\s*\"([^\"]*)\"" % re.escape(variable), text, re.M)
         return found and " ".join(found.group(1).split())
@@ -35,7 +35,7 @@ class Tree:
         return self.files("*.conf", under=BSP + "/conf/machine")
 
     def module(self, name):
-        """A module of the layer itself, as bitbake would import it."""
+        """A Python module of the layer, imported as by bitbake."""
         path = self.root / CORE / "lib/steadfast" / (name + ".py")
         spec = importlib.util.spec_from_file_location("layer_" + name, path)
         module = importlib.util.module_from_spec(spec)
