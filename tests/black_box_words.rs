@@ -1,4 +1,4 @@
-//! What a black box was refused with is said while the allocator is sealed.
+//! The error of an unsaved black box is formatted while the allocator is sealed.
 #![cfg(feature = "linux")]
 
 mod device_count;

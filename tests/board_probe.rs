@@ -1,5 +1,6 @@
-//! What `check` finds of a board file on a machine: everything in one look, by device
-//! numbers, and nothing taken. The machine is stub GPIO chips and a root directory.
+//! The probe of `check` for a board file on a machine: all errors at once, devices compared
+//! by number, and no device opened for use. The machine is stub GPIO chips and a root
+//! directory.
 #![cfg(feature = "linux")]
 
 mod device_stub;
@@ -116,7 +117,7 @@ fn chips() -> StubChips {
     StubChips(all)
 }
 
-/// What is missing, each as its line of the board file and its words.
+/// The errors, each as its line of the board file and its message.
 fn missing(text: &str, chips: StubChips, root: &Root) -> Vec<(String, String)> {
     let config = Config::parse("b.toml", text).expect("good");
     let machine = Machine {
@@ -137,7 +138,7 @@ fn missing(text: &str, chips: StubChips, root: &Root) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Requires these errors, in this order: the line they point at, and words of each.
+/// Requires these errors in this order: the table they point at, and part of the message.
 fn require(found: &[(String, String)], expected: &[(&str, &str)]) {
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for ((line, shown), (table, words)) in found.iter().zip(expected) {
@@ -271,7 +272,7 @@ fn a_bus_without_a_stock_chip_is_not_probed() {
     let config = Config::parse("b.toml", text).expect("good");
     assert!(
         board::Linux::open(&config).is_ok(),
-        "nothing of it is opened"
+        "the devices are not opened"
     );
     let refused = [
         buses::spi(config.buses(), 0, MODE_0).map(|_| ()),

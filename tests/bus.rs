@@ -1,5 +1,5 @@
-//! Bus handles: what a driver on top of them sees, on a simulated device and, as far as
-//! files can stand in for it, on one of the kernel.
+//! Bus handles as used by a driver, with simulated devices and, where files can replace
+//! them, with devices of the kernel.
 #![cfg(feature = "linux")]
 
 mod device_count;
@@ -22,18 +22,18 @@ use steadfast::sim::{As5047pChip, Fault, MAX_EXCHANGE, NOBODY, SimI2c, SimPwm, S
 use steadfast::sys::{Errno, emergency};
 use testbed::emulation;
 
-/// The safe-state latch is one for the whole process: one test at a time.
+/// The safe state is latched for the whole process: one test at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Shifts what it received out again in the next frame, byte by byte, and keeps count.
+/// Replies with the bytes of the frame before, and counts frames.
 #[derive(Default)]
 struct Shift {
     last: Vec<u8>,
     frames: usize,
-    /// Takes the outputs while this frame, from 1, is under way.
+    /// Latches the safe state during this frame, counted from 1.
     takes_in: usize,
 }
 
@@ -100,7 +100,7 @@ const SERVO: PwmConfig = PwmConfig {
     safe_duty_ns: 1_500_000,
 };
 
-/// A PWM chip of files, which stand in for sysfs.
+/// A PWM chip of files instead of sysfs.
 struct Files(PathBuf);
 
 impl Files {
@@ -126,7 +126,7 @@ impl Drop for Files {
     }
 }
 
-/// A device of the kernel that is there on every machine and no bus.
+/// A device that exists on every machine and is not a bus.
 fn null() -> OwnedFd {
     OwnedFd::from(
         File::options()
@@ -190,7 +190,11 @@ fn long_frames_and_joined_operations_reach_a_simulated_chip_whole() {
     let too_long = spi.write(&[0; MAX_EXCHANGE + 1]).unwrap_err();
     assert_eq!(too_long, SpiError::Simulated(spi::ErrorKind::Overrun));
     spi.transaction(&mut [Operation::DelayNs(1)]).unwrap();
-    assert_eq!(chip.lock().unwrap().frames, 2, "a pause alone is no frame");
+    assert_eq!(
+        chip.lock().unwrap().frames,
+        2,
+        "a pause alone is not a frame"
+    );
 }
 
 #[test]
@@ -242,14 +246,14 @@ fn kernel_devices_are_used_through_the_same_handle_types() {
     let SpiError::Device(device::spi::SpiError::Kernel(errno)) =
         kernel_spi().write(&[1]).unwrap_err()
     else {
-        panic!("it is no spidev");
+        panic!("expected an error: the file is not a spidev");
     };
     assert_eq!(errno, Errno(emulation::enotty(errno.0)));
     let mut clone = kernel_i2c().try_clone().unwrap();
     let I2cError::Device(device::i2c::I2cError::Kernel(errno)) =
         clone.write(0x48, &[1]).unwrap_err()
     else {
-        panic!("it is no adapter");
+        panic!("expected an error: the file is not an I2C adapter");
     };
     assert_eq!(errno, Errno(emulation::enotty(errno.0)));
     let missing = I2c::open(
@@ -288,7 +292,7 @@ fn after_the_safe_state_is_latched_handles_refuse_to_drive_but_read() {
     assert_eq!(answers, expected);
     assert_eq!(drives.lock().unwrap().frames, 0);
     assert_eq!(load.lock().unwrap().duty_ns, 1_500_000);
-    assert_eq!(driving.write(&[1]), Ok(()), "they were given back");
+    assert_eq!(driving.write(&[1]), Ok(()), "the safe state was released");
 }
 
 #[test]
@@ -300,15 +304,15 @@ fn a_transfer_in_progress_when_the_safe_state_is_latched_is_followed_by_the_safe
     let chip = shift();
     chip.lock().unwrap().takes_in = 1;
     let mut spi = Spi::simulated(chip.clone()).driving();
-    // The loop drives one output, and the next one when somebody takes them. That is the
-    // lines alone so far: the safe duty is written by the transfer that came too late.
+    // The safe state is latched while the loop drives its second output, and at first sets
+    // only lines: the late transfer writes the safe duty.
     pwm.set_duty_ns(4_000_000).unwrap();
     assert_eq!(files.duty(), "4000000");
     let answer = spi.write(&[1]);
     emergency::release_latch();
     slot.clear();
     assert_eq!(answer, Err(SpiError::Latched));
-    assert_eq!(chip.lock().unwrap().frames, 1, "it was under way");
+    assert_eq!(chip.lock().unwrap().frames, 1, "the frame was in progress");
     assert_eq!(files.duty(), "1500000");
 }
 
@@ -322,7 +326,7 @@ fn the_loop_and_the_safe_plan_write_the_same_safe_duty() {
     let executed = slot.execute();
     let by_loop = files.duty();
     pwm.set_duty_ns(4_000_000).unwrap();
-    // The descriptor of the action is its own.
+    // The action has its own descriptor.
     drop(pwm);
     let outcome = emergency::run();
     emergency::release_latch();
@@ -336,17 +340,21 @@ fn safe_actions_are_checked_when_they_are_registered() {
     let _alone = alone();
     let spi = kernel_spi();
     let slot = spi.safe_action(&[0; 132]).unwrap().unwrap();
-    assert!(slot.execute().is_err(), "it is no spidev");
+    assert!(slot.execute().is_err(), "the file is not a spidev");
     slot.clear();
     let small = device::spi::Spidev::with(device::spi::Kernel::from(null()), 128);
     let beyond = Spi::from(small).safe_action(&[0; 132]);
     assert_eq!(beyond, Err(Errno(90)), "EMSGSIZE: it would never be sent");
     assert_eq!(kernel_i2c().safe_action(0x80, &[0]), Err(Errno(22)));
     let slot = kernel_i2c().safe_action(0x48, &[0, 0]).unwrap().unwrap();
-    assert!(slot.execute().is_err(), "it is no adapter");
+    assert!(slot.execute().is_err(), "the file is not an I2C adapter");
     slot.clear();
     let simulated = Spi::simulated(shift()).safe_action(&[0; 2]);
-    assert_eq!(simulated, Ok(None), "it ends with the process");
+    assert_eq!(
+        simulated,
+        Ok(None),
+        "a simulated device needs no safe action"
+    );
 }
 
 #[test]

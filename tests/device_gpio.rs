@@ -1,5 +1,5 @@
-//! GPIO against a stub in the place of the kernel's GPIO interface: what is
-//! requested, what one cycle costs, and what each refusal is told as.
+//! GPIO with a stub of the kernel's GPIO interface: requests, calls per cycle, and the error
+//! of each refusal.
 #![cfg(feature = "linux")]
 
 mod device_stub;
@@ -162,7 +162,7 @@ fn outputs_are_requested_at_their_safe_values_in_one_request() {
     let outputs = OutputLines::request(&chip, &lines).unwrap();
     let requests = chip.wires.requests.borrow();
     let [request] = requests.as_slice() else {
-        panic!("{} requests instead of one", requests.len());
+        panic!("expected one request, got {}", requests.len());
     };
     assert_eq!(request.offsets[..4], [11, 12, 20, 0]);
     assert_eq!(request.line_count, 3);
@@ -181,7 +181,7 @@ fn outputs_are_requested_at_their_safe_values_in_one_request() {
     );
     assert_eq!(outputs.channels(), 0b11_1000);
     assert_eq!(outputs.safe_image(), 0b11_0000);
-    assert!(chip.wires.sets.borrow().is_empty(), "no second call needed");
+    assert!(chip.wires.sets.borrow().is_empty(), "one call is enough");
 }
 
 #[test]
@@ -235,7 +235,11 @@ fn inputs_are_read_by_one_call_and_edges_are_changes_of_level() {
         rose: rose << 8,
         fell: fell << 8,
     };
-    assert_eq!(read(0b001), digital(0b001, 0, 0), "the first has no edges");
+    assert_eq!(
+        read(0b001),
+        digital(0b001, 0, 0),
+        "the first reading has no edges"
+    );
     assert_eq!(read(0b110), digital(0b110, 0b110, 0b001));
     assert_eq!(read(0b110), digital(0b110, 0, 0));
     assert_eq!(chip.wires.gets.get(), 3);
@@ -325,7 +329,7 @@ fn chips_are_listed_by_number_and_other_files_are_refused() {
     let chips = KernelChips::new(&directory);
     let (names, opened) = (chips.names(), find_chip(&chips, "gpiochip2").err());
     let Some(GpioError::Open(refused)) = opened else {
-        panic!("it is no chip: {opened:?}");
+        panic!("expected an error: the file is not a GPIO chip: {opened:?}");
     };
     std::fs::remove_dir_all(&directory).unwrap();
     assert_eq!(names, ["gpiochip2", "gpiochip10"]);

@@ -1,5 +1,5 @@
-//! Latched inputs: a pulse shorter than a period is seen, once, whatever the
-//! kernel makes of it.
+//! Latched inputs: a pulse shorter than a period is reported exactly once, for every order
+//! and loss of events that the kernel allows.
 #![cfg(feature = "linux")]
 
 mod device_stub;
@@ -102,8 +102,8 @@ fn an_event_without_a_change_of_level_counts_as_a_whole_pulse() {
     assert_eq!((seen.rose, seen.fell), (1, 1));
 }
 
-/// Lets `events` be drained, then once more without any, and returns the edges
-/// that the loop sees after the first and after the second.
+/// Drains `events`, then once more without events; returns the edges that the loop reads
+/// after each.
 fn edges_after(events: Vec<Result<LineEvent, Errno>>) -> [(u32, u32); 2] {
     let (chip, lines) = latched();
     let (mut inputs, reader) = InputLines::request(&chip, &lines).unwrap();
@@ -128,17 +128,17 @@ fn a_gap_in_the_sequence_numbers_of_a_line_counts_as_both_edges_of_that_line() {
         event(9, (3, 8), FALLING),
     ];
     assert_eq!(edges_after(overflow), [(EVERY, 1), NONE]);
-    // The level alone would say that nothing but a fall has happened.
+    // The level alone would show only a falling edge.
     let overflow = vec![event(5, (4, 5), RISING)];
     assert_eq!(edges_after(overflow), [(1 << 5, 1 << 5), NONE]);
 }
 
 #[test]
 fn lost_events_of_an_unknown_line_count_as_both_edges_of_every_line() {
-    // Two events of the other line are missing; it is certain once no more wait.
+    // Two events of the other line are missing; certain once no event is pending.
     let overflow = vec![event(1, (3, 1), RISING), event(4, (3, 2), FALLING)];
     assert_eq!(edges_after(overflow), [(1, 1), (EVERY, EVERY)]);
-    // Three are more than can be on their way.
+    // Three missing events are more than can be pending.
     let overflow = vec![event(1, (3, 1), RISING), event(5, (3, 2), FALLING)];
     assert_eq!(edges_after(overflow), [(EVERY, EVERY), NONE]);
 }

@@ -1,5 +1,5 @@
-//! I2C transactions as the kernel gets them, against chips that answer byte by byte,
-//! and published embedded-hal 1.0 drivers on top. Nothing of it allocates.
+//! I2C transactions as passed to the kernel, with chips that reply byte by byte, and with
+//! published embedded-hal 1.0 drivers. None of them allocates.
 #![cfg(feature = "linux")]
 
 mod device_count;
@@ -11,14 +11,14 @@ use steadfast::device::i2c::{
 };
 use steadfast::sys::Errno;
 
-/// A bus that notes the messages it gets, and reads 1, 2, 3 ...
+/// A bus that records its messages, and reads 1, 2, 3 ...
 #[derive(Default)]
 struct Noted {
     /// Address, direction and bytes of each message.
     messages: Vec<(u16, char, Vec<u8>)>,
     calls: usize,
     answer: Option<Errno>,
-    /// Messages of a transfer that are not run.
+    /// Number of messages of a transfer that are not executed.
     missing: usize,
 }
 
@@ -219,11 +219,11 @@ impl Transfer for Ads1015Chip {
         for message in messages.iter_mut() {
             match message.written() {
                 Some(&[pointer, high, low]) => {
-                    assert_eq!(pointer, 1, "the driver writes the configuration alone");
+                    assert_eq!(pointer, 1, "the driver writes only the configuration");
                     self.configuration = u16::from_be_bytes([high, low]);
                 }
                 Some(&[pointer]) => self.pointer = pointer,
-                Some(other) => panic!("{other:?} is no write of this chip"),
+                Some(other) => panic!("{other:?} is not a write of this chip"),
                 None => {}
             }
             if let Some(bytes) = message.read_mut() {

@@ -1,5 +1,5 @@
-//! Finding and setting the interrupt thread of an SPI controller, in a copy of
-//! the files that a PREEMPT_RT kernel shows on an i.MX8MP.
+//! Finds the interrupt thread of an SPI controller and sets its priority, with copies of the
+//! files of a PREEMPT_RT kernel on an i.MX8MP.
 #![cfg(feature = "linux")]
 
 use std::fs;
@@ -102,7 +102,7 @@ fn each_reason_for_a_missing_interrupt_thread_is_reported() {
     assert_eq!(root.find(), Err(IrqError::Unreadable { pid: 92 }));
 }
 
-/// In the shipped unit the firmware has no CAP_SYS_NICE: `steadfast setup` had it.
+/// In the shipped unit only `steadfast setup` has CAP_SYS_NICE, not the firmware.
 #[test]
 fn without_the_privilege_to_set_it_the_priority_is_verified() {
     let root = Root::new("verify");

@@ -1,5 +1,5 @@
-//! What the loop does with its devices does not allocate: the code it runs,
-//! with a stub in the place of the kernel, under an allocator that counts.
+//! The device code of the loop does not allocate: tested with a stub of the kernel under a
+//! counting allocator.
 #![cfg(feature = "linux")]
 
 mod device_count;
@@ -17,7 +17,7 @@ use steadfast::device::spi::{Kernel, Message, SpiError, Spidev, Transfer};
 use steadfast::sys::Errno;
 use testbed::emulation;
 
-/// Answers every incoming byte with the one before it plus one.
+/// Replies to every byte with the byte before it plus one.
 struct Echo;
 
 impl Message for Echo {
@@ -38,7 +38,7 @@ impl Message for Echo {
 #[test]
 fn the_allocation_counter_counts() {
     let calls = allocator_calls(|| drop(black_box(vec![1_u8])));
-    assert_eq!(calls, 2, "one to take, one to give back");
+    assert_eq!(calls, 2, "one allocation and one free");
 }
 
 #[test]
@@ -64,11 +64,11 @@ fn a_hundred_thousand_transactions_of_every_operation_do_not_allocate() {
 
 #[test]
 fn transactions_that_fail_do_not_allocate_either() {
-    // The real ioctl, answered by a device that is no spidev.
+    // The real ioctl, on a device that is not a spidev.
     let null = std::fs::File::open("/dev/null").unwrap();
     let mut device = Spidev::with(Kernel::from(OwnedFd::from(null)), 4_096);
     let Err(SpiError::Kernel(not_so)) = device.write(&[1, 2]) else {
-        panic!("it is no spidev");
+        panic!("expected an error: the file is not a spidev");
     };
     assert_eq!(not_so, Errno(emulation::enotty(not_so.0)));
     let calls = allocator_calls(|| {
@@ -82,7 +82,7 @@ fn transactions_that_fail_do_not_allocate_either() {
     assert_eq!(calls, 0);
 }
 
-/// Lines that answer at once and remember nothing.
+/// Lines that reply at once and keep no state.
 struct Quiet(u64);
 
 impl Lines for Quiet {

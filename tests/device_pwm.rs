@@ -1,5 +1,5 @@
-//! A PWM channel against files that stand in for sysfs: what is written, in which
-//! order it may be, and what a refusal says. No emulated board has a PWM controller.
+//! A PWM channel with files instead of sysfs: writes, their order, and errors. No emulated
+//! board has a PWM controller.
 #![cfg(feature = "linux")]
 
 mod device_count;
@@ -78,7 +78,7 @@ fn a_duty_fraction_is_that_fraction_of_the_period() {
     let mut pwm = Pwm::open(&chip.0, &SERVO).unwrap();
     pwm.set_duty_cycle_fully_on().unwrap();
     assert_eq!(chip.read("duty_cycle"), "4000000");
-    // The file of a test keeps what a longer text left behind; an attribute does not.
+    // Unlike an attribute, a file keeps the rest of a longer text.
     fs::write(chip.0.join("pwm1/duty_cycle"), "").unwrap();
     pwm.set_duty_cycle_fraction(1, 4).unwrap();
     // 65,535 / 4 is rounded down to 16,383.
@@ -113,7 +113,7 @@ fn each_missing_pwm_file_is_named() {
     };
     let missing = Pwm::open(&chip.0, &config).err();
     assert_eq!(missing, Some(PwmError::NoChannel { channels: 2 }));
-    // The chip's `export` refuses: here, because it is a folder.
+    // The write to `export` fails, here because it is a folder.
     fs::create_dir(chip.0.join("export")).unwrap();
     let config = PwmConfig {
         channel: 0,

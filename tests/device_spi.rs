@@ -1,19 +1,19 @@
-//! The SPI device against a stub in the place of the ioctl: what each
-//! transaction asks of the kernel, byte by byte, and what its answers become.
+//! The SPI device with a stub of the ioctl: the request of each transaction byte by byte, and
+//! the error of each answer.
 #![cfg(feature = "linux")]
 
 use embedded_hal::spi::{Operation, SpiDevice};
 use steadfast::device::spi::{MAX_OPERATIONS, MAX_TRANSFERS, Message, SpiError, Spidev, Transfer};
 use steadfast::sys::Errno;
 
-/// What the stub saw of one transfer.
+/// One transfer as received by the stub.
 #[derive(Debug, PartialEq)]
 struct Seen {
     raw: [u8; 32],
     tx: Option<Vec<u8>>,
 }
 
-/// Answers each incoming byte with 0xA0 and its place in the message.
+/// Replies to each byte with 0xA0 plus its position in the message.
 #[derive(Default)]
 struct Stub {
     seen: Vec<Seen>,

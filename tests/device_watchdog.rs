@@ -1,4 +1,4 @@
-//! The watchdog against a stub in the place of its ioctls.
+//! The watchdog with a stub of its ioctls.
 #![cfg(feature = "linux")]
 
 use std::cell::{Cell, RefCell};
@@ -8,7 +8,7 @@ use steadfast::sys::Errno;
 use steadfast::sys::watchdog::{ALARM_ONLY, CARD_RESET, Info, MAGIC_CLOSE};
 use testbed::emulation;
 
-/// A watchdog that grants what it is told to and remembers what it was told.
+/// A watchdog with given answers that records the calls.
 struct Stub<'a> {
     options: u32,
     boot: Result<u32, Errno>,
@@ -81,7 +81,7 @@ fn a_refused_or_different_timeout_is_an_error() {
         with_stub(|stub, _, written| {
             answer = Watchdog::with(Stub { granted, ..stub }, 2).err();
             let stopped = written.borrow().as_slice() == b"V";
-            assert_eq!(stopped, answer.is_some(), "nobody will feed it");
+            assert_eq!(stopped, answer.is_some(), "after an error it is stopped");
         });
         answer
     };
@@ -126,7 +126,7 @@ fn identity_and_cause_of_the_last_reset_are_read() {
     });
 }
 
-/// bcm2835_wdt never sets the bit, and does not say that it could.
+/// bcm2835_wdt never sets the bit, and does not claim it in its options.
 #[test]
 fn a_reset_cause_is_unknown_if_the_driver_does_not_report_it() {
     for (options, known) in [(MAGIC_CLOSE, None), (MAGIC_CLOSE | CARD_RESET, Some(false))] {
@@ -159,7 +159,7 @@ fn a_failed_feed_is_reported() {
 fn a_file_that_is_no_watchdog_is_refused() {
     let open = |path: &str| Watchdog::open(Path::new(path), 2).err();
     let Some(WatchdogError::Support(refused)) = open("/dev/null") else {
-        panic!("it is no watchdog");
+        panic!("expected an error: the file is not a watchdog");
     };
     assert_eq!(refused, Errno(emulation::enotty(refused.0)));
     assert_eq!(

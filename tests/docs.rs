@@ -1,7 +1,7 @@
-//! docs/architecture.md and CONTRIBUTING.md name files, functions, types, keys of board
-//! files and test programs. Each of them exists, so that the pages stay true.
+//! The files, functions, types, keys of board files and test programs named in
+//! docs/architecture.md and CONTRIBUTING.md exist.
 //!
-//! What is checked, in one paragraph or one row of a table at a time:
+//! Checked per paragraph or table row:
 //!
 //! - a path between backticks, from the root or from `src`, and the target of a link;
 //! - a name (`Cycle::run_once`): each part is declared in one of the files of the same
@@ -10,13 +10,13 @@
 //! - a test program in a command (`cargo test --test layers`);
 //! - a file in a drawing.
 //!
-//! A part in capitals (`src/stock/NAME.rs`) is the reader's to choose.
+//! A part in capitals (`src/stock/NAME.rs`) is a placeholder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Words before the name that they declare.
+/// Keywords before a declared name.
 const DECLARES: [&str; 9] = [
     "fn",
     "struct",
@@ -29,10 +29,10 @@ const DECLARES: [&str; 9] = [
     "macro_rules!",
 ];
 
-/// The repository, as far as the pages speak of it.
+/// The parts of the repository that the pages name.
 struct Tree {
     root: PathBuf,
-    /// What each file of the sources declares, by its path from the root.
+    /// The declarations of each source file, by its path from the root.
     declared: BTreeMap<PathBuf, BTreeSet<String>>,
     /// docs/board-file.md.
     keys: String,
@@ -54,7 +54,7 @@ impl Tree {
         }
     }
 
-    /// Where `path` is, from the root or from `src`.
+    /// The location of `path`, relative to the root or to `src`.
     fn find(&self, path: &str) -> Option<PathBuf> {
         let path = match path.rsplit_once('/') {
             Some((folder, name)) if is_placeholder(name) => folder,
@@ -66,7 +66,7 @@ impl Tree {
             .find(|path| self.root.join(path).exists())
     }
 
-    /// Whether one of `files`, or any where there are none, declares `name`.
+    /// Whether one of `files` declares `name`; any file if `files` is empty.
     fn declares(&self, files: &[PathBuf], name: &str) -> bool {
         let has = |file: &PathBuf| {
             file.file_stem().is_some_and(|stem| stem == name)
@@ -109,7 +109,7 @@ fn declarations(text: &str) -> BTreeSet<String> {
         word[..end.unwrap_or(word.len())].to_owned()
     };
     let mut found = BTreeSet::new();
-    // Where the variants of an enum stand, in columns.
+    // The column of the variants of an enum.
     let mut variants = None;
     for line in text.lines() {
         let code = line.split("//").next().unwrap();
@@ -136,7 +136,7 @@ fn declarations(text: &str) -> BTreeSet<String> {
     found
 }
 
-/// Whether a part of a path is the reader's to choose: `NAME.rs`, `BOARD`.
+/// Whether a part of a path is a placeholder: `NAME.rs`, `BOARD`.
 fn is_placeholder(part: &str) -> bool {
     let stem = part.split('.').next().unwrap();
     stem.len() > 1 && stem.chars().all(|c| c.is_ascii_uppercase()) && part != "README.md"
@@ -158,7 +158,7 @@ fn is_name(word: &str) -> bool {
     word.split("::").all(is_identifier) && !is_placeholder(word)
 }
 
-/// Paragraphs and rows of tables, and the lines of drawings apart.
+/// Paragraphs and table rows, and separately the lines of drawings.
 fn blocks(page: &str) -> (Vec<String>, Vec<&str>) {
     let (mut blocks, mut drawn) = (vec![String::new()], Vec::new());
     let mut fenced = false;
@@ -182,7 +182,7 @@ fn blocks(page: &str) -> (Vec<String>, Vec<&str>) {
     (blocks, drawn)
 }
 
-/// What is wrong with `page`, which stands in `folder`, and how much in it was checked.
+/// The errors of `page`, which is in `folder`, and the number of checked names.
 fn wrong(tree: &Tree, folder: &str, page: &str) -> (Vec<String>, usize) {
     let (mut wrong, mut checked) = (Vec::new(), 0);
     let mut claim = |holds: bool, what: String| {
@@ -250,14 +250,17 @@ fn table_and_key(text: &str) -> Option<(&str, &str)> {
     Some((table, key.split('=').next()?.trim()))
 }
 
-/// Checks the page at `path`, in which at least so many names are checked.
+/// Checks the page at `path`, which must have at least this many names.
 fn require_true(path: &str, least: usize) {
     let tree = Tree::read();
     let text = fs::read_to_string(tree.root.join(path)).unwrap();
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let (wrong, checked) = wrong(&tree, folder, &text);
     assert!(wrong.is_empty(), "{path}: {}", wrong.join("\n"));
-    assert!(checked >= least, "{path}: {checked} names were checked");
+    assert!(
+        checked >= least,
+        "{path}: only {checked} names were checked, expected {least}"
+    );
 }
 
 #[test]
@@ -277,11 +280,11 @@ fn a_missing_name_is_detected() {
         ("| `cycle/stages.rs` | `Cycle::run_once` |", 0),
         ("| `cycle/stage.rs` |", 1),
         ("| `cycle/stages.rs` | `Cycle::run_twice` |", 1),
-        // Of another file.
+        // Declared in another file.
         ("| `cycle/stages.rs` | `Ladder` |", 1),
         ("| `cycle/stages.rs` |\n| `Ladder` |", 0),
         ("A law has `Law::step()`, not `Law::leap()`.", 1),
-        // A variant, and what is used there but not declared.
+        // A variant, and a name that is used but not declared there.
         ("`cycle/run.rs` has `End::DeviceLost`", 0),
         ("`cycle/run.rs` has `Schedule`", 1),
         ("`src/stock/NAME.rs` and `stocks/NAME.rs`", 1),

@@ -1,8 +1,7 @@
-//! Six published embedded-hal 1.0 driver crates, each kept inside a driver of one's own
-//! and used in every cycle of a loop that must not allocate: four on SPI, two on I2C.
+//! Six published embedded-hal 1.0 driver crates, each inside a user driver and used in every
+//! cycle of a loop that must not allocate: four on SPI, two on I2C.
 //!
-//! The handles are those of a board with chips made of software behind them, so that the
-//! crates run as they would there.
+//! The bus handles are those of a board, with simulated chips.
 #![cfg(feature = "linux")]
 
 mod foreign_chips;
@@ -30,14 +29,14 @@ static ALLOCATOR: SealedAllocator = SealedAllocator;
 
 const CYCLES: u64 = 2_000;
 
-/// Transfers that each chip has seen.
+/// Number of transfers of each chip.
 static SEEN: [AtomicU64; 6] = [const { AtomicU64::new(0) }; 6];
 
 fn saw(number: usize) {
     SEEN[number].fetch_add(1, Ordering::Relaxed);
 }
 
-/// A chip of a datasheet on a simulated bus, with its number in [`SEEN`].
+/// A chip model on a simulated bus, with its index in [`SEEN`].
 struct Wired<C>(usize, C);
 
 impl<C: Chip> SpiChip for Wired<C> {
@@ -94,8 +93,8 @@ impl I2cChip for Words {
     }
 }
 
-/// A driver of one's own over each of the crates: its name in the board file, its signals,
-/// and the crate's type over a bus handle.
+/// A user driver for each of the crates: its name in the board file, its signals, and the
+/// crate's type over a bus handle.
 macro_rules! driver {
     ($kind:ident, $name:literal, $open:ident, $chip:ty, $signal:ty, $read:expr, $make:expr) => {
         #[derive(Copy, Clone)]
@@ -274,7 +273,7 @@ impl Device for OpenConverter {
     }
 }
 
-/// Steps the motor on, puts out what was counted, and says what it has read.
+/// Steps the motor, outputs the count, and publishes the readings.
 #[derive(Clone)]
 struct Moves {
     sensed: [Input<f64>; 5],

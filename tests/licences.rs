@@ -1,16 +1,14 @@
-//! Every dependency has a licence that `deny.toml` allows, on the machines that
-//! the firmware is built for and on the one that builds it.
+//! Every dependency has a licence that `deny.toml` allows, for the targets of the firmware
+//! and for the build machine.
 //!
-//! It asks `cargo metadata`, so it runs where cargo does: `tests/run host`
-//! calls it, a plain `cargo test` does not.
+//! It needs `cargo metadata`: `tests/run host` runs it, a plain `cargo test` does not.
 
 use std::process::Command;
 
 use serde_json::Value;
 
-/// Whether the SPDX expression can be met with the allowed licences alone
-/// (SPDX 2.3, annex D): `OR` needs one side, `AND` both, and `AND` binds
-/// closer. `/` is how crates wrote `OR` before there were expressions.
+/// Whether the allowed licences satisfy the SPDX expression (SPDX 2.3, annex D): `OR` needs
+/// one side, `AND` both; `AND` has precedence. `/` is an old form of `OR` in crates.
 fn is_met(expression: &str, allowed: &[String]) -> bool {
     let spaced = expression
         .replace('/', " OR ")
@@ -56,7 +54,7 @@ fn one(words: &mut &[&str], allowed: &[String]) -> bool {
         };
     }
     if let Some((&"WITH", rest)) = words.split_first() {
-        // An exception only ever adds permissions.
+        // An exception only adds permissions.
         *words = rest.get(1..).unwrap_or_default();
     }
     allowed.iter().any(|licence| licence == word)
@@ -101,7 +99,7 @@ fn packages(platform: &str) -> Vec<Value> {
         String::from_utf8_lossy(&output.stderr)
     );
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    // Only what is in the resolved graph: the list itself has other platforms too.
+    // Only the resolved graph: the list also has packages of other platforms.
     let used: Vec<&str> = metadata["resolve"]["nodes"]
         .as_array()
         .expect("a graph")

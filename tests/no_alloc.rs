@@ -1,9 +1,8 @@
-//! The cycle allocates nothing: 100,000 cycles of the firmware's own loop on the
-//! simulated board, under the firmware's own allocator, sealed. The unusual ways
-//! are gone too: every error of the bus and of the chips, emergency stops, faults
-//! and their reset, missed deadlines, quick stops.
+//! The cycle does not allocate: 100,000 cycles of the firmware's loop on the simulated
+//! board, under the firmware's sealed allocator, including every error of bus and chips,
+//! emergency stops, faults and their reset, missed deadlines and quick stops.
 //!
-//! And the proof can fail: a control law that allocates is found.
+//! The check itself is tested with a control law that allocates.
 #![cfg(feature = "linux")]
 
 mod no_alloc_trouble;
@@ -41,10 +40,10 @@ static ALLOCATOR: SealedAllocator = SealedAllocator;
 
 const CYCLES: u64 = 100_000;
 
-/// The seal is the process', so one test at a time has it.
+/// The seal is that of the process: one test at a time.
 static SEAL: Mutex<()> = Mutex::new(());
 
-/// Watches over the loop as the runner does, which keeps its own to itself.
+/// Supervises the loop like the runner, whose supervisor is private.
 struct Watch;
 
 impl Supervise for Watch {
@@ -56,8 +55,8 @@ impl Supervise for Watch {
     }
 }
 
-/// The loop's end of the ring, with a tally of what went through it: what the
-/// other end gets depends on when it is run.
+/// The writer of the ring with a count of its records: the number that the reader gets
+/// depends on its timing.
 struct Tally<'r> {
     writer: Writer<'r>,
     records: u64,
@@ -94,7 +93,7 @@ impl Record for Tally<'_> {
     }
 }
 
-/// Reads until `done`; how many records there were, those dropped included.
+/// Reads until `done`; returns the number of records, including dropped ones.
 fn read(mut reader: Reader<'_>, done: &AtomicBool) -> u64 {
     let mut records = 0;
     loop {
@@ -110,7 +109,7 @@ fn read(mut reader: Reader<'_>, done: &AtomicBool) -> u64 {
     }
 }
 
-/// Ends the reader when it goes, whatever the test comes to.
+/// Ends the reader when dropped, also on failure of the test.
 struct EndReader<'d>(&'d AtomicBool);
 
 impl Drop for EndReader<'_> {
@@ -119,7 +118,7 @@ impl Drop for EndReader<'_> {
     }
 }
 
-/// What a sealed run was.
+/// The result of a sealed run.
 struct Sealed {
     summary: Summary,
     counts: AllocationCounts,
@@ -129,8 +128,8 @@ struct Sealed {
     resets: u64,
 }
 
-/// Runs `cycles` cycles with the allocator sealed and this thread the real-time
-/// one, the records read by another thread meanwhile.
+/// Runs `cycles` cycles with the allocator sealed on this thread as real-time thread, while
+/// another thread reads the records.
 fn run_sealed<P, D, C>(
     config: &Config,
     cycle: &mut Cycle<'_, P, D>,
@@ -195,7 +194,7 @@ fn several(axes: usize) -> Config {
     Config::parse("board.toml", &text).expect("copies of a checked axis")
 }
 
-/// The board with a reset button, so that what is stopped can start again, and its law.
+/// The board with a reset button, so that stopped axes can start again, and its law.
 fn board_with_reset(axes: usize) -> (Config, Servo) {
     let mut config = several(axes);
     let mut button = config.io.inputs[0].clone();
@@ -226,7 +225,7 @@ fn a_hundred_thousand_cycles_in_trouble(axes: usize) {
     assert_eq!(sealed.summary.end, End::Finished, "{:?}", sealed.summary);
     assert_eq!(sealed.summary.run, CYCLES);
     assert_eq!(sealed.records, CYCLES + sealed.summary.rest_cycles);
-    // Else the unusual ways were not gone.
+    // Else the faults did not occur.
     let expected =
         flags::OVERRUN | flags::OUTPUT_FAILED | flags::HELD | flags::QUICK_STOP | flags::STOPPED;
     assert_eq!(sealed.flags, expected);
@@ -237,7 +236,7 @@ fn a_hundred_thousand_cycles_in_trouble(axes: usize) {
     );
     assert!(cycle.ports.every_trouble_was_made());
     for axis in cycle.state.axes() {
-        assert!(axis.tracking_error_max_rad() > 0.0, "it never moved");
+        assert!(axis.tracking_error_max_rad() > 0.0, "the axis did not move");
     }
 }
 
@@ -251,7 +250,7 @@ fn the_cycle_of_eight_axes_never_allocates_even_with_faults() {
     a_hundred_thousand_cycles_in_trouble(8);
 }
 
-/// A controller that allocates once, in the cycle that is its configuration.
+/// A controller that allocates once, in the cycle given by its configuration.
 struct Leaky;
 
 impl Decide for Leaky {
@@ -284,10 +283,10 @@ fn an_allocating_control_law_ends_the_run_in_the_same_cycle() {
     assert_ne!(sealed.flags & flags::ALLOCATED, 0);
 }
 
-/// Set in a process that is to run [`Leaky`] as a firmware would.
+/// Set in a process that runs [`Leaky`] as a firmware.
 const CHILD: &str = "STEADFAST_LEAKY_CHILD";
 
-/// The test `name` of this program once more, alone in a process of its own.
+/// Runs the test `name` of this program in a separate process.
 fn alone(name: &str) -> Output {
     let mut command = emulation::start(&std::env::current_exe().unwrap());
     command

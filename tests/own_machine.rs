@@ -1,5 +1,5 @@
-//! A machine of somebody else's: drivers, laws and a plant that this crate has never
-//! seen, chosen by a board file.
+//! A user-defined machine: drivers, laws and a plant from outside this crate, selected by a
+//! board file.
 #![cfg(feature = "linux")]
 
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ use steadfast::time::Duration;
 #[global_allocator]
 static ALLOCATOR: SealedAllocator = SealedAllocator;
 
-/// A thermocouple behind a chip, of which this test has only the signal.
+/// A thermocouple chip, simulated at its signal.
 struct Probe {
     celsius: Input<f64>,
 }
@@ -48,7 +48,7 @@ impl Driver for Probe {
     }
 }
 
-/// A thermocouple behind a chip made of software, which reads 100 K too much.
+/// A thermocouple with a simulated chip, which reads 100 K too much.
 struct Chip {
     celsius: Input<f64>,
 }
@@ -144,7 +144,7 @@ impl Law for Proportional {
         let measured = io.read(self.measured).value;
         *error = measured.map_or(f64::NAN, |measured| self.target - measured);
         if !io.is_stopping() && error.is_finite() {
-            // Out of range at the beginning: the valve gets the end of its range.
+            // Out of range at first: the valve gets the limit of its range.
             io.set(self.drive, *error * self.gain);
         }
     }
@@ -290,9 +290,9 @@ fn a_slow_device_keeps_its_reading_between_its_cycles() {
         .replace("\"probe\"", "\"chip\"\nevery = 40")
         .replace("gain = 0.5", "gain = 0.5\nlimit = 5.0");
     let config = firmware().read("room.toml", &board).unwrap();
-    // Not one of the device's turns: the law's last step is in this slot.
+    // The device is not read in this slot, which has the last step of the law.
     let report = firmware().simulate(&config, 1_025).unwrap();
-    // Of the room itself, 10 degC, it would be faulted.
+    // With the temperature of the room, 10 degC, the law would report a fault.
     assert_eq!(report.exit.code, 0, "{}", report.exit.reason);
 }
 
@@ -325,7 +325,7 @@ fn the_law_sees_a_failed_sensor() {
     );
 }
 
-/// It has no chip: its signals fail, and it is lost as the real one would be.
+/// The device has no simulated chip: its signals fail, and it is lost like a real device.
 fn a_device_simulated_by_its_signals_is_lost_after_too_many_failures() {
     let board = BOARD.replace("\"probe\"", "\"probe\"\ntolerated_failures = 3");
     let config = firmware().read("room.toml", &board).unwrap();
@@ -365,12 +365,12 @@ fn a_user_defined_machine_runs_and_handles_faults() {
     a_device_simulated_by_its_signals_is_lost_after_too_many_failures();
 }
 
-/// The board file with `from` replaced by `to`, and what is said of it.
+/// The error of the board file with `from` replaced by `to`.
 fn refused(from: &str, to: &str) -> String {
     assert!(BOARD.contains(from), "{from}");
     let board = BOARD.replacen(from, to, 1);
     match firmware().read("room.toml", &board) {
-        Ok(_) => panic!("nothing wrong with {to}"),
+        Ok(_) => panic!("expected an error for {to}"),
         Err(error) => error.to_string(),
     }
 }

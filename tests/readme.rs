@@ -1,8 +1,7 @@
-//! The commands of README.md are run: what it says works, works.
+//! Runs the commands of README.md.
 //!
-//! Every line of its `sh` blocks is in [`COMMANDS`], either as one that is run
-//! here or with the reason why it cannot be. A line that is not there, and an
-//! entry that is in no block, fail.
+//! Every line of its `sh` blocks must be in [`COMMANDS`], either as a command to run or
+//! with the reason why it is not run, and every entry must be in a block.
 
 use std::path::Path;
 use std::process::Command;
@@ -87,7 +86,7 @@ const COMMANDS: &[(&str, How)] = &[
     ),
 ];
 
-/// The commands in the `sh` blocks of a Markdown text, one a line.
+/// The commands in the `sh` blocks of a Markdown text, one per line.
 fn commands(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut inside = false;
@@ -158,7 +157,7 @@ fn only_lines_of_sh_blocks_are_commands() {
     assert_eq!(commands(text), ["cargo a", "cargo b"]);
 }
 
-/// The files that README.md and the boards' own link to are there.
+/// The files linked by README.md and the READMEs of the boards exist.
 #[test]
 fn links_to_files_of_the_repository_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -176,5 +175,8 @@ fn links_to_files_of_the_repository_exist() {
             }
         }
     }
-    assert!(seen > 4, "only {seen} links were looked at");
+    assert!(
+        seen > 4,
+        "only {seen} links were found, expected more than 4"
+    );
 }

@@ -1,5 +1,5 @@
-//! A request to stop is kept from the instant in which its handler is there until the
-//! run that it asked has ended. Several runs in one process, one after the other.
+//! A stop request is kept from the installation of its handler until the run that it stops
+//! has ended. Several runs in one process, one after the other.
 #![cfg(feature = "linux")]
 
 use std::process::Command;
@@ -28,7 +28,7 @@ fn run() -> Report {
 
 const CYCLES: u64 = 100_000;
 
-/// Sends this process a signal, and comes back when it was handled.
+/// Sends this process a signal, and returns when it was handled.
 fn signal_self(name: &str) {
     let line = format!("kill -s {name} {}", std::process::id());
     let status = Command::new("sh").args(["-c", &line]).status();
@@ -45,10 +45,10 @@ fn assert_stopped_at_once(report: &Report, by: &str) {
     assert_eq!((report.exit.code, report.cycles.run), (0, 1));
 }
 
-// One test, as there is one request in a process.
+// One test, because the request belongs to the process.
 #[test]
 fn a_stop_request_ends_the_current_or_the_next_run_only() {
-    // As a signal that comes between the handler and the first cycle.
+    // A signal between the installation of the handler and the first cycle.
     signals::install().expect("handlers can be installed");
     signal_self("TERM");
     assert_stopped_at_once(&run(), "SIGTERM");
@@ -59,7 +59,7 @@ fn a_stop_request_ends_the_current_or_the_next_run_only() {
         ("done", CYCLES)
     );
 
-    // Between two runs, and the first one counts.
+    // Between two runs; the first request counts.
     signal_self("HUP");
     signals::request_stop(StopSignal::Terminate);
     assert_stopped_at_once(&run(), "SIGHUP");

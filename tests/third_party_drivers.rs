@@ -1,6 +1,5 @@
-//! Published embedded-hal 1.0 drivers of other people run on our `SpiDevice`
-//! unchanged and without allocating. Behind the ioctl is a chip that answers
-//! byte by byte as its datasheet has it.
+//! Published embedded-hal 1.0 drivers run unchanged on our `SpiDevice` without allocating.
+//! The ioctl is served by chip models that reply byte by byte as in their datasheets.
 #![cfg(feature = "linux")]
 
 mod device_count;
@@ -20,7 +19,7 @@ use tmc5072::registers::ramp_generator_register::{XActual, XTarget};
 /// "Register map": data from GYR_X.
 const GYR_X: usize = 0x0C;
 
-/// The wires between the ioctl and a chip.
+/// The connection of the ioctl and a chip model.
 struct Wires<'a, C>(&'a mut C);
 
 impl<C: Chip> Message for Wires<'_, C> {
@@ -107,7 +106,7 @@ fn ad57xx_sets_its_outputs_without_allocating() {
     assert_eq!(chip.loads, 100_000);
 }
 
-/// A bus whose controller never finishes.
+/// A bus whose controller always times out.
 struct Hanging;
 
 impl Message for Hanging {
@@ -122,7 +121,7 @@ fn a_bus_error_passes_through_the_driver_without_allocating() {
     let calls = allocator_calls(|| {
         for _ in 0..1_000 {
             let Err(bmi160::Error::Comm(error)) = imu.chip_id() else {
-                panic!("a bus that hangs gave a chip's identity");
+                panic!("expected an error of a hanging bus, got a chip identity");
             };
             assert_eq!(error, SpiError::TimedOut);
             assert_eq!(error.kind(), embedded_hal::spi::ErrorKind::Other);

@@ -1,5 +1,5 @@
-//! The control law of `examples/two_point`, on the board of its own board
-//! file: it holds the band, and a heater that it cannot see for is off.
+//! The control law of `examples/two_point` on the board of its board file: it holds the
+//! band, and switches the heater off without a valid reading.
 
 #[path = "../examples/two_point/src/main.rs"]
 #[expect(dead_code, reason = "its `main` is the example's")]
@@ -18,11 +18,11 @@ use steadfast::time::{Duration, Instant};
 use testbed::emulation;
 use two_point::{BAND_C, Channels, State, TwoPoint};
 
-/// Chip and heater are the only ones of their board.
+/// The board has one chip and one heater.
 const ONLY: u8 = 0;
-/// Half a code of the converter: 5 V / 4096 / 2, at 10 mV a degree.
+/// Half a code of the converter, °C: 5 V / 4096 / 2, at 10 mV per degree.
 const HALF_A_CODE_K: f64 = 5.0 / 4096.0 / 2.0 / 0.010;
-/// The steepest that this oven warms or cools, K in a period of 1 ms.
+/// Maximum rate of this oven, K per period of 1 ms.
 const STEP_K: f64 = 80.0 / 5.0 * 1e-3;
 
 struct Oven<'l> {
@@ -44,7 +44,7 @@ impl<'l> Oven<'l> {
         }
     }
 
-    /// One cycle, and whether the heater's switch is closed after it.
+    /// Runs one cycle; returns whether the heater's switch is closed after it.
     fn cycle(&mut self, directive: Directive) -> bool {
         let now = Instant::from_nanos(0) + Duration::from_millis(1) * self.slot;
         let tick = Tick {
@@ -64,7 +64,7 @@ impl<'l> Oven<'l> {
         board.gpio().output(self.law.heater.number())
     }
 
-    /// What the oven really is, not what was read.
+    /// The simulated temperature, not the reading.
     fn celsius(&mut self) -> f64 {
         let board = self.cycle.ports.devices.board_mut();
         board.thermal(ONLY).expect("there is one").temperature_c()
@@ -107,9 +107,9 @@ fn the_temperature_reaches_its_band_and_stays_for_ten_minutes() {
     let beyond = HALF_A_CODE_K + 2.0 * STEP_K;
     assert!(coldest > BAND_C.0 - beyond, "{coldest} degC");
     assert!(warmest < BAND_C.1 + beyond, "{warmest} degC");
-    // In the middle between ambient and full power it warms and cools by 8 K/s:
-    // 0.25 s through a band of 2 K, 2,400 times in ten minutes. Rarer, and it
-    // would not control; more often, and the hysteresis would be lost.
+    // In the middle between ambient and full power it warms and cools by 8 K/s: 0.25 s
+    // through a band of 2 K, 2,400 times in ten minutes. Fewer switches would mean no
+    // control, more switches no hysteresis.
     assert!((2_000..3_000).contains(&switched), "{switched} times");
 }
 
@@ -118,7 +118,7 @@ fn without_a_valid_reading_the_heater_is_off_in_the_same_cycle() {
     for fault in [
         Fault::BusError,
         Fault::MisoHigh,
-        // Nothing tells these from 0 V, but no oven is at -50 degC.
+        // These read as 0 V, which is -50 degC: impossible for an oven.
         Fault::MisoLow,
         Fault::NoAnswer,
     ] {
@@ -150,8 +150,8 @@ fn a_quick_stop_switches_the_heater_off_and_is_at_rest() {
     }
 }
 
-/// Waits until the process's first thread, the test harness, rests: it allocates
-/// once more when it begins to wait for the test.
+/// Waits until the first thread of the process, the test harness, sleeps: it allocates once
+/// more when it begins to wait for the test.
 fn let_the_harness_rest() {
     let stat = format!("/proc/self/task/{}/stat", std::process::id());
     let sleeps = || {
@@ -162,7 +162,7 @@ fn let_the_harness_rest() {
             .and_then(|rest| rest.trim_start().chars().next());
         state == Some('S')
     };
-    // More than once, as it may also wait for a moment on its way.
+    // Several readings, because it may also sleep before.
     let mut seen = 0;
     let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while seen < 20 {
@@ -175,8 +175,8 @@ fn let_the_harness_rest() {
     }
 }
 
-/// In a process of its own: the allocator is sealed for the whole process, and the
-/// other tests, on their threads, allocate.
+/// In a separate process: the allocator is sealed for the whole process, and other tests
+/// allocate on their threads.
 #[test]
 fn the_whole_controller_runs_without_a_fault() {
     const ALONE: &str = "STEADFAST_TEST_ALONE";

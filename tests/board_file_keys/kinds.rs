@@ -1,9 +1,9 @@
-//! Drivers, laws and plants of one's own, to be described.
+//! User-defined drivers, laws and plants, to be described.
 
 use embedded_hal::spi::MODE_0;
 use steadfast::firmware::prelude::*;
 
-/// What is registered as `yours`, with what each device, law and plant can have.
+/// The registry of the user's kinds, with the keys of each.
 #[derive(Clone)]
 pub(crate) struct Yours;
 
@@ -55,7 +55,7 @@ impl PlantKind for Yours {
     }
 }
 
-/// One of each way to ask for a key.
+/// Uses every way to request a key.
 pub(crate) struct Pump;
 
 impl Driver for Pump {
@@ -91,7 +91,7 @@ impl Driver for Pump {
     }
 }
 
-/// A law of which no file has one: it reads what the pump senses.
+/// A law that no file uses; it reads the input of the pump.
 #[derive(Clone)]
 pub(crate) struct Mixing;
 
@@ -115,7 +115,7 @@ impl LawKind for Mixing {
     }
 }
 
-/// A plant of which no file has one.
+/// A plant that no file uses.
 #[derive(Clone)]
 pub(crate) struct Tank;
 
@@ -133,7 +133,7 @@ impl PlantKind for Tank {
     }
 }
 
-/// A driver that allows a key and never reads it.
+/// A driver that permits a key but never reads it.
 pub(crate) struct Forgetful;
 
 impl Driver for Forgetful {
@@ -151,7 +151,7 @@ impl Driver for Forgetful {
     }
 }
 
-/// A law that needs a signal which no device has.
+/// A law that needs a signal that no device has.
 #[derive(Clone)]
 pub(crate) struct Homeless;
 

@@ -1,5 +1,5 @@
-//! docs/board-file.md, the reference of all tables and keys, is what the readers ask for; and
-//! what the reference says of drivers, laws and plants of one's own.
+//! docs/board-file.md, the reference of all tables and keys, matches the keys that the readers
+//! request; also for user-defined drivers, laws and plants.
 //!
 //! `STEADFAST_ACCEPT=1 cargo test --test board_file_keys` writes the document.
 
@@ -67,7 +67,7 @@ fn the_document_lists_the_keys_that_the_readers_request() {
     let keys = firmware
         .keys(&[("own.toml", &own)])
         .unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(keys.undescribed(), [""; 0], "no file comes to these");
+    assert_eq!(keys.undescribed(), [""; 0], "kinds that no file uses");
     let found = format!("{HEAD}{keys}");
     let path = root.join("docs/board-file.md");
     if std::env::var_os("STEADFAST_ACCEPT").is_some() {
@@ -110,7 +110,7 @@ fn user_defined_keys_are_described_and_unseen_ones_reported() {
     let keys = firmware
         .keys(&files)
         .unwrap_or_else(|error| panic!("{error}"));
-    // A key that nobody asks for, and a kind that no file can have.
+    // A key that is never requested, and a kind that no file can have.
     assert_eq!(
         keys.undescribed(),
         [

@@ -1,4 +1,4 @@
-//! An allocator that counts, for each thread, what is asked of it.
+//! An allocator that counts its calls per thread.
 #![expect(unsafe_code, reason = "a global allocator is an unsafe trait")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -10,12 +10,12 @@ struct Counting;
 static ALLOCATOR: Counting = Counting;
 
 thread_local! {
-    // Without a destructor and with a constant to begin with, so that using it
-    // does not allocate itself.
+    // Without a destructor and with a constant initial value, so that its use does not
+    // allocate.
     static COUNT: Cell<u64> = const { Cell::new(0) };
 }
 
-// SAFETY: every call is handed on to the system's allocator as it came.
+// SAFETY: every call is forwarded unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
@@ -36,8 +36,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// How often this thread calls the allocator, freeing included, while `work`
-/// runs.
+/// Number of calls of the allocator by this thread while `work` runs, including frees.
 pub(crate) fn allocator_calls(work: impl FnOnce()) -> u64 {
     let before = COUNT.get();
     work();

@@ -1,5 +1,4 @@
-//! A stub in the place of the kernel's GPIO interface: one chip, its lines and
-//! their events, all on the same wires.
+//! A stub of the kernel's GPIO interface: one chip, its lines and their events.
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsRawFd, RawFd};
@@ -9,7 +8,7 @@ use steadfast::device::gpio::{
 };
 use steadfast::sys::Errno;
 
-/// What a chip's lines have seen and shall answer; shared by all who hold it.
+/// Records the requests to the lines and holds their answers; shared by the users of a chip.
 #[derive(Default)]
 pub(crate) struct Wires {
     pub(crate) levels: Cell<u64>,

@@ -1,6 +1,6 @@
-//! Chips of other makers as their bus sees them: byte by byte, as their datasheets have it.
+//! Models of third-party chips at their bus, byte by byte as in their datasheets.
 
-/// A chip as its bus sees it.
+/// A chip at its bus.
 pub(crate) trait Chip {
     /// Chip select becomes active.
     fn select(&mut self);
@@ -110,7 +110,7 @@ impl Chip for Tmc5072Chip {
             *register = u32::from_be_bytes([a, b, c, d]);
         }
         self.answer = *register;
-        // A motor that is always already there.
+        // The motor is always at its target.
         self.registers[XACTUAL] = self.registers[XTARGET];
     }
 }

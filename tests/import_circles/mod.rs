@@ -1,25 +1,25 @@
-//! Which files of `src` import each other in a circle.
+//! Finds circular imports of files in `src`.
 //!
-//! A file imports another where it names something of it by a path: in a `use`, or in
-//! the code. A name that one module exports again (`pub use`) is that of the file which
-//! defines it, and to export it is no import.
+//! A file imports another file if it names an item of it by a path, in a `use` or in code.
+//! A re-exported name (`pub use`) counts for the file that defines it; a re-export is not
+//! an import.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A module by its names below the crate.
 pub(crate) type Module = Vec<String>;
 
-/// What one file says.
+/// The names and paths of one file.
 #[derive(Default)]
 struct Imports {
-    /// Names that it exports again, with their paths.
+    /// Re-exported names with their paths.
     exported: BTreeMap<String, Module>,
     /// Paths that it uses.
     used: BTreeSet<Module>,
 }
 
-/// The circles of `files`, the code of each module without comments and tests: each
-/// as the sorted modules of which every one reaches every other.
+/// The circles of `files` (the code of each module without comments and tests), each as the
+/// sorted modules that reach each other.
 pub(crate) fn circles(files: &BTreeMap<Module, String>) -> Vec<Vec<String>> {
     let imports: BTreeMap<&Module, Imports> = files
         .iter()
@@ -51,7 +51,7 @@ pub(crate) fn circles(files: &BTreeMap<Module, String>) -> Vec<Vec<String>> {
     found.into_iter().collect()
 }
 
-/// Everything that `module` reaches by one import or more.
+/// All modules that `module` reaches by one or more imports.
 fn all_from(module: &Module, direct: &BTreeMap<&Module, BTreeSet<Module>>) -> BTreeSet<Module> {
     let mut found = BTreeSet::new();
     let mut left: Vec<&Module> = direct[module].iter().collect();
@@ -63,7 +63,7 @@ fn all_from(module: &Module, direct: &BTreeMap<&Module, BTreeSet<Module>>) -> BT
     found
 }
 
-/// The module that defines what `path` names.
+/// The module that defines the item at `path`.
 fn defined_in(path: &[String], imports: &BTreeMap<&Module, Imports>, depth: u32) -> Module {
     let is_module = |length: &usize| imports.contains_key(&path[..*length].to_vec());
     let length = (0..=path.len()).rev().find(is_module).unwrap_or(0);
@@ -125,7 +125,7 @@ fn imports(module: &Module, text: &str) -> Imports {
     found
 }
 
-/// Whether a line has a visibility, and what is behind it.
+/// Whether a line has a visibility, and the rest of the line.
 fn without_visibility(line: &str) -> (bool, &str) {
     match line.strip_prefix("pub") {
         Some(rest) if rest.starts_with(' ') => (true, rest.trim_start()),
@@ -137,7 +137,7 @@ fn without_visibility(line: &str) -> (bool, &str) {
     }
 }
 
-/// The paths of a `use`, its braces multiplied out.
+/// The paths of a `use`, with its braces expanded.
 fn each(path: &str) -> Vec<String> {
     let Some((prefix, group)) = path.split_once('{') else {
         return vec![path.trim().to_owned()];

@@ -1,6 +1,6 @@
-//! The ring and the live status under every interleaving of their threads that
-//! the memory model allows, by loom: the very files of the product, compiled
-//! against loom's atomics and cells.
+//! Ring and live status under every interleaving of their threads that the memory model
+//! allows, with loom: the source files of the product, compiled with loom's atomics and
+//! cells.
 #![cfg(test)]
 
 mod spsc;
@@ -18,7 +18,7 @@ use telemetry::seqlock;
 #[test]
 fn producer_and_consumer_never_access_the_same_slot() {
     loom::model(|| {
-        // Loom's threads live for ever, as far as types go.
+        // Loom's threads have the lifetime 'static.
         let queue: &'static spsc::ends::Queue<u64, 2> = Box::leak(Box::new(spsc::empty()));
         let (mut producer, mut consumer) = queue.claim().unwrap();
         assert!(queue.claim().is_none(), "the ends are there once");
@@ -64,7 +64,7 @@ impl seqlock::Source<2> for Reader<'_> {
 
 #[test]
 fn a_status_read_is_consistent() {
-    // Not loom's: they count over all interleavings.
+    // Not loom's atomics, because they count over all interleavings.
     static BEFORE: AtomicBool = AtomicBool::new(false);
     static BETWEEN: AtomicBool = AtomicBool::new(false);
     static GAVE_UP: AtomicBool = AtomicBool::new(false);

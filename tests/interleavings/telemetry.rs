@@ -1,4 +1,4 @@
-//! `telemetry::seqlock`, with loom's parts in the place of the machine's.
+//! `telemetry::seqlock` with loom's atomics.
 
 mod atomic {
     pub(super) use loom::sync::atomic::{AtomicU64, Ordering, fence};

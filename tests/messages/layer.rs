@@ -1,6 +1,7 @@
 //! Finds the messages in scripts, recipes and units of yocto/.
 
-/// The messages of a file, by its name and beginning; none of other files.
+/// The messages of a file, whose kind is known by its name and first line; none for other
+/// kinds.
 pub(crate) fn messages(name: &str, text: &str) -> Vec<String> {
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     let script = text.starts_with("#!/bin/sh") || name.ends_with("boot.cmd.in");
@@ -28,9 +29,9 @@ fn descriptions(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// What a script echoes, and the words that it gives its own functions for that.
+/// The texts that a script prints with `echo` or its own functions.
 fn shell(text: &str) -> Vec<String> {
-    // What is in quotes there goes to programs.
+    // Quoted texts there are arguments of programs.
     const NOT_SHOWN: [&str; 3] = ["#", "setenv ", "openssl "];
     let mut found = Vec::new();
     for line in text.lines() {
@@ -46,13 +47,13 @@ fn shell(text: &str) -> Vec<String> {
     found
 }
 
-/// Whether `word` is one of a sentence, and not of a command.
+/// Whether `word` is part of a sentence, not of a command.
 fn plain(word: &str) -> bool {
     let word = word.trim_end_matches([',', ':', ';', '.']);
     word.len() > 1 && word.chars().all(|c| c.is_ascii_alphabetic())
 }
 
-/// What Python in recipes, classes and libraries ends a build with.
+/// The messages with which Python in recipes, classes and libraries stops a build.
 fn python(text: &str) -> Vec<String> {
     const CALLS: [&str; 4] = ["bb.fatal(", "bb.warn(", "bb.error(", "raise "];
     let mut found = Vec::new();
@@ -65,7 +66,7 @@ fn python(text: &str) -> Vec<String> {
         let mut message = String::new();
         let mut end = 0;
         for (start, literal) in literals(call, &['\'', '"']) {
-            // Adjacent literals are one; others are parts that join lists.
+            // Adjacent literals are one message; others are separators of lists.
             if call[end..start - 1].trim().is_empty() || message.is_empty() {
                 end = start + literal.len() + 1;
                 message.push_str(&literal);
@@ -100,8 +101,8 @@ fn call_end(text: &str) -> usize {
     text.len()
 }
 
-/// What stands between `quotes` in `text`, and where it begins. A `$(...)` of a shell has
-/// quotes of its own.
+/// The text between `quotes` in `text`, and its position. A `$(...)` of a shell has its own
+/// quotes.
 fn literals(text: &str, quotes: &[char]) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut open: Option<(char, usize)> = None;

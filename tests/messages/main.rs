@@ -1,5 +1,5 @@
-//! docs/messages.md lists every message that a person can meet, as the sources have it; and
-//! what holds for all of them.
+//! docs/messages.md lists every message shown to users, as in the sources, and all messages
+//! follow the rules.
 //!
 //! `STEADFAST_ACCEPT=1 cargo test --test messages` writes the document.
 
@@ -23,7 +23,7 @@ asserts; what the kernel, `toml` and other programs say; machines made from the 
 `steadctl new`.
 ";
 
-/// A heading, and the sources that it is for: folders and files, the first that fits.
+/// A heading, and its sources (folders and files); the first match counts.
 const GROUPS: [(&str, &[&str]); 9] = [
     ("Command line", &["src/command/args.rs", "src/main.rs"]),
     (
@@ -71,7 +71,7 @@ const GROUPS: [(&str, &[&str]); 9] = [
     ("Yocto layers", &["yocto"]),
 ];
 
-/// A message and the source that has it, relative to the repository.
+/// A message and its source file, relative to the repository.
 struct Message {
     file: String,
     text: String,
@@ -143,7 +143,7 @@ fn messages() -> Vec<Message> {
     });
     for file in files("yocto") {
         let name = name(&file);
-        // Patches and keys may be anything but text.
+        // Patches and keys need not be text.
         let Ok(source) = fs::read_to_string(&file) else {
             continue;
         };
@@ -156,7 +156,7 @@ fn messages() -> Vec<Message> {
     found
 }
 
-/// The place in [`GROUPS`] of the messages of `file`.
+/// The index in [`GROUPS`] of the messages of `file`.
 fn group(file: &str) -> usize {
     let fits = |place: &str| {
         let rest = file.strip_prefix(place);
@@ -165,7 +165,7 @@ fn group(file: &str) -> usize {
     let mut groups = GROUPS.iter();
     groups
         .position(|(_, places)| places.iter().any(|place| fits(place)))
-        .unwrap_or_else(|| panic!("{file} has messages and is in no group: add it to GROUPS"))
+        .unwrap_or_else(|| panic!("{file} has messages but no group: add it to GROUPS"))
 }
 
 /// A text of several lines, such as a usage, is shown as it is.
@@ -179,7 +179,7 @@ fn document(messages: &[Message]) -> String {
         let _ = write!(out, "\n## {heading}\n\n| message | file |\n|---|---|\n");
         let of_group = || messages.iter().filter(|m| group(&m.file) == place);
         for Message { file, text } in of_group().filter(|m| !is_page(&m.text)) {
-            // A line's end and blanks at the ends, which join parts, are seen so.
+            // Makes line ends and blanks at the ends, which join parts, visible.
             let text = text
                 .replace('\r', "\\r")
                 .replace('\x1b', "\\x1b")
@@ -285,8 +285,8 @@ fn messages_of_scripts_and_recipes_are_collected() {
     assert_eq!(layer::messages("a.service", unit), ["A unit of ours"]);
 }
 
-/// Messages that break a rule below and stay: docs/faults.md quotes them from whole runs of
-/// the fault campaign, or they are the sentences with which a report begins.
+/// Exceptions from the rules below: messages that docs/faults.md quotes from runs of the
+/// fault campaign, and the first sentences of a report.
 const KEPT: [&str; 8] = [
     "REAL-TIME: the contract is kept.",
     "NOT REAL-TIME: kept at the start, {..} of {..} promises broken while running.",
@@ -298,14 +298,14 @@ const KEPT: [&str; 8] = [
     "it waits for {..}: check cable, bus and driver",
 ];
 
-/// What a remedy begins with, which a semicolon parts from what happened.
+/// First words of a remedy, which follows the cause after a semicolon.
 const REMEDIES: [&str; 32] = [
     "add", "boot", "check", "choose", "end", "export", "free", "give", "keep", "leave", "let",
     "load", "lower", "make", "mask", "mount", "name", "put", "raise", "read", "register", "remove",
     "run", "see", "set", "setcap", "split", "start", "stop", "take", "use", "write",
 ];
 
-/// The rule of docs and STYLE that `text` breaks.
+/// The rule that `text` breaks.
 fn broken_rule(text: &str) -> Option<&'static str> {
     let line = text.trim_end_matches('\n');
     if line.contains('\n') {
@@ -356,7 +356,7 @@ fn messages_are_one_line_without_full_stop_and_say_the_remedy_after_a_semicolon(
         }
     }
     assert!(broken.is_empty(), "{broken:#?}");
-    // Nothing is excepted that is gone or mended.
+    // Every exception is still needed.
     for kept in KEPT {
         let there = messages.iter().any(|message| message.text == kept);
         assert!(there && broken_rule(kept).is_some(), "{kept}");

@@ -1,6 +1,6 @@
 //! Finds the messages in a Rust source: a lexer and the calls around each string literal.
 
-/// What a source is made of, as far as messages go.
+/// The tokens of a source that matter for messages.
 #[derive(Clone, Debug, PartialEq)]
 enum Token {
     /// A name, keyword or number; a macro's name ends with `!`.
@@ -10,13 +10,13 @@ enum Token {
     Mark(char),
 }
 
-/// Messages of a source, in its order, and the modules that only its tests have.
+/// The messages of a source in order, and the modules that only its tests use.
 pub(crate) struct Found {
     pub(crate) messages: Vec<String>,
     pub(crate) test_modules: Vec<String>,
 }
 
-/// Calls whose strings are for programmers: asserts, and what reads files and features.
+/// Calls whose strings are not shown to users: asserts, access to files and features.
 const NOT_SHOWN: [&str; 18] = [
     "assert!",
     "assert_eq!",
@@ -38,7 +38,7 @@ const NOT_SHOWN: [&str; 18] = [
     "compile_error!",
 ];
 
-/// Calls that show even a single word.
+/// Calls whose strings are messages even if they are a single word.
 const SHOWS: [&str; 10] = [
     "write!",
     "writeln!",
@@ -56,7 +56,7 @@ const SHOWS: [&str; 10] = [
 pub(crate) fn messages(source: &str) -> Found {
     let (tokens, test_modules) = without_tests(&tokens(source));
     let mut messages: Vec<String> = Vec::new();
-    // Names of what is open around a token; `impl Display` and `impl Debug` among them.
+    // Names of the open brackets around a token, such as `impl Display` and `impl Debug`.
     let mut open: Vec<String> = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
         match token {
@@ -79,7 +79,7 @@ pub(crate) fn messages(source: &str) -> Found {
     }
 }
 
-/// Whether `text` inside of `open` can reach a person.
+/// Whether `text` inside `open` can be shown to a user.
 fn shown(text: &str, open: &[String]) -> bool {
     let hidden = |name: &String| NOT_SHOWN.contains(&name.as_str()) || name == "impl Debug";
     if open.iter().any(hidden) {
@@ -125,7 +125,7 @@ pub(crate) fn with_placeholders(text: &str) -> String {
     out
 }
 
-/// The name of what the bracket at `at` opens.
+/// The name before the bracket at `at`.
 fn opener(tokens: &[Token], at: usize) -> String {
     let before = &tokens[..at];
     if tokens[at] != Token::Mark('{') {
@@ -177,7 +177,7 @@ fn without_tests(tokens: &[Token]) -> (Vec<Token>, Vec<String>) {
     (kept, modules)
 }
 
-/// The place after the group that opens at `at`.
+/// The position after the group that opens at `at`.
 fn group_end(tokens: &[Token], at: usize) -> usize {
     let mut depth = 0;
     for (place, token) in tokens.iter().enumerate().skip(at) {
@@ -193,7 +193,7 @@ fn group_end(tokens: &[Token], at: usize) -> usize {
     tokens.len()
 }
 
-/// The place after the item, field or arm that begins at `at`.
+/// The position after the item, field or arm that begins at `at`.
 fn item_end(tokens: &[Token], mut at: usize) -> usize {
     let mut item = false;
     while at < tokens.len() {
@@ -202,7 +202,7 @@ fn item_end(tokens: &[Token], mut at: usize) -> usize {
             Token::Mark(',') if !item => return at + 1,
             Token::Mark('{') => {
                 let end = group_end(tokens, at);
-                // `use a::{b};` goes on to its semicolon.
+                // `use a::{b};` ends at its semicolon.
                 let goes_on = tokens.get(end) == Some(&Token::Mark(';'));
                 return end + usize::from(goes_on);
             }
@@ -249,7 +249,7 @@ fn tokens(source: &str) -> Vec<Token> {
     tokens
 }
 
-/// Where `mark` is, from `at` on.
+/// The position of `mark` from `at` on.
 fn find(source: &[char], at: usize, mark: char) -> usize {
     let rest = source.iter().skip(at);
     at + rest.take_while(|c| **c != mark).count()
@@ -341,7 +341,7 @@ fn quoted(source: &[char], mut at: usize, tokens: &mut Vec<Token>) -> usize {
                 text.push(code.into());
                 at += 2;
             }
-            // Other escapes in messages are those of quotes and of the backslash.
+            // Other escapes in messages are quotes and the backslash.
             Some(other) => text.push(*other),
             None => {}
         }

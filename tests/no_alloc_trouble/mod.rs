@@ -1,5 +1,4 @@
-//! Everything that can go wrong on the simulated board, one thing after the
-//! other, with the reset button in between.
+//! All faults of the simulated board, one after the other, each followed by a reset.
 
 use std::cell::Cell;
 
@@ -14,13 +13,12 @@ const EMERGENCY_STOP: u8 = 0;
 /// The input that is the reset button.
 pub(crate) const RESET: u8 = 1;
 
-/// Cycles from one trouble to the next: the stop, the reset and the start of the
-/// motion fit in between.
+/// Cycles from one fault to the next, enough for stop, reset and start of the motion.
 const EVERY: u64 = 1_500;
-/// When in these the reset button goes down and up.
+/// When the reset button is pressed and released in these cycles.
 const RESET_AT: (u64, u64) = (700, 710);
 
-/// What goes wrong.
+/// A fault.
 #[derive(Copy, Clone, Debug)]
 enum Trouble {
     /// A fault of all encoders, for this many transfers.
@@ -50,7 +48,7 @@ const TROUBLES: [Trouble; 16] = [
     Trouble::Encoder(Fault::CordicOverflow, 300),
 ];
 
-/// The simulated board's ports with trouble.
+/// The ports of the simulated board with faults.
 pub(crate) struct Troubled {
     ports: Ports<Simulated>,
     axes: usize,
@@ -68,7 +66,7 @@ impl Troubled {
         }
     }
 
-    /// Whether there was time for all of it.
+    /// Whether the run was long enough for all faults.
     pub(crate) fn every_trouble_was_made(&self) -> bool {
         self.made.count_ones() as usize == TROUBLES.len()
     }
@@ -90,7 +88,7 @@ impl Troubled {
     fn make_trouble(&mut self) {
         let (round, at) = (self.cycle / EVERY, self.cycle % EVERY);
         self.cycle += 1;
-        // The first stretch is left alone, to come up in.
+        // No fault during the start.
         if round == 0 {
             return;
         }
@@ -140,8 +138,8 @@ impl Act for Troubled {
     }
 }
 
-/// A virtual clock on which some cycles are slow: enough in a row now and then
-/// for a quick stop, never for the ladder's end.
+/// A virtual clock with slow cycles: sometimes enough in a row for a quick stop, never for
+/// a fault of the ladder.
 pub(crate) struct TroubledClock {
     period: Duration,
     woken: Instant,

@@ -1,11 +1,11 @@
-//! Drivers, plants and a control law of somebody else's.
+//! User-defined drivers, plants and a control law.
 
 use steadfast::firmware::prelude::*;
 
 /// A hall sensor, simulated at its signal.
 pub(crate) struct Hall(Input<Angle>);
 
-/// A drive that takes volts, simulated at its signal; its duty is there for the units.
+/// A drive commanded in volts, simulated at its signal; its duty has another unit.
 pub(crate) struct Drive(Output<f64>);
 
 impl Device for Hall {
@@ -117,7 +117,7 @@ impl PlantKind for Motors {
     }
 }
 
-/// As many joints as there can be, behind one board that takes volts and gives angles,
+/// The maximum number of joints, on one board with voltages as outputs and angles as inputs,
 /// simulated at its signals.
 pub(crate) struct Joints(Vec<Output<f64>>);
 

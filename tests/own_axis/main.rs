@@ -1,5 +1,4 @@
-//! A servo axis over a sensor and a drive of somebody else's, beside a control law of
-//! theirs, all in one board file.
+//! A servo axis on a user's sensor and drive, beside a user's control law, in one board file.
 #![cfg(feature = "linux")]
 
 mod kinds;
@@ -79,7 +78,7 @@ volts = "drive.volts"
 angle = "hall.angle"
 "#;
 
-/// The simulated board with its encoder, converter and motor replaced by one's own.
+/// The simulated board with encoder, converter and motor replaced by user devices.
 fn board() -> String {
     let mut text = SIM_BOARD.to_owned();
     let cut = |text: &mut String, from: &str, to: &str| {
@@ -117,7 +116,7 @@ fn state(report: &Report) -> &str {
     &section.entries[0].text
 }
 
-/// An axis, a law that the crate ships and a law of one's own, in one board file.
+/// An axis, a stock law and a user law in one board file.
 fn the_axis_moves_a_user_plant() {
     let config = firmware()
         .read("b.toml", &board())
@@ -157,7 +156,7 @@ fn the_axis_moves_a_user_plant() {
     assert_eq!(names, ["heat", "fan"]);
 }
 
-/// An H-bridge and a quadrature encoder, with no Rust of anybody's: the axis of most robots.
+/// An H-bridge and a quadrature encoder without user code: a common axis of robots.
 fn an_axis_of_stock_kinds_alone_moves() {
     let text = board()
         .replace("\"hall.angle\"", "\"wheel.turn\"")
@@ -187,7 +186,10 @@ fn an_axis_of_stock_kinds_alone_moves() {
     assert_eq!(report.exit.code, 0, "{}", report.exit.reason);
     let state = state(&report);
     assert!(state.contains("tracking error max 0."), "{state}");
-    assert!(!state.contains("max 0.000000"), "it never moved: {state}");
+    assert!(
+        !state.contains("max 0.000000"),
+        "the axis did not move: {state}"
+    );
 }
 
 fn the_axis_stops_when_its_sensor_is_lost_and_names_it() {
@@ -213,7 +215,7 @@ fn the_axis_stops_when_its_sensor_is_lost_and_names_it() {
     assert_eq!(*last.lock().unwrap(), 0.0, "its safe value");
 }
 
-/// Of [`board`], with each axis on an angle and a voltage of its own.
+/// The board of [`board`] with 32 axes, each with its own angle and voltage.
 fn board_of_joints(joints: usize) -> String {
     let board = board();
     let part = |from: &str, to: &str| {
@@ -307,7 +309,7 @@ fn errors_are_reported_at_their_key() {
         let board = board();
         assert!(board.contains(from), "{from}");
         let error = match firmware().read("b.toml", &board.replacen(from, to, 1)) {
-            Ok(_) => panic!("nothing wrong with {to}"),
+            Ok(_) => panic!("expected an error for {to}"),
             Err(error) => error.to_string(),
         };
         assert!(error.contains(words), "{words}: {error}");
