@@ -1,4 +1,4 @@
-//! I2C adapters and PWM channels: what they are, and that each is one.
+//! I2C adapters and PWM channels: their keys, and that each is used once.
 
 use super::{LINUX, SIM, edit, error_of, refused};
 use steadfast::config::Config;

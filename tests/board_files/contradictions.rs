@@ -1,4 +1,4 @@
-//! Numbers that are in contradiction to each other.
+//! Numbers that contradict each other.
 
 use super::{LINUX, SIM, edit, edited, refused};
 use steadfast::config::Config;
@@ -188,7 +188,7 @@ fn no_chip_is_clocked_above_its_maximum() {
                 "the MCP4922 of [analog_output.torque] takes at most 20000000",
                 "lower it",
             ),
-            // Nothing is said of the supply: the limit of the lowest one.
+            // Without `supply_volts` the limit of the lowest supply applies.
             (
                 &[edit(adc, "device = \"/dev/spidev1.0\"", &just_too_fast)],
                 "the MCP3208 of [analog_input.temperature] takes at most 1000000",
@@ -204,7 +204,7 @@ fn no_chip_is_clocked_above_its_maximum() {
                 "takes at most 2000000",
                 "lower it",
             ),
-            // The channels of a chip have one supply; the lowest is believed.
+            // The channels of a chip have one supply; the lowest applies.
             (
                 &[
                     edit(adc, "device = \"/dev/spidev1.0\"", &in_between),
@@ -217,7 +217,7 @@ fn no_chip_is_clocked_above_its_maximum() {
     );
 }
 
-/// A board without axes, whose filters would bound the period.
+/// A board without axes, because their filters would limit the period.
 const VALVE: &str = "[board]
 name = \"valve\"
 devices = \"linux\"
@@ -281,7 +281,7 @@ fn the_watchdog_timeout_covers_the_longest_silence_of_the_loop() {
     refused(
         VALVE,
         &[
-            // It resets before it could be fed for the first time.
+            // The watchdog would reset before the first feed.
             (
                 &[period("1000000"), hold("= 3000"), timeout("= §1")],
                 "`timeout_s` is 1: the loop may finish no cycle for 3.00 s before the stall guard acts",

@@ -7,7 +7,7 @@ use steadfast::config::{Config, ConfigError, MAX_FILE, Position};
 
 use super::{LINUX, one_line};
 
-/// A directory of one test, gone with it.
+/// A directory of one test, removed at its end.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -27,7 +27,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What is left over is in the build directory.
+        // Best effort: it is in the build directory.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

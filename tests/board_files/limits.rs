@@ -1,12 +1,10 @@
-//! Too many of something, and texts that are too long, empty, or not for a
-//! terminal.
+//! Too many tables or entries; texts that are too long, empty, or have control characters.
 
 use std::fmt::Write;
 
 use super::{LINUX, SIM, edit, edited, error_of};
 
-/// `count` tables, the last header marked where the error must point if there
-/// is one too many.
+/// `count` tables; the last header has the mark of the expected error position.
 fn tables(count: usize, kind: &str, body: impl Fn(usize) -> String) -> String {
     let mut text = String::new();
     for index in 0..count {

@@ -1,10 +1,8 @@
-//! Whatever is wrong with a board file is one line: where, what, and how to put
-//! it right.
+//! Every error of a board file is one line: position, cause and remedy.
 //!
-//! Each test takes a good board file, spoils one thing in it, and says where the
-//! error must point and which words it must have. The position is not counted in
-//! the tests: `§` stands in the spoilt text where the error must point, and is
-//! taken out before the file is read.
+//! Each test edits a good board file at one place, and states the position and part of the
+//! text of the expected error. `§` marks the position in the edited text and is removed
+//! before the file is read.
 
 #![cfg(feature = "linux")]
 
@@ -30,16 +28,16 @@ use steadfast::stock::servo::Axes;
 const LINUX: &str = include_str!("linux.toml");
 /// The simulated board that the firmware carries.
 const SIM: &str = SIM_BOARD;
-/// Where the error must point.
+/// Marks the position of the expected error.
 const MARK: char = '§';
 
-/// One thing done to the text of a board file.
+/// One edit of a board file.
 struct Edit<'e> {
-    /// The table it is done in, as in its header.
+    /// The edited table, as in its header.
     table: &'e str,
-    /// What is replaced there, once.
+    /// The replaced text, which occurs once.
     from: &'e str,
-    /// By what.
+    /// The new text.
     to: &'e str,
 }
 
@@ -47,12 +45,12 @@ const fn edit<'e>(table: &'e str, from: &'e str, to: &'e str) -> Edit<'e> {
     Edit { table, from, to }
 }
 
-/// `good` with `edits` done to it, the mark still in it.
+/// `good` with `edits` applied, with the mark.
 fn edited(good: &str, edits: &[Edit<'_>]) -> String {
     let mut text = good.to_owned();
     for Edit { table, from, to } in edits {
         let header = format!("[{table}]");
-        // A header that an earlier edit has marked is still that header.
+        // The mark of an earlier edit may be in the header.
         let start = text.find(&header).unwrap_or_else(|| panic!("no {header}"));
         let end = text[start..]
             .find("\n[")
@@ -69,12 +67,12 @@ fn edited(good: &str, edits: &[Edit<'_>]) -> String {
     text
 }
 
-/// The error that `marked` gives, which must point at the mark.
+/// The error of `marked`, which must point at the mark.
 fn error_of(marked: &str) -> ConfigError {
     error_from(marked, |text| Config::parse("b.toml", text))
 }
 
-/// The same of another reader of board files.
+/// As [`error_of`], with another reader of board files.
 fn error_from(marked: &str, read: impl Fn(&str) -> Result<Config, ConfigError>) -> ConfigError {
     let text = marked.replacen(MARK, "", 1);
     let error = match read(&text) {
@@ -98,7 +96,7 @@ fn error_from(marked: &str, read: impl Fn(&str) -> Result<Config, ConfigError>) 
     error
 }
 
-/// How `error` is shown, which must be one line that a terminal shows as it is.
+/// The text of `error`, which must be one printable line.
 fn one_line(error: &ConfigError) -> String {
     let shown = error.to_string();
     assert!(!shown.contains(char::is_control), "{shown:?}");
@@ -107,8 +105,7 @@ fn one_line(error: &ConfigError) -> String {
     shown
 }
 
-/// Each case spoils `good` by its edits, and must be told by these words of what
-/// is wrong and of how to fix it.
+/// Each case edits `good`; the error must contain these texts in its cause and its remedy.
 fn refused(good: &str, cases: &[(&[Edit<'_>], &str, &str)]) {
     for (edits, what, fix) in cases {
         let error = error_of(&edited(good, edits));
@@ -142,7 +139,7 @@ fn the_good_board_files_are_read() {
     );
     let sim = Config::parse("sim.toml", SIM).expect("good");
     assert_eq!(names_of(&sim), ["x"]);
-    // Else each cycle would look after devices of one's own.
+    // Else each cycle would handle user devices.
     assert!(sim.machine.is_empty() && linux.machine.is_empty());
 }
 

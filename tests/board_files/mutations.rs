@@ -1,6 +1,5 @@
-//! Thousands of board files that nobody thought of: good ones with a few things
-//! deleted, doubled or replaced. Each is accepted or refused in one line; what
-//! is accepted can be put together and run.
+//! Thousands of random board files: good files with a few parts deleted, doubled or
+//! replaced. Each is accepted or refused in one line; accepted files can be built and run.
 
 use steadfast::axis::Servo;
 use steadfast::board::{self, Options};
@@ -14,11 +13,10 @@ use super::{LINUX, SIM, one_line, stock};
 
 /// Mutations of each good file.
 const MUTATIONS: usize = 4_000;
-/// Every so many accepted simulated boards are run.
+/// One of this many accepted simulated boards is run.
 const RUN_EVERY: usize = 8;
 
-/// What tokens are replaced by: the ends of the ranges of numbers, other types,
-/// and what means something to the syntax.
+/// Replacements of tokens: limits of numbers, other types, and characters of the syntax.
 const TOKENS: &[&str] = &[
     "0",
     "-1",
@@ -202,6 +200,6 @@ fn reading_arbitrary_bytes_does_not_panic() {
             one_line(&error);
         }
     }
-    // What is left over is in the build directory.
+    // Best effort: it is in the build directory.
     let _ = std::fs::remove_file(&path);
 }

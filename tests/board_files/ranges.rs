@@ -1,12 +1,12 @@
-//! Every key of a board file that can be too large, too small or too long has
-//! its bounds, the ones that nobody has written a test for included.
+//! Every key of a board file that can be too large, too small or too long has its bounds,
+//! also keys without a test of their own.
 
 use std::collections::BTreeSet;
 
 use super::{Config, LINUX, SIM, edit, edited, error_of};
 
-/// What stands in neither of the good files: exclusive with what does, or for
-/// boards of another kind. `(table, key = value to find, what is put there)`.
+/// Keys that are in neither of the good files, because they exclude keys of these, or are for
+/// other boards: (table, old text, new text).
 const MORE: &[(&str, &str, &str)] = &[
     (
         "loop",
@@ -16,7 +16,7 @@ const MORE: &[(&str, &str, &str)] = &[
     ("loop", "cpu = 3", "cpu = \"any\""),
 ];
 
-/// A heater in the place of nothing: the keys that only it has.
+/// A heater, for the keys that only it has.
 const HEATER: &str = "
 [output.heater]
 safe = false
@@ -38,7 +38,7 @@ sensor_volts_at_0_c = 0.5
 sensor_volts_per_k = 0.01
 ";
 
-/// The motor's keys that the simulated board leaves at their defaults.
+/// Keys of the motor for which the simulated board has the defaults.
 const MOTOR: &str = "noise_counts = 1
 load_nm = 0.0
 lower_end_rad = -20.0
@@ -48,7 +48,7 @@ lower_switch_rad = -15.0
 upper_switch = \"upper\"
 upper_switch_rad = 15.0";
 
-/// Good files which together have every key there is.
+/// Good files that together have every key.
 fn files() -> Vec<String> {
     let more: Vec<_> = MORE.iter().map(|(t, from, to)| edit(t, from, to)).collect();
     let motor = edit("simulation.motor.x", "noise_counts = 1", MOTOR);
@@ -99,7 +99,7 @@ fn every_number_has_a_minimum_and_a_maximum() {
             let value = entry.2.replace('_', "");
             if value.parse::<i64>().is_ok() {
                 for bad in ["-1", "99999999999999999999", "9223372036854775807"] {
-                    // Every seed is as good as any other.
+                    // Every seed is valid.
                     if entry.1 == "seed" && bad.starts_with("92") {
                         continue;
                     }
@@ -170,7 +170,7 @@ fn the_tested_files_contain_every_key() {
             there.insert(key);
         }
     }
-    // Tables of machines of one's own: tests/own_machine.rs.
+    // Tables of user machines: tests/own_machine.rs.
     there.extend(["law", "plant"].map(str::to_owned));
     let missing: Vec<_> = known_keys().difference(&there).cloned().collect();
     assert!(missing.is_empty(), "in none of the files: {missing:?}");

@@ -1,4 +1,4 @@
-//! The kinds of `Firmware::stock`: what is wrong with their tables.
+//! The kinds of `Firmware::stock`: errors in their tables.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use steadfast::firmware::Firmware;
 
 use super::{MARK, edit, edited, error_from};
 
-/// A machine with each of them.
+/// A machine with each kind.
 pub(super) const BOARD: &str = r#"
 [board]
 name = "stock"
@@ -166,7 +166,7 @@ c = [1.0, 0.0]
 "#
 }
 
-/// A table, what is replaced there and by what; what is said of it, and how to mend it.
+/// Table, old text, new text, and part of the expected cause and remedy.
 pub(super) type Case<'c> = (&'c str, &'c str, &'c str, &'c str, &'c str);
 
 pub(super) fn refused(good: &str, cases: &[Case<'_>]) {
@@ -366,7 +366,7 @@ fn errors_in_plant_tables_have_line_and_column() {
     );
 }
 
-/// What a table is asked for stands in the documentation, and every kind.
+/// Every key that a table is asked for, and every kind, is in docs/stock.md.
 #[test]
 fn every_kind_and_every_key_is_documented() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -392,7 +392,7 @@ fn every_kind_and_every_key_is_documented() {
     assert!(seen > 60, "{seen} names");
 }
 
-/// Whether `text` can be a key, and is no unit.
+/// Whether `text` can be a key and is not a unit.
 fn is_key(text: &str) -> bool {
     let units = ["rad", "1", ""];
     let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';

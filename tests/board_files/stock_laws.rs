@@ -1,4 +1,4 @@
-//! The control laws of the stock kinds, each key wrong once.
+//! The stock control laws, with one error in each key.
 
 use super::stock::{BOARD, refused};
 

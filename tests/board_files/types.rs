@@ -1,4 +1,4 @@
-//! Types of values, and the syntax.
+//! Wrong types of values, and syntax errors.
 
 use super::{LINUX, edit, error_of, refused};
 

@@ -1,4 +1,4 @@
-//! What may be wired, named and used only once, and what must be there.
+//! Channels and devices that may be used only once, and names and keys that must exist.
 
 use super::{LINUX, SIM, edit, refused};
 

@@ -1,4 +1,4 @@
-//! Arguments, right and wrong.
+//! Valid and invalid arguments.
 
 use super::{Scratch, command, end_of, steadfast};
 
@@ -75,7 +75,7 @@ fn a_report_that_cannot_be_written_is_refused_before_the_run() {
     let below_a_file = scratch.file("file", "").join("report.json");
     let missing = scratch.path("no/such/directory.json");
     for path in [&scratch.0, &below_a_file, &missing] {
-        // Were it run first, this would take ten days.
+        // If the run came first, it would take ten days.
         let mut command = command(["run", "--for", "240h", "--json"]);
         let ended = end_of(command.arg(path)).expect("it starts");
         assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");

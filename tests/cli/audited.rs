@@ -1,4 +1,4 @@
-//! Promises that somebody breaks while the loop runs.
+//! Promises that are broken while the loop runs.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +11,8 @@ use super::emulation::not_run;
 use super::signals::Running;
 use super::{Ended, Scratch, command, emulated, json_at, number, reason};
 
-/// A run of ten minutes on a board that `changes` says, once its loop has its policy;
-/// `None`, with a word about it, where it does not get one.
+/// A run of ten minutes on the board with `changes`, once its loop has its policy; `None`,
+/// with a note, if it gets no real-time policy.
 fn running(scratch: &Scratch, changes: &[(&str, &str)]) -> Option<(Running, i32)> {
     if let Some(reason) = emulated() {
         not_run(reason);
@@ -23,7 +23,7 @@ fn running(scratch: &Scratch, changes: &[(&str, &str)]) -> Option<(Running, i32)
     command.arg(scratch.path("report.json"));
     command.arg("--board").arg(board);
     let mut running = Running(command.spawn().expect("it starts"));
-    // The rehearsal takes a hundred and ten.
+    // The rehearsal takes 110 cycles.
     running.wait_for_cycles(400);
     let tasks = fs::read_dir(format!("/proc/{}/task", running.0.id())).expect("it runs");
     let mut tasks = tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok());
@@ -85,7 +85,7 @@ fn a_lost_priority_ends_the_run_by_a_quick_stop_if_configured() {
     assert_eq!(ended.code, Some(4), "{ended:?}");
     let words = "contract broken while running: scheduler: OTHER instead of FIFO 80";
     assert!(reason(&report).starts_with(words), "{}", reason(&report));
-    assert!(number(&report, "/cycles/rest") > 0, "it came to rest");
+    assert!(number(&report, "/cycles/rest") > 0, "no cycles of a stop");
     assert_eq!(report["axes"][0]["state"], "Switch on disabled");
     said_once(&ended, "scheduler: OTHER instead of FIFO 80");
     assert!(ended.err.contains("; quick stop\n"), "{ended:?}");

@@ -1,4 +1,4 @@
-//! `check` and `doctor`, and the board files that are shipped.
+//! `check`, `doctor`, and the shipped board files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use steadfast::config::Config;
 
 use super::{Ended, Scratch, command, end_of, steadfast};
 
-/// The board files that are shipped, by the board's name.
+/// The shipped board files by the name of the board.
 fn shipped() -> BTreeMap<String, PathBuf> {
     let boards = Path::new(env!("CARGO_MANIFEST_DIR")).join("board");
     let entries = fs::read_dir(boards).expect("there are boards");
@@ -55,7 +55,7 @@ fn every_shipped_board_file_is_valid_and_missing_devices_are_named() {
                         "{line}"
                     );
                 }
-                // This machine has none of them, and all of them are listed.
+                // All devices that this machine lacks must be listed.
                 let config = Config::load(file).expect("a right file");
                 let spi = config.io.spi.iter().map(|device| &device.path);
                 let watchdog = config.watchdog.iter().map(|watchdog| &watchdog.device);
@@ -78,7 +78,7 @@ fn the_unit_may_write_to_the_black_box_folders_of_shipped_boards() {
     for (name, file) in shipped() {
         let config = Config::load(&file).expect("a right file");
         let Some(black_box) = config.black_box else {
-            assert_eq!(name, "sim", "a demonstration leaves nothing behind");
+            assert_eq!(name, "sim", "only the demonstration has no black box");
             continue;
         };
         assert!(says(format!("ReadWritePaths=-{}", black_box.directory)));
@@ -87,8 +87,8 @@ fn the_unit_may_write_to_the_black_box_folders_of_shipped_boards() {
     }
 }
 
-/// Nothing to set, nothing said; what is to be set and is not there is exit 1 with its
-/// place, so that the unit does not start the controller.
+/// Without settings it prints nothing. A missing device is exit 1 with its position, so that
+/// the unit does not start the controller.
 #[test]
 fn setup_applies_the_settings_of_the_board_file() {
     let shipped = shipped();
@@ -120,7 +120,7 @@ fn setup_applies_the_settings_of_the_board_file() {
 #[test]
 fn a_missing_device_is_exit_1_with_its_position_for_check_and_run() {
     let scratch = Scratch::new("missing-device");
-    // Without its black box, which needs a folder in memory before any device.
+    // Without its black box, whose folder in memory is needed before any device.
     let (missing, _) = include_str!("../board_files/linux.toml")
         .split_once("[black_box]")
         .expect("it has one");
@@ -138,7 +138,7 @@ fn a_missing_device_is_exit_1_with_its_position_for_check_and_run() {
     }
 }
 
-/// A board whose buses have no device of the firmware's own.
+/// A board whose buses have no stock device.
 const BUSES: &str = r#"
 [board]
 name = "buses"
@@ -239,7 +239,7 @@ fn a_board_without_axes_passes_check_but_does_not_run() {
     );
 }
 
-/// The machine's settings that bear on real time, as far as there are any.
+/// The machine's settings that affect real time, where they exist.
 fn settings() -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();
     let mut take = |path: PathBuf| {
@@ -270,7 +270,10 @@ fn settings() -> BTreeMap<PathBuf, String> {
 #[test]
 fn doctor_shows_the_machine_and_changes_nothing() {
     let before = settings();
-    assert!(!before.is_empty(), "there is something to change");
+    assert!(
+        !before.is_empty(),
+        "this machine has no settings to compare"
+    );
     let sim = shipped().remove("sim").expect("shipped");
     let with_board = end_of(command(["doctor", "--board"]).arg(sim)).expect("it starts");
     for ended in [steadfast("doctor"), with_board] {
@@ -302,7 +305,7 @@ fn doctor_shows_the_machine_and_changes_nothing() {
     assert_eq!(settings(), before);
 }
 
-/// A supervisor would energise by itself after each crash.
+/// Otherwise a supervisor would energise the outputs after each crash.
 #[test]
 fn under_a_supervisor_only_a_simulated_board_may_arm_at_start() {
     let scratch = Scratch::new("supervised");

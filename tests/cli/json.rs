@@ -13,8 +13,7 @@ fn keys(report: &Value, pointer: &str) -> Vec<String> {
     keys
 }
 
-/// That every object has the documented keys: consumers rely on each. There may
-/// be more.
+/// Requires the documented keys of every object, on which consumers rely. There may be more.
 fn check_keys(report: &Value) {
     for (pointer, expected) in [
         (
@@ -109,7 +108,7 @@ fn run_plus_skipped_equal_the_requested_periods() {
         number(&report, "/cycles/run") + number(&report, "/cycles/skipped"),
         12_345
     );
-    // A period that does not go into the time is begun and so run.
+    // A period that begins within the time is run.
     let (_, report) = reported("run --pace free --for 1500us --quiet", &scratch);
     assert_eq!(number(&report, "/cycles/run"), 2);
 }
@@ -125,7 +124,7 @@ fn a_cycle_longer_than_the_period_skips_and_counts_slots() {
     );
     let (ended, report) = reported(&line, &scratch);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    // 2.5 periods a cycle: the next release is the third.
+    // 2.5 periods per cycle: the next release is the third.
     assert_eq!(number(&report, "/cycles/run"), 1000);
     assert_eq!(number(&report, "/cycles/skipped"), 2000);
     assert_eq!(number(&report, "/cycles/overruns"), 1000);

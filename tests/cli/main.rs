@@ -1,8 +1,6 @@
-//! The firmware as whoever starts it meets it: what it prints, what it writes,
-//! how it ends.
+//! The firmware from the command line: its output, its files, its end.
 //!
-//! Nothing here depends on how fast the machine is: runs in real time are
-//! counted, not timed.
+//! No test depends on the speed of the machine: real-time runs are counted, not timed.
 
 #![cfg(feature = "linux")]
 
@@ -28,7 +26,7 @@ use testbed::program::{Ended, Scratch, end_of};
 /// The firmware.
 const STEADFAST: &str = env!("CARGO_BIN_EXE_steadfast");
 
-/// The firmware with these arguments, nothing of it a terminal.
+/// The firmware with these arguments, without a terminal.
 fn command<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     let mut command = emulation::start(Path::new(STEADFAST));
     command
@@ -39,7 +37,7 @@ fn command<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Comm
     command
 }
 
-/// Why what a kernel must judge is not run here, if it is not.
+/// The reason why tests of the kernel are not run here, if they are not.
 fn emulated() -> Option<&'static str> {
     emulation::emulator()
         .map(|_| "user-mode emulation: its terminal, users and limits are not the program's")
@@ -69,7 +67,7 @@ fn number(report: &Value, pointer: &str) -> u64 {
     value.unwrap_or_else(|| panic!("no number at {pointer} of {report}"))
 }
 
-/// Why the run ended, by its report.
+/// The reason of the end in the report.
 fn reason(report: &Value) -> &str {
     let value = report.pointer("/exit/reason").and_then(Value::as_str);
     value.unwrap_or_else(|| panic!("no reason in {report}"))

@@ -1,4 +1,4 @@
-//! A machine that was stopped by the overrun ladder says so.
+//! Reports of quick stops by the overrun ladder.
 
 use std::path::Path;
 use std::thread;
@@ -10,8 +10,8 @@ use super::signals::Running;
 use super::{Scratch, command, emulation, json_at, number, reason, reported, steadfast};
 
 /// A ladder whose quick stop takes 300 missed slots, and whose bucket drains in a few
-/// cycles: what a busy machine is late by itself changes nothing. It holds its
-/// position, so that a gap is no jump.
+/// cycles, so that the lateness of a busy machine has no effect. The axis holds its
+/// position, so that a gap is not a jump.
 const LADDER: (&str, &str) = (
     "action = \"count\"",
     "action = \"escalate\"\nfill = 10\ndrain = 1000\nquick_stop = 3000\nfault = 1000000",
@@ -28,20 +28,20 @@ fn board(scratch: &Scratch, safety: &str) -> std::path::PathBuf {
         super::SIM_BOARD,
         &[LADDER, HOLDS, GOES_ON, ("arm = \"at-start\"", &arm)],
     );
-    // Neither the stall guard nor the longest hold is what is looked at here.
+    // The stall guard and the longest hold must not act here.
     let text = std::fs::read_to_string(&path).expect("a board file");
     let text = text.replace("max_hold_ms = 20", "max_hold_ms = 10000");
     std::fs::write(&path, text).expect("a board file");
     path
 }
 
-/// Runs `board` for `time`, and stops the process for a while in the middle of it.
+/// Runs `board` for `time`, and pauses the process in the middle of it.
 fn stopped_in_the_middle(scratch: &Scratch, board: &Path, time: &str) -> (Option<i32>, Value) {
     let mut command = command(["run", "--for", time, "--quiet", "--json"]);
     command.arg(scratch.path("report.json"));
     command.arg("--board").arg(board);
     let mut running = Running(command.spawn().expect("it starts"));
-    // The rehearsal takes a hundred and ten.
+    // The rehearsal takes 110 cycles.
     running.wait_for_cycles(400);
     running.signal("STOP");
     thread::sleep(Duration::from_millis(600));
@@ -53,8 +53,8 @@ fn stopped_in_the_middle(scratch: &Scratch, board: &Path, time: &str) -> (Option
 #[test]
 fn an_axis_stopped_after_overruns_is_in_report_and_exit_code() {
     let scratch = Scratch::new("ladder");
-    // Every cycle is late, on a clock that repeats: the ladder stops the axis in its
-    // fifth cycle, for good.
+    // Every cycle is late on the virtual clock: the ladder stops the axis in its fifth cycle
+    // permanently.
     let board = scratch.board(
         super::SIM_BOARD,
         &[
@@ -127,7 +127,7 @@ fn with_rearm_when_in_time_a_paused_process_re_arms_and_exits_0() {
     let (code, report) = stopped_in_the_middle(&scratch, &board, "3s");
     assert_eq!(code, Some(0), "{report}");
     assert_eq!(reason(&report), "done");
-    // It says so all the same.
+    // The quick stop is reported nevertheless.
     assert!(number(&report, "/quick_stops/count") >= 1, "{report}");
     assert_eq!(report["quick_stops"]["armed_again"], true, "{report}");
 }

@@ -9,36 +9,38 @@ use std::time::{Duration, Instant};
 
 use super::{Ended, Scratch, command, emulation, json_at, number, reason};
 
-/// Far more than anything here takes: only what never comes takes that long.
+/// The limit of every wait, far above the need.
 pub(super) const NEVER: Duration = Duration::from_secs(60);
 
-/// A firmware that runs; killed when the test fails.
+/// A running firmware, killed when dropped.
 pub(super) struct Running(pub(super) Child);
 
 impl Running {
-    /// Waits until one of its threads, which is the loop, has slept `cycles`
-    /// times.
+    /// Waits until one of its threads, the loop, has slept `cycles` times.
     pub(super) fn wait_for_cycles(&mut self, cycles: u64) {
         let begun = Instant::now();
         while self.cycles() < cycles {
             let ended = self.0.try_wait().expect("a child can be asked");
-            assert_eq!(ended, None, "it ended before its {cycles}th cycle");
+            assert_eq!(
+                ended, None,
+                "the firmware ended before its {cycles}th cycle"
+            );
             let seen = self.cycles();
             assert!(
                 begun.elapsed() < NEVER,
-                "it hangs after {seen} of {cycles} cycles"
+                "the firmware hangs after {seen} of {cycles} cycles"
             );
             thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// Waits until it has ended, without reading what it says.
+    /// Waits until it has ended, without reading its output.
     fn ends(&mut self) -> ExitStatus {
         let begun = Instant::now();
         loop {
             match self.0.try_wait().expect("a child can be asked") {
                 Some(status) => return status,
-                None => assert!(begun.elapsed() < NEVER, "it does not end"),
+                None => assert!(begun.elapsed() < NEVER, "the firmware does not end"),
             }
             thread::sleep(Duration::from_millis(5));
         }
@@ -59,7 +61,7 @@ impl Running {
             .unwrap_or(0)
     }
 
-    /// Sends it a signal, by its name without SIG.
+    /// Sends a signal, named without SIG.
     pub(super) fn signal(&self, name: &str) {
         let line = format!("kill -s {name} {}", self.0.id());
         let status = Command::new("sh").args(["-c", &line]).status();
@@ -90,7 +92,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Already gone, in the good case.
+        // The firmware has usually ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -111,7 +113,7 @@ fn a_stop_request_ends_the_run_in_order_and_is_named() {
     for name in ["TERM", "INT", "HUP"] {
         let scratch = Scratch::new(&format!("stop-{name}"));
         let mut running = long_run(&scratch, None);
-        // The rehearsal takes a hundred and ten.
+        // The rehearsal takes 110 cycles.
         running.wait_for_cycles(400);
         running.signal(name);
         let ended = running.ended();
@@ -121,7 +123,7 @@ fn a_stop_request_ends_the_run_in_order_and_is_named() {
         assert!(number(&report, "/cycles/run") > 100, "{report}");
         assert!(
             number(&report, "/cycles/rest") > 0,
-            "it came to rest: {report}"
+            "no cycles of a stop: {report}"
         );
         assert_eq!(report["axes"][0]["state"], "Switch on disabled");
     }
@@ -159,7 +161,7 @@ fn terminal_stop_signals_do_not_pause_the_firmware() {
 fn a_second_sigint_ends_the_firmware_at_once() {
     const SIGINT: i32 = 2;
     let scratch = Scratch::new("twice");
-    // With a brake this slow, coming to rest takes longer than anybody waits.
+    // With this slow brake the stop takes longer than every wait here.
     let board = scratch.board(
         super::SIM_BOARD,
         &[
@@ -171,7 +173,7 @@ fn a_second_sigint_ends_the_firmware_at_once() {
     running.wait_for_cycles(500);
     running.signal("INT");
     let seen = running.cycles();
-    // It comes to rest now, and the first request has been taken.
+    // The stop is in progress, and the first request has been taken.
     running.wait_for_cycles(seen + 100);
     running.signal("INT");
     let ended = running.ended();
@@ -188,7 +190,7 @@ const PIPE_BYTES: usize = 65_536;
 fn a_full_stderr_does_not_block_the_exit() {
     const SIGSEGV: i32 = 11;
     if emulation::emulator().is_some() {
-        emulation::not_run("the emulator says something itself when its program dies");
+        emulation::not_run("the emulator prints a message when its program dies");
         return;
     }
     let scratch = Scratch::new("stuck");
@@ -205,8 +207,8 @@ fn a_full_stderr_does_not_block_the_exit() {
 #[test]
 fn a_run_on_the_virtual_clock_can_be_stopped() {
     if emulation::emulator().is_some() {
-        // It is to be seen from outside when its handlers are there.
-        emulation::not_run("the signals that are caught are those of the emulator");
+        // The test reads from outside whether the handlers are installed.
+        emulation::not_run("/proc shows the handlers of the emulator");
         return;
     }
     let scratch = Scratch::new("free-stop");
@@ -216,7 +218,7 @@ fn a_run_on_the_virtual_clock_can_be_stopped() {
     ]);
     let child = command.arg(&path).spawn().expect("it starts");
     let mut running = Running(child);
-    // Its handlers are there once SIGTERM, the fifteenth, is caught.
+    // The handlers are installed once SIGTERM (15) is caught.
     let catches = |running: &Running| {
         let status = fs::read_to_string(format!("/proc/{}/status", running.0.id()));
         let status = status.unwrap_or_default();
@@ -226,11 +228,11 @@ fn a_run_on_the_virtual_clock_can_be_stopped() {
     };
     let begun = Instant::now();
     while !catches(&running) {
-        assert!(begun.elapsed() < NEVER, "it never catches SIGTERM");
+        assert!(begun.elapsed() < NEVER, "SIGTERM is not caught");
         assert_eq!(running.0.try_wait().expect("a child can be asked"), None);
         thread::sleep(Duration::from_millis(1));
     }
-    // Once: a request is kept from the instant in which its handler is there.
+    // One signal is enough: a request is kept from the installation of its handler on.
     running.signal("TERM");
     running.ends();
     assert_eq!(running.ended().code, Some(0));

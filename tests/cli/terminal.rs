@@ -1,4 +1,4 @@
-//! On a terminal.
+//! Output on a terminal.
 
 use std::fs;
 use std::io::Write;
@@ -11,12 +11,11 @@ use super::emulation::not_run;
 use super::signals::{NEVER, Running};
 use super::{Ended, STEADFAST, Scratch, emulated, end_of, json_at, reason};
 
-/// What starts every drawing of the live line: back to its start, and clear it
-/// (ECMA-48, EL).
+/// Start of every drawing of the live line: carriage return and erase in line (ECMA-48, EL).
 const REDRAW: &str = "\r\x1b[K";
 
-/// Runs the firmware with `args` on a terminal of its own; `None`, with a word
-/// about it, where there is no `script` to give it one.
+/// Runs the firmware with `args` on a new terminal; `None`, with a note, if `script` is
+/// missing.
 fn on_a_terminal(args: &str) -> Option<Ended> {
     if let Some(reason) = emulated() {
         not_run(reason);
@@ -68,7 +67,7 @@ fn quiet_and_virtual_runs_draw_no_live_line() {
     }
 }
 
-/// Waits for what `look` finds; far too long is never.
+/// Polls `look` until it returns a value.
 fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
@@ -80,7 +79,7 @@ fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Ctrl-S (XOFF), which a terminal takes by default (termios(3), IXON).
+/// Ctrl-S (XOFF), which stops the output of a terminal by default (termios(3), IXON).
 const STOP_OUTPUT: &[u8] = b"\x13";
 
 #[test]
@@ -93,7 +92,7 @@ fn a_terminal_under_flow_control_does_not_block_the_firmware() {
     let (report, pid) = (scratch.path("report.json"), scratch.path("pid"));
     let manager = UnixDatagram::bind(scratch.path("notify")).expect("a socket");
     manager.set_read_timeout(Some(NEVER)).expect("it can wait");
-    // Its number is known before it is the firmware.
+    // The process ID is written before the shell becomes the firmware.
     let line = format!(
         "echo $$ >{pid}.new; mv {pid}.new {pid}; exec {STEADFAST} run --for 10m --json {report} >/dev/null",
         pid = pid.display(),
@@ -120,7 +119,7 @@ fn a_terminal_under_flow_control_does_not_block_the_firmware() {
     while !told().contains("READY=1") {}
     let keyboard = terminal.0.stdin.as_mut().expect("a pipe");
     keyboard.write_all(STOP_OUTPUT).expect("the key is pressed");
-    // More than the terminal holds would be drawn meanwhile, ten lines a second.
+    // Meanwhile, at ten lines per second, more is drawn than the terminal buffers.
     for _ in 0..30 {
         while !told().contains("WATCHDOG=1") {}
     }
@@ -128,7 +127,7 @@ fn a_terminal_under_flow_control_does_not_block_the_firmware() {
     let killed = Command::new("sh").args(["-c", &line]).status();
     assert!(killed.is_ok_and(|status| status.success()), "{line}");
     while !told().contains("STOPPING=1") {}
-    // The key is still pressed. The terminal's own program goes with the firmware.
+    // The output is still stopped. `script` ends with the firmware.
     let gone = || (!fs::exists(format!("/proc/{}/fd/2", pid.trim())).ok()?).then_some(());
     wait_for("the end of the firmware", gone);
     assert_eq!(reason(&json_at(&report)), "stopped by SIGTERM");

@@ -1,8 +1,8 @@
-//! What is printed.
+//! The printed report.
 
 use super::{Ended, Scratch, command, end_of, steadfast};
 
-/// What the report of a run in real time must have.
+/// Requires the content of the report of a real-time run.
 fn check_report(ended: &Ended) {
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
     assert!(
@@ -56,8 +56,7 @@ fn check_report(ended: &Ended) {
 
 #[test]
 fn without_arguments_and_terminal_the_demonstration_runs_and_reports() {
-    // It would take ten seconds; a request to stop ends it early, and the report
-    // is the same.
+    // A stop request shortens the run of ten seconds; the report has the same content.
     let child = command([""; 0]).spawn().expect("it starts");
     let mut running = super::signals::Running(child);
     running.wait_for_cycles(300);

@@ -1,4 +1,5 @@
-//! Started by a user who may lock next to nothing and run nothing in real time.
+//! The firmware started by a user with a small memory lock limit and without real-time
+//! priority.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,11 +9,11 @@ use testbed::program::by_ordinary_user;
 
 use super::{Ended, STEADFAST, Scratch, emulated, end_of, number, reason};
 
-/// What it may lock, bytes: the kernel's default until 5.16.
+/// Limit of locked memory, bytes: the kernel's default until 5.16.
 const MEMLOCK: u32 = 64 * 1024;
 
-/// Runs the firmware with `args` without privileges and with small limits;
-/// `None`, with a word about it, where that cannot be had.
+/// Runs the firmware with `args` without privileges and with small limits; `None`, with a
+/// note, if that is not possible.
 fn unprivileged(scratch: &Scratch, args: &[&str]) -> Option<Ended> {
     if let Some(reason) = emulated() {
         not_run(reason);

@@ -1,5 +1,5 @@
-//! The scripts that are installed beside the firmware, run on made-up machines:
-//! a folder in the place of /proc and /sys, a program in the place of systemctl.
+//! The scripts installed beside the firmware, on simulated machines: a folder replaces /proc
+//! and /sys, a script replaces systemctl.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,7 +11,7 @@ const RECIPES: &str = concat!(
     "/yocto/meta-steadfast/recipes-steadfast"
 );
 
-/// A folder of one test's own, gone with it.
+/// A folder of one test, removed at its end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -28,7 +28,7 @@ impl Folder {
         fs::write(path, content).unwrap();
     }
 
-    /// A script of the health check, which finds these programs of the folder.
+    /// A script of the health check, with these programs of the folder in its PATH.
     fn script(&self, name: &str, programs: &[&str]) -> Command {
         for program in programs {
             let program = self.0.join(program);
@@ -60,7 +60,7 @@ const GOVERNOR_0: &str = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
 const GOVERNOR_3: &str = "sys/devices/system/cpu/cpu3/cpufreq/scaling_governor";
 const WORK_QUEUES: &str = "sys/devices/virtual/workqueue/cpumask";
 
-/// A machine of four CPUs.
+/// A machine with four CPUs.
 fn machine(name: &str, isolated: &str) -> Folder {
     let folder = Folder::new(name);
     folder.put("sys/devices/system/cpu/online", "0-3\n");
@@ -125,7 +125,7 @@ fn all_cpus_isolated_is_refused() {
 #[test]
 fn an_interrupt_that_cannot_be_moved_is_named_and_the_others_are_moved() {
     let machine = machine("fixed", "3");
-    // A folder cannot be written to, by root neither.
+    // Not even root can write to a folder.
     fs::create_dir_all(machine.0.join("proc/irq/11/smp_affinity_list")).unwrap();
     let output = rt_setup(&machine.0);
     assert!(output.status.success());
@@ -137,8 +137,8 @@ fn an_interrupt_that_cannot_be_moved_is_named_and_the_others_are_moved() {
     assert_eq!(machine.get(IRQ_32), "0,1,2");
 }
 
-/// Runs the health check against a systemctl that answers, at its Nth call for
-/// each property, the Nth of these lines (the last one from then on).
+/// Runs the health check with a systemctl that gives, at its Nth call for each property, the
+/// Nth of these lines (then always the last).
 fn health(name: &str, states: &[&str], texts: &[&str], processes: &[&str]) -> Output {
     let folder = Folder::new(name);
     for (property, answers) in [
@@ -196,7 +196,7 @@ fn the_health_check_fails_at_once_for_a_failed_service() {
     assert_eq!(output.status.code(), Some(1));
 }
 
-/// The words are the firmware's own: the check would wait in vain for others.
+/// If the texts differed, the check would wait in vain.
 #[test]
 fn the_health_check_waits_for_the_status_text_of_the_firmware() {
     let firmware = include_str!("../../src/telemetry/notify.rs");
@@ -205,8 +205,8 @@ fn the_health_check_waits_for_the_status_text_of_the_firmware() {
     assert!(script.contains(KEPT));
 }
 
-/// A board that runs from slot A, installed as `content`: whether B may be booted,
-/// and what rauc does when it is told that a slot is bad.
+/// A board that runs from slot A with the content `content`; `other` is the boot status of B,
+/// `mark_bad` the shell command of `rauc mark-bad`.
 fn board(name: &str, content: &str, other: &str, mark_bad: &str) -> Folder {
     let folder = Folder::new(name);
     let place = folder.0.display();
@@ -245,7 +245,7 @@ RAUC_SLOT_BOOT_STATUS_2={other}
     folder
 }
 
-/// What the script has told rauc and systemctl to do.
+/// The calls of rauc and systemctl by the script.
 fn calls(board: &Folder, word: &str, result: &str) -> Vec<String> {
     board.put("calls", "");
     let output = board

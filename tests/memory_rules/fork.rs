@@ -45,9 +45,9 @@ fn forked() -> Verdict {
     assert_eq!(
         ended,
         Ok(Ended::Exit(0)),
-        "1: a lock, 2: MCL_FUTURE inherited"
+        "bit 0: a lock, bit 1: MCL_FUTURE was inherited"
     );
-    assert_eq!(locked_kb(), before, "the parent's stay");
+    assert_eq!(locked_kb(), before, "the locks of the parent changed");
     Ok(())
 }
 
@@ -61,7 +61,7 @@ fn child_unlocks() -> Verdict {
 }
 
 fn executed() -> Verdict {
-    // Not to be run where it would only show that locking is refused.
+    // Not run where locking is refused.
     lock_all(LockFlags::Current)?;
     let output = run_helper("lock_and_exec");
     let said = String::from_utf8_lossy(&output.stdout);
@@ -69,9 +69,13 @@ fn executed() -> Verdict {
     match numbers[..] {
         [before, after, later] => {
             assert!(before > 0, "locked before exec");
-            assert_eq!((after, later), (0, 0), "after exec, and after a later mmap");
+            assert_eq!(
+                (after, later),
+                (0, 0),
+                "kB locked after exec, and after a later mmap"
+            );
         }
-        _ => panic!("three numbers: {output:?}"),
+        _ => panic!("expected three numbers, got {output:?}"),
     }
     Ok(())
 }
@@ -90,10 +94,10 @@ fn report_locked() {
     drop(later);
 }
 
-/// How it can be judged: `VmLck` and smaps show each holder's own lock, not the
-/// page's. The page's is `MLOCKED` in `/proc/kpageflags`, for root; without that
-/// it is the system's count of locked pages, `Mlocked` in `/proc/meminfo`, where
-/// this mapping is large against what else may change meanwhile.
+/// `VmLck` and smaps show the lock of each process, not that of the page. The page's lock is
+/// `MLOCKED` in `/proc/kpageflags`, for root; otherwise it is judged by the system's count
+/// of locked pages, `Mlocked` in `/proc/meminfo`, with a mapping large compared with other
+/// changes.
 fn shared() -> Verdict {
     const LARGE: usize = 4 << 20;
     const LARGE_KB: u64 = LARGE as u64 / 1024;
@@ -112,27 +116,27 @@ fn shared() -> Verdict {
             "neither /proc/kpageflags nor Mlocked in /proc/meminfo can be read",
         )),
     };
-    assert!(is_locked()?, "by the first holder");
+    assert!(is_locked()?, "not locked by the first process");
 
     let (mut ours, mut theirs) = UnixStream::pair().expect("a socket pair");
     let child = process::fork(|| {
         let locked = lock(range).is_ok();
         let told = theirs.write_all(&[u8::from(locked)]).is_ok();
-        // Holds the lock until it is told to let go.
+        // Holds the lock until the parent writes.
         let mut word = [0];
         u8::from(!(told && theirs.read_exact(&mut word).is_ok()))
     })
     .expect("fork");
     let mut answer = [0];
     ours.read_exact(&mut answer).expect("the child answers");
-    assert_eq!(answer, [1], "the second holder locks it too");
+    assert_eq!(answer, [1], "the second process could not lock it");
 
     unlock(range).expect("unlocking is never refused");
-    assert_eq!(locked_kb(), 0, "this process holds no lock any more");
-    assert!(is_locked()?, "by the second holder alone");
+    assert_eq!(locked_kb(), 0, "this process still holds a lock");
+    assert!(is_locked()?, "not locked by the second process alone");
 
     ours.write_all(&[0]).expect("the child listens");
     assert_eq!(child.wait(), Ok(Ended::Exit(0)));
-    assert!(!is_locked()?, "by nobody");
+    assert!(!is_locked()?, "still locked without a holder");
     Ok(())
 }

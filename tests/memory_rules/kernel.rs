@@ -1,5 +1,4 @@
-//! What the kernel shows of locks, and how to become somebody without
-//! privilege.
+//! Reads locks from the kernel, and drops privileges.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -12,7 +11,7 @@ use steadfast::sys::process;
 
 use crate::runner::NotRun;
 
-/// An ordinary user: "nobody" on most systems.
+/// An unprivileged user: "nobody" on most systems.
 const NOBODY: u32 = 65_534;
 
 /// The figures of `/proc/self/status`.
@@ -28,14 +27,14 @@ pub(crate) fn locked_kb() -> u64 {
 /// One mapping as `/proc/self/smaps` shows it (proc_pid_smaps(5)).
 #[derive(Debug)]
 pub(crate) struct Area {
-    /// Whether its flags hold `lo`: the mapping is locked. (`Locked:` is this
-    /// process's share of the resident pages of such a mapping.)
+    /// Whether its flags contain `lo`: the mapping is locked. (`Locked:` is this process's
+    /// share of the resident pages of such a mapping.)
     pub(crate) is_locked: bool,
     pub(crate) size_kb: u64,
     pub(crate) resident_kb: u64,
 }
 
-/// The mapping that holds `range`'s first byte.
+/// The mapping with the first byte of `range`.
 pub(crate) fn area_of(range: Range) -> Area {
     let smaps = fs::read_to_string("/proc/self/smaps").expect("smaps can be read");
     let mut lines = smaps
@@ -77,7 +76,7 @@ fn begins_area_with(line: &str, address: usize) -> bool {
         .is_some_and(|(start, end)| (start..end).contains(&address))
 }
 
-/// Whether the page that holds `range`'s first byte is locked by anybody: the
+/// Whether the page with the first byte of `range` is locked by any process: the
 /// flag `MLOCKED`, bit 33 of its word in `/proc/kpageflags`, found by the page
 /// frame number in `/proc/self/pagemap` (Documentation/admin-guide/mm/pagemap.rst).
 /// `None` where they may not be read: both need `CAP_SYS_ADMIN`.
@@ -97,8 +96,8 @@ pub(crate) fn page_is_locked(range: Range) -> Option<bool> {
     Some(word("/proc/kpageflags", frame)? >> 33 & 1 == 1)
 }
 
-/// kB of pages that are locked in the whole system (`Mlocked` of
-/// proc_meminfo(5)), each page counted once however many hold it.
+/// kB of locked pages in the whole system (`Mlocked` of proc_meminfo(5)); a page counts
+/// once, however many processes lock it.
 pub(crate) fn system_locked_kb() -> Option<u64> {
     fs::read_to_string("/proc/meminfo")
         .ok()?
@@ -110,7 +109,7 @@ pub(crate) fn system_locked_kb() -> Option<u64> {
         .ok()
 }
 
-/// Locks everything, with the limit raised as far as it goes.
+/// Locks all memory, with the limit raised as far as possible.
 pub(crate) fn lock_all(flags: LockFlags) -> Result<(), NotRun> {
     raise_locked_memory().expect("limits can be read");
     match memory::lock_all(flags) {
@@ -124,7 +123,7 @@ pub(crate) fn lock_all(flags: LockFlags) -> Result<(), NotRun> {
     }
 }
 
-/// Becomes an ordinary user, and stays one where it already is.
+/// Becomes an unprivileged user, unless it is one already.
 pub(crate) fn drop_privilege() -> Result<(), NotRun> {
     if process::effective_user() == 0 {
         process::become_user(NOBODY)
@@ -133,7 +132,7 @@ pub(crate) fn drop_privilege() -> Result<(), NotRun> {
     Ok(())
 }
 
-/// Sets the soft limit of locked memory, which is always allowed downwards.
+/// Lowers the soft limit of locked memory, which is always allowed.
 pub(crate) fn limit_locked_kb(soft_kb: u64) -> Result<(), NotRun> {
     let hard = limits::get(Resource::MemLock)
         .expect("limits can be read")
@@ -152,7 +151,7 @@ pub(crate) fn limit_locked_kb(soft_kb: u64) -> Result<(), NotRun> {
     Ok(())
 }
 
-/// Only for root.
+/// Not run without root.
 pub(crate) fn need_root() -> Result<(), NotRun> {
     if process::effective_user() == 0 {
         Ok(())

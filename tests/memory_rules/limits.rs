@@ -1,5 +1,5 @@
-//! Limits and privileges: what is refused, with which number, and that a
-//! refusal is an answer and not a crash.
+//! Limits and privileges: refused requests, their errno, and that a refusal is an error and
+//! not a crash.
 
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;
@@ -52,7 +52,7 @@ pub(crate) const HELPERS: &[Helper] = &[("grow_the_stack", grow_the_stack)];
 const MORE: usize = 1 << 20;
 const MORE_KB: u64 = MORE as u64 / 1024;
 
-/// An ordinary user, everything locked, and room for `room_kb` more.
+/// Becomes an unprivileged user with all memory locked, and room for `room_kb` more.
 fn locked_with_room(room_kb: u64) -> Result<u64, NotRun> {
     drop_privilege()?;
     let limit_kb = status().vm_size_kb + room_kb;
@@ -143,7 +143,7 @@ fn all_over_limit() -> Verdict {
         }) => assert!(needed_kb.abs_diff(needed) <= 256, "{needed_kb} of {needed}"),
         other => panic!("{other:?}"),
     }
-    assert_eq!(locked_kb(), 0, "nothing is locked by half");
+    assert_eq!(locked_kb(), 0, "memory was locked partially");
     Ok(())
 }
 
@@ -230,10 +230,10 @@ fn unprivileged_unlock() -> Verdict {
     lock_all(LockFlags::CurrentAndFuture)?;
     let locked = locked_kb();
     drop_privilege()?;
-    assert!(locked > 0 && locked_kb() > 0, "locks stay with the process");
+    assert!(locked > 0 && locked_kb() > 0, "the locks were lost");
     assert_eq!(unlock_all(), Ok(()));
     assert_eq!(locked_kb(), 0);
-    assert_eq!(unlock_all(), Ok(()), "with nothing to unlock");
+    assert_eq!(unlock_all(), Ok(()), "without locked memory");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! What each flag locks, and what unlocks.
+//! The effect of each flag, and of unlocking.
 
 use std::hint::black_box;
 use std::sync::atomic::AtomicU32;
@@ -34,7 +34,7 @@ pub(crate) const RULES: &[Rule] = &[
 const BYTES: usize = 256 * 1024;
 const KB: u64 = BYTES as u64 / 1024;
 
-/// Written to by nobody, but in the writable, initialised part of the program.
+/// Never written, but in the writable, initialised part of the program.
 static DATA: AtomicU32 = AtomicU32::new(7);
 
 fn mapping() -> Mapping {
@@ -126,8 +126,8 @@ fn covers() -> Verdict {
     assert_eq!(locked_kb(), 0);
     lock_all(LockFlags::CurrentAndFuture)?;
     let locked = status();
-    // The kernel's own pages in every process (vdso, vvar) are never locked,
-    // and VmRSS is summed up loosely: 64 pages per CPU.
+    // The kernel's pages in every process (vdso, vvar) are never locked, and VmRSS is
+    // approximate: 64 pages per CPU.
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let slack_kb = (8 + 64 * cpus) * page_size() / 1024;
     assert!(
@@ -146,7 +146,7 @@ fn unlock_cancels() -> Verdict {
     assert!(area_of(earlier.range()).is_locked);
     unlock_all().expect("unlocking is never refused");
     assert!(!area_of(earlier.range()).is_locked);
-    // A shared mapping: a private one would become one with its neighbour.
+    // A shared mapping: a private one would be merged with its neighbour.
     let later = Mapping::anonymous(BYTES, Sharing::Shared).expect("memory can be mapped");
     let area = area_of(later.range());
     assert!(!area.is_locked && area.resident_kb == 0, "{area:?}");

@@ -1,19 +1,16 @@
-//! The rules of memory locking, and the parts that rest on them, tested against
-//! the running kernel.
+//! The rules of memory locking, and the modules that rely on them, tested on the running
+//! kernel.
 //!
-//! Each rule runs in a process of its own, because a lock, a limit and a
-//! dropped privilege are the whole process's: this program starts itself anew
-//! for each ([`runner`]). It runs as root and as an ordinary user, in a sandbox
-//! and on a board with nothing but `/proc`. What cannot be judged where it runs
-//! is reported as not run, by name and with the reason, and never counts as
-//! passed. Exit code 0 when nothing failed, 1 otherwise.
+//! Each rule runs in its own process ([`runner`]), because locks, limits and privileges
+//! belong to the process. The program runs as root or as an unprivileged user, and needs
+//! only `/proc`. A rule that cannot be judged is reported as not run, by name and reason.
+//! Exit code 0 if no rule failed, else 1.
 //!
 //! ```text
 //! memory_rules [--user ID] [FILTER]... [--list]
 //! ```
 //!
-//! With `--user`, root becomes this user first: for a board that has no other
-//! way to do so.
+//! With `--user`, root becomes this user first, for boards without su(1).
 
 mod fork;
 mod kernel;

@@ -1,4 +1,4 @@
-//! The parts of `realtime` whose effect is on a whole process, or its end.
+//! The parts of `realtime` that affect a whole process or end it.
 
 use std::hint::black_box;
 use std::os::fd::{AsFd, AsRawFd};
@@ -120,9 +120,13 @@ fn seal_counts() -> Verdict {
     assert_eq!(
         (counted.realtime, counted.others, counted.realtime_frees),
         (2, 1, 1),
-        "an allocation and its growth; the box; its free"
+        "expected an allocation and its growth, the box, and its free"
     );
-    assert_eq!(counts().others, counted.others, "nothing counts once open");
+    assert_eq!(
+        counts().others,
+        counted.others,
+        "counted after the seal was opened"
+    );
     assert!(counts().total > counted.total);
     Ok(())
 }
@@ -169,7 +173,7 @@ fn no_faults() -> Verdict {
     Ok(())
 }
 
-/// Uses a little more than `levels` times 16 KiB of stack.
+/// Uses slightly more than `levels` times 16 KiB of stack.
 #[inline(never)]
 fn use_deep(levels: usize) -> usize {
     let block = black_box([1_u8; 16 * 1024]);
@@ -187,8 +191,8 @@ fn stack_alone() -> Verdict {
     Ok(())
 }
 
-/// Runs the helper `name` with a witness as its standard input, and tells
-/// whether the emergency actions reached it.
+/// Runs the helper `name` with a socket as its standard input; returns whether the emergency
+/// actions changed it.
 fn die(name: &str) -> (Output, bool) {
     let (ours, theirs) = UnixStream::pair().expect("a socket pair");
     let shared = theirs.try_clone().expect("a descriptor");
@@ -204,12 +208,11 @@ fn die(name: &str) -> (Output, bool) {
         .find_map(|line| line.strip_prefix("flags:"))
         .and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok())
         .expect("fdinfo has flags");
-    // What the kernel beneath shows: the numbers of this flag are the same on
-    // every architecture this runs on.
+    // The value of this flag is the same on all our targets, also under an emulator.
     (output, flags & libc::O_NONBLOCK != 0)
 }
 
-/// In the helper: the handlers, and a witness that they ran to the end.
+/// In the helper: installs the handlers, and an action that shows that they ran to the end.
 fn prepare_to_die() {
     signals::install().expect("handlers can be set");
     emergency::register_witness(std::io::stdin().as_fd()).expect("a free slot");
@@ -248,7 +251,7 @@ fn overrun() -> Verdict {
         "{said}"
     );
     assert!(said.contains("raise [loop] stack_kb"), "{said}");
-    // A user-mode emulator adds that the program died.
+    // A user-mode emulator prints another line.
     let own_lines = said.lines().filter(|line| !line.starts_with("qemu:"));
     assert_eq!(own_lines.count(), 1, "{said}");
     Ok(())
@@ -340,7 +343,7 @@ fn interrupt_twice() {
 }
 
 fn runaway() -> Verdict {
-    // On a thread that ends, so that this process is not bound by its limit.
+    // On a thread that ends, so that its limit does not apply to this process.
     let granted = std::thread::spawn(|| scheduler::set_policy(Policy::Fifo { priority: 1 }));
     if let Err(error) = granted.join().expect("it ends") {
         return Err(NotRun::because(error.to_string()));

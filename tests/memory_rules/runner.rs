@@ -1,4 +1,4 @@
-//! Runs each rule in a process of its own and reports it in one line.
+//! Runs each rule in its own process and reports it in one line.
 
 use std::path::Path;
 use std::process::{Command, ExitCode, Output};
@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode, Output};
 use steadfast::sys::process;
 use testbed::emulation;
 
-/// Why a rule could not be judged here.
+/// The reason why a rule cannot be judged here.
 pub(crate) struct NotRun(String);
 
 impl NotRun {
@@ -15,15 +15,15 @@ impl NotRun {
     }
 }
 
-/// A rule ends well, or was not run; it fails by panicking.
+/// A rule passes or is not run; it fails by a panic.
 pub(crate) type Verdict = Result<(), NotRun>;
 
 /// One rule.
 #[derive(Copy, Clone)]
 pub(crate) struct Rule {
     pub(crate) name: &'static str,
-    /// Whether a user-mode emulator, which has the memory, the limits and the
-    /// scheduling of its own process, can say anything about it.
+    /// Whether a user-mode emulator, with the memory, limits and scheduling of its process,
+    /// can judge it.
     pub(crate) emulated: bool,
     pub(crate) run: fn() -> Verdict,
 }
@@ -46,7 +46,7 @@ pub(crate) const fn code_rule(name: &'static str, run: fn() -> Verdict) -> Rule 
     }
 }
 
-/// What a rule has done in yet another process, which may die of it.
+/// A part of a rule that runs in another process, because it may kill it.
 pub(crate) type Helper = (&'static str, fn());
 
 const RULE: &str = "--rule";
@@ -55,9 +55,8 @@ const HELPER: &str = "--helper";
 const NOT_RUN: u8 = 77;
 const NOT_RUN_MARK: &str = "not run: ";
 
-/// A command that starts this program anew. Where no emulator is in the way it
-/// is named by the kernel's own link, which another user can follow into a folder
-/// that is closed to it.
+/// A command that starts this program again. Without an emulator it uses the kernel's link,
+/// which another user can follow even into a closed folder.
 fn this_program() -> Command {
     match emulation::emulator() {
         Some(_) => emulation::start(&std::env::current_exe().expect("/proc is mounted")),
@@ -65,7 +64,7 @@ fn this_program() -> Command {
     }
 }
 
-/// A command that runs the helper `name` in a process of its own.
+/// A command that runs the helper `name` in a separate process.
 pub(crate) fn helper(name: &str) -> Command {
     let mut command = this_program();
     command.args([HELPER, name]);
@@ -99,8 +98,8 @@ pub(crate) fn main(rules: &[Rule], helpers: &[Helper]) -> ExitCode {
     }
 }
 
-/// What is not an option of the usual test harness, which `cargo test` hands to
-/// every test program alike.
+/// The filters: arguments that are not options of the standard test harness, which
+/// `cargo test` passes to every test program.
 fn filters(arguments: &[String]) -> Vec<&str> {
     let mut filters = Vec::new();
     let mut arguments = arguments.iter().map(String::as_str);
