@@ -246,7 +246,7 @@ fn inputs_are_read_by_one_call_and_edges_are_changes_of_level() {
 }
 
 #[test]
-fn a_reading_that_failed_is_an_error_and_loses_no_edge() {
+fn a_failed_reading_is_an_error_and_loses_no_edge() {
     let chip = chip("gpiochip0", "", &[]);
     let (mut inputs, _) = InputLines::request(&chip, &[input(0, 3)]).unwrap();
     inputs.read().unwrap();

@@ -162,7 +162,7 @@ fn every_file(check: impl Fn(usize, &str) -> Vec<String>) {
 }
 
 #[test]
-fn imports_point_one_way() {
+fn imports_follow_the_order_of_the_layers() {
     every_file(wrong_imports);
 }
 

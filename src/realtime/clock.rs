@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_never_wakes_early_and_never_goes_back() {
+    fn the_clock_never_goes_back_and_a_wait_never_ends_early() {
         let mut clock = Monotonic;
         let mut last = clock.now();
         for _ in 0..5 {

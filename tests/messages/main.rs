@@ -344,7 +344,7 @@ fn broken_rule(text: &str) -> Option<&'static str> {
 }
 
 #[test]
-fn messages_are_one_line_without_full_stop_and_say_the_remedy_after_a_semicolon() {
+fn messages_are_one_line_without_full_stop_and_with_the_remedy_after_a_semicolon() {
     let messages = messages();
     let mut broken = Vec::new();
     for Message { file, text } in messages.iter().filter(|m| !is_page(&m.text)) {

@@ -150,7 +150,7 @@ fn a_proportional_loop_over_the_chips_closes_to_within_the_encoder() {
 }
 
 #[test]
-fn two_runs_of_one_seed_agree_to_the_last_bit() {
+fn two_runs_with_the_same_seed_are_identical() {
     let run = |seed| {
         let mut rig = rig(seed, 2);
         rig.energise();

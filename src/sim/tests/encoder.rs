@@ -110,7 +110,7 @@ fn each_setting_can_be_written_and_returns_its_old_content() {
 }
 
 #[test]
-fn a_zero_position_and_a_direction_turn_the_angle() {
+fn zero_position_and_direction_change_the_angle() {
     let mut encoder = running_at(5_000);
     assert_eq!(encoder.set_zero(4_999), Ok(()));
     assert_eq!(encoder.angle(), angle(1));

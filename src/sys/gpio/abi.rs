@@ -278,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_ends_at_its_first_zero_and_never_fills_the_last_byte() {
+    fn a_name_ends_at_its_first_nul_byte_and_the_last_byte_stays_nul() {
         assert_eq!(Name::new("enable").as_str(), "enable");
         assert_eq!(Name::new(&"x".repeat(40)).as_str().len(), 31);
         assert_eq!(Name::default().as_str(), "");

@@ -173,7 +173,7 @@ fn a_message_that_did_not_fit_is_sent_again() {
 }
 
 #[test]
-fn a_socket_may_be_a_path() {
+fn the_notify_socket_may_be_a_path() {
     let path = std::env::temp_dir().join(format!("steadfast-notify-{}", std::process::id()));
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_nonblocking(true).unwrap();
