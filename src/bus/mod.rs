@@ -76,7 +76,7 @@ pub use spi::Spi;
 
 use crate::sys::emergency;
 
-/// What `transfer` gives, unless the outputs are no longer the loop's.
+/// Runs `transfer`. A driving handle is refused after the safe-state latch was set.
 fn driven<D, K>(
     driving: bool,
     transfer: impl FnOnce() -> Result<(), Error<D, K>>,

@@ -42,7 +42,7 @@ pub struct Progress {
 }
 
 impl Profile {
-    /// Advances by `left` seconds from the set point `at`; a rest of time is carried over
+    /// Advances by `left` seconds from the set point `at`; remaining time is carried over
     /// into the next segment, so that a repeated profile keeps its period. `false` at its end.
     fn advance(&self, now: &mut Progress, at: &mut f64, mut left: f64) -> bool {
         // The number of turns is limited, because segments can take no time.
