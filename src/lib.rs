@@ -73,7 +73,7 @@
 //!
 //! | to | read |
 //! |---|---|
-//! | build a machine of your own | [`firmware`], `docs/machines.md` |
+//! | build a machine of your own | [`firmware`], `docs/tutorial.md`, `docs/machines.md` |
 //! | add a chip or an actuator | [`config::Driver`], [`cycle::device::Device`] |
 //! | add a control law | [`config::LawKind`], [`cycle::law::Law`], [`control`] |
 //! | list the keys of your board files | [`firmware::Firmware::keys`], `docs/board-file.md` |

@@ -10,7 +10,11 @@
 //! - a test program in a command (`cargo test --test layers`);
 //! - a file in a drawing.
 //!
-//! A part in capitals (`src/stock/NAME.rs`) is a placeholder.
+//! A part in capitals (`src/stock/NAME.rs`) is the reader's to choose.
+//!
+//! All pages of docs/ are a book: `book`.
+
+mod book;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

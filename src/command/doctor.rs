@@ -18,7 +18,7 @@ use crate::telemetry::text;
 /// Acceptable exit latency of an idle state, us.
 const SHALLOW_US: u64 = 10;
 
-/// Memory that the kernel should keep free, kB (docs/safety.md, "When memory runs out").
+/// Memory that the kernel should keep free, kB (docs/memory.md, "When memory runs out").
 const RESERVE_KB: u64 = 16_384;
 
 // Not inlined, so that `run`, whose stack is locked, has a small stack frame.

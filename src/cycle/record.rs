@@ -8,7 +8,7 @@ pub type Trace = [f32; TRACE_LEN];
 
 /// The record of one cycle: 56 bytes, no pointers.
 ///
-/// The layout in memory is that of the files (docs/blackbox.md).
+/// The layout in memory is that of the files (docs/blackbox-format.md).
 #[derive(Copy, Clone, Debug, Default, PartialEq)]
 #[repr(C)]
 pub struct CycleRecord {
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn the_flags_are_those_of_the_file_format() {
-        // docs/blackbox.md.
+        // docs/blackbox-format.md.
         let documented = [
             (1, OVERRUN),
             (2, INPUT_FAILED),

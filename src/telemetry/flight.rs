@@ -4,7 +4,7 @@
 //! process has. Its beginning (36 kB) is mapped, and so locked: header, cause, live status,
 //! contract, and the ring that the loop writes. Behind it, written by pwrite(2) and so not
 //! locked, follow the events and the records of the last seconds. The layout is in
-//! docs/blackbox.md.
+//! docs/blackbox-format.md.
 //!
 //! When the process dies, the file stays as the last instruction left it. A reset of the board
 //! empties tmpfs. The process holds a lock on the file, which the kernel releases when the

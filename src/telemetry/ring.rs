@@ -21,7 +21,7 @@ pub const RECORD_BYTES: usize = RECORD_WORDS * 8;
 pub type Memory = Queue<CycleRecord, CAPACITY>;
 
 /// A record as words. Their little-endian bytes are the format of the black box
-/// (docs/blackbox.md).
+/// (docs/blackbox-format.md).
 #[inline]
 #[must_use]
 pub fn encode(record: &CycleRecord) -> [u64; RECORD_WORDS] {

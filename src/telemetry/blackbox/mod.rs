@@ -4,7 +4,7 @@
 //! of a run that ended by a fault, and at the next start when the last process did not end in
 //! order. [`write()`](write()) produces the bytes, the [`store`] puts them on the disk,
 //! complete or not at all, and [`parse`] reads back what is undamaged. Writing allocates
-//! nothing. The format is in docs/blackbox.md.
+//! nothing. The format is in docs/blackbox-format.md.
 
 mod cause;
 mod format;

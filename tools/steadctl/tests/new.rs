@@ -1,4 +1,5 @@
-//! A machine created with `steadctl new` outside this repository builds and passes its tests.
+//! A machine of one's own, begun with `steadctl new` outside of this repository: it builds,
+//! and docs/tutorial.md is true of it, command by command.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -49,34 +50,93 @@ fn cargo(folder: &Path, arguments: &[&str]) -> String {
     ended.out
 }
 
+/// A block of code of docs/tutorial.md: what stands behind its first three backticks, and
+/// its lines.
+type Block = (String, Vec<String>);
+
+fn tutorial() -> Vec<Block> {
+    let page = steadfast().join("docs/tutorial.md");
+    let page = fs::read_to_string(page).expect("the page is there");
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut inside = false;
+    for line in page.lines() {
+        match line.strip_prefix("```") {
+            Some(_) if inside => inside = false,
+            Some(info) => {
+                inside = true;
+                blocks.push((info.to_owned(), Vec::new()));
+            }
+            None if inside => blocks.last_mut().expect("open").1.push(line.to_owned()),
+            None => {}
+        }
+    }
+    blocks
+}
+
+/// Does what one line of a `sh` block says, in the `folder` of the machine, and gives what it
+/// prints. It must end with this code.
+fn follow(folder: &Path, line: &str, code: i32) -> String {
+    if line.starts_with("cargo run --package steadctl -- new ../my-robot --path .") {
+        write(folder);
+        // The versions that this machine has: there is no network in a test.
+        let lock = steadfast().join("Cargo.lock");
+        fs::copy(lock, folder.join("Cargo.lock")).expect("it can be copied");
+        return String::new();
+    }
+    if line == "cd ../my-robot" {
+        return String::new();
+    }
+    if let Some(arguments) = line.strip_prefix("cargo test") {
+        let arguments = arguments.split_whitespace();
+        let all: Vec<&str> = ["test", "--offline"].into_iter().chain(arguments).collect();
+        return cargo(folder, &all);
+    }
+    // `cargo run` would build all of it once more, to abort on a panic.
+    let firmware = build().join("debug/my-robot");
+    let line = line.replace("cargo run -- ", &format!("{} ", firmware.display()));
+    assert!(!line.contains("cargo"), "not known here: {line}");
+    let mut command = Command::new("sh");
+    let ended = end_of(command.args(["-c", &line]).current_dir(folder)).expect("it starts");
+    assert_eq!(ended.code, Some(code), "{line}: {ended:?}");
+    ended.out + &ended.err
+}
+
 #[test]
-fn a_new_machine_builds_and_passes_its_tests() {
+fn the_tutorial_is_true_to_its_end() {
     if emulation::emulator().is_some() {
         return emulation::not_run("it needs cargo, which is not emulated");
     }
     let scratch = Scratch::new("new-machine");
-    let folder = scratch.path("left-arm");
-    write(&folder);
-    // Use the downloaded versions, because tests have no network.
-    let lock = steadfast().join("Cargo.lock");
-    fs::copy(lock, folder.join("Cargo.lock")).expect("it can be copied");
+    let folder = scratch.path("my-robot");
+    let (mut printed, mut commands, mut shown) = (String::new(), 0, 0);
+    for (info, lines) in tutorial() {
+        let words: Vec<&str> = info.split(' ').collect();
+        match words[..] {
+            ["sh"] | ["sh", _] => {
+                let code = words.get(1).and_then(|word| word.strip_prefix("exit="));
+                let code = code.map_or(0, |code| code.parse().expect("a number"));
+                printed.clear();
+                for line in lines {
+                    printed += &follow(&folder, &line, code);
+                    commands += 1;
+                }
+            }
+            ["text"] => {
+                for line in lines.iter().filter(|line| *line != "...") {
+                    assert!(printed.contains(line), "{line}: {printed}");
+                    shown += 1;
+                }
+            }
+            [_, file] => {
+                let name = file.strip_prefix("file=").expect("the name of a file");
+                fs::write(folder.join(name), lines.join("\n") + "\n").expect("writable");
+            }
+            _ => panic!("`{info}`: sh, text, or file="),
+        }
+    }
+    assert!(commands > 7 && shown > 10, "{commands} and {shown}");
 
     cargo(&folder, &["fmt", "--check"]);
-    let tests = cargo(&folder, &["test", "--offline"]);
-    for test in [
-        "driver::tests::frames_are_read_as_in_the_datasheet",
-        "law::tests::it_switches_on_below_the_band_and_off_above_it",
-        "the_machine_regulates_and_stops_on_a_fault",
-    ] {
-        assert!(tests.contains(&format!("test {test} ... ok")), "{tests}");
-    }
-    // Not `cargo run`, which would build everything again with panic = "abort".
-    let mut run = Command::new(build().join("debug/left-arm"));
-    let ended = end_of(run.args(["run", "--pace", "free"])).expect("it starts");
-    let report = ended.out;
-    assert!(report.contains("left-arm"), "{report}");
-    assert!(report.contains("exit 0            done"), "{report}");
-
     let mut keys = Command::new(build().join("debug/examples/keys"));
     let ended = end_of(&mut keys).expect("it starts");
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
@@ -85,6 +145,20 @@ fn a_new_machine_builds_and_passes_its_tests() {
         "| `band_k` | number, 0.1 to 20 | `1` |",
     ] {
         assert!(ended.out.contains(row), "{row}: {}", ended.out);
+    }
+}
+
+/// docs/commands.md has the help texts of this program.
+#[test]
+fn the_page_on_commands_has_the_help() {
+    let page = fs::read_to_string(steadfast().join("docs/commands.md")).expect("it is there");
+    for command in ["", "blackbox ", "status ", "explain ", "new "] {
+        let command = format!("{command}--help");
+        let mut program = emulation::start(Path::new(STEADCTL));
+        let ended = end_of(program.args(command.split(' '))).expect("it starts");
+        let lines: Vec<&str> = ended.out.lines().map(str::trim_end).collect();
+        let help = format!("```text\n{}\n```\n", lines.join("\n").trim_end());
+        assert!(page.contains(&help), "{command}: {help}");
     }
 }
 
