@@ -22,7 +22,7 @@ pub const NOT_FINITE: u32 = 0x400;
 /// the low byte could not be driven.
 pub const DEVICE: u32 = 0x800;
 
-/// The kind of a cause. The numbers are those of the file format (docs/blackbox.md).
+/// The kind of a cause. The numbers are those of the file format (docs/blackbox-format.md).
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Kind {

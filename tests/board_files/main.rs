@@ -10,6 +10,7 @@ mod buses;
 mod contradictions;
 mod files;
 mod limits;
+mod migration;
 mod mutations;
 mod numbers;
 mod ranges;
