@@ -19,7 +19,7 @@ use crate::device::watchdog::{Kernel, Timer, Watchdog, WatchdogError};
 use crate::realtime::clock::Monotonic;
 use crate::realtime::helper::{self, Barrier};
 use crate::realtime::runner::{Feed, StartError};
-use crate::sys::futex;
+use crate::sys::{Errno, futex};
 use crate::time::{Duration, Instant};
 
 /// How long saving the last black box may take while a watchdog that was taken over is
@@ -118,7 +118,7 @@ where
                 }
             };
             helper::spawn(scope, "start", helper::MIN_STACK_BYTES, &barrier, feeds)
-                .map_err(|error| RunError::Helper(error.raw_os_error().unwrap_or(0)))?;
+                .map_err(|error| RunError::Helper(Errno::from(error).0))?;
             let result = work();
             done.store(1, Ordering::Release);
             futex::wake(done);

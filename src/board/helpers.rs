@@ -121,7 +121,7 @@ pub(super) fn run_with_helpers(
         Err(error) => return Err(stand_down(feeder, error)),
     };
     let judged = Judged::new();
-    let refused = |error: std::io::Error| RunError::Helper(error.raw_os_error().unwrap_or(0));
+    let refused = |error: std::io::Error| RunError::Helper(Errno::from(error).0);
     let ran = thread::scope(|scope| {
         // However this scope is left, the helpers must end, or it never is.
         let _end = EndHelpers(&done, &barrier, &watch);

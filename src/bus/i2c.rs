@@ -78,8 +78,7 @@ impl I2c {
     pub fn try_clone(&self) -> Result<Self, Errno> {
         let port = match &self.port {
             Port::Kernel(device) => {
-                let own = device.calls().as_fd().try_clone_to_owned();
-                let own = own.map_err(|error| Errno(error.raw_os_error().unwrap_or(0)))?;
+                let own = device.calls().as_fd().try_clone_to_owned()?;
                 Port::Kernel(I2cdev::with(kernel::Kernel::from(own)))
             }
             Port::Simulated(chips) => Port::Simulated(Arc::clone(chips)),

@@ -322,12 +322,8 @@ fn decimal(mut number: u32, digits: &mut [u8; 10]) -> &[u8] {
 fn refused(attribute: Attribute) -> impl Fn(io::Error) -> PwmError {
     move |error| PwmError::Refused {
         attribute,
-        errno: errno(&error),
+        errno: error.into(),
     }
-}
-
-fn errno(error: &io::Error) -> Errno {
-    Errno(error.raw_os_error().unwrap_or(0))
 }
 
 /// Writes `value` and reads it back.
@@ -390,7 +386,7 @@ pub fn check(chip: &Path, channel: u32) -> Result<(), PwmError> {
 
 fn has_channel(chip: &Path, channel: u32) -> Result<(), PwmError> {
     let count =
-        read_to_string(chip.join("npwm")).map_err(|error| PwmError::NoChip(errno(&error)))?;
+        read_to_string(chip.join("npwm")).map_err(|error| PwmError::NoChip(error.into()))?;
     let channels = count.trim().parse().unwrap_or(0);
     if channel >= channels {
         return Err(PwmError::NoChannel { channels });

@@ -76,7 +76,7 @@ impl Timer for Kernel {
         match self.0.write(&[byte]) {
             Ok(1) => Ok(()),
             Ok(_) => Err(Errno(libc::EIO)),
-            Err(error) => Err(Errno(error.raw_os_error().unwrap_or(0))),
+            Err(error) => Err(error.into()),
         }
     }
 }
@@ -247,7 +247,7 @@ impl Watchdog {
         let file = OpenOptions::new()
             .write(true)
             .open(path)
-            .map_err(|error| WatchdogError::Open(Errno(error.raw_os_error().unwrap_or(0))))?;
+            .map_err(|error| WatchdogError::Open(error.into()))?;
         Self::with(Kernel(file), timeout_s)
     }
 }

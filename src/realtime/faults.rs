@@ -72,9 +72,7 @@ impl FaultReader {
     pub fn of_thread(root: &str, tid: i32) -> Result<Self, Errno> {
         let mut path = heapless::String::<192>::new();
         write!(path, "{root}proc/self/task/{tid}/stat").map_err(|_| Errno(libc::ENAMETOOLONG))?;
-        ProcFile::open(Path::new(path.as_str()))
-            .map(Self)
-            .map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))
+        Ok(Self(ProcFile::open(Path::new(path.as_str()))?))
     }
 
     /// The counts now.
@@ -83,10 +81,7 @@ impl FaultReader {
     /// `ESRCH` when the thread has ended, `EIO` when the line is not what
     /// proc_pid_stat(5) says.
     pub fn read(&mut self) -> Result<Faults, Errno> {
-        let line = self
-            .0
-            .read()
-            .map_err(|error| Errno(error.raw_os_error().unwrap_or(libc::EIO)))?;
+        let line = self.0.read()?;
         Faults::parse(line).ok_or(Errno(libc::EIO))
     }
 }

@@ -125,8 +125,8 @@ impl Observed {
             cpu: scheduler::pinned_cpu().map_err(ScheduleError::Other),
             isolated_cpu,
             dma_latency_us: match latency {
-                Ok(held) => held.read_back().map_err(|error| errno(&error)),
-                Err(error) => Err(errno(error)),
+                Ok(held) => held.read_back().map_err(|error| error.into()),
+                Err(error) => Err(error.into()),
             },
             timer_resolution_ns: crate::sys::clock::monotonic_resolution_ns(),
             throttling: kernel.throttling,
@@ -187,8 +187,4 @@ impl Observed {
         self.policy = scheduler::set_policy(policy)
             .and_then(|()| scheduler::policy().map_err(ScheduleError::Other));
     }
-}
-
-fn errno(error: &std::io::Error) -> Errno {
-    Errno(error.raw_os_error().unwrap_or(libc::EIO))
 }

@@ -11,7 +11,7 @@ impl Errno {
     /// The error number of the last call on this thread.
     #[must_use]
     pub fn last() -> Self {
-        Self(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
+        std::io::Error::last_os_error().into()
     }
 
     /// The symbolic name; `None` for a number that this crate's calls do not return.
@@ -59,6 +59,19 @@ impl fmt::Display for Errno {
 }
 
 impl std::error::Error for Errno {}
+
+impl From<&std::io::Error> for Errno {
+    /// The kernel's number; `EIO` for an error that the standard library made itself.
+    fn from(error: &std::io::Error) -> Self {
+        Self(error.raw_os_error().unwrap_or(libc::EIO))
+    }
+}
+
+impl From<std::io::Error> for Errno {
+    fn from(error: std::io::Error) -> Self {
+        Self::from(&error)
+    }
+}
 
 impl From<Errno> for std::io::Error {
     fn from(errno: Errno) -> Self {

@@ -53,13 +53,12 @@ pub fn release() -> Result<usize, Errno> {
 /// The guard below the mapping that contains `address`, if there is one, and the first address
 /// of that mapping (proc_pid_maps(5)).
 fn stack_of(address: usize) -> Result<(Option<Range>, usize), Errno> {
-    let io = |error: std::io::Error| Errno(error.raw_os_error().unwrap_or(libc::EIO));
-    let mut maps = File::open("/proc/self/maps").map_err(io)?;
+    let mut maps = File::open("/proc/self/maps")?;
     let mut buffer = [0; 1024];
     let mut kept = 0;
     let mut guard: Option<Range> = None;
     loop {
-        let read = maps.read(&mut buffer[kept..]).map_err(io)?;
+        let read = maps.read(&mut buffer[kept..])?;
         let filled = kept + read;
         let mut start = 0;
         while let Some(length) = buffer[start..filled].iter().position(|byte| *byte == b'\n') {

@@ -186,7 +186,7 @@ impl Claimed {
         let ask = |errno| FlightError::Refused(Step::Ask, errno);
         let folder = path.rsplit_once('/').map_or(".", |(folder, _)| folder);
         let folder =
-            File::open(folder).map_err(|error| FlightError::Refused(Step::Open, errno(&error)))?;
+            File::open(folder).map_err(|error| FlightError::Refused(Step::Open, error.into()))?;
         if !shared::lives_in_memory(folder.as_fd()).map_err(ask)? {
             return Err(FlightError::OnDisk);
         }
@@ -196,7 +196,7 @@ impl Claimed {
             .create(true)
             .truncate(false)
             .open(path)
-            .map_err(|error| FlightError::Refused(Step::Open, errno(&error)))?;
+            .map_err(|error| FlightError::Refused(Step::Open, error.into()))?;
         if !shared::claim(file.as_fd()).map_err(ask)? {
             return Err(FlightError::Busy);
         }
@@ -239,7 +239,7 @@ impl Claimed {
         let record_capacity = records.min(MAX_RECORDS);
         let allocate = |errno| FlightError::Refused(Step::Allocate, errno);
         // Truncated first, so that all of it reads as zero. No process has mapped it yet.
-        file.set_len(0).map_err(|error| allocate(errno(&error)))?;
+        file.set_len(0).map_err(|error| allocate(error.into()))?;
         let length = layout::RECORDS as u64 + record_capacity * RECORD_BYTES as u64;
         shared::allocate(file.as_fd(), length).map_err(allocate)?;
         let mapping = shared::SharedMapping::of(file.as_fd(), layout::MAPPED)
@@ -375,8 +375,7 @@ impl Flight {
             let fits = usize::try_from(capacity - entry).unwrap_or(usize::MAX);
             let (part, after) = rest.split_at(rest.len().min(fits.saturating_mul(size)));
             self.file
-                .write_all_at(part, begin as u64 + entry * size as u64)
-                .map_err(|error| errno(&error))?;
+                .write_all_at(part, begin as u64 + entry * size as u64)?;
             written += (part.len() / size) as u64;
             rest = after;
         }
@@ -411,10 +410,6 @@ impl fmt::Write for Area<'_> {
         }
         Ok(())
     }
-}
-
-pub(super) fn errno(error: &std::io::Error) -> Errno {
-    Errno(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 const _: () = {

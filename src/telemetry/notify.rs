@@ -169,7 +169,7 @@ impl Notify {
             Ok(socket)
         };
         let socket = connect().map_err(|error: std::io::Error| {
-            NotifyError::Connect(error.raw_os_error().unwrap_or(0))
+            NotifyError::Connect(crate::sys::Errno::from(error).0)
         })?;
         Ok(Self {
             socket,

@@ -53,7 +53,7 @@ impl Chips for KernelChips {
             .write(true)
             .open(self.directory.join(name))
             .map(KernelChip)
-            .map_err(|error| Errno(error.raw_os_error().unwrap_or(0)))
+            .map_err(Errno::from)
     }
 }
 
@@ -68,7 +68,7 @@ impl Chip for KernelChip {
         self.0
             .metadata()
             .map(|metadata| metadata.rdev())
-            .map_err(|error| Errno(error.raw_os_error().unwrap_or(0)))
+            .map_err(Errno::from)
     }
 
     fn info(&self) -> Result<ChipInfo, Errno> {
@@ -103,10 +103,7 @@ impl Lines for KernelLines {
     }
 
     fn events(&self) -> Result<KernelEvents, Errno> {
-        self.0
-            .try_clone()
-            .map(KernelEvents)
-            .map_err(|error| Errno(error.raw_os_error().unwrap_or(0)))
+        self.0.try_clone().map(KernelEvents).map_err(Errno::from)
     }
 }
 

@@ -91,7 +91,7 @@ impl I2cdev {
             .read(true)
             .write(true)
             .open(path)
-            .map_err(|error| OpenError::Open(Errno(error.raw_os_error().unwrap_or(0))))?;
+            .map_err(|error| OpenError::Open(error.into()))?;
         let functions = sys::i2c::functions(file.as_fd()).map_err(OpenError::Query)?;
         if functions & sys::i2c::FUNC_I2C == 0 {
             return Err(OpenError::SmbusOnly);

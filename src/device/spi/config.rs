@@ -11,7 +11,6 @@ use core::fmt;
 use embedded_hal::spi::{Mode, Phase, Polarity};
 use linux_embedded_hal::SpidevDevice;
 use linux_embedded_hal::spidev::{SpiModeFlags, SpidevOptions};
-use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -134,11 +133,6 @@ impl fmt::Display for Explained<'_> {
     }
 }
 
-/// The errno of an error of the standard library, 0 when it has none.
-fn errno(error: &io::Error) -> Errno {
-    Errno(error.raw_os_error().unwrap_or(0))
-}
-
 /// `SPI_CPHA` and `SPI_CPOL`.
 const MODE_BITS: SpiModeFlags = SpiModeFlags::SPI_MODE_3;
 
@@ -207,10 +201,10 @@ impl Spidev {
     /// [`OpenError`], which names a setting that was refused or changed.
     pub fn open(path: &Path, config: &SpiConfig) -> Result<Self, OpenError> {
         let mut device =
-            SpidevDevice::open(path).map_err(|error| OpenError::Open(errno(error.inner())))?;
+            SpidevDevice::open(path).map_err(|error| OpenError::Open(error.inner().into()))?;
         let before = device
             .query_configuration()
-            .map_err(|error| OpenError::Query(errno(&error)))?;
+            .map_err(|error| OpenError::Query(error.into()))?;
         // Writing the mode alone would clear the bits that the device tree has set (chip
         // select active high, 3-wire).
         let kept = before.spi_mode.unwrap_or(SpiModeFlags::empty())
@@ -240,12 +234,12 @@ impl Spidev {
                 .map_err(|error| OpenError::Refused {
                     setting,
                     asked,
-                    errno: errno(&error),
+                    errno: error.into(),
                 })?;
         }
         let after = device
             .query_configuration()
-            .map_err(|error| OpenError::Query(errno(&error)))?;
+            .map_err(|error| OpenError::Query(error.into()))?;
         check_readback(config, &after)?;
         Ok(Self::with(
             Kernel::from(OwnedFd::from(device.0.into_inner())),

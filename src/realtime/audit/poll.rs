@@ -281,7 +281,7 @@ impl<'a> Auditor<'a> {
             // The words of an io::Error allocate, which would break a promise itself.
             Err(error) => Some(text(format_args!(
                 "its descriptor was closed or is another file's ({})",
-                Errno(error.raw_os_error().unwrap_or(libc::EIO))
+                Errno::from(error)
             ))),
         }
     }
@@ -352,13 +352,12 @@ fn opened<R>(
 
 /// The number in `proc/FILE` below `root`.
 fn number(place: &mut Option<ProcFile<32>>, root: &str, file: &str) -> Result<i64, Errno> {
-    let io = |error: std::io::Error| Errno(error.raw_os_error().unwrap_or(libc::EIO));
     let file = opened(place, || {
         let mut path = heapless::String::<192>::new();
         write!(path, "{root}proc/{file}").map_err(|_| Errno(libc::ENAMETOOLONG))?;
-        ProcFile::open(Path::new(path.as_str())).map_err(io)
+        Ok(ProcFile::open(Path::new(path.as_str()))?)
     })?;
-    let text = file.read().map_err(io)?;
+    let text = file.read()?;
     word(text, 0).ok_or(Errno(libc::EIO))
 }
 

@@ -22,7 +22,7 @@
 use core::fmt::Write as _;
 use std::path::Path;
 
-use super::{LockError, Range, errno_of, lock};
+use super::{LockError, Range, lock};
 use crate::realtime::procfs::for_each_line;
 use crate::realtime::stack;
 use crate::sys::{Errno, arena, objects, signal, unwind_tables};
@@ -114,7 +114,7 @@ impl Essential {
                 }
             }
         })
-        .map_err(|error| errno_of(&error))?;
+        .map_err(Errno::from)?;
         let mut all = self.0.iter().zip(&reached);
         let unlocked = all.find(|((range, _), reached)| **reached < range.address + range.length);
         Ok(unlocked.map(|((_, what), _)| *what))
@@ -178,7 +178,7 @@ fn area_where(is: &dyn Fn(Range, &[u8]) -> bool) -> Result<Option<Range>, Errno>
             }
         }
     })
-    .map_err(|error| errno_of(&error))?;
+    .map_err(Errno::from)?;
     Ok(found)
 }
 

@@ -25,7 +25,6 @@ pub use essential::{Essential, own_stack};
 pub use limits::{Raised, raise_locked_memory, raise_realtime_priority};
 pub use status::{Status, StatusReader};
 
-use crate::sys::Errno;
 use crate::sys::memory::{self as sys, MallocOption};
 
 /// Locks the process: mlockall(2).
@@ -99,9 +98,4 @@ pub fn keep_heap() -> Result<(), MallocRefused> {
 /// Kilobytes that hold `bytes`, rounded up.
 const fn kilobytes(bytes: u64) -> u64 {
     bytes.div_ceil(1024)
-}
-
-/// Turns an error of reading a file into the kernel's number for it.
-fn errno_of(error: &std::io::Error) -> Errno {
-    Errno(error.raw_os_error().unwrap_or(libc::EIO))
 }

@@ -3,7 +3,6 @@
 use core::fmt::Write as _;
 use std::path::Path;
 
-use super::errno_of;
 use crate::realtime::procfs::{ProcFile, field};
 use crate::sys::Errno;
 
@@ -63,7 +62,7 @@ impl StatusReader {
         write!(path, "{root}proc/self/status").map_err(|_| Errno(libc::ENAMETOOLONG))?;
         ProcFile::open(Path::new(path.as_str()))
             .map(Self)
-            .map_err(|error| errno_of(&error))
+            .map_err(Errno::from)
     }
 
     /// The figures now.
@@ -71,7 +70,7 @@ impl StatusReader {
     /// # Errors
     /// Those of read(2); `EIO` when a figure is missing.
     pub fn read(&mut self) -> Result<Status, Errno> {
-        let text = self.0.read().map_err(|error| errno_of(&error))?;
+        let text = self.0.read().map_err(Errno::from)?;
         Status::parse(text).ok_or(Errno(libc::EIO))
     }
 }

@@ -12,7 +12,6 @@ use std::io;
 
 use super::BlackBoxConfig;
 use crate::sys::Errno;
-use crate::telemetry::flight::errno;
 
 /// The extension of a black box file.
 pub const ENDING: &str = ".blackbox";
@@ -45,7 +44,7 @@ impl fmt::Display for StoreError {
 fn at(step: &'static str) -> impl FnOnce(io::Error) -> StoreError {
     move |error| StoreError {
         step,
-        errno: errno(&error),
+        errno: error.into(),
     }
 }
 
