@@ -7,8 +7,8 @@ mod device_stub;
 use device_stub::{StubChip, chip, input};
 use steadfast::cycle::image::DigitalInputs;
 use steadfast::device::gpio::{
-    Bias, Chips, Drive, GpioError, InputLine, InputLines, KernelChips, LineId, LineValues, Name,
-    OutputLine, OutputLines, Requested, find_chip, find_line, find_named_line, flag, present_chips,
+    Bias, Chips, GpioError, InputLine, InputLines, KernelChips, LineId, LineValues, Name,
+    OutputLine, OutputLines, Requested, find_chip, find_line, flag, present_chips,
 };
 use steadfast::sys::Errno;
 use steadfast::sys::gpio::{LineAttribute, LineConfigAttribute};
@@ -84,8 +84,6 @@ fn a_chip_with_two_names_is_one_chip() {
         assert_eq!(info.name.as_str(), "gpiochip0", "{name}");
     }
     assert_eq!(present_chips(&board).len(), 4);
-    let (_, info, offset) = find_named_line(&board, "estop").ok().unwrap();
-    assert_eq!((info.name.as_str(), offset), ("gpiochip0", 1));
     let both = find_chip(&board, "expander").err();
     assert_eq!(both, Some(GpioError::AmbiguousChip { matches: 2 }));
 }
@@ -134,17 +132,6 @@ fn a_line_is_found_by_number_and_by_name() {
 }
 
 #[test]
-fn a_line_name_alone_finds_its_chip() {
-    let board = board();
-    let (_, info, offset) = find_named_line(&board, "brake").ok().unwrap();
-    assert_eq!((info.name.as_str(), offset), ("gpiochip1", 0));
-    let twice = find_named_line(&board, "twice").err();
-    assert_eq!(twice, Some(GpioError::AmbiguousLine { matches: 2 }));
-    let none = find_named_line(&board, "lamp").err();
-    assert_eq!(none, Some(GpioError::NoLine { lines: 7 }));
-}
-
-#[test]
 fn outputs_are_requested_at_their_safe_values_in_one_request() {
     let chip = chip("gpiochip0", "", &[]);
     let lines = [
@@ -153,11 +140,7 @@ fn outputs_are_requested_at_their_safe_values_in_one_request() {
             active_low: true,
             ..output(3, 11, false)
         },
-        OutputLine {
-            drive: Drive::OpenDrain,
-            bias: Bias::PullUp,
-            ..output(4, 12, true)
-        },
+        output(4, 12, true),
     ];
     let outputs = OutputLines::request(&chip, &lines).unwrap();
     let requests = chip.wires.requests.borrow();
@@ -168,19 +151,16 @@ fn outputs_are_requested_at_their_safe_values_in_one_request() {
     assert_eq!(request.line_count, 3);
     assert_eq!(request.consumer.as_str(), "steadfast");
     assert_eq!(request.config.flags, flag::OUTPUT | flag::ACTIVE_LOW);
-    assert_eq!(request.config.attribute_count, 3);
-    let drain = flag::OUTPUT | flag::OPEN_DRAIN | flag::BIAS_PULL_UP;
+    assert_eq!(request.config.attribute_count, 2);
     let attribute = |attribute, mask| LineConfigAttribute { attribute, mask };
     assert_eq!(
-        request.config.attributes[..3],
+        request.config.attributes[..2],
         [
             attribute(LineAttribute::output_values(0b110), 0b111),
-            attribute(LineAttribute::flags(drain), 0b010),
-            attribute(LineAttribute::flags(flag::OUTPUT), 0b100),
+            attribute(LineAttribute::flags(flag::OUTPUT), 0b110),
         ]
     );
     assert_eq!(outputs.channels(), 0b11_1000);
-    assert_eq!(outputs.safe_image(), 0b11_0000);
     assert!(chip.wires.sets.borrow().is_empty(), "one call is enough");
 }
 
@@ -190,31 +170,11 @@ fn all_outputs_are_set_by_one_call_and_other_channels_are_ignored() {
     let lines = [output(1, 7, true), output(2, 9, false), output(8, 4, true)];
     let mut outputs = OutputLines::request(&chip, &lines).unwrap();
     outputs.write(0xFFFF_FFFB).unwrap();
-    outputs.write_safe().unwrap();
-    let mask = 0b111;
-    assert_eq!(
-        *chip.wires.sets.borrow(),
-        [
-            LineValues { bits: 0b101, mask },
-            LineValues { bits: 0b101, mask },
-        ]
-    );
     outputs.write(0b100).unwrap();
-    let last = chip.wires.sets.borrow()[2];
-    assert_eq!(last, LineValues { bits: 0b010, mask });
-    chip.wires.levels.set(0b110);
-    assert_eq!(outputs.read_back(), Ok(1 << 2 | 1 << 8));
+    let sets = [0b101, 0b010].map(|bits| LineValues { bits, mask: 0b111 });
+    assert_eq!(*chip.wires.sets.borrow(), sets);
     chip.wires.refuse.set(Some(Errno(5)));
     assert_eq!(outputs.write(0), Err(GpioError::Set(Errno(5))));
-    assert_eq!(outputs.read_back(), Err(GpioError::Get(Errno(5))));
-}
-
-#[test]
-fn the_safe_values_are_in_request_order() {
-    let chip = chip("gpiochip0", "", &[]);
-    let lines = [output(0, 7, false), output(1, 9, true)];
-    let values = OutputLines::request(&chip, &lines).unwrap().safe_values();
-    assert_eq!((values.bits, values.mask), (0b10, 0b11));
 }
 
 #[test]
@@ -309,9 +269,12 @@ fn a_contradictory_list_of_lines_is_refused_without_a_system_call() {
         refused(&[input(3, 1), input(4, 1)]),
         Some(GpioError::DuplicateLine { offset: 1 })
     );
+    let biases = [Bias::AsIs, Bias::Disabled, Bias::PullUp, Bias::PullDown];
     let all_different: Vec<_> = (0..12)
         .map(|n| InputLine {
-            debounce_us: 100 + u32::from(n),
+            bias: biases[usize::from(n % 4)],
+            active_low: n & 4 != 0,
+            latch: n & 8 != 0,
             ..input(n, u32::from(n))
         })
         .collect();

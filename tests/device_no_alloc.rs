@@ -154,8 +154,6 @@ fn a_hundred_thousand_cycles_of_inputs_edges_and_outputs_do_not_allocate() {
             let seen = inputs.read().unwrap();
             assert_eq!((seen.levels, seen.rose), (1 << 4 | 1 << 12, 1 << 4));
             outputs.write(cycle).unwrap();
-            outputs.write_safe().unwrap();
-            assert_eq!(outputs.read_back(), Ok(1 | 1 << 30));
         }
     });
     assert_eq!(calls, 0);

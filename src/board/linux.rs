@@ -185,7 +185,6 @@ impl Linux {
                 offset: opened.offset(pin)?,
                 active_low: output.active_low,
                 safe: output.safe,
-                ..OutputLine::default()
             });
         }
         let requested = OutputLines::request(&opened.chip, &lines).map_err(|error| {

@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Bias, Config, ConfigError, DigitalInput, Line, Pin, Position};
+use crate::config::{self, Config, ConfigError, DigitalInput, Line, Pin, Position};
 use crate::device::gpio::{
     self, Chip, ChipInfo, Chips, GpioError, InputLine, KernelChips, LineId, Requested, flag,
 };
@@ -345,8 +345,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
                             .is_some_and(|kernel| kernel.starts_with(bus.kernel_name))
                 }),
                 Err(error) => {
-                    let errno = Errno(error.raw_os_error().unwrap_or(0));
-                    self.refused(depth, bus, *position, Refused::Open(errno), node);
+                    self.refused(depth, bus, *position, Refused::Open(error.into()), node);
                     continue;
                 }
             };
@@ -424,10 +423,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
         let error = match node::number(self.machine.root, path) {
             Ok(Some(_)) => watchdog::refusal(self.machine.root, path, requested.timeout_s),
             Ok(None) => Some(watchdog::WatchdogError::Support(Errno(libc::ENOTTY))),
-            Err(error) => {
-                let errno = Errno(error.raw_os_error().unwrap_or(0));
-                Some(watchdog::WatchdogError::Open(errno))
-            }
+            Err(error) => Some(watchdog::WatchdogError::Open(error.into())),
         };
         if let Some(error) = error {
             self.say(requested.position, &error.explain(path).to_string());
@@ -441,13 +437,7 @@ pub(super) fn input_line(input: &DigitalInput, channel: u8, offset: u32) -> Inpu
         channel,
         offset,
         active_low: input.active_low,
-        bias: match input.bias {
-            Bias::AsIs => gpio::Bias::AsIs,
-            Bias::PullUp => gpio::Bias::PullUp,
-            Bias::PullDown => gpio::Bias::PullDown,
-            Bias::Disabled => gpio::Bias::Disabled,
-        },
-        debounce_us: 0,
+        bias: input.bias,
         latch: input.latch,
     }
 }

@@ -5,6 +5,7 @@
 //! [`wiring`](super::wiring).
 
 use super::error::Position;
+pub use crate::device::gpio::Bias;
 use crate::device::pwm::Polarity;
 use crate::time::Duration;
 
@@ -43,19 +44,6 @@ pub struct Pin {
     pub line: Line,
     /// Where it stands in the file.
     pub position: Position,
-}
-
-/// The electrical bias of an input line.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Bias {
-    /// As the device tree or the boot loader left it.
-    AsIs,
-    /// Pulled up.
-    PullUp,
-    /// Pulled down.
-    PullDown,
-    /// None.
-    Disabled,
 }
 
 /// A digital input.

@@ -21,7 +21,7 @@ pub enum GpioError {
     },
     /// The chip could not be opened, or the file is not a GPIO chip (`ENOTTY`).
     Open(Errno),
-    /// No line of the chip, or of any chip, has this name.
+    /// No line of the chip has this name.
     NoLine {
         /// Number of lines searched.
         lines: u32,
@@ -65,10 +65,10 @@ pub enum GpioError {
         offset: u32,
     },
     /// The lines of one request need more than 10 attributes, the kernel's limit. Each
-    /// further combination of polarity, bias and drive, and each debounce time, takes one.
+    /// further combination of polarity, bias and latch takes one.
     TooManyKinds,
     /// The kernel refused the request: `EINVAL` or `EOPNOTSUPP` if the chip does not
-    /// support the bias, drive or debounce.
+    /// support the bias.
     Request(Errno),
     /// The values could not be read.
     Get(Errno),
@@ -202,12 +202,12 @@ impl fmt::Display for Explained<'_> {
             GpioError::TooManyKinds => write!(
                 f,
                 "GPIO chip \"{chip}\": its lines have too many different settings; use fewer \
-                 combinations of bias, polarity, drive and debounce"
+                 combinations of bias, polarity and latch"
             ),
             GpioError::Request(errno) => write!(
                 f,
-                "GPIO chip \"{chip}\" refuses the lines ({errno}); leave out a bias, drive or \
-                 debounce that the chip does not support"
+                "GPIO chip \"{chip}\" refuses the lines ({errno}); leave out a bias that the \
+                 chip does not support"
             ),
             GpioError::Get(errno) => write!(
                 f,

@@ -79,60 +79,26 @@ pub fn find_line(chip: &impl Chip, info: &ChipInfo, line: LineId<'_>) -> Result<
         LineId::Offset(offset) if offset < lines => Ok(offset),
         LineId::Offset(offset) => Err(GpioError::OffsetOutOfRange { offset, lines }),
         LineId::Name(name) => {
-            let named = lines_named(chip, lines, name).map_err(GpioError::Get)?;
-            the_only(named, lines)
+            let (mut found, mut matches) = (None, 0);
+            for offset in 0..lines {
+                let info = chip.line_info(offset).map_err(GpioError::Get)?;
+                if info.name.as_str() == name {
+                    found = Some(offset);
+                    matches += 1;
+                }
+            }
+            match found {
+                None => Err(GpioError::NoLine { lines }),
+                Some(offset) if matches == 1 => Ok(offset),
+                // The kernel allows several lines with one name.
+                Some(_) => Err(GpioError::AmbiguousLine { matches }),
+            }
         }
     }
-}
-
-/// The chip and number of the only line of the machine that is named `name`.
-///
-/// # Errors
-/// [`GpioError::NoLine`], [`GpioError::AmbiguousLine`]; chips that cannot be
-/// opened are passed over.
-pub fn find_named_line<C: Chips>(
-    chips: &C,
-    name: &str,
-) -> Result<(C::Chip, ChipInfo, u32), GpioError> {
-    let (present, _) = each_chip(chips);
-    let (mut found, mut lines) = (Vec::new(), 0);
-    for (at, (chip, info)) in present.iter().enumerate() {
-        lines += info.lines;
-        let named = lines_named(chip, info.lines, name).map_err(GpioError::Get)?;
-        found.extend(named.into_iter().map(|offset| (at, offset)));
-    }
-    let (at, offset) = the_only(found, lines)?;
-    let (chip, info) = present
-        .into_iter()
-        .nth(at)
-        .expect("it was found at this place");
-    Ok((chip, info, offset))
 }
 
 fn open_with_info<C: Chips>(chips: &C, name: &str) -> Result<(C::Chip, ChipInfo), Errno> {
     let chip = chips.open(name)?;
     let info = chip.info()?;
     Ok((chip, info))
-}
-
-/// The numbers of all lines with this name: the kernel allows several.
-fn lines_named(chip: &impl Chip, lines: u32, name: &str) -> Result<Vec<u32>, Errno> {
-    let mut found = Vec::new();
-    for offset in 0..lines {
-        if chip.line_info(offset)?.name.as_str() == name {
-            found.push(offset);
-        }
-    }
-    Ok(found)
-}
-
-/// The only element of `found`; `lines` is the number of lines searched.
-fn the_only<T>(mut found: Vec<T>, lines: u32) -> Result<T, GpioError> {
-    match (found.pop(), found.len()) {
-        (None, _) => Err(GpioError::NoLine { lines }),
-        (Some(one), 0) => Ok(one),
-        (Some(_), others) => Err(GpioError::AmbiguousLine {
-            matches: others as u32 + 1,
-        }),
-    }
 }

@@ -159,40 +159,9 @@ impl<L: Lines> OutputLines<L> {
         self.lines.set(values).map_err(GpioError::Set)
     }
 
-    /// Sets all outputs to their safe values: one ioctl, no allocation.
-    ///
-    /// # Errors
-    /// [`GpioError::Set`].
-    pub fn write_safe(&mut self) -> Result<(), GpioError> {
-        self.lines.set(self.safe).map_err(GpioError::Set)
-    }
-
-    /// Reads the outputs back: one ioctl, no allocation. Where the chip can
-    /// sense a pin that it drives this is the level on the pin, so that a short
-    /// circuit or an open drain held low from outside shows; where it cannot,
-    /// its driver answers what was written. Which one is the driver's matter.
-    ///
-    /// # Errors
-    /// [`GpioError::Get`].
-    pub fn read_back(&self) -> Result<u32, GpioError> {
-        let bits = self.lines.get(self.safe.mask).map_err(GpioError::Get)?;
-        Ok(self.map.image_of(bits))
-    }
-
-    /// The values that make these outputs safe, by line of the request: what a
-    /// signal handler sets.
-    pub const fn safe_values(&self) -> LineValues {
-        self.safe
-    }
-
     /// The channels of these outputs, one bit each.
     pub fn channels(&self) -> u32 {
         self.map.image_mask()
-    }
-
-    /// The safe value of each channel.
-    pub fn safe_image(&self) -> u32 {
-        self.map.image_of(self.safe.bits)
     }
 }
 

@@ -19,11 +19,11 @@ mod request;
 
 pub use crate::sys::gpio::{ChipInfo, LineEvent, LineInfo, LineRequest, LineValues, Name, flag};
 pub use error::{Explained, GpioError, Requested};
-pub use find::{LineId, find_chip, find_line, find_named_line, present_chips};
+pub use find::{LineId, find_chip, find_line, present_chips};
 pub use kernel::{KernelChip, KernelChips, KernelEvents, KernelLines};
 pub use latch::{EdgeLatch, EdgeReader, Edges};
 pub use lines::{InputLines, OutputLines, RequestedInputs};
-pub use request::{Bias, CONSUMER, Drive, InputLine, OutputLine, check_inputs};
+pub use request::{Bias, CONSUMER, InputLine, OutputLine, check_inputs};
 
 use crate::sys::Errno;
 

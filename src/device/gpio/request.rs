@@ -25,18 +25,6 @@ pub enum Bias {
     PullDown,
 }
 
-/// How an output drives its line.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub enum Drive {
-    /// Both ways.
-    #[default]
-    PushPull,
-    /// Low only.
-    OpenDrain,
-    /// High only.
-    OpenSource,
-}
-
 /// A digital input.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputLine {
@@ -48,10 +36,6 @@ pub struct InputLine {
     pub active_low: bool,
     /// Its pull.
     pub bias: Bias,
-    /// Debounce time, us: a level counts after it was stable for this time; 0 disables it.
-    /// The kernel debounces in software if the chip cannot, which delays each edge by this
-    /// time.
-    pub debounce_us: u32,
     /// Latch edges, so that pulses shorter than a period are not missed.
     pub latch: bool,
 }
@@ -65,10 +49,6 @@ pub struct OutputLine {
     pub offset: u32,
     /// Active means physically low.
     pub active_low: bool,
-    /// How it drives.
-    pub drive: Drive,
-    /// Its pull.
-    pub bias: Bias,
     /// Its safe value, logical.
     pub safe: bool,
 }
@@ -79,7 +59,6 @@ pub(super) struct Line {
     pub(super) channel: u8,
     pub(super) offset: u32,
     flags: u64,
-    debounce_us: u32,
     initial: bool,
 }
 
@@ -105,7 +84,6 @@ impl From<&InputLine> for Line {
                 | when(line.active_low, flag::ACTIVE_LOW)
                 | bias_flags(line.bias)
                 | when(line.latch, flag::EDGE_RISING | flag::EDGE_FALLING),
-            debounce_us: line.debounce_us,
             initial: false,
         }
     }
@@ -113,19 +91,10 @@ impl From<&InputLine> for Line {
 
 impl From<&OutputLine> for Line {
     fn from(line: &OutputLine) -> Self {
-        let drive = match line.drive {
-            Drive::PushPull => 0,
-            Drive::OpenDrain => flag::OPEN_DRAIN,
-            Drive::OpenSource => flag::OPEN_SOURCE,
-        };
         Self {
             channel: line.channel,
             offset: line.offset,
-            flags: flag::OUTPUT
-                | when(line.active_low, flag::ACTIVE_LOW)
-                | bias_flags(line.bias)
-                | drive,
-            debounce_us: 0,
+            flags: flag::OUTPUT | when(line.active_low, flag::ACTIVE_LOW),
             initial: line.safe,
         }
     }
@@ -179,7 +148,7 @@ pub fn check_inputs(inputs: &[InputLine]) -> Result<(), GpioError> {
 /// The request for `lines`, in their order; outputs start at their initial values.
 ///
 /// The flags of the first line are the default. Each other combination of flags takes one
-/// of the request's 10 attributes, as do each debounce time and the output values.
+/// of the request's 10 attributes, as do the output values.
 ///
 /// # Errors
 /// [`GpioError::TooManyKinds`].
@@ -208,12 +177,6 @@ pub(super) fn build(lines: &[Line]) -> Result<LineRequest, GpioError> {
         attributes.push(LineConfigAttribute {
             attribute: LineAttribute::flags(flags),
             mask: mask_of(lines, |line| line.flags == flags),
-        });
-    }
-    for us in distinct(lines, |line| line.debounce_us, 0) {
-        attributes.push(LineConfigAttribute {
-            attribute: LineAttribute::debounce_us(us),
-            mask: mask_of(lines, |line| line.debounce_us == us),
         });
     }
     if attributes.len() > MAX_ATTRIBUTES {

@@ -134,20 +134,6 @@ impl LineAttribute {
             value: values,
         }
     }
-
-    /// `GPIO_V2_LINE_ATTR_ID_DEBOUNCE`: a level counts once it has been stable
-    /// for this many microseconds.
-    #[must_use]
-    pub const fn debounce_us(us: u32) -> Self {
-        // The union's 32-bit member lies at its start on either endianness.
-        let us = us.to_ne_bytes();
-        let value = u64::from_ne_bytes([us[0], us[1], us[2], us[3], 0, 0, 0, 0]);
-        Self {
-            id: 3,
-            padding: 0,
-            value,
-        }
-    }
 }
 
 /// `struct gpio_v2_line_config_attribute`.
