@@ -28,7 +28,7 @@ use super::feedback::{Feedback, FeedbackState, Reading};
 use super::limits::{Limits, LimitsState};
 use super::memory::{AxisState, Power};
 use super::motion::{Program, ProgramState};
-use super::state::{Command, Event, State, status};
+use super::state::{Command, Event, State};
 use crate::control::{Pid, PidState, Sample, Trajectory, TrajectoryState};
 use crate::cycle::image::{DigitalInputs, Inputs, OutputChannel, Outputs};
 use crate::cycle::ports::Tick;
@@ -389,21 +389,5 @@ impl Axis {
             state.fault = None;
             state.event(Event::Command(Command::FaultReset));
         }
-    }
-
-    /// The statusword (CiA 402 object 6041h).
-    pub fn statusword(&self, state: &AxisState) -> u16 {
-        let mut word = state.machine.statusword() | status::REMOTE;
-        if state.power != Power::Off {
-            word |= status::VOLTAGE_ENABLED;
-        }
-        if state.trajectory.is_at_rest() {
-            word |= status::TARGET_REACHED;
-        }
-        let (min, max) = self.pid.output_limits();
-        if state.command_volts <= min || state.command_volts >= max {
-            word |= status::INTERNAL_LIMIT;
-        }
-        word
     }
 }

@@ -42,7 +42,7 @@ pub struct AxisState {
 
 impl AxisState {
     pub(super) fn event(&mut self, event: Event) {
-        if let Some((_, next)) = self.machine.next(event) {
+        if let Some(next) = self.machine.next(event) {
             self.machine = next;
         }
     }

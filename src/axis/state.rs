@@ -16,8 +16,7 @@
 //! ```
 //!
 //! Transitions have the numbers of the standard. The machine is a pure function of state and
-//! event; [`drive`](super::drive) derives the outputs from the state. Cost: one table jump for
-//! each event.
+//! event; [`drive`](super::drive) derives the outputs from the state.
 
 /// The states of a drive.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -76,49 +75,6 @@ pub enum Event {
     QuickStopDone,
 }
 
-/// The number of a transition in the standard.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Transition(pub u8);
-
-impl Transition {
-    /// Transition 0: from power-on to [`State::NotReadyToSwitchOn`], the initial state.
-    pub const START: (Self, State) = (Self(0), State::NotReadyToSwitchOn);
-}
-
-impl Command {
-    /// Every command.
-    pub const ALL: [Self; 6] = [
-        Self::Shutdown,
-        Self::SwitchOn,
-        Self::EnableOperation,
-        Self::DisableVoltage,
-        Self::QuickStop,
-        Self::FaultReset,
-    ];
-
-    /// The command in `controlword` (bits 0 to 3 and 7). `previous` is the controlword before
-    /// it: a fault reset is the rising edge of bit 7.
-    pub const fn decode(controlword: u16, previous: u16) -> Self {
-        if controlword & !previous & 0x80 != 0 {
-            return Self::FaultReset;
-        }
-        if controlword & 0b0010 == 0 {
-            return Self::DisableVoltage;
-        }
-        if controlword & 0b0100 == 0 {
-            return Self::QuickStop;
-        }
-        if controlword & 0b0001 == 0 {
-            return Self::Shutdown;
-        }
-        if controlword & 0b1000 == 0 {
-            Self::SwitchOn
-        } else {
-            Self::EnableOperation
-        }
-    }
-}
-
 impl core::fmt::Display for State {
     /// The name in CiA 402.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -148,151 +104,52 @@ impl State {
         Self::Fault,
     ];
 
-    /// The transition that `event` causes, and the next state. `None` if the event has no
-    /// effect in this state.
-    pub const fn next(self, event: Event) -> Option<(Transition, Self)> {
-        let (number, state) = match self {
-            Self::NotReadyToSwitchOn => match event {
-                Event::Initialised => (1, Self::SwitchOnDisabled),
-                Event::FaultDetected => (13, Self::FaultReactionActive),
-                Event::Command(_) | Event::FaultReactionDone | Event::QuickStopDone => return None,
-            },
-            Self::SwitchOnDisabled => match event {
-                Event::Command(Command::Shutdown) => (2, Self::ReadyToSwitchOn),
-                Event::FaultDetected => (13, Self::FaultReactionActive),
-                Event::Command(
-                    Command::SwitchOn
-                    | Command::EnableOperation
-                    | Command::DisableVoltage
-                    | Command::QuickStop
-                    | Command::FaultReset,
-                )
-                | Event::Initialised
-                | Event::FaultReactionDone
-                | Event::QuickStopDone => return None,
-            },
-            Self::ReadyToSwitchOn => match event {
-                Event::Command(Command::SwitchOn | Command::EnableOperation) => {
-                    (3, Self::SwitchedOn)
-                }
-                Event::Command(Command::DisableVoltage | Command::QuickStop) => {
-                    (7, Self::SwitchOnDisabled)
-                }
-                Event::FaultDetected => (13, Self::FaultReactionActive),
-                Event::Command(Command::Shutdown | Command::FaultReset)
-                | Event::Initialised
-                | Event::FaultReactionDone
-                | Event::QuickStopDone => return None,
-            },
-            Self::SwitchedOn => match event {
-                Event::Command(Command::EnableOperation) => (4, Self::OperationEnabled),
-                Event::Command(Command::Shutdown) => (6, Self::ReadyToSwitchOn),
-                Event::Command(Command::DisableVoltage | Command::QuickStop) => {
-                    (10, Self::SwitchOnDisabled)
-                }
-                Event::FaultDetected => (13, Self::FaultReactionActive),
-                Event::Command(Command::SwitchOn | Command::FaultReset)
-                | Event::Initialised
-                | Event::FaultReactionDone
-                | Event::QuickStopDone => return None,
-            },
-            Self::OperationEnabled => match event {
-                Event::Command(Command::SwitchOn) => (5, Self::SwitchedOn),
-                Event::Command(Command::Shutdown) => (8, Self::ReadyToSwitchOn),
-                Event::Command(Command::DisableVoltage) => (9, Self::SwitchOnDisabled),
-                Event::Command(Command::QuickStop) => (11, Self::QuickStopActive),
-                Event::FaultDetected => (13, Self::FaultReactionActive),
-                Event::Command(Command::EnableOperation | Command::FaultReset)
-                | Event::Initialised
-                | Event::FaultReactionDone
-                | Event::QuickStopDone => return None,
-            },
-            Self::QuickStopActive => match event {
-                Event::Command(Command::DisableVoltage) | Event::QuickStopDone => {
-                    (12, Self::SwitchOnDisabled)
-                }
-                Event::Command(Command::EnableOperation) => (16, Self::OperationEnabled),
-                Event::FaultDetected => (13, Self::FaultReactionActive),
-                Event::Command(
-                    Command::Shutdown
-                    | Command::SwitchOn
-                    | Command::QuickStop
-                    | Command::FaultReset,
-                )
-                | Event::Initialised
-                | Event::FaultReactionDone => return None,
-            },
-            Self::FaultReactionActive => match event {
-                Event::FaultReactionDone => (14, Self::Fault),
-                Event::Command(_)
-                | Event::Initialised
-                | Event::FaultDetected
-                | Event::QuickStopDone => return None,
-            },
-            Self::Fault => match event {
-                Event::Command(Command::FaultReset) => (15, Self::SwitchOnDisabled),
-                Event::Command(
-                    Command::Shutdown
-                    | Command::SwitchOn
-                    | Command::EnableOperation
-                    | Command::DisableVoltage
-                    | Command::QuickStop,
-                )
-                | Event::Initialised
-                | Event::FaultDetected
-                | Event::FaultReactionDone
-                | Event::QuickStopDone => return None,
-            },
-        };
-        Some((Transition(number), state))
-    }
-
-    /// The bits of the statusword (6041h) for the state: 0 to 3, 5 and 6. Bit 5 is 0 during a
-    /// quick stop, and where the standard leaves it open.
-    pub const fn statusword(self) -> u16 {
-        match self {
-            Self::NotReadyToSwitchOn => 0x0000,
-            Self::SwitchOnDisabled => 0x0040,
-            Self::ReadyToSwitchOn => 0x0021,
-            Self::SwitchedOn => 0x0023,
-            Self::OperationEnabled => 0x0027,
-            Self::QuickStopActive => 0x0007,
-            Self::FaultReactionActive => 0x000F,
-            Self::Fault => 0x0008,
-        }
-    }
-
-    /// The number of the state in records: 0 Not ready to switch on, to 7 Fault, in the order
-    /// of [`State::ALL`].
+    /// A small number for records: 0 Not ready to switch on, to 7 Fault, in the
+    /// order of [`State::ALL`].
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// The name in the standard.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NotReadyToSwitchOn => "Not ready to switch on",
-            Self::SwitchOnDisabled => "Switch on disabled",
-            Self::ReadyToSwitchOn => "Ready to switch on",
-            Self::SwitchedOn => "Switched on",
-            Self::OperationEnabled => "Operation enabled",
-            Self::QuickStopActive => "Quick stop active",
-            Self::FaultReactionActive => "Fault reaction active",
-            Self::Fault => "Fault",
-        }
+    /// The next state after `event`. `None` if the event has no effect in this state.
+    pub const fn next(self, event: Event) -> Option<Self> {
+        use Command::{DisableVoltage, EnableOperation, FaultReset, QuickStop, Shutdown, SwitchOn};
+        Some(match (self, event) {
+            // 13. In the last two the reaction has begun.
+            (Self::FaultReactionActive | Self::Fault, Event::FaultDetected) => return None,
+            (_, Event::FaultDetected) => Self::FaultReactionActive,
+            // 1
+            (Self::NotReadyToSwitchOn, Event::Initialised) => Self::SwitchOnDisabled,
+            // 2
+            (Self::SwitchOnDisabled, Event::Command(Shutdown)) => Self::ReadyToSwitchOn,
+            // 3; 4 is for the next cycle.
+            (Self::ReadyToSwitchOn, Event::Command(SwitchOn | EnableOperation)) => Self::SwitchedOn,
+            // 4
+            (Self::SwitchedOn, Event::Command(EnableOperation)) => Self::OperationEnabled,
+            // 5
+            (Self::OperationEnabled, Event::Command(SwitchOn)) => Self::SwitchedOn,
+            // 6, 8
+            (Self::SwitchedOn | Self::OperationEnabled, Event::Command(Shutdown)) => {
+                Self::ReadyToSwitchOn
+            }
+            // 7, 10
+            (
+                Self::ReadyToSwitchOn | Self::SwitchedOn,
+                Event::Command(DisableVoltage | QuickStop),
+            ) => Self::SwitchOnDisabled,
+            // 9, 12
+            (Self::OperationEnabled | Self::QuickStopActive, Event::Command(DisableVoltage))
+            | (Self::QuickStopActive, Event::QuickStopDone) => Self::SwitchOnDisabled,
+            // 11
+            (Self::OperationEnabled, Event::Command(QuickStop)) => Self::QuickStopActive,
+            // 14
+            (Self::FaultReactionActive, Event::FaultReactionDone) => Self::Fault,
+            // 15
+            (Self::Fault, Event::Command(FaultReset)) => Self::SwitchOnDisabled,
+            // 16
+            (Self::QuickStopActive, Event::Command(EnableOperation)) => Self::OperationEnabled,
+            _ => return None,
+        })
     }
-}
-
-/// Bits of the statusword (6041h) that are independent of the state.
-pub mod status {
-    /// Bit 4: power is applied to the drive.
-    pub const VOLTAGE_ENABLED: u16 = 1 << 4;
-    /// Bit 9: the controlword is evaluated.
-    pub const REMOTE: u16 = 1 << 9;
-    /// Bit 10: the target is reached, or the drive has stopped.
-    pub const TARGET_REACHED: u16 = 1 << 10;
-    /// Bit 11: an internal limit is active.
-    pub const INTERNAL_LIMIT: u16 = 1 << 11;
 }
 
 #[cfg(test)]
@@ -353,61 +210,18 @@ mod tests {
     #[test]
     fn every_event_in_every_state_follows_the_transition_table() {
         let mut seen = [false; 17];
-        let (Transition(start), state) = Transition::START;
-        assert_eq!(LEADS_TO[usize::from(start)], state);
-        seen[usize::from(start)] = true;
+        assert_eq!(LEADS_TO[0], State::default());
+        seen[0] = true;
         for (state, row) in State::ALL.into_iter().zip(TABLE) {
             for (event, number) in EVENTS.into_iter().zip(row) {
-                let expected = u8::try_from(number)
-                    .ok()
-                    .map(|n| (Transition(n), LEADS_TO[usize::from(n)]));
+                let number = usize::try_from(number).ok();
+                let expected = number.map(|number| LEADS_TO[number]);
                 assert_eq!(state.next(event), expected, "{state:?}, {event:?}");
-                if let Some((Transition(n), _)) = expected {
-                    seen[usize::from(n)] = true;
+                if let Some(number) = number {
+                    seen[number] = true;
                 }
             }
         }
         assert_eq!(seen, [true; 17], "each transition is in the table");
-    }
-
-    #[test]
-    fn controlwords_decode_as_in_the_command_table_of_cia_402() {
-        // All values of bits 0 to 3 without bit 7, decoded by the masks of the standard.
-        for word in 0..16_u16 {
-            let expected = match word & 0b1111 {
-                w if w & 0b0111 == 0b0110 => Shutdown,
-                0b0111 => SwitchOn,
-                0b1111 => EnableOperation,
-                w if w & 0b0010 == 0 => DisableVoltage,
-                w if w & 0b0110 == 0b0010 => QuickStop,
-                _ => unreachable!(),
-            };
-            assert_eq!(Command::decode(word, 0), expected, "{word:#06b}");
-            assert_eq!(Command::decode(word | 0x80, 0), FaultReset);
-            assert_eq!(Command::decode(word | 0x80, 0x80), expected);
-            assert_eq!(Command::decode(word | 0xFF70, 0x80 | word), expected);
-        }
-    }
-
-    #[test]
-    fn statuswords_match_the_state_masks_of_cia_402() {
-        // (mask, value) of CiA 402-2, table of the statusword.
-        let masks = [
-            (0x4F, 0x00),
-            (0x4F, 0x40),
-            (0x6F, 0x21),
-            (0x6F, 0x23),
-            (0x6F, 0x27),
-            (0x6F, 0x07),
-            (0x4F, 0x0F),
-            (0x4F, 0x08),
-        ];
-        for (at, state) in State::ALL.into_iter().enumerate() {
-            assert_eq!(usize::from(state.number()), at);
-            let matching = masks
-                .iter()
-                .position(|&(mask, value)| state.statusword() & mask == value);
-            assert_eq!(matching, Some(at), "{state:?}");
-        }
     }
 }

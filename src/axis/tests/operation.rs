@@ -172,14 +172,3 @@ fn the_trace_matches_its_names() {
     ];
     assert_eq!(trace, expected.map(|value| value as f32));
 }
-
-#[test]
-fn the_statusword_shows_power_and_state() {
-    let mut bench = Bench::operating();
-    let axis = &bench.servo.axes()[0];
-    assert_eq!(axis.statusword(bench.axis()) & 0x7F, 0x37);
-    bench.set(ESTOP, true);
-    bench.cycle();
-    let axis = &bench.servo.axes()[0];
-    assert_eq!(axis.statusword(bench.axis()) & 0x7F, 0x08);
-}
