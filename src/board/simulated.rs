@@ -7,8 +7,8 @@ use crate::config::{Io, MAX_PLANTS, Machine, SimulatedMotor, SimulationConfig};
 use crate::cycle::image::{DigitalInputs, InputError, Inputs, Lost, OutputError, Outputs};
 use crate::cycle::ports::Tick;
 use crate::sim::{
-    AnalogSource, AxisWiring, BoardSpi, Drive, EncoderConfig, HeaterWiring, Load, OutputStage,
-    Plant, SimBoard, WiringError, World,
+    AxisWiring, BoardSpi, Drive, EncoderConfig, HeaterWiring, Load, OutputStage, Plant, SimBoard,
+    WiringError, World,
 };
 use crate::sys::arena::{Full, Placed};
 use crate::time::{Duration, Instant};
@@ -149,10 +149,10 @@ impl Simulated {
         }
         for (channel, input) in io.analog_inputs.iter().enumerate() {
             let (_, heater) = serving(&config.heaters, &heaters, |h| h.analog_input, channel);
-            let mut sources = [AnalogSource::Volts(0.0); 8];
-            sources[usize::from(input.channel)] = AnalogSource::Heater(heater);
+            let mut sensors = [None; 8];
+            sensors[usize::from(input.channel)] = Some(heater);
             map.analog_inputs
-                .push(board.add_adc(input.vref_volts, sources)?);
+                .push(board.add_adc(input.vref_volts, sensors)?);
         }
         let waiting = config.waits.then_some((Instant::from_nanos(0), period));
         let own = OwnPlants::none();

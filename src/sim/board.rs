@@ -23,8 +23,8 @@ use super::random::Random;
 use super::spi::{exchange, transact};
 use super::thermal::{Thermal, ThermalConfig};
 use super::wiring::{
-    AnalogSource, AxisWiring, Drive, EncoderConfig, HeaterWiring, Load, MAX_CHIPS, WiringError,
-    check_finite, check_lines, check_positive,
+    AxisWiring, Drive, EncoderConfig, HeaterWiring, Load, MAX_CHIPS, WiringError, check_finite,
+    check_lines, check_positive,
 };
 use crate::time::{Duration, Instant};
 
@@ -41,7 +41,7 @@ enum Chip {
     },
     Adc {
         chip: Mcp3208Chip,
-        sources: [AnalogSource; 8],
+        heaters: [Option<u8>; 8],
     },
 }
 
@@ -166,35 +166,23 @@ impl SimBoard {
         self.add_chip(Chip::Dac { chip, drives })
     }
 
-    /// Adds an MCP3208 with the input signals `sources`, and returns the number of the chip.
-    /// Voltages in V.
+    /// Adds an MCP3208 with the sensors of `heaters`, or 0 V, at its inputs, and returns the
+    /// number of the chip. Voltages in V.
     ///
     /// # Errors
-    /// `Full`, `NoAxis`, `NoHeater`, `Volts`.
+    /// `Full`, `NoHeater`, `Volts`.
     pub fn add_adc(
         &mut self,
         reference_volts: f64,
-        sources: [AnalogSource; 8],
+        heaters: [Option<u8>; 8],
     ) -> Result<usize, WiringError> {
         check_positive(reference_volts)?;
-        for source in sources {
-            match source {
-                AnalogSource::Volts(volts) => check_finite(volts)?,
-                AnalogSource::Heater(heater) => self.check_load(Load::Heater(heater))?,
-                AnalogSource::Command {
-                    axis,
-                    offset_volts,
-                    gain,
-                } => {
-                    self.check_load(Load::Axis(axis))?;
-                    check_finite(offset_volts)?;
-                    check_finite(gain)?;
-                }
-            }
+        for heater in heaters.into_iter().flatten() {
+            self.check_load(Load::Heater(heater))?;
         }
         self.add_chip(Chip::Adc {
             chip: Mcp3208Chip::new(reference_volts),
-            sources,
+            heaters,
         })
     }
 
@@ -350,9 +338,9 @@ impl BoardSpi<'_> {
                 self.plant.drive(chip, drives);
                 result
             }
-            Chip::Adc { chip, sources } => {
-                for (volts, source) in chip.volts.iter_mut().zip(sources) {
-                    *volts = self.plant.source_volts(source);
+            Chip::Adc { chip, heaters } => {
+                for (volts, heater) in chip.volts.iter_mut().zip(heaters) {
+                    *volts = heater.map_or(0.0, |heater| self.plant.sensor_volts(heater));
                 }
                 exchange(chip, faults, disturbed, tx, rx)
             }

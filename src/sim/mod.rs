@@ -50,7 +50,7 @@ pub use random::Random;
 pub use spi::{MAX_EXCHANGE, MAX_FRAME, SimChip, SimSpi, SpiChip, SpiFrame};
 pub use thermal::{Thermal, ThermalConfig, ThermalParameter};
 pub use wiring::{
-    AnalogSource, AxisWiring, Drive, EncoderConfig, HeaterWiring, LimitSwitch, Load, MAX_CHIPS,
-    MAX_HEATERS, MAX_MOTORS, OutputStage, WiringError,
+    AxisWiring, Drive, EncoderConfig, HeaterWiring, LimitSwitch, Load, MAX_CHIPS, MAX_HEATERS,
+    MAX_MOTORS, OutputStage, WiringError,
 };
 pub use world::{Plant, World};

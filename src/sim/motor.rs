@@ -185,13 +185,6 @@ impl Motor {
         self.stop_at_ends();
     }
 
-    /// Sets the constant torque of the load, Nm; a non-finite value is ignored.
-    pub const fn set_load(&mut self, load_nm: f64) {
-        if load_nm.is_finite() {
-            self.config.load_nm = load_nm;
-        }
-    }
-
     /// Runs `steps` steps with the command `volts` of the amplifier.
     #[inline]
     pub fn advance(&mut self, steps: u64, volts: f64) {

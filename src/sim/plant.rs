@@ -6,7 +6,7 @@ use super::gpio::SimGpio;
 use super::mcp4922::Mcp4922Chip;
 use super::motor::Motor;
 use super::thermal::Thermal;
-use super::wiring::{AnalogSource, AxisWiring, Drive, HeaterWiring, Load, MAX_HEATERS, MAX_MOTORS};
+use super::wiring::{AxisWiring, Drive, HeaterWiring, Load, MAX_HEATERS, MAX_MOTORS};
 
 pub(super) struct Axis {
     pub(super) motor: Motor,
@@ -114,29 +114,12 @@ impl Plant {
         }
     }
 
-    /// The voltage at an analog input.
+    /// The voltage of the sensor of `heater`.
     #[inline]
-    pub(super) fn source_volts(&self, source: &AnalogSource) -> f64 {
-        match *source {
-            AnalogSource::Volts(volts) => volts,
-            AnalogSource::Heater(heater) => self
-                .heaters
-                .get(usize::from(heater))
-                .map_or(0.0, |heater| heater.thermal.sensor_volts()),
-            AnalogSource::Command {
-                axis,
-                offset_volts,
-                gain,
-            } => {
-                let command = match self.axes.get(usize::from(axis)) {
-                    Some(axis) if wired_active(&self.gpio, axis.wiring.enable) => {
-                        axis.command_volts
-                    }
-                    Some(_) | None => 0.0,
-                };
-                offset_volts + gain * command
-            }
-        }
+    pub(super) fn sensor_volts(&self, heater: u8) -> f64 {
+        self.heaters
+            .get(usize::from(heater))
+            .map_or(0.0, |heater| heater.thermal.sensor_volts())
     }
 }
 

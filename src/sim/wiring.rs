@@ -132,25 +132,6 @@ pub struct Drive {
     pub stage: OutputStage,
 }
 
-/// The source of an analog input.
-#[derive(Copy, Clone, Debug, PartialEq)]
-pub enum AnalogSource {
-    /// A constant voltage, V.
-    Volts(f64),
-    /// The sensor of this heater.
-    Heater(u8),
-    /// The monitor output of an axis' amplifier: what it is commanded to while
-    /// it is enabled, else 0; `offset_volts + gain * command`.
-    Command {
-        /// The axis.
-        axis: u8,
-        /// Volts at a command of 0.
-        offset_volts: f64,
-        /// Volts for a volt of command.
-        gain: f64,
-    },
-}
-
 /// Settings of a simulated encoder.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct EncoderConfig {
