@@ -55,41 +55,15 @@ impl Biquad {
         sample_rate_hz: f64,
     ) -> Result<Self, ParameterError> {
         let (cos, alpha) = prewarp(frequency_hz, quality, sample_rate_hz)?;
-        let b1 = 1.0 - cos;
-        Ok(Self::normalised(
-            [0.5 * b1, b1, 0.5 * b1],
-            [1.0 + alpha, -2.0 * cos, 1.0 - alpha],
-        ))
-    }
-
-    /// A notch: no passage at `frequency_hz`, unit gain far from it; the stop
-    /// band (3 dB) is `frequency_hz / quality` wide.
-    ///
-    /// Ranges as for [`Biquad::low_pass`].
-    ///
-    /// # Errors
-    /// `sample_rate_hz`, `frequency_hz` or `quality`, by name.
-    pub fn notch(
-        frequency_hz: f64,
-        quality: f64,
-        sample_rate_hz: f64,
-    ) -> Result<Self, ParameterError> {
-        let (cos, alpha) = prewarp(frequency_hz, quality, sample_rate_hz)?;
-        Ok(Self::normalised(
-            [1.0, -2.0 * cos, 1.0],
-            [1.0 + alpha, -2.0 * cos, 1.0 - alpha],
-        ))
-    }
-
-    fn normalised(b: [f64; 3], a: [f64; 3]) -> Self {
-        let scale = 1.0 / a[0];
-        Self {
-            b0: b[0] * scale,
-            b1: b[1] * scale,
-            b2: b[2] * scale,
-            a1: a[1] * scale,
-            a2: a[2] * scale,
-        }
+        let scale = 1.0 / (1.0 + alpha);
+        let b1 = (1.0 - cos) * scale;
+        Ok(Self {
+            b0: 0.5 * b1,
+            b1,
+            b2: 0.5 * b1,
+            a1: -2.0 * cos * scale,
+            a2: (1.0 - alpha) * scale,
+        })
     }
 
     /// One step: the filtered value of `input`.
@@ -162,14 +136,6 @@ mod tests {
     }
 
     #[test]
-    fn a_notch_blocks_its_frequency_and_passes_the_rest() {
-        let filter = Biquad::notch(50.0, 5.0, RATE_HZ).unwrap();
-        assert!(gain(&filter, 50.0) < 1e-6);
-        assert!((gain(&filter, 5.003) - 1.0).abs() < 1e-2);
-        assert!((gain(&filter, 300.07) - 1.0).abs() < 1e-2);
-    }
-
-    #[test]
     fn frequencies_of_half_the_sample_rate_and_above_are_refused() {
         for frequency in [500.0, 501.0, 1e9] {
             let error = Biquad::low_pass(frequency, 1.0, RATE_HZ).unwrap_err();
@@ -180,12 +146,12 @@ mod tests {
             };
             assert_eq!(error.kind, nyquist);
         }
-        assert!(Biquad::notch(499.0, 1.0, RATE_HZ).is_ok());
+        assert!(Biquad::low_pass(499.0, 1.0, RATE_HZ).is_ok());
     }
 
     #[test]
     fn each_invalid_parameter_is_named() {
-        let name = |f, q, r| Biquad::notch(f, q, r).unwrap_err().name;
+        let name = |f, q, r| Biquad::low_pass(f, q, r).unwrap_err().name;
         assert_eq!(name(0.0, 1.0, RATE_HZ), "frequency_hz");
         assert_eq!(name(f64::NAN, 1.0, RATE_HZ), "frequency_hz");
         assert_eq!(name(10.0, 0.0, RATE_HZ), "quality");
@@ -196,14 +162,10 @@ mod tests {
 
     #[test]
     fn a_settled_filter_starts_without_a_transient() {
-        for filter in [
-            Biquad::low_pass(30.0, BUTTERWORTH, RATE_HZ).unwrap(),
-            Biquad::notch(60.0, 3.0, RATE_HZ).unwrap(),
-        ] {
-            let mut state = filter.settled(7.5);
-            for _ in 0..1_000 {
-                assert!((filter.step(&mut state, 7.5) - 7.5).abs() < 1e-9);
-            }
+        let filter = Biquad::low_pass(30.0, BUTTERWORTH, RATE_HZ).unwrap();
+        let mut state = filter.settled(7.5);
+        for _ in 0..1_000 {
+            assert!((filter.step(&mut state, 7.5) - 7.5).abs() < 1e-9);
         }
     }
 

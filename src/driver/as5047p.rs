@@ -36,11 +36,6 @@ pub const CHIP: EncoderChip = EncoderChip {
 };
 /// Maximum SPI clock, Hz: T_clk >= 100 ns (figure "SPI Timing").
 pub const MAX_CLOCK_HZ: u32 = 10_000_000;
-/// Minimum time that chip select is high between frames, ns: t_CSn (figure "SPI Timing").
-pub const MIN_DESELECTED_NS: u32 = 350;
-/// Time from power-on to the first valid angle, ms: t_pon (figure "Electrical
-/// Characteristics").
-pub const POWER_ON_MS: u32 = 10;
 /// Bits of the angle.
 pub const ANGLE_BITS: u32 = 14;
 /// Maximum number of frames of one call of [`As5047p::angle_pipelined`], if every check

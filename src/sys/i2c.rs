@@ -22,8 +22,6 @@ pub const MAX_BYTES: usize = 8_192;
 
 /// `I2C_FUNC_I2C`: the adapter transfers plain I2C messages, not only SMBus commands.
 pub const FUNC_I2C: u64 = 0x0000_0001;
-/// `I2C_FUNC_10BIT_ADDR`: the adapter supports addresses of ten bits.
-pub const FUNC_10BIT_ADDR: u64 = 0x0000_0002;
 
 const FLAG_READ: u16 = 0x0001;
 const FLAG_TEN_BIT: u16 = 0x0010;

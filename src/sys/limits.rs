@@ -24,14 +24,6 @@ pub struct Limit {
     pub hard: Option<u64>,
 }
 
-impl Limit {
-    /// No limit.
-    pub const UNLIMITED: Self = Self {
-        soft: None,
-        hard: None,
-    };
-}
-
 /// The kernel's number of a resource, in glibc's type.
 const fn number(resource: Resource) -> libc::__rlimit_resource_t {
     match resource {

@@ -17,8 +17,6 @@ const SET_TIMEOUT: Request = iowr::<c_int>(BASE, 6);
 
 /// `WDIOF_CARDRESET`: the watchdog caused the last reset.
 pub const CARD_RESET: u32 = 0x0020;
-/// `WDIOF_SETTIMEOUT`: the timeout can be set.
-pub const CAN_SET_TIMEOUT: u32 = 0x0080;
 /// `WDIOF_MAGICCLOSE`: it stops only if a 'V' is written before it is closed.
 pub const MAGIC_CLOSE: u32 = 0x0100;
 /// `WDIOF_ALARMONLY`: it raises an alarm and does not reset the board.
