@@ -292,7 +292,6 @@ const KEPT: [&str; 8] = [
     "NOT REAL-TIME: kept at the start, {..} of {..} promises broken while running.",
     "NOT REAL-TIME: {..} of {..} promises broken.",
     "VIRTUAL CLOCK: nothing is promised, and nothing measured of this machine.",
-    "DAMAGED: this is what can be read.",
     "The contract was not judged.",
     "No keys of its own.\n",
     "it waits for {..}: check cable, bus and driver",

@@ -1,5 +1,4 @@
-//! The frame of a black box file: a head, then sections. Each section has its own checksums, so
-//! that a damaged section does not make the others unreadable.
+//! The frame of a black box file: a head, then sections. Each section has its own checksums.
 
 /// The first 8 bytes of a file.
 pub(super) const MAGIC: [u8; 8] = *b"SFBLKBOX";
@@ -14,47 +13,19 @@ pub(super) const SECTION_HEAD: usize = 16;
 pub(super) const MAX_SECTION: usize = 4096;
 
 /// The contents of a section.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Tag {
-    /// Facts of the run: lines `key = value`.
-    Facts,
-    /// Why the file was written: lines `key = value`.
-    Cause,
-    /// The contract, as text.
-    Contract,
-    /// Events, 16 bytes each.
-    Events,
-    /// Cycle records, 56 bytes each, oldest first. Sections with newer cycles come first.
-    Cycles,
-    /// The end: how many sections and records come before it.
-    End,
-}
-
-impl Tag {
-    pub(super) const fn bytes(self) -> [u8; 4] {
-        *match self {
-            Self::Facts => b"FACT",
-            Self::Cause => b"CAUS",
-            Self::Contract => b"CONT",
-            Self::Events => b"EVNT",
-            Self::Cycles => b"CYCL",
-            Self::End => b"END ",
-        }
-    }
-
-    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
-        [
-            Self::Facts,
-            Self::Cause,
-            Self::Contract,
-            Self::Events,
-            Self::Cycles,
-            Self::End,
-        ]
-        .into_iter()
-        .find(|tag| tag.bytes() == bytes)
-    }
-}
+pub(super) type Tag = [u8; 4];
+/// Facts of the run: lines `key = value`.
+pub(super) const FACTS: Tag = *b"FACT";
+/// Why the file was written: lines `key = value`.
+pub(super) const CAUSE: Tag = *b"CAUS";
+/// The contract, as text.
+pub(super) const CONTRACT: Tag = *b"CONT";
+/// Events, 16 bytes each.
+pub(super) const EVENTS: Tag = *b"EVNT";
+/// Cycle records, 56 bytes each, oldest first. Sections with newer cycles come first.
+pub(super) const CYCLES: Tag = *b"CYCL";
+/// The end, empty: the file is complete.
+pub(super) const END: Tag = *b"END ";
 
 /// The head of a file.
 pub(super) fn head() -> [u8; HEAD] {
@@ -69,7 +40,7 @@ pub(super) fn head() -> [u8; HEAD] {
 /// The head of a section with these contents.
 pub(super) fn section_head(tag: Tag, contents: &[u8]) -> [u8; SECTION_HEAD] {
     let mut head = [0; SECTION_HEAD];
-    head[..4].copy_from_slice(&tag.bytes());
+    head[..4].copy_from_slice(&tag);
     head[4..8].copy_from_slice(&(contents.len() as u32).to_le_bytes());
     head[8..12].copy_from_slice(&crc32(contents).to_le_bytes());
     let crc = crc32(&head[..12]);

@@ -13,8 +13,8 @@ pub mod store;
 mod write;
 
 pub use cause::{CAUSE_BYTES, Message, describe};
-pub use format::{Tag, crc32};
-pub use read::{BlackBox, Damage, NotBlackBox, parse};
+pub use format::crc32;
+pub use read::{BlackBox, NotBlackBox, parse};
 pub use write::{Ending, Occasion, write};
 
 /// The table `[black_box]` of a board file.

@@ -48,58 +48,39 @@ pub struct Ending<'e> {
 /// # Errors
 /// Those of reading `flight` and writing `out`; the file is partial then.
 pub fn write(flight: &File, ending: &Ending<'_>, out: &mut File) -> io::Result<()> {
-    let mut sections = Sections {
-        out,
-        written: 0,
-        records: 0,
-    };
-    sections.out.write_all(&format::head())?;
+    out.write_all(&format::head())?;
     let mut text = heapless::Vec::<u8, MAX_SECTION>::new();
     copy_text(flight, layout::FACTS, layout::FACTS_LEN, &mut text)?;
-    sections.write(Tag::Facts, &text)?;
+    section(out, format::FACTS, &text)?;
     text.clear();
     // What exceeds the section is cut off.
     let _ = cause(&mut text, ending);
-    sections.write(Tag::Cause, &text)?;
+    section(out, format::CAUSE, &text)?;
     text.clear();
     copy_text(flight, layout::CONTRACT, layout::CONTRACT_LEN, &mut text)?;
-    sections.write(Tag::Contract, &text)?;
-    events(flight, &mut sections)?;
+    section(out, format::CONTRACT, &text)?;
+    events(flight, out)?;
     let oldest = if ending.occasion == Occasion::Fault {
         // The reporter still runs and moves the ring's records to the file.
         u64::MAX
     } else {
-        ring(flight, &mut sections)?
+        ring(flight, out)?
     };
-    records(flight, &mut sections, oldest)?;
-    let mut end = [0; 16];
-    end[..8].copy_from_slice(&sections.written.to_le_bytes());
-    end[8..].copy_from_slice(&sections.records.to_le_bytes());
-    sections.write(Tag::End, &end)
+    records(flight, out, oldest)?;
+    section(out, format::END, &[])
 }
 
-struct Sections<'o> {
-    out: &'o mut File,
-    written: u64,
-    records: u64,
+fn section(out: &mut File, tag: Tag, contents: &[u8]) -> io::Result<()> {
+    out.write_all(&format::section_head(tag, contents))?;
+    out.write_all(contents)?;
+    let padding = contents.len().next_multiple_of(8) - contents.len();
+    out.write_all(&[0; 8][..padding])
 }
 
-impl Sections<'_> {
-    fn write(&mut self, tag: Tag, contents: &[u8]) -> io::Result<()> {
-        self.out.write_all(&format::section_head(tag, contents))?;
-        self.out.write_all(contents)?;
-        let padding = contents.len().next_multiple_of(8) - contents.len();
-        self.out.write_all(&[0; 8][..padding])?;
-        self.written += 1;
-        Ok(())
-    }
-
-    fn write_records(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        self.records += (bytes.len() / RECORD_BYTES) as u64;
-        self.write(Tag::Cycles, bytes)
+fn cycles(out: &mut File, bytes: &[u8]) -> io::Result<()> {
+    match bytes {
+        [] => Ok(()),
+        _ => section(out, format::CYCLES, bytes),
     }
 }
 
@@ -150,7 +131,7 @@ fn word_at(flight: &File, at: usize) -> io::Result<u64> {
     Ok(u64::from_le_bytes(bytes))
 }
 
-fn events(flight: &File, sections: &mut Sections<'_>) -> io::Result<()> {
+fn events(flight: &File, out: &mut File) -> io::Result<()> {
     const SIZE: usize = layout::EVENT_BYTES;
     let written = header(flight, word::EVENTS_WRITTEN)?;
     let mut bytes = [0; layout::EVENT_CAPACITY as usize * SIZE];
@@ -160,12 +141,12 @@ fn events(flight: &File, sections: &mut Sections<'_>) -> io::Result<()> {
         let entry = ((first + index as u64) % layout::EVENT_CAPACITY) as usize;
         flight.read_exact_at(event, (layout::EVENTS + entry * SIZE) as u64)?;
     }
-    sections.write(Tag::Events, &bytes[..count * SIZE])
+    section(out, format::EVENTS, &bytes[..count * SIZE])
 }
 
 /// Writes the records of the loop's ring, newest section first, and returns its oldest slot.
 /// The place written next is left out, because it may be half written.
-fn ring(flight: &File, sections: &mut Sections<'_>) -> io::Result<u64> {
+fn ring(flight: &File, out: &mut File) -> io::Result<u64> {
     let next = word_at(flight, layout::RING_CONTROL + NEXT)?;
     let mut entries = last_entries(next).rev();
     let mut newer = u64::MAX;
@@ -180,7 +161,7 @@ fn ring(flight: &File, sections: &mut Sections<'_>) -> io::Result<u64> {
             flight.read_exact_at(record, (layout::RING + entry * RECORD_BYTES) as u64)?;
             // The place was never written, or its record is not older than the one after it.
             if record.iter().all(|byte| *byte == 0) || number(record, 0) >= newer {
-                sections.write_records(&bytes[begin..])?;
+                cycles(out, &bytes[begin..])?;
                 return Ok(newer);
             }
             newer = number(record, 0);
@@ -189,13 +170,13 @@ fn ring(flight: &File, sections: &mut Sections<'_>) -> io::Result<u64> {
         if begin == bytes.len() {
             return Ok(newer);
         }
-        sections.write_records(&bytes[begin..])?;
+        cycles(out, &bytes[begin..])?;
     }
 }
 
 /// Writes the records behind the mapped part whose slots are below `before`, newest section
 /// first.
-fn records(flight: &File, sections: &mut Sections<'_>, before: u64) -> io::Result<()> {
+fn records(flight: &File, out: &mut File, before: u64) -> io::Result<()> {
     let capacity = header(flight, word::RECORD_CAPACITY)?.min(MAX_RECORDS);
     let mut end = header(flight, word::RECORDS_WRITTEN)?;
     while capacity > 0 && end > 0 {
@@ -216,7 +197,7 @@ fn records(flight: &File, sections: &mut Sections<'_>, before: u64) -> io::Resul
             .chunks_exact(RECORD_BYTES)
             .take_while(|record| number(record, 0) < before)
             .count();
-        sections.write_records(&rest[..older * RECORD_BYTES])?;
+        cycles(out, &rest[..older * RECORD_BYTES])?;
         if gone > 0 {
             break;
         }

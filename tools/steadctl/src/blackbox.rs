@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use steadfast::telemetry::blackbox::{BlackBox, Damage, NotBlackBox, Tag, parse};
+use steadfast::telemetry::blackbox::{BlackBox, NotBlackBox, parse};
 use steadfast::telemetry::escaped;
 
 use crate::cycles::{csv, event, table, trace_names};
@@ -13,8 +13,6 @@ use crate::{BAD_INPUT, DAMAGED, FAILED, Failure, print, shown_lines};
 
 /// Maximum size of a file, bytes: more than a controller writes.
 const MAX_FILE: u64 = 80 * 1024 * 1024;
-/// Maximum number of missing parts that are listed.
-const MAX_TOLD: usize = 20;
 /// Maximum number of events that are shown.
 const MAX_EVENTS: usize = 40;
 
@@ -57,31 +55,19 @@ pub(crate) fn main(path: &Path, as_csv: bool, last: usize) -> Result<u8, Failure
     };
     written.map_err(|error| named(FAILED, error.to_string()))?;
     print(&text)?;
-    if found.damage.is_empty() {
+    let Some(at) = found.damaged_at else {
         return Ok(0);
-    }
+    };
     if as_csv {
-        for damage in found.damage.iter().take(MAX_TOLD) {
-            eprintln!(
-                "steadctl: {}: {}",
-                escaped(&path.display().to_string()),
-                missing(damage)
-            );
-        }
+        let path = escaped(&path.display().to_string());
+        eprintln!("steadctl: {path}: damaged at byte {at}; some cycles may be missing");
     }
     Ok(DAMAGED)
 }
 
 fn report(out: &mut String, found: &BlackBox, trace: &[String], last: usize) -> fmt::Result {
-    if !found.damage.is_empty() {
-        writeln!(out, "DAMAGED: this is what can be read.")?;
-        for damage in found.damage.iter().take(MAX_TOLD) {
-            writeln!(out, "  {}", missing(damage))?;
-        }
-        let more = found.damage.len().saturating_sub(MAX_TOLD);
-        if more > 0 {
-            writeln!(out, "  and {more} more")?;
-        }
+    if let Some(at) = found.damaged_at {
+        writeln!(out, "DAMAGED at byte {at}: this is what can be read")?;
         writeln!(out)?;
     }
     out.push_str(&shown_lines(&found.cause));
@@ -105,25 +91,4 @@ fn report(out: &mut String, found: &BlackBox, trace: &[String], last: usize) -> 
         last.min(cycles.len())
     )?;
     table(out, &cycles[cycles.len().saturating_sub(last)..], trace)
-}
-
-fn missing(damage: &Damage) -> String {
-    match damage {
-        Damage::Head => "the header of the file is damaged".to_owned(),
-        Damage::Section { tag, at } => {
-            let what = match tag {
-                Tag::Facts => "facts",
-                Tag::Cause => "cause",
-                Tag::Contract => "contract",
-                Tag::Events => "events",
-                Tag::Cycles => "some cycles",
-                Tag::End => "end",
-            };
-            format!("missing: {what}, damaged at byte {at}")
-        }
-        Damage::Unreadable { from, to } => format!("bytes {from} to {to} are unreadable"),
-        Damage::CutOff { at } => {
-            format!("missing: the end of the file with the oldest cycles, cut off at byte {at}")
-        }
-    }
 }

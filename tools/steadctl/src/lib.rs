@@ -17,7 +17,7 @@ use steadfast::telemetry::escaped;
 
 const CODES: &str = "\
 exit codes: 0 done, 1 failed, 2 bad arguments or a file of another kind,
-            5 file damaged: the readable part was printed, and what is missing";
+            5 file damaged: the readable part was printed";
 
 /// Failed: a file cannot be read.
 const FAILED: u8 = 1;
