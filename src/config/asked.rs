@@ -131,6 +131,16 @@ pub(crate) struct Asked {
     pub(crate) question: Question,
 }
 
+impl Asked {
+    /// The key, where the question is for one.
+    pub(crate) const fn key(&self) -> Option<&AskedKey> {
+        match &self.question {
+            Question::Key(asked) => Some(asked),
+            Question::Only(_) | Question::NoEffect { .. } => None,
+        }
+    }
+}
+
 /// Which kind of table: all tables of a kind are read by the same reader.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Kind {
@@ -145,18 +155,22 @@ pub(crate) struct Kind {
 pub(crate) enum Question {
     /// Which keys there can be.
     Only(Vec<&'static str>),
-    /// For the value of `key`.
-    Key {
-        key: &'static str,
-        /// `None`: only whether it is there.
-        expected: Option<Expected>,
-        /// What holds where it is not there, if anything does.
-        default: Option<String>,
-        /// What the file says.
-        value: Option<String>,
-    },
+    /// For the value of a key.
+    Key(AskedKey),
     /// `key` must not be there: the reason.
     NoEffect { key: &'static str, why: String },
+}
+
+/// A key whose value was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct AskedKey {
+    pub(crate) key: &'static str,
+    /// `None`: only whether it is there.
+    pub(crate) expected: Option<Expected>,
+    /// What holds where it is not there, if anything does.
+    pub(crate) default: Option<String>,
+    /// What the file says.
+    pub(crate) value: Option<String>,
 }
 
 /// Where one table's questions are recorded.

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::asked::{Count, Expected, ExpectedSignal, Log, Question, Record};
+use super::asked::{AskedKey, Count, Expected, ExpectedSignal, Log, Question, Record};
 use super::reader::{At, Result, Table};
 use super::signals::{ANY_UNIT, Named};
 
@@ -43,12 +43,12 @@ impl<'t> Table<'t> {
             let text = self.source().text.get(value.span()).unwrap_or_default();
             text.to_owned()
         };
-        Question::Key {
+        Question::Key(AskedKey {
             key,
             expected: expected.cloned(),
             default: default.map(|default| default.to_string()),
             value: value.map(text),
-        }
+        })
     }
 
     /// Notes that the text `at` has to be the name of a table `[header.NAME]`.

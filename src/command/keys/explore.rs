@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::Node;
 use super::learned::{Learned, most_specific};
-use crate::config::asked::{Asked, Count, Expected, Kind, Log, Question};
+use crate::config::asked::{Asked, AskedKey, Count, Expected, Kind, Log, Question};
 use crate::config::{ANY_UNIT, Config, Registry};
 
 /// Maximum number of further changes after one change.
@@ -191,7 +191,7 @@ impl<'r> Explorer<'r> {
                     }
                     file.remove(&last.table, key);
                 }
-                Question::Key { key, .. } => {
+                Question::Key(AskedKey { key, .. }) => {
                     let mine = run.events.iter().filter(|event| event.table == last.table);
                     let mut mine = places(mine).into_iter().rev();
                     let place = mine.find(|place| place.key == *key)?;
@@ -346,30 +346,22 @@ fn written(number: f64) -> String {
 fn places<'e>(events: impl IntoIterator<Item = &'e Asked>) -> Vec<Place> {
     let mut places: Vec<Place> = Vec::new();
     for event in events {
-        let Question::Key {
-            key,
-            expected,
-            default,
-            value,
-        } = &event.question
-        else {
-            continue;
-        };
+        let Some(asked) = event.key() else { continue };
         let is_it = |place: &&mut Place| {
-            place.key == *key && place.table == event.table && place.kind == event.kind
+            place.key == asked.key && place.table == event.table && place.kind == event.kind
         };
         match places.iter_mut().find(is_it) {
             Some(place) => {
-                place.has_default |= default.is_some();
-                place.expected.extend(expected.clone());
+                place.has_default |= asked.default.is_some();
+                place.expected.extend(asked.expected.clone());
             }
             None => places.push(Place {
                 kind: event.kind.clone(),
                 table: event.table.clone(),
-                key,
-                expected: expected.iter().cloned().collect(),
-                has_default: default.is_some(),
-                present: value.is_some(),
+                key: asked.key,
+                expected: asked.expected.iter().cloned().collect(),
+                has_default: asked.default.is_some(),
+                present: asked.value.is_some(),
             }),
         }
     }

@@ -213,19 +213,14 @@ impl Known {
                         entry.no_effect.insert(why.clone());
                     }
                 }
-                Question::Key {
-                    key,
-                    expected,
-                    default,
-                    value: _,
-                } => {
-                    let entry = self.entry(key);
-                    if let Some(expected) = expected {
-                        is_new |= entry.learn(key, expected, state);
+                Question::Key(asked) => {
+                    let entry = self.entry(asked.key);
+                    if let Some(expected) = &asked.expected {
+                        is_new |= entry.learn(asked.key, expected, state);
                     }
-                    if let Some(default) = default {
+                    if let Some(default) = &asked.default {
                         let figure = entry.default.get_or_insert_default();
-                        figure.add(default.clone(), state, key);
+                        figure.add(default.clone(), state, asked.key);
                     }
                 }
             }
@@ -323,20 +318,11 @@ fn table_states(events: &[Asked]) -> Tables<'_> {
             kind,
             values: BTreeMap::new(),
         });
-        for event in events {
-            let Question::Key {
-                key,
-                expected,
-                default,
-                value,
-            } = &event.question
-            else {
-                continue;
-            };
-            let holds = state.values.entry(key).or_default();
-            holds.present |= value.is_some();
-            holds.is_word |= matches!(expected, Some(Expected::Word(_) | Expected::Boolean));
-            let value = value.as_ref().or(default.as_ref());
+        for asked in events.iter().filter_map(Asked::key) {
+            let holds = state.values.entry(asked.key).or_default();
+            holds.present |= asked.value.is_some();
+            holds.is_word |= matches!(asked.expected, Some(Expected::Word(_) | Expected::Boolean));
+            let value = asked.value.as_ref().or(asked.default.as_ref());
             holds.value = holds.value.or(value.map(|value| value.trim_matches('"')));
         }
     }
