@@ -6,7 +6,6 @@
 //! read-only costs the record, not the run: one line on standard error, and the
 //! report says so too.
 
-use core::fmt::Write as _;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
@@ -17,6 +16,7 @@ use super::error::RunError;
 use crate::config::{Config, Position};
 use crate::cycle::stop::StopCause;
 use crate::realtime::helper;
+use crate::realtime::text::cut;
 use crate::sys::cause;
 use crate::telemetry::blackbox::store::{Path, Store, file_stem};
 use crate::telemetry::blackbox::{self, Ending, Occasion};
@@ -300,13 +300,10 @@ struct Saves {
 
 /// What a black box is saved for, as [`Saver::requested`] has it.
 fn describe(requested: u32) -> heapless::String<96> {
-    let mut cause = heapless::String::new();
-    // Longer than any of them.
-    let _ = match StopCause::from_number(requested as u8) {
-        Some(stop) if requested & QUICK_STOP != 0 => write!(cause, "quick stop: {stop}"),
-        _ => write!(cause, "the control law reports fault {requested}"),
-    };
-    cause
+    match StopCause::from_number(requested as u8) {
+        Some(stop) if requested & QUICK_STOP != 0 => cut(format_args!("quick stop: {stop}")),
+        _ => cut(format_args!("the control law reports fault {requested}")),
+    }
 }
 
 impl Saver {
@@ -364,10 +361,7 @@ impl Saver {
                 }
                 Err(error) if saves.failed.is_none() => {
                     say(format_args!("steadfast: black box: not saved, {error}"));
-                    let mut failed = heapless::String::new();
-                    // Too long a reason is cut off.
-                    let _ = write!(failed, "not saved, {error}");
-                    saves.failed = Some(failed);
+                    saves.failed = Some(cut(format_args!("not saved, {error}")));
                 }
                 Err(_) => {}
             }

@@ -8,7 +8,7 @@
 use core::fmt::Write;
 use std::path::Path;
 
-use super::procfs::{ProcFile, word};
+use crate::sys::procfs::{ProcFile, word};
 use crate::sys::{self, Errno};
 
 /// Page faults since the thread started.

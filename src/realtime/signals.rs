@@ -22,9 +22,10 @@
 //! The handlers run on the main thread: the real-time thread and the helpers
 //! block these signals. Asking costs one relaxed atomic load.
 
-use core::fmt::{self, Write as _};
+use core::fmt;
 use std::sync::Once;
 
+use super::text::cut;
 use crate::sys::cause::{self, Kind};
 use crate::sys::signal::{self as sys, Disposition};
 use crate::sys::{Errno, emergency};
@@ -140,9 +141,7 @@ fn end_safe<'p>(
     print: &dyn Fn(&std::panic::PanicHookInfo<'p>),
 ) {
     emergency::lines();
-    let mut note = heapless::String::<{ cause::NOTE_BYTES }>::new();
-    // What does not fit is cut off.
-    let _ = write!(Cut(&mut note), "{}", Panic(panic));
+    let note = cut::<{ cause::NOTE_BYTES }>(format_args!("{}", Panic(panic)));
     cause::cell().record(Kind::Panic, 0, 0, note.as_bytes());
     emergency::before_message();
     let end = emergency::End::Signal(libc::SIGABRT);
@@ -163,18 +162,6 @@ impl fmt::Display for Panic<'_, '_> {
         let text = payload.downcast_ref::<&str>().copied();
         let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
         f.write_str(text.unwrap_or("panic"))
-    }
-}
-
-/// Takes as much as there is room for.
-struct Cut<'a, const N: usize>(&'a mut heapless::String<N>);
-
-impl<const N: usize> fmt::Write for Cut<'_, N> {
-    fn write_str(&mut self, part: &str) -> fmt::Result {
-        for letter in part.chars() {
-            self.0.push(letter).map_err(|_| fmt::Error)?;
-        }
-        Ok(())
     }
 }
 

@@ -31,6 +31,7 @@ pub mod memory;
 pub mod objects;
 pub mod output;
 pub mod process;
+pub(crate) mod procfs;
 pub mod sched;
 pub mod shared;
 pub mod signal;

@@ -4,11 +4,10 @@
 //! main thread, 128 kB of each helper thread on arm64. Only the real-time thread needs that;
 //! the others return the pages below their frames.
 
-use std::fs::File;
-use std::io::Read;
+use std::path::Path;
 
 use super::memory::{Range, unlock};
-use super::{Errno, check};
+use super::{Errno, check, procfs};
 
 /// Bytes below the caller's frame that are kept: the frames of the calls made here and the red
 /// zone below them. Two pages of 4 KiB.
@@ -53,45 +52,22 @@ pub fn release() -> Result<usize, Errno> {
 /// The guard below the mapping that contains `address`, if there is one, and the first address
 /// of that mapping (proc_pid_maps(5)).
 fn stack_of(address: usize) -> Result<(Option<Range>, usize), Errno> {
-    let mut maps = File::open("/proc/self/maps")?;
-    let mut buffer = [0; 1024];
-    let mut kept = 0;
-    let mut guard: Option<Range> = None;
-    loop {
-        let read = maps.read(&mut buffer[kept..])?;
-        let filled = kept + read;
-        let mut start = 0;
-        while let Some(length) = buffer[start..filled].iter().position(|byte| *byte == b'\n') {
-            let line = &buffer[start..start + length];
-            if let Some((from, to)) = range_of(line) {
-                if (from..to).contains(&address) {
-                    let adjacent = |guard: &Range| guard.address + guard.length == from;
-                    return Ok((guard.filter(adjacent), from));
-                }
-                let inaccessible = line.split(|byte| *byte == b' ').nth(1) == Some(b"---p");
-                guard = inaccessible.then_some(Range {
-                    address: from,
-                    length: to - from,
-                });
-            }
-            start += length + 1;
+    let (mut found, mut guard) = (None, None);
+    procfs::for_each_line(Path::new("/proc/self/maps"), &mut |line| {
+        let Some((from, to)) = procfs::addresses(line) else {
+            return;
+        };
+        if (from..to).contains(&address) {
+            let adjacent = |guard: &Range| guard.address + guard.length == from;
+            found = Some((guard.filter(adjacent), from));
         }
-        buffer.copy_within(start..filled, 0);
-        kept = filled - start;
-        if read == 0 || kept == buffer.len() {
-            return Err(Errno(libc::ENOENT));
-        }
-    }
-}
-
-/// The addresses at the beginning of a line of proc_pid_maps(5): `START-END `.
-fn range_of(line: &[u8]) -> Option<(usize, usize)> {
-    let text = core::str::from_utf8(line.split(|byte| *byte == b' ').next()?).ok()?;
-    let (start, end) = text.split_once('-')?;
-    Some((
-        usize::from_str_radix(start, 16).ok()?,
-        usize::from_str_radix(end, 16).ok()?,
-    ))
+        let inaccessible = line.split(|byte| *byte == b' ').nth(1) == Some(b"---p");
+        guard = inaccessible.then_some(Range {
+            address: from,
+            length: to - from,
+        });
+    })?;
+    found.ok_or(Errno(libc::ENOENT))
 }
 
 #[cfg(test)]
@@ -120,12 +96,5 @@ mod tests {
         let (released, same, sum) = thread.unwrap().join().unwrap();
         assert!(released > 300 * 1024, "{released}");
         assert!(same && sum == 4950);
-    }
-
-    #[test]
-    fn lines_of_proc_maps_are_parsed() {
-        let line = b"7ffc5c4fc000-7ffc5c543000 rw-p 00000000 00:00 0   [stack]";
-        assert_eq!(range_of(line), Some((0x7ffc_5c4f_c000, 0x7ffc_5c54_3000)));
-        assert_eq!(range_of(b"nonsense"), None);
     }
 }

@@ -14,8 +14,9 @@ use crate::realtime::faults::{FaultReader, Faults};
 use crate::realtime::memory::{Essential, StatusReader};
 use crate::realtime::observed::Observed;
 use crate::realtime::platform::Throttling;
-use crate::realtime::procfs::{ProcFile, word};
 use crate::realtime::scheduler::{self, CpuList, CpuSet, Policy};
+use crate::realtime::text::cut;
+use crate::sys::procfs::{ProcFile, word};
 use crate::sys::{Errno, emergency, output};
 
 /// What was granted when the contract was judged.
@@ -209,7 +210,7 @@ impl<'a> Auditor<'a> {
                 match Granted::now(guard.thread) {
                     Ok(now) => Ok(other_policy(now.policy, guard.policy)
                         .or_else(|| other_cpus(&now.cpus, &guard.cpus))),
-                    Err(Errno(libc::ESRCH)) => Ok(Some(text(format_args!("its thread is gone")))),
+                    Err(Errno(libc::ESRCH)) => Ok(Some(cut(format_args!("its thread is gone")))),
                     Err(errno) => Err(("policy and CPUs of the stall guard", errno)),
                 }
             }
@@ -229,8 +230,8 @@ impl<'a> Auditor<'a> {
                 let count = counts.realtime + counts.others;
                 let unsealed = allocator::sealed().is_none();
                 Ok((count > 0 || unsealed).then(|| match unsealed {
-                    true => text(format_args!("not sealed any more")),
-                    false => text(format_args!(
+                    true => cut(format_args!("not sealed any more")),
+                    false => cut(format_args!(
                         "{count} allocations, {} by the loop",
                         counts.realtime
                     )),
@@ -241,7 +242,7 @@ impl<'a> Auditor<'a> {
                 let allowed = number(&mut self.compaction, root, file)
                     .map_err(|errno| ("vm.compact_unevictable_allowed", errno))?;
                 Ok((allowed != 0)
-                    .then(|| text(format_args!("vm.compact_unevictable_allowed is {allowed}"))))
+                    .then(|| cut(format_args!("vm.compact_unevictable_allowed is {allowed}"))))
             }
             // Noted where a reading fails, and by whoever finds a suspend.
             Promise::Audit | Promise::Awake => Ok(None),
@@ -267,7 +268,7 @@ impl<'a> Auditor<'a> {
             .first_unlocked(root)
             .map_err(|errno| ("/proc/self/smaps", errno))?;
         Ok(unlocked.map(|what| {
-            text(format_args!(
+            cut(format_args!(
                 "{what} not locked any more, VmLck {} kB of {vm_lck_kb} kB",
                 status.vm_lck_kb
             ))
@@ -277,9 +278,9 @@ impl<'a> Auditor<'a> {
     fn latency(&self) -> Option<Found> {
         match self.audit.latency.get()?.read_back() {
             Ok(0) => None,
-            Ok(us) => Some(text(format_args!("{us} us"))),
+            Ok(us) => Some(cut(format_args!("{us} us"))),
             // The words of an io::Error allocate, which would break a promise itself.
-            Err(error) => Some(text(format_args!(
+            Err(error) => Some(cut(format_args!(
                 "its descriptor was closed or is another file's ({})",
                 Errno::from(error)
             ))),
@@ -294,35 +295,20 @@ impl<'a> Auditor<'a> {
         let period = number(&mut self.period, root, "sys/kernel/sched_rt_period_us");
         let now = Throttling::of(runtime, period.unwrap_or(1_000_000));
         Ok((!leaves_enough(Some(now))).then(|| {
-            text(format_args!(
+            cut(format_args!(
                 "{runtime} us of each period (sched_rt_runtime_us)"
             ))
         }))
     }
 }
 
-fn text(args: core::fmt::Arguments<'_>) -> Found {
-    struct Cut(Found);
-    impl core::fmt::Write for Cut {
-        fn write_str(&mut self, part: &str) -> core::fmt::Result {
-            for letter in part.chars() {
-                self.0.push(letter).map_err(|_| core::fmt::Error)?;
-            }
-            Ok(())
-        }
-    }
-    let mut cut = Cut(Found::new());
-    let _ = cut.write_fmt(args);
-    cut.0
-}
-
 fn other_policy(now: Policy, promised: Policy) -> Option<Found> {
-    (now != promised).then(|| text(format_args!("{now} instead of {promised}")))
+    (now != promised).then(|| cut(format_args!("{now} instead of {promised}")))
 }
 
 fn other_cpus(now: &CpuSet, promised: &CpuSet) -> Option<Found> {
     (now != promised).then(|| {
-        text(format_args!(
+        cut(format_args!(
             "CPU {} instead of CPU {}",
             CpuList(now),
             CpuList(promised)
@@ -332,7 +318,7 @@ fn other_cpus(now: &CpuSet, promised: &CpuSet) -> Option<Found> {
 
 fn faulted(faults: Faults) -> Option<Found> {
     (!faults.is_zero()).then(|| {
-        text(format_args!(
+        cut(format_args!(
             "{} minor, {} major",
             faults.minor, faults.major
         ))

@@ -23,8 +23,8 @@ use core::fmt::Write as _;
 use std::path::Path;
 
 use super::{LockError, Range, lock};
-use crate::realtime::procfs::for_each_line;
 use crate::realtime::stack;
+use crate::sys::procfs::{addresses, for_each_line};
 use crate::sys::{Errno, arena, objects, signal, unwind_tables};
 
 /// Most ranges: a program with four libraries has some thirty.
@@ -180,16 +180,6 @@ fn area_where(is: &dyn Fn(Range, &[u8]) -> bool) -> Result<Option<Range>, Errno>
     })
     .map_err(Errno::from)?;
     Ok(found)
-}
-
-/// The addresses at the beginning of a line of proc_pid_maps(5): `START-END `.
-fn addresses(line: &[u8]) -> Option<(usize, usize)> {
-    let text = core::str::from_utf8(line.split(|byte| *byte == b' ').next()?).ok()?;
-    let (start, end) = text.split_once('-')?;
-    Some((
-        usize::from_str_radix(start, 16).ok()?,
-        usize::from_str_radix(end, 16).ok()?,
-    ))
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use core::fmt::Write as _;
 use std::path::Path;
 
-use crate::realtime::procfs::{ProcFile, field};
 use crate::sys::Errno;
+use crate::sys::procfs::{ProcFile, field};
 
 /// The memory figures of `/proc/PID/status` (proc_pid_status(5)), in kB.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]

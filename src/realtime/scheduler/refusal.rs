@@ -13,7 +13,7 @@ use core::fmt::Write as _;
 use std::path::Path;
 
 use super::ScheduleError;
-use crate::realtime::procfs::{ProcFile, for_each_line, word};
+use crate::sys::procfs::{ProcFile, for_each_line, word};
 
 /// The bit of `CAP_SYS_NICE` (capabilities(7)).
 const CAP_SYS_NICE: u32 = 23;

@@ -8,7 +8,7 @@ use std::path::Path;
 /// Opened once, read any number of times, at one system call (pread(2)) and no
 /// allocation each. Reading from offset 0 makes the kernel write the text anew.
 #[derive(Debug)]
-pub(super) struct ProcFile<const N: usize> {
+pub(crate) struct ProcFile<const N: usize> {
     file: File,
     buffer: [u8; N],
 }
@@ -16,7 +16,7 @@ pub(super) struct ProcFile<const N: usize> {
 impl<const N: usize> ProcFile<N> {
     /// Opens `path`. Allocation-free for paths below 384 bytes, which the
     /// standard library terminates on the stack.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
             file: File::open(path)?,
             buffer: [0; N],
@@ -24,7 +24,7 @@ impl<const N: usize> ProcFile<N> {
     }
 
     /// The text as of now, or its first `N` bytes.
-    pub(super) fn read(&mut self) -> io::Result<&[u8]> {
+    pub(crate) fn read(&mut self) -> io::Result<&[u8]> {
         let length = self.file.read_at(&mut self.buffer, 0)?;
         Ok(&self.buffer[..length])
     }
@@ -35,7 +35,7 @@ const LINE: usize = 1024;
 
 /// Calls `visit` with each line of the file at `path`, without its end. What of a line
 /// is beyond 1,024 bytes is left out. Allocates nothing.
-pub(super) fn for_each_line(path: &Path, visit: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+pub(crate) fn for_each_line(path: &Path, visit: &mut dyn FnMut(&[u8])) -> io::Result<()> {
     let mut file = File::open(path)?;
     let mut buffer = [0; LINE];
     let (mut kept, mut cut) = (0, false);
@@ -67,7 +67,7 @@ pub(super) fn for_each_line(path: &Path, visit: &mut dyn FnMut(&[u8])) -> io::Re
 }
 
 /// The number in the line `name:   1234 kB` of a status file.
-pub(super) fn field(text: &[u8], name: &str) -> Option<u64> {
+pub(crate) fn field(text: &[u8], name: &str) -> Option<u64> {
     text.split(|&byte| byte == b'\n').find_map(|line| {
         let rest = line.strip_prefix(name.as_bytes())?.strip_prefix(b":")?;
         word(rest, 0)?.try_into().ok()
@@ -75,12 +75,22 @@ pub(super) fn field(text: &[u8], name: &str) -> Option<u64> {
 }
 
 /// The number that is the word with this index, from 0, in `text`.
-pub(super) fn word(text: &[u8], index: usize) -> Option<i64> {
+pub(crate) fn word(text: &[u8], index: usize) -> Option<i64> {
     let word = text
         .split(u8::is_ascii_whitespace)
         .filter(|word| !word.is_empty())
         .nth(index)?;
     std::str::from_utf8(word).ok()?.parse().ok()
+}
+
+/// The addresses at the beginning of a line of proc_pid_maps(5): `START-END `.
+pub(crate) fn addresses(line: &[u8]) -> Option<(usize, usize)> {
+    let text = core::str::from_utf8(line.split(|byte| *byte == b' ').next()?).ok()?;
+    let (start, end) = text.split_once('-')?;
+    Some((
+        usize::from_str_radix(start, 16).ok()?,
+        usize::from_str_radix(end, 16).ok()?,
+    ))
 }
 
 #[cfg(test)]
@@ -111,5 +121,12 @@ mod tests {
     fn a_word_beyond_the_end_of_the_line_is_none() {
         assert_eq!(word(b" 12  34 ", 1), Some(34));
         assert_eq!(word(b" 12  34 ", 2), None);
+    }
+
+    #[test]
+    fn lines_of_proc_maps_are_parsed() {
+        let line = b"7ffc5c4fc000-7ffc5c543000 rw-p 00000000 00:00 0   [stack]";
+        assert_eq!(addresses(line), Some((0x7ffc_5c4f_c000, 0x7ffc_5c54_3000)));
+        assert_eq!(addresses(b"nonsense"), None);
     }
 }
