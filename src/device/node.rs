@@ -12,8 +12,28 @@ use crate::sys::Errno;
 use core::fmt;
 use std::fs;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+
+/// The descriptor of an open device node, on which [`i2c`](super::i2c) and
+/// [`spi`](super::spi) make their calls.
+#[derive(Debug)]
+pub struct Kernel(OwnedFd);
+
+impl From<OwnedFd> for Kernel {
+    /// Wraps the descriptor of an open device, unchecked; `I2cdev::open` and `Spidev::open`
+    /// check and configure it.
+    fn from(device: OwnedFd) -> Self {
+        Self(device)
+    }
+}
+
+impl AsFd for Kernel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 /// The device number of the character device at `path`; symbolic links are followed.
 /// `None` if `path` is not a character device.

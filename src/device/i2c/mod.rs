@@ -14,11 +14,12 @@ mod error;
 pub use crate::sys::i2c::{Address, MAX_BYTES, MAX_MESSAGES, Message};
 pub use error::{Explained, I2cError, OpenError};
 
+pub use super::node::Kernel;
 use crate::sys::{self, Errno};
 use embedded_hal::i2c::{ErrorType, I2c, Operation, SevenBitAddress, TenBitAddress};
 use heapless::Vec;
 use std::fs::OpenOptions;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 /// Maximum total length, in bytes, of adjacent operations of one direction. `embedded_hal`
@@ -34,33 +35,10 @@ pub trait Transfer {
     fn transfer(&mut self, messages: &mut [Message<'_>]) -> Result<usize, Errno>;
 }
 
-/// [`Transfer`] over the kernel's i2c-dev.
-#[derive(Debug)]
-pub struct Kernel(OwnedFd);
-
 impl Transfer for Kernel {
     #[inline]
     fn transfer(&mut self, messages: &mut [Message<'_>]) -> Result<usize, Errno> {
-        sys::i2c::transfer(self.0.as_fd(), messages)
-    }
-}
-
-impl From<OwnedFd> for Kernel {
-    /// Wraps the descriptor of an open adapter, unchecked; [`I2cdev::open`] checks it.
-    fn from(device: OwnedFd) -> Self {
-        Self(device)
-    }
-}
-
-impl AsFd for Kernel {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl AsRawFd for Kernel {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+        sys::i2c::transfer(self.as_fd(), messages)
     }
 }
 

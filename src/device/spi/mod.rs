@@ -15,6 +15,7 @@ mod frame;
 pub mod irq;
 mod limits;
 
+pub use super::node::Kernel;
 pub use crate::sys::spi::Transfer;
 pub use config::{
     DEFAULT_BUFFER_BYTES, OpenError, Setting, SpiConfig, buffer_bytes, check_readback,
@@ -25,7 +26,7 @@ pub use limits::{MAX_OPERATIONS, MAX_TRANSFERS};
 use crate::sys::{self, Errno};
 use embedded_hal::spi::{ErrorType, Operation, SpiDevice};
 use frame::Frame;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::AsFd;
 
 /// The only system call of the loop on an SPI device.
 pub trait Message {
@@ -37,34 +38,10 @@ pub trait Message {
     fn message(&mut self, transfers: &mut [Transfer<'_>]) -> Result<usize, Errno>;
 }
 
-/// [`Message`] over the kernel's spidev driver.
-#[derive(Debug)]
-pub struct Kernel(OwnedFd);
-
 impl Message for Kernel {
     #[inline]
     fn message(&mut self, transfers: &mut [Transfer<'_>]) -> Result<usize, Errno> {
-        sys::spi::message(self.0.as_fd(), transfers)
-    }
-}
-
-impl From<OwnedFd> for Kernel {
-    /// Wraps the descriptor of an open spidev device, unchecked; [`Spidev::open`] checks and
-    /// configures it.
-    fn from(device: OwnedFd) -> Self {
-        Self(device)
-    }
-}
-
-impl AsFd for Kernel {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl AsRawFd for Kernel {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+        sys::spi::message(self.as_fd(), transfers)
     }
 }
 

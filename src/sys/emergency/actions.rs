@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicI32, AtomicU8, AtomicU16, AtomicU32, Ordering};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::{Mutex, PoisonError};
 
+use super::super::gpio;
 use super::super::i2c::{self, Address};
 use super::super::spi::{self, Transfer};
 use super::super::waiting::BlockedIn;
@@ -73,10 +74,6 @@ impl Call {
         }
     }
 }
-
-/// `GPIO_V2_LINE_SET_VALUES_IOCTL`: `_IOWR(0xB4, 0x0F, struct
-/// gpio_v2_line_values)`, of 16 bytes (linux/gpio.h).
-const LINE_SET_VALUES: u32 = 0xC010_B40F;
 
 pub(super) struct Entry {
     state: AtomicU8,
@@ -304,7 +301,7 @@ pub fn register_line_values(lines: BorrowedFd<'_>, bits: u64, mask: u64) -> Resu
     values[8..].copy_from_slice(&mask.to_ne_bytes());
     // SAFETY: the request encodes a size of 16 bytes, which hold two numbers and no pointer;
     // for a descriptor of another kind the kernel returns ENOTTY.
-    unsafe { register(lines, LINE_SET_VALUES, &values) }
+    unsafe { register(lines, gpio::SET_VALUES, &values) }
 }
 
 /// Registers a transfer of `frame` as one message on the SPI device `spi`. It may block.

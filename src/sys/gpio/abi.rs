@@ -24,10 +24,6 @@ pub mod flag {
     pub const EDGE_RISING: u64 = 1 << 4;
     /// Report edges to inactive.
     pub const EDGE_FALLING: u64 = 1 << 5;
-    /// Drive low only.
-    pub const OPEN_DRAIN: u64 = 1 << 6;
-    /// Drive high only.
-    pub const OPEN_SOURCE: u64 = 1 << 7;
     /// Pull-up on.
     pub const BIAS_PULL_UP: u64 = 1 << 8;
     /// Pull-down on.
