@@ -1,6 +1,6 @@
 //! I2C adapters and PWM channels: their keys, and that each is used once.
 
-use super::{LINUX, SIM, edit, error_of, refused};
+use super::{LINUX, SIM, error_of, refused};
 use steadfast::config::Config;
 use steadfast::device::pwm::Polarity;
 
@@ -48,41 +48,20 @@ fn an_adapter_or_pwm_channel_is_used_only_once() {
 fn each_invalid_bus_setting_is_refused_at_its_key() {
     refused(
         LINUX,
-        &[
-            (
-                &[edit("i2c.sensors", "= 20", "= §25")],
-                "`timeout_ms` is 25, the kernel counts in tens",
-                "multiple of 10",
-            ),
-            (
-                &[edit("i2c.sensors", "= 20", "= §0")],
-                "`timeout_ms` is 0",
-                "10 to 1000",
-            ),
-            (
-                &[edit("i2c.sensors", "timeout_ms", "§speed_hz")],
-                "unknown key `speed_hz` in [i2c.sensors]",
-                "known here: device, timeout_ms",
-            ),
-            (
-                &[
-                    edit("pwm.valve", "channel = 1\n", ""),
-                    edit("pwm.valve", "valve", "§valve"),
-                ],
-                "[pwm.valve] has no `channel`",
-                "",
-            ),
-            (
-                &[edit("pwm.valve", "50_000", "§0")],
-                "`period_ns` is 0",
-                "1 to 4294967295",
-            ),
-            (
-                &[edit("pwm.valve", "\"inversed\"", "§\"inverted\"")],
-                "inverted",
-                "inversed",
-            ),
-        ],
+        r#"
+i2c.sensors: = 20 -> = §25
+    `timeout_ms` is 25, the kernel counts in tens; multiple of 10
+i2c.sensors: = 20 -> = §0
+    `timeout_ms` is 0; 10 to 1000
+i2c.sensors: timeout_ms -> §speed_hz
+    unknown key `speed_hz` in [i2c.sensors]; known here: device, timeout_ms
+pwm.§valve: channel = 1\n ->
+    [pwm.valve] has no `channel`;
+pwm.valve: 50_000 -> §0
+    `period_ns` is 0; 1 to 4294967295
+pwm.valve: "inversed" -> §"inverted"
+    inverted; inversed
+"#,
     );
     for key in ["i2c", "pwm"] {
         let error = error_of(&format!("{SIM}\n[§{key}.x]\nchip = \"x\"\n"));

@@ -5,38 +5,18 @@ use steadfast::config::Config;
 
 #[test]
 fn cut_off_frequencies_are_below_half_the_sample_rate() {
-    const FIX: &str = "below half the loop's rate, 500 Hz";
     refused(
         LINUX,
-        &[
-            (
-                &[edit("axis.x.gains", "250.0", "§500.0")],
-                "`derivative_cutoff_hz` of [axis.x] is 500 Hz",
-                FIX,
-            ),
-            (
-                &[edit("axis.x.feedback", "200.0", "§501")],
-                "`velocity_cutoff_hz` of [axis.x] is 501 Hz",
-                FIX,
-            ),
-            (
-                &[
-                    edit(
-                        "loop",
-                        "period_us = 1000\ndeadline_us = 900",
-                        "period_us = 2000",
-                    ),
-                    edit("axis.x.gains", "250.0", "§250.0"),
-                    edit(
-                        "axis.x.feedback",
-                        "velocity_cutoff_hz = 200.0",
-                        "velocity_cutoff_hz = 100.0",
-                    ),
-                ],
-                "`derivative_cutoff_hz` of [axis.x] is 250 Hz",
-                "rate, 250 Hz",
-            ),
-        ],
+        r"
+axis.x.gains: 250.0 -> §500.0
+    `derivative_cutoff_hz` of [axis.x] is 500 Hz; below half the loop's rate, 500 Hz
+axis.x.feedback: 200.0 -> §501
+    `velocity_cutoff_hz` of [axis.x] is 501 Hz; below half the loop's rate, 500 Hz
+loop: period_us = 1000\ndeadline_us = 900 -> period_us = 2000
+axis.x.gains: 250.0 -> §250.0
+axis.x.feedback: velocity_cutoff_hz = 200.0 -> velocity_cutoff_hz = 100.0
+    `derivative_cutoff_hz` of [axis.x] is 250 Hz; rate, 250 Hz
+",
     );
 }
 
@@ -44,176 +24,69 @@ fn cut_off_frequencies_are_below_half_the_sample_rate() {
 fn limits_are_ordered_and_bound_the_values_they_limit() {
     refused(
         LINUX,
-        &[
-            (
-                &[edit("axis.x.limits", "max_rad = 13.0", "max_rad = §-13.0")],
-                "`max_rad` of [axis.x] is -13, not above its lower end -13",
-                "the greater of the two",
-            ),
-            (
-                &[edit("axis.x.limits", "max_rad = 13.0", "max_rad = §-14.0")],
-                "`max_rad` of [axis.x] is -14, not above its lower end -13",
-                "the greater of the two",
-            ),
-            (
-                &[edit(
-                    "analog_output.torque",
-                    "max_volts = 10.0",
-                    "max_volts = §-10.0",
-                )],
-                "`max_volts` is -10, not above `min_volts` = -10",
-                "code 4095",
-            ),
-            (
-                &[edit(
-                    "axis.x.profile",
-                    "\nvelocity_rad_s = 20.0",
-                    "\nvelocity_rad_s = §40.5",
-                )],
-                "`velocity_rad_s` of [axis.x] is 40.5",
-                "from 0 to 40, the limit `max_velocity_rad_s`",
-            ),
-            (
-                &[edit(
-                    "axis.x.limits",
-                    "max_velocity_rad_s = 40.0",
-                    "max_velocity_rad_s = §401.0",
-                )],
-                "`max_velocity_rad_s` of [axis.x] is 401",
-                "from 0 to 400, which is `plausible_velocity_rad_s`",
-            ),
-            (
-                &[edit("axis.x.feedback", "400.0", "§4000.0")],
-                "`plausible_velocity_rad_s` of [axis.x] is 4000",
-                "half a turn of the encoder in each period",
-            ),
-            (
-                &[edit("axis.x.profile", "800.0", "§399.0")],
-                "`stop_deceleration_rad_s2` of [axis.x] is 399",
-                "at least 400, the `acceleration_rad_s2`",
-            ),
-            (
-                &[edit("axis.x.profile", "80000.0", "§1.0")],
-                "`stop_jerk_rad_s3` of [axis.x] is 1",
-                "at least 20000, the `jerk_rad_s3`",
-            ),
-            (
-                &[edit("axis.x.motion", "[6.283185,", "§[16.283185,")],
-                "`positions_rad` of [axis.x] is 16.283185",
-                "from -13 to 13, the limits",
-            ),
-            (
-                &[edit("axis.x.motion", "0.25", "§-1")],
-                "`dwell_s` of [axis.x] is -1",
-                "from 0 to 3600",
-            ),
-            (
-                &[edit(
-                    "axis.table.limits",
-                    "max_command_volts = 5.0",
-                    "max_command_volts = §5.1",
-                )],
-                "`max_command_volts` is 5.1, but the range of [analog_output.table_torque] is -5 to 5 V",
-                "it must be at most 5",
-            ),
-            (
-                &[
-                    edit(
-                        "analog_output.torque",
-                        "min_volts = -10.0",
-                        "min_volts = 0.0",
-                    ),
-                    edit(
-                        "axis.x.limits",
-                        "max_command_volts = 10.0",
-                        "max_command_volts = §10.0",
-                    ),
-                ],
-                "the range of [analog_output.torque] is 0 to 10 V",
-                "both signs",
-            ),
-        ],
+        r"
+axis.x.limits: max_rad = 13.0 -> max_rad = §-13.0
+    `max_rad` of [axis.x] is -13, not above its lower end -13; the greater of the two
+axis.x.limits: max_rad = 13.0 -> max_rad = §-14.0
+    `max_rad` of [axis.x] is -14, not above its lower end -13; the greater of the two
+analog_output.torque: max_volts = 10.0 -> max_volts = §-10.0
+    `max_volts` is -10, not above `min_volts` = -10; code 4095
+axis.x.profile: \nvelocity_rad_s = 20.0 -> \nvelocity_rad_s = §40.5
+    `velocity_rad_s` of [axis.x] is 40.5; from 0 to 40, the limit `max_velocity_rad_s`
+axis.x.limits: max_velocity_rad_s = 40.0 -> max_velocity_rad_s = §401.0
+    `max_velocity_rad_s` of [axis.x] is 401; from 0 to 400, which is `plausible_velocity_rad_s`
+axis.x.feedback: 400.0 -> §4000.0
+    `plausible_velocity_rad_s` of [axis.x] is 4000; half a turn of the encoder in each period
+axis.x.profile: 800.0 -> §399.0
+    `stop_deceleration_rad_s2` of [axis.x] is 399; at least 400, the `acceleration_rad_s2`
+axis.x.profile: 80000.0 -> §1.0
+    `stop_jerk_rad_s3` of [axis.x] is 1; at least 20000, the `jerk_rad_s3`
+axis.x.motion: [6.283185, -> §[16.283185,
+    `positions_rad` of [axis.x] is 16.283185; from -13 to 13, the limits
+axis.x.motion: 0.25 -> §-1
+    `dwell_s` of [axis.x] is -1; from 0 to 3600
+axis.table.limits: max_command_volts = 5.0 -> max_command_volts = §5.1
+    `max_command_volts` is 5.1, but the range of [analog_output.table_torque] is -5 to 5 V; it must be at most 5
+analog_output.torque: min_volts = -10.0 -> min_volts = 0.0
+axis.x.limits: max_command_volts = 10.0 -> max_command_volts = §10.0
+    the range of [analog_output.torque] is 0 to 10 V; both signs
+",
     );
     refused(
         SIM,
-        &[(
-            &[edit(
-                "simulation.motor.x",
-                "stiction_nm = 0.015",
-                "stiction_nm = §0.009",
-            )],
-            "`stiction_nm` is 0.009",
-            "from 0.01 to 1000",
-        )],
+        r"
+simulation.motor.x: stiction_nm = 0.015 -> stiction_nm = §0.009
+    `stiction_nm` is 0.009; from 0.01 to 1000
+",
     );
 }
 
 #[test]
 fn no_chip_is_clocked_above_its_maximum() {
-    let clock = |table, hz: &str| {
-        let to = format!("device = \"/dev/spidev1.0\"\nspeed_hz = §{hz}");
-        (table, to)
-    };
-    let (adc, just_too_fast) = clock("spi.adc", "1_000_001");
-    let (_, five_volts) = clock("spi.adc", "2_000_001");
-    let (_, in_between) = clock("spi.adc", "1_260_870");
-    let supply = |volts: &str| format!("vref_volts = 3.3\nsupply_volts = {volts}");
-    let (three, five) = (supply("3.3"), supply("5.0"));
-    let adc_at = |volts, clock| {
-        [
-            edit(adc, "device = \"/dev/spidev1.0\"", clock),
-            edit("analog_input.temperature", "vref_volts = 3.3", volts),
-            edit("analog_input.pressure", "vref_volts = 3.3", volts),
-            edit(
-                "analog_input.torque_monitor",
-                "vref_volts = 3.3\nsupply_volts = 3.3",
-                volts,
-            ),
-        ]
-    };
     refused(
         LINUX,
-        &[
-            (
-                &[edit("spi.shaft", "1_000_000", "§20_000_000")],
-                "`speed_hz` of [spi.shaft] is 20000000, the AS5047P of [encoder.shaft] takes at most 10000000",
-                "lower it",
-            ),
-            (
-                &[edit(
-                    "spi.dac",
-                    "\"/dev/spidev0.1\"",
-                    "\"/dev/spidev0.1\"\nspeed_hz = §20_000_001",
-                )],
-                "the MCP4922 of [analog_output.torque] takes at most 20000000",
-                "lower it",
-            ),
-            // Without `supply_volts` the limit of the lowest supply applies.
-            (
-                &[edit(adc, "device = \"/dev/spidev1.0\"", &just_too_fast)],
-                "the MCP3208 of [analog_input.temperature] takes at most 1000000",
-                "supply_volts",
-            ),
-            (
-                &adc_at(&three, &in_between),
-                "takes at most 1260869",
-                "supply_volts",
-            ),
-            (
-                &adc_at(&five, &five_volts),
-                "takes at most 2000000",
-                "lower it",
-            ),
-            // The channels of a chip have one supply; the lowest applies.
-            (
-                &[
-                    edit(adc, "device = \"/dev/spidev1.0\"", &in_between),
-                    edit("analog_input.pressure", "vref_volts = 3.3", &five),
-                ],
-                "the MCP3208 of [analog_input.temperature] takes at most 1000000",
-                "supply_volts",
-            ),
-        ],
+        r#"
+spi.shaft: 1_000_000 -> §20_000_000
+    `speed_hz` of [spi.shaft] is 20000000, the AS5047P of [encoder.shaft] takes at most 10000000; lower it
+spi.dac: "/dev/spidev0.1" -> "/dev/spidev0.1"\nspeed_hz = §20_000_001
+    the MCP4922 of [analog_output.torque] takes at most 20000000; lower it
+# Without `supply_volts` the limit of the lowest supply applies.
+spi.adc: "/dev/spidev1.0" -> "/dev/spidev1.0"\nspeed_hz = §1_000_001
+    the MCP3208 of [analog_input.temperature] takes at most 1000000; supply_volts
+spi.adc: "/dev/spidev1.0" -> "/dev/spidev1.0"\nspeed_hz = §1_260_870
+analog_input.temperature: vref_volts = 3.3 -> vref_volts = 3.3\nsupply_volts = 3.3
+analog_input.pressure: vref_volts = 3.3 -> vref_volts = 3.3\nsupply_volts = 3.3
+    takes at most 1260869; supply_volts
+spi.adc: "/dev/spidev1.0" -> "/dev/spidev1.0"\nspeed_hz = §2_000_001
+analog_input.temperature: vref_volts = 3.3 -> vref_volts = 3.3\nsupply_volts = 5.0
+analog_input.pressure: vref_volts = 3.3 -> vref_volts = 3.3\nsupply_volts = 5.0
+analog_input.torque_monitor: supply_volts = 3.3 -> supply_volts = 5.0
+    takes at most 2000000; lower it
+# The channels of a chip have one supply; the lowest applies.
+spi.adc: "/dev/spidev1.0" -> "/dev/spidev1.0"\nspeed_hz = §1_260_870
+analog_input.pressure: vref_volts = 3.3 -> vref_volts = 3.3\nsupply_volts = 5.0
+    the MCP3208 of [analog_input.temperature] takes at most 1000000; supply_volts
+"#,
     );
 }
 
@@ -249,24 +122,17 @@ fn the_longest_hold_of_an_output_covers_the_stall_guard() {
     let hold = |ms| edit("output.valve", "= 20", ms);
     refused(
         VALVE,
-        &[
-            (
-                &[period("100000"), hold("= §20")],
-                "`max_hold_ms` is 20, shorter than 3 periods of 100 ms",
-                "make it at least 300, or `period_us` shorter",
-            ),
-            (
-                &[hold("= §2")],
-                "`max_hold_ms` is 2, shorter than 3 periods of 1.00 ms",
-                "at least 3,",
-            ),
-            // Rounded up to whole milliseconds.
-            (
-                &[period("1400"), hold("= §4")],
-                "`max_hold_ms` is 4,",
-                "at least 5,",
-            ),
-        ],
+        r"
+loop: 1000 -> 100000
+output.valve: = 20 -> = §20
+    `max_hold_ms` is 20, shorter than 3 periods of 100 ms; make it at least 300, or `period_us` shorter
+output.valve: = 20 -> = §2
+    `max_hold_ms` is 2, shorter than 3 periods of 1.00 ms; at least 3,
+# Rounded up to whole milliseconds.
+loop: 1000 -> 1400
+output.valve: = 20 -> = §4
+    `max_hold_ms` is 4,; at least 5,
+",
     );
     let just = edited(VALVE, &[period("1400"), hold("= 5")]);
     Config::parse("b.toml", &just).expect("just long enough");
@@ -280,34 +146,25 @@ fn the_watchdog_timeout_covers_the_longest_silence_of_the_loop() {
     let count = edit("overrun", "escalate", "count");
     refused(
         VALVE,
-        &[
-            // The watchdog would reset before the first feed.
-            (
-                &[period("1000000"), hold("= 3000"), timeout("= §1")],
-                "`timeout_s` is 1: the loop may finish no cycle for 3.00 s before the stall guard acts",
-                "make it at least 6,",
-            ),
-            (
-                &[period("1000000"), hold("= 3000"), timeout("= §5")],
-                "`timeout_s` is 5",
-                "at least 6,",
-            ),
-            (
-                &[hold("= 10000"), timeout("= §2")],
-                "`timeout_s` is 2: the loop may finish no cycle for 10.0 s",
-                "at least 14,",
-            ),
-            (
-                &[
-                    period("400000"),
-                    hold("= 2000"),
-                    timeout("= §1"),
-                    edit("overrun", "escalate", "count"),
-                ],
-                "`timeout_s` is 1: a cycle may be a whole period late, 400 ms",
-                "at least 2,",
-            ),
-        ],
+        r"
+# The watchdog would reset before the first feed.
+loop: 1000 -> 1000000
+output.valve: = 20 -> = 3000
+watchdog: = 2 -> = §1
+    `timeout_s` is 1: the loop may finish no cycle for 3.00 s before the stall guard acts; make it at least 6,
+loop: 1000 -> 1000000
+output.valve: = 20 -> = 3000
+watchdog: = 2 -> = §5
+    `timeout_s` is 5; at least 6,
+output.valve: = 20 -> = 10000
+watchdog: = 2 -> = §2
+    `timeout_s` is 2: the loop may finish no cycle for 10.0 s; at least 14,
+loop: 1000 -> 400000
+output.valve: = 20 -> = 2000
+watchdog: = 2 -> = §1
+overrun: escalate -> count
+    `timeout_s` is 1: a cycle may be a whole period late, 400 ms; at least 2,
+",
     );
     for edits in [
         [period("1000000"), hold("= 3000"), timeout("= 6")],
@@ -319,14 +176,12 @@ fn the_watchdog_timeout_covers_the_longest_silence_of_the_loop() {
 
 #[test]
 fn sched_deadline_excludes_a_cpu_affinity() {
-    let deadline = "§\"deadline\"\nruntime_us = 300";
     refused(
         LINUX,
-        &[(
-            &[edit("loop", "\"fifo\"\npriority = 80", deadline)],
-            "scheduler = \"deadline\" with a CPU of its own",
-            "set cpu = \"any\"",
-        )],
+        r#"
+loop: "fifo"\npriority = 80 -> §"deadline"\nruntime_us = 300
+    scheduler = "deadline" with a CPU of its own; set cpu = "any"
+"#,
     );
 }
 

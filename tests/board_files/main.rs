@@ -33,21 +33,22 @@ const SIM: &str = SIM_BOARD;
 const MARK: char = '§';
 
 /// One edit of a board file.
-struct Edit<'e> {
+struct Edit {
     /// The edited table, as in its header.
-    table: &'e str,
+    table: String,
     /// The replaced text, which occurs once.
-    from: &'e str,
+    from: String,
     /// The new text.
-    to: &'e str,
+    to: String,
 }
 
-const fn edit<'e>(table: &'e str, from: &'e str, to: &'e str) -> Edit<'e> {
+fn edit(table: &str, from: &str, to: &str) -> Edit {
+    let [table, from, to] = [table, from, to].map(str::to_owned);
     Edit { table, from, to }
 }
 
 /// `good` with `edits` applied, with the mark.
-fn edited(good: &str, edits: &[Edit<'_>]) -> String {
+fn edited(good: &str, edits: &[Edit]) -> String {
     let mut text = good.to_owned();
     for Edit { table, from, to } in edits {
         let header = format!("[{table}]");
@@ -57,11 +58,11 @@ fn edited(good: &str, edits: &[Edit<'_>]) -> String {
             .find("\n[")
             .map_or(text.len(), |end| start + end);
         let body = &text[start..end];
-        assert_eq!(body.matches(from).count(), 1, "{from:?} in {body}");
+        assert_eq!(body.matches(from.as_str()).count(), 1, "{from:?} in {body}");
         text = format!(
             "{}{}{}",
             &text[..start],
-            body.replacen(from, to, 1),
+            body.replacen(from.as_str(), to, 1),
             &text[end..]
         );
     }
@@ -106,13 +107,46 @@ fn one_line(error: &ConfigError) -> String {
     shown
 }
 
-/// Each case edits `good`; the error must contain these texts in its cause and its remedy.
-fn refused(good: &str, cases: &[(&[Edit<'_>], &str, &str)]) {
-    for (edits, what, fix) in cases {
-        let error = error_of(&edited(good, edits));
+/// Each case edits `good`; the error must contain these texts in its cause and its remedy:
+///
+/// ```text
+/// TABLE: FROM -> TO
+/// §TABLE:
+///     CAUSE; REMEDY
+/// ```
+///
+/// A mark in the name of a table marks its header. `\n` is the end of a line.
+fn refused(good: &str, cases: &str) {
+    refused_by(good, cases, |text| Config::parse("b.toml", text));
+}
+
+/// As [`refused`], with another reader of board files.
+fn refused_by(good: &str, cases: &str, read: impl Fn(&str) -> Result<Config, ConfigError>) {
+    let (mut edits, mut marks) = (Vec::new(), Vec::new());
+    for line in cases.lines() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some(words) = line.strip_prefix("    ") else {
+            let (marked, change) = line.split_once(':').expect(line);
+            let table = marked.replace(MARK, "");
+            if marked != table {
+                marks.push(edit(&table, &format!("[{table}]"), &format!("[{marked}]")));
+            }
+            if let Some((from, to)) = change.trim_start().split_once(" ->") {
+                let [from, to] = [from, to.trim_start()].map(|part| part.replace("\\n", "\n"));
+                edits.push(Edit { table, from, to });
+            }
+            continue;
+        };
+        edits.append(&mut marks);
+        let error = error_from(&edited(good, &edits), &read);
+        let (what, fix) = words.split_once(';').expect(line);
         assert!(error.what.contains(what), "what: {what:?} in {error}");
-        assert!(error.fix.contains(fix), "fix: {fix:?} in {error}");
+        assert!(error.fix.contains(fix.trim()), "fix: {fix:?} in {error}");
+        edits.clear();
     }
+    assert!(edits.is_empty() && marks.is_empty(), "no words: {cases}");
 }
 
 fn names_of(config: &Config) -> &[String] {

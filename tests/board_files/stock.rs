@@ -5,8 +5,6 @@ use std::path::Path;
 
 use steadfast::firmware::Firmware;
 
-use super::{MARK, edit, edited, error_from};
-
 /// A machine with each kind.
 pub(super) const BOARD: &str = r#"
 [board]
@@ -166,20 +164,8 @@ c = [1.0, 0.0]
 "#
 }
 
-/// Table, old text, new text, and part of the expected cause and remedy.
-pub(super) type Case<'c> = (&'c str, &'c str, &'c str, &'c str, &'c str);
-
-pub(super) fn refused(good: &str, cases: &[Case<'_>]) {
-    for (table, from, to, what, fix) in cases {
-        // The error may point at the table's name.
-        let name = table.replace(MARK, "");
-        let (there, marked) = (format!("[{name}]"), format!("[{table}]"));
-        let edits = [edit(&name, from, to), edit(&name, &there, &marked)];
-        let spoilt = edited(good, &edits);
-        let error = error_from(&spoilt, |text| Firmware::stock().read("b.toml", text));
-        assert!(error.what.contains(what), "what: {what:?} in {error}");
-        assert!(error.fix.contains(fix), "fix: {fix:?} in {error}");
-    }
+pub(super) fn refused(good: &str, cases: &str) {
+    super::refused_by(good, cases, |text| Firmware::stock().read("b.toml", text));
 }
 
 #[test]
@@ -198,171 +184,66 @@ fn the_good_stock_boards_are_read() {
 fn errors_in_driver_tables_have_line_and_column() {
     refused(
         BOARD,
-        &[
-            (
-                "device.valve",
-                "pwm = \"one\"",
-                "§channel = \"one\"",
-                "unknown key `channel`",
-                "known here",
-            ),
-            (
-                "device.valve",
-                "duty = 0.5",
-                "duty = §1.5",
-                "`duty` is 1.5",
-                "from 0 to 1",
-            ),
-            (
-                "device.§motor",
-                "forward = \"two\"\n",
-                "",
-                "has no `forward`",
-                "add `forward = ...`",
-            ),
-            ("device.motor", "\"three\"", "§\"two\"", "two", "only once"),
-            (
-                "device.§motor",
-                "duty = 0.0",
-                "duty = 0.5",
-                "the safe value of `duty` is not 0",
-                "make it 0",
-            ),
-            (
-                "device.wheel",
-                "1440",
-                "§0",
-                "`counts_per_turn` is 0",
-                "from 1 to 1000000",
-            ),
-            (
-                "device.wheel",
-                "count = \"/sys",
-                "§cuont = \"/sys",
-                "unknown key `cuont`",
-                "did you mean `count`?",
-            ),
-        ],
+        r#"
+device.valve: pwm = "one" -> §channel = "one"
+    unknown key `channel`; known here
+device.valve: duty = 0.5 -> duty = §1.5
+    `duty` is 1.5; from 0 to 1
+device.§motor: forward = "two"\n ->
+    has no `forward`; add `forward = ...`
+device.motor: "three" -> §"two"
+    two; only once
+device.§motor: duty = 0.0 -> duty = 0.5
+    the safe value of `duty` is not 0; make it 0
+device.wheel: 1440 -> §0
+    `counts_per_turn` is 0; from 1 to 1000000
+device.wheel: count = "/sys -> §cuont = "/sys
+    unknown key `cuont`; did you mean `count`?
+"#,
     );
     refused(
         &simulated(),
-        &[
-            (
-                "device.wheel",
-                "counts_per_turn",
-                "§count = \"/sys\"\ncounts_per_turn",
-                "`count` of [device.wheel] has no effect",
-                "remove it",
-            ),
-            (
-                "device.motor",
-                "max_hold_ms",
-                "§forward = \"two\"\nmax_hold_ms",
-                "`forward` of [device.motor] has no effect",
-                "remove it",
-            ),
-        ],
+        r#"
+device.wheel: counts_per_turn -> §count = "/sys"\ncounts_per_turn
+    `count` of [device.wheel] has no effect; remove it
+device.motor: max_hold_ms -> §forward = "two"\nmax_hold_ms
+    `forward` of [device.motor] has no effect; remove it
+"#,
     );
 }
 
 #[test]
 fn errors_in_plant_tables_have_line_and_column() {
-    let [oven, axle] = ["simulation.plant.oven", "simulation.plant.axle"];
     refused(
         &simulated(),
-        &[
-            (
-                oven,
-                "\"output.relay\"",
-                "§\"output.rely\"",
-                "no signal \"output.rely\"",
-                "\"output.relay\"",
-            ),
-            (
-                oven,
-                "\"gauge.angle\"",
-                "§\"wheel.duty\"",
-                "no signal",
-                "there is",
-            ),
-            (
-                oven,
-                "5.0",
-                "§0.0",
-                "`time_constant_s` is 0.0",
-                "from 0.000001",
-            ),
-            (
-                oven,
-                "gain = 80.0",
-                "§gian = 80.0",
-                "unknown key `gian`",
-                "did you mean `gain`?",
-            ),
-            (
-                "simulation.plant.§legs",
-                "inertia = 0.5",
-                "",
-                "has no `inertia`",
-                "add `inertia = ...`",
-            ),
-            (
-                "simulation.plant.legs",
-                "angles = [",
-                "angles = §[\"rate.angle\", ",
-                "`angles` has 2 entries",
-                "each of the 1 entries of `inputs`",
-            ),
-            (
-                "simulation.plant.legs",
-                "\"valve.duty\"",
-                "§\"motor.dutty\"",
-                "no signal \"motor.dutty\"",
-                "\"motor.duty\"",
-            ),
-            (
-                axle,
-                "a = [0.0, 1.0, 0.0, -1.0]",
-                "a = §[0.0, 1.0]",
-                "`a` has 2 entries",
-                "2 rows of 2",
-            ),
-            (
-                axle,
-                "b = [0.0, 10.0]",
-                "b = §[0.0]",
-                "`b` has 1 entries",
-                "2 rows of 1",
-            ),
-            (
-                axle,
-                "c = [1.0, 0.0]",
-                "c = [1.0, §nan]",
-                "`c` is nan",
-                "a finite number",
-            ),
-            (
-                axle,
-                "[\"motor.duty\"]",
-                "§[]",
-                "`inputs` is empty",
-                "add an entry",
-            ),
-            (
-                axle,
-                "[\"wheel.angle\"]",
-                "[§\"gauge.angle\"]",
-                "is set already, by [simulation.plant.oven]",
-                "one writer",
-            ),
-            (
-                axle,
-                "[\"motor.duty\"]",
-                "[\"motor.duty\", §\"output.lamp\"]",
-                "is yes or no, not a number",
-                "another signal",
-            ),
-        ],
+        r#"
+simulation.plant.oven: "output.relay" -> §"output.rely"
+    no signal "output.rely"; "output.relay"
+simulation.plant.oven: "gauge.angle" -> §"wheel.duty"
+    no signal; there is
+simulation.plant.oven: 5.0 -> §0.0
+    `time_constant_s` is 0.0; from 0.000001
+simulation.plant.oven: gain = 80.0 -> §gian = 80.0
+    unknown key `gian`; did you mean `gain`?
+simulation.plant.§legs: inertia = 0.5 ->
+    has no `inertia`; add `inertia = ...`
+simulation.plant.legs: angles = ["shaft -> angles = §["rate.angle", "shaft
+    `angles` has 2 entries; each of the 1 entries of `inputs`
+simulation.plant.legs: "valve.duty" -> §"motor.dutty"
+    no signal "motor.dutty"; "motor.duty"
+simulation.plant.axle: a = [0.0, 1.0, 0.0, -1.0] -> a = §[0.0, 1.0]
+    `a` has 2 entries; 2 rows of 2
+simulation.plant.axle: b = [0.0, 10.0] -> b = §[0.0]
+    `b` has 1 entries; 2 rows of 1
+simulation.plant.axle: c = [1.0, 0.0] -> c = [1.0, §nan]
+    `c` is nan; a finite number
+simulation.plant.axle: ["motor.duty"] -> §[]
+    `inputs` is empty; add an entry
+simulation.plant.axle: ["wheel.angle"] -> [§"gauge.angle"]
+    is set already, by [simulation.plant.oven]; one writer
+simulation.plant.axle: ["motor.duty"] -> ["motor.duty", §"output.lamp"]
+    is yes or no, not a number; another signal
+"#,
     );
 }
 

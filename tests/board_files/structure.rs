@@ -6,66 +6,39 @@ use super::{LINUX, SIM, edit, edited, error_of, refused};
 fn an_unknown_key_is_refused_with_a_suggestion() {
     refused(
         LINUX,
-        &[
-            (
-                &[edit("board", "name", "§nmae")],
-                "unknown key `nmae` in [board]",
-                "`name`",
-            ),
-            (
-                &[edit("loop", "period_us", "§peroid_us")],
-                "`peroid_us` in [loop]",
-                "did you mean `period_us`?",
-            ),
-            (
-                &[edit("axis.x.gains", "kp", "§kq")],
-                "`kq` in [axis.x.gains]",
-                "did you mean",
-            ),
-            (
-                &[edit("axis.x.limits", "max_rad ", "§max_rads ")],
-                "`max_rads`",
-                "`max_rad`",
-            ),
-            (
-                &[edit("output.enable", "safe", "§save")],
-                "`save` in [output.enable]",
-                "`safe`",
-            ),
-            (&[edit("overrun", "drain", "§drian")], "`drian`", "`drain`"),
-            (
-                &[edit("watchdog", "timeout_s", "§timeout")],
-                "`timeout`",
-                "`timeout_s`",
-            ),
-            (&[edit("safety", "reset =", "§rest =")], "`rest`", "`reset`"),
-            (
-                &[edit("spi.shaft", "speed_hz", "§speed_Hz")],
-                "`speed_Hz`",
-                "`speed_hz`",
-            ),
-            (
-                &[edit("gpio.main", "chip", "§label")],
-                "`label`",
-                "known here: chip",
-            ),
-            (
-                &[edit("loop", "cpu = 3", "cpu = 3\n§cores = 4")],
-                "`cores`",
-                "known here: period_us, ",
-            ),
-        ],
+        r"
+board: name -> §nmae
+    unknown key `nmae` in [board]; `name`
+loop: period_us -> §peroid_us
+    `peroid_us` in [loop]; did you mean `period_us`?
+axis.x.gains: kp -> §kq
+    `kq` in [axis.x.gains]; did you mean
+axis.x.limits: max_rad = -> §max_rads =
+    `max_rads`; `max_rad`
+output.enable: safe -> §save
+    `save` in [output.enable]; `safe`
+overrun: drain -> §drian
+    `drian`; `drain`
+watchdog: timeout_s -> §timeout
+    `timeout`; `timeout_s`
+safety: reset = -> §rest =
+    `rest`; `reset`
+spi.shaft: speed_hz -> §speed_Hz
+    `speed_Hz`; `speed_hz`
+gpio.main: chip -> §label
+    `label`; known here: chip
+loop: cpu = 3 -> cpu = 3\n§cores = 4
+    `cores`; known here: period_us,
+",
     );
     refused(
         SIM,
-        &[
-            (&[edit("simulation", "seed", "§sead")], "`sead`", "`seed`"),
-            (
-                &[edit("simulation.motor.x", "coulomb_nm", "§colomb_nm")],
-                "`colomb_nm`",
-                "`coulomb_nm`",
-            ),
-        ],
+        r"
+simulation: seed -> §sead
+    `sead`; `seed`
+simulation.motor.x: coulomb_nm -> §colomb_nm
+    `colomb_nm`; `coulomb_nm`
+",
     );
 }
 
@@ -73,28 +46,16 @@ fn an_unknown_key_is_refused_with_a_suggestion() {
 fn an_unknown_table_is_refused_with_a_suggestion() {
     refused(
         LINUX,
-        &[
-            (
-                &[edit("loop", "[loop]", "[§lopp]")],
-                "unknown key `lopp` in the board file",
-                "`loop`",
-            ),
-            (
-                &[edit("output.lamp", "[output.lamp]", "[§outputs.lamp]")],
-                "`outputs`",
-                "`output`",
-            ),
-            (
-                &[edit("axis.x.gains", "[axis.x.gains]", "[axis.x.§gain]")],
-                "`gain` in [axis.x]",
-                "`gains`",
-            ),
-            (
-                &[edit("loop", "[loop]", "[§network]\n[loop]")],
-                "`network`",
-                "known here: board, loop, ",
-            ),
-        ],
+        r"
+loop: [loop] -> [§lopp]
+    unknown key `lopp` in the board file; `loop`
+output.lamp: [output.lamp] -> [§outputs.lamp]
+    `outputs`; `output`
+axis.x.gains: [axis.x.gains] -> [axis.x.§gain]
+    `gain` in [axis.x]; `gains`
+loop: [loop] -> [§network]\n[loop]
+    `network`; known here: board, loop,
+",
     );
 }
 
@@ -102,72 +63,24 @@ fn an_unknown_table_is_refused_with_a_suggestion() {
 fn a_missing_key_is_reported_at_its_table_with_its_expected_value() {
     refused(
         LINUX,
-        &[
-            (
-                &[
-                    edit("board", "name = \"bench\"\n", ""),
-                    edit("board", "[board]", "[§board]"),
-                ],
-                "[board] has no `name`",
-                "add `name = ...`, a text",
-            ),
-            (
-                &[
-                    edit("loop", "period_us = 1000\n", ""),
-                    edit("loop", "[loop]", "[§loop]"),
-                ],
-                "[loop] has no `period_us`",
-                "a whole number from 50 to 1000000",
-            ),
-            (
-                &[
-                    edit("gpio.main", "chip = \"pinctrl-bcm2711\"", ""),
-                    edit("gpio.main", "gpio.main", "gpio.§main"),
-                ],
-                "[gpio.main] has no `chip`",
-                "add `chip = ...`",
-            ),
-            (
-                &[
-                    edit("axis.x.gains", "kp = 40.0\n", ""),
-                    edit("axis.x.gains", "x.gains", "x.§gains"),
-                ],
-                "[axis.x.gains] has no `kp`",
-                "a finite number",
-            ),
-            (
-                &[
-                    edit("input.reset", "line = \"RESET\"\n", ""),
-                    edit("input.reset", ".reset", ".§reset"),
-                ],
-                "[input.reset] has no `line`",
-                "a line number",
-            ),
-            (
-                &[
-                    edit("axis.x.limits", "max_rad = 13.0\n", ""),
-                    edit("axis.x.limits", ".limits", ".§limits"),
-                ],
-                "[axis.x.limits] has no `max_rad`",
-                "add `max_rad",
-            ),
-            (
-                &[
-                    edit("watchdog", "timeout_s = 2\n", ""),
-                    edit("watchdog", "[watch", "[§watch"),
-                ],
-                "[watchdog] has no `timeout_s`",
-                "a whole number from 1",
-            ),
-            (
-                &[
-                    edit("axis.x", "enable = \"enable\"\n", ""),
-                    edit("axis.x", "axis.x", "axis.§x"),
-                ],
-                "[axis.x] has no `enable`",
-                "a text",
-            ),
-        ],
+        r#"
+§board: name = "bench"\n ->
+    [board] has no `name`; add `name = ...`, a text
+§loop: period_us = 1000\n ->
+    [loop] has no `period_us`; a whole number from 50 to 1000000
+gpio.§main: chip = "pinctrl-bcm2711" ->
+    [gpio.main] has no `chip`; add `chip = ...`
+axis.x.§gains: kp = 40.0\n ->
+    [axis.x.gains] has no `kp`; a finite number
+input.§reset: line = "RESET"\n ->
+    [input.reset] has no `line`; a line number
+axis.x.§limits: max_rad = 13.0\n ->
+    [axis.x.limits] has no `max_rad`; add `max_rad
+§watchdog: timeout_s = 2\n ->
+    [watchdog] has no `timeout_s`; a whole number from 1
+axis.§x: enable = "enable"\n ->
+    [axis.x] has no `enable`; a text
+"#,
     );
 }
 
@@ -209,66 +122,31 @@ fn a_missing_table_is_reported_at_its_parent() {
 fn a_key_without_effect_is_refused() {
     refused(
         LINUX,
-        &[
-            (
-                &[edit("loop", "priority", "§runtime_us")],
-                "`runtime_us` of [loop] has no effect: it goes with scheduler = \"deadline\"",
-                "remove it",
-            ),
-            (
-                &[edit("loop", "\"fifo\"\npri", "\"deadline\"\n§pri")],
-                "`priority` of [loop] has no effect",
-                "remove it",
-            ),
-            (
-                &[edit("board", "[board]", "[§simulation]\n[board]")],
-                "`simulation` of the board file has no effect",
-                "remove it",
-            ),
-        ],
+        r#"
+loop: priority -> §runtime_us
+    `runtime_us` of [loop] has no effect: it goes with scheduler = "deadline"; remove it
+loop: "fifo"\npri -> "deadline"\n§pri
+    `priority` of [loop] has no effect; remove it
+board: [board] -> [§simulation]\n[board]
+    `simulation` of the board file has no effect; remove it
+"#,
     );
     refused(
         SIM,
-        &[
-            (
-                &[edit("board", "[board]", "[§gpio.main]\n[board]")],
-                "`gpio`",
-                "remove it",
-            ),
-            (
-                &[edit("board", "[board]", "[§spi.main]\n[board]")],
-                "`spi`",
-                "remove it",
-            ),
-            (
-                &[edit(
-                    "board",
-                    "[board]",
-                    "[§watchdog]\ntimeout_s = 2\n[board]",
-                )],
-                "`watchdog`",
-                "remove it",
-            ),
-            (
-                &[edit("output.enable", "safe", "§line = 4\nsafe")],
-                "`line` of [output.enable] has no effect: devices = \"simulated\"",
-                "remove it",
-            ),
-            (
-                &[edit("encoder.shaft", "chip", "§spi = \"x\"\nchip")],
-                "`spi` of [encoder.shaft] has no effect",
-                "remove it",
-            ),
-            (
-                &[edit(
-                    "simulation.motor.x",
-                    "inertia",
-                    "§upper_switch_rad = 1.0\ninertia",
-                )],
-                "`upper_switch_rad`",
-                "remove it",
-            ),
-        ],
+        r#"
+board: [board] -> [§gpio.main]\n[board]
+    `gpio`; remove it
+board: [board] -> [§spi.main]\n[board]
+    `spi`; remove it
+board: [board] -> [§watchdog]\ntimeout_s = 2\n[board]
+    `watchdog`; remove it
+output.enable: safe -> §line = 4\nsafe
+    `line` of [output.enable] has no effect: devices = "simulated"; remove it
+encoder.shaft: chip -> §spi = "x"\nchip
+    `spi` of [encoder.shaft] has no effect; remove it
+simulation.motor.x: inertia -> §upper_switch_rad = 1.0\ninertia
+    `upper_switch_rad`; remove it
+"#,
     );
 }
 
@@ -276,22 +154,13 @@ fn a_key_without_effect_is_refused() {
 fn a_duplicate_key_is_reported_at_its_second_occurrence() {
     refused(
         LINUX,
-        &[
-            (
-                &[edit("axis.x.gains", "ki = 200.0", "§kp = 41.0\nki = 200.0")],
-                "duplicate key `kp`",
-                "keep one",
-            ),
-            (
-                &[edit("output.lamp", "[output.lamp]", "[output.§enable]")],
-                "duplicate key `enable`",
-                "keep one",
-            ),
-            (
-                &[edit("axis.table", "[axis.table]", "[§loop]")],
-                "duplicate key `loop`",
-                "keep one",
-            ),
-        ],
+        r"
+axis.x.gains: ki = 200.0 -> §kp = 41.0\nki = 200.0
+    duplicate key `kp`; keep one
+output.lamp: [output.lamp] -> [output.§enable]
+    duplicate key `enable`; keep one
+axis.table: [axis.table] -> [§loop]
+    duplicate key `loop`; keep one
+",
     );
 }

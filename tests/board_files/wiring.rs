@@ -6,23 +6,14 @@ use super::{LINUX, SIM, edit, refused};
 fn a_gpio_line_is_used_by_one_channel_only() {
     refused(
         LINUX,
-        &[
-            (
-                &[edit("output.brake", "line = 9", "line = §8")],
-                "line 8 of [gpio.main] is used already, by [output.enable] in line 83",
-                "only once",
-            ),
-            (
-                &[edit("output.brake", "line = 9", "line = §5")],
-                "line 5 of [gpio.main] is used already, by [input.emergency_stop]",
-                "only once",
-            ),
-            (
-                &[edit("input.lower", "line = 6", "line = §\"RESET\"")],
-                "line \"RESET\" of [gpio.main] is used already, by [input.reset]",
-                "only once",
-            ),
-        ],
+        r#"
+output.brake: line = 9 -> line = §8
+    line 8 of [gpio.main] is used already, by [output.enable] in line 83; only once
+output.brake: line = 9 -> line = §5
+    line 5 of [gpio.main] is used already, by [input.emergency_stop]; only once
+input.lower: line = 6 -> line = §"RESET"
+    line "RESET" of [gpio.main] is used already, by [input.reset]; only once
+"#,
     );
 }
 
@@ -30,14 +21,11 @@ fn a_gpio_line_is_used_by_one_channel_only() {
 fn a_bias_that_the_chips_driver_ignores_is_refused() {
     refused(
         LINUX,
-        &[(
-            &[
-                edit("gpio.main", "\"pinctrl-bcm2711\"", "\"30210000.gpio\""),
-                edit("input.emergency_stop", "\"pull-down\"", "§\"pull-down\""),
-            ],
-            "the driver of 30210000.gpio (gpio-mxc) does not set a bias",
-            "give the pull in the device tree (pad control) and leave `bias` out",
-        )],
+        r#"
+gpio.main: "pinctrl-bcm2711" -> "30210000.gpio"
+input.emergency_stop: "pull-down" -> §"pull-down"
+    the driver of 30210000.gpio (gpio-mxc) does not set a bias; give the pull in the device tree (pad control) and leave `bias` out
+"#,
     );
 }
 
@@ -45,22 +33,12 @@ fn a_bias_that_the_chips_driver_ignores_is_refused() {
 fn a_device_is_used_by_one_table_only() {
     refused(
         LINUX,
-        &[
-            (
-                &[edit(
-                    "gpio.expander",
-                    "\"gpiochip4\"",
-                    "§\"pinctrl-bcm2711\"",
-                )],
-                "GPIO chip \"pinctrl-bcm2711\" is used already, by [gpio.main]",
-                "only once",
-            ),
-            (
-                &[edit("spi.dac", "\"/dev/spidev0.1\"", "§\"/dev/spidev0.0\"")],
-                "/dev/spidev0.0 is used already, by [spi.shaft]",
-                "only once",
-            ),
-        ],
+        r#"
+gpio.expander: "gpiochip4" -> §"pinctrl-bcm2711"
+    GPIO chip "pinctrl-bcm2711" is used already, by [gpio.main]; only once
+spi.dac: "/dev/spidev0.1" -> §"/dev/spidev0.0"
+    /dev/spidev0.0 is used already, by [spi.shaft]; only once
+"#,
     );
 }
 
@@ -68,37 +46,19 @@ fn a_device_is_used_by_one_table_only() {
 fn a_converter_channel_is_used_only_once() {
     refused(
         LINUX,
-        &[
-            (
-                &[edit("encoder.table", "\"table\"", "§\"shaft\"")],
-                "the encoder of [spi.shaft] is used already, by [encoder.shaft]",
-                "only once",
-            ),
-            (
-                &[edit("analog_output.table_torque", "\"b\"", "§\"a\"")],
-                "channel \"a\" of [spi.dac] is used already, by [analog_output.torque]",
-                "only once",
-            ),
-            (
-                &[edit("analog_input.pressure", "channel = 1", "channel = §0")],
-                "channel 0 of [spi.adc] is used already, by [analog_input.temperature]",
-                "only once",
-            ),
-            (
-                &[edit("analog_output.torque", "\"dac\"", "§\"shaft\"")],
-                "[spi.shaft] leads to another chip, that of [encoder.shaft]",
-                "of its own",
-            ),
-            (
-                // Inputs are read before outputs, which may name one.
-                &[
-                    edit("analog_input.pressure", "\"adc\"", "\"dac\""),
-                    edit("analog_output.torque", "\"dac\"", "§\"dac\""),
-                ],
-                "[spi.dac] leads to another chip, that of [analog_input.pressure]",
-                "of its own",
-            ),
-        ],
+        r#"
+encoder.table: "table" -> §"shaft"
+    the encoder of [spi.shaft] is used already, by [encoder.shaft]; only once
+analog_output.table_torque: "b" -> §"a"
+    channel "a" of [spi.dac] is used already, by [analog_output.torque]; only once
+analog_input.pressure: channel = 1 -> channel = §0
+    channel 0 of [spi.adc] is used already, by [analog_input.temperature]; only once
+analog_output.torque: "dac" -> §"shaft"
+    [spi.shaft] leads to another chip, that of [encoder.shaft]; of its own
+analog_input.pressure: "adc" -> "dac"
+analog_output.torque: "dac" -> §"dac"
+    [spi.dac] leads to another chip, that of [analog_input.pressure]; of its own
+"#,
     );
 }
 
@@ -106,52 +66,24 @@ fn a_converter_channel_is_used_only_once() {
 fn a_channel_has_one_purpose_only() {
     refused(
         LINUX,
-        &[
-            (
-                &[edit("axis.x", "\"brake\"", "§\"enable\"")],
-                "[output.enable] is used already, by `enable` of [axis.x]",
-                "its own channel",
-            ),
-            (
-                &[edit("axis.table", "\"table_enable\"", "§\"heartbeat\"")],
-                "[output.heartbeat] is used already, by `heartbeat` of [safety]",
-                "its own channel",
-            ),
-            (
-                &[edit("safety", "\"lamp\"", "§\"heartbeat\"")],
-                "[output.heartbeat] is used already",
-                "its own channel",
-            ),
-            (
-                &[edit("safety", "\"reset\"", "§\"emergency_stop\"")],
-                "[input.emergency_stop] is used already, by `emergency_stop` of [safety]",
-                "its own channel",
-            ),
-            (
-                &[edit("axis.x.limits", "\"upper\"", "§\"lower\"")],
-                "[input.lower] is used already, by `negative_switch` of [axis.x.limits]",
-                "its own channel",
-            ),
-            (
-                &[edit("axis.x.limits", "\"upper\"", "§\"reset\"")],
-                "[input.reset] is used already",
-                "its own channel",
-            ),
-            (
-                &[edit(
-                    "axis.table",
-                    "encoder = \"table\"",
-                    "encoder = §\"shaft\"",
-                )],
-                "[encoder.shaft] is used already, by `encoder` of [axis.x]",
-                "its own channel",
-            ),
-            (
-                &[edit("axis.table", "\"table_torque\"", "§\"torque\"")],
-                "[analog_output.torque] is used already",
-                "its own channel",
-            ),
-        ],
+        r#"
+axis.x: "brake" -> §"enable"
+    [output.enable] is used already, by `enable` of [axis.x]; its own channel
+axis.table: "table_enable" -> §"heartbeat"
+    [output.heartbeat] is used already, by `heartbeat` of [safety]; its own channel
+safety: "lamp" -> §"heartbeat"
+    [output.heartbeat] is used already; its own channel
+safety: "reset" -> §"emergency_stop"
+    [input.emergency_stop] is used already, by `emergency_stop` of [safety]; its own channel
+axis.x.limits: "upper" -> §"lower"
+    [input.lower] is used already, by `negative_switch` of [axis.x.limits]; its own channel
+axis.x.limits: "upper" -> §"reset"
+    [input.reset] is used already; its own channel
+axis.table: encoder = "table" -> encoder = §"shaft"
+    [encoder.shaft] is used already, by `encoder` of [axis.x]; its own channel
+axis.table: "table_torque" -> §"torque"
+    [analog_output.torque] is used already; its own channel
+"#,
     );
 }
 
@@ -159,58 +91,31 @@ fn a_channel_has_one_purpose_only() {
 fn an_unknown_channel_name_is_refused_with_the_known_names() {
     refused(
         LINUX,
-        &[
-            (
-                &[edit("output.enable", "\"main\"", "§\"mian\"")],
-                "there is no [gpio.mian]",
-                "did you mean \"main\"? There is: main, expander",
-            ),
-            (
-                &[edit("output.enable", "\"main\"", "§\"header\"")],
-                "there is no [gpio.header]",
-                "there is: main, expander",
-            ),
-            (
-                &[edit("encoder.shaft", "\"shaft\"", "§\"spi0\"")],
-                "there is no [spi.spi0]",
-                "there is: shaft, dac, adc, table",
-            ),
-            (
-                &[edit("safety", "\"emergency_stop\"", "§\"estop\"")],
-                "there is no [input.estop]",
-                "there is: emergency_stop, reset, lower, upper",
-            ),
-            (
-                &[edit("safety", "\"lamp\"", "§\"reset\"")],
-                "there is no [output.reset]",
-                "there is: enable, brake, heartbeat, lamp, table_enable",
-            ),
-            (
-                &[edit("axis.x", "\"shaft\"", "§\"motor\"")],
-                "there is no [encoder.motor]",
-                "there is: shaft, table",
-            ),
-            (
-                &[edit("axis.x", "\"torque\"", "§\"speed\"")],
-                "there is no [analog_output.speed]",
-                "there is: torque, table_torque",
-            ),
-        ],
+        r#"
+output.enable: "main" -> §"mian"
+    there is no [gpio.mian]; did you mean "main"? There is: main, expander
+output.enable: "main" -> §"header"
+    there is no [gpio.header]; there is: main, expander
+encoder.shaft: "shaft" -> §"spi0"
+    there is no [spi.spi0]; there is: shaft, dac, adc, table
+safety: "emergency_stop" -> §"estop"
+    there is no [input.estop]; there is: emergency_stop, reset, lower, upper
+safety: "lamp" -> §"reset"
+    there is no [output.reset]; there is: enable, brake, heartbeat, lamp, table_enable
+axis.x: "shaft" -> §"motor"
+    there is no [encoder.motor]; there is: shaft, table
+axis.x: "torque" -> §"speed"
+    there is no [analog_output.speed]; there is: torque, table_torque
+"#,
     );
     refused(
         SIM,
-        &[
-            (
-                &[edit("simulation.motor.x", "\"shaft\"", "§\"shift\"")],
-                "there is no [encoder.shift]",
-                "did you mean \"shaft\"?",
-            ),
-            (
-                &[edit("safety", "arm =", "reset = §\"reset\"\narm =")],
-                "there is no [input.reset]",
-                "there is: emergency_stop",
-            ),
-        ],
+        r#"
+simulation.motor.x: "shaft" -> §"shift"
+    there is no [encoder.shift]; did you mean "shaft"?
+safety: arm = -> reset = §"reset"\narm =
+    there is no [input.reset]; there is: emergency_stop
+"#,
     );
 }
 
@@ -218,42 +123,16 @@ fn an_unknown_channel_name_is_refused_with_the_known_names() {
 fn an_output_without_a_safe_value_is_refused() {
     refused(
         LINUX,
-        &[
-            (
-                &[
-                    edit("output.brake", "safe = false", ""),
-                    edit("output.brake", "output.brake", "output.§brake"),
-                ],
-                "[output.brake]: an output without a safe value, `safe`",
-                "when the controller is not in control",
-            ),
-            (
-                &[
-                    edit("analog_output.torque", "safe_volts = 0.0\n", ""),
-                    edit("analog_output.torque", ".torque", ".§torque"),
-                ],
-                "[analog_output.torque]: an output without a safe value, `safe_volts`",
-                "`safe_volts = 0.0`",
-            ),
-            (
-                &[edit(
-                    "analog_output.torque",
-                    "safe_volts = 0.0",
-                    "safe_volts = §10.5",
-                )],
-                "`safe_volts` is 10.5, which this output cannot give",
-                "min_volts to max_volts, -10 to 10",
-            ),
-            (
-                &[edit(
-                    "analog_output.torque",
-                    "safe_volts = 0.0",
-                    "safe_volts = §-10.001",
-                )],
-                "`safe_volts` is -10.001",
-                "-10 to 10",
-            ),
-        ],
+        r"
+output.§brake: safe = false ->
+    [output.brake]: an output without a safe value, `safe`; when the controller is not in control
+analog_output.§torque: safe_volts = 0.0\n ->
+    [analog_output.torque]: an output without a safe value, `safe_volts`; `safe_volts = 0.0`
+analog_output.torque: safe_volts = 0.0 -> safe_volts = §10.5
+    `safe_volts` is 10.5, which this output cannot give; min_volts to max_volts, -10 to 10
+analog_output.torque: safe_volts = 0.0 -> safe_volts = §-10.001
+    `safe_volts` is -10.001; -10 to 10
+",
     );
 }
 
@@ -261,64 +140,24 @@ fn an_output_without_a_safe_value_is_refused() {
 fn inconsistent_limits_and_monitors_of_analog_channels_are_refused() {
     refused(
         LINUX,
-        &[
-            (
-                &[edit("analog_input.pressure", "= 3.0", "= §0.33")],
-                "`max_volts` is 0.33, not above `min_volts` = 0.33",
-                "lies between them",
-            ),
-            (
-                &[
-                    edit("analog_input.pressure", "max_volts = 3.0\n", ""),
-                    edit("analog_input.pressure", "0.33", "§3.3"),
-                ],
-                "`max_volts` is 3.3, not above `min_volts` = 3.3",
-                "lies between them",
-            ),
-            (
-                &[edit("analog_input.pressure", "= 3.0", "= §3.4")],
-                "`max_volts` is 3.4",
-                "a finite number from 0 to 3.3",
-            ),
-            (
-                &[edit(
-                    "analog_output.torque",
-                    "\"torque_monitor\"",
-                    "§\"torque_monitr\"",
-                )],
-                "there is no [analog_input.torque_monitr]",
-                "did you mean \"torque_monitor\"?",
-            ),
-            (
-                &[edit("analog_output.torque", "0.165", "§0")],
-                "`monitor_volts_per_volt` is 0",
-                "for one volt of the output",
-            ),
-            (
-                &[
-                    edit("analog_output.torque", "monitor = \"torque_monitor\"\n", ""),
-                    edit(
-                        "analog_output.torque",
-                        "monitor_volts_at_0",
-                        "§monitor_volts_at_0",
-                    ),
-                ],
-                "`monitor_volts_at_0` of [analog_output.torque] has no effect",
-                "remove it, or add what it belongs to",
-            ),
-            (
-                &[
-                    edit(
-                        "analog_output.torque",
-                        "monitor_tolerance_volts = 0.1\n",
-                        "",
-                    ),
-                    edit("analog_output.torque", ".torque]", ".§torque]"),
-                ],
-                "[analog_output.torque] has no `monitor_tolerance_volts`",
-                "from 0.001 to 1000",
-            ),
-        ],
+        r#"
+analog_input.pressure: = 3.0 -> = §0.33
+    `max_volts` is 0.33, not above `min_volts` = 0.33; lies between them
+analog_input.pressure: max_volts = 3.0\n ->
+analog_input.pressure: 0.33 -> §3.3
+    `max_volts` is 3.3, not above `min_volts` = 3.3; lies between them
+analog_input.pressure: = 3.0 -> = §3.4
+    `max_volts` is 3.4; a finite number from 0 to 3.3
+analog_output.torque: "torque_monitor" -> §"torque_monitr"
+    there is no [analog_input.torque_monitr]; did you mean "torque_monitor"?
+analog_output.torque: 0.165 -> §0
+    `monitor_volts_per_volt` is 0; for one volt of the output
+analog_output.torque: monitor = "torque_monitor"\n ->
+analog_output.torque: monitor_volts_at_0 -> §monitor_volts_at_0
+    `monitor_volts_at_0` of [analog_output.torque] has no effect; remove it, or add what it belongs to
+analog_output.§torque: monitor_tolerance_volts = 0.1\n ->
+    [analog_output.torque] has no `monitor_tolerance_volts`; from 0.001 to 1000
+"#,
     );
 }
 
@@ -326,38 +165,16 @@ fn inconsistent_limits_and_monitors_of_analog_channels_are_refused() {
 fn an_output_without_a_longest_hold_or_a_shutdown_step_is_refused() {
     refused(
         LINUX,
-        &[
-            (
-                &[
-                    edit("output.brake", "shutdown = 1", ""),
-                    edit("output.brake", "output.brake", "output.§brake"),
-                ],
-                "[output.brake]: an output without a place in the order of shutting down, `shutdown`",
-                "`shutdown = 1` goes first",
-            ),
-            (
-                &[
-                    edit("analog_output.torque", "max_hold_ms = 20\n", ""),
-                    edit("analog_output.torque", ".torque", ".§torque"),
-                ],
-                "[analog_output.torque]: an output without a longest hold, `max_hold_ms`",
-                "`max_hold_ms = 20`",
-            ),
-            (
-                &[edit("output.brake", "shutdown = 1", "shutdown = §9")],
-                "`shutdown` is 9",
-                "from 1 to 8",
-            ),
-            (
-                &[edit(
-                    "analog_output.torque",
-                    "shutdown = 2",
-                    "shutdown = §1",
-                )],
-                "`shutdown` is 1, not after the digital outputs' 1",
-                "after every [output.X]",
-            ),
-        ],
+        r"
+output.§brake: shutdown = 1 ->
+    [output.brake]: an output without a place in the order of shutting down, `shutdown`; `shutdown = 1` goes first
+analog_output.§torque: max_hold_ms = 20\n ->
+    [analog_output.torque]: an output without a longest hold, `max_hold_ms`; `max_hold_ms = 20`
+output.brake: shutdown = 1 -> shutdown = §9
+    `shutdown` is 9; from 1 to 8
+analog_output.torque: shutdown = 2 -> shutdown = §1
+    `shutdown` is 1, not after the digital outputs' 1; after every [output.X]
+",
     );
 }
 
@@ -365,25 +182,17 @@ fn an_output_without_a_longest_hold_or_a_shutdown_step_is_refused() {
 fn axes_without_a_means_to_arm_are_refused() {
     refused(
         LINUX,
-        &[(
-            &[
-                edit("safety", "reset = \"reset\"\n", ""),
-                edit("safety", "[safety]", "[§safety]"),
-            ],
-            "[safety]: nothing can arm the axes: `arm` is \"on-reset\" and there is no `reset`",
-            "arm = \"at-start\"",
-        )],
+        r#"
+§safety: reset = "reset"\n ->
+    [safety]: nothing can arm the axes: `arm` is "on-reset" and there is no `reset`; arm = "at-start"
+"#,
     );
     refused(
         SIM,
-        &[(
-            &[
-                edit("safety", "arm = \"at-start\"\n", ""),
-                edit("safety", "[safety]", "[§safety]"),
-            ],
-            "nothing can arm the axes",
-            "name the reset input",
-        )],
+        r#"
+§safety: arm = "at-start"\n ->
+    nothing can arm the axes; name the reset input
+"#,
     );
 }
 
@@ -392,18 +201,11 @@ fn a_simulated_channel_is_connected_to_exactly_one_plant() {
     const SECOND: &str = "[encoder.second]\nchip = \"as5047p\"\n\n[simulation.motor.y]\nencoder = \"shaft\"\nanalog_output = \"torque\"\n\n[safety]";
     refused(
         SIM,
-        &[(
-            &[
-                edit(
-                    "encoder.shaft",
-                    "[encoder",
-                    "[encoder.second]\nchip = \"as5047p\"\n[encoder",
-                ),
-                edit("simulation", "[simulation]", "[§simulation]"),
-            ],
-            "[encoder.second] is not connected to a motor",
-            "exactly one [simulation.motor.NAME]",
-        )],
+        r#"
+encoder.shaft: [encoder -> [encoder.second]\nchip = "as5047p"\n[encoder
+§simulation:
+    [encoder.second] is not connected to a motor; exactly one [simulation.motor.NAME]
+"#,
     );
     let edits = [
         edit("safety", "[safety]", SECOND),
