@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::catalogue::{Outcome, SOAK};
 use crate::guest::{self, Case};
-use crate::judge::{Row, Verdict};
+use crate::judge::Row;
 use crate::{Context, Failure, Host, name, own, power_cut, state, watch};
 use testbed::boards::{Board, IMX8MP_EVK, Module, healthy};
 use testbed::emulator::Boot;
@@ -206,11 +206,7 @@ fn drive_inputs(
 
 /// One line per case, followed by its deviations.
 fn describe(row: &Row) -> String {
-    let (word, wrong): (_, &[String]) = match &row.verdict {
-        Verdict::Kept => ("pass", &[]),
-        Verdict::Pending(_, wrong) => ("pend", wrong),
-        Verdict::Broken(wrong) => ("FAIL", wrong),
-    };
+    let word = if row.wrong.is_empty() { "pass" } else { "FAIL" };
     let seen = &row.seen;
     let mut text = format!(
         "{word}  {} (noticed {:?}, safe {:?} {:?}, exit {:?})\n",
@@ -220,16 +216,13 @@ fn describe(row: &Row) -> String {
         seen.low,
         row.said.status
     );
-    if let Verdict::Pending(needs, _) = row.verdict {
-        text += &format!("      pending: needs {needs}\n");
-    }
     if let (SOAK, Some(report)) = (row.case.fault.name, &row.said.report) {
         text += &format!(
             "      watched {} periods: cycles {}\n      release lateness {}\n",
             seen.watched, report["cycles"], report["release_lateness_ns"]
         );
     }
-    for line in wrong {
+    for line in &row.wrong {
         text += &format!("      {line}\n");
     }
     text

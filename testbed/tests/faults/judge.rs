@@ -12,34 +12,18 @@ pub(crate) struct Row {
     pub(crate) case: Case,
     pub(crate) seen: Seen,
     pub(crate) said: Said,
-    pub(crate) verdict: Verdict,
-}
-
-/// Result of a case.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Kept,
-    /// It is broken until something else is built.
-    Pending(&'static str, Vec<String>),
-    Broken(Vec<String>),
+    /// What was not as it must be.
+    pub(crate) wrong: Vec<String>,
 }
 
 impl Row {
     pub(crate) fn new(case: Case, seen: Seen, said: Said) -> Self {
         let wrong = findings(&case, &seen, &said);
-        let verdict = match ((case.fault.needs)(case.state), wrong.is_empty()) {
-            (None, true) => Verdict::Kept,
-            (None, false) => Verdict::Broken(wrong),
-            (Some(needs), false) => Verdict::Pending(needs, wrong),
-            (Some(needs), true) => Verdict::Broken(vec![format!(
-                "it holds: remove `needs` ({needs}) from the catalogue"
-            )]),
-        };
         Self {
             case,
             seen,
             said,
-            verdict,
+            wrong,
         }
     }
 }

@@ -45,7 +45,7 @@ use std::{env, fs, thread};
 
 use catalogue::{Fault, GROUPS, Outcome, SOAK};
 use guest::Case;
-use judge::{Row, Verdict};
+use judge::Row;
 use state::State;
 use testbed::arguments::Arguments;
 use testbed::context::Context;
@@ -251,11 +251,9 @@ fn run() -> Result<bool, Failure> {
             }
         }
     }
-    let kept = rows.iter().filter(|row| row.verdict == Verdict::Kept);
-    let pending = |row: &&Row| matches!(row.verdict, Verdict::Pending(..));
-    let (kept, pending) = (kept.count(), rows.iter().filter(pending).count());
-    let broken = rows.len() - kept - pending + lost;
-    println!("faults: {kept} kept, {pending} pending, {broken} broken");
+    let kept = rows.iter().filter(|row| row.wrong.is_empty()).count();
+    let broken = rows.len() - kept + lost;
+    println!("faults: {kept} kept, {broken} broken");
     let whole =
         arguments.filters.is_empty() && arguments.skipped.is_none() && !own.some && lost == 0;
     let found = table::document(&in_order(rows));

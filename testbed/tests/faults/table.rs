@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::catalogue::{GROUPS, Outcome, REACTION};
-use crate::judge::{Row, Verdict};
+use crate::judge::Row;
 use crate::watch::energising::NAMES;
 use testbed::failure::Failure;
 
@@ -137,7 +137,7 @@ fn columns<'t>(line: &'t str, fault: &mut &'t str) -> Option<(String, &'t str)> 
 /// The whole document.
 pub(crate) fn document(rows: &[Row]) -> String {
     let mut text = HEAD.to_owned();
-    text += "0 cases: 0 pending, 0 broken.\n";
+    text += "0 cases: 0 broken.\n";
     for (heading, faults) in GROUPS {
         let _ = write!(
             text,
@@ -169,12 +169,12 @@ pub(crate) fn document(rows: &[Row]) -> String {
 /// The document with its line of counts updated.
 fn recounted(document: &str) -> String {
     let rows = rows(document);
-    let with = |mark: &str| rows.values().filter(|row| row.contains(mark)).count();
     let counts = format!(
-        "{} cases: {} pending, {} broken.",
+        "{} cases: {} broken.",
         rows.len(),
-        with("**(pending: "),
-        with("**(broken)**")
+        rows.values()
+            .filter(|row| row.contains("**(broken)**"))
+            .count()
     );
     let is_counts = |line: &str| line.contains(" cases: ") && line.ends_with(" broken.");
     let lines = document.lines();
@@ -239,10 +239,10 @@ fn detected(row: &Row) -> String {
         .or_else(|| row.said.words.last().map(String::as_str))
         .unwrap_or("nothing");
     let words = short(words);
-    match &row.verdict {
-        Verdict::Kept => words,
-        Verdict::Pending(needs, _) => format!("{words} **(pending: needs {needs})**"),
-        Verdict::Broken(_) => format!("{words} **(broken)**"),
+    if row.wrong.is_empty() {
+        words
+    } else {
+        format!("{words} **(broken)**")
     }
 }
 

@@ -98,9 +98,6 @@ pub(crate) struct Fault {
     /// Alternatives, separated by `|`: the reason of the end or a line on standard error
     /// must contain one of them, and so must the cause in the black box.
     pub(crate) words: fn(State) -> &'static str,
-    /// A missing feature because of which the case is pending: shown and counted, not
-    /// passed. To be removed when the case holds.
-    pub(crate) needs: fn(State) -> Option<&'static str>,
 }
 
 impl Fault {
@@ -122,7 +119,6 @@ impl Fault {
         damages_box: false,
         is_mute: false,
         words: |_| "",
-        needs: |_| None,
     };
 }
 
