@@ -75,7 +75,7 @@ fn setting_a_duty_is_one_write_without_allocating() {
 #[test]
 fn a_duty_fraction_is_that_fraction_of_the_period() {
     let chip = Chip::new("share");
-    let mut pwm = Pwm::open(&chip.0, &SERVO).unwrap();
+    let mut pwm = steadfast::bus::Pwm::open(&chip.0, &SERVO).unwrap();
     pwm.set_duty_cycle_fully_on().unwrap();
     assert_eq!(chip.read("duty_cycle"), "4000000");
     // Unlike an attribute, a file keeps the rest of a longer text.

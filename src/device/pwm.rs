@@ -1,4 +1,5 @@
-//! PWM channels of the kernel through sysfs, as `embedded_hal::pwm::SetDutyCycle`
+//! PWM channels of the kernel through sysfs; [`bus::Pwm`](crate::bus::Pwm) makes one a
+//! `embedded_hal::pwm::SetDutyCycle`
 //! (Documentation/driver-api/pwm, "Using PWMs with the sysfs interface").
 //!
 //! A channel is set up at its safe duty and read back when it is opened. A new duty is one
@@ -11,7 +12,7 @@
 
 use crate::sys::{self, Errno, emergency};
 use core::fmt;
-use embedded_hal::pwm::{ErrorKind, ErrorType, SetDutyCycle};
+use embedded_hal::pwm::ErrorKind;
 use std::fs::{File, OpenOptions, read_to_string, write};
 use std::io;
 use std::os::fd::AsFd;
@@ -281,22 +282,6 @@ impl Pwm {
         let mut digits = [0; 10];
         let text = decimal(self.safe_duty_ns, &mut digits);
         emergency::register_write(self.duty.as_fd(), text, emergency::When::MayBlock)
-    }
-}
-
-impl ErrorType for Pwm {
-    type Error = PwmError;
-}
-
-impl SetDutyCycle for Pwm {
-    /// The full scale of a duty: 65,535 for every period.
-    fn max_duty_cycle(&self) -> u16 {
-        u16::MAX
-    }
-
-    /// Sets the duty as a share of 65,535, rounded down to whole nanoseconds.
-    fn set_duty_cycle(&mut self, duty: u16) -> Result<(), PwmError> {
-        self.set_duty_ns(share_ns(self.period_ns, duty))
     }
 }
 

@@ -443,20 +443,7 @@ fn row_json(json: &mut Json, row: &Row) {
 }
 
 fn summary_json(json: &mut Json, summary: &Summary) {
-    let Summary {
-        min,
-        p50,
-        p99,
-        p999,
-        max,
-    } = *summary;
-    let figures = [
-        ("min", min),
-        ("p50", p50),
-        ("p99", p99),
-        ("p999", p999),
-        ("max", max),
-    ];
+    let figures = summary.figures();
     integers(json, &figures.map(|(name, ns)| (name, Some(u64::from(ns)))));
 }
 

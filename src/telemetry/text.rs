@@ -179,14 +179,7 @@ fn write_cycles(out: &mut impl Write, report: &Report) -> fmt::Result {
 
 fn write_summary(out: &mut impl Write, name: &str, summary: &Summary) -> fmt::Result {
     write!(out, "{name:SUBJECT$}")?;
-    let Summary {
-        min,
-        p50,
-        p99,
-        p999,
-        max,
-    } = *summary;
-    for ns in [min, p50, p99, p999, max] {
+    for (_, ns) in summary.figures() {
         write!(out, "{:>10}", shown(ns))?;
     }
     writeln!(out)
