@@ -40,8 +40,8 @@ const FORBIDDEN: [(&str, &str); 4] = [
     ("device", "axis"),
 ];
 
-/// Layers that every machine shares: another chip or another law is added without them
-/// learning its name. (Signals are in `cycle`.)
+/// Layers shared by all machines: they do not name a chip or a law, so that new ones need no
+/// change there. (Signals are in `cycle`.)
 const SHARED: [&str; 6] = [
     "cycle",
     "realtime",
@@ -51,7 +51,7 @@ const SHARED: [&str; 6] = [
     "firmware",
 ];
 
-/// Words of control laws. Those of chips are the names of the files in `driver`.
+/// Names of control laws. The names of chips are those of the files in `driver`.
 const LAWS: [&str; 3] = ["servo", "axis", "axes"];
 
 fn sources() -> Vec<PathBuf> {
@@ -75,7 +75,7 @@ fn sources() -> Vec<PathBuf> {
     files
 }
 
-/// The layer that a file belongs to; `None` for the map itself, `lib.rs`.
+/// The layer of a file; `None` for `lib.rs`.
 fn layer(file: &Path) -> Option<usize> {
     let inside = file
         .strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
@@ -97,8 +97,8 @@ fn index(name: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| *layer == name)
 }
 
-/// The lines of a file that are code of the product: without comments, and
-/// without the tests at its end.
+/// The lines of a file that are product code, without comments and without the tests at its
+/// end.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines()
         .enumerate()
@@ -121,7 +121,7 @@ fn imported(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What is wrong with the imports of `text`, a file of `layer`.
+/// The forbidden imports of `text`, a file of `layer`.
 fn wrong_imports(layer: usize, text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     for (number, line) in code(text) {
@@ -268,8 +268,8 @@ fn a_circle_of_imports_is_detected() {
     assert!(found.is_empty(), "{found:?}");
 }
 
-/// How often `text` has one of `names` in its code, whatever the case: as a word or as a
-/// part of one, as in `AxisReport`.
+/// Number of occurrences of `names` in the code of `text`, ignoring case, also as part of a
+/// word, as in `AxisReport`.
 fn mentions(text: &str, names: &[String]) -> usize {
     let code = code_alone(text).to_lowercase();
     let count = |name: &String| code.matches(name.as_str()).count();
@@ -303,7 +303,7 @@ fn shared_layers_do_not_name_a_chip_or_a_law() {
             found.push((inside.to_str().unwrap().to_owned(), count));
         }
     }
-    assert_eq!(found, [], "let the chip or the law say it itself");
+    assert_eq!(found, [], "move this into the chip or the law");
 }
 
 #[test]
@@ -326,11 +326,13 @@ fn files_stay_short() {
         .map(|file| (fs::read_to_string(&file).unwrap().lines().count(), file))
         .filter(|(lines, _)| *lines > 500)
         .collect();
-    assert!(long.is_empty(), "split these: {long:?}");
+    assert!(
+        long.is_empty(),
+        "files of more than 500 lines, split them: {long:?}"
+    );
 }
 
-/// Each is a machine that somebody reads at one sitting; its tests and board files are not
-/// counted.
+/// An example is to be read at one sitting; its tests and board files do not count.
 #[test]
 fn examples_stay_short() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
@@ -342,8 +344,11 @@ fn examples_stay_short() {
         let lines = files.filter(|file| !file.ends_with("tests.rs"));
         let lines = lines.map(|file| fs::read_to_string(file).unwrap().lines().count());
         let lines: usize = lines.sum();
-        assert!((1..=150).contains(&lines), "{source:?}: {lines} lines");
+        assert!(
+            (1..=150).contains(&lines),
+            "{source:?} has {lines} lines, expected 1 to 150"
+        );
         seen += 1;
     }
-    assert_eq!(seen, 5, "a new one is to be counted, too");
+    assert_eq!(seen, 5, "number of examples: update it for a new one");
 }
