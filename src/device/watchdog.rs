@@ -293,7 +293,7 @@ impl<T: Timer> Watchdog<T> {
     }
 }
 
-/// What the kernel says of a watchdog that is not open: opening it would start it.
+/// State of a watchdog, read from sysfs without opening the device, which would start it.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// Whether it runs: another process feeds it, or a process has ended without stopping it.
