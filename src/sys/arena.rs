@@ -262,22 +262,22 @@ mod tests {
     /// All tests of this process share the buffer.
     static ALONE: Mutex<()> = Mutex::new(());
 
-    trait Speaks {
-        fn says(&self) -> u64;
+    trait HasNumber {
+        fn number(&self) -> u64;
     }
 
     #[repr(align(32))]
-    struct Loud(u64);
+    struct Numbered(u64);
 
     static DROPPED: AtomicU32 = AtomicU32::new(0);
 
-    impl Speaks for Loud {
-        fn says(&self) -> u64 {
+    impl HasNumber for Numbered {
+        fn number(&self) -> u64 {
             self.0
         }
     }
 
-    impl Drop for Loud {
+    impl Drop for Numbered {
         fn drop(&mut self) {
             DROPPED.fetch_add(1, Ordering::Relaxed);
         }
@@ -288,16 +288,16 @@ mod tests {
         let _alone = ALONE.lock();
         let before = DROPPED.load(Ordering::Relaxed);
         let byte = Placed::new(7_u8, |byte| byte).unwrap();
-        let first = Placed::<dyn Speaks>::new(Loud(1), |loud| loud).unwrap();
-        let second = Placed::<dyn Speaks>::new(Loud(2), |loud| loud).unwrap();
-        assert_eq!((first.says(), second.says(), *byte), (1, 2, 7));
+        let first = Placed::<dyn HasNumber>::new(Numbered(1), |object| object).unwrap();
+        let second = Placed::<dyn HasNumber>::new(Numbered(2), |object| object).unwrap();
+        assert_eq!((first.number(), second.number(), *byte), (1, 2, 7));
         let at = (&raw const *first).cast::<u8>() as usize;
         let Range { address, length } = range();
         assert!((address..address + length).contains(&at));
         assert_eq!(at % 32, 0);
         drop(first);
         assert_eq!(DROPPED.load(Ordering::Relaxed), before + 1);
-        assert_eq!((second.says(), *byte), (2, 7));
+        assert_eq!((second.number(), *byte), (2, 7));
         drop(second);
         drop(byte);
         assert_eq!(DROPPED.load(Ordering::Relaxed), before + 2);
@@ -307,12 +307,12 @@ mod tests {
     fn objects_are_placed_one_behind_the_other() {
         let _alone = ALONE.lock();
         let before = DROPPED.load(Ordering::Relaxed);
-        let none = Placed::slice(Vec::<Loud>::new()).unwrap();
-        let mut all = Placed::slice((0..5).map(Loud).collect()).unwrap();
+        let none = Placed::slice(Vec::<Numbered>::new()).unwrap();
+        let mut all = Placed::slice((0..5).map(Numbered).collect()).unwrap();
         assert_eq!(DROPPED.load(Ordering::Relaxed), before, "they were moved");
         all[4].0 = 40;
-        let told: Vec<_> = all.iter().map(Speaks::says).collect();
-        assert_eq!((none.len(), told), (0, vec![0, 1, 2, 3, 40]));
+        let numbers: Vec<_> = all.iter().map(HasNumber::number).collect();
+        assert_eq!((none.len(), numbers), (0, vec![0, 1, 2, 3, 40]));
         let Range { address, length } = range();
         let end = all.as_ptr_range().end.addr();
         assert!((address..=address + length).contains(&end));
@@ -327,10 +327,10 @@ mod tests {
         let _alone = ALONE.lock();
         let before = DROPPED.load(Ordering::Relaxed);
         let text = String::from("of somebody else");
-        let placed = Placed::of((Loud(3), text.as_str())).unwrap();
+        let placed = Placed::of((Numbered(3), text.as_str())).unwrap();
         assert!(range().contains((&raw const *placed).addr()));
-        let (loud, borrowed) = placed.into_inner();
-        assert_eq!((loud.says(), borrowed), (3, text.as_str()));
+        let (object, borrowed) = placed.into_inner();
+        assert_eq!((object.number(), borrowed), (3, text.as_str()));
         assert_eq!(DROPPED.load(Ordering::Relaxed), before, "it was moved");
     }
 

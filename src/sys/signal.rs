@@ -210,11 +210,7 @@ mod tests {
         assert!(!stop.note(libc::SIGTERM), "the first");
         assert!(stop.note(libc::SIGINT), "not the first");
         stop.forget_answered();
-        assert_eq!(
-            stop.requested(),
-            Some(libc::SIGTERM),
-            "nobody has answered it"
-        );
+        assert_eq!(stop.requested(), Some(libc::SIGTERM), "it is not answered");
         assert_eq!(stop.take(), Some(libc::SIGTERM));
         assert_eq!((stop.requested(), stop.take()), (None, None));
     }

@@ -90,13 +90,13 @@ fn identity(fd: RawFd) -> Option<(libc::dev_t, libc::ino_t)> {
 /// Whether a test can read the system calls of threads: qemu-user shows those of its own
 /// threads, and some sandboxes do not have the file.
 #[cfg(test)]
-pub(crate) fn is_told() -> bool {
+pub(crate) fn shows_system_calls() -> bool {
     let has_file = std::path::Path::new("/proc/thread-self/syscall").exists();
-    let is_told = has_file && crate::emulation::emulator().is_none();
-    if !is_told {
-        crate::emulation::not_run("threads' system calls are not told here");
+    let shows_system_calls = has_file && crate::emulation::emulator().is_none();
+    if !shows_system_calls {
+        crate::emulation::not_run("this machine does not show the system calls of threads");
     }
-    is_told
+    shows_system_calls
 }
 
 #[cfg(test)]
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_thread_waiting_on_a_socket_is_reported_with_it() {
-        if !is_told() {
+        if !shows_system_calls() {
             return;
         }
         let (mut waits, mut peer) = UnixStream::pair().unwrap();

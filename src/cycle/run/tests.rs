@@ -101,7 +101,7 @@ struct DemandAt {
     from: u64,
     demand: Demand,
     cycle: std::cell::Cell<u64>,
-    told: Vec<QuickStop>,
+    noted: Vec<QuickStop>,
 }
 
 impl Supervise for DemandAt {
@@ -115,7 +115,7 @@ impl Supervise for DemandAt {
     }
 
     fn quick_stop(&mut self, stop: &QuickStop) {
-        self.told.push(*stop);
+        self.noted.push(*stop);
     }
 }
 
@@ -124,7 +124,7 @@ const fn demand_at(cycle: u64, demand: Demand) -> DemandAt {
         from: cycle,
         demand,
         cycle: std::cell::Cell::new(0),
-        told: Vec::new(),
+        noted: Vec::new(),
     }
 }
 
@@ -133,7 +133,7 @@ struct Ran {
     plant: Plant,
     timing: Timing,
     records: Vec<CycleRecord>,
-    told: Vec<QuickStop>,
+    noted: Vec<QuickStop>,
 }
 
 fn plan(limit: Limit) -> Plan {
@@ -184,7 +184,7 @@ fn ran(
         plant: cycle.ports,
         timing,
         records: kept.0,
-        told: demand.told,
+        noted: demand.noted,
     }
 }
 
@@ -454,7 +454,7 @@ fn a_quick_stop_after_overruns_is_recorded_with_cause_slot_and_misses() {
         slot,
         missed,
     };
-    assert_eq!(ran.told, [stop(20, 13), stop(200, 7)]);
+    assert_eq!(ran.noted, [stop(20, 13), stop(200, 7)]);
     let stops = ran.summary.quick_stops;
     assert_eq!((stops.count, stops.last), (2, Some(stop(200, 7))));
     // Level 130: as many cycles of quick stop, of which the last empties the bucket.

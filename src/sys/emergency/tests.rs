@@ -60,7 +60,7 @@ fn clearing_waits_for_a_running_execution_of_the_table() {
             let mut open = None;
             each(LINES, ALL, |entry| {
                 entered.send(()).unwrap();
-                // Ends a test that hangs.
+                // Returns when the sender is dropped, also if the test fails.
                 let _ = goes_on.recv();
                 // SAFETY: takes no pointer.
                 open = Some(unsafe { libc::fcntl(entry.number(), libc::F_GETFD) } >= 0);
@@ -288,7 +288,7 @@ fn immediate_actions_run_first_in_every_execution() {
 
 #[test]
 fn frames_for_a_hanging_file_are_sent_last() {
-    if !crate::sys::waiting::is_told() {
+    if !crate::sys::waiting::shows_system_calls() {
         return;
     }
     let _alone = alone();
