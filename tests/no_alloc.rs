@@ -316,7 +316,8 @@ fn a_firmware_with_an_allocating_control_law_ends_with_an_error() {
     let said = String::from_utf8_lossy(&output.stderr);
     let line = if cfg!(debug_assertions) {
         assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{said}");
-        "steadfast: 8 bytes allocated on the real-time thread after the seal"
+        "steadfast: 8 bytes allocated on the real-time thread after the seal; allocate before the \
+         loop starts"
     } else {
         assert_eq!(output.status.code(), Some(4), "{said}");
         "exit 4: memory was allocated on the real-time thread"

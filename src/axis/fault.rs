@@ -166,7 +166,7 @@ impl Fault {
             Self::EmergencyStop => (
                 "emergency stop",
                 "the emergency stop was pressed, or its circuit is open",
-                "release it, make sure that no person is within reach, then reset",
+                "release the emergency stop, make sure that no person is within reach, then reset",
             ),
             Self::DigitalInputs => (
                 "digital inputs not readable",
@@ -211,17 +211,17 @@ impl Fault {
             Self::FeedbackParity => (
                 "encoder parity",
                 "the encoder's answers were corrupted several times in a row",
-                "shorten or shield the cable, lower the bus clock",
+                "shorten or shield the cable, or lower the bus clock",
             ),
             Self::FeedbackFraming => (
                 "encoder framing",
                 "the encoder received malformed requests several times in a row",
-                "check clock polarity and phase, lower the bus clock",
+                "check clock polarity and phase, or lower the bus clock",
             ),
             Self::FeedbackInvalid => (
                 "encoder reading invalid",
                 "the encoder channel was not read, or its value was out of range",
-                "check the channel number in the board file and the encoder",
+                "check the encoder and its channel number in the board file",
             ),
             Self::FeedbackNotReady => (
                 "encoder not ready",
@@ -231,7 +231,7 @@ impl Fault {
             Self::FieldWeak => (
                 "magnet too weak",
                 "the magnet is too far from the encoder, or lost",
-                "check that the magnet is in place, reduce the air gap",
+                "check that the magnet is in place, or reduce the air gap",
             ),
             Self::FieldStrong => (
                 "magnet too strong",

@@ -87,7 +87,8 @@ fn note_sealed(state: u8, bytes: usize) {
         let mut line = heapless::String::<128>::new();
         let _ = writeln!(
             line,
-            "steadfast: {bytes} bytes allocated on {thread} thread after the seal"
+            "steadfast: {bytes} bytes allocated on {thread} thread after the seal; allocate \
+                 before the loop starts"
         );
         super::write_stderr(line.as_bytes());
         std::process::abort();

@@ -277,11 +277,11 @@ impl Notify {
     /// Sends the last messages, after the loop has ended.
     pub fn end(&mut self, judged: &Judged) {
         if let (false, Some(broken)) = (self.driven, judged.broken()) {
-            let mut message = heapless::String::<96>::new();
+            let mut message = heapless::String::<128>::new();
             // The capacity exceeds the longest message.
             let _ = write!(
                 message,
-                "STATUS=contract refused: {broken} promises broken, nothing was energised"
+                "STATUS=contract refused: {broken} promises broken (steadfast doctor), no output was enabled"
             );
             self.send(message.as_bytes());
         }

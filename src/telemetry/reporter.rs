@@ -147,7 +147,8 @@ pub fn run<F: Fn(Trouble)>(
             // If the audit notes it, the audit's own message is enough.
             if !to.audit.suspended(length) {
                 say(format_args!(
-                    "steadfast: the machine was suspended for {length}"
+                    "steadfast: the machine was suspended for {length}; disable suspend while a \
+                     controller runs"
                 ));
             }
         }

@@ -160,7 +160,7 @@ fn write_cycles(out: &mut impl Write, report: &Report) -> fmt::Result {
     if cycles.records_dropped > 0 {
         writeln!(
             out,
-            "{:SUBJECT$}{} dropped, the reporter was too slow",
+            "{:SUBJECT$}{} dropped, the reporter was too slow; leave CPU time to ordinary threads",
             "records", cycles.records_dropped
         )?;
     }

@@ -71,7 +71,7 @@ fn a_refused_contract_is_never_ready() {
     notify.end(&judged(2));
     assert_eq!(
         received(&socket),
-        ["STATUS=contract refused: 2 promises broken, nothing was energised"]
+        ["STATUS=contract refused: 2 promises broken (steadfast doctor), no output was enabled"]
     );
 }
 
