@@ -1,22 +1,5 @@
-//! One cycle of one axis.
-//!
-//! Outputs by state (CiA 402-2, section on the finite state automaton; IEC 61800-7-201 leaves
-//! the brake to the drive):
-//!
-//! | state | enable | brake release | command |
-//! |---|---|---|---|
-//! | Not ready, Switch on disabled, Ready to switch on | safe | safe | safe |
-//! | Switched on | on | on | holds the measured position |
-//! | Operation enabled | on | on | follows the trajectory |
-//! | Quick stop active, Fault reaction active | on | until at rest | follows the stop, then holds |
-//! | Fault | safe | safe | safe |
-//!
-//! "Safe" is the safe value of the board file. For enable and brake release it must mean off;
-//! for the command it need not be 0 V. Digital outputs are written first, so when enable
-//! switches, the amplifier sees the safe command for the time of one frame.
-//!
-//! Switched on lasts until the brake has released. The controller already holds the position,
-//! so that a hanging load does not drop; the setpoint does not move before Operation enabled.
+//! One axis: [`Axis::step`] evaluates a reading, advances the state machine, and drives the
+//! outputs of one cycle.
 //!
 //! Promises: power is applied only after a good reading in the same cycle, with the setpoint at
 //! that reading and 0 V. A command that is not finite is never written. The first fault is kept
@@ -88,8 +71,26 @@ impl Axis {
     }
 
     /// One cycle: evaluates the reading, advances the state machine and drives the outputs.
-    /// `outputs` must hold the safe values of this axis' channels; they remain if the axis has
-    /// no power.
+    /// `outputs` must hold the safe values of this axis' channels; they remain if the axis has no
+    /// power.
+    ///
+    /// Outputs by state (CiA 402-2, section on the finite state automaton; IEC 61800-7-201 leaves
+    /// the brake to the drive):
+    ///
+    /// | state | enable | brake release | command |
+    /// |---|---|---|---|
+    /// | Not ready, Switch on disabled, Ready to switch on | safe | safe | safe |
+    /// | Switched on | on | on | holds the measured position |
+    /// | Operation enabled | on | on | follows the trajectory |
+    /// | Quick stop active, Fault reaction active | on | until at rest | follows the stop, then holds |
+    /// | Fault | safe | safe | safe |
+    ///
+    /// "Safe" is the safe value of the board file. For enable and brake release it must mean off;
+    /// for the command it need not be 0 V. Digital outputs are written first, so when enable
+    /// switches, the amplifier sees the safe command for the time of one frame.
+    ///
+    /// Switched on lasts until the brake has released. The controller already holds the position,
+    /// so that a hanging load does not drop; the setpoint does not move before Operation enabled.
     #[inline]
     pub fn step(
         &self,

@@ -1,27 +1,12 @@
 //! Position and velocity of an axis from the readings of its encoder.
 //!
-//! Promises:
-//! - The position counts turns. Each change is taken as the one nearest to the prediction by
-//!   the last velocity, so turns of the motor shaft are not lost in skipped slots.
-//! - The velocity is the change divided by the time between the instants at which the two
-//!   readings were true, low-pass filtered. The plausibility check uses the same time. A failed
-//!   or repeated transfer, skipped slots and late cycles cause neither a spike nor a fault.
-//! - Failed readings are tolerated up to a configured number in a row; the last value is held.
-//!   An implausible reading is a fault at once.
-//!
-//! Readings less than half a period apart ([`least_distance`]) give a position but no velocity:
-//! the next reading is compared with the earlier of the two.
-//!
-//! The low pass is designed for readings one period apart. A change over several periods is
-//! filtered once for each period (at most 8), so that the filter keeps pace with time. A
-//! distance between whole numbers of periods is rounded: in that step the cut-off frequency is
-//! off by a factor of 1/2 to 3/2. Neither shows at constant velocity. Under acceleration the
-//! filter gets the mean velocity of the gap; the error is at most half of the velocity's change
-//! in the gap.
-//!
-//! Limit: turns made while readings failed for longer than tolerated are lost. An axis with a
-//! range of more than one encoder turn must be referenced again after such a fault.
-//!
+//! The position counts turns: each change is taken as the one nearest to the prediction by the
+//! last velocity, so turns of the motor shaft are not lost in skipped slots. The velocity is the
+//! change divided by the time between the instants of the two readings, low-pass filtered.
+//! Failed readings are tolerated up to a configured number in a row; an implausible reading is a
+//! fault at once. A failed or repeated transfer, skipped slots and late cycles cause neither a
+//! spike nor a fault. Turns made while readings failed for longer than tolerated are lost: an
+//! axis with a range of more than one encoder turn must be referenced again after such a fault.
 //! Cost of a reading: about thirty operations, one of them a division.
 
 use super::fault::Fault;
@@ -64,6 +49,15 @@ pub struct Frozen {
 }
 
 /// Validated feedback.
+///
+/// Readings less than half a period apart ([`least_distance`]) give a position but no velocity:
+/// the next reading is compared with the earlier of the two.
+///
+/// The low pass is designed for readings one period apart. A change over several periods is
+/// filtered once for each period (at most 8), so that the filter keeps pace with time. A distance
+/// between whole numbers of periods is rounded: in that step the cut-off frequency is off by a
+/// factor of 1/2 to 3/2. Neither shows at constant velocity. Under acceleration the filter gets
+/// the mean velocity of the gap; the error is at most half of the velocity's change in the gap.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Feedback {
     channel: u8,

@@ -2,14 +2,11 @@
 //!
 //! A limit at an end of the range is a fault only for motion towards that end, so an axis on a
 //! switch can be reset, held and moved away, but not pushed further. A normally closed switch
-//! reads a broken wire as a hit; one switch alone cannot tell which it is. Both switches at
-//! once mean a broken wire or supply: a fault of its own, also without power. A target may lie
-//! at the end of the range, so the measured position may exceed the range by the window of the
-//! following error.
-//!
-//! The following error is that of CiA 402: a fault when it exceeds its window (6065h) for
-//! longer than its time-out (6066h). The time-out counts cycles with a reading, so that one
-//! reading after a long gap is not a long error. Cost of a check: about ten comparisons.
+//! reads a broken wire as a hit. Both switches at once mean a broken wire or supply: a fault of
+//! its own, also without power. The following error is that of CiA 402: a fault when it exceeds
+//! its window (6065h) for longer than its time-out (6066h), counted in cycles with a reading, so
+//! that one reading after a long gap is not a long error. A target may lie at the end of the
+//! range, so the position may exceed it by that window. Cost of a check: about ten comparisons.
 
 use super::fault::Fault;
 use crate::control::param::{self, ParameterError};

@@ -1,18 +1,8 @@
 //! The servo controller: up to 32 axes that stop and start as one machine.
 //!
-//! - The emergency stop removes power from every axis in the cycle that reads it (stop category
-//!   0, IEC 60204-1 section 9.2): command, enable and brake get their safe values. A pulse
-//!   shorter than a period counts, and digital inputs that cannot be read count as pressed.
-//!   Releasing the emergency stop starts nothing.
-//! - Arming again needs a rising edge of the reset input after every cause is gone. The edge
-//!   resets the faults and arms the axes. An edge that comes too early is lost, so a button
-//!   that is held or stuck does not arm; a pulse that is over when the line is read is lost
-//!   too.
-//! - A fault of one axis stops the others on their quick stop ramps.
-//! - [`Directive::QuickStop`] stops every axis and disarms. If the loop requests it while the
-//!   run goes on, the lamp is lit and the cause is kept ([`ServoState::stopped`]) until the
-//!   axes are armed again: by the reset, or without it by [`Rearm::WhenInTime`]. They start as
-//!   at the first start: setpoint at the measured position, 0 V.
+//! An emergency stop, or a fault of an axis, stops all axes; after it they are armed again only
+//! by a rising edge of the reset input. [`Servo`] has the rules. Every start is the same:
+//! setpoint at the measured position, 0 V.
 //!
 //! Sets only the lamp and the outputs of axes under power; reads no clock and allocates
 //! nothing. Cost: that of [`Axis::step`] for each axis, and about twenty instructions.
@@ -105,8 +95,19 @@ impl From<ParameterError> for ServoError {
     }
 }
 
-/// A validated servo controller. It is its own configuration for [`Decide`]; `A` stores its
-/// axes.
+/// A validated servo controller. It is its own configuration for [`Decide`]; `A` stores its axes.
+///
+/// - The emergency stop removes power from every axis in the cycle that reads it (stop category
+///   0, IEC 60204-1 section 9.2): command, enable and brake get their safe values. A pulse
+///   shorter than a period counts, and digital inputs that cannot be read count as pressed.
+///   Releasing the emergency stop starts nothing.
+/// - Arming again needs a rising edge of the reset input after every cause is gone. The edge
+///   resets the faults and arms the axes. An edge that comes too early is lost, so a button that
+///   is held or stuck does not arm; a pulse that is over when the line is read is lost too.
+/// - A fault of one axis stops the others on their quick stop ramps.
+/// - [`Directive::QuickStop`] stops every axis and disarms. If the loop requests it while the run
+///   goes on, the lamp is lit and the cause is kept ([`ServoState::stopped`]) until the axes are
+///   armed again: by the reset, or without it by [`Rearm::WhenInTime`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Servo<A = heapless::Vec<Axis, MAX_AXES>> {
     axes: A,

@@ -106,7 +106,10 @@ impl<S: Deref<Target = [AxisState]>> ServoState<S> {
         ]
     }
 
-    /// Copies the state of `other`. Panics if `other` has another number of axes.
+    /// Copies the state of `other`.
+    ///
+    /// # Panics
+    /// If `other` has another number of axes.
     pub fn copy_from(&mut self, other: &Self)
     where
         S: DerefMut,

@@ -1,24 +1,24 @@
-//! The state machine of a drive: CiA 402-2 / IEC 61800-7-201, "finite state
-//! automaton" of the power drive system.
-//!
-//! ```text
-//!  start -0-> Not ready -1-> Switch on disabled <-----15----- Fault
-//!                             |2    ^7  ^10 ^9  ^12             ^14
-//!                             v     |   |   |   |          Fault reaction
-//!                            Ready to switch on <-6- ... -8-    ^13, from
-//!                             |3    ^6                          every state
-//!                             v     |
-//!                            Switched on <-5-+
-//!                             |4             |
-//!                             v              |
-//!                            Operation enabled -11-> Quick stop active
-//!                                            <-16-
-//! ```
+//! The state machine of a drive: CiA 402-2 / IEC 61800-7-201, "finite state automaton" of the
+//! power drive system.
 //!
 //! Transitions have the numbers of the standard. The machine is a pure function of state and
 //! event; [`drive`](super::drive) derives the outputs from the state.
 
-/// The states of a drive.
+/// The states of a drive, with the numbers of their transitions:
+///
+/// ```text
+///  start -0-> Not ready -1-> Switch on disabled <-----15----- Fault
+///                             |2    ^7  ^10 ^9  ^12             ^14
+///                             v     |   |   |   |          Fault reaction
+///                            Ready to switch on <-6- ... -8-    ^13, from
+///                             |3    ^6                          every state
+///                             v     |
+///                            Switched on <-5-+
+///                             |4             |
+///                             v              |
+///                            Operation enabled -11-> Quick stop active
+///                                            <-16-
+/// ```
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum State {

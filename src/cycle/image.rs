@@ -91,6 +91,9 @@ pub struct Angle(pub u32);
 impl Angle {
     /// The angle of `counts` of an encoder with `bits` bits for one turn (1 to 32). Counts
     /// beyond one turn wrap.
+    ///
+    /// # Panics
+    /// In a debug build, if `bits` is not 1 to 32.
     pub const fn from_counts(counts: u32, bits: u32) -> Self {
         Self(counts << (32 - bits))
     }

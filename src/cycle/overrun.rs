@@ -1,15 +1,10 @@
 //! The overrun ladder: the reaction to missed deadlines.
 //!
-//! It is a leaky bucket: each missed deadline and each skipped slot fills it, each cycle in
-//! time drains it. A burst of misses escalates at once, and rare misses never add up; a
-//! lifetime total would stop a healthy machine one day. The steps are:
-//!
-//! 1. hold: the outputs keep the values of the last cycle. A skipped slot is this step;
-//! 2. quick stop: the control law must bring everything to rest, until the bucket is empty;
-//! 3. fault: outputs safe, the run ends.
-//!
-//! The ladder also keeps the cause of a quick stop and the misses that led to it. Cost of a
-//! cycle in time: one comparison while the bucket is empty.
+//! It is a leaky bucket: each missed deadline and each skipped slot fills it, each cycle in time
+//! drains it. A burst of misses escalates at once, and rare misses never add up; a lifetime
+//! total would stop a healthy machine one day. A skipped slot holds the outputs of the last
+//! cycle; the next steps are those of [`Step`]. The ladder keeps the cause of a quick stop and
+//! the misses that led to it. Cost of a cycle in time: one comparison while the bucket is empty.
 
 use super::stop::StopCause;
 
@@ -49,7 +44,7 @@ pub enum Step {
     /// In time, or rarely late.
     #[default]
     Normal = 0,
-    /// Quick stop: everything is brought to rest.
+    /// Quick stop: the control law must bring everything to rest, until the bucket is empty.
     QuickStop,
     /// Fault: outputs safe, the run ends.
     Fault,

@@ -1,7 +1,7 @@
 //! The traits that a cycle is built from.
 //!
 //! A control law implements [`Decide`], a board [`Sense`] and [`Act`], a clock [`Clock`], a
-//! recorder [`Record`]. All methods run on the loop's thread and must not allocate.
+//! recorder [`Record`]. What runs in a cycle runs on the loop's thread and must not allocate.
 
 use super::image::{Inputs, OutputError, Outputs};
 use super::record::CycleRecord;

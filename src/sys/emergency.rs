@@ -5,15 +5,6 @@
 //! start, with descriptors of their own ([`Slot`]), and [`run`] only executes them. It takes no
 //! lock and allocates nothing; it may run on any thread, in any handler, more than once. The
 //! loop executes single actions of the same table by [`Slot::execute`].
-//!
-//! There are two kinds. They run in this order, each in the order of registration:
-//!
-//! 1. [`When::Immediate`]: GPIO lines, which the kernel sets without waiting;
-//! 2. [`When::MayBlock`]: frames on a bus, and files of a driver that sleeps. They wait for
-//!    the bus, without end if the loop hangs in a transfer on it; if that is known, its frames
-//!    come last ([`send_last`]). The caller first sets [`end_within`], so that the process ends
-//!    in any case. The lines are set once more after the frames, in case a loop that still ran
-//!    has changed them. Such a loop stops driving when it reads [`latched`].
 
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
@@ -80,9 +71,17 @@ pub fn send_last(file: BlockedIn) {
     LAST.store(on_file(file), Ordering::SeqCst);
 }
 
-/// Takes the outputs from the loop and runs every registered action, even if others fail:
-/// lines, frames, then the lines again, each in the order of registration. Async-signal-safe;
-/// changes errno. Frames may block: see [`end_within`].
+/// Takes the outputs from the loop and runs every registered action, even if others fail, in this
+/// order, each kind in the order of registration:
+///
+/// 1. [`When::Immediate`]: GPIO lines, which the kernel sets without waiting;
+/// 2. [`When::MayBlock`]: frames on a bus, and files of a driver that sleeps. They wait for the
+///    bus, without end if the loop hangs in a transfer on it; if that is known, its frames come
+///    last ([`send_last`]). Call [`end_within`] first, so that the process ends in any case;
+/// 3. the lines again, in case a loop that still ran has changed them. Such a loop stops driving
+///    when it reads [`latched`].
+///
+/// Async-signal-safe; changes errno.
 pub fn run() -> Outcome {
     let mut outcome = lines();
     outcome.add(frames());

@@ -1,14 +1,12 @@
-//! Makes a static firmware report the stack bounds of its threads as unknown.
+//! A macro that makes a static firmware report the stack bounds of its threads as unknown.
 //!
-//! The standard library calls pthread_getattr_np(3) once in each thread, to name the thread in
-//! a message about a stack overflow. The C library reads the bounds from `/proc/self/maps` by
-//! sscanf(3), which adds 75 kB of conversions to a static binary that is locked into RAM. The
-//! standard library accepts unknown bounds; what is lost is the name of a helper thread in that
-//! message. The firmware's own handler has made the outputs safe and recorded cause and address
-//! by then, and names an overflow of the real-time stack itself.
-//!
-//! It is a macro for a firmware's `main.rs` and not part of the library, because sanitizers and
-//! other runtimes need the real function.
+//! The standard library calls pthread_getattr_np(3) once in each thread, to name the thread in a
+//! message about a stack overflow. The C library reads the bounds from `/proc/self/maps` by
+//! sscanf(3), which adds 75 kB to a static binary that is locked into RAM. Without the bounds
+//! only the name of a helper thread in that message is lost: the firmware's own handler has made
+//! the outputs safe and recorded cause and address by then, and names an overflow of the
+//! real-time stack itself. The macro is for a firmware's `main.rs` and not for the library,
+//! because sanitizers and other runtimes need the real function.
 
 /// For the `main.rs` of a firmware: makes a static binary 75 kB smaller, all of which would be
 /// locked into RAM. Has no effect in a dynamically linked binary.

@@ -2,13 +2,11 @@
 //!
 //! It is `FOLDER/BOARD.flight` on tmpfs, or without a folder a memory file that only this
 //! process has. Its beginning (36 kB) is mapped, and so locked: header, cause, live status,
-//! contract, and the ring that the loop writes. Behind it, written by pwrite(2) and so not
-//! locked, follow the events and the records of the last seconds. The layout is in
-//! docs/blackbox-format.md.
+//! contract, and the ring that the loop writes. Events and the records of the last seconds
+//! follow, written by pwrite(2) and not locked. The layout is in docs/blackbox-format.md.
 //!
-//! When the process dies, the file stays as the last instruction left it. A reset of the board
-//! empties tmpfs. The process holds a lock on the file, which the kernel releases when the
-//! process is gone: it also keeps a second controller off the same board.
+//! The file stays as the last instruction of the process left it; a reset of the board empties
+//! tmpfs. The process locks the file, which also keeps a second controller off the same board.
 
 use core::fmt::{self, Write as _};
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};

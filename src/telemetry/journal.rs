@@ -2,7 +2,7 @@
 //! as an event, and the live status.
 //!
 //! Runs on the reporter's thread, never on the loop's. Allocates nothing. Costs one pwrite(2)
-//! for 32 records, and one for each event.
+//! for up to 32 records, and one for each event.
 
 use super::flight::{Flight, STATUS_WORDS, layout};
 use super::ring::{self, RECORD_BYTES};

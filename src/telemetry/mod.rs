@@ -4,7 +4,7 @@
 //! live status and the last seconds are kept in the [`flight`] file, a file in memory that
 //! outlives the process. After a fault a [`blackbox`] is made of it. A [`report`] is written at
 //! the end of a run, as JSON for programs and as [`text`] for people. [`notify`] reports to the
-//! service manager. Nothing here runs on the loop's thread except the writing end of the ring.
+//! service manager.
 
 mod atomic;
 pub mod blackbox;
@@ -40,7 +40,8 @@ pub fn escaped(text: &str) -> String {
 /// How long a line waits for a terminal or pipe that does not accept output, ms.
 const LINE_MS: u16 = 250;
 
-/// Writes one line to standard error. Waits at most 250 ms and allocates nothing.
+/// Writes one line to standard error. Waits at most 250 ms for each 512 bytes and allocates
+/// nothing.
 ///
 /// A line that cannot be written is lost: a full disk behind standard error must not end a
 /// controller (`eprintln!` panics), and a terminal under flow control or a pipe that is not

@@ -1,16 +1,7 @@
 //! Reports to the service manager by the protocol of sd_notify(3), without a library.
 //!
-//! systemd starts dependent units at `READY=1`, and kills the process when `WATCHDOG=1` stays
-//! away. So each message is sent only when it is true:
-//!
-//! - `READY=1` follows the verdict on the contract and the first cycle. With `realtime =
-//!   "best-effort"` and a broken contract it is sent too, with a status line NOT REAL-TIME.
-//! - `WATCHDOG=1` is sent only if a deadline was met since the last one: a loop that hangs, or
-//!   is late in every cycle, is not alive.
-//!
-//! - `EXTEND_TIMEOUT_USEC` is sent before the start and with `STOPPING=1`: the board file sets
-//!   how long rehearsal and stop take, which TimeoutStartSec and TimeoutStopSec of the unit
-//!   cannot know. A controller that is killed while it stops leaves its outputs as they are.
+//! Each message is sent only when it is true: systemd starts dependent units at `READY=1`, and
+//! kills the process when `WATCHDOG=1` stays away. [`Notify`] lists the messages.
 //!
 //! The socket is opened before the allocator is sealed. After that a message costs one send(2)
 //! on an ordinary thread: it allocates nothing and never blocks, and a message that the manager
@@ -65,7 +56,7 @@ impl fmt::Display for NotifyError {
     }
 }
 
-/// The verdict on the contract, passed from the real-time thread to the reporter.
+/// The verdict on the contract, passed from the thread that judges it to the reporter.
 #[derive(Debug, Default)]
 pub struct Judged {
     /// 0 before the verdict, then the number of broken rows plus one.
@@ -97,6 +88,15 @@ impl Judged {
 }
 
 /// A connection to the service manager, and what was sent over it.
+///
+/// - `READY=1` follows the verdict on the contract and the first cycle. With
+///   `realtime = "best-effort"` and a broken contract it is sent too, with a status line
+///   NOT REAL-TIME.
+/// - `WATCHDOG=1` is sent only if a deadline was met since the last one: a loop that hangs, or
+///   is late in every cycle, is not alive.
+/// - `EXTEND_TIMEOUT_USEC` is sent before the start and with `STOPPING=1`: the board file sets
+///   how long rehearsal and stop take, which TimeoutStartSec and TimeoutStopSec of the unit
+///   cannot know. A controller that is killed while it stops leaves its outputs as they are.
 #[derive(Debug)]
 pub struct Notify {
     socket: UnixDatagram,
