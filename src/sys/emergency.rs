@@ -45,10 +45,11 @@ impl Outcome {
     }
 }
 
-/// Whether [`run`] has begun; from then on the loop must not drive the outputs.
+/// The safe-state latch: set when [`run`] or [`lines`] begins. From then on the loop must not
+/// drive the outputs.
 static LATCHED: AtomicBool = AtomicBool::new(false);
 
-/// Whether the outputs were taken from the loop, which must not drive them any more. One
+/// Whether the safe-state latch is set: the loop must not drive the outputs any more. One
 /// relaxed load.
 #[inline]
 #[must_use]
@@ -56,7 +57,7 @@ pub fn latched() -> bool {
     LATCHED.load(Ordering::Relaxed)
 }
 
-/// Returns the outputs to the loop, before another run in the same process.
+/// Releases the safe-state latch, before another run in the same process.
 pub fn release_latch() {
     LATCHED.store(false, Ordering::SeqCst);
     LAST.store(0, Ordering::SeqCst);
@@ -71,7 +72,7 @@ pub fn send_last(file: BlockedIn) {
     LAST.store(on_file(file), Ordering::SeqCst);
 }
 
-/// Takes the outputs from the loop and runs every registered action, even if others fail, in this
+/// Sets the safe-state latch and runs every registered action, even if others fail, in this
 /// order, each kind in the order of registration:
 ///
 /// 1. [`When::Immediate`]: GPIO lines, which the kernel sets without waiting;
@@ -91,7 +92,7 @@ pub fn run() -> Outcome {
     outcome
 }
 
-/// Takes the outputs from the loop and sets the lines, which cannot block. Async-signal-safe.
+/// Sets the safe-state latch and the lines, which cannot block. Async-signal-safe.
 pub fn lines() -> Outcome {
     LATCHED.store(true, Ordering::SeqCst);
     let mut outcome = Outcome::default();
@@ -114,9 +115,9 @@ fn each_frame(mut action: impl FnMut(&Entry)) {
     each(FRAME, last, &mut action);
 }
 
-/// Runs every action again. The loop calls it when it finds the outputs taken ([`latched`]) after
-/// it drove one: its write may have come after the safe frame. Async-signal-safe. The code that
-/// took the outputs ends the process.
+/// Runs every action again. The loop calls it when it finds the safe-state latch set
+/// ([`latched`]) after it drove an output: its write may have come after the safe frame.
+/// Async-signal-safe. The code that set the latch ends the process.
 #[cold]
 pub fn repeat() {
     run();
