@@ -115,7 +115,7 @@ impl Axis {
             self.trip(state, fault);
         }
         let digital = inputs.digital.as_ref().ok();
-        if self.limits.look_at_both(&mut state.limits, digital) {
+        if self.limits.both_switches_hit(&mut state.limits, digital) {
             self.trip(state, Fault::BothLimitSwitches);
         }
         if state.machine == State::OperationEnabled && request == Request::Operate {
@@ -189,7 +189,7 @@ impl Axis {
                     left => state.power = Power::Releasing(left),
                 },
                 Power::Off | Power::On | Power::Engaging(_) => {
-                    if self.brake_taken_hold(state, elapsed) {
+                    if self.engage_brake(state, elapsed) {
                         state.event(Event::Command(Command::QuickStop));
                     }
                 }
@@ -204,12 +204,12 @@ impl Axis {
                 }
             }
             State::QuickStopActive => {
-                if self.brought_to_rest(state, elapsed) {
+                if self.continue_stop(state, elapsed) {
                     state.event(Event::QuickStopDone);
                 }
             }
             State::FaultReactionActive => {
-                if self.brought_to_rest(state, elapsed) {
+                if self.continue_stop(state, elapsed) {
                     state.event(Event::FaultReactionDone);
                 }
             }
@@ -230,7 +230,7 @@ impl Axis {
     }
 
     /// One cycle of a stop: ramp, standstill, brake. Returns true when power is off.
-    fn brought_to_rest(&self, state: &mut AxisState, elapsed: u32) -> bool {
+    fn continue_stop(&self, state: &mut AxisState, elapsed: u32) -> bool {
         match state.power {
             Power::Releasing(_) | Power::On => {
                 if state.trajectory.is_at_rest() {
@@ -243,12 +243,12 @@ impl Axis {
                 }
                 false
             }
-            Power::Off | Power::Engaging(_) => self.brake_taken_hold(state, elapsed),
+            Power::Off | Power::Engaging(_) => self.engage_brake(state, elapsed),
         }
     }
 
     /// One cycle of the brake's engagement. Returns true when power is off.
-    fn brake_taken_hold(&self, state: &mut AxisState, elapsed: u32) -> bool {
+    fn engage_brake(&self, state: &mut AxisState, elapsed: u32) -> bool {
         if let Power::Engaging(left) = state.power {
             match left.saturating_sub(elapsed) {
                 0 => state.cut_power(),

@@ -301,9 +301,9 @@ impl Feedback {
 
     /// A reading too close to the last one for a velocity.
     #[cold]
-    fn near(&self, state: &mut FeedbackState, way: i64, total: i64, angle: Angle) -> Reading {
+    fn near(&self, state: &mut FeedbackState, delta: i64, total: i64, angle: Angle) -> Reading {
         // The distance is too short to be known well, so the least distance is used.
-        if self.is_jump(way, self.least_distance.as_secs_f64()) {
+        if self.is_jump(delta, self.least_distance.as_secs_f64()) {
             state.compare_with(total, angle, state.measured_at);
             return self.jumped(state);
         }

@@ -149,11 +149,15 @@ impl Limits {
     /// Whether both switches are hit; checked with power and without. False for an axis without
     /// two switches. Without digital inputs the last result stays.
     #[inline]
-    pub fn look_at_both(&self, state: &mut LimitsState, digital: Option<&DigitalInputs>) -> bool {
-        self.has_both && self.compare_both(state, digital)
+    pub fn both_switches_hit(
+        &self,
+        state: &mut LimitsState,
+        digital: Option<&DigitalInputs>,
+    ) -> bool {
+        self.has_both && self.compare_switches(state, digital)
     }
 
-    fn compare_both(&self, state: &mut LimitsState, digital: Option<&DigitalInputs>) -> bool {
+    fn compare_switches(&self, state: &mut LimitsState, digital: Option<&DigitalInputs>) -> bool {
         if let (Some(negative), Some(positive), Some(digital)) = (
             self.config.negative_switch,
             self.config.positive_switch,

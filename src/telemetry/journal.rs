@@ -241,7 +241,7 @@ impl<'f> Journal<'f> {
         }
         let new = record.flags & !before.flags;
         if new & flags::QUICK_STOP != 0 {
-            self.look_for_a_stop();
+            self.note_quick_stop();
         }
         if new != 0 {
             self.event(at(Event::Flags(new)));
@@ -278,7 +278,7 @@ impl<'f> Journal<'f> {
             });
         }
         // A stop that became more severe sets no new flag.
-        self.look_for_a_stop();
+        self.note_quick_stop();
         self.flush();
         self.flight.publish(&self.status.to_words());
     }
@@ -293,7 +293,7 @@ impl<'f> Journal<'f> {
     }
 
     /// Records the loop's last quick stop, unless it is recorded already.
-    fn look_for_a_stop(&mut self) {
+    fn note_quick_stop(&mut self) {
         let noted = self.flight.cause().last_quick_stop();
         if noted.count == self.status.quick_stops.count {
             return;

@@ -106,10 +106,10 @@ pub struct Notify {
     /// Whether a cycle was run, and whether a deadline was met since `fed`.
     driven: bool,
     progress: bool,
-    told: Told,
+    sent: Sent,
     /// The promises that broke while the loop ran, and those that were reported.
     broken: Promises,
-    told_broken: Promises,
+    sent_broken: Promises,
     /// How long a start takes by the board file, and the longest stop.
     start: Duration,
     stop: Duration,
@@ -123,7 +123,7 @@ const STOP_MARGIN: Duration = Duration::from_secs(15);
 const TURN: Duration = Duration::from_millis(50);
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Told {
+enum Sent {
     Nothing,
     Ready,
     Stopping,
@@ -177,9 +177,9 @@ impl Notify {
             fed: Instant::now(),
             driven: false,
             progress: false,
-            told: Told::Nothing,
+            sent: Sent::Nothing,
             broken: Promises::default(),
-            told_broken: Promises::default(),
+            sent_broken: Promises::default(),
             start: Duration::ZERO,
             stop: Duration::ZERO,
         })
@@ -239,7 +239,7 @@ impl Notify {
         );
         let sent = self.send(message.as_bytes());
         if sent {
-            self.told_broken = self.broken;
+            self.sent_broken = self.broken;
         }
         sent
     }
@@ -258,14 +258,14 @@ impl Notify {
     /// Sends what is due: at most one message of each kind. Called once in each turn of the
     /// reporter; `stopping` is whether the loop is asked to stop.
     pub fn turn(&mut self, now: Instant, judged: &Judged, stopping: bool) {
-        if self.told == Told::Nothing && self.driven {
+        if self.sent == Sent::Nothing && self.driven {
             self.ready(judged);
         }
-        if self.told >= Told::Ready && self.told_broken != self.broken {
+        if self.sent >= Sent::Ready && self.sent_broken != self.broken {
             self.not_real_time("");
         }
-        if stopping && self.told == Told::Ready && self.stopping() {
-            self.told = Told::Stopping;
+        if stopping && self.sent == Sent::Ready && self.stopping() {
+            self.sent = Sent::Stopping;
         }
         let due = self.interval.is_some_and(|half| now - self.fed >= half);
         if due && self.progress && self.send(b"WATCHDOG=1") {
@@ -304,7 +304,7 @@ impl Notify {
             .ok(),
         };
         if self.send(message.as_bytes()) {
-            self.told = Told::Ready;
+            self.sent = Sent::Ready;
         }
     }
 
