@@ -169,8 +169,8 @@ pub enum Lost {
     Sensor(u8),
     /// The device with this number could not be driven.
     Actuator(u8),
-    /// The analog output with this number deviates from its commanded value by the input that
-    /// monitors it.
+    /// The analog output with this number deviates from its commanded value, as read by the
+    /// input that monitors it.
     Monitored(u8),
 }
 

@@ -421,7 +421,7 @@ where
     // this function.
     #[inline(always)]
     fn decide((): &(), laws: &mut LawSet<P>, inputs: &Inputs, tick: &Tick, outputs: &mut Outputs) {
-        // The time for every law that runs in each cycle.
+        // The elapsed time for all laws that run in each cycle.
         let elapsed = laws.period * u64::from(tick.elapsed_slots);
         let mut io = Io::new(inputs, outputs, tick, elapsed);
         let mut changed = false;

@@ -1,5 +1,5 @@
-//! The loop: runs one [`stages`](super::stages) in every slot of the schedule until the run ends,
-//! then makes the outputs safe.
+//! The loop: runs one cycle ([`stages`](super::stages)) in every slot of the schedule until the
+//! run ends, then makes the outputs safe.
 
 use super::image::{Lost, OutputError};
 use super::overrun::{Ladder, LadderConfig, Step};
@@ -97,8 +97,8 @@ pub enum End {
     NotAtRest,
     /// The overrun ladder reached its last step.
     Overrun,
-    /// Outputs could not be written too many times in a row, or once with a failure that cannot
-    /// pass; the last failure.
+    /// Outputs failed in too many cycles in a row, or once with a failure that cannot pass; the
+    /// last failure.
     OutputFailed(OutputError),
     /// A device failed more often in a row than is tolerated.
     DeviceLost(Lost),
@@ -216,7 +216,7 @@ where
             (_, Err(OutputError::Lost(lost)), _) if lost.can_stop() => {
                 // All outputs were written, otherwise it would be one of the errors below.
                 failures = 0;
-                // Only the first time: a run that is ending goes on to end.
+                // Only once: a run that is already ending keeps its first cause.
                 if ending.is_none() {
                     ending = Some(Ending::begin(End::DeviceLost(lost), &schedule));
                 }

@@ -57,9 +57,9 @@ pub enum Kind {
     /// SIGINT came twice.
     Interrupted = 14,
     /// A device failed more often in a row than is tolerated; `detail` is its number plus 100h
-    /// for an analog input, 200h for an analog output, 300h for an analog output that deviates
-    /// from its command by its monitor, 400h for a device that cannot be read, 500h for a
-    /// device that cannot be driven.
+    /// for an analog input, 200h for an analog output, 300h for an analog output that its
+    /// monitor found to deviate from the command, 400h for a device that cannot be read, 500h
+    /// for a device that cannot be driven.
     DeviceLost = 15,
     /// A promise of the contract broke; `detail` has a bit for each promise that broke, from
     /// bit 0 in the order of `realtime::audit::Promise`.

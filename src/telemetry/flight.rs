@@ -201,7 +201,7 @@ impl Claimed {
         Ok(Self(file))
     }
 
-    /// Makes a memory file that no other process can find; nothing was left in it.
+    /// Makes an empty memory file that no other process can open by name.
     ///
     /// # Errors
     /// Any of [`FlightError`].
