@@ -256,7 +256,7 @@ impl Fault {
             Self::BothLimitSwitches => (
                 "both limit switches at once",
                 "a wire, a plug or the supply of the switches is broken",
-                "check the wiring of both switches, and `normally_closed` in the board file",
+                "check the wiring of both switches, and `switches_normally_closed` in the board file",
             ),
         };
         Message {
