@@ -87,6 +87,10 @@ extern "C" fn on_fault(
     emergency::before_signal(signal);
 
     if is_fault && overrun.is_none() {
+        // What the previous handler does is most often an abort. Everything for it is done, and
+        // the alternate stack of a thread of the standard library (8 KiB) has no room for a
+        // second signal frame with AVX-512 registers (`AT_MINSIGSTKSZ`, getauxval(3)).
+        let _ = disposition::set(libc::SIGABRT, libc::SIG_DFL);
         chain(signal);
     } else {
         disposition::end_by(signal);

@@ -291,6 +291,8 @@ fn other_overflow() -> Verdict {
         said.contains("SIGSEGV") && !said.contains("real-time stack"),
         "{said}"
     );
+    // The abort after it is not a second cause.
+    assert!(!said.contains("SIGABRT"), "{said}");
     Ok(())
 }
 
