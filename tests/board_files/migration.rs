@@ -6,7 +6,7 @@ use steadfast::config::Config;
 
 /// `good` with `edits` is refused as the page says, and accepted with `mended` in the place
 /// of the mark and of `wrong` behind it.
-fn moved(good: &str, edits: &[Edit<'_>], (wrong, mended): (&str, &str)) {
+fn moved(good: &str, edits: &[Edit], (wrong, mended): (&str, &str)) {
     let marked = edited(good, edits);
     let error = error_of(&marked);
     let said = format!("`` {}; {} ``", error.what, error.fix);
