@@ -321,7 +321,7 @@ fn the_law_sees_a_failed_sensor() {
     let refused = config.signal::<bool>("room.temperature").unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "room.toml: there is no signal \"room.temperature\" of this type; there is: "
+        "room.toml: there is no signal \"room.temperature\" of this type; available: "
     );
 }
 
@@ -395,7 +395,7 @@ fn errors_have_line_column_and_remedy() {
         (
             "[device.radiator.safe]\nopening = 0.0",
             "",
-            "room.toml:14:9: [device.radiator]: an output without a safe value, `opening`; add what it must be when the controller is not in control: a table [device.radiator.safe] with `opening = ...`",
+            "room.toml:14:9: [device.radiator]: the output `opening` has no safe value; add a table [device.radiator.safe] with `opening = ...`, its value while the controller is not in control",
         ),
         (
             "opening = 0.0",
@@ -430,7 +430,7 @@ fn errors_have_line_column_and_remedy() {
         (
             "gain = 0.5",
             "gain = 0.5\n[law.other]\nkind = \"proportional\"\nmeasured = \"room.temperature\"\ndrive = \"radiator.opening\"\ntarget = 1.0\ngain = 1.0",
-            "room.toml:33:9: \"radiator.opening\" is set already, by [law.heating] in line 27; name another signal, each has one writer",
+            "room.toml:33:9: \"radiator.opening\" is already set by [law.heating] in line 27; name another signal, each has one writer",
         ),
         (
             "kind = \"room\"",
@@ -440,12 +440,12 @@ fn errors_have_line_column_and_remedy() {
         (
             "sensor = \"room.temperature\"",
             "sensor = \"analog_input.room\"",
-            "room.toml:36:10: \"analog_input.room\" is a channel of the board, which no plant gives; name a signal of a [device.X]",
+            "room.toml:36:10: \"analog_input.room\" is a channel of the board, which a plant cannot set; name a signal of a [device.X]",
         ),
         (
             "[device.room]",
             "[device.input]",
-            "room.toml:11:9: [device.input]: \"input\" is what signals of [input.X] begin with; give it another name",
+            "room.toml:11:9: [device.input]: \"input\" is reserved for the signals of [input.X]; choose another name",
         ),
     ] {
         assert_eq!(refused(from, to), words);

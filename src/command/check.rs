@@ -163,7 +163,7 @@ mod tests {
              [device.fan] every = 1, 10.0 ms\n  \
              [law.cooling] every = 10, 100 ms\n  \
              fan.speed: a number, 0 to 1.5\n  \
-             fan.lamp: yes or no\n  \
+             fan.lamp: a flag\n  \
              fan.air: a number in degC\n  \
              cooling.heat: a number in W\n"
         );

@@ -1,13 +1,13 @@
-//! What the readers of a board file ask for, recorded.
+//! A record of the keys that the readers of a board file ask for.
 //!
-//! The reference of all tables and keys (docs/board-file.md) is made of this record, so that
-//! it says what the readers do. An ordinary start records nothing.
+//! The reference of all tables and keys (docs/board-file.md) is generated from this record, so
+//! it agrees with the readers. An ordinary start records nothing.
 
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-/// What the value of a key has to be.
+/// Type and range of a key's value. Displayed as errors name it: `a whole number from 1 to 9`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Expected {
     /// A text of 1 to [`MAX_TEXT`] bytes.
@@ -18,21 +18,21 @@ pub(crate) enum Expected {
     Number(RangeInclusive<f64>),
     /// A whole number.
     Integer(RangeInclusive<u64>),
-    /// A whole number or a text, in words.
+    /// A whole number or a text; this is the description of both.
     Either(&'static str),
-    /// Finite numbers, at most so many.
+    /// A list of finite numbers, with its greatest length.
     Numbers(RangeInclusive<f64>, usize),
-    /// Finite numbers, exactly so many.
+    /// A list of finite numbers, with its exact length.
     NumbersExactly(RangeInclusive<f64>, usize),
-    /// Texts, exactly so many.
+    /// A list of texts, with its exact length.
     Texts(usize),
-    /// Texts, at most so many.
+    /// A list of texts, with its greatest length.
     TextsUpTo(usize),
     /// One of these words.
     Word(Vec<String>),
     /// The table `[key]`.
     Table,
-    /// Tables `[key.NAME]`, at most so many.
+    /// Tables `[key.NAME]`, with their greatest number.
     Tables(usize),
     /// The name of a table `[header.NAME]`.
     Name(String),
@@ -40,15 +40,15 @@ pub(crate) enum Expected {
     Signal(ExpectedSignal),
 }
 
-/// What a signal has to be.
+/// The signals that a key names.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ExpectedSignal {
-    /// Its type, in words.
+    /// Their type, as [`Type::words`](super::signals::Type::words); empty for any.
     pub(crate) of: &'static str,
-    /// The unit of a number; may be empty, or any.
+    /// The unit of a number; empty, or [`ANY_UNIT`](super::ANY_UNIT).
     pub(crate) unit: String,
     pub(crate) count: Count,
-    /// Whether the table sets the signal; it reads it otherwise.
+    /// Whether the table sets the signals, or reads them.
     pub(crate) sets: bool,
 }
 
@@ -57,16 +57,15 @@ pub(crate) struct ExpectedSignal {
 pub(crate) enum Count {
     /// One, not in a list.
     One,
-    /// A list of so many.
+    /// A list of exactly this length.
     Exactly(usize),
-    /// A list of at most so many.
+    /// A list of at most this length.
     UpTo(usize),
 }
 
 /// The longest text or name in a board file, bytes.
 pub(crate) const MAX_TEXT: usize = 64;
 
-/// As an error says it.
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -102,8 +101,7 @@ impl fmt::Display for Expected {
     }
 }
 
-/// `number` as people write it: with an exponent where it would be a row of
-/// zeros.
+/// `number` in decimal, with an exponent if it is not from 1e-6 to 1e9.
 pub(crate) fn figure(number: f64) -> String {
     if number == 0.0 || (1e-6..1e9).contains(&number.abs()) {
         number.to_string()
@@ -112,7 +110,7 @@ pub(crate) fn figure(number: f64) -> String {
     }
 }
 
-/// Everything that the readers of one board file have asked for, in its order.
+/// The questions of all readers of one board file, in their order.
 #[derive(Debug, Default)]
 pub(crate) struct Log(RefCell<Vec<Asked>>);
 
@@ -132,7 +130,7 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// The key, where the question is for one.
+    /// The key, if the question is for one.
     pub(crate) const fn key(&self) -> Option<&AskedKey> {
         match &self.question {
             Question::Key(asked) => Some(asked),
@@ -141,39 +139,39 @@ impl Asked {
     }
 }
 
-/// Which kind of table: all tables of a kind are read by the same reader.
+/// A kind of table: all tables of a kind have the same reader.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Kind {
-    /// Its header, with `NAME` for each name: `axis.NAME.gains`; empty for the file itself.
+    /// Its header, with `NAME` for each name: `axis.NAME.gains`; empty for the root.
     pub(crate) header: String,
-    /// What has chosen the reader, for a table of one's own: `driver = "fan"`.
+    /// The key that chose a registered reader: `driver = "fan"`.
     pub(crate) chosen: Option<String>,
 }
 
-/// What was asked.
+/// A question of a reader.
 #[derive(Clone, Debug)]
 pub(crate) enum Question {
-    /// Which keys there can be.
+    /// The permitted keys.
     Only(Vec<&'static str>),
-    /// For the value of a key.
+    /// The value of a key.
     Key(AskedKey),
-    /// `key` must not be there: the reason.
+    /// `key` has no effect here: the reason.
     NoEffect { key: &'static str, why: String },
 }
 
-/// A key whose value was asked for.
+/// A question for the value of a key.
 #[derive(Clone, Debug)]
 pub(crate) struct AskedKey {
     pub(crate) key: &'static str,
-    /// `None`: only whether it is there.
+    /// `None`: the reader asks only whether the key exists.
     pub(crate) expected: Option<Expected>,
-    /// What holds where it is not there, if anything does.
+    /// The default, if there is one.
     pub(crate) default: Option<String>,
-    /// What the file says.
+    /// The value in the file, as written.
     pub(crate) value: Option<String>,
 }
 
-/// Where one table's questions are recorded.
+/// Records the questions to one table.
 #[derive(Clone)]
 pub(super) struct Record<'l> {
     log: &'l Log,
@@ -190,7 +188,7 @@ impl<'l> Record<'l> {
         }
     }
 
-    /// That of the table `key` inside of this one; `name` is that of one of several.
+    /// The record of the inner table `key`, or of `key.name` among several.
     #[inline(never)]
     pub(super) fn child(&self, key: &str, name: Option<&str>) -> Self {
         let joined = |parent: &str, child: &str| match parent {
@@ -207,7 +205,8 @@ impl<'l> Record<'l> {
         child
     }
 
-    /// From here on the table is that of what `key` has chosen.
+    /// Notes that `key` has chosen the reader `name`: the next questions are those of that
+    /// reader.
     pub(super) fn choose(&mut self, key: &str, name: &str) {
         self.kind.chosen = Some(format!("{key} = \"{name}\""));
     }

@@ -1,11 +1,12 @@
-//! The electrical bias of an input line, and the chips whose driver ignores it.
+//! Reads the electrical bias of an input line, and refuses it for chips whose driver ignores
+//! it.
 
 use super::io::Bias;
 use super::reader::{Result, Table};
 
-const LEAVE_OUT: &str = "give the pull in the device tree (pad control) and leave `bias` out";
+const LEAVE_OUT: &str = "set the pull in the device tree (pad control) and remove `bias`";
 
-/// Reads `bias` of an input at `chip`, as the file names that chip.
+/// Reads `bias` of an input at `chip`, the name of the chip in the file.
 pub(super) fn read(table: &mut Table<'_>, chip: Option<&String>) -> Result<Bias> {
     let biases = [
         ("as-is", Bias::AsIs),
@@ -20,8 +21,8 @@ pub(super) fn read(table: &mut Table<'_>, chip: Option<&String>) -> Result<Bias>
     }
 }
 
-/// What is wrong with `bias` at a chip of this label, and how to mend it, for a chip
-/// that the file names otherwise.
+/// The message that `bias` has no effect at a chip of this label, `what; remedy`, for a chip
+/// whose label is known only when it is opened.
 pub(crate) fn ignored(label: &str, bias: Bias) -> Option<String> {
     ignores(label, bias).then(|| format!("{}; {LEAVE_OUT}", message(label)))
 }
@@ -30,8 +31,8 @@ fn message(label: &str) -> String {
     format!("the driver of {label} (gpio-mxc) does not set a bias")
 }
 
-/// Whether the chip is one of gpio-mxc, which accepts a bias and does nothing with it
-/// (it has no `set_config`): GPIO1 to GPIO5 of the i.MX 8M family, by their addresses.
+/// Whether the driver of the chip is gpio-mxc, which accepts a bias and ignores it (it has no
+/// `set_config`): GPIO1 to GPIO5 of the i.MX 8M family, by their addresses.
 fn ignores(label: &str, bias: Bias) -> bool {
     let address = label.strip_suffix("0000.gpio");
     bias != Bias::AsIs && matches!(address, Some("3020" | "3021" | "3022" | "3023" | "3024"))

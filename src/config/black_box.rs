@@ -1,4 +1,5 @@
-//! `[black_box]`: where the last seconds before a fault are kept.
+//! Reads `[black_box]`: where the cycles before a fault are kept, how many, and the space that
+//! they take.
 
 use super::reader::{Result, Table};
 use crate::telemetry::blackbox::BlackBoxConfig;
@@ -6,9 +7,9 @@ use crate::telemetry::flight::MAX_RECORDS;
 use crate::telemetry::ring::RECORD_BYTES;
 use crate::time::Duration;
 
-/// Where the flight file is when nothing is said.
+/// Default folder of the flight file: a file system in memory.
 const MEMORY: &str = "/run/steadfast";
-/// What a black box holds beside its cycles, and their checksums, at most: kB.
+/// Largest size of a black box without its cycles and their checksums, kB.
 const OVERHEAD_KB: u64 = 32;
 
 pub(super) fn read(mut table: Table<'_>, period: Duration) -> Result<BlackBoxConfig> {
@@ -21,8 +22,8 @@ pub(super) fn read(mut table: Table<'_>, period: Duration) -> Result<BlackBoxCon
     let seconds = table.integer_or("seconds", 1..=3600, 10)?;
     let records = records(seconds, period);
     if records > MAX_RECORDS {
-        let what = format!("`seconds` is {seconds}, {records} cycles");
-        let fix = format!("make it shorter, at most {MAX_RECORDS} cycles can be kept");
+        let what = format!("`seconds` is {seconds}, which is {records} cycles");
+        let fix = format!("make it smaller: a black box keeps at most {MAX_RECORDS} cycles");
         return Err(table.error_at("seconds", what, fix));
     }
     let size_limit_kb = table.integer_or("size_limit_kb", 1..=16_777_216, 16_384)?;
@@ -33,9 +34,9 @@ pub(super) fn read(mut table: Table<'_>, period: Duration) -> Result<BlackBoxCon
         } else {
             "seconds"
         };
-        let what = format!("`size_limit_kb` is {size_limit_kb}, less than one black box");
+        let what = format!("`size_limit_kb` is {size_limit_kb}, too small for one black box");
         let fix =
-            format!("make it at least {least_kb}, the size of {seconds} s, or `seconds` smaller");
+            format!("make it at least {least_kb}, the size of {seconds} s, or reduce `seconds`");
         return Err(table.error_at(key, what, fix));
     }
     table.finish()?;
@@ -48,30 +49,30 @@ pub(super) fn read(mut table: Table<'_>, period: Duration) -> Result<BlackBoxCon
     })
 }
 
-/// Cycles of `seconds`.
+/// Number of cycles in `seconds`, at least 1.
 fn records(seconds: u64, period: Duration) -> u64 {
     (Duration::from_secs(seconds) / period).max(1)
 }
 
-/// The longest a black box of `seconds` gets, bytes.
+/// Largest size of a black box of `seconds`, bytes.
 fn expected_bytes(seconds: u64, period: Duration) -> u64 {
-    // A section's head for every 64 records, and as many as there are seconds
-    // of short ones, are less than an eighth.
+    // Section headers, one for every 64 records and one for each second, take less than an
+    // eighth of the records.
     let cycles = records(seconds, period) * RECORD_BYTES as u64;
     cycles + cycles / 8 + OVERHEAD_KB * 1024
 }
 
-/// Cycles that a black box keeps, and how long a file of them gets, bytes.
+/// Number of cycles that a black box keeps, and its largest size, bytes.
 pub(super) fn kept(config: &BlackBoxConfig, period: Duration) -> (u64, u64) {
     let seconds = u64::from(config.seconds);
     (records(seconds, period), expected_bytes(seconds, period))
 }
 
-/// The value `path` of `key`, which has to be the same wherever the process is started.
+/// Refuses a relative `path`, the value of `key`: it would depend on the working directory.
 fn folder(table: &mut Table<'_>, key: &'static str, path: &str) -> Result<String> {
     if path.starts_with('/') {
         return Ok(path.to_owned());
     }
-    let what = format!("`{key}` is \"{path}\", which depends on where the process is started");
-    Err(table.error_at(key, what, "make it a path from the root: \"/...\""))
+    let what = format!("`{key}` is \"{path}\", a relative path");
+    Err(table.error_at(key, what, "use an absolute path, \"/...\""))
 }

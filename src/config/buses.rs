@@ -1,12 +1,12 @@
-//! Reads the buses that have no stock chip, `[i2c.X]` and `[pwm.X]`, and keeps the record
-//! of what is used by whom: each line, chip select, address and channel by one table.
+//! Reads the buses that have no stock chip, `[i2c.X]` and `[pwm.X]`, and records which table
+//! uses which line, chip select, address and channel. Each has one user.
 
 use super::found::index_of;
 use super::io::{I2cAdapter, Io, Line, PwmChannel};
 use super::reader::{Result, Table};
 use crate::device::pwm::Polarity;
 
-/// What can be used only once.
+/// Things that only one table can use.
 #[derive(PartialEq)]
 pub(super) enum Thing {
     GpioChip(String),
@@ -14,11 +14,11 @@ pub(super) enum Thing {
     I2cPath(String),
     /// A channel of the PWM chip of this name.
     PwmOf(String, u32),
-    /// Of the GPIO chip with this index.
+    /// A line of the GPIO chip with this index.
     Pin(usize, Line),
     /// A channel of the chip at the SPI device with this index.
     Converter(usize, u8),
-    /// The SPI device with this index, and the chip there.
+    /// The SPI device with this index.
     Spi(usize),
     /// The chip with this address on the I2C adapter with this index.
     I2c(usize, u8),
@@ -26,7 +26,7 @@ pub(super) enum Thing {
     Pwm(usize),
 }
 
-/// Who uses something, and in which line of the file.
+/// The table that uses a thing, and its line in the file.
 pub(super) struct Used {
     pub(super) by: String,
     pub(super) line: usize,
@@ -41,12 +41,13 @@ impl Used {
     }
 }
 
-/// What is used, and by whom.
+/// The things in use, and their users.
 #[derive(Default)]
 pub(super) struct Uses(Vec<(Thing, Used)>);
 
 impl Uses {
-    /// Takes `thing` for `table`, unless somebody else has it.
+    /// Records `table` as the user of `thing`. The error names the present user, and points at
+    /// `key`; it calls the thing `shown`.
     pub(super) fn take(
         &mut self,
         thing: Thing,
@@ -60,15 +61,14 @@ impl Uses {
                 Ok(())
             }
             Some((_, Used { by, line })) => {
-                let what = format!("{shown} is used already, by {by} in line {line}");
-                Err(table.error_at(key, what, "each can be used only once"))
+                let what = format!("{shown} is already used by {by} in line {line}");
+                Err(table.error_at(key, what, "choose another one, only one table can use it"))
             }
         }
     }
 }
 
-/// What a device of one's own uses of a bus. On a simulated board there is none: a key
-/// that names one has no effect there.
+/// Buses of `[device.X]`. A simulated board has none: keys that name one have no effect there.
 impl Uses {
     /// The SPI device that `spi` of `table` names, claimed by this table.
     pub(super) fn spi(&mut self, table: &mut Table<'_>, io: &Io) -> Result<usize> {
@@ -76,13 +76,12 @@ impl Uses {
         self.named(table, ("spi", "spi"), &names, Thing::Spi)
     }
 
-    /// The I2C adapter that `i2c` of `table` names, and the chip at `address` there, for
-    /// nobody else.
+    /// The I2C adapter that `i2c` of `table` names, and `address`, both claimed by this table.
     pub(super) fn i2c(&mut self, table: &mut Table<'_>, io: &Io) -> Result<(usize, u8)> {
         let names: Vec<_> = io.i2c.iter().map(|entry| entry.name.as_str()).collect();
         let at = table.text("i2c")?;
         let index = index_of(&names, &at, "i2c", table)?;
-        // What is below and above is reserved (I2C-bus specification, table 4).
+        // The others are reserved (I2C-bus specification, table 4).
         let address = table.integer("address", 0x08..=0x77)? as u8;
         let shown = format!("address {address:#04x} of [i2c.{}]", at.value);
         self.take(Thing::I2c(index, address), table, "address", &shown)?;
@@ -100,7 +99,7 @@ impl Uses {
         self.named(table, (key, "pwm"), &names, Thing::Pwm)
     }
 
-    /// What `key` of `table` names among `names`, those of all `[header.NAME]`.
+    /// The index of the `[header.NAME]` that `key` of `table` names, claimed by this table.
     fn named(
         &mut self,
         table: &mut Table<'_>,
@@ -123,8 +122,8 @@ pub(super) fn adapter(uses: &mut Uses, name: &str, table: &mut Table<'_>) -> Res
     uses.take(Thing::I2cPath(path.clone()), table, "device", &path)?;
     let timeout_ms = table.integer_or("timeout_ms", 10..=1_000, 10)? as u32;
     if !timeout_ms.is_multiple_of(10) {
-        let what = format!("`timeout_ms` is {timeout_ms}, the kernel counts in tens");
-        return Err(table.error_at("timeout_ms", what, "use a multiple of 10"));
+        let what = format!("`timeout_ms` is {timeout_ms}, not a multiple of 10");
+        return Err(table.error_at("timeout_ms", what, "use 10, 20, 30 ..., the kernel's steps"));
     }
     Ok(I2cAdapter {
         name: name.to_owned(),
@@ -197,7 +196,7 @@ period_ns = 50_000
 
     const DEVICE: &[&str] = &["spi", "i2c", "address", "pwm"];
 
-    /// What the devices `tables` claim, in their order; the first refusal in words.
+    /// Index and address that each device of `tables` claims, or the text of the first error.
     fn claimed(tables: &str) -> std::result::Result<Vec<(usize, u8)>, String> {
         let text = format!("{BOARD}{tables}");
         let source = Source {
@@ -240,23 +239,23 @@ period_ns = 50_000
         for (tables, words) in [
             (
                 "[device.a]\nspi = \"imu\"\n[device.b]\nspi = \"imu\"\n",
-                "[spi.imu] is used already, by [device.a] in line 17; each can be used only once",
+                "[spi.imu] is already used by [device.a] in line 17; choose another one, only one table can use it",
             ),
             (
                 "[device.a]\nspi = \"shaft\"\n",
-                "[spi.shaft] is used already, by [encoder.shaft] in line 6",
+                "[spi.shaft] is already used by [encoder.shaft] in line 6",
             ),
             (
                 "[device.a]\ni2c = \"one\"\naddress = 72\n[device.b]\ni2c = \"one\"\naddress = 72\n",
-                "address 0x48 of [i2c.one] is used already, by [device.a] in line 17",
+                "address 0x48 of [i2c.one] is already used by [device.a] in line 17",
             ),
             (
                 "[device.a]\npwm = \"valve\"\n[device.b]\npwm = \"valve\"\n",
-                "[pwm.valve] is used already, by [device.a] in line 17",
+                "[pwm.valve] is already used by [device.a] in line 17",
             ),
             (
                 "[device.a]\ni2c = \"tow\"\naddress = 72\n",
-                "there is no [i2c.tow]; did you mean \"two\"? There is: one, two",
+                "there is no [i2c.tow]; did you mean \"two\"? Available: one, two",
             ),
             (
                 "[device.a]\ni2c = \"two\"\naddress = 0x78\n",
@@ -264,7 +263,7 @@ period_ns = 50_000
             ),
             (
                 "[device.a]\npwm = \"fan\"\n",
-                "there is no [pwm.fan]; there is: valve",
+                "there is no [pwm.fan]; available: valve",
             ),
         ] {
             let refused = claimed(tables).unwrap_err();

@@ -1,11 +1,10 @@
-//! The channels of the process image by their names in the board file, for a
-//! control law of one's own.
+//! Finds channels of the process image by their names in the board file, for a control law or
+//! a test in another crate.
 //!
-//! To be asked once, before the run: the numbers go into the law's
-//! configuration, and the loop knows no names.
+//! Look them up once, before the run, and keep the numbers: the loop has no names. Each call
+//! compares names, and allocates.
 //!
-//! A digital input and a digital output have types of their own, so that one cannot
-//! take the place of the other:
+//! Digital inputs and outputs have types of their own, so they cannot be confused:
 //!
 //! ```compile_fail,E0308
 //! # use steadfast::config::Config;
@@ -27,7 +26,7 @@ impl Config {
     /// and its siblings.
     ///
     /// # Errors
-    /// There is none of that name; the error says which there are.
+    /// There is no channel of that name; the error lists the names.
     pub fn input(&self, name: &str) -> Result<InputChannel, ConfigError> {
         number_of(&self.io, &self.file, Kind::Input, name).map(input)
     }
@@ -36,7 +35,7 @@ impl Config {
     /// [`Outputs::set`](crate::cycle::image::Outputs::set).
     ///
     /// # Errors
-    /// There is none of that name; the error says which there are.
+    /// There is no channel of that name; the error lists the names.
     pub fn output(&self, name: &str) -> Result<OutputChannel, ConfigError> {
         number_of(&self.io, &self.file, Kind::Output, name).map(output)
     }
@@ -45,7 +44,7 @@ impl Config {
     /// [`Inputs::positions`](crate::cycle::image::Inputs::positions).
     ///
     /// # Errors
-    /// There is none of that name; the error says which there are.
+    /// There is no channel of that name; the error lists the names.
     pub fn encoder(&self, name: &str) -> Result<u8, ConfigError> {
         number_of(&self.io, &self.file, Kind::Encoder, name)
     }
@@ -54,7 +53,7 @@ impl Config {
     /// [`Outputs::analogs`](crate::cycle::image::Outputs::analogs).
     ///
     /// # Errors
-    /// There is none of that name; the error says which there are.
+    /// There is no channel of that name; the error lists the names.
     pub fn analog_output(&self, name: &str) -> Result<u8, ConfigError> {
         number_of(&self.io, &self.file, Kind::AnalogOutput, name)
     }
@@ -63,16 +62,16 @@ impl Config {
     /// [`Inputs::analogs`](crate::cycle::image::Inputs::analogs).
     ///
     /// # Errors
-    /// There is none of that name; the error says which there are.
+    /// There is no channel of that name; the error lists the names.
     pub fn analog_input(&self, name: &str) -> Result<u8, ConfigError> {
         number_of(&self.io, &self.file, Kind::AnalogInput, name)
     }
 
-    /// The signal `name` (`imu.rate_z`), to be read: by who watches a simulated run, see
+    /// The handle to read the signal `name` (`imu.rate_z`), to watch a simulated run: see
     /// [`Firmware::simulate_with`](crate::firmware::Firmware::simulate_with).
     ///
     /// # Errors
-    /// There is none of that name and type; the error says which there are.
+    /// There is no signal of that name and type; the error lists the signals of the type.
     pub fn signal<T: Named>(&self, name: &str) -> Result<Input<T>, ConfigError> {
         let signals = &self.machine.signals;
         signals.reading(name).ok_or_else(|| {
@@ -82,7 +81,7 @@ impl Config {
                 file: self.file.clone(),
                 position: None,
                 what: format!("there is no signal \"{name}\" of this type"),
-                fix: format!("there is: {}", names.join(", ")),
+                fix: format!("available: {}", names.join(", ")),
             })
         })
     }
@@ -108,7 +107,7 @@ mod tests {
         assert_eq!(
             config.output("heater").unwrap_err().to_string(),
             "board/sim/board.toml: there is no [output.heater]; \
-             there is: enable, brake_release, heartbeat, fault_lamp"
+             available: enable, brake_release, heartbeat, fault_lamp"
         );
         assert_eq!(
             config.analog_input("oven").unwrap_err().to_string(),

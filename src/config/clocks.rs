@@ -1,18 +1,18 @@
-//! The clocks of SPI devices, compared with what their chips take.
+//! Compares the clocks of SPI devices with the limits of their chips.
 
 use super::reader::{At, Result, Table};
 
-/// What a chip at an SPI device is called, and the clock that it takes.
+/// A chip at an SPI device, and its highest clock.
 #[derive(Copy, Clone)]
 pub(super) struct Chip {
     pub(super) name: &'static str,
-    /// At most, Hz.
+    /// Highest clock, Hz, from the datasheet.
     pub(super) max_hz: u32,
-    /// What makes it take a faster one, if anything does.
+    /// The remedy if a key can raise that limit.
     pub(super) faster: Option<&'static str>,
 }
 
-/// What has been read of clocks and of their limits.
+/// The clocks and limits of all tables read so far.
 #[derive(Default)]
 pub(super) struct Clocks {
     /// The name and the clock, in Hz, of each SPI device.
@@ -20,9 +20,9 @@ pub(super) struct Clocks {
     limits: Vec<Limit>,
 }
 
-/// What a chip takes at most.
+/// The limit of one chip.
 struct Limit {
-    /// The SPI device that it is at.
+    /// Index of its SPI device.
     spi: usize,
     chip: Chip,
     /// The table that names it.
@@ -30,7 +30,7 @@ struct Limit {
 }
 
 impl Clocks {
-    /// The next SPI device is that of `table`, clocked at `hz`.
+    /// Adds the next SPI device, that of `table`, with its clock in Hz.
     pub(super) fn add(&mut self, name: &str, hz: u32, table: &mut Table<'_>) {
         let span = table.find("speed_hz").map(|(_, value)| value.span());
         let at = At {
@@ -40,7 +40,7 @@ impl Clocks {
         self.devices.push((name.to_owned(), at));
     }
 
-    /// At the SPI device with this index is the `chip` of `table`.
+    /// Adds the limit of the `chip` of `table`, at the SPI device with this index.
     pub(super) fn limit(&mut self, spi: Option<usize>, chip: Chip, table: &Table<'_>) {
         if let Some(spi) = spi {
             let by = table.title();
@@ -51,7 +51,7 @@ impl Clocks {
     /// Refuses a clock that is too fast for its chip.
     pub(super) fn check(&self, root: &Table<'_>) -> Result<()> {
         for (spi, (name, clock)) in self.devices.iter().enumerate() {
-            // The first of those that take the least.
+            // Of equal limits, that of the first table.
             let limits = self.limits.iter().filter(|limit| limit.spi == spi);
             let Some(limit) = limits.min_by_key(|limit| limit.chip.max_hz) else {
                 continue;
@@ -61,7 +61,7 @@ impl Clocks {
             }
             let fix = limit.chip.faster.unwrap_or("lower it");
             let what = format!(
-                "`speed_hz` of [spi.{name}] is {}, the {} of {} takes at most {}",
+                "`speed_hz` of [spi.{name}] is {}, but the {} of {} supports at most {}",
                 clock.value, limit.chip.name, limit.by, limit.chip.max_hz
             );
             return Err(root.source().error(&clock.span, what, fix));

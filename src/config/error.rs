@@ -1,10 +1,9 @@
-//! What is wrong with a board file: one line that says where, what, and how to
-//! put it right.
+//! [`ConfigError`]: one line with the position in the board file, what is wrong, and the remedy.
 
 use std::fmt::{self, Write};
 use std::ops::Range;
 
-/// A position in a board file, 1-based as editors count.
+/// A position in a board file, counted from 1 as editors do.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// Line, from 1.
@@ -14,7 +13,8 @@ pub struct Position {
 }
 
 impl Position {
-    /// The position of byte `offset` in `text`; its end if beyond.
+    /// The position of byte `offset` in `text`. An offset beyond the text gives its end; an offset
+    /// inside a character gives that character.
     #[must_use]
     pub fn of(text: &str, offset: usize) -> Self {
         let mut end = offset.min(text.len());
@@ -30,27 +30,26 @@ impl Position {
     }
 }
 
-/// One thing wrong with a board file.
+/// An error of a board file.
 ///
-/// Displayed it is always one line, `FILE:LINE:COLUMN: what; how to fix it`, as
-/// editors and build tools understand it: whatever of the file is quoted in it
-/// is escaped.
+/// Displayed as one line, `FILE:LINE:COLUMN: what; remedy`, the format that editors and build
+/// tools parse. Quoted text of the file is escaped.
 ///
-/// A pointer to its [`Details`]: each `?` on its way would else move the whole of it, in
-/// code that is locked into memory.
+/// The [`Details`] are boxed to keep `Result` small: the code to move them would add to the
+/// locked memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError(Box<Details>);
 
-/// What a [`ConfigError`] says.
+/// The content of a [`ConfigError`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Details {
-    /// The file, as it was named by whoever asked for it.
+    /// The file, as the caller named it.
     pub file: String,
-    /// Where in it; `None` when the file as a whole is meant.
+    /// The position in the file; `None` for an error of the whole file.
     pub position: Option<Position>,
     /// What is wrong.
     pub what: String,
-    /// How to put it right.
+    /// The remedy.
     pub fix: String,
 }
 
@@ -81,8 +80,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Writes on, with everything escaped that would end the line or steer a
-/// terminal.
+/// Writes text, and escapes the characters of [`is_unprintable`].
 struct OneLine<'f, 'a>(&'f mut fmt::Formatter<'a>);
 
 impl Write for OneLine<'_, '_> {
@@ -98,12 +96,12 @@ impl Write for OneLine<'_, '_> {
     }
 }
 
-/// The error that a device named at `position` of `file` cannot be had on this machine:
-/// `what` is wrong, with what to do about it behind a semicolon.
-pub(super) fn device_error(file: &str, position: Position, what: &str) -> ConfigError {
-    let (what, fix) = what
+/// The error that the device named at `position` of `file` is not usable on this machine.
+/// `message` is `what; remedy`; without a remedy, the kernel log is suggested.
+pub(super) fn device_error(file: &str, position: Position, message: &str) -> ConfigError {
+    let (what, fix) = message
         .split_once("; ")
-        .unwrap_or((what, "see what its driver says (dmesg)"));
+        .unwrap_or((message, "see the kernel log (dmesg)"));
     ConfigError::from(Details {
         file: file.to_owned(),
         position: Some(position),
@@ -112,9 +110,9 @@ pub(super) fn device_error(file: &str, position: Position, what: &str) -> Config
     })
 }
 
-/// Whether `c` would end a line, steer a terminal or turn the direction of
-/// writing (Unicode general category Cc, line and paragraph separators, and the
-/// bidirectional controls of UAX #9).
+/// Whether `c` would end a line, control a terminal or change the writing direction: Unicode
+/// general category Cc, line and paragraph separators, and the bidirectional controls of
+/// UAX #9.
 pub(super) fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -125,16 +123,16 @@ pub(super) fn is_unprintable(c: char) -> bool {
         || ('\u{2066}'..='\u{2069}').contains(&c)
 }
 
-/// `text` as an error quotes it: what is longer than a glance is cut off.
+/// `text` as an error quotes it: cut off after 48 characters.
 pub(super) fn quoted(text: &str) -> String {
-    const GLANCE: usize = 48;
-    match text.char_indices().nth(GLANCE) {
+    const MAX_CHARACTERS: usize = 48;
+    match text.char_indices().nth(MAX_CHARACTERS) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
     }
 }
 
-/// The text of a board file and its name, from which errors are made.
+/// The text and the name of a board file, to make errors.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Source<'t> {
     pub(super) file: &'t str,
@@ -142,7 +140,7 @@ pub(crate) struct Source<'t> {
 }
 
 impl<'t> Source<'t> {
-    /// The error that `what` is wrong at `span`, to be put right by `fix`.
+    /// The error that `what` is wrong at `span`, with the remedy `fix`.
     pub(crate) fn error(
         &self,
         span: &Range<usize>,
@@ -167,7 +165,7 @@ impl<'t> Source<'t> {
         Position::of(self.text, span.start)
     }
 
-    /// What stands at `span`, as an error quotes it.
+    /// The text at `span`, as an error quotes it.
     pub(super) fn quote(&self, span: &Range<usize>) -> String {
         quoted(self.text.get(span.clone()).unwrap_or_default().trim())
     }

@@ -1,9 +1,9 @@
-//! Finds a table of the board file by its name.
+//! Finds a table of the board file by its name, and suggests a name if there is none.
 
 use super::reader::{At, Result, Table, nearest};
 
-/// The index of `name` among `names`, those of all `[header.NAME]`; else what is
-/// wrong with it, and how to put it right.
+/// The index of `name` among `names`, the names of all `[header.NAME]`; or what is wrong, and
+/// the remedy.
 pub(super) fn find(
     names: &[&str],
     name: &str,
@@ -15,14 +15,14 @@ pub(super) fn find(
     let fix = match (names, nearest(names, name)) {
         ([], _) => format!("add a table [{header}.{name}]"),
         (names, Some(near)) => {
-            format!("did you mean \"{near}\"? There is: {}", names.join(", "))
+            format!("did you mean \"{near}\"? Available: {}", names.join(", "))
         }
-        (names, None) => format!("there is: {}", names.join(", ")),
+        (names, None) => format!("available: {}", names.join(", ")),
     };
     Err((format!("there is no [{header}.{name}]"), fix))
 }
 
-/// The index of what `at` names among `names`, those of all `[header.NAME]`.
+/// The index of the name `at` among `names`, the names of all `[header.NAME]`.
 pub(super) fn index_of(
     names: &[&str],
     at: &At<&str>,

@@ -1,15 +1,14 @@
-//! The devices and channels of a board, as its file names them.
+//! The devices and channels of a board, as read from its file by [`wiring`](super::wiring).
 //!
-//! A channel's number in the process image is its place among its kind in the
-//! file. On a simulated board channels name no device. They are read in
-//! [`wiring`](super::wiring).
+//! The number of a channel in the process image is its index among the tables of its kind, in
+//! the order of the file. On a simulated board channels have no device.
 
 use super::error::Position;
 pub use crate::device::gpio::Bias;
 use crate::device::pwm::Polarity;
 use crate::time::Duration;
 
-/// Most GPIO chips, SPI devices, I2C adapters and PWM channels of a board, of each.
+/// Most GPIO chips of a board; also most SPI devices, I2C adapters and PWM channels.
 pub const MAX_DEVICES: usize = 16;
 
 /// A GPIO chip.
@@ -19,14 +18,14 @@ pub struct GpioChip {
     pub name: String,
     /// Its label, kernel name (`gpiochip0`) or path.
     pub chip: String,
-    /// Where it stands in the file.
+    /// Its position in the file.
     pub position: Position,
 }
 
 /// A line of a GPIO chip.
 ///
-/// That one line is used twice, once by its number and once by its name, cannot
-/// be known from the file; the kernel refuses it when the lines are requested.
+/// The same line by its number and by its name is not found as a double use in the file: the
+/// kernel refuses the second request with `EBUSY`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Line {
     /// By its offset on the chip.
@@ -35,14 +34,14 @@ pub enum Line {
     Name(String),
 }
 
-/// Where a digital channel is on the board.
+/// The GPIO line of a digital channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pin {
     /// Index into [`Io::gpio`].
     pub gpio: usize,
     /// The line on that chip.
     pub line: Line,
-    /// Where it stands in the file.
+    /// Its position in the file.
     pub position: Position,
 }
 
@@ -51,13 +50,13 @@ pub struct Pin {
 pub struct DigitalInput {
     /// Its name in the board file.
     pub name: String,
-    /// Where it is; `None` on a simulated board.
+    /// Its line; `None` on a simulated board.
     pub pin: Option<Pin>,
     /// Active when the line is low.
     pub active_low: bool,
     /// The line's bias.
     pub bias: Bias,
-    /// Whether pulses shorter than a period are caught.
+    /// Whether pulses that are shorter than a period are reported in the next cycle.
     pub latch: bool,
 }
 
@@ -66,15 +65,15 @@ pub struct DigitalInput {
 pub struct DigitalOutput {
     /// Its name in the board file.
     pub name: String,
-    /// Where it is; `None` on a simulated board.
+    /// Its line; `None` on a simulated board.
     pub pin: Option<Pin>,
     /// Active when the line is low.
     pub active_low: bool,
     /// Whether it is active in the safe state.
     pub safe: bool,
-    /// How long it may be held without a fresh decision.
+    /// Longest time that it may keep its value without a new decision.
     pub max_hold: Duration,
-    /// Its place in the order of shutting down, from 1.
+    /// Step of the shutdown order in which it becomes safe, 1 (first) to [`MAX_SHUTDOWN`].
     pub shutdown: u8,
 }
 
@@ -85,13 +84,13 @@ pub struct SpiDevice {
     pub name: String,
     /// The device node, `/dev/spidevB.C`.
     pub path: String,
-    /// Clock, Hz; not above what its chip takes. For a converter whose clock depends on
-    /// its supply, that is `supply_volts` of its inputs, or the lowest supply where the
-    /// file does not say it.
+    /// Clock, Hz, 1 kHz to 50 MHz, within the limit of its chip. If that limit depends on the
+    /// supply, it is taken at `supply_volts` of the chip's inputs, or at the lowest supply
+    /// without that key.
     pub speed_hz: u32,
-    /// FIFO priority to give the controller's interrupt thread.
+    /// `SCHED_FIFO` priority to set for the controller's interrupt thread, 1 to 98.
     pub irq_priority: Option<u8>,
-    /// Where it stands in the file.
+    /// Its position in the file.
     pub position: Position,
 }
 
@@ -102,9 +101,9 @@ pub struct I2cAdapter {
     pub name: String,
     /// The device node, `/dev/i2c-N`.
     pub path: String,
-    /// Longest time of a transfer, ms: 10 to 1,000, a multiple of 10.
+    /// Timeout of a transfer, ms: 10 to 1,000, a multiple of 10.
     pub timeout_ms: u32,
-    /// Where it stands in the file.
+    /// Its position in the file.
     pub position: Position,
 }
 
@@ -113,17 +112,17 @@ pub struct I2cAdapter {
 pub struct PwmChannel {
     /// Its name in the board file.
     pub name: String,
-    /// Its chip: the device that it belongs to (`30660000.pwm`), its kernel name
-    /// (`pwmchip0`) or its folder in sysfs. See
+    /// Its chip: the name of its device (`30660000.pwm`), its kernel name (`pwmchip0`) or its
+    /// folder in sysfs. See
     /// [`find_chip`](crate::device::pwm::find_chip).
     pub chip: String,
     /// Channel of its chip, from 0.
     pub channel: u32,
     /// Period, ns, at least 1.
     pub period_ns: u32,
-    /// Which level the duty is.
+    /// Level during the duty time.
     pub polarity: Polarity,
-    /// Where it stands in the file.
+    /// Its position in the file.
     pub position: Position,
 }
 
@@ -149,33 +148,32 @@ pub struct AnalogOutput {
     pub min_volts: f64,
     /// Volts at the highest code, after the output stage.
     pub max_volts: f64,
-    /// Volts in the safe state.
+    /// Volts in the safe state, between the two.
     pub safe_volts: f64,
-    /// How long it may be held without a fresh decision.
+    /// Longest time that it may keep its value without a new decision.
     pub max_hold: Duration,
-    /// Its place in the order of shutting down, after every digital output.
+    /// Step of the shutdown order in which it becomes safe, after every digital output.
     pub shutdown: u8,
-    /// Failed writes in a row that are tolerated of it; `None` where only the
-    /// loop's count of all outputs is kept.
+    /// Failed writes in a row of this output that the loop tolerates, 0 to 100. `None`: only
+    /// `[loop] output_failures` counts, for all outputs together.
     pub tolerated_failures: Option<u16>,
-    /// What watches it.
+    /// The input that monitors it.
     pub monitor: Option<Monitor>,
 }
 
-/// An analog input that watches an analog output: the only way to read back a
-/// converter without a data output. It sees `volts_at_0 + volts_per_volt *
-/// output`.
+/// An analog input that monitors an analog output: the only way to read back a converter
+/// without a data output. Expected at the input: `volts_at_0 + volts_per_volt * output`.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Monitor {
-    /// The input's number.
+    /// Number of the analog input.
     pub input: u8,
-    /// Volts at the input while the output gives 0 V.
+    /// Expected input at 0 V of the output, V.
     pub volts_at_0: f64,
-    /// Volts at the input for a volt of the output.
+    /// Expected change of the input per volt of the output, V/V; not 0.
     pub volts_per_volt: f64,
-    /// How far the input may be from that, volts.
+    /// Largest permitted deviation of the input, V: 0.001 to 1,000.
     pub tolerance_volts: f64,
-    /// Cycles in a row that it may be further away.
+    /// Cycles in a row that a larger deviation is tolerated, 1 to 1,000.
     pub tolerated_cycles: u16,
 }
 
@@ -188,14 +186,14 @@ pub struct AnalogInput {
     pub spi: Option<usize>,
     /// The chip's channel, from 0.
     pub channel: u8,
-    /// The chip's reference, volts at the highest code.
+    /// Volts at full scale: the chip's reference, scaled by a divider at the input.
     pub vref_volts: f64,
-    /// The least that its sensor gives when all is well.
+    /// Lower end of the sensor's valid range, V.
     pub min_volts: f64,
-    /// The most that its sensor gives when all is well.
+    /// Upper end of the sensor's valid range, V.
     pub max_volts: f64,
-    /// Failed readings in a row that are tolerated; `None` where it is left to
-    /// the control law what a failed reading means.
+    /// Failed readings in a row that the loop tolerates, 0 to 100; `None`: the control law
+    /// decides.
     pub tolerated_failures: Option<u16>,
 }
 
@@ -222,12 +220,12 @@ pub struct Io {
     pub analog_inputs: Vec<AnalogInput>,
 }
 
-/// Most places in the order of shutting down.
+/// Most steps of the shutdown order: `shutdown` is 1 to this.
 pub const MAX_SHUTDOWN: u8 = 8;
 
 impl Io {
-    /// The digital outputs of each place in the order of shutting down that has
-    /// some, first those that go first: one bit for each channel.
+    /// The digital outputs of each step of the shutdown order, one bit for each channel. Steps
+    /// without digital outputs are left out.
     pub fn shutdown_steps(&self) -> impl Iterator<Item = u32> {
         let at = |place: u8| {
             let mine = self.outputs.iter().zip(0_u32..);
@@ -237,7 +235,7 @@ impl Io {
         (1..=MAX_SHUTDOWN).map(at).filter(|mask| *mask != 0)
     }
 
-    /// The analog outputs' channels in the order of shutting down.
+    /// The channels of the analog outputs in the shutdown order.
     pub fn analog_shutdown(&self) -> impl Iterator<Item = usize> {
         (1..=MAX_SHUTDOWN).flat_map(|place| {
             let mine = self.analog_outputs.iter().enumerate();
@@ -246,8 +244,8 @@ impl Io {
         })
     }
 
-    /// The SPI device with this index as a person finds it, to be put behind the
-    /// name of what is connected there; nothing on a simulated board.
+    /// Name and path of the SPI device with this index, in parentheses, to follow the name of
+    /// a channel in a message; empty for `None`.
     #[must_use]
     pub(crate) fn device_name(&self, spi: Option<usize>) -> String {
         spi.map_or_else(String::new, |spi| {
@@ -256,8 +254,7 @@ impl Io {
         })
     }
 
-    /// The shortest time that any output may be held without a fresh decision;
-    /// a board without outputs has no limit.
+    /// The shortest `max_hold` of all outputs; the longest [`Duration`] without outputs.
     #[must_use]
     pub fn max_hold(&self) -> Duration {
         let digital = self.outputs.iter().map(|output| output.max_hold);

@@ -1,5 +1,5 @@
-//! `[device.X]`, `[law.X]` and `[simulation.plant.X]`: what drivers, control laws and
-//! plants of one's own say of themselves in the board file.
+//! Reads `[device.X]`, `[law.X]` and `[simulation.plant.X]`: the tables of registered
+//! drivers, control laws and plants, see [`registry`](super::registry).
 
 use std::any::Any;
 use std::fmt;
@@ -22,46 +22,51 @@ use crate::cycle::law::{Drives, MAX_LAWS};
 use crate::cycle::ports::TRACE_LEN;
 use crate::time::Duration;
 
-/// Most devices of drivers of one's own.
+/// Most `[device.X]` of a board file.
 pub const MAX_OWN_DEVICES: usize = 64;
-/// Most plants of one's own.
+/// Most `[simulation.plant.X]` of a board file.
 pub const MAX_PLANTS: usize = 16;
 
-/// A device of a driver of one's own.
+/// A `[device.X]`.
 #[derive(Clone)]
 pub struct OwnDevice {
     /// Its name in the board file.
     pub name: String,
-    /// Where it stands in the file.
+    /// Its position in the file.
     pub position: Position,
-    /// It is read and driven in each `every`th slot.
+    /// Read and driven in every `every`th slot, 1 to 100,000.
     pub every: u32,
     /// Whether it has outputs.
     pub drives: bool,
-    /// How long its outputs may be held without a fresh decision.
+    /// Longest time that its outputs may keep their values without a new decision; `None`
+    /// without outputs.
     pub max_hold: Option<Duration>,
-    /// Its outputs' place in the order of shutting down.
+    /// Step of the shutdown order in which its outputs become safe, 1 to [`MAX_SHUTDOWN`]
+    /// (1 first); 0 without outputs.
+    ///
+    /// [`MAX_SHUTDOWN`]: super::MAX_SHUTDOWN
     pub shutdown: u8,
-    /// Failures in a row that are tolerated of it.
+    /// Failed cycles in a row that the loop tolerates, 0 to 100; `None`: the control law
+    /// decides.
     pub tolerated_failures: Option<u16>,
-    /// The numbers of the signals that it senses, by their type.
+    /// Numbers of the signals that it senses, by [`Type`](super::Type).
     pub senses: [Range<usize>; 3],
-    /// How it is opened.
+    /// Opens it.
     pub driver: Arc<dyn OpenDevice>,
 }
 
 /// A control law of the board file.
 #[derive(Clone)]
 pub struct OwnLaw {
-    /// Its name in the board file; none of one with tables of its own at the root.
+    /// Its name in the board file; `None` for a law with tables of its own at the root.
     pub name: Option<String>,
-    /// It runs in each `every`th slot.
+    /// It runs in every `every`th slot, 1 to 100,000.
     pub every: u32,
     /// The outputs that it sets.
     pub drives: Drives,
-    /// Names of the values that it has in the record of a cycle.
+    /// Names of its trace values in the record of a cycle.
     pub trace: Vec<String>,
-    /// How it is started.
+    /// Starts it.
     pub law: Arc<dyn StartLaw>,
 }
 
@@ -70,11 +75,11 @@ pub struct OwnLaw {
 pub struct OwnPlant {
     /// Its name in the board file.
     pub name: String,
-    /// How it is made.
+    /// Makes it.
     pub plant: Arc<dyn MakePlant>,
 }
 
-/// Devices, control laws and plants of one's own, and the signals between them.
+/// All `[device.X]`, control laws and `[simulation.plant.X]`, and the signals between them.
 #[derive(Clone, Debug, Default)]
 pub struct Machine {
     /// The devices, in the order of the file.
@@ -88,15 +93,15 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Whether there is nothing of one's own: laws at the root at most, which know the
-    /// board's channels alone. The loop has less to do then.
+    /// Whether there is no `[device.X]`, `[law.X]` or plant. Laws at the root, which use the
+    /// board's channels, do not count. The loop then skips the steps for devices.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let own = self.laws.iter().any(|law| law.name.is_some());
         self.devices.is_empty() && !own && self.plants.is_empty()
     }
 
-    /// The first of its laws of the type `L`.
+    /// The first law of the type `L`.
     #[must_use]
     pub fn law<L: 'static>(&self) -> Option<&L> {
         self.laws
@@ -104,7 +109,7 @@ impl Machine {
             .find_map(|law| (law.law.as_ref() as &dyn Any).downcast_ref())
     }
 
-    /// The shortest time that an output of a device may be held.
+    /// The shortest of all `max_hold` of devices; `None` without one.
     pub(super) fn max_hold(&self) -> Option<Duration> {
         self.devices
             .iter()
@@ -166,8 +171,8 @@ impl Machine {
         Ok(())
     }
 
-    /// Reads the control laws that have tables of their own at the root, and gives the
-    /// heartbeat. They run before the others.
+    /// Reads the control laws that have tables of their own at the root. They run before the
+    /// others. Gives the heartbeat output that one of them names.
     pub(super) fn read_root_laws(
         &mut self,
         root: &mut Table<'_>,
@@ -265,7 +270,7 @@ impl Machine {
     }
 }
 
-/// What devices hang on.
+/// The board as `[device.X]` needs it: buses and their users, and the loop's period.
 pub(super) struct Wired<'w> {
     pub(super) io: &'w Io,
     pub(super) uses: &'w mut Uses,
@@ -273,7 +278,7 @@ pub(super) struct Wired<'w> {
     pub(super) period: Duration,
 }
 
-/// Keys of every `[device.X]`.
+/// Permitted keys of every `[device.X]`.
 const DEVICE_KEYS: [&str; 10] = [
     "driver",
     "spi",
@@ -287,7 +292,7 @@ const DEVICE_KEYS: [&str; 10] = [
     "safe",
 ];
 
-/// Tables whose names signals of the board's channels begin with.
+/// First parts of the names of the board's signals.
 const CHANNELS: [&str; 5] = [
     "input",
     "output",
@@ -296,11 +301,11 @@ const CHANNELS: [&str; 5] = [
     "analog_output",
 ];
 
-/// Refuses a name whose signals would be taken for those of a channel.
+/// Refuses a name whose signals could have the name of a channel.
 fn owner(name: &str, table: &Table<'_>) -> Result<()> {
     if CHANNELS.contains(&name) {
-        let what = format!("\"{name}\" is what signals of [{name}.X] begin with");
-        return Err(table.error(what, "give it another name"));
+        let what = format!("\"{name}\" is reserved for the signals of [{name}.X]");
+        return Err(table.error(what, "choose another name"));
     }
     Ok(())
 }

@@ -1,11 +1,10 @@
-//! Board files: `board.toml` to [`Config`].
+//! Reads a board file, `board.toml`, into a [`Config`].
 //!
-//! A board file says everything that differs between two machines: which
-//! devices there are, what the safe values of the outputs are, how the control laws are
-//! tuned, and what is wanted of the kernel. Reading one allocates and happens
-//! before anything is energised. Whatever is wrong with it is one
-//! [`ConfigError`]: file, line, column, what, and how to put it right. Unknown
-//! keys are refused: a misspelt limit must not become a default.
+//! A board file has everything that differs between two machines: devices, safe values of
+//! outputs, parameters of control laws, and the settings required of the kernel. It is read at
+//! start-up, before any output is driven; this allocates. The first error is a
+//! [`ConfigError`]: file, line, column, what is wrong, and the remedy. Unknown keys are errors,
+//! so a misspelt limit cannot silently become a default.
 
 pub(crate) mod asked;
 pub(crate) mod bias;
@@ -68,43 +67,44 @@ use asked::Log;
 use error::Source;
 use machine::Wired;
 
-/// Largest board file, bytes.
+/// Largest permitted board file, bytes.
 pub const MAX_FILE: u64 = 256 * 1024;
 
 /// A board file, read and checked.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The file, as it was named by whoever asked for it.
+    /// The file, as the caller named it.
     pub file: String,
     /// The board's name.
     pub name: String,
-    /// Whether a broken contract is refused.
+    /// Whether the controller refuses to start if the contract is broken.
     pub requirement: Requirement,
-    /// What a promise leads to that breaks while the loop runs.
+    /// The reaction to a promise of the contract that breaks while the loop runs.
     pub on_broken: Reaction,
-    /// How the loop is to run.
+    /// Timing, scheduling and memory of the loop.
     pub run: LoopConfig,
-    /// What late cycles lead to.
+    /// The reactions to late cycles.
     pub ladder: LadderConfig,
     /// Devices and channels.
     pub io: Io,
     /// The digital output that toggles in every cycle.
     pub heartbeat: Option<OutputChannel>,
-    /// What stands behind the channels; `None` on a real board.
+    /// The plants that the channels are connected to; `None` on a real board.
     pub simulation: Option<SimulationConfig>,
-    /// The hardware watchdog, if one is to be fed.
+    /// The hardware watchdog to feed; `None` without `[watchdog]`.
     pub watchdog: Option<WatchdogConfig>,
-    /// Where the last seconds before a fault are kept, if they are to be.
+    /// Where the cycles before a fault are kept; `None` without `[black_box]`.
     pub black_box: Option<BlackBoxConfig>,
-    /// Control laws, and the devices and plants of one's own.
+    /// Control laws, `[device.X]`, plants, and the signals between them.
     pub machine: Machine,
 }
 
 impl Config {
-    /// Reads the board file at `path`, which may name what is in `registry`.
+    /// Reads the board file at `path`, which may name drivers, laws and plants of `registry`.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The file cannot be read, exceeds [`MAX_FILE`] or is not UTF-8; otherwise those of
+    /// [`Config::parse_with`].
     #[inline(never)]
     pub fn load_with(path: &Path, registry: &Registry) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
@@ -121,13 +121,13 @@ impl Config {
             )
         };
         let mut bytes = Vec::new();
-        // Not by its size: a pipe and a device have none.
+        // Limited while reading: a pipe or a device has no size to check before.
         std::fs::File::open(path)
             .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
             .map_err(unreadable)?;
         if bytes.len() as u64 > MAX_FILE {
             let what = format!("exceeds {MAX_FILE} bytes, the limit of a board file");
-            return Err(whole(what, "name a board file").into());
+            return Err(whole(what, "check that this is a board file").into());
         }
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid = error.utf8_error().valid_up_to();
@@ -135,7 +135,7 @@ impl Config {
             Details {
                 position: Some(Position::of(&text, valid)),
                 ..whole(
-                    "is not UTF-8 from here on".to_owned(),
+                    "is not valid UTF-8 from here on".to_owned(),
                     "save it as UTF-8 text",
                 )
             }
@@ -143,19 +143,20 @@ impl Config {
         Self::parse_with(&file, &text, registry)
     }
 
-    /// Reads a board file's `text`, which may name what is in `registry`; `file` is
-    /// what errors call it.
+    /// Reads the `text` of a board file, which may name drivers, laws and plants of
+    /// `registry`; errors call it `file`.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first error of the file: TOML syntax, an unknown or missing key, a value out of
+    /// range, or a contradiction between keys.
     pub fn parse_with(file: &str, text: &str, registry: &Registry) -> Result<Self, ConfigError> {
         let read = Self::read(file, text, registry, None)?;
-        // Copied when the document is gone: what was read lies scattered above
-        // it, and would keep the heap as large as the document made it.
+        // Cloned after the document is freed: the original is scattered in the heap above the
+        // document, and would keep the heap large.
         Ok(read.clone())
     }
 
-    /// As [`Config::parse_with`], and records what the readers ask for.
+    /// As [`Config::parse_with`], and records in `log` the keys that the readers ask for.
     pub(crate) fn parse_recorded(
         file: &str,
         text: &str,
@@ -277,7 +278,7 @@ impl Config {
         })
     }
 
-    /// The buses that it names, for [`open`].
+    /// The buses of the board, for [`open`].
     #[must_use]
     pub fn buses(&self) -> open::Buses<'_> {
         open::Buses {
@@ -286,14 +287,14 @@ impl Config {
         }
     }
 
-    /// The error that a device named at `position` cannot be had on this machine:
-    /// `what` is wrong, with what to do about it.
-    pub(crate) fn device_error(&self, position: Position, what: &str) -> ConfigError {
-        error::device_error(&self.file, position, what)
+    /// The error that the device named at `position` is not usable on this machine: `message` is
+    /// `what; remedy`.
+    pub(crate) fn device_error(&self, position: Position, message: &str) -> ConfigError {
+        error::device_error(&self.file, position, message)
     }
 
-    /// Cycles that the black box keeps, and how long a file of them gets; none
-    /// where there is no `[black_box]`.
+    /// Number of cycles that the black box keeps, and its largest size, bytes; both 0 without
+    /// `[black_box]`.
     #[must_use]
     pub fn black_box_records(&self) -> (u64, u64) {
         let kept = |config| black_box::kept(config, self.run.period);
@@ -301,10 +302,10 @@ impl Config {
     }
 }
 
-/// What is wrong with the file as TOML.
+/// The error of the file as TOML.
 fn syntax(source: &Source<'_>, error: &toml::de::Error) -> ConfigError {
     let span = error.span().unwrap_or(0..0);
-    // What was expected belongs to the fix.
+    // The expected token becomes the remedy.
     let (what, expected) = error
         .message()
         .split_once(", expected ")

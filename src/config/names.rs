@@ -1,4 +1,5 @@
-//! Names of channels, resolved to their numbers in the process image.
+//! Resolves names of channels to their numbers in the process image, and records which key
+//! uses which channel.
 
 use super::error::{ConfigError, Details};
 use super::found::{find, index_of};
@@ -6,7 +7,7 @@ use super::io::Io;
 use super::reader::{Result, Table};
 use crate::cycle::image::{InputChannel, OutputChannel};
 
-/// The kinds of channels that can be named.
+/// The kinds of channels.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Input,
@@ -38,10 +39,10 @@ impl Kind {
     }
 }
 
-/// The number of the channel `name`, as somebody asks for it who is not in the
-/// board file.
+/// The number of the channel `name`, for a caller outside of the board file: its error has no
+/// position in the file.
 pub(super) fn number_of(io: &Io, file: &str, kind: Kind, name: &str) -> Result<u8> {
-    // No kind has more than 32.
+    // No kind has more than 32 channels.
     find(&kind.names(io), name, kind.header())
         .map(|index| index as u8)
         .map_err(|(what, fix)| {
@@ -54,8 +55,8 @@ pub(super) fn number_of(io: &Io, file: &str, kind: Kind, name: &str) -> Result<u
         })
 }
 
-/// The digital input with this number, which is that of a table of the file: there
-/// are no more of them than the process image has.
+/// The digital input with this number, which the reader has limited to the size of the process
+/// image.
 pub(super) fn input(number: u8) -> InputChannel {
     InputChannel::new(number).expect("the number of [input.NAME] is bounded")
 }
@@ -68,11 +69,11 @@ pub(super) fn output(number: u8) -> OutputChannel {
 /// The channel that `key` names.
 pub(super) fn channel(table: &mut Table<'_>, key: &'static str, kind: Kind, io: &Io) -> Result<u8> {
     let at = table.text(key)?;
-    // No kind has more than 32.
+    // No kind has more than 32 channels.
     index_of(&kind.names(io), &at, kind.header(), table).map(|index| index as u8)
 }
 
-/// The channel that `key` names, where it is there.
+/// The channel that `key` names; `None` without the key.
 pub(super) fn channel_if(
     table: &mut Table<'_>,
     key: &'static str,
@@ -86,15 +87,13 @@ pub(super) fn channel_if(
     }
 }
 
-/// Channels that the controller uses, each for one purpose only: an output that
-/// is a brake and a lamp, or an input that is the emergency stop and a limit
-/// switch, is a mistake in every case.
+/// The channels that laws at the root use, each for one purpose: an output that is a brake and
+/// a lamp, or an input that is the emergency stop and a limit switch, is always a mistake.
 #[derive(Default)]
 pub(super) struct Claims(Vec<((Kind, u8), String, usize)>);
 
 impl Claims {
-    /// The names of the outputs among them, as signals, with who claimed each and the
-    /// line.
+    /// The claimed outputs: name as a signal, the key that claimed it, and its line.
     pub(super) fn outputs<'c>(
         &'c self,
         io: &'c Io,
@@ -138,7 +137,7 @@ impl Claims {
             self.0.push((claim, owner, line));
             return Ok(());
         };
-        let what = format!("{shown} is used already, by {first} in line {line}");
+        let what = format!("{shown} is already used by {first} in line {line}");
         Err(table.error_at(key, what, "give each its own channel"))
     }
 

@@ -1,8 +1,8 @@
-//! Opens the buses that a board file names, for who drives what is on them.
+//! Opens the buses of a board file.
 //!
-//! Each takes the index of an entry of [`Io`]. An error names the entry's position in the
-//! file. All of it allocates; for start-up. A simulated board has no
-//! entries.
+//! Each function takes the index of an entry of [`Io`] and panics if there is no such entry: a
+//! simulated board has none. An error names the entry's position in the file. All of it
+//! allocates, and is for start-up.
 
 use std::path::Path;
 
@@ -17,25 +17,25 @@ use crate::device::spi::irq::{self, IrqError};
 use crate::device::spi::{SpiConfig, Spidev};
 use crate::sys::Errno;
 
-/// The buses that a board file names.
+/// The buses of a board file, from [`Config::buses`](super::Config::buses).
 #[derive(Copy, Clone, Debug)]
 pub struct Buses<'c> {
-    /// The file, as errors call it.
+    /// Name of the file, for errors.
     pub file: &'c str,
-    /// What it names.
+    /// Its devices.
     pub io: &'c Io,
 }
 
-/// The device of `[spi.NAME]`, in `mode`, with its clock and the priority of its
-/// controller's interrupt thread as the file says.
+/// Opens the device of `[spi.NAME]` in `mode`, with the clock of the file, and ensures the
+/// priority of its controller's interrupt thread (`irq_priority`).
 ///
 /// # Errors
-/// The device or its interrupt thread cannot be had.
+/// The kernel refuses the device, its settings or the priority.
 pub fn spi(buses: Buses<'_>, index: usize, mode: Mode) -> Result<Spi, ConfigError> {
     spidev(buses, index, mode).map(Spi::from)
 }
 
-/// As [`spi`], for a driver over the kernel's device alone.
+/// As [`spi`], without the bus handle that can also be simulated.
 pub(crate) fn spidev(buses: Buses<'_>, index: usize, mode: Mode) -> Result<Spidev, ConfigError> {
     let entry = &buses.io.spi[index];
     let path = Path::new(&entry.path);
@@ -48,7 +48,8 @@ pub(crate) fn spidev(buses: Buses<'_>, index: usize, mode: Mode) -> Result<Spide
         .map_err(|error| refused(entry.position, error.explain(path).to_string()))?;
     if let Some(priority) = entry.irq_priority {
         match irq::ensure_priority(Path::new("/"), path, priority) {
-            // `probe::warnings` says it: `setup` has read back what it had set.
+            // A hidden thread is a warning of `probe::warnings`: `setup` has verified its
+            // priority.
             Ok(_) | Err(IrqError::Hidden) => {}
             Err(error) => return Err(refused(entry.position, error.to_string())),
         }
@@ -56,10 +57,11 @@ pub(crate) fn spidev(buses: Buses<'_>, index: usize, mode: Mode) -> Result<Spide
     Ok(spi)
 }
 
-/// The adapter of `[i2c.NAME]`. Each call opens it anew, for a handle of its own.
+/// Opens the adapter of `[i2c.NAME]`. Each call opens the device node again.
 ///
 /// # Errors
-/// The adapter cannot be had, or cannot transfer plain messages.
+/// The kernel refuses the adapter or its settings, or the adapter does not support plain I2C
+/// messages.
 pub fn i2c(buses: Buses<'_>, index: usize) -> Result<I2c, ConfigError> {
     let entry = &buses.io.i2c[index];
     let path = Path::new(&entry.path);
@@ -70,11 +72,11 @@ pub fn i2c(buses: Buses<'_>, index: usize) -> Result<I2c, ConfigError> {
         .map_err(|error| device_error(buses.file, entry.position, &error.explain(path).to_string()))
 }
 
-/// The channel of `[pwm.NAME]`, enabled, at its safe duty in ns, which is at most the
+/// Opens and enables the channel of `[pwm.NAME]` with the duty `safe_duty_ns`, ns: at most the
 /// period of the file.
 ///
 /// # Errors
-/// The chip or the channel cannot be had, or refuses its settings.
+/// The kernel refuses the chip, the channel or its settings.
 pub fn pwm(buses: Buses<'_>, index: usize, safe_duty_ns: u32) -> Result<Pwm, ConfigError> {
     let entry = &buses.io.pwm[index];
     let asked = PwmConfig {

@@ -1,4 +1,5 @@
-//! The tables that drivers, control laws and plants of one's own read of the board file.
+//! The tables of drivers and control laws, for [`Driver::read`](super::Driver::read) and
+//! [`LawKind::read`](super::LawKind::read).
 
 use std::ops::{Deref, DerefMut, RangeInclusive};
 
@@ -16,7 +17,8 @@ use crate::cycle::law::Drives;
 use crate::cycle::signal::{Input, Output};
 use crate::time::Duration;
 
-/// `[device.NAME]`, as its driver reads it. What a [`Table`] has it has too.
+/// `[device.NAME]`: reads the bus and declares the signals of a device. It dereferences to
+/// [`Table`] for other keys.
 pub struct DeviceTable<'d, 't> {
     pub(super) table: Table<'t>,
     pub(super) name: String,
@@ -24,7 +26,7 @@ pub struct DeviceTable<'d, 't> {
     pub(super) io: &'d Io,
     pub(super) uses: &'d mut Uses,
     pub(super) simulated: bool,
-    /// The outputs, for `[device.NAME.safe]`.
+    /// Names of the outputs, the keys of `[device.NAME.safe]`.
     pub(super) safe: Vec<&'static str>,
     pub(super) drives: bool,
 }
@@ -43,17 +45,18 @@ impl DerefMut for DeviceTable<'_, '_> {
 }
 
 impl<'t> DeviceTable<'_, 't> {
-    /// Whether the board is simulated: there is no bus then.
+    /// Whether the board is simulated, and so has no buses.
     #[must_use]
     pub const fn is_simulated(&self) -> bool {
         self.simulated
     }
 
-    /// The SPI device that the key `spi` names, for this device alone: in `mode`, with a
-    /// clock of at most `max_clock_hz`. A simulated board has none.
+    /// Claims the SPI device that the key `spi` names, to be opened in `mode`. Its clock must
+    /// not exceed `max_clock_hz`, Hz. On a simulated board the key must be absent.
     ///
     /// # Errors
-    /// There is no such [spi.X], somebody else uses it, or its clock is too fast.
+    /// The key is missing; there is no such `[spi.X]`, another table uses it, or its clock is
+    /// too fast.
     pub fn spi(&mut self, mode: Mode, max_clock_hz: u32) -> Result<SpiClaim> {
         if self.no_bus(&["spi"])? {
             return Ok(SpiClaim { index: None, mode });
@@ -70,11 +73,12 @@ impl<'t> DeviceTable<'_, 't> {
         Ok(SpiClaim { index, mode })
     }
 
-    /// The I2C adapter that the key `i2c` names, and the key `address` there, for this
-    /// device alone. A simulated board has none.
+    /// Claims the address of the key `address` (0x08 to 0x77) on the I2C adapter that the key
+    /// `i2c` names. On a simulated board both keys must be absent.
     ///
     /// # Errors
-    /// There is no such [i2c.X], the address cannot be, or somebody else uses it.
+    /// A key is missing; there is no such `[i2c.X]`, the address is out of range, or another
+    /// table uses it.
     pub fn i2c(&mut self) -> Result<I2cClaim> {
         if self.no_bus(&["i2c", "address"])? {
             return Ok(I2cClaim(None));
@@ -83,20 +87,20 @@ impl<'t> DeviceTable<'_, 't> {
         Ok(I2cClaim(Some(claim)))
     }
 
-    /// The PWM channel that the key `pwm` names, for this device alone. A simulated board
-    /// has none.
+    /// Claims the PWM channel that the key `pwm` names. On a simulated board the key must be
+    /// absent.
     ///
     /// # Errors
-    /// There is no such [pwm.X], or somebody else uses it.
+    /// The key is missing; there is no such `[pwm.X]`, or another table uses it.
     pub fn pwm(&mut self) -> Result<PwmClaim> {
         self.pwm_at("pwm")
     }
 
-    /// The PWM channel that `key` names, for a device with more than one: an H-bridge with
-    /// a channel for each direction.
+    /// As [`DeviceTable::pwm`] with another `key`, for a device with several channels, such as
+    /// an H-bridge with a channel for each direction.
     ///
     /// # Errors
-    /// As of [`DeviceTable::pwm`].
+    /// As [`DeviceTable::pwm`].
     pub fn pwm_at(&mut self, key: &'static str) -> Result<PwmClaim> {
         if self.no_bus(&[key])? {
             return Ok(PwmClaim(None));
@@ -105,7 +109,7 @@ impl<'t> DeviceTable<'_, 't> {
         Ok(PwmClaim(Some(index)))
     }
 
-    /// Whether this board has no buses, and then refuses the keys that name one.
+    /// Whether this board has no buses. If so, refuses `keys`, which name one.
     fn no_bus(&mut self, keys: &[&'static str]) -> Result<bool> {
         for key in keys.iter().filter(|_| self.simulated) {
             self.table.without(key, SIMULATED)?;
@@ -113,20 +117,20 @@ impl<'t> DeviceTable<'_, 't> {
         Ok(self.simulated)
     }
 
-    /// A signal that the device senses, called `NAME.name` with the device's name; `unit`
-    /// is that of a number.
+    /// Declares a signal that the device senses, `NAME.name` with the device's name; `unit` is
+    /// for numbers.
     ///
     /// # Errors
-    /// There are too many signals of this type.
+    /// The process image has no room for another signal of this type.
     pub fn publish<T: Named>(&mut self, name: &str, unit: &'static str) -> Result<Input<T>> {
         let signal = self.signals.publish(&self.name, name, unit);
         signal.ok_or_else(|| too_many_signals(&self.table))
     }
 
-    /// Signals that the device senses, one for each of `names`: see [`DeviceTable::publish`].
+    /// Declares a sensed signal for each of `names`: see [`DeviceTable::publish`].
     ///
     /// # Errors
-    /// As of [`DeviceTable::publish`].
+    /// As [`DeviceTable::publish`].
     pub fn publish_each<T: Named, const N: usize>(
         &mut self,
         names: [impl AsRef<str>; N],
@@ -135,11 +139,12 @@ impl<'t> DeviceTable<'_, 't> {
         all(names, |name| self.publish(name.as_ref(), unit))
     }
 
-    /// A number that the device is driven by, called `NAME.name`, in `range`. Its safe
-    /// value is the key `name` of `[device.NAME.safe]`.
+    /// Declares a number that the device is commanded by, `NAME.name`, in `unit`. The loop
+    /// clamps commands to `range`. The key `name` of `[device.NAME.safe]` is its safe value.
     ///
     /// # Errors
-    /// There is no such key, or its value is out of range; there are too many signals.
+    /// That key is missing, or its value is out of range; the process image has no room for
+    /// another signal of this type.
     pub fn command(
         &mut self,
         name: &'static str,
@@ -152,11 +157,10 @@ impl<'t> DeviceTable<'_, 't> {
         signal.ok_or_else(|| too_many_signals(&self.table))
     }
 
-    /// Numbers that the device is driven by, one for each of `names`: see
-    /// [`DeviceTable::command`].
+    /// Declares a commanded number for each of `names`: see [`DeviceTable::command`].
     ///
     /// # Errors
-    /// As of [`DeviceTable::command`].
+    /// As [`DeviceTable::command`].
     pub fn command_each<const N: usize>(
         &mut self,
         names: [&'static str; N],
@@ -166,11 +170,11 @@ impl<'t> DeviceTable<'_, 't> {
         all(names, |name| self.command(name, unit, range.clone()))
     }
 
-    /// A flag that the device is driven by, called `NAME.name`. Its safe value is the
-    /// key `name` of `[device.NAME.safe]`.
+    /// Declares a flag that the device is commanded by, `NAME.name`. The key `name` of
+    /// `[device.NAME.safe]` is its safe value.
     ///
     /// # Errors
-    /// As of [`DeviceTable::command`].
+    /// As [`DeviceTable::command`].
     pub fn command_flag(&mut self, name: &'static str) -> Result<Output<bool>> {
         let mut safe = self.safe_of(name)?;
         let value = safe.boolean(name)?;
@@ -182,7 +186,7 @@ impl<'t> DeviceTable<'_, 't> {
     /// frames of [`Opening::safe_spi`](super::Opening::safe_spi).
     ///
     /// # Panics
-    /// Never with an output of this device.
+    /// May panic if `output` is of another board file.
     #[must_use]
     pub fn safe_value<T: Named>(&self, output: Output<T>) -> T {
         let mut safe = Outputs::new(0, self.signals.safe());
@@ -190,16 +194,16 @@ impl<'t> DeviceTable<'_, 't> {
         output.of(&safe).expect("an output of this device")
     }
 
-    /// The table with the safe value of the output `name`.
+    /// `[device.NAME.safe]`, which has to have the safe value of the output `name`.
     fn safe_of(&mut self, name: &'static str) -> Result<Table<'t>> {
         self.drives = true;
         self.safe.push(name);
         let Some(safe) = self.table.table_if("safe")? else {
             let title = &self.name;
-            let what = format!("an output without a safe value, `{name}`");
+            let what = format!("the output `{name}` has no safe value");
             let fix = format!(
-                "add what it must be when the controller is not in control: \
-                 a table [device.{title}.safe] with `{name} = ...`"
+                "add a table [device.{title}.safe] with `{name} = ...`, \
+                 its value while the controller is not in control"
             );
             return Err(self.table.error(what, fix));
         };
@@ -216,7 +220,8 @@ impl<'t> DeviceTable<'_, 't> {
     }
 }
 
-/// `[law.NAME]`, as the law reads it. What a [`Table`] has it has too.
+/// `[law.NAME]`: reads the signals of a control law. It dereferences to [`Table`] for other
+/// keys.
 pub struct LawTable<'l, 't> {
     pub(super) table: Table<'t>,
     pub(super) name: String,
@@ -239,28 +244,29 @@ impl DerefMut for LawTable<'_, '_> {
 }
 
 impl LawTable<'_, '_> {
-    /// By plan, the time from one step of the law to the next: `every` periods of the
-    /// loop. What is built for a sample rate, as a PID controller, is built for this.
+    /// The nominal time between two steps of the law: `every` periods of the loop. Design
+    /// filters and controllers for this sample time.
     #[must_use]
     pub const fn period(&self) -> Duration {
         self.period
     }
 
-    /// The unit of the signal that `key` names; empty where it has none.
+    /// The unit of the signal that `key` names; empty for a signal without a unit.
     ///
     /// # Errors
-    /// There is no such signal so far in the file.
+    /// The key is missing; there is no such signal of the board, a device or a law before this
+    /// one.
     pub fn unit_of(&mut self, key: &'static str) -> Result<&'static str> {
         let at = self.table.any_signal(key)?;
         let signal = self.signals.named(self.table.source(), &at, None)?;
         Ok(signal.unit)
     }
 
-    /// The range that is declared for `output`, lower and upper end: beyond it a command
-    /// is limited.
+    /// The lower and upper end of the range of `output`, in its unit. The loop clamps commands
+    /// to it.
     ///
     /// # Panics
-    /// Never with an output of this machine.
+    /// May panic if `output` is of another board file.
     #[must_use]
     pub fn range_of(&self, output: Output<f64>) -> (f64, f64) {
         let ranges = self.signals.ranges();
@@ -272,20 +278,21 @@ impl LawTable<'_, '_> {
         (ends(|range| range.0), ends(|range| range.1))
     }
 
-    /// The signal that `key` names, to be read; a number is in `unit`, or in any with
-    /// [`ANY_UNIT`](super::ANY_UNIT).
+    /// The handle to read the signal that `key` names; a number is in `unit`, or in any unit
+    /// with [`ANY_UNIT`](super::ANY_UNIT).
     ///
     /// # Errors
-    /// There is no such signal so far in the file, or it is of another type or unit.
+    /// The key is missing; there is no such signal of the board, a device or a law before this
+    /// one, or it has another type or unit.
     pub fn input<T: Named>(&mut self, key: &'static str, unit: &str) -> Result<Input<T>> {
         let at = self.table.signal::<T>(key, unit, false)?;
         self.signals.input(self.table.source(), &at, unit)
     }
 
-    /// The `N` signals that `key` names in a list, to be read; numbers are in `unit`.
+    /// The handles to read the `N` signals that `key` names in a list; numbers are in `unit`.
     ///
     /// # Errors
-    /// As of [`LawTable::input`]; there are more or fewer than `N` of them.
+    /// As [`LawTable::input`]; the list has not `N` entries.
     pub fn inputs<T: Named, const N: usize>(
         &mut self,
         key: &'static str,
@@ -296,21 +303,21 @@ impl LawTable<'_, '_> {
         all(names, |at| self.signals.input(source, at, unit))
     }
 
-    /// The signal that `key` names, to be set by this law and by nobody else; a number
-    /// is in `unit`.
+    /// The handle to set the signal that `key` names; this law becomes its only writer. A
+    /// number is in `unit`.
     ///
     /// # Errors
-    /// As of [`LawTable::input`]; somebody else sets it.
+    /// As [`LawTable::input`]; the signal is sensed, or has another writer.
     pub fn output<T: Named>(&mut self, key: &'static str, unit: &str) -> Result<Output<T>> {
         let at = self.table.signal::<T>(key, unit, true)?;
         self.claim(&at, unit)
     }
 
-    /// The `N` signals that `key` names in a list, to be set by this law and by nobody else;
-    /// numbers are in `unit`.
+    /// The handles to set the `N` signals that `key` names in a list; this law becomes their
+    /// only writer. Numbers are in `unit`.
     ///
     /// # Errors
-    /// As of [`LawTable::output`]; there are more or fewer than `N` of them.
+    /// As [`LawTable::output`]; the list has not `N` entries.
     pub fn outputs<T: Named, const N: usize>(
         &mut self,
         key: &'static str,
@@ -329,11 +336,11 @@ impl LawTable<'_, '_> {
         Ok(signal)
     }
 
-    /// A number that this law computes for others, called `NAME.name` with the law's
-    /// name. It is `initial` at the beginning of each cycle.
+    /// Declares a number that this law computes for other laws, `NAME.name` with the law's
+    /// name, in `unit`. It is `initial` at the start of each cycle.
     ///
     /// # Errors
-    /// There are too many signals.
+    /// The process image has no room for another signal of this type.
     pub fn publish(
         &mut self,
         name: &'static str,
@@ -343,7 +350,7 @@ impl LawTable<'_, '_> {
         const ANY: RangeInclusive<f64> = f64::MIN..=f64::MAX;
         let signal = self.signals.command(&self.name, name, unit, &ANY, initial);
         let signal = signal.ok_or_else(|| too_many_signals(&self.table))?;
-        // Numbered in the order of their safe values.
+        // Commands have the numbers of their safe values.
         self.drives.commands |= 1 << (self.signals.safe().len() - 1);
         let full = format!("{}.{name}", self.name);
         let line = self.table.source().position(self.table.span()).line;
@@ -352,7 +359,7 @@ impl LawTable<'_, '_> {
     }
 }
 
-/// The signal of each of `names`, or the first error.
+/// `signal` of each of `names`, or the first error.
 pub(super) fn all<A, S, const N: usize>(
     names: [A; N],
     mut signal: impl FnMut(&A) -> Result<S>,
@@ -365,8 +372,8 @@ pub(super) fn all<A, S, const N: usize>(
 
 fn too_many_signals(table: &Table<'_>) -> ConfigError {
     table.error(
-        "there are too many signals of this type",
-        "see the constants of cycle::image for how many there can be",
+        "the board file has too many signals of this type",
+        "remove some, see the constants of cycle::image for the limits",
     )
 }
 

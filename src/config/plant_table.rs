@@ -1,4 +1,4 @@
-//! The table that a plant of one's own reads of the board file.
+//! The table of a plant, for [`PlantKind::read`](super::PlantKind::read).
 
 use std::ops::{Deref, DerefMut};
 
@@ -7,7 +7,8 @@ use super::reader::{Result, Table};
 use super::signals::{ANY_UNIT, Named, Signals, Type};
 use crate::cycle::signal::{Input, Output};
 
-/// `[simulation.plant.NAME]`, as the plant reads it. What a [`Table`] has it has too.
+/// `[simulation.plant.NAME]`: reads the signals of a plant. It dereferences to [`Table`] for
+/// other keys.
 pub struct PlantTable<'p, 't> {
     pub(super) table: Table<'t>,
     pub(super) signals: &'p mut Signals,
@@ -30,38 +31,39 @@ impl PlantTable<'_, '_> {
     /// Whether the signal that `key` names is a flag.
     ///
     /// # Errors
-    /// There is no such signal.
+    /// The key is missing, or there is no such signal.
     pub fn is_flag(&mut self, key: &'static str) -> Result<bool> {
         let at = self.table.any_signal(key)?;
         let signal = self.signals.named(self.table.source(), &at, None)?;
         Ok(signal.of == Type::Flag)
     }
 
-    /// Of which type the signal is that `key` names.
+    /// The type of the signal that `key` names.
     ///
     /// # Errors
-    /// There is no such signal.
+    /// The key is missing, or there is no such signal.
     pub fn type_of(&mut self, key: &'static str) -> Result<Type> {
         let at = self.table.any_signal(key)?;
         let signal = self.signals.named(self.table.source(), &at, None)?;
         Ok(signal.of)
     }
 
-    /// The input that `key` names, in any unit, which a plant before this one gives: for
-    /// one that lets it fail.
+    /// The input that `key` names, in any unit, which a plant before this one sets: for a
+    /// plant that injects faults into it.
     ///
     /// # Errors
-    /// There is no such input, it is of another type, or no plant before this one gives it.
+    /// The key is missing; there is no such input, it has another type, or no plant before this
+    /// one sets it.
     pub fn given<T: Named>(&mut self, key: &'static str) -> Result<Input<T>> {
         let at = self.table.signal::<T>(key, ANY_UNIT, true)?;
         self.signals.given(self.table.source(), &at)
     }
 
-    /// The outputs that `key` names in a list of at most `most`, which drive the plant;
-    /// numbers are in `unit`.
+    /// The outputs that drive the plant, which `key` names in a list of at most `most`; numbers
+    /// are in `unit`.
     ///
     /// # Errors
-    /// As of [`PlantTable::output`]; there are more.
+    /// As [`PlantTable::output`]; the list is too long.
     pub fn outputs_up_to<T: Named>(
         &mut self,
         key: &'static str,
@@ -74,11 +76,11 @@ impl PlantTable<'_, '_> {
         driven.collect()
     }
 
-    /// The inputs that `key` names in a list of at most `most`, which this plant gives and
-    /// no other.
+    /// The inputs that this plant alone sets, which `key` names in a list of at most `most`;
+    /// numbers are in `unit`.
     ///
     /// # Errors
-    /// As of [`PlantTable::input`]; there are more.
+    /// As [`PlantTable::input`]; the list is too long.
     pub fn inputs_up_to<T: Named>(
         &mut self,
         key: &'static str,
@@ -95,20 +97,20 @@ impl PlantTable<'_, '_> {
     }
 
     /// The output that `key` names, which drives the plant; a number is in `unit`, or in any
-    /// with [`ANY_UNIT`].
+    /// unit with [`ANY_UNIT`].
     ///
     /// # Errors
-    /// There is no such output, or it is of another type or unit.
+    /// The key is missing; there is no such output, or it has another type or unit.
     pub fn output<T: Named>(&mut self, key: &'static str, unit: &str) -> Result<Output<T>> {
         let at = self.table.signal::<T>(key, unit, false)?;
         self.signals.driven(self.table.source(), &at, unit)
     }
 
-    /// The `N` outputs that `key` names in a list, which drive the plant; numbers are in
+    /// The `N` outputs that drive the plant, which `key` names in a list; numbers are in
     /// `unit`.
     ///
     /// # Errors
-    /// As of [`PlantTable::output`]; there are more or fewer than `N` of them.
+    /// As [`PlantTable::output`]; the list has not `N` entries.
     pub fn outputs<T: Named, const N: usize>(
         &mut self,
         key: &'static str,
@@ -119,20 +121,22 @@ impl PlantTable<'_, '_> {
         all(names, |at| self.signals.driven(source, at, unit))
     }
 
-    /// The input that `key` names, which this plant gives and no other.
+    /// The input that `key` names, which this plant alone sets; a number is in `unit`.
     ///
     /// # Errors
-    /// As of [`PlantTable::output`]; another plant gives it.
+    /// The key is missing; there is no such input, it has another type or unit, it is a channel
+    /// of the board, or another plant sets it.
     pub fn input<T: Named>(&mut self, key: &'static str, unit: &str) -> Result<Input<T>> {
         let at = self.table.signal::<T>(key, unit, true)?;
         let (source, writer) = (self.table.source(), self.table.title());
         self.signals.source(source, &at, unit, &writer)
     }
 
-    /// The `N` inputs that `key` names in a list, which this plant gives and no other.
+    /// The `N` inputs that this plant alone sets, which `key` names in a list; numbers are in
+    /// `unit`.
     ///
     /// # Errors
-    /// As of [`PlantTable::input`]; there are more or fewer than `N` of them.
+    /// As [`PlantTable::input`]; the list has not `N` entries.
     pub fn inputs<T: Named, const N: usize>(
         &mut self,
         key: &'static str,

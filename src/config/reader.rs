@@ -1,9 +1,9 @@
-//! Tables of a board file, found by name and with their places.
+//! Tables of a board file, with the position of each key and value for errors.
 //!
-//! Whoever reads a [`Table`] can first say which keys there can be
-//! ([`Table::only`]): a misspelt key is then an error by its own name, and not the
-//! complaint that the right one is missing. A key that no reader has asked for in the end is
-//! refused by [`Table::finish`]. Values are read in [`value`](super::value).
+//! The reader of a [`Table`] can first declare its keys ([`Table::only`]): a misspelt key is
+//! then an error of its own, and not the error that another key is missing.
+//! [`Table::finish`] refuses each key that the reader has not asked for. Values are read in
+//! [`value`](super::value). All of it allocates, and is for start-up.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -16,26 +16,26 @@ use super::error::{ConfigError, Source, is_unprintable, quoted};
 
 pub(crate) type Result<T> = std::result::Result<T, ConfigError>;
 
-/// A value with the place that it stands at.
+/// A value and its position in the text.
 #[derive(Clone, Debug)]
 pub(crate) struct At<T> {
     pub(super) value: T,
     pub(super) span: Range<usize>,
 }
 
-/// One table of a board file.
+/// One table of a board file, for its reader.
 pub struct Table<'t> {
     source: Source<'t>,
     /// As in the file's headers: `axis.x.gains`; empty for the file itself.
     name: String,
     span: Range<usize>,
     pub(super) entries: &'t DeTable<'t>,
-    /// The keys there can be; any while nobody has said.
+    /// The permitted keys; `None` until [`Table::only`] is called.
     keys: Option<Vec<&'static str>>,
-    /// Further ones, of every table of this kind.
+    /// Further permitted keys, which every table of this kind has.
     common: &'static [&'static str],
     pub(super) asked: Vec<&'static str>,
-    /// Where questions are recorded, if they are.
+    /// Where questions are recorded; `None` in an ordinary start.
     pub(super) record: Option<Record<'t>>,
 }
 
@@ -67,7 +67,7 @@ impl<'t> Table<'t> {
         self.source
     }
 
-    /// The name as in the file's headers, in brackets.
+    /// The header of the table, `[device.fan]`, or `the board file` for the root.
     pub fn title(&self) -> String {
         match self.name.as_str() {
             "" => "the board file".to_owned(),
@@ -79,19 +79,19 @@ impl<'t> Table<'t> {
         &self.span
     }
 
-    /// Says which keys every table of this kind has.
+    /// Permits further keys, which every table of this kind has.
     pub(super) const fn also(&mut self, keys: &'static [&'static str]) {
         self.common = keys;
     }
 
-    /// Says which keys there can be, and refuses the first one that is none of
-    /// them: to be called first, so that a misspelt key is told by its own name.
+    /// Permits only `keys`. Call it first: the error then names a misspelt key, and not the
+    /// key that is missing because of it.
     ///
-    /// Without it a key that is never read is refused all the same, after the rest of the
-    /// table: keys need not be written down twice.
+    /// The call is optional: a key that is never read is also refused without it, after the
+    /// table was read.
     ///
     /// # Errors
-    /// The first key that is none of `keys`.
+    /// The table has another key; the error names the first.
     pub fn only(&mut self, keys: &[&'static str]) -> Result<()> {
         self.note(|| Question::Only(keys.to_vec()));
         let keys: Vec<_> = keys.iter().chain(self.common).copied().collect();
@@ -107,7 +107,7 @@ impl<'t> Table<'t> {
         Err(self.unknown(key, &keys))
     }
 
-    /// What `key` names among what is registered, a `kind` of thing each.
+    /// The entry of `registered` that `key` names; errors call such an entry a `kind`.
     pub(super) fn known<T: Copy>(
         &mut self,
         key: &'static str,
@@ -130,7 +130,7 @@ impl<'t> Table<'t> {
         let fix = match nearest(&names, at.value) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None if names.is_empty() => {
-                format!("register a {kind}, see `Firmware`; this firmware has none of that sort")
+                format!("register a {kind} (see `Firmware`): this firmware has none")
             }
             None => format!("this firmware has: {}", names.join(", ")),
         };
@@ -138,7 +138,7 @@ impl<'t> Table<'t> {
         Err(self.source.error(&at.span, what, fix))
     }
 
-    /// The place of `key` and its value.
+    /// The position of `key`, and its value. Panics in debug builds if `key` is not permitted.
     pub(super) fn find(
         &mut self,
         key: &'static str,
@@ -154,17 +154,16 @@ impl<'t> Table<'t> {
             .map(|(name, value)| (name.span(), value))
     }
 
-    /// Whether `key` is there at all.
+    /// Whether the table has `key`.
     pub fn has(&mut self, key: &'static str) -> bool {
         self.note_key(key, None, None);
         self.find(key).is_some()
     }
 
-    /// Refuses `key`, which has no effect because of what else stands in the
-    /// file: `why`.
+    /// Refuses `key`, which has no effect here because of another key: `why`, for the error.
     ///
     /// # Errors
-    /// It is there.
+    /// The table has `key`.
     pub fn without(&mut self, key: &'static str, why: &str) -> Result<()> {
         self.note(|| Question::NoEffect {
             key,
@@ -180,10 +179,10 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// The table `[key]`.
+    /// The inner table `[key]`.
     ///
     /// # Errors
-    /// It is not there, or no table.
+    /// The key is missing, or its value is not a table.
     pub fn table(&mut self, key: &'static str) -> Result<Table<'t>> {
         self.note_key(key, Some(&Expected::Table), None);
         let name = self.child_name(key);
@@ -198,10 +197,10 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// The table `[key]`, where it is there.
+    /// The inner table `[key]`, or `None` without the key.
     ///
     /// # Errors
-    /// It is no table.
+    /// The value is not a table.
     pub fn table_if(&mut self, key: &'static str) -> Result<Option<Table<'t>>> {
         if self.has(key) {
             self.table(key).map(Some)
@@ -210,7 +209,7 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// All tables `[key.NAME]` in the order of the file, at most `most`.
+    /// All tables `[key.NAME]` in the order of the file. More than `most` are an error.
     pub(crate) fn tables(
         &mut self,
         key: &'static str,
@@ -230,7 +229,7 @@ impl<'t> Table<'t> {
             return Err(self.source.error(
                 &first.span(),
                 format!("there are {} tables [{header}.NAME]", named.len()),
-                format!("at most {most} are supported"),
+                format!("remove some, at most {most} are supported"),
             ));
         }
         let tables = named.into_iter().map(|(name, value)| {
@@ -267,7 +266,8 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Refuses `text`, which is `what`, where it cannot be shown in one line.
+    /// Refuses a `text` that is empty, longer than [`MAX_TEXT`] or not printable; the error
+    /// calls it `what`.
     pub(super) fn check_text(&self, what: &str, text: &str, span: &Range<usize>) -> Result<()> {
         if text.is_empty() || text.len() > MAX_TEXT {
             return Err(self.source.error(
@@ -279,20 +279,22 @@ impl<'t> Table<'t> {
         if let Some(c) = text.chars().find(|c| is_unprintable(*c)) {
             return Err(self.source.error(
                 span,
-                format!("{what} holds the character {}", c.escape_unicode()),
+                format!("{what} contains the character {}", c.escape_unicode()),
                 "use printable characters only",
             ));
         }
         Ok(())
     }
 
-    /// The error that `what` is wrong with this table as a whole.
+    /// An error of the whole table: `what` is wrong, and `fix`, what to do. Displayed:
+    /// `FILE:LINE:COLUMN: [TABLE]: what; fix`.
     pub fn error(&self, what: impl Display, fix: impl Into<String>) -> ConfigError {
         self.source
             .error(&self.span, format!("{}: {what}", self.title()), fix)
     }
 
-    /// The error that `what` is wrong with the value of `key`.
+    /// An error at the value of `key`, or at the table without that key: `what` is wrong, and
+    /// `fix`, what to do.
     pub fn error_at(
         &mut self,
         key: &'static str,
@@ -305,8 +307,8 @@ impl<'t> Table<'t> {
         self.source.error(&span, what.to_string(), fix)
     }
 
-    /// Every key of this table and of those inside of it with the place of its
-    /// value, the table itself first.
+    /// Every key of this table and of its inner tables, and the position of its value. The first
+    /// entry is the table itself.
     pub(crate) fn places(&self) -> Vec<(String, Range<usize>)> {
         fn collect(entries: &DeTable<'_>, places: &mut Vec<(String, Range<usize>)>) {
             for (key, value) in entries {
@@ -325,8 +327,8 @@ impl<'t> Table<'t> {
         places
     }
 
-    /// What a missing `key` may have been written as: a key that no reader has asked for so
-    /// far. It may be another one, which is still to be read.
+    /// A key that may be a misspelt `key`: similar, and not asked for so far. It can also be a
+    /// correct key that is still to be read, so it is only a suggestion.
     pub(super) fn misspelt(&self, key: &'static str) -> Option<&'t str> {
         if self.keys.is_some() {
             return None;
@@ -337,14 +339,14 @@ impl<'t> Table<'t> {
             .find(|name| nearest(&[key], name).is_some())
     }
 
-    /// Whether the value of `key` is a text, as the name of a signal is.
+    /// Whether the value of `key` is a text, such as the name of a signal.
     pub fn is_text(&mut self, key: &'static str) -> bool {
         self.note_key(key, Some(&Expected::Text), None);
         let found = self.find(key);
         found.is_some_and(|(_, value)| matches!(value.get_ref(), DeValue::String(_)))
     }
 
-    /// Refuses every key that no reader has asked for.
+    /// Refuses the first key that the reader has not asked for.
     pub(crate) fn finish(self) -> Result<()> {
         let unused = self
             .entries
@@ -362,7 +364,7 @@ impl<'t> Table<'t> {
             Some(key) => Err(self.source.error(
                 &key.span(),
                 format!("`{}` of {} has no effect", key.get_ref(), self.title()),
-                "remove it, or add what it belongs to",
+                "remove it, or add the table or key that it needs",
             )),
         }
     }
@@ -378,10 +380,9 @@ impl<'t> Table<'t> {
     }
 }
 
-/// The one of `known` that `name` was probably meant to be.
+/// The entry of `known` that `name` is probably a misspelling of.
 pub(super) fn nearest<'k>(known: &[&'k str], name: &str) -> Option<&'k str> {
-    // Nobody misspells a key by more than a few letters, and the distance to a
-    // text of any length takes its time.
+    // A long text is not a misspelt key, and its distance would cost time.
     if name.len() > MAX_TEXT {
         return None;
     }
@@ -393,7 +394,7 @@ pub(super) fn nearest<'k>(known: &[&'k str], name: &str) -> Option<&'k str> {
         .map(|(_, known)| known)
 }
 
-/// Levenshtein's distance, to guess what a misspelt key was meant to be.
+/// Levenshtein distance of two texts in characters.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

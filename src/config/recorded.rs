@@ -1,4 +1,5 @@
-//! What a table is asked for, recorded where somebody wants to know.
+//! Records which keys the readers ask a table for, for docs/board-file.md: see
+//! [`asked`](super::asked).
 
 use std::fmt::Display;
 
@@ -10,7 +11,7 @@ use super::reader::{At, Result, Table};
 use super::signals::{ANY_UNIT, Named};
 
 impl<'t> Table<'t> {
-    /// Records what this table and those inside of it are asked for.
+    /// Records from now on what this table and its inner tables are asked for.
     pub(super) fn record_to(&mut self, log: &'t Log) {
         self.record = Some(Record::root(log));
     }
@@ -21,7 +22,7 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// Notes that `key` is asked for, and has to be `expected`.
+    /// Notes that `key` is asked for: its type and range, `expected`, and its `default`.
     pub(super) fn note_key(
         &self,
         key: &'static str,
@@ -51,7 +52,7 @@ impl<'t> Table<'t> {
         })
     }
 
-    /// Notes that the text `at` has to be the name of a table `[header.NAME]`.
+    /// Notes that the value `at` has to be the name of a table `[header.NAME]`.
     pub(super) fn note_name(&self, at: &At<&str>, header: &str) {
         let is_it = |key: &&&'static str| {
             (self.entries.get(**key)).is_some_and(|value| value.span() == at.span)
@@ -63,7 +64,8 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// The name of a signal: of type `T`, a number in `unit`. The table `sets` it, or reads it.
+    /// The name of a signal of type `T`, a number in `unit`. `sets` says whether the table
+    /// sets the signal or reads it.
     pub(super) fn signal<T: Named>(
         &mut self,
         key: &'static str,
@@ -109,7 +111,7 @@ impl<'t> Table<'t> {
         Ok(names)
     }
 
-    /// Notes that `key` has to name `count` signals of this type, empty for any, and `unit`.
+    /// Notes that `key` has to name `count` signals of the type `of`, empty for any, in `unit`.
     fn note_signal(
         &self,
         key: &'static str,

@@ -1,9 +1,8 @@
-//! What a board file can name beyond what it has always known: drivers, control laws and
-//! plants of one's own.
+//! Registered types that a board file can name: drivers, control laws and plants.
 //!
-//! Each is a type with one `impl`, registered once by its name. The board file chooses
-//! among them: `[device.imu] driver = "bmi160"`, `[law.balance] kind = "balance"`,
-//! `[simulation.plant.robot] kind = "robot"`.
+//! Each is a type that implements [`Driver`], [`LawKind`] or [`PlantKind`], and is registered
+//! by its name. The board file chooses among them: `[device.imu] driver = "bmi160"`,
+//! `[law.balance] kind = "balance"`, `[simulation.plant.robot] kind = "robot"`.
 
 use std::any::Any;
 use std::fmt;
@@ -21,86 +20,88 @@ use crate::sim::Plant;
 use crate::sys::arena::{Full, Placed};
 use crate::telemetry::report::Description;
 
-/// How a kind of device is read from the board file and opened. The type itself holds
-/// what the file says of one such device.
+/// A driver: reads the table of a device from the board file, and opens the device. A value
+/// of the type is the configuration of one device.
 pub trait Driver: Sized + Send + Sync + 'static {
-    /// What `driver = "..."` names it by.
+    /// Its name in the board file, `driver = "..."`.
     const NAME: &'static str;
 
-    /// The device, opened.
+    /// The opened device, which the loop reads and drives.
     type Device: Device + 'static;
 
-    /// Reads `[device.NAME]`: its keys, its bus, and the signals that it has. No
-    /// hardware is touched.
+    /// Reads `[device.NAME]`: keys, bus and signals. It must not access hardware: `check`
+    /// calls it too.
     ///
     /// # Errors
-    /// What is wrong with the table.
+    /// A key of the table is missing or wrong; the methods of the table give such errors.
     fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError>;
 
-    /// Opens the device: takes its bus, and sets it up. It may wait and allocate: the
-    /// loop has not begun. The safe actions of its outputs are given here.
+    /// Opens the bus and initializes the device, and gives the safe actions of its outputs to
+    /// `opening`. Called once, before the loop starts; it may wait and allocate.
     ///
     /// # Errors
-    /// What the kernel or the device refuses.
+    /// The kernel refuses the bus, or the device does not work as expected; see
+    /// [`Opening::error`].
     fn open(&self, opening: &mut Opening<'_>) -> Result<Self::Device, ConfigError>;
 
-    /// The device on a simulated board, with a chip made of software behind its bus
-    /// ([`Spi::simulated`](crate::bus::Spi::simulated)): the driver's own code runs then.
-    /// `None`, which is the default, for a device that is simulated at its signals:
-    /// plants give what it senses, and see what it is told.
+    /// The device on a simulated board, over a software model of its chip
+    /// ([`Spi::simulated`](crate::bus::Spi::simulated)): the driver's own code then runs.
+    /// `None`, the default, simulates the device at its signals: plants set the signals that
+    /// it senses, and read its commands.
     fn simulate(&self) -> Option<Self::Device> {
         None
     }
 }
 
-/// How a kind of control law is read from the board file. The type is the law itself.
+/// A kind of control law: reads its table from the board file. A value of the type is the
+/// configured law.
 pub trait LawKind: Law + Clone + Sync {
-    /// What `kind = "..."` names it by.
+    /// Its name in the board file, `kind = "..."`.
     const KIND: &'static str;
 
-    /// Reads `[law.NAME]`: its keys, and the signals that it reads and sets.
+    /// Reads `[law.NAME]`: keys, and the signals that the law reads and sets.
     ///
     /// # Errors
-    /// What is wrong with the table.
+    /// A key of the table is missing or wrong; the methods of the table give such errors.
     fn read(table: &mut LawTable<'_, '_>) -> Result<Self, ConfigError>;
 
-    /// What a fault means, and what to do about it: `what; remedy`.
+    /// What the law's fault means and what to do, for the report: `what; remedy`.
     fn explain(&self, fault: FaultNumber) -> String {
         format!("it reports fault {fault}; see its documentation")
     }
 
-    /// What the state is like at the end of a run, for the report. Its fault is
-    /// explained elsewhere.
+    /// Describes the state at the end of a run, for the report, without its fault: see
+    /// [`LawKind::explain`].
     fn describe(&self, state: &Self::State) -> Description {
         let _ = state;
         Description::default()
     }
 }
 
-/// How a kind of plant is read from the board file. The type is the plant itself.
+/// A kind of plant: reads its table from the board file. A value of the type is the plant.
 pub trait PlantKind: Plant + Clone + Sync + Sized + 'static {
-    /// What `kind = "..."` names it by.
+    /// Its name in the board file, `kind = "..."`.
     const KIND: &'static str;
 
     /// Reads `[simulation.plant.NAME]`.
     ///
     /// # Errors
-    /// What is wrong with the table.
+    /// A key of the table is missing or wrong; the methods of the table give such errors.
     fn read(table: &mut PlantTable<'_, '_>) -> Result<Self, ConfigError>;
 }
 
-/// What one device is opened by, whatever its driver.
+/// A configured device of any [`Driver`].
 pub trait OpenDevice: Send + Sync {
-    /// Opens it, into static memory.
+    /// Calls [`Driver::open`], and moves the device into static memory.
     ///
     /// # Errors
-    /// Those of [`Driver::open`]; no room.
+    /// Those of [`Driver::open`]; the static memory is full.
     fn open(&self, opening: &mut Opening<'_>) -> Result<Placed<dyn Device>, ConfigError>;
 
-    /// [`Driver::simulate`], into static memory.
+    /// Calls [`Driver::simulate`], and moves the device into static memory.
     ///
     /// # Errors
-    /// No room.
+    /// The static memory is full.
     fn simulate(&self) -> Option<Result<Placed<dyn Device>, Full>>;
 }
 
@@ -116,11 +117,11 @@ impl<D: Driver> OpenDevice for D {
     }
 }
 
-/// A law that runs, and can be told about.
+/// A running law of any [`LawKind`].
 pub trait AnyLaw: RunLaw {
-    /// What it is like.
+    /// [`LawKind::describe`] of its present state.
     fn description(&self) -> Description;
-    /// What `fault` means.
+    /// [`LawKind::explain`].
     fn explain(&self, fault: FaultNumber) -> String;
 }
 
@@ -134,12 +135,12 @@ impl<L: LawKind> AnyLaw for Running<L> {
     }
 }
 
-/// What a law is started by, whatever law it is.
+/// A configured law of any [`LawKind`].
 pub trait StartLaw: Any + Send + Sync {
-    /// Puts it into static memory, before its first step.
+    /// Moves the law and its initial state into static memory.
     ///
     /// # Errors
-    /// No room.
+    /// The static memory is full.
     fn start(&self) -> Result<Placed<dyn AnyLaw>, Full>;
 }
 
@@ -149,12 +150,12 @@ impl<L: LawKind> StartLaw for L {
     }
 }
 
-/// What a plant is made by, whatever plant it is.
+/// A configured plant of any [`PlantKind`].
 pub trait MakePlant: Send + Sync {
-    /// Puts it into static memory.
+    /// Moves a copy of the plant into static memory.
     ///
     /// # Errors
-    /// No room.
+    /// The static memory is full.
     fn make(&self) -> Result<Placed<dyn Plant>, Full>;
 }
 
@@ -164,15 +165,15 @@ impl<P: PlantKind> MakePlant for P {
     }
 }
 
-/// A control law that stands in the board file by tables of its own at the root, as
-/// those that most machines have: there is at most one of it.
+/// A control law with tables of its own at the root of the board file, such as the axes. A
+/// board file has at most one of each.
 #[derive(Copy, Clone)]
 pub struct RootLaw {
-    /// The tables.
+    /// The names of its tables.
     pub tables: &'static [&'static str],
-    /// Names of its values in the record of a cycle.
+    /// Names of its trace values in the record of a cycle.
     pub trace: &'static [&'static str],
-    /// Reads them; none where the file has no such law.
+    /// Reads its tables; gives `None` for a file without them.
     pub read: ReadRoot,
 }
 
@@ -200,7 +201,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// With nothing registered.
+    /// A registry without entries.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -219,7 +220,7 @@ impl Registry {
         [first(&self.drivers), first(&self.laws), first(&self.plants)]
     }
 
-    /// Registers the driver `D`; one of the same name takes its place.
+    /// Registers the driver `D`. It replaces a driver of the same name.
     #[must_use]
     pub fn driver<D: Driver>(mut self) -> Self {
         let read: ReadDevice = |table| Ok(Arc::new(D::read(table)?));
@@ -227,7 +228,7 @@ impl Registry {
         self
     }
 
-    /// Registers the control law `L`; one of the same name takes its place.
+    /// Registers the control law `L`. It replaces a law of the same name.
     #[must_use]
     pub fn law<L: LawKind>(mut self) -> Self {
         let read: ReadLaw = |table| Ok(Arc::new(L::read(table)?));
@@ -236,14 +237,14 @@ impl Registry {
         self
     }
 
-    /// Registers a control law with tables of its own.
+    /// Registers a control law with tables of its own at the root.
     #[must_use]
     pub fn root(mut self, law: RootLaw) -> Self {
         self.roots.push(law);
         self
     }
 
-    /// Registers the plant `P`; one of the same name takes its place.
+    /// Registers the plant `P`. It replaces a plant of the same name.
     #[must_use]
     pub fn plant<P: PlantKind>(mut self) -> Self {
         let read: ReadPlant = |table| Ok(Arc::new(P::read(table)?));

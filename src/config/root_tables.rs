@@ -1,5 +1,5 @@
-//! What a control law reads whose tables stand at the root of the board file, beside
-//! `[law.NAME]`.
+//! The board file as a control law reads it that has tables of its own at the root, such as
+//! `[axis.NAME]`, instead of `[law.NAME]`.
 
 use std::ops::{Deref, DerefMut, RangeInclusive};
 
@@ -10,8 +10,8 @@ use super::signals::Signals;
 use crate::cycle::image::{Angle, InputChannel, OutputChannel};
 use crate::time::Duration;
 
-/// The board file as a law with tables of its own reads it. What a [`Table`] has it has
-/// too.
+/// The root of the board file, for a law with tables of its own. It dereferences to
+/// [`Table`].
 pub struct RootTables<'r, 't> {
     pub(super) root: &'r mut Table<'t>,
     pub(super) io: &'r Io,
@@ -26,7 +26,7 @@ pub struct RootTables<'r, 't> {
 pub(crate) struct AngleInput {
     /// Its index in [`Inputs::positions`](crate::cycle::image::Inputs::positions).
     pub(crate) number: u8,
-    /// What gives it, as a person finds it.
+    /// The device that measures it, as messages call it.
     pub(crate) device: String,
 }
 
@@ -35,9 +35,9 @@ pub(crate) struct AngleInput {
 pub(crate) struct VoltsOutput {
     /// Its index in [`Outputs::analogs`](crate::cycle::image::Outputs::analogs).
     pub(crate) number: u8,
-    /// What the output gives, V.
+    /// Range of the output, V.
     pub(crate) range: RangeInclusive<f64>,
-    /// What takes it, as a person finds it.
+    /// The device that outputs it, as messages call it.
     pub(crate) device: String,
 }
 
@@ -60,14 +60,15 @@ impl RootTables<'_, '_> {
         self.period
     }
 
-    /// The output that `key` of `table` names becomes the heartbeat, which toggles in
-    /// every cycle.
+    /// Makes the output that `key` of `table` names the heartbeat, which toggles in every
+    /// cycle. Without the key there is no heartbeat.
     pub(crate) fn heartbeat(&mut self, table: &mut Table<'_>, key: &'static str) -> Result<()> {
         *self.heartbeat = self.output_if(table, key)?;
         Ok(())
     }
 
-    /// The digital input that `key` of `table` names, claimed by this table; `None` without the key.
+    /// The digital input that `key` of `table` names, claimed by this table; `None` without the
+    /// key.
     pub(crate) fn input_if(
         &mut self,
         table: &mut Table<'_>,
@@ -85,7 +86,8 @@ impl RootTables<'_, '_> {
         self.claims.output(table, key, self.io)
     }
 
-    /// The digital output that `key` of `table` names, claimed by this table; `None` without the key.
+    /// The digital output that `key` of `table` names, claimed by this table; `None` without the
+    /// key.
     pub(crate) fn output_if(
         &mut self,
         table: &mut Table<'_>,
@@ -94,8 +96,8 @@ impl RootTables<'_, '_> {
         self.claims.output_if(table, key, self.io)
     }
 
-    /// The angle that `key` of `table` names, claimed by this table: an `[encoder.NAME]` by its
-    /// name, or an angle that a `[device.NAME]` senses, by its signal, `NAME.angle`.
+    /// The angle that `key` of `table` names, claimed by this table: the name of an
+    /// `[encoder.NAME]`, or a signal of a `[device.NAME]`, as `NAME.angle`.
     pub(crate) fn angle(&mut self, table: &mut Table<'_>, key: &'static str) -> Result<AngleInput> {
         let at = table.signal::<Angle>(key, "", false)?;
         let is_channel = self
@@ -124,9 +126,8 @@ impl RootTables<'_, '_> {
         })
     }
 
-    /// The voltage that `key` of `table` names, claimed by this table: an
-    /// `[analog_output.NAME]` by its name, or what a `[device.NAME]` is driven by in V,
-    /// by its signal, `NAME.volts`.
+    /// The voltage that `key` of `table` names, claimed by this table: the name of an
+    /// `[analog_output.NAME]`, or a command of a `[device.NAME]` in V, as `NAME.volts`.
     pub(crate) fn volts(
         &mut self,
         table: &mut Table<'_>,
@@ -164,8 +165,8 @@ impl RootTables<'_, '_> {
     }
 }
 
-/// The number of the signal `name` of a device: those of the board's own `channels` come
-/// before them, and go by their bare names here.
+/// The number of the signal `name` of a device, or the error that it is one of the board's
+/// `channels`. These have the lowest numbers, and `key` names them without their table.
 fn own_number(
     table: &mut Table<'_>,
     key: &'static str,
@@ -179,7 +180,9 @@ fn own_number(
             let bare = name.split_once('.').map_or(name, |(_, bare)| bare);
             table.error_at(
                 key,
-                format!("\"{name}\" is a channel of the board, which goes by its bare name here"),
+                format!(
+                    "\"{name}\" is a channel of the board, which is named without its table here"
+                ),
                 format!("write `{key} = \"{bare}\"`"),
             )
         })

@@ -1,8 +1,8 @@
-//! The signals of a machine: names, types, units, and who writes and reads them.
+//! The signals of a machine: names, types, units, places in the process image and writers.
 //!
-//! Channels of the board are signals too, by the name of their table: `input.door`,
-//! `encoder.shaft`. What devices and control laws of one's own have is called after
-//! them: `imu.rate_z` of `[device.imu]`.
+//! A channel of the board is a signal with the name of its table: `input.door`,
+//! `encoder.shaft`. A signal of a `[device.X]` or a `[law.X]` begins with that table's name:
+//! `imu.rate_z` of `[device.imu]`. Each signal has at most one writer.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -14,13 +14,13 @@ use crate::cycle::image::Angle;
 use crate::cycle::law::Drives;
 use crate::cycle::signal::{Input, Output, Value};
 
-/// In place of a unit: a signal in any unit will do.
+/// In place of a unit: the signal may have any unit.
 pub const ANY_UNIT: &str = "*";
 
 /// The type of a signal.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Type {
-    /// Yes or no.
+    /// True or false.
     Flag,
     /// A number in a unit.
     Number,
@@ -29,18 +29,18 @@ pub enum Type {
 }
 
 impl Type {
-    /// As a message says it.
+    /// The type as messages call it: `a flag`, `a number`, `an angle`.
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
-            Self::Flag => "yes or no",
+            Self::Flag => "a flag",
             Self::Number => "a number",
             Self::Angle => "an angle",
         }
     }
 }
 
-/// Where a signal stands in the process image.
+/// Where a signal is in the process image.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Index {
     InputLine(u8),
@@ -59,11 +59,11 @@ pub struct Signal {
     /// The unit of a number; empty for anything else, and for a number without one.
     pub unit: &'static str,
     index: Index,
-    /// The only one that sets it: the header of the table, and its line.
+    /// Its only writer: the header of the table, and its line.
     writer: Option<(String, usize)>,
 }
 
-/// A value type of signals, as the board file's reader needs it.
+/// A type that signals of the board file can have: `bool`, `f64` and [`Angle`].
 pub trait Named: Value {
     #[doc(hidden)]
     const TYPE: Type;
@@ -106,12 +106,12 @@ pub struct Signals {
     ranges: Vec<(f64, f64)>,
     safe: Vec<f64>,
     safe_flags: u32,
-    /// How many of them are channels of the board; these come first.
+    /// Number of signals that are channels of the board; these come first.
     channels: usize,
 }
 
 impl Signals {
-    /// Those of the board's channels.
+    /// The signals of the board's channels.
     pub(super) fn of(io: &Io) -> Self {
         let mut signals = Self::default();
         for (number, channel) in io.inputs.iter().enumerate() {
@@ -153,17 +153,18 @@ impl Signals {
         });
     }
 
-    /// All of them, in the order of the file.
+    /// All signals: channels of the board, then the others in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &Signal> {
         self.all.iter()
     }
 
-    /// Those of devices and control laws of one's own, in the order of the file.
+    /// The signals of `[device.X]` and `[law.X]`, in the order of the file.
     pub fn own(&self) -> impl Iterator<Item = &Signal> {
         self.all.iter().skip(self.channels)
     }
 
-    /// The range of `signal`, for a number that is commanded and has one.
+    /// The range of `signal`, in its unit; `None` for a signal that is not a commanded number
+    /// or has no limits.
     #[must_use]
     pub fn range(&self, signal: &Signal) -> Option<(f64, f64)> {
         let (Type::Number, Index::Commanded(number)) = (signal.of, signal.index) else {
@@ -173,13 +174,13 @@ impl Signals {
         range.filter(|range| *range != (f64::MIN, f64::MAX))
     }
 
-    /// Every commanded number's range, the board's analog outputs first.
+    /// The ranges of all commanded numbers, each in its unit; the board's analog outputs first.
     #[must_use]
     pub fn ranges(&self) -> &[(f64, f64)] {
         &self.ranges
     }
 
-    /// Every commanded number's safe value, the board's analog outputs first.
+    /// The safe values of all commanded numbers, in the order of [`Signals::ranges`].
     #[must_use]
     pub fn safe(&self) -> &[f64] {
         &self.safe
@@ -191,7 +192,7 @@ impl Signals {
         self.safe_flags
     }
 
-    /// The name of the commanded number with this index.
+    /// The name of the commanded number with this index; `?` for an unknown index.
     #[must_use]
     pub fn command_name(&self, index: u8) -> &str {
         let is_it =
@@ -202,12 +203,12 @@ impl Signals {
             .map_or("?", |signal| &signal.name)
     }
 
-    /// How many of each type are sensed so far.
+    /// The number of sensed signals so far, by [`Type`].
     pub(super) const fn sensed(&self) -> [usize; 3] {
         self.sensed
     }
 
-    /// The signal `name`, to be read; `None` where there is none of this name and type.
+    /// The handle to read the signal `name`; `None` without a signal of this name and type.
     #[must_use]
     pub fn reading<T: Named>(&self, name: &str) -> Option<Input<T>> {
         let is_it = |signal: &&Signal| signal.name == name && signal.of == T::TYPE;
@@ -217,7 +218,7 @@ impl Signals {
             .and_then(|signal| readable(signal.index))
     }
 
-    /// A new signal that `owner` senses; `None` when there is no room.
+    /// Adds a signal that `owner` senses; `None` when the process image is full.
     pub(super) fn publish<T: Named>(
         &mut self,
         owner: &str,
@@ -232,7 +233,7 @@ impl Signals {
         Some(signal)
     }
 
-    /// A new number to be commanded; `None` when there is no room.
+    /// Adds a number that `owner` is commanded by; `None` when the process image is full.
     pub(super) fn command(
         &mut self,
         owner: &str,
@@ -251,7 +252,7 @@ impl Signals {
         Some(signal)
     }
 
-    /// A new flag to be commanded; `None` when there is no room.
+    /// Adds a flag that `owner` is commanded by; `None` when the process image is full.
     pub(super) fn command_flag(
         &mut self,
         owner: &str,
@@ -267,7 +268,7 @@ impl Signals {
         Some(signal)
     }
 
-    /// The signal that `at` names, whatever it is; `of` is the type that is wanted.
+    /// The signal that `at` names, of any type. The error lists the signals of type `of`.
     pub(super) fn named(
         &self,
         source: Source<'_>,
@@ -283,14 +284,16 @@ impl Signals {
             .collect();
         let fix = match nearest(&names, at.value) {
             Some(near) => format!("did you mean \"{near}\"?"),
-            None if names.is_empty() => "add a table with such a signal before this one".to_owned(),
-            None => format!("there is: {}", names.join(", ")),
+            None if names.is_empty() => {
+                "add a table that provides such a signal before this one".to_owned()
+            }
+            None => format!("available: {}", names.join(", ")),
         };
         let what = format!("there is no signal \"{}\"", at.value);
         Err(source.error(&at.span, what, fix))
     }
 
-    /// The signal that `at` names, of the type and the unit that are wanted.
+    /// The signal that `at` names, or the error that it has not the type `of` or not `unit`.
     fn find(
         &mut self,
         source: Source<'_>,
@@ -332,7 +335,7 @@ impl Signals {
         Ok(signal)
     }
 
-    /// The signal that `at` names, to be read.
+    /// The handle to read the signal that `at` names.
     pub(super) fn input<T: Named>(
         &mut self,
         source: Source<'_>,
@@ -343,7 +346,7 @@ impl Signals {
         readable(index).ok_or_else(|| cannot(source, at, "be read"))
     }
 
-    /// The signal that `at` names, to be set by `writer` and nobody else.
+    /// The handle to set the signal that `at` names, with `writer` as its only writer.
     pub(super) fn output<T: Named>(
         &mut self,
         source: Source<'_>,
@@ -372,8 +375,8 @@ impl Signals {
         Ok((found, drives))
     }
 
-    /// Notes that `writer` sets the board's channel `name`, without a check: who calls
-    /// this has made it.
+    /// Notes that `writer` sets the signal `name`. The caller has checked that the signal has
+    /// no other writer.
     pub(super) fn taken(&mut self, name: &str, writer: &str, line: usize) {
         let found = self.all.iter_mut().find(|signal| signal.name == name);
         if let Some(signal) = found {
@@ -381,7 +384,8 @@ impl Signals {
         }
     }
 
-    /// The signal that `at` names, to be set by the plant `writer` and nobody else.
+    /// The handle to set the sensed signal that `at` names, with the plant `writer` as its only
+    /// writer.
     pub(super) fn source<T: Named>(
         &mut self,
         source: Source<'_>,
@@ -389,14 +393,14 @@ impl Signals {
         unit: &str,
         writer: &str,
     ) -> Result<Input<T>> {
-        // What the board's own chips and lines see comes from [simulation.motor.X] and
-        // [simulation.heater.X]: a value given here would reach nobody.
+        // Channels of the board get their values from [simulation.motor.X] and
+        // [simulation.heater.X], so a value that is set here would be lost.
         let channels = ["input.", "encoder.", "analog_input."];
         if channels.iter().any(|owner| at.value.starts_with(owner)) {
             return Err(source.error(
                 &at.span,
                 format!(
-                    "\"{}\" is a channel of the board, which no plant gives",
+                    "\"{}\" is a channel of the board, which a plant cannot set",
                     at.value
                 ),
                 "name a signal of a [device.X]",
@@ -407,12 +411,13 @@ impl Signals {
             Index::Sensed(number) => Input::numbered(number),
             Index::InputLine(_) | Index::OutputLine(_) | Index::Commanded(_) => None,
         };
-        let found = found.ok_or_else(|| cannot(source, at, "be set by a plant: it is driven"))?;
+        let found =
+            found.ok_or_else(|| cannot(source, at, "be set by a plant: it is an output"))?;
         signal.claim(source, at.value, &at.span, writer)?;
         Ok(found)
     }
 
-    /// The signal that `at` names, which a plant gives already.
+    /// The sensed signal that `at` names, which a plant before this table sets.
     pub(super) fn given<T: Named>(
         &mut self,
         source: Source<'_>,
@@ -426,13 +431,13 @@ impl Signals {
         given.ok_or_else(|| {
             source.error(
                 &at.span,
-                format!("\"{}\" is given by no plant before this one", at.value),
-                "name what a plant gives, and put this table behind that plant's",
+                format!("\"{}\" is not set by a plant before this table", at.value),
+                "name a signal that a plant sets, and put this table after that plant",
             )
         })
     }
 
-    /// The signal that `at` names, which a plant is driven by.
+    /// The handle to read the output that `at` names, which drives a plant.
     pub(super) fn driven<T: Named>(
         &mut self,
         source: Source<'_>,
@@ -448,7 +453,7 @@ impl Signals {
     }
 }
 
-/// The signal at `index`, to be read.
+/// The handle to read the signal at `index`.
 fn readable<T: Named>(index: Index) -> Option<Input<T>> {
     match index {
         Index::InputLine(number) => T::at_input_line(number),
@@ -477,7 +482,7 @@ impl Signal {
         if let Some((first, line)) = &self.writer {
             return Err(source.error(
                 span,
-                format!("\"{name}\" is set already, by {first} in line {line}"),
+                format!("\"{name}\" is already set by {first} in line {line}"),
                 "name another signal, each has one writer",
             ));
         }

@@ -1,4 +1,4 @@
-//! `[simulation]`: what stands behind the channels of a simulated board.
+//! Reads `[simulation]`: the plants that a simulated board's channels are connected to.
 
 use super::io::Io;
 use super::machine::Machine;
@@ -8,53 +8,53 @@ use super::registry::Registry;
 use crate::sim::{EndStops, LimitSwitch, MAX_HEATERS, MAX_MOTORS, MotorConfig, ThermalConfig};
 use crate::time::Duration;
 
-/// A simulated motor with the channels that see and drive it.
+/// A simulated motor and the channels that are connected to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SimulatedMotor {
     /// Its name in the board file.
     pub name: String,
-    /// The encoder on its shaft.
+    /// Number of the encoder on its shaft.
     pub encoder: u8,
-    /// The analog output that commands its amplifier.
+    /// Number of the analog output that commands its amplifier.
     pub analog_output: u8,
-    /// The digital output that enables its amplifier.
+    /// Number of the digital output that enables its amplifier; `None`: always enabled.
     pub enable: Option<u8>,
-    /// The digital output that releases its brake.
+    /// Number of the digital output that releases its brake; `None`: no brake.
     pub brake_release: Option<u8>,
     /// The switch at the lower end.
     pub lower_switch: Option<LimitSwitch>,
     /// The switch at the upper end.
     pub upper_switch: Option<LimitSwitch>,
-    /// What it is made of.
+    /// Inertia, friction, torque constant, load and end stops.
     pub motor: MotorConfig,
-    /// Largest error of an encoder reading, counts.
+    /// Largest error of an encoder reading, counts: 0 to 1,000.
     pub noise_counts: u16,
 }
 
-/// A simulated heater with the channels that see and drive it.
+/// A simulated heater and the channels that are connected to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SimulatedHeater {
     /// Its name in the board file.
     pub name: String,
-    /// The analog input that sees its temperature sensor.
+    /// Number of the analog input that reads its temperature sensor.
     pub analog_input: u8,
-    /// The digital output that switches it.
+    /// Number of the digital output that switches it.
     pub switch: u8,
-    /// What it is made of.
+    /// Thermal model and sensor.
     pub thermal: ThermalConfig,
 }
 
 /// `[simulation]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SimulationConfig {
-    /// The same seed gives the same run, to the last bit.
+    /// Seed of the noise. The same seed gives the same run, to the last bit.
     pub seed: u64,
-    /// Integration step of motors and heaters.
+    /// Integration step of motors and heaters, 1 us to 10 ms.
     pub step: Duration,
-    /// Whether the plant stands still while the loop is late, so that a machine
-    /// that is not real-time shows in the times and not in the motion.
+    /// Whether simulated time stops while the loop is late. The lateness of a host without
+    /// real time then shows in the measured times, and not in the motion.
     pub waits: bool,
-    /// What a cycle takes on the virtual clock.
+    /// Duration of a cycle on the virtual clock, 0 to 1 s.
     pub cycle_cost: Duration,
     /// The motors.
     pub motors: Vec<SimulatedMotor>,
@@ -122,8 +122,7 @@ impl SimulationConfig {
     }
 }
 
-/// Refuses a channel of a `kind` behind which there is no `plant`, or more than
-/// one.
+/// Refuses a channel of a `kind` that is not connected to exactly one `plant`.
 fn served<'n>(
     table: &Table<'_>,
     (kind, plant): (&str, &str),

@@ -1,4 +1,5 @@
-//! `[loop]` and `[overrun]`: how the loop runs, and what late cycles lead to.
+//! Reads `[loop]`, `[overrun]` and `[watchdog]`: timing of the loop and the reactions to late
+//! cycles, and the limits between these times and the longest hold of each output.
 
 use super::error::Position;
 use super::io::MAX_SHUTDOWN;
@@ -11,11 +12,11 @@ use crate::time::Duration;
 /// `[watchdog]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchdogConfig {
-    /// The device node.
+    /// The device node, `/dev/watchdogN`.
     pub device: String,
-    /// Where it stands in the file.
+    /// Its position in the file.
     pub position: Position,
-    /// The board resets this long after the last cycle in time, s.
+    /// Timeout of the hardware, s: 1 to 3,600. The board resets so long after the last feed.
     pub timeout_s: u32,
 }
 
@@ -24,7 +25,7 @@ const PERIOD_US: (u64, u64) = (50, 1_000_000);
 /// Smallest and largest real-time stack, kB.
 const STACK_KB: (u64, u64) = (32, 1024);
 
-/// `[loop]`, which is to be finished by the caller.
+/// Reads `[loop]`. The caller calls [`Table::finish`].
 pub(super) fn read_loop(table: &mut Table<'_>) -> Result<LoopConfig> {
     table.only(&[
         "period_us",
@@ -44,17 +45,18 @@ pub(super) fn read_loop(table: &mut Table<'_>) -> Result<LoopConfig> {
     let deadline_us = table.integer_or("deadline_us", 1..=PERIOD_US.1, period_us)?;
     if deadline_us > period_us {
         let what = format!("`deadline_us` is {deadline_us}, longer than `period_us` = {period_us}");
-        let fix = "make it at most the period, outputs must be written before the next release";
+        let fix =
+            "make it at most the period: outputs must be written before the next cycle starts";
         return Err(table.error_at("deadline_us", what, fix));
     }
     let cpu = read_cpu(table)?;
     let fifo = table.choice_or("scheduler", &[("fifo", true), ("deadline", false)], true)?;
     let scheduler = if fifo {
-        table.without("runtime_us", "it goes with scheduler = \"deadline\"")?;
+        table.without("runtime_us", "it needs scheduler = \"deadline\"")?;
         let priority = table.integer_or("priority", 1..=98, 80)? as u8;
         Scheduler::Fifo { priority }
     } else {
-        table.without("priority", "it goes with scheduler = \"fifo\"")?;
+        table.without("priority", "it needs scheduler = \"fifo\"")?;
         if cpu != Cpu::Any {
             let what = "scheduler = \"deadline\" with a CPU of its own";
             let fix = "set cpu = \"any\" and give the unit an exclusive cpuset: \
@@ -66,7 +68,7 @@ pub(super) fn read_loop(table: &mut Table<'_>) -> Result<LoopConfig> {
     };
     let locks = [("all", Lock::All), ("selective", Lock::Selective)];
     let config = LoopConfig {
-        // Read with the overrun ladder: it goes by how long outputs may be held.
+        // Set by read_overrun, which needs the longest hold of all outputs.
         stall: None,
         period: Duration::from_micros(period_us),
         deadline: Duration::from_micros(deadline_us),
@@ -82,8 +84,8 @@ pub(super) fn read_loop(table: &mut Table<'_>) -> Result<LoopConfig> {
     Ok(config)
 }
 
-/// Whether outputs that cannot be written are given up before they have been held for
-/// `max_hold`: in each cycle that fails they keep what they were told before.
+/// Refuses `output_failures` that would let outputs keep their values for longer than
+/// `max_hold`: an output keeps its value in each cycle in which it cannot be written.
 pub(super) fn check_output_failures(
     table: &mut Table<'_>,
     run: &LoopConfig,
@@ -95,7 +97,7 @@ pub(super) fn check_output_failures(
         return Ok(());
     }
     let what = format!(
-        "`output_failures` is {failures}: outputs that cannot be written would stay as they are for {held}"
+        "`output_failures` is {failures}: outputs that cannot be written would keep their values for {held}"
     );
     let most = max_hold / run.period;
     let fix =
@@ -114,20 +116,20 @@ fn read_cpu(table: &mut Table<'_>) -> Result<Cpu> {
     }
 }
 
-/// Shortest and longest silence of the loop, in periods, until the stall guard
-/// acts. A skipped slot is none yet.
+/// Shortest and longest time without a finished cycle before the stall guard acts, in
+/// periods. One skipped slot is not a stall.
 const STALL_PERIODS: (u64, u64) = (3, 10_000);
 
-/// The stall guard's periods where no output has a longest hold.
+/// The stall guard's time on a board without outputs, in periods.
 const STALL_WITHOUT_OUTPUTS: u64 = 20;
 
-/// How long the output of `table` may be held. Not shorter than the stall guard's
-/// shortest gap: the guard would act after that all the same, later than the file says.
+/// The longest hold of the output of `table`. It must not be shorter than the shortest time
+/// of the stall guard, which would act too late for it.
 pub(super) fn max_hold(table: &mut Table<'_>, period: Duration) -> Result<Duration> {
     if !table.has("max_hold_ms") {
-        let what = "an output without a longest hold, `max_hold_ms`";
-        let fix = "add how long it may stay as it is when the loop stops deciding: \
-                   `max_hold_ms = 20`, say";
+        let what = "the output has no `max_hold_ms`";
+        let fix = "add `max_hold_ms = 20` or another limit: the longest time that it may keep \
+                   its value without a new decision";
         return Err(table.error(what, fix));
     }
     let ms = table.integer("max_hold_ms", 1..=60_000)?;
@@ -144,24 +146,23 @@ pub(super) fn max_hold(table: &mut Table<'_>, period: Duration) -> Result<Durati
     Ok(Duration::from_millis(ms))
 }
 
-/// The place in the order of shutting down.
+/// The step of the shutdown order in which the output of `table` becomes safe.
 pub(super) fn shutdown(table: &mut Table<'_>) -> Result<u8> {
     if !table.has("shutdown") {
-        let what = "an output without a place in the order of shutting down, `shutdown`";
-        let fix = "add when it goes to its safe value: `shutdown = 1` goes first, outputs of \
-                   one place together";
+        let what = "the output has no `shutdown`";
+        let fix = "add `shutdown = 1` or a later step: outputs with 1 become safe first, \
+                   outputs of one step together";
         return Err(table.error(what, fix));
     }
     let place = table.integer("shutdown", 1..=u64::from(MAX_SHUTDOWN))?;
     Ok(place as u8)
 }
 
-/// `[watchdog]` of a loop that runs as `run`.
+/// Reads `[watchdog]` of a loop that runs as `run`.
 ///
-/// It is fed from the first deadline met after a quarter of its timeout, so almost a
-/// period later than that. From then on the loop may be silent for as long as the stall
-/// guard lets it: the guard has to act, and the loop to come to its first feed, before
-/// the board is reset.
+/// A feed follows the first deadline met after a quarter of the timeout, so up to one period
+/// later than that. Then the loop may finish no cycle until the stall guard acts. So a quarter
+/// of the timeout, a period and the guard's time must not exceed the timeout.
 pub(super) fn read_watchdog(mut table: Table<'_>, run: &LoopConfig) -> Result<WatchdogConfig> {
     table.only(&["device", "timeout_s"])?;
     let position = table.source().position(table.span());
@@ -171,15 +172,15 @@ pub(super) fn read_watchdog(mut table: Table<'_>, run: &LoopConfig) -> Result<Wa
     if silent * 4 > Duration::from_secs(u64::from(timeout_s) * 3) {
         let what = match run.stall {
             Some(gap) => format!(
-                "the loop may finish no cycle for {gap} before the stall guard acts, with a period of {}",
+                "the stall guard acts only after {gap} without a finished cycle, at a period of {}",
                 run.period
             ),
-            None => format!("a cycle may be a whole period late, {}", run.period),
+            None => format!("a cycle may be late by a whole period, {}", run.period),
         };
         let what = format!("`timeout_s` is {timeout_s}: {what}");
         let least = (silent.as_nanos() * 4).div_ceil(3 * 1_000_000_000);
         let fix = format!(
-            "make it at least {least}, or `period_us`, `stall_periods` or `max_hold_ms` shorter; it is fed every quarter of it at best"
+            "make it at least {least}, or shorten `period_us`, `stall_periods` or `max_hold_ms`: feeds are a quarter of it apart at best"
         );
         return Err(table.error_at("timeout_s", what, fix));
     }
@@ -191,8 +192,7 @@ pub(super) fn read_watchdog(mut table: Table<'_>, run: &LoopConfig) -> Result<Wa
     })
 }
 
-/// How many periods the loop may be silent when outputs may be held for
-/// `max_hold`.
+/// The stall guard's time in periods, for outputs that may be held for `max_hold`.
 fn stall_periods(period: Duration, max_hold: Duration) -> u64 {
     if max_hold == Duration::from_nanos(u64::MAX) {
         return STALL_WITHOUT_OUTPUTS;
@@ -200,8 +200,8 @@ fn stall_periods(period: Duration, max_hold: Duration) -> u64 {
     (max_hold / period).clamp(STALL_PERIODS.0, STALL_PERIODS.1)
 }
 
-/// `[overrun]`, or the defaults for 1 kHz where it is not there: the ladder, and
-/// the time after which the stall guard acts, if there is one.
+/// Reads `[overrun]`, or gives the defaults for 1 kHz without it: the ladder, and the time
+/// after which the stall guard acts. That is `None` with `action = "count"`.
 pub(super) fn read_overrun(
     table: Option<Table<'_>>,
     period: Duration,
@@ -234,14 +234,18 @@ pub(super) fn read_overrun(
     let fault = level_or("fault", default.fault)?;
     let armed = table.choice_or("action", &[("escalate", true), ("count", false)], true)?;
     if fault <= quick_stop {
-        // Either of them may be the default.
+        // The error points at a key that is in the file; the other may be a default.
         let key = if table.has("fault") {
             "fault"
         } else {
             "quick_stop"
         };
         let what = format!("`fault` is {fault}, not above `quick_stop` = {quick_stop}");
-        return Err(table.error_at(key, what, "the quick stop must come before the fault"));
+        return Err(table.error_at(
+            key,
+            what,
+            "make `fault` the greater of the two: the quick stop precedes the fault",
+        ));
     }
     let stall = table.integer_or("stall_periods", STALL_PERIODS.0..=STALL_PERIODS.1, most)?;
     if stall > most {

@@ -12,7 +12,8 @@ use super::error::{ConfigError, quoted};
 use super::reader::{At, Result, Table, nearest};
 
 impl<'t> Table<'t> {
-    /// The value of `key`, which has to be `expected`, or `default` where it is not there.
+    /// The value of `key`, or `None`. Notes for the reference of keys what is `expected`, and
+    /// the `default`.
     fn ask(
         &mut self,
         key: &'static str,
@@ -23,7 +24,7 @@ impl<'t> Table<'t> {
         self.find(key).map(|(_, value)| value)
     }
 
-    /// The value of `key`, which has to be `expected`.
+    /// The value of `key`, or the error that it is missing.
     fn need(&mut self, key: &'static str, expected: &Expected) -> Result<&'t Spanned<DeValue<'t>>> {
         match self.ask(key, expected, None) {
             Some(value) => Ok(value),
@@ -31,7 +32,7 @@ impl<'t> Table<'t> {
                 let what = format!("{} has no `{key}`", self.title());
                 let mut fix = format!("add `{key} = ...`, {expected}");
                 if let Some(other) = self.misspelt(key) {
-                    fix = format!("{fix}; or is `{}` meant to be it?", quoted(other));
+                    fix = format!("{fix}; or is `{}` a misspelling of it?", quoted(other));
                 }
                 Err(self.source().error(self.span(), what, fix))
             }
@@ -73,16 +74,16 @@ impl<'t> Table<'t> {
     /// A finite number in `range`.
     ///
     /// # Errors
-    /// It is not there where it has to be, of another type, or out of range.
+    /// The key is missing, or its value has another type or is out of range.
     pub fn number(&mut self, key: &'static str, range: RangeInclusive<f64>) -> Result<f64> {
         let value = self.need(key, &Expected::Number(range.clone()))?;
         self.as_number(key, value, &range)
     }
 
-    /// A finite number in `range`, or `default` where the key is not there.
+    /// A finite number in `range`, or `default` without the key.
     ///
     /// # Errors
-    /// It is not there where it has to be, of another type, or out of range.
+    /// The value has another type or is out of range.
     pub fn number_or(
         &mut self,
         key: &'static str,
@@ -96,10 +97,11 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// A list of finite numbers in `range`, of at most `most`.
+    /// A list of at most `most` finite numbers in `range`.
     ///
     /// # Errors
-    /// It is not there where it has to be, of another type, or out of range.
+    /// The key is missing, the list is too long, or an entry has another type or is out of
+    /// range.
     pub fn numbers(
         &mut self,
         key: &'static str,
@@ -118,10 +120,11 @@ impl<'t> Table<'t> {
         Ok(numbers)
     }
 
-    /// A list of `N` finite numbers in `range`.
+    /// A list of exactly `N` finite numbers in `range`.
     ///
     /// # Errors
-    /// It is not there, of another length or type, or out of range.
+    /// The key is missing, the list has another length, or an entry has another type or is out
+    /// of range.
     pub fn numbers_exactly<const N: usize>(
         &mut self,
         key: &'static str,
@@ -152,7 +155,7 @@ impl<'t> Table<'t> {
         value: &Spanned<DeValue<'_>>,
         range: &RangeInclusive<f64>,
     ) -> Result<f64> {
-        // "nan" and "inf" parse, and are refused by the range.
+        // "nan" and "inf" parse, and are refused below.
         let number: f64 = match value.get_ref() {
             DeValue::Float(float) => float.as_str().parse().unwrap_or(f64::NAN),
             DeValue::Integer(integer) if integer.radix() == 10 => {
@@ -170,16 +173,16 @@ impl<'t> Table<'t> {
     /// A whole number in `range`.
     ///
     /// # Errors
-    /// It is not there where it has to be, of another type, or out of range.
+    /// The key is missing, or its value has another type or is out of range.
     pub fn integer(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Result<u64> {
         let value = self.need(key, &Expected::Integer(range.clone()))?;
         self.as_integer(key, value, &range)
     }
 
-    /// A whole number in `range`, or `default` where the key is not there.
+    /// A whole number in `range`, or `default` without the key.
     ///
     /// # Errors
-    /// It is not there where it has to be, of another type, or out of range.
+    /// The value has another type or is out of range.
     pub fn integer_or(
         &mut self,
         key: &'static str,
@@ -193,10 +196,10 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// A whole number in `range`, where the key is there.
+    /// A whole number in `range`, or `None` without the key.
     ///
     /// # Errors
-    /// It is not there where it has to be, of another type, or out of range.
+    /// The value has another type or is out of range.
     pub fn integer_if(
         &mut self,
         key: &'static str,
@@ -223,8 +226,8 @@ impl<'t> Table<'t> {
             .ok_or_else(|| self.out_of_range(key, &value.span(), &expected))
     }
 
-    /// A whole number in `range`, or a text; `expected` is what of both there is. Where the key
-    /// is not there it is the text `default`, if there is one.
+    /// A whole number in `range`, or a text; `expected` describes both for errors. Without the
+    /// key, it is the text `default`, or an error if that is `None`.
     pub(super) fn integer_or_text(
         &mut self,
         key: &'static str,
@@ -253,16 +256,16 @@ impl<'t> Table<'t> {
     /// `true` or `false`.
     ///
     /// # Errors
-    /// It is not there where it has to be, of another type, or out of range.
+    /// The key is missing, or its value has another type.
     pub fn boolean(&mut self, key: &'static str) -> Result<bool> {
         let value = self.need(key, &Expected::Boolean)?;
         self.as_boolean(key, value)
     }
 
-    /// `true` or `false`, or `default` where the key is not there.
+    /// `true` or `false`, or `default` without the key.
     ///
     /// # Errors
-    /// It is not there where it has to be, of another type, or out of range.
+    /// The value has another type.
     pub fn boolean_or(&mut self, key: &'static str, default: bool) -> Result<bool> {
         match self.ask(key, &Expected::Boolean, Some(&default)) {
             Some(value) => self.as_boolean(key, value),
@@ -309,7 +312,7 @@ impl<'t> Table<'t> {
         self.exactly(key, value, texts)
     }
 
-    /// A list of printable texts, as many as there are, with the value that it is.
+    /// A list of printable texts of any length, and the list's own value.
     pub(super) fn text_list(
         &mut self,
         key: &'static str,
@@ -328,7 +331,7 @@ impl<'t> Table<'t> {
         Ok((value, texts.collect::<Result<_>>()?))
     }
 
-    /// The entries of the list `key`, which has to have `N` of them.
+    /// `entries` of the list `key` as an array, or the error that they are not `N`.
     fn exactly<T, const N: usize>(
         &self,
         key: &str,
@@ -344,15 +347,15 @@ impl<'t> Table<'t> {
         })
     }
 
-    /// A printable text of 1 to 64 bytes, as a name or a path.
+    /// A printable text of 1 to 64 bytes, such as a name or a path.
     ///
     /// # Errors
-    /// It is not there, no text, too long or not printable.
+    /// The key is missing, or its value is not a text, is empty, too long or not printable.
     pub fn string(&mut self, key: &'static str) -> Result<&'t str> {
         self.text(key).map(|at| at.value)
     }
 
-    /// A printable text of 1 to 64 bytes, or `default` where the key is not there.
+    /// A printable text of 1 to 64 bytes, or `default` without the key.
     pub(super) fn text_or(&mut self, key: &'static str, default: &'t str) -> Result<&'t str> {
         match self.ask(key, &Expected::Text, Some(&default)) {
             Some(_) => self.string(key),
@@ -360,18 +363,18 @@ impl<'t> Table<'t> {
         }
     }
 
-    /// One of the words in `choices`, as what it stands for.
+    /// The second part of the entry of `choices` whose word the key has.
     ///
     /// # Errors
-    /// It is not there where it has to be, of another type, or out of range.
+    /// The key is missing, or its value is not a text or not one of the words.
     pub fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Result<T> {
         let expected = one_of(choices);
         let word = self.text_of(key, &expected)?;
         self.chosen(key, &word, choices, &expected)
     }
 
-    /// What `word`, the value of `key`, stands for among `choices`; `expected` is
-    /// all that it may be.
+    /// The second part of the entry of `choices` whose word is `word`, the value of `key`;
+    /// `expected` lists the words for errors.
     pub(super) fn chosen<T: Copy>(
         &self,
         key: &str,
@@ -394,10 +397,10 @@ impl<'t> Table<'t> {
             })
     }
 
-    /// One of the words in `choices`, or `default` where the key is not there.
+    /// As [`Table::choice`], or `default` without the key.
     ///
     /// # Errors
-    /// It is not there where it has to be, of another type, or out of range.
+    /// The value is not a text or not one of the words.
     pub fn choice_or<T: Copy + PartialEq>(
         &mut self,
         key: &'static str,
@@ -413,7 +416,7 @@ impl<'t> Table<'t> {
     }
 }
 
-/// A value that is either.
+/// A value that is a number or a text.
 pub(super) enum NumberOrText<'t> {
     Number(u64),
     Text(At<&'t str>),

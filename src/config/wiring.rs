@@ -2,11 +2,10 @@
 //! `[spi.X]`, `[encoder.X]`, `[analog_output.X]`, `[analog_input.X]`; `[i2c.X]` and
 //! `[pwm.X]` are read in [`buses`].
 //!
-//! Nothing may be wired twice: not a chip, not a line, not an SPI device, not a
-//! channel of a converter. What the file cannot tell is left to whoever opens
-//! the devices: one chip by two of its names (label, `gpiochip0`, path), or one
-//! line by its number and by its name. The kernel refuses the second request of
-//! a line as busy (`EBUSY`).
+//! A chip, a line, an SPI device and a channel of a converter can each be used once. Two names
+//! of one chip (label, `gpiochip0`, path), or the number and the name of one line, cannot be
+//! compared in the file. They are found when the devices are opened: the kernel refuses the
+//! second request of a line with `EBUSY`.
 
 use super::bias;
 use super::buses::{self, Thing, Used, Uses};
@@ -23,7 +22,7 @@ use crate::cycle::image::{MAX_ANALOG_INPUTS, MAX_ANALOG_OUTPUTS, MAX_DIGITAL, MA
 use crate::driver;
 use crate::time::Duration;
 
-/// Reads everything that is wired to the board, and what of it is used.
+/// Reads all devices and channels of the board, and records which table uses which of them.
 pub(super) fn read(root: &mut Table<'_>, simulated: bool, period: Duration) -> Result<(Io, Uses)> {
     let mut reader = Reader {
         simulated,
@@ -64,7 +63,7 @@ pub(super) fn read(root: &mut Table<'_>, simulated: bool, period: Duration) -> R
         io.encoders.push(reader.encoder(name, table)?);
         Ok(())
     })?;
-    // Before the outputs, which may name one that watches them.
+    // Before the outputs: `monitor` of an output names an input.
     each(
         root,
         "analog_input",
@@ -87,11 +86,11 @@ pub(super) fn read(root: &mut Table<'_>, simulated: bool, period: Duration) -> R
     Ok((io, reader.uses))
 }
 
-/// Why a simulated board has no devices.
+/// Why keys that name hardware have no effect on a simulated board.
 pub(super) const SIMULATED: &str = "devices = \"simulated\", there is no hardware";
 
-/// Reads all tables `[key.NAME]` with `read`, and refuses what it did not ask for. Not
-/// generic: a copy for each kind would be locked into memory.
+/// Reads all tables `[key.NAME]` with `read`, and refuses keys that `read` did not ask for.
+/// Not generic: each copy would add to the locked memory.
 fn each(
     root: &mut Table<'_>,
     key: &'static str,
@@ -105,22 +104,22 @@ fn each(
     Ok(())
 }
 
-/// What has been read so far, for what may be named or used only once.
+/// What has been read so far: names to resolve, and users to detect double use.
 #[derive(Default)]
 struct Reader {
     simulated: bool,
     /// The loop's period.
     period: Duration,
     gpio: Vec<String>,
-    /// The chip of each, as the file names it.
+    /// The value of `chip` of each `[gpio.NAME]`.
     gpio_chips: Vec<String>,
     spi: Vec<String>,
     analog_inputs: Vec<String>,
     uses: Uses,
     clocks: Clocks,
-    /// What is at each SPI device.
+    /// The index of each SPI device in use, its chip, and the first table that uses it.
     chips: Vec<(usize, &'static str, Used)>,
-    /// The last place of a digital output in the order of shutting down.
+    /// The last shutdown step of a digital output.
     last_digital: u8,
 }
 
@@ -213,15 +212,15 @@ impl Reader {
         })
     }
 
-    /// As [`Reader::spi_led_to`], with the clock that the chip takes.
+    /// As [`Reader::spi_led_to`], and notes the highest clock of the chip.
     fn spi_of(&mut self, table: &mut Table<'_>, chip: Chip) -> Result<Option<usize>> {
         let spi = self.spi_led_to(table, chip.name)?;
         self.clocks.limit(spi, chip, table);
         Ok(spi)
     }
 
-    /// The SPI device of `table`, which is a `chip`: all of them, as each chip
-    /// select leads to one chip.
+    /// The SPI device of `table`, which has to be a `chip` in every table that names it: each
+    /// chip select leads to one chip.
     fn spi_led_to(&mut self, table: &mut Table<'_>, chip: &'static str) -> Result<Option<usize>> {
         if self.simulated {
             table.without("spi", SIMULATED)?;
@@ -237,10 +236,10 @@ impl Reader {
             }
             Some((_, first, used)) if *first != chip => {
                 let what = format!(
-                    "[spi.{}] leads to another chip, that of {} in line {}",
+                    "[spi.{}] is already the device of another chip, {} in line {}",
                     device.value, used.by, used.line
                 );
-                let fix = "each chip has a chip select, and so an [spi.NAME], of its own";
+                let fix = "add another [spi.NAME] for this chip: each chip has its own chip select";
                 return Err(table.error_at("spi", what, fix));
             }
             Some(_) => {}
@@ -248,7 +247,7 @@ impl Reader {
         Ok(Some(spi))
     }
 
-    /// Takes channel `number` of the chip at `spi` for `table`.
+    /// Records that `table` uses channel `number` of the chip at `spi`.
     fn converter(
         &mut self,
         spi: Option<usize>,
@@ -319,18 +318,19 @@ impl Reader {
                 figure(max_volts),
                 figure(min_volts)
             );
-            let fix = "min_volts is what code 0 gives, max_volts what code 4095 gives";
+            let fix =
+                "set `min_volts` to the output at code 0, `max_volts` to the output at code 4095";
             return Err(table.error_at("max_volts", what, fix));
         }
-        need_safe(table, "safe_volts", "`safe_volts = 0.0`, say")?;
+        need_safe(table, "safe_volts", "`safe_volts = 0.0` or another value")?;
         let safe_volts = table.number("safe_volts", ANY_VOLTS)?;
         if !(min_volts..=max_volts).contains(&safe_volts) {
             let what = format!(
-                "`safe_volts` is {}, which this output cannot give",
+                "`safe_volts` is {}, outside the range of this output",
                 figure(safe_volts)
             );
             let fix = format!(
-                "it must be from min_volts to max_volts, {} to {}",
+                "it must be from `min_volts` to `max_volts`, {} to {}",
                 figure(min_volts),
                 figure(max_volts)
             );
@@ -339,9 +339,11 @@ impl Reader {
         let shutdown = timing::shutdown(table)?;
         if shutdown <= self.last_digital {
             let last = self.last_digital;
-            let what = format!("`shutdown` is {shutdown}, not after the digital outputs' {last}");
-            let fix = "give it a place after every [output.X]; a converter that does not answer \
-                       would keep the enable on";
+            let what = format!(
+                "`shutdown` is {shutdown}, not above {last}, the last of the digital outputs"
+            );
+            let fix = "put it after every [output.X]: digital outputs must not wait for a \
+                       converter that does not answer";
             return Err(table.error_at("shutdown", what, fix));
         }
         Ok(AnalogOutput {
@@ -358,7 +360,7 @@ impl Reader {
         })
     }
 
-    /// The input that watches an output. Inputs are read before outputs.
+    /// The analog input that monitors an output.
     fn monitor(&self, table: &mut Table<'_>) -> Result<Option<Monitor>> {
         if !table.has("monitor") {
             return Ok(None);
@@ -372,7 +374,7 @@ impl Reader {
             return Err(table.error_at("monitor_volts_per_volt", what, fix));
         }
         Ok(Some(Monitor {
-            // No board has more than 16.
+            // At most MAX_ANALOG_INPUTS.
             input: input as u8,
             volts_at_0: table.number_or("monitor_volts_at_0", ANY_VOLTS, 0.0)?,
             volts_per_volt,
@@ -405,7 +407,7 @@ impl Reader {
             &format!("channel {channel}"),
         )?;
         let vref_volts = table.number("vref_volts", 0.1..=1000.0)?;
-        // Not told by the reference, which a divider before the input scales.
+        // The reference does not give the supply: a divider at the input scales `vref_volts`.
         if self.simulated {
             table.without("supply_volts", SIMULATED)?;
         }
@@ -416,7 +418,7 @@ impl Reader {
             name: kind.name,
             max_hz: most,
             faster: (most < (kind.max_clock_hz)(highest))
-                .then_some("lower it, or say with `supply_volts` at which voltage the chip works"),
+                .then_some("lower it, or set `supply_volts` to the chip's supply"),
         };
         self.clocks.limit(spi, chip, table);
         let min_volts = table.number_or("min_volts", 0.0..=vref_volts, 0.0)?;
@@ -433,7 +435,7 @@ impl Reader {
             } else {
                 "min_volts"
             };
-            let fix = "what the sensor gives when all is well lies between them";
+            let fix = "set them to the limits of the sensor's valid range";
             return Err(table.error_at(key, what, fix));
         }
         Ok(AnalogInput {
@@ -448,10 +450,10 @@ impl Reader {
     }
 }
 
-/// What no output stage exceeds.
+/// A range that no output stage exceeds, V.
 const ANY_VOLTS: std::ops::RangeInclusive<f64> = -1000.0..=1000.0;
 
-/// The chip that `chip` names among `kinds`.
+/// The entry of `kinds` that the key `chip` names.
 fn chosen<T>(
     table: &mut Table<'_>,
     kinds: &'static [T],
@@ -474,13 +476,13 @@ fn tolerated_failures(table: &mut Table<'_>) -> Result<Option<u16>> {
     Ok(tolerated.map(|count| count as u16))
 }
 
-/// A missing safe value has its own words, as have a missing hold and a missing
-/// place: these are never filled in by guessing.
+/// Refuses a table without `key`. Safe value, longest hold and shutdown step have no
+/// default, and errors of their own: a guess could be dangerous.
 fn need_safe(table: &mut Table<'_>, key: &'static str, example: &str) -> Result<()> {
     if table.has(key) {
         return Ok(());
     }
-    let what = format!("an output without a safe value, `{key}`");
-    let fix = format!("add what it must be when the controller is not in control: {example}");
+    let what = format!("the output has no safe value, `{key}`");
+    let fix = format!("add {example}: its value while the controller is not in control");
     Err(table.error(what, fix))
 }

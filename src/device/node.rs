@@ -81,7 +81,7 @@ pub(super) fn write_not_opened(
         ),
         _ => write!(
             f,
-            "{path}: cannot be opened ({errno}); see what its driver says (dmesg)"
+            "{path}: cannot be opened ({errno}); see the kernel log (dmesg)"
         ),
     }
 }

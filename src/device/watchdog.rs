@@ -139,10 +139,9 @@ impl fmt::Display for Explained<'_> {
                 f,
                 "permission denied ({errno}); run as root or as a member of the group that owns it"
             ),
-            WatchdogError::Open(errno) => write!(
-                f,
-                "cannot be opened ({errno}); see what its driver says (dmesg)"
-            ),
+            WatchdogError::Open(errno) => {
+                write!(f, "cannot be opened ({errno}); see the kernel log (dmesg)")
+            }
             WatchdogError::Support(errno) => write!(
                 f,
                 "not a watchdog ({errno}); name one such as /dev/watchdog0"
@@ -162,11 +161,11 @@ impl fmt::Display for Explained<'_> {
             ),
             WatchdogError::Feed(errno) => write!(
                 f,
-                "feeding failed ({errno}); the board will reset; see what its driver says (dmesg)"
+                "feeding failed ({errno}); the board will reset; see the kernel log (dmesg)"
             ),
             WatchdogError::Close(errno) => write!(
                 f,
-                "stopping failed ({errno}); the board will reset; see what its driver says (dmesg)"
+                "stopping failed ({errno}); the board will reset; see the kernel log (dmesg)"
             ),
         }
     }

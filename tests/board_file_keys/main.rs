@@ -138,7 +138,7 @@ fn user_defined_keys_are_described_and_unseen_ones_reported() {
         "## `[law.NAME]` with `kind = \"mixing\"`\n\n\
          | key | value | without it |\n|---|---|---|\n\
          | `from` | list of 2 signals that it reads: a number in bar | required |\n\
-         | `gate` | signal that it reads: yes or no | – |\n\
+         | `gate` | signal that it reads: a flag | – |\n\
          | `share` | number, 0 to 1 | `0.5` |\n",
         "## `[simulation.plant.NAME]` with `kind = \"tank\"`\n\n\
          | key | value | without it |\n|---|---|---|\n\

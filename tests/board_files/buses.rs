@@ -30,17 +30,17 @@ fn an_adapter_or_pwm_channel_is_used_only_once() {
         (
             "device = §\"/dev/i2c-2\"",
             CHANNEL,
-            "/dev/i2c-2 is used already, by [i2c.sensors] in line",
+            "/dev/i2c-2 is already used by [i2c.sensors] in line",
         ),
         (
             ADAPTER,
             "chip = \"30660000.pwm\"\nchannel = 3\nperiod_ns = 40_000\n\n[pwm.more]\nchip = \"30660000.pwm\"\nchannel = §3\nperiod_ns = 1",
-            "channel 3 of PWM chip \"30660000.pwm\" is used already, by [pwm.fan] in line",
+            "channel 3 of PWM chip \"30660000.pwm\" is already used by [pwm.fan] in line",
         ),
     ] {
         let error = error_of(&two(adapter, channel));
         assert!(error.what.contains(what), "{error}");
-        assert!(error.fix.contains("only once"), "{error}");
+        assert!(error.fix.contains("only one table can use it"), "{error}");
     }
 }
 
@@ -50,7 +50,7 @@ fn each_invalid_bus_setting_is_refused_at_its_key() {
         LINUX,
         r#"
 i2c.sensors: = 20 -> = §25
-    `timeout_ms` is 25, the kernel counts in tens; multiple of 10
+    `timeout_ms` is 25, not a multiple of 10; use 10, 20, 30
 i2c.sensors: = 20 -> = §0
     `timeout_ms` is 0; 10 to 1000
 i2c.sensors: timeout_ms -> §speed_hz

@@ -67,25 +67,25 @@ fn no_chip_is_clocked_above_its_maximum() {
         LINUX,
         r#"
 spi.shaft: 1_000_000 -> §20_000_000
-    `speed_hz` of [spi.shaft] is 20000000, the AS5047P of [encoder.shaft] takes at most 10000000; lower it
+    `speed_hz` of [spi.shaft] is 20000000, but the AS5047P of [encoder.shaft] supports at most 10000000; lower it
 spi.dac: "/dev/spidev0.1" -> "/dev/spidev0.1"\nspeed_hz = §20_000_001
-    the MCP4922 of [analog_output.torque] takes at most 20000000; lower it
+    the MCP4922 of [analog_output.torque] supports at most 20000000; lower it
 # Without `supply_volts` the limit of the lowest supply applies.
 spi.adc: "/dev/spidev1.0" -> "/dev/spidev1.0"\nspeed_hz = §1_000_001
-    the MCP3208 of [analog_input.temperature] takes at most 1000000; supply_volts
+    the MCP3208 of [analog_input.temperature] supports at most 1000000; supply_volts
 spi.adc: "/dev/spidev1.0" -> "/dev/spidev1.0"\nspeed_hz = §1_260_870
 analog_input.temperature: vref_volts = 3.3 -> vref_volts = 3.3\nsupply_volts = 3.3
 analog_input.pressure: vref_volts = 3.3 -> vref_volts = 3.3\nsupply_volts = 3.3
-    takes at most 1260869; supply_volts
+    supports at most 1260869; supply_volts
 spi.adc: "/dev/spidev1.0" -> "/dev/spidev1.0"\nspeed_hz = §2_000_001
 analog_input.temperature: vref_volts = 3.3 -> vref_volts = 3.3\nsupply_volts = 5.0
 analog_input.pressure: vref_volts = 3.3 -> vref_volts = 3.3\nsupply_volts = 5.0
 analog_input.torque_monitor: supply_volts = 3.3 -> supply_volts = 5.0
-    takes at most 2000000; lower it
+    supports at most 2000000; lower it
 # The channels of a chip have one supply; the lowest applies.
 spi.adc: "/dev/spidev1.0" -> "/dev/spidev1.0"\nspeed_hz = §1_260_870
 analog_input.pressure: vref_volts = 3.3 -> vref_volts = 3.3\nsupply_volts = 5.0
-    the MCP3208 of [analog_input.temperature] takes at most 1000000; supply_volts
+    the MCP3208 of [analog_input.temperature] supports at most 1000000; supply_volts
 "#,
     );
 }
@@ -151,19 +151,19 @@ fn the_watchdog_timeout_covers_the_longest_silence_of_the_loop() {
 loop: 1000 -> 1000000
 output.valve: = 20 -> = 3000
 watchdog: = 2 -> = §1
-    `timeout_s` is 1: the loop may finish no cycle for 3.00 s before the stall guard acts; make it at least 6,
+    `timeout_s` is 1: the stall guard acts only after 3.00 s without a finished cycle; make it at least 6,
 loop: 1000 -> 1000000
 output.valve: = 20 -> = 3000
 watchdog: = 2 -> = §5
     `timeout_s` is 5; at least 6,
 output.valve: = 20 -> = 10000
 watchdog: = 2 -> = §2
-    `timeout_s` is 2: the loop may finish no cycle for 10.0 s; at least 14,
+    `timeout_s` is 2: the stall guard acts only after 10.0 s without a finished cycle; at least 14,
 loop: 1000 -> 400000
 output.valve: = 20 -> = 2000
 watchdog: = 2 -> = §1
 overrun: escalate -> count
-    `timeout_s` is 1: a cycle may be a whole period late, 400 ms; at least 2,
+    `timeout_s` is 1: a cycle may be late by a whole period, 400 ms; at least 2,
 ",
     );
     for edits in [

@@ -98,7 +98,7 @@ fn invalid_utf8_is_refused_with_its_position() {
         }),
         "{error}"
     );
-    assert!(error.what.contains("not UTF-8"), "{error}");
+    assert!(error.what.contains("not valid UTF-8"), "{error}");
     assert!(error.fix.contains("save it as UTF-8"), "{error}");
 }
 

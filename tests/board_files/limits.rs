@@ -144,7 +144,9 @@ fn control_characters_in_names_are_refused_and_shown_escaped() {
         for text in [named, tabled] {
             let error = error_of(&text);
             assert!(
-                error.what.contains(&format!("holds the character {shown}")),
+                error
+                    .what
+                    .contains(&format!("contains the character {shown}")),
                 "{error}"
             );
             assert!(error.fix.contains("printable characters"), "{error}");

@@ -51,7 +51,7 @@ loop: stop_ms = 2000 -> stop_ms = §0
 loop: output_failures = 3 -> output_failures = §0
     `output_failures` is 0; from 1
 loop: output_failures = 3 -> output_failures = §21
-    `output_failures` is 21: outputs that cannot be written would stay as they are for 21.0 ms; at most 20: the shortest `max_hold_ms` of all outputs is 20.0 ms
+    `output_failures` is 21: outputs that cannot be written would keep their values for 21.0 ms; at most 20: the shortest `max_hold_ms` of all outputs is 20.0 ms
 loop: cpu = 3 -> cpu = "any"
 loop: "fifo"\npriority = 80 -> "deadline"\nruntime_us = §901
     `runtime_us` is 901; from 1 to 900
@@ -62,9 +62,9 @@ overrun: stall_periods = 5 -> stall_periods = §2
 overrun: stall_periods = 5 -> stall_periods = §21
     `stall_periods` is 21, longer than outputs may be held; at most 20: the shortest `max_hold_ms`
 overrun: fault = 200 -> fault = §50
-    `fault` is 50, not above `quick_stop` = 50; before the fault
+    `fault` is 50, not above `quick_stop` = 50; precedes the fault
 overrun: quick_stop = 50\nfault = 200 -> quick_stop = §1000000
-    not above `quick_stop` = 1000000; before the fault
+    not above `quick_stop` = 1000000; precedes the fault
 watchdog: timeout_s = 2 -> timeout_s = §0
     `timeout_s` is 0; from 1 to 3600
 spi.shaft: 1_000_000 -> §0

@@ -192,7 +192,7 @@ device.valve: duty = 0.5 -> duty = §1.5
 device.§motor: forward = "two"\n ->
     has no `forward`; add `forward = ...`
 device.motor: "three" -> §"two"
-    two; only once
+    two; only one table can use it
 device.§motor: duty = 0.0 -> duty = 0.5
     the safe value of `duty` is not 0; make it 0
 device.wheel: 1440 -> §0
@@ -220,7 +220,7 @@ fn errors_in_plant_tables_have_line_and_column() {
 simulation.plant.oven: "output.relay" -> §"output.rely"
     no signal "output.rely"; "output.relay"
 simulation.plant.oven: "gauge.angle" -> §"wheel.duty"
-    no signal; there is
+    no signal; available:
 simulation.plant.oven: 5.0 -> §0.0
     `time_constant_s` is 0.0; from 0.000001
 simulation.plant.oven: gain = 80.0 -> §gian = 80.0
@@ -240,9 +240,9 @@ simulation.plant.axle: c = [1.0, 0.0] -> c = [1.0, §nan]
 simulation.plant.axle: ["motor.duty"] -> §[]
     `inputs` is empty; add an entry
 simulation.plant.axle: ["wheel.angle"] -> [§"gauge.angle"]
-    is set already, by [simulation.plant.oven]; one writer
+    is already set by [simulation.plant.oven]; one writer
 simulation.plant.axle: ["motor.duty"] -> ["motor.duty", §"output.lamp"]
-    is yes or no, not a number; another signal
+    is a flag, not a number; another signal
 "#,
     );
 }

@@ -18,7 +18,7 @@ law.way: [1.0, 2.0] -> §[]
 law.way: [1.0, 0.0] -> [1.0, §-1]
     `holds_s` is -1; from 0
 law.way: "output.contactor" -> §"motor.duty"
-    is a number, not yes or no; another signal
+    is a number, not a flag; another signal
 law.loop: ki = 0.5 -> §kl = 0.5
     unknown key `kl`; did you mean
 law.§loop: kp = 1.0\n ->
@@ -44,7 +44,7 @@ law.relay: "heat.output" -> §"way.set_point"
 law.relay: 100 -> §1
     `window` is 1; from 2 to 100000
 law.relay: "output.relay" -> §"output.contactor"
-    is set already, by [law.way]; one writer
+    is already set by [law.way]; one writer
 law.§alarm: high = 3.0 ->
     no limit; add `low = ...`
 law.alarm: high = 3.0 -> high = 3.0\ndelay_s = §-1

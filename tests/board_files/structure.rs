@@ -124,7 +124,7 @@ fn a_key_without_effect_is_refused() {
         LINUX,
         r#"
 loop: priority -> §runtime_us
-    `runtime_us` of [loop] has no effect: it goes with scheduler = "deadline"; remove it
+    `runtime_us` of [loop] has no effect: it needs scheduler = "deadline"; remove it
 loop: "fifo"\npri -> "deadline"\n§pri
     `priority` of [loop] has no effect; remove it
 board: [board] -> [§simulation]\n[board]

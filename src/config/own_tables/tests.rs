@@ -1,4 +1,4 @@
-//! Lists of signals, and what is wrong in them.
+//! Lists of signals, and errors in them.
 
 use super::*;
 use crate::config::{Config, Driver, LawKind, Opening, Registry};
@@ -6,7 +6,7 @@ use crate::cycle::device::Device;
 use crate::cycle::law::Law;
 use crate::cycle::signal::Io;
 
-/// Signals with computed names, and two PWM channels.
+/// A driver with computed names of signals, and two PWM channels.
 struct Bank;
 
 impl Device for () {}
@@ -126,18 +126,18 @@ fn an_error_in_a_list_has_the_position_of_its_item() {
         (
             "\"bank.y\"]",
             "\"bank.x\"]",
-            "b.toml:27:17: \"bank.x\" is set already, by [law.mix] in line 27; name another signal, each has one writer",
+            "b.toml:27:17: \"bank.x\" is already set by [law.mix] in line 27; name another signal, each has one writer",
         ),
         (
             "2.0, 3.0",
             "2.0",
             "b.toml:28:9: `gains` has 2 entries; it takes 3",
         ),
-        // It has said nothing about its keys beforehand.
+        // This law does not call Table::only.
         (
             "gains = ",
             "gain = ",
-            "b.toml:24:6: [law.mix] has no `gains`; add `gains = ...`, a list of numbers, such as [0.0, 1.5]; or is `gain` meant to be it?",
+            "b.toml:24:6: [law.mix] has no `gains`; add `gains = ...`, a list of numbers, such as [0.0, 1.5]; or is `gain` a misspelling of it?",
         ),
         (
             "gains = ",
@@ -152,12 +152,12 @@ fn an_error_in_a_list_has_the_position_of_its_item() {
         (
             "down = \"two\"",
             "down = \"one\"",
-            "b.toml:20:8: [pwm.one] is used already, by [device.bank] in line 17; each can be used only once",
+            "b.toml:20:8: [pwm.one] is already used by [device.bank] in line 17; choose another one, only one table can use it",
         ),
         (
             "down = \"two\"",
             "down = \"three\"",
-            "b.toml:20:8: there is no [pwm.three]; there is: one, two",
+            "b.toml:20:8: there is no [pwm.three]; available: one, two",
         ),
     ] {
         assert!(BOARD.contains(from), "{from}");

@@ -211,11 +211,11 @@ impl fmt::Display for Explained<'_> {
             ),
             GpioError::Get(errno) => write!(
                 f,
-                "GPIO chip \"{chip}\": reading failed ({errno}); see what its driver says (dmesg)"
+                "GPIO chip \"{chip}\": reading failed ({errno}); see the kernel log (dmesg)"
             ),
             GpioError::Set(errno) => write!(
                 f,
-                "GPIO chip \"{chip}\": writing failed ({errno}); see what its driver says (dmesg)"
+                "GPIO chip \"{chip}\": writing failed ({errno}); see the kernel log (dmesg)"
             ),
         }
     }

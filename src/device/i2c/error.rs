@@ -102,8 +102,7 @@ impl fmt::Display for I2cError {
             Self::Short { expected, got } => {
                 write!(
                     f,
-                    "{got} of {expected} I2C messages were transferred; see what the adapter's \
-                     driver says (dmesg)"
+                    "{got} of {expected} I2C messages were transferred; see the kernel log (dmesg)"
                 )
             }
             Self::NoAcknowledge => f.write_str(
@@ -127,12 +126,11 @@ impl fmt::Display for I2cError {
             ),
             Self::Gone(errno) => write!(
                 f,
-                "the I2C adapter was removed ({errno}); see what its driver says (dmesg)"
+                "the I2C adapter was removed ({errno}); see the kernel log (dmesg)"
             ),
             Self::Kernel(errno) => write!(
                 f,
-                "the kernel refused the I2C transfer ({errno}); see what the adapter's driver \
-                 says (dmesg)"
+                "the kernel refused the I2C transfer ({errno}); see the kernel log (dmesg)"
             ),
         }
     }

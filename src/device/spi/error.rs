@@ -96,8 +96,7 @@ impl core::fmt::Display for SpiError {
             Self::Short { expected, got } => {
                 write!(
                     f,
-                    "{got} of {expected} bytes were transferred over SPI; see what the \
-                     controller's driver says (dmesg)"
+                    "{got} of {expected} bytes were transferred over SPI; see the kernel log (dmesg)"
                 )
             }
             Self::TimedOut => f.write_str(
@@ -105,17 +104,15 @@ impl core::fmt::Display for SpiError {
                  thread starves, or `speed_hz` if the message takes too long",
             ),
             Self::Io => f.write_str(
-                "the SPI controller's driver reports a failed transfer; see what it says (dmesg)",
+                "the SPI controller's driver reports a failed transfer; see the kernel log (dmesg)",
             ),
             Self::Gone(errno) => write!(
                 f,
-                "the SPI device was removed ({errno}); see what the controller's driver says \
-                 (dmesg)"
+                "the SPI device was removed ({errno}); see the kernel log (dmesg)"
             ),
             Self::Kernel(errno) => write!(
                 f,
-                "the kernel refused the SPI message ({errno}); see what the controller's driver \
-                 says (dmesg)"
+                "the kernel refused the SPI message ({errno}); see the kernel log (dmesg)"
             ),
         }
     }

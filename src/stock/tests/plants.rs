@@ -217,7 +217,8 @@ fn a_fault_needs_a_signal_of_an_earlier_plant() {
         read.map(|_| ()).unwrap_err().to_string()
     };
     let alone = error(&format!("[simulation.plant.x]\n{FAULT}"));
-    let words = "\"gauge.angle\" is given by no plant before this one; name what a plant gives";
+    let words =
+        "\"gauge.angle\" is not set by a plant before this table; name a signal that a plant sets";
     assert!(
         alone.starts_with("bench.toml:13:10: ") && alone.contains(words),
         "{alone}"
@@ -227,7 +228,7 @@ fn a_fault_needs_a_signal_of_an_earlier_plant() {
         FAULT.replace("gauge.angle", "valve.duty")
     ));
     assert!(
-        driven.contains("\"valve.duty\" is given by no plant"),
+        driven.contains("\"valve.duty\" is not set by a plant"),
         "{driven}"
     );
     let short = format!(
