@@ -218,15 +218,15 @@ fn a_device_configured_under_two_names_is_detected() {
         &[
             (
                 "[gpio.expander]",
-                "[gpio.expander] is the chip of [gpio.main] in line",
+                "[gpio.expander] is the same chip as [gpio.main] in line",
             ),
             (
                 "[spi.table]",
-                "[spi.table] /dev/spidev1.1 is the device of [spi.shaft] in line",
+                "[spi.table] /dev/spidev1.1 is the same device as [spi.shaft] in line",
             ),
             (
                 "[output.heartbeat]",
-                "is on line 11 of [gpio.main], as is [input.reset] in line",
+                "uses line 11 of [gpio.main], as does [input.reset] in line",
             ),
         ],
     );
@@ -305,9 +305,12 @@ fn an_adapter_or_pwm_channel_under_two_names_is_detected() {
         &[
             (
                 "[i2c.again]",
-                "[i2c.again] /dev/i2c-a is the device of [i2c.sensors] in line",
+                "[i2c.again] /dev/i2c-a is the same device as [i2c.sensors] in line",
             ),
-            ("[pwm.again]", "[pwm.again] is the channel of [pwm.valve]"),
+            (
+                "[pwm.again]",
+                "[pwm.again] is the same channel as [pwm.valve]",
+            ),
         ],
     );
 }

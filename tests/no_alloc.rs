@@ -320,7 +320,7 @@ fn a_firmware_with_an_allocating_control_law_ends_with_an_error() {
          loop starts"
     } else {
         assert_eq!(output.status.code(), Some(4), "{said}");
-        "exit 4: memory was allocated on the real-time thread"
+        "exit 4: memory was allocated on the real-time thread; allocate nothing in drivers and control laws"
     };
     assert!(said.lines().any(|said| said == line), "{said}");
 }

@@ -1,4 +1,4 @@
-//! Why there was no run.
+//! [`RunError`]: why a run did not start.
 
 use std::fmt;
 
@@ -9,28 +9,28 @@ use crate::sys::arena::Full;
 use crate::telemetry::flight::FlightError;
 use crate::telemetry::notify::NotifyError;
 
-/// Why there was no run.
+/// Why a run did not start. Displayed as `what; remedy`.
 #[derive(Clone, Debug)]
 pub enum RunError {
-    /// A device that the board file names cannot be had on this machine.
+    /// A device of the board file is missing, busy or refuses its settings.
     Device(ConfigError),
-    /// The simulated board cannot be wired.
+    /// The plants and chips of the simulated board cannot be connected.
     Wiring(WiringError),
-    /// What the board file has does not fit into static memory.
+    /// Devices, laws and plants of the board file do not fit into static memory.
     Full(Full),
-    /// A virtual clock and real devices do not go together.
+    /// The virtual clock was requested for a real board.
     FreeOnRealBoard,
-    /// The process could not even be prepared.
+    /// The runner could not prepare the process or start the loop.
     Start(StartError),
-    /// A helper thread could not be started.
+    /// A helper thread could not be started: errno of pthread_create(3).
     Helper(i32),
-    /// The service manager that started this cannot be told how it goes.
+    /// The service manager's socket or its watchdog interval cannot be used.
     Notify(NotifyError),
-    /// There is a run in this process already.
+    /// Another run is active in this process.
     Busy,
-    /// The board file's folder for the flight file cannot be used.
+    /// The folder of the flight file, `[black_box] memory`, cannot be used.
     Folder(ConfigError),
-    /// What is to survive the process cannot be had, or is another process's.
+    /// The flight file cannot be used, or another process controls this board.
     Flight(FlightError),
 }
 
@@ -41,19 +41,19 @@ impl fmt::Display for RunError {
             Self::Wiring(error) => write!(f, "the simulated board cannot be wired: {error}"),
             Self::Full(full) => write!(f, "{full}; use fewer or smaller devices, laws and plants"),
             Self::FreeOnRealBoard => {
-                f.write_str("--pace free needs a simulated board: real devices have real time")
+                f.write_str("--pace free needs a simulated board; run without it, or set devices = \"simulated\"")
             }
             Self::Start(error) => write!(f, "{error}"),
             Self::Helper(errno) => write!(
                 f,
-                "a helper thread could not be started ({}); raise the limits on processes and memory",
+                "a helper thread could not be started ({}); raise the limits on processes and memory (in the unit: TasksMax=, MemoryMax=)",
                 std::io::Error::from_raw_os_error(*errno)
             ),
             Self::Folder(error) => write!(f, "{error}"),
             Self::Flight(FlightError::Busy) => write!(f, "{}", FlightError::Busy),
             Self::Flight(error) => write!(f, "the flight file {error}"),
             Self::Notify(error) => write!(f, "{error}"),
-            Self::Busy => f.write_str("there is a run in this process already; end it first"),
+            Self::Busy => f.write_str("another run is active in this process; end it first"),
         }
     }
 }

@@ -1,13 +1,11 @@
-//! Arms the watchdog, feeds it, and knows from what.
+//! Arms the watchdog, and feeds it from cycles that met their deadline.
 //!
-//! Opening a watchdog starts it, and from then on every slow step of the start runs
-//! against its timeout. So one that does not run yet is opened last: on the real-time
-//! thread, after the rehearsal and the verdict on the contract, right before the first
-//! cycle that may drive an output. One that runs already, left by a process that was
-//! killed or that ended by a fault, has to be taken over at once, and fed through the
-//! start: by a thread of its own while the last black box is saved, which waits for a
-//! disk, then by each step, then by each cycle of the rehearsal. A start that hangs is
-//! reset all the same: the thread feeds for at most [`SAVING`].
+//! Opening a watchdog starts its timeout. So a stopped watchdog is opened last, on the
+//! real-time thread, after rehearsal and contract, right before the first cycle that may drive
+//! an output. A running one, left by a killed or faulted process, is taken over at once and fed
+//! during the start: by a thread while the last black box is saved (at most [`SAVING`], so a
+//! hanging start is still reset), then after each step and each cycle of the rehearsal.
+//! A cycle costs one comparison, and one ioctl(2) per quarter of the timeout.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Mutex;
@@ -22,21 +20,20 @@ use crate::realtime::runner::{Feed, StartError};
 use crate::sys::{Errno, futex};
 use crate::time::{Duration, Instant};
 
-/// How long saving the last black box may take while a watchdog that was taken over is
-/// fed.
+/// Longest time of saving the last black box during which a running watchdog is fed.
 const SAVING: Duration = Duration::from_secs(15);
 
-/// Feeds the watchdog from completed deadlines, four times within its timeout. `open`
-/// opens it, which starts it.
+/// Feeds the watchdog from met deadlines, four times within its timeout. `open` opens the
+/// watchdog, which starts it.
 pub(super) struct Feeder<O, T = Kernel> {
     open: O,
     watchdog: Option<Watchdog<T>>,
     /// A quarter of the timeout.
     quarter: Duration,
     next: Instant,
-    /// Feedings that the driver refused.
+    /// Feeds that the driver refused.
     pub(super) refused: u64,
-    /// Why it could not be armed.
+    /// Why the watchdog could not be armed.
     failed: Option<WatchdogError>,
 }
 
@@ -45,8 +42,8 @@ where
     O: FnMut() -> Result<Watchdog<T>, WatchdogError>,
     T: Timer,
 {
-    /// Feeds a watchdog with a timeout of `timeout_s` seconds: `running` where it has
-    /// been taken over, else the one that `open` will open.
+    /// A feeder for a timeout of `timeout_s`, s: of `running`, a watchdog that was taken over,
+    /// or of the one that `open` will open.
     pub(super) fn new(timeout_s: u32, running: Option<Watchdog<T>>, open: O) -> Self {
         Self {
             open,
@@ -58,12 +55,12 @@ where
         }
     }
 
-    /// Why it could not be armed.
+    /// Why the watchdog could not be armed; `None` if it was or was not tried.
     pub(super) const fn failed(&self) -> Option<&WatchdogError> {
         self.failed.as_ref()
     }
 
-    /// Feeds it where it runs: the start has made a step.
+    /// Feeds a running watchdog after a step of the start.
     pub(super) fn step(&mut self) {
         self.feed(Monotonic.now());
     }
@@ -79,18 +76,18 @@ where
     fn feed(&mut self, now: Instant) {
         self.next = now + self.quarter;
         if let Some(watchdog) = &mut self.watchdog {
-            // A watchdog that cannot be fed does what it is there for.
+            // Counted only: a watchdog that cannot be fed resets the board, as it should.
             if watchdog.feed().is_err() {
                 self.refused += 1;
             }
         }
     }
 
-    /// Does `work`, which may wait for a disk, and has the watchdog fed meanwhile where
-    /// it runs, for at most [`SAVING`].
+    /// Calls `work`, which may wait for a disk, while a thread feeds a running watchdog for at
+    /// most [`SAVING`].
     ///
     /// # Errors
-    /// When the thread that feeds could not be started; `work` was not done.
+    /// The thread could not be started; `work` was not called.
     pub(super) fn while_fed<R>(&mut self, work: impl FnOnce() -> R) -> Result<R, RunError>
     where
         O: Send,
@@ -126,18 +123,18 @@ where
         })
     }
 
-    /// Stops the watchdog: the run has ended in order, and its outputs are safe.
+    /// Stops the watchdog after a regular end with safe outputs.
     pub(super) fn close(&mut self) {
         if let Some(watchdog) = self.watchdog.take() {
-            // One that cannot be stopped resets a board whose outputs are safe.
+            // If it cannot be stopped, it resets a board whose outputs are safe.
             let _ = watchdog.close();
         }
     }
 }
 
-/// Stops the watchdog of a start that came to nothing: nothing was energised, and a
-/// supervisor that tries again must not have the board reset under it. Only an error of
-/// `/proc` can come after a run; then the watchdog stays armed.
+/// Stops the watchdog of a start that failed before the run: no output was driven, and a reset
+/// would disturb the next attempt of a supervisor. After a run the only error is one of
+/// `/proc`; then the watchdog stays armed.
 pub(super) fn stand_down<O, T>(feeder: Option<Feeder<O, T>>, error: RunError) -> RunError
 where
     O: FnMut() -> Result<Watchdog<T>, WatchdogError>,
@@ -150,7 +147,7 @@ where
     error
 }
 
-/// The watchdog of a board that may have none.
+/// The feeder of a board with or without a watchdog.
 pub(super) struct Fed<'f, O, T = Kernel>(pub(super) &'f mut Option<Feeder<O, T>>);
 
 impl<O, T> Feed for Fed<'_, O, T>
@@ -175,7 +172,7 @@ where
                 }
             }
         }
-        // The whole timeout for the first cycle, however long ago the last step was.
+        // The first cycle gets the whole timeout.
         feeder.step();
         true
     }
@@ -197,22 +194,22 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::AtomicU64;
 
-    /// What a watchdog was told: how often it was opened, fed and stopped.
+    /// Counts the calls to a watchdog.
     #[derive(Default)]
-    struct Told {
+    struct Calls {
         opened: AtomicU64,
         fed: AtomicU64,
         stopped: AtomicU64,
     }
 
-    impl Told {
+    impl Calls {
         fn counts(&self) -> (u64, u64, u64) {
             let count = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
             (count(&self.opened), count(&self.fed), count(&self.stopped))
         }
     }
 
-    struct Stub(Arc<Told>, Result<(), Errno>);
+    struct Stub(Arc<Calls>, Result<(), Errno>);
 
     impl Timer for Stub {
         fn support(&self) -> Result<Info, Errno> {
@@ -239,17 +236,20 @@ mod tests {
         }
     }
 
-    fn open(told: &Arc<Told>, feeding: Result<(), Errno>) -> Result<Watchdog<Stub>, WatchdogError> {
-        told.opened.fetch_add(1, Ordering::SeqCst);
-        Watchdog::with(Stub(Arc::clone(told), feeding), 2)
+    fn open(
+        calls: &Arc<Calls>,
+        feeding: Result<(), Errno>,
+    ) -> Result<Watchdog<Stub>, WatchdogError> {
+        calls.opened.fetch_add(1, Ordering::SeqCst);
+        Watchdog::with(Stub(Arc::clone(calls), feeding), 2)
     }
 
     type Opened = Result<Watchdog<Stub>, WatchdogError>;
 
     /// A feeder of a watchdog with a timeout of 2 s that runs already, or does not.
-    fn feeder(told: &Arc<Told>, running: bool) -> Feeder<impl FnMut() -> Opened + Send, Stub> {
-        let now = Arc::clone(told);
-        let taken_over = running.then(|| open(told, Ok(())).unwrap());
+    fn feeder(calls: &Arc<Calls>, running: bool) -> Feeder<impl FnMut() -> Opened + Send, Stub> {
+        let now = Arc::clone(calls);
+        let taken_over = running.then(|| open(calls, Ok(())).unwrap());
         Feeder::new(2, taken_over, move || open(&now, Ok(())))
     }
 
@@ -262,29 +262,29 @@ mod tests {
 
     #[test]
     fn a_stopped_watchdog_is_opened_and_fed_when_armed() {
-        let told = Arc::<Told>::default();
-        let mut feeder = feeder(&told, false);
+        let calls = Arc::<Calls>::default();
+        let mut feeder = feeder(&calls, false);
         feeder.step();
         assert_eq!(feeder.while_fed(|| 7).ok(), Some(7));
         let mut feeder = Some(feeder);
         let mut fed = Fed(&mut feeder);
         fed.rehearsed();
-        assert_eq!(told.counts(), (0, 0, 0), "nothing slow runs against it");
+        assert_eq!(calls.counts(), (0, 0, 0), "nothing slow runs against it");
         assert!(fed.arm());
-        assert_eq!(told.counts(), (1, 1, 0));
+        assert_eq!(calls.counts(), (1, 1, 0));
         feeder.unwrap().close();
-        assert_eq!(told.counts(), (1, 1, 1));
+        assert_eq!(calls.counts(), (1, 1, 1));
     }
 
     #[test]
     fn a_running_watchdog_is_taken_over_and_fed_during_the_start() {
-        let told = Arc::<Told>::default();
-        let mut feeder = feeder(&told, true);
-        let fed = || told.counts().1;
+        let calls = Arc::<Calls>::default();
+        let mut feeder = feeder(&calls, true);
+        let fed = || calls.counts().1;
         let begun = std::time::Instant::now();
         feeder
             .while_fed(|| {
-                // Twice: while the work goes on.
+                // The first feed may precede the work.
                 while fed() < 2 {
                     assert!(begun.elapsed().as_secs() < 60, "it is not fed");
                     thread::yield_now();
@@ -302,19 +302,19 @@ mod tests {
         rehearsal.rehearsed();
         assert_eq!(fed(), before + 2, "not yet again");
         assert!(rehearsal.arm());
-        assert_eq!(told.counts(), (1, before + 3, 0), "not opened again");
+        assert_eq!(calls.counts(), (1, before + 3, 0), "not opened again");
     }
 
     #[test]
     fn it_is_fed_four_times_within_its_timeout_and_failures_are_counted() {
-        let told = Arc::<Told>::default();
-        let running = open(&told, Err(Errno(libc::EIO))).unwrap();
+        let calls = Arc::<Calls>::default();
+        let running = open(&calls, Err(Errno(libc::EIO))).unwrap();
         let unused = || unreachable!("it runs");
         let mut feeder = Some(Feeder::new(2, Some(running), unused));
         for ms in 1_000..3_000 {
             Fed(&mut feeder).deadline_met(&at(ms));
         }
-        assert_eq!((told.counts().1, feeder.unwrap().refused), (4, 4));
+        assert_eq!((calls.counts().1, feeder.unwrap().refused), (4, 4));
     }
 
     #[test]
@@ -338,9 +338,9 @@ mod tests {
             (RunError::Busy, 1),
             (RunError::Start(StartError::Proc(Errno(libc::EIO))), 0),
         ] {
-            let told = Arc::<Told>::default();
-            let error = stand_down(Some(feeder(&told, true)), error);
-            assert_eq!(told.counts(), (1, 0, stopped), "{error}");
+            let calls = Arc::<Calls>::default();
+            let error = stand_down(Some(feeder(&calls, true)), error);
+            assert_eq!(calls.counts(), (1, 0, stopped), "{error}");
         }
     }
 }

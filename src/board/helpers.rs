@@ -1,8 +1,8 @@
-//! What runs beside the loop: reporter, saver of black boxes, edge readers, stall guard.
+//! Runs the helper threads beside the loop: reporter, saver of black boxes, edge readers and
+//! stall guard.
 //!
-//! One function for all boards and laws ([`run_with_helpers`]). The loop itself is compiled
-//! for each board and law; this is most of a start, and all of the binary is locked into
-//! memory.
+//! [`run_with_helpers`] is one function for all boards and laws. The loop is compiled for each
+//! board and law, and all of the binary is locked into memory, so generic code is kept small.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -36,17 +36,16 @@ use crate::telemetry::ring;
 /// Stack of the reporter and of an edge reader, bytes.
 const HELPER_STACK: usize = 64 * 1024;
 
-/// What a real board has beside its devices.
+/// The parts of a real board that helper threads use.
 pub(super) struct Helpers {
     pub(super) edge_readers: Vec<EdgeReader<KernelEvents>>,
     pub(super) watchdog: Option<FoundWatchdog>,
 }
 
-/// Opens the watchdog. By reference, so that the feeder's type has a name.
+/// Opens the watchdog. A reference, so that the feeder's type can be written.
 type OpenWatchdog<'o> = &'o (dyn Fn() -> Result<Watchdog, WatchdogError> + Sync);
 
-/// What the loop is given of what runs beside it: all of its [`Parts`] that depend on
-/// neither board nor law.
+/// The parts of the loop ([`Parts`]) that depend on neither board nor law.
 pub(super) struct LoopContext<'b, 'o, 'r> {
     pub(super) record: &'b mut ring::Writer<'r>,
     pub(super) buffers: Range,
@@ -57,11 +56,11 @@ pub(super) struct LoopContext<'b, 'o, 'r> {
     pub(super) audit: &'b Audit,
 }
 
-/// Runs the loop, and says how it ended and with which fault of the law.
+/// Runs the loop. Gives its outcome and the fault of the law.
 pub(super) type Ends<'e> =
     dyn FnMut(LoopContext<'_, '_, '_>) -> Result<(Outcome, Option<FaultNumber>), StartError> + 'e;
 
-/// What came of the loop and of what ran beside it.
+/// The results of the loop and of the helper threads.
 pub(super) struct Ended {
     pub(super) outcome: Outcome,
     pub(super) records_dropped: u64,
@@ -71,8 +70,8 @@ pub(super) struct Ended {
     pub(super) warnings: Vec<String>,
 }
 
-/// Starts the helper threads, runs the loop beside them, and ends them. One function for
-/// all boards and laws: the binary is locked into memory, and this is most of a start.
+/// Starts the helper threads, runs the loop beside them with `ends`, and ends them. On an error
+/// before the run, an armed watchdog is stopped.
 pub(super) fn run_with_helpers(
     config: &Config,
     recorder: Recorder,
@@ -123,7 +122,7 @@ pub(super) fn run_with_helpers(
     let judged = Judged::new();
     let refused = |error: std::io::Error| RunError::Helper(Errno::from(error).0);
     let ran = thread::scope(|scope| {
-        // However this scope is left, the helpers must end, or it never is.
+        // The scope waits for the helpers, so they have to end on every way out of it.
         let _end = EndHelpers(&done, &barrier, &watch);
         let (period, live) = (config.run.period, options.live);
         let watched = trace.first().copied();
@@ -150,8 +149,7 @@ pub(super) fn run_with_helpers(
         }
         for mut edges in helpers.edge_readers {
             helper::spawn(scope, "edges", HELPER_STACK, barrier, move || {
-                // A reader that fails leaves its latch abandoned, and the loop
-                // goes on by levels.
+                // After a failure the latch gets no more edges, and the loop uses levels.
                 if let Err(errno) = edges.run(|| !done.load(Ordering::Relaxed)) {
                     edges_failed.store(errno.0, Ordering::Relaxed);
                 }
@@ -182,8 +180,8 @@ pub(super) fn run_with_helpers(
             audit,
         })
         .map_err(RunError::Start)?;
-        // At once: helpers that wait for a disk end when they end, and a watchdog that
-        // is not fed would reset a board that is at rest.
+        // Before the helpers are joined: one may wait for a disk, and the watchdog, which is
+        // no longer fed, would reset a board that is at rest.
         if let (Some(feeder), true) = (&mut feeder, in_order(&outcome)) {
             feeder.close();
         }
@@ -225,26 +223,25 @@ pub(super) fn run_with_helpers(
     })
 }
 
-/// What is to be said beside the loop: of the thread that reads edges, an error number or
-/// 0, and of what the reporter noticed.
+/// Warnings for the report. `edges_failed` is the error number of the edge readers, or 0.
 fn warnings(edges_failed: i32, noticed: &Noticed) -> Vec<String> {
     let mut warnings = Vec::new();
     if edges_failed != 0 {
         warnings.push(format!(
-            "edges of latched inputs could not be read any more ({}): pulses shorter than a period were not seen from then on",
+            "edges of latched inputs could not be read any more ({}), so pulses shorter than a period were lost; see the kernel log (dmesg)",
             Errno(edges_failed)
         ));
     }
     if noticed.suspends > 0 {
         warnings.push(format!(
-            "the machine was suspended while the loop ran, {} times for {} in all: the loop cannot see that, devices may have lost their settings; mask systemd's sleep targets",
+            "the machine was suspended while the loop ran, {} times, {} in total: its clock does not count this time, and devices may have lost their settings; mask systemd's sleep targets",
             noticed.suspends, noticed.suspended
         ));
     }
     warnings
 }
 
-/// Ends the helper threads when it goes.
+/// Ends the helper threads when it is dropped.
 struct EndHelpers<'d>(&'d AtomicBool, &'d Barrier, &'d Watch);
 
 impl Drop for EndHelpers<'_> {
@@ -255,7 +252,7 @@ impl Drop for EndHelpers<'_> {
     }
 }
 
-/// The service manager that waits for this run, if there is one.
+/// The service manager that waits for this run; `None` without one.
 pub(super) fn notify(config: &Config) -> Result<Option<Notify>, RunError> {
     let notify = Notify::from_environment().map_err(RunError::Notify)?;
     notify

@@ -1,8 +1,9 @@
-//! A real board: the kernel's devices, opened as the board file says.
+//! A real board: opens and configures the kernel's devices of the board file.
 //!
-//! When this is done every output is requested at its safe value, every SPI
-//! device is configured and read back, and what drives the outputs safe, in the
-//! board file's order, is where a signal handler and the stall guard find it.
+//! After [`Linux::open`], every output line is requested at its safe value, every SPI device is
+//! configured and verified, and the safe actions of all outputs are registered, in shutdown
+//! order, for the stall guard and the crash handlers. Opening allocates and may wait; reading
+//! and writing in the loop do not allocate.
 
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -26,7 +27,7 @@ use crate::realtime::clock::Monotonic;
 use crate::sys::{self, Errno, emergency};
 use crate::time::Instant;
 
-/// Most devices of a kind; the board file allows no more.
+/// Most devices of a kind, as limited by the board file's reader.
 const MAX: usize = crate::config::MAX_DEVICES;
 
 /// The kernel's devices of a board.
@@ -39,9 +40,8 @@ pub struct Linux {
     own: OwnDevices,
 }
 
-/// Edges of chips that were read well in a cycle in which another one failed: for
-/// the next cycle in which all are read, or a pulse would be lost with somebody
-/// else's error.
+/// Edges of the GPIO chips that were read in a cycle in which another chip failed. They are
+/// reported in the next cycle in which all chips are read, so no pulse is lost.
 #[derive(Default)]
 struct KeptEdges {
     rose: u32,
@@ -49,7 +49,7 @@ struct KeptEdges {
 }
 
 impl KeptEdges {
-    /// What all chips together give. All of them are read, whatever one says.
+    /// Combines the readings of all chips. All chips are read, even after one has failed.
     fn gather(
         &mut self,
         parts: impl Iterator<Item = Result<DigitalInputs, InputError>>,
@@ -81,34 +81,33 @@ impl KeptEdges {
     }
 }
 
-/// The devices, which of them serve which channels, and the readers of latched
-/// edges, each for a thread of its own.
+/// The opened devices of a board.
 pub struct Opened {
     /// The devices.
     pub devices: Linux,
-    /// Which SPI devices serve which channels.
+    /// The SPI device of each channel.
     pub map: SpiMap,
-    /// To be run by helper threads.
+    /// Readers of latched edges, each to be run by a helper thread.
     pub edge_readers: Vec<EdgeReader<KernelEvents>>,
-    /// The watchdog, where the board file asks for one.
+    /// The watchdog; `None` without `[watchdog]`.
     pub watchdog: Option<FoundWatchdog>,
 }
 
-/// A watchdog as it was found.
+/// The watchdog at start-up.
 pub struct FoundWatchdog {
-    /// Taken over, where it runs already or cannot be asked without opening it. From
-    /// then on somebody has to feed it.
+    /// The watchdog if it was running, or if its state is known only by opening it. It has to
+    /// be fed from now on. `None`: it is stopped, and opened later.
     pub running: Option<Watchdog>,
-    /// The board's last reset was its doing; `None` where the driver cannot tell.
+    /// Whether it caused the board's last reset; `None` if the driver does not report that.
     pub caused_last_reset: Option<bool>,
 }
 
 impl Linux {
-    /// Opens and configures everything that `config` names.
+    /// Opens and configures all devices of `config`, outputs first.
     ///
     /// # Errors
-    /// The first device that is missing, busy or refuses, with the position in the
-    /// board file that names it.
+    /// The first device that is missing, busy or refuses its settings, with its position in the
+    /// board file.
     pub fn open(config: &Config) -> Result<Opened, ConfigError> {
         let io = &config.io;
         let mut linux = Self {
@@ -120,12 +119,11 @@ impl Linux {
             own: OwnDevices::none(),
         };
         let mut edge_readers = Vec::new();
-        // Outputs first: from here on they are at their safe values, whatever
-        // else is refused.
+        // Outputs first, so that they are safe even if another device is refused.
         for chip in 0..io.gpio.len() {
             linux.open_outputs(config, chip)?;
         }
-        // What no single device refuses: two entries of the file that are one device.
+        // Two entries of the file may be one device, which no single device can detect.
         if let Some(error) = probe::doubles(config, &Machine::default())
             .into_iter()
             .next()
@@ -135,7 +133,7 @@ impl Linux {
         for chip in 0..io.gpio.len() {
             edge_readers.extend(linux.open_inputs(config, chip)?);
         }
-        // Those with a stock chip; the rest belongs to devices that open it themselves.
+        // SPI devices with a stock chip. The others are opened by the drivers of [device.X].
         let used: Vec<usize> = (0..io.spi.len()).filter(|at| is_used(io, *at)).collect();
         let index = |spi: Option<usize>| {
             used.iter()
@@ -144,7 +142,7 @@ impl Linux {
         };
         for at in &used {
             let spi = config::open::spidev(config.buses(), *at, spi_mode(io, *at))?;
-            // The board file has at most as many.
+            // The reader limits the number of SPI devices.
             let _ = linux.spi.push(spi);
         }
         linux.register_emergency(config, &index)?;
@@ -197,7 +195,7 @@ impl Linux {
         Ok(())
     }
 
-    /// Puts down what a crash still does, in the order of shutting down.
+    /// Registers the safe actions of lines and converters in shutdown order.
     fn register_emergency(
         &mut self,
         config: &Config,
@@ -208,14 +206,15 @@ impl Linux {
             ConfigError::from(Details {
                 file: config.file.clone(),
                 position: None,
-                what: format!("too many outputs to be made safe in a crash ({errno})"),
-                fix: "use fewer GPIO chips for outputs, or fewer places in `shutdown`".to_owned(),
+                what: format!("no capacity left for the safe actions of all outputs ({errno})"),
+                fix: "use fewer GPIO chips for outputs, or fewer different values of `shutdown`"
+                    .to_owned(),
             })
         };
         for channels in io.shutdown_steps() {
             for lines in &self.outputs {
                 if let Some(slot) = lines.register_emergency(channels).map_err(full)? {
-                    // As many as there can be registered.
+                    // Its capacity is that of the table of safe actions.
                     let _ = self.emergency.push(slot);
                 }
             }
@@ -263,20 +262,19 @@ impl Linux {
 
 impl Drop for Linux {
     fn drop(&mut self) {
-        // The lines go with their requests; a handler must not reach for them.
+        // The requests of the lines end here, so a handler must not use them.
         for slot in core::mem::take(&mut self.emergency) {
             slot.clear();
         }
     }
 }
 
-/// Takes the watchdog over if it runs, or if only opening it tells whether it can be had:
-/// one that is at rest and that this process may open is armed when there is something
-/// to watch.
+/// Checks the watchdog, and takes it over if it is running, or if its state is known only by
+/// opening it. A stopped watchdog that this process may open is armed later.
 fn find_watchdog(requested: &WatchdogConfig) -> Result<FoundWatchdog, WatchdogError> {
     let path = Path::new(&requested.device);
     let standing = Standing::read(Path::new("/"), path);
-    // Known before it is armed, and so before anything is energised.
+    // A refusal that is known without arming it, before any output is driven.
     if let Some(refusal) = watchdog::refusal(Path::new("/"), path, requested.timeout_s) {
         return Err(refusal);
     }
@@ -294,7 +292,7 @@ fn find_watchdog(requested: &WatchdogConfig) -> Result<FoundWatchdog, WatchdogEr
     })
 }
 
-/// What makes `output` safe, as the loop's driver would send it.
+/// The frame that sets `output` to its safe value, as the loop's driver sends it.
 fn safe_frame(output: &AnalogOutput) -> [u8; 2] {
     let scale = mcp4922::Scale::new(output.min_volts, output.max_volts);
     let code = scale.ok().and_then(|s| s.code(output.safe_volts).ok());
@@ -307,12 +305,12 @@ fn safe_frame(output: &AnalogOutput) -> [u8; 2] {
     )
 }
 
-/// The pin, if it is on the chip with this index.
+/// `pin` if it is on the GPIO chip with this index.
 fn on(pin: &Option<Pin>, chip: usize) -> Option<&Pin> {
     pin.as_ref().filter(|pin| pin.gpio == chip)
 }
 
-/// An open GPIO chip, with what is needed to say what is wrong with it.
+/// An open GPIO chip, with the context for its errors.
 struct Chip<'c> {
     config: &'c Config,
     index: usize,
@@ -344,7 +342,7 @@ impl<'c> Chip<'c> {
             .map_err(|error| self.error(pin.position, pin, error))
     }
 
-    /// The kernel's refusal of a request, at the line that it is about.
+    /// The kernel's refusal of a request, as an error at the line that caused it.
     fn refused<'p>(
         &self,
         error: GpioError,
@@ -379,7 +377,7 @@ fn is_used(io: &Io, index: usize) -> bool {
     all.any(|spi| spi == Some(index))
 }
 
-/// Mode of whatever chips are on this SPI device.
+/// SPI mode of the stock chip at this SPI device.
 fn spi_mode(io: &Io, index: usize) -> embedded_hal::spi::Mode {
     let here = |spi: Option<usize>| spi == Some(index);
     if io.encoders.iter().any(|e| here(e.spi)) {

@@ -1,4 +1,4 @@
-//! A board file with its control laws made into a run.
+//! Runs a board file with its own control laws.
 
 use super::error::RunError;
 use super::options::Options;
@@ -8,15 +8,15 @@ use crate::cycle::law::{Entry, Every, LawSet, Laws};
 use crate::sys::arena::Placed;
 use crate::telemetry::report::{Description, LawReport, Report};
 
-/// The control laws of a board file, as the firmware runs them.
+/// The control laws of a board file as one law for the loop.
 pub type MachineLaws = Laws<Placed<dyn AnyLaw>>;
 
 type Set = LawSet<Placed<dyn AnyLaw>>;
 
-/// Runs everything that `config` names and reports.
+/// Runs the board and the control laws of `config`, and makes the report.
 ///
 /// # Errors
-/// As of [`run`](super::run()).
+/// As [`run`](super::run()); the laws do not fit into static memory.
 pub fn run_machine(config: &Config, options: &Options) -> Result<Report, RunError> {
     let laws = laws(config)?;
     let trace = config.machine.laws.iter().flat_map(|law| &law.trace);
@@ -25,14 +25,14 @@ pub fn run_machine(config: &Config, options: &Options) -> Result<Report, RunErro
     run_traced::<MachineLaws>(config, &(), laws, options, &trace, describe)
 }
 
-/// The control laws of `config` before their first step.
+/// The control laws of `config` in their initial states.
 ///
 /// # Errors
 /// They do not fit into static memory.
 pub fn laws(config: &Config) -> Result<Set, RunError> {
     let mut laws = LawSet::new(config.run.period);
     for law in &config.machine.laws {
-        // The board file has no more than fit.
+        // The reader limits the number of laws.
         let _ = laws.push(Entry {
             law: law.law.start().map_err(RunError::Full)?,
             every: Every::slots(law.every),
@@ -43,7 +43,7 @@ pub fn laws(config: &Config) -> Result<Set, RunError> {
     Ok(laws)
 }
 
-/// What the laws are like at the end of a run, and the first fault of any of them.
+/// Descriptions of all laws at the end of a run, and the first fault.
 fn describe(config: &Config, laws: &Set) -> Description {
     let names = config.machine.laws.iter().map(|law| &law.name);
     let mut all = Description::default();
@@ -51,7 +51,7 @@ fn describe(config: &Config, laws: &Set) -> Description {
         let description = law.description();
         all.sections.extend(description.sections);
         let fault = fault.map(|fault| match name {
-            // A law at the root says of what it is.
+            // The text of a law at the root names the table itself.
             None => law.explain(fault),
             Some(name) => format!("law {name}: {}", law.explain(fault)),
         });

@@ -1,9 +1,9 @@
-//! A board file made into a running controller.
+//! Runs a controller from a board file.
 //!
-//! [`run`] is what a firmware is made of: it opens or simulates the board's
-//! devices, starts the helper threads, hands everything to the runner, and
-//! makes the report. A control law of one's own goes in as its first argument's
-//! type; see `examples/`.
+//! [`run`] opens or simulates the board's devices, starts the helper threads, runs the loop
+//! through [`realtime::runner`](crate::realtime::runner), and makes the report. [`run_machine`]
+//! does so for the control laws of the board file; [`run`] takes a control law as a type
+//! parameter, see `examples/`. Start-up and report allocate; the loop does not.
 
 mod error;
 mod feeder;

@@ -1,15 +1,15 @@
-//! How to run.
+//! [`Options`] of a run.
 
 use crate::cycle::run::Limit;
 use crate::telemetry::report::Pace;
 
-/// How to run.
+/// Options of a run that are not in the board file.
 #[derive(Copy, Clone, Debug)]
 pub struct Options {
-    /// When to end.
+    /// When the run ends by itself.
     pub limit: Limit,
-    /// Which clock paces the run.
+    /// The clock of the run: real, or virtual for a simulated board.
     pub pace: Pace,
-    /// Whether a line about the run is redrawn on standard error.
+    /// Whether a status line is redrawn on standard error during the run.
     pub live: bool,
 }

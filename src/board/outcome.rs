@@ -1,5 +1,4 @@
-//! What came of a run, as the report tells it: how the process is to end, and
-//! why.
+//! Makes the report of a run: exit code, reason, counters and measurements.
 
 use std::fmt::Write as _;
 
@@ -18,7 +17,7 @@ use crate::telemetry::report::{
     Cycles, Description, Exit, Memory, Pace, QuickStopReport, Report, WatchdogReport,
 };
 
-/// What is left of a run when its devices are closed.
+/// The results of a run after its devices are closed.
 pub(super) struct Finished<S> {
     pub(super) outcome: Outcome,
     pub(super) state: S,
@@ -29,9 +28,8 @@ pub(super) struct Finished<S> {
     pub(super) warnings: Vec<String>,
 }
 
-/// Whether a run ended in order, or did not begin: then nobody needs the
-/// watchdog any more. After a fault it stays armed, so that the board is reset
-/// unless somebody takes over in time.
+/// Whether a run ended regularly or did not start: then the watchdog is stopped. After a fault
+/// it stays armed, and resets the board unless another process takes it over in time.
 pub(super) fn in_order(outcome: &Outcome) -> bool {
     outcome
         .ran
@@ -114,8 +112,8 @@ fn memory(usage: &Usage, pace: Pace) -> Memory {
     }
 }
 
-/// How the process is to end: 0 done, 1 failed, 3 refused, 4 fault, 5 stopped and not
-/// armed again.
+/// Exit code and reason: 0 done, 1 failed, 3 contract refused, 4 fault, 5 stopped and not armed
+/// again.
 fn exit(
     outcome: &Outcome,
     fault: Option<String>,
@@ -126,11 +124,14 @@ fn exit(
     let Some(ran) = &outcome.ran else {
         return Exit {
             code: 3,
-            reason: format!("contract refused: {}", broken_names(&outcome.contract)),
+            reason: format!(
+                "contract refused: {}; see the fix of each row",
+                broken_names(&outcome.contract)
+            ),
         };
     };
     let run = fault_of(ran, &outcome.contract, config).or_else(|| {
-        // Its end was in order, but nobody may take the run for a real-time one.
+        // The end was regular, but the run was not real-time as required.
         let required = config.requirement == Requirement::Required;
         let broken = !outcome.contract.broken_while_running().is_empty();
         (required && broken).then(|| broken_while_running(&outcome.contract))
@@ -154,9 +155,9 @@ fn exit(
     Exit { code, reason }
 }
 
-/// Why nothing moved at the end though there was no fault.
+/// The reason of exit code 5: a quick stop, after which the axes were not armed again.
 fn left_stopped(ran: &Summary, stopped: Option<StopCause>, config: &Config) -> String {
-    // There is no state of this kind without such a stop.
+    // The caller found a stopped law, so a cause exists.
     let cause = stopped.unwrap_or(StopCause::Overrun);
     let when = ran.quick_stops.last.map_or_else(String::new, |stop| {
         let at = stop.time(config.run.period).as_secs_f64();
@@ -164,11 +165,12 @@ fn left_stopped(ran: &Summary, stopped: Option<StopCause>, config: &Config) -> S
         format!(" at {at:.3} s ({missed} deadlines missed or slots skipped)")
     });
     format!(
-        "quick stop{when}, not armed again: {cause}; find what was late, then arm by the reset input, or set [safety] rearm"
+        "quick stop{when}, not armed again: {cause}; see lateness and execution in the report, then arm by the reset input, or set [safety] rearm"
     )
 }
 
-/// Puts on record how the run ended; what died before was quicker.
+/// Writes the cause of the end into the flight file. A cause that is there already, such as
+/// that of a crash, stays.
 pub(super) fn record_cause(
     outcome: &Outcome,
     law: Option<FaultNumber>,
@@ -217,37 +219,37 @@ pub(super) fn record_cause(
     cause::record(kind, detail, 0);
 }
 
-/// What of the run itself was a fault.
+/// The fault of the run itself, without that of the control law; `None` after a regular end.
 fn fault_of(ran: &Summary, contract: &Contract, config: &Config) -> Option<String> {
     if let Err(error) = ran.safe {
         let output = written(error, config);
         return Some(format!(
-            "the outputs could not be made safe: {output} could not be written"
+            "the outputs could not be made safe: {output} could not be written; check its bus, cable and supply"
         ));
     }
     match ran.end {
         End::Finished | End::Stopped => None,
         End::NotAtRest => Some(format!(
-            "not at rest within {} of being asked; the outputs were made safe",
+            "not at rest within {} of the stop request, outputs made safe; see [loop] stop_ms and the control law",
             config.run.stop_time
         )),
-        End::Overrun => Some("too many missed deadlines (overrun ladder)".to_owned()),
+        End::Overrun => Some("too many missed deadlines (overrun ladder); see execution and lateness in the report, and steadfast doctor".to_owned()),
         End::OutputFailed(OutputError::NotFinite(channel)) => Some(format!(
-            "the control law's command for {} was not finite",
+            "the control law's command for {} was not finite; check its inputs and parameters",
             output_name(channel, config)
         )),
         End::OutputFailed(error) => Some(format!(
-            "{} could not be written in {} cycles in a row",
+            "{} could not be written in {} cycles in a row; check its bus, cable and supply",
             written(error, config),
             config.run.output_failures
         )),
         End::DeviceLost(lost) => Some(lost_device(lost, config)),
-        End::Allocated => Some("memory was allocated on the real-time thread".to_owned()),
+        End::Allocated => Some("memory was allocated on the real-time thread; allocate nothing in drivers and control laws".to_owned()),
         End::PromiseBroken => Some(broken_while_running(contract)),
     }
 }
 
-/// What could not be written, by its names in the board file.
+/// The output that could not be written, by its name in the board file.
 fn written(error: OutputError, config: &Config) -> String {
     match error {
         OutputError::Digital => "a digital output".to_owned(),
@@ -286,7 +288,7 @@ fn input_name(channel: u8, config: &Config) -> String {
 fn lost_device(lost: Lost, config: &Config) -> String {
     match lost {
         Lost::AnalogInput(channel, InputError::OutOfRange) => format!(
-            "{} is outside of its limits in volts; look for a broken wire or a short",
+            "{} is outside of `min_volts` to `max_volts`; check for a broken wire or a short circuit",
             input_name(channel, config)
         ),
         Lost::AnalogInput(channel, _) => format!(
@@ -294,7 +296,7 @@ fn lost_device(lost: Lost, config: &Config) -> String {
             input_name(channel, config)
         ),
         Lost::AnalogOutput(channel) => format!(
-            "{} could not be written too often in a row; check the bus",
+            "{} could not be written too often in a row; check its bus, cable and supply",
             output_name(channel, config)
         ),
         Lost::Sensor(device) => format!(
@@ -316,7 +318,7 @@ fn broken_while_running(contract: &Contract) -> String {
     let mut reason = "contract broken while running: ".to_owned();
     for (index, breach) in contract.breaches().iter().enumerate() {
         let separator = if index == 0 { "" } else { ", " };
-        // Nothing is refused by a string.
+        // Writing to a String cannot fail.
         let _ = write!(reason, "{separator}{breach}");
     }
     reason

@@ -1,4 +1,7 @@
-//! Devices of drivers of one's own, as the loop reads and drives them.
+//! Reads and drives the devices of `[device.X]` in the loop.
+//!
+//! Opening allocates; [`OwnDevices::sense`], [`OwnDevices::drive`] and [`OwnDevices::safe`] do
+//! not, if the drivers do not.
 
 use core::ops::Range;
 
@@ -17,23 +20,23 @@ use super::ports::failing::DebounceCounter;
 type Actions = heapless::Vec<Slot, MAX_ACTIONS>;
 
 struct Own {
-    /// Its position in the board file.
+    /// Its index in the board file.
     number: u8,
     device: Placed<dyn Device>,
     every: Every,
-    /// Whether it has a chip made of software.
+    /// Whether a chip is behind it, real or a software model.
     has_chip: bool,
-    /// In this cycle it is its turn: slots since the one before.
+    /// Slots since its last turn, in a cycle that is its turn; otherwise `None`.
     due: Option<u32>,
     drives: bool,
-    /// What makes its outputs safe in a crash.
+    /// Its safe actions, in registered order.
     actions: Actions,
     unread: DebounceCounter,
     undriven: DebounceCounter,
 }
 
 impl Own {
-    /// `tick`, counted in the device's own turns; `None` where it is not its turn.
+    /// `tick` with the slots since the device's last turn; `None` if it is not its turn.
     fn turn(&self, tick: &Tick) -> Option<Tick> {
         self.due.map(|elapsed_slots| Tick {
             elapsed_slots,
@@ -44,15 +47,15 @@ impl Own {
 
 /// The devices, in the order of the board file.
 pub(super) struct OwnDevices {
-    /// In static memory each: the loop's devices are moved about while they are put
-    /// together, and each place where they have been on the stack is locked.
+    /// Each in static memory: the list is moved on the stack during the start, and the stack
+    /// that it touches is locked.
     all: heapless::Vec<Placed<Own>, MAX_OWN_DEVICES>,
-    /// Those with outputs, in the order of shutting down.
+    /// Indices in `all` of the devices with outputs, in shutdown order.
     shutdown: heapless::Vec<u8, MAX_OWN_DEVICES>,
 }
 
 impl OwnDevices {
-    /// None.
+    /// No devices.
     pub(super) const fn none() -> Self {
         Self {
             all: heapless::Vec::new(),
@@ -64,15 +67,15 @@ impl OwnDevices {
     pub(super) fn open(config: &Config) -> Result<Self, ConfigError> {
         let entries = &config.machine.devices;
         let mut opened: Vec<_> = entries.iter().map(|_| None).collect();
-        // Safe actions are done in the order in which they were given.
+        // Safe actions are executed in the order of their registration.
         for number in order(entries) {
             let entry = &entries[number];
             let title = format!("[device.{}]", entry.name);
             let mut opening = Opening::new(config.buses(), entry.position, &title, entry.drives);
             let device = entry.driver.open(&mut opening)?;
             let unsafe_in_a_crash = opening.error(
-                "its driver has outputs and no safe action",
-                "let `open` give one: `pwm`, `safe_spi` or `safe_i2c`",
+                "its driver registers no safe action for its outputs",
+                "call `pwm`, `safe_spi` or `safe_i2c` of `Opening` in `Driver::open`",
             );
             let actions = opening.into_actions();
             if entry.drives && actions.is_empty() {
@@ -97,8 +100,8 @@ impl OwnDevices {
         Ok(own)
     }
 
-    /// Those of `entries` that are simulated by a chip made of software, and those that
-    /// are simulated at their signals and can be lost.
+    /// The devices of `entries` with a software model of their chip, and those that are
+    /// simulated at their signals and have `tolerated_failures`.
     pub(super) fn simulate(entries: &[OwnDevice]) -> Result<Self, Full> {
         let mut own = Self::none();
         for (entry, number) in entries.iter().zip(0_u8..) {
@@ -114,7 +117,7 @@ impl OwnDevices {
         Ok(own)
     }
 
-    /// The position in the board file of each that has a chip.
+    /// The index in the board file of each device with a chip.
     pub(super) fn with_chips(&self) -> impl Iterator<Item = usize> {
         let chips = self.all.iter().filter(|own| own.has_chip);
         chips.map(|own| usize::from(own.number))
@@ -139,19 +142,20 @@ impl OwnDevices {
             unread: DebounceCounter::tolerating(entry.tolerated_failures),
             undriven: DebounceCounter::tolerating(entry.tolerated_failures),
         };
-        // The board file has at most as many.
+        // The reader limits the number of devices.
         let _ = self.all.push(Placed::<Own>::new(own, |own| own)?);
         Ok(())
     }
 
-    /// Puts what plants give into the chips that are made of software.
+    /// Copies the signals that plants set into the software models of chips.
     pub(super) fn model(&mut self, world: &mut World<'_>) {
         for own in &mut self.all {
             own.device.model(world);
         }
     }
 
-    /// Lets each read its signals; the last one that is lost, if any is.
+    /// Calls [`Device::sense`] of each device whose turn it is. Gives the last device that
+    /// exceeds its tolerated failures.
     pub(super) fn sense(
         &mut self,
         tick: &Tick,
@@ -174,8 +178,8 @@ impl OwnDevices {
         lost
     }
 
-    /// Drives each that has outputs and whose turn it is. Whatever one says, the others
-    /// are driven too. `latched` is asked before each.
+    /// Calls [`Device::act`] of each device with outputs whose turn it is, even after one has
+    /// failed. Stops if `latched` gives true, which is checked before each device.
     pub(super) fn drive(
         &mut self,
         tick: &Tick,
@@ -200,8 +204,8 @@ impl OwnDevices {
         (result, lost)
     }
 
-    /// Drives each that has outputs to `safe`, in the order of shutting down. Where its
-    /// driver cannot do it, its safe actions are done, as a crash would.
+    /// Drives the outputs of each device to `safe`, in shutdown order. If its driver fails, its
+    /// safe actions are executed, as in a crash.
     pub(super) fn safe(&mut self, tick: &Tick, safe: &Outputs) -> Result<(), OutputError> {
         let mut result = Ok(());
         for index in 0..self.shutdown.len() {
@@ -218,8 +222,8 @@ impl OwnDevices {
     }
 }
 
-/// A device that is simulated at its signals, these of each type: it fails where a plant
-/// lets one of them fail, so that it is lost as the real one would be.
+/// A device that is simulated at its signals, given by their numbers of each type. It fails if
+/// a plant injects a fault into one of them, and is then lost as a real device would be.
 struct AtSignals([Range<usize>; 3]);
 
 impl AtSignals {
@@ -228,7 +232,7 @@ impl AtSignals {
         let signals = numbers.filter_map(|number| Input::<T>::numbered(number as u8));
         for signal in signals {
             let sample = readings.get(signal);
-            // What no plant gives is no failure of the device.
+            // A signal that no plant sets is not a failure.
             if sample.value.as_ref().err() != Some(&InputError::NotRead) {
                 readings.put_at(signal, sample.value, sample.at);
             }
@@ -244,14 +248,14 @@ impl Device for AtSignals {
     }
 }
 
-/// The numbers of `entries` in the order of shutting down, those without outputs first.
+/// The indices of `entries` in shutdown order, those without outputs first.
 fn order(entries: &[OwnDevice]) -> Vec<usize> {
     let mut order: Vec<_> = (0..entries.len()).collect();
     order.sort_by_key(|number| entries[*number].shutdown);
     order
 }
 
-/// Which of `all` have outputs, in the order of shutting down.
+/// The indices in `all` of the devices with outputs, in shutdown order.
 fn shutdown(all: &[Placed<Own>], entries: &[OwnDevice]) -> heapless::Vec<u8, MAX_OWN_DEVICES> {
     let place = |number: usize| all.iter().position(|own| usize::from(own.number) == number);
     let driving = order(entries)

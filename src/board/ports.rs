@@ -1,26 +1,20 @@
-//! The process image over the board's devices: channels to chips and back.
+//! [`Ports`]: reads all inputs of the board into the process image, and writes its outputs.
 //!
-//! One implementation for the simulated board and for the kernel's devices:
-//! they differ in what stands behind [`Devices`], and the drivers do not know.
-//!
-//! What happens when a transfer fails is in [`failing`]: it
-//! is made once more where the cycle has the time, and a device that fails too
-//! often in a row is lost. In a cycle in which nothing fails neither costs an
-//! instruction.
+//! One implementation for the simulated board and for the kernel's devices, which differ only
+//! in [`Devices`]. A failed transfer is retried if the cycle has time, and a device that fails
+//! too often in a row is lost: see [`failing`], which costs nothing in a cycle without a
+//! failure. The time of a sample is described in [`encoder`]. Nothing here allocates after
+//! [`Ports::new`].
 //!
 //! # The safe-state latch
 //!
 //! The stall guard and the crash handlers make the outputs safe from another thread,
-//! for good, and set the safe-state latch. The latch is read before each write (all
-//! lines together, each frame, each repeated one); once it is set, nothing but safe
-//! values leaves. A write that read it before it was set can still leave after the safe
-//! values: this thread was in the kernel, or was preempted between the check and the
-//! call. So the latch is read again after the last write, and safe values follow that
-//! write at once. Where this thread does not run any more, its write stays in the
-//! kernel's hands: a frame that waits for the bus while another thread crashes is sent
-//! after the safe one.
-//!
-//! The time of a sample is in [`encoder`].
+//! permanently. This thread checks that before each write (all lines together, each frame, each
+//! retry), and from then on writes only safe values. A write of this thread that was in the
+//! kernel, or preempted between check and call, can still follow the safe values. So the check
+//! is repeated after the last write, and safe values are then written again at once. If this
+//! thread no longer runs, such a write cannot be recalled: a frame that waits for the bus while
+//! another thread crashes is sent after the safe frame.
 
 mod devices;
 mod encoder;
@@ -61,11 +55,11 @@ struct AnalogInput {
     failures: DebounceCounter,
 }
 
-/// An analog output that an analog input watches.
+/// An analog output that an analog input monitors.
 struct Monitor {
     output: usize,
     config: config::Monitor,
-    /// What the input must see in this cycle, volts; none before the first write.
+    /// Expected input in this cycle, V; `None` before the first write.
     expected: Option<f64>,
     deviations: DebounceCounter,
 }
@@ -79,31 +73,32 @@ pub struct Ports<D> {
     analog_outputs: Vec<AnalogOutput, MAX_ANALOG_OUTPUTS>,
     monitors: Vec<Monitor, MAX_ANALOG_OUTPUTS>,
     safe_levels: u32,
-    /// What the digital outputs were last told.
+    /// The last written levels of the digital outputs.
     levels: u32,
-    /// The digital outputs that go safe together, first those that go first.
+    /// The digital outputs of each shutdown step, in shutdown order.
     steps: Vec<u32, { MAX_SHUTDOWN as usize }>,
-    /// The analog outputs in the order of shutting down.
+    /// The analog outputs in shutdown order.
     analog_shutdown: Vec<usize, MAX_ANALOG_OUTPUTS>,
-    /// What devices and laws of one's own have.
+    /// Commands of `[device.X]`.
     own: Option<Own>,
     budget: Budget,
-    /// The first device that failed more often in a row than is tolerated.
+    /// The first device that exceeded its tolerated failures.
     lost: Option<Lost>,
 }
 
-/// Which SPI devices serve the channels of each kind, in channel order.
+/// The index of the SPI device of each channel, by kind and in channel order: the argument of
+/// [`Devices::spi`].
 #[derive(Clone, Debug, Default)]
 pub struct SpiMap {
-    /// Of the encoders.
+    /// SPI devices of the encoders.
     pub encoders: std::vec::Vec<usize>,
-    /// Of the analog outputs.
+    /// SPI devices of the analog outputs.
     pub analog_outputs: std::vec::Vec<usize>,
-    /// Of the analog inputs.
+    /// SPI devices of the analog inputs.
     pub analog_inputs: std::vec::Vec<usize>,
 }
 
-/// The channel of the converter that gives `output`.
+/// The converter channel of `output`.
 pub(super) fn channel_of(output: &config::AnalogOutput) -> mcp4922::Channel {
     mcp4922::Channel::numbered(output.channel).expect("checked to be one of the chip's")
 }
@@ -119,11 +114,11 @@ fn safe_levels(io: &Io) -> u32 {
 }
 
 impl<D: Devices> Ports<D> {
-    /// The channels of `io` over `devices`. Allocates nothing that lasts.
+    /// The channels of `io` on `devices`.
     ///
     /// # Panics
-    /// When `map` has fewer entries than `io` has channels, or `io` more than a
-    /// process image: board files are checked for that.
+    /// If `map` has fewer entries than `io` has channels, or if `io` has more channels than the
+    /// process image or values that the reader of board files refuses.
     #[must_use]
     pub fn new(devices: D, io: &Io, map: &SpiMap) -> Self {
         let encoders = map.encoders.iter().map(|&spi| Encoder::new(spi));
@@ -177,8 +172,8 @@ impl<D: Devices> Ports<D> {
         }
     }
 
-    /// The same, and a transfer that failed is made once more where it still
-    /// fits before the cycle's deadline, `deadline` after its release.
+    /// Enables retries of failed transfers that fit before the cycle's deadline, `deadline`
+    /// after its release.
     #[must_use]
     pub fn retrying_until(mut self, deadline: Duration) -> Self {
         self.budget.deadline = deadline;
@@ -192,12 +187,12 @@ impl<D: Devices> Ports<D> {
         dac.write(output.channel, converted.code)
     }
 
-    /// An output was not written.
+    /// Handles a failed write of an analog output: safe value, retry, or loss of the device.
     #[cold]
     fn write_failed(&mut self, channel: usize, volts: f64, tick: &Tick) -> Result<(), OutputError> {
         if !volts.is_finite() {
-            // Else the converter would hold the last command. Should this fail too,
-            // the end of the run writes it again.
+            // Otherwise the converter would hold the last command. If this fails too, the end
+            // of the run writes it again.
             let _ = self.write_analog(channel, self.analog_outputs[channel].safe_volts);
             return Err(OutputError::NotFinite(channel as u8));
         }
@@ -214,8 +209,8 @@ impl<D: Devices> Ports<D> {
         Err(OutputError::Analog(channel as u8))
     }
 
-    /// The safe-state latch is set: the outputs stay safe, and the loop is told that it
-    /// has none.
+    /// Writes safe values again after the safe-state latch was set, and gives the error that
+    /// ends the loop.
     #[cold]
     fn repeat_safe(&mut self, tick: &Tick) -> Result<(), OutputError> {
         let _ = self.safe(tick);
@@ -224,7 +219,7 @@ impl<D: Devices> Ports<D> {
 
     #[cold]
     fn lose(&mut self, lost: Lost) {
-        // The first that stops the outputs is the one that counts.
+        // The first loss is kept, but one that ends the loop at once replaces one that does not.
         if self
             .lost
             .is_none_or(|before| before.can_stop() && !lost.can_stop())
@@ -233,7 +228,8 @@ impl<D: Devices> Ports<D> {
         }
     }
 
-    /// An input was not read, or is outside of its limits.
+    /// Handles an analog input that was not read or is out of its limits: retry, or loss of the
+    /// device.
     #[cold]
     fn read_failed(
         &mut self,
@@ -247,7 +243,7 @@ impl<D: Devices> Ports<D> {
             value: Err(error),
             at: began,
         };
-        // What is outside of its limits was read well.
+        // A value out of its limits was read correctly, so it is not read again.
         if error != InputError::OutOfRange {
             let now = D::now(tick);
             if self.budget.allows(now, tick, before + 2) {
@@ -277,8 +273,8 @@ impl<D: Devices> Ports<D> {
         Ok(volts)
     }
 
-    /// Compares what outputs give with what they were told. An input that could
-    /// not be read says nothing about its output; it has a counter of its own.
+    /// Compares monitored outputs with their commands. An input that could not be read is
+    /// counted for the input, not for the output.
     fn watch(&mut self, tick: &Tick, inputs: &Inputs) {
         let mut lost = None;
         for monitor in &mut self.monitors {
@@ -298,7 +294,8 @@ impl<D: Devices> Ports<D> {
         }
     }
 
-    /// Notes what was written, for [`Ports::watch`] in the next cycle.
+    /// Computes the expected inputs from the written commands, for [`Ports::watch`] in the next
+    /// cycle.
     fn expect(&mut self, volts: impl Fn(usize) -> f64) {
         for monitor in &mut self.monitors {
             let scale = &self.analog_outputs[monitor.output].scale;
@@ -309,8 +306,8 @@ impl<D: Devices> Ports<D> {
     }
 }
 
-/// Of two results of one cycle the one that counts: a command that is not finite ends
-/// the run at once, whatever else failed; of the others, the first.
+/// The result that decides, of two in one cycle: a non-finite command, which ends the run at
+/// once; otherwise the first error.
 #[cold]
 fn graver(
     first: Result<(), OutputError>,
@@ -363,8 +360,7 @@ impl<D: Devices> Act for Ports<D> {
         Outputs::new(self.safe_levels, &volts)
     }
 
-    /// Digital outputs first: a converter that does not answer must not keep
-    /// the enable from falling.
+    /// Digital outputs first, so that a converter that does not answer cannot delay the enable.
     #[inline]
     fn act(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
         if self.devices.latched() {
@@ -392,25 +388,23 @@ impl<D: Devices> Act for Ports<D> {
             self.expect(|output| outputs.analogs[output]);
         }
         match (self.lost, result) {
-            // A run that still comes to rest without the lost device does not with
-            // a law whose commands are not finite, nor on outputs that fail.
+            // After a lost sensor the law still brings the machine to rest, but not with
+            // non-finite commands or failing outputs: these results come first.
             (None, _) | (Some(_), Err(OutputError::NotFinite(_))) => result,
             (Some(lost), Err(_)) if lost.can_stop() => result,
             (Some(lost), _) => Err(OutputError::Lost(lost)),
         }
     }
 
-    /// In the order of shutting down, which a crash keeps too: the emergency
-    /// actions are registered in the same one. What cannot be written is tried
-    /// once more at once, whatever time it takes: no deadline is worth more than
-    /// a safe output. What somebody else has made safe is written again: no harm, and
-    /// whether their frames were sent only they know.
+    /// In shutdown order, as the safe actions of a crash. A failed write is retried once,
+    /// without regard to the deadline: a safe output is more important. Outputs that the guard
+    /// or a crash handler has made safe are written again, because its frames may have failed.
     fn safe(&mut self, tick: &Tick) -> Result<(), OutputError> {
         let mut result = Ok(());
         for step in 0..self.steps.len() {
             let mask = self.steps[step];
             if self.devices.latched() {
-                // All of them are safe already: the later ones are not driven again.
+                // All lines are safe already, so the later steps must not be driven again.
                 self.levels = self.safe_levels;
             }
             self.levels = self.levels & !mask | self.safe_levels & mask;
@@ -431,7 +425,8 @@ impl<D: Devices> Act for Ports<D> {
         for monitor in &mut self.monitors {
             monitor.expected = None;
         }
-        // A rehearsal loses nothing: what is still gone in the run is lost there.
+        // A loss in the rehearsal is forgotten: if the device still fails in the run, it is lost
+        // then.
         self.lost = None;
         result
     }

@@ -1,11 +1,11 @@
-//! What a board file names, looked up on this machine without taking any of it.
+//! Checks the devices of a board file on this machine without using them.
 //!
-//! Why: whoever sets up a machine wants the whole list of what it lacks, not the first
-//! line of it, and wants it while a controller may be running. So nothing is opened that
-//! opening would change (a watchdog starts), and no line is requested.
+//! It lists all missing devices at once, and works while a controller is running. So it requests
+//! no line, and does not open a device whose state opening would change: a watchdog would
+//! start.
 //!
-//! Devices are told apart by their numbers: two entries with different names, one of
-//! them a symbolic link, are one device.
+//! Devices are compared by their numbers: two paths, one of them a symbolic link, can be one
+//! device. All of it allocates.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ use crate::device::spi::irq::{self, IrqError};
 use crate::device::{node, watchdog};
 use crate::sys::{self, Errno};
 
-/// The machine that is looked at.
+/// The machine to check.
 #[derive(Copy, Clone, Debug)]
 pub struct Machine<'m, C = KernelChips> {
     /// Its GPIO chips.
@@ -30,7 +30,7 @@ pub struct Machine<'m, C = KernelChips> {
 }
 
 impl Default for Machine<'_> {
-    /// The one that this runs on.
+    /// This machine.
     fn default() -> Self {
         Self {
             chips: KernelChips::default(),
@@ -39,9 +39,8 @@ impl Default for Machine<'_> {
     }
 }
 
-/// Everything that `config` names and `machine` does not have, or has otherwise, in the
-/// order of the file; empty when all of it is there. A line that a running controller
-/// holds is there.
+/// All devices of `config` that `machine` does not have or would refuse, in the order of the
+/// file; empty if there are none. A line that a running steadfast controller uses is not listed.
 pub fn missing<C: Chips>(config: &Config, machine: &Machine<'_, C>) -> Vec<ConfigError> {
     let mut probe = Probe::new(config, machine);
     probe.gpio(Depth::Everything);
@@ -52,7 +51,7 @@ pub fn missing<C: Chips>(config: &Config, machine: &Machine<'_, C>) -> Vec<Confi
     probe.in_order()
 }
 
-/// What `config` names twice, by different names of one device or line.
+/// Devices and lines that `config` has twice under different names.
 pub(super) fn doubles<C: Chips>(config: &Config, machine: &Machine<'_, C>) -> Vec<ConfigError> {
     let mut probe = Probe::new(config, machine);
     probe.gpio(Depth::Doubles);
@@ -62,8 +61,7 @@ pub(super) fn doubles<C: Chips>(config: &Config, machine: &Machine<'_, C>) -> Ve
     probe.in_order()
 }
 
-/// What a person should know of `machine` before `config` runs on it: each a line with
-/// what to do about it.
+/// Warnings about `machine` before `config` runs on it, each one line, `what; remedy`.
 pub fn warnings<C>(config: &Config, machine: &Machine<'_, C>) -> Vec<String> {
     let watchdog = config.watchdog.iter().filter_map(|requested| {
         watchdog::no_way_out_warning(
@@ -80,24 +78,24 @@ pub fn warnings<C>(config: &Config, machine: &Machine<'_, C>) -> Vec<String> {
     watchdog.chain(hidden).collect()
 }
 
-/// What is looked for.
+/// What to check.
 #[derive(Copy, Clone, PartialEq, Eq)]
 enum Depth {
-    /// What stands twice. That it is there is left to whoever opens it.
+    /// Double use only. Other errors are found when the device is opened.
     Doubles,
-    /// All that opening would refuse.
+    /// Everything that opening would refuse.
     Everything,
 }
 
-/// What is said of the device nodes of a bus.
+/// A kind of bus and the texts for its errors.
 struct Bus {
-    /// Of its tables.
+    /// Header of its tables.
     header: &'static str,
-    /// How the kernel's names of its nodes begin.
+    /// Prefix of the kernel's names of its nodes.
     kernel_name: &'static str,
-    /// A refusal in words.
+    /// The message for a refusal.
     refusal: fn(Refused, &Path) -> String,
-    /// What to do about a node that stands twice.
+    /// The remedy for a node that is used twice.
     fix: &'static str,
 }
 
@@ -106,13 +104,13 @@ struct Bus {
 enum Refused {
     /// It cannot be opened.
     Open(Errno),
-    /// It is another device.
+    /// It is a device of another kind.
     Query(Errno),
 }
 
-/// A pin of the file with what it is.
+/// A line of the file and the channel that uses it.
 struct Wired<'c> {
-    /// As its table is called.
+    /// Header of the channel's table.
     title: String,
     pin: &'c Pin,
     input: Option<(&'c DigitalInput, u8)>,
@@ -147,7 +145,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
         self.errors.push(self.config.device_error(position, what));
     }
 
-    /// All pins that are on the chip with this index.
+    /// All lines on the GPIO chip with this index.
     fn wired(&self, chip: usize) -> Vec<Wired<'l>> {
         let io = &self.config.io;
         let inputs = io.inputs.iter().zip(0_u8..).map(|(input, channel)| {
@@ -171,7 +169,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
         let mut chips: Vec<(u64, usize)> = Vec::new();
         for (index, entry) in self.config.io.gpio.iter().enumerate() {
             let wired = self.wired(index);
-            // What no pin is on is never opened.
+            // A chip without lines in the file is never opened.
             let Some(first) = wired.first() else { continue };
             let found = gpio::find_chip(&self.machine.chips, &entry.chip).and_then(|found| {
                 let device = found.0.device().map_err(GpioError::Open)?;
@@ -188,7 +186,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
                 Some((_, other)) => {
                     let other = &self.config.io.gpio[*other];
                     let what = format!(
-                        "[gpio.{}] is the chip of [gpio.{}] in line {}, {}; name a chip once, and use that name for all its lines",
+                        "[gpio.{}] is the same chip as [gpio.{}] in line {}, {}; remove one, and use the other for all its lines",
                         entry.name, other.name, other.position.line, info.name
                     );
                     self.say(entry.position, &what);
@@ -223,7 +221,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
             };
             if let Some((_, other)) = used.iter().find(|(taken, _)| *taken == offset) {
                 let what = format!(
-                    "{} is on line {offset} of [gpio.{}], as is {} in line {}; give each its own line",
+                    "{} uses line {offset} of [gpio.{}], as does {} in line {}; give each its own line",
                     at.title, self.config.io.gpio[index].name, other.title, other.pin.position.line
                 );
                 self.say(at.pin.position, &what);
@@ -288,7 +286,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
                 };
                 error.explain(path).to_string()
             },
-            fix: "each chip has a chip select, and so a device, of its own",
+            fix: "use one device for each chip, as each has its own chip select",
         };
         let entries = config.io.spi.iter();
         let entries = entries.map(|entry| (&*entry.name, &*entry.path, entry.position));
@@ -297,7 +295,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
             if depth == Depth::Everything
                 && entry.irq_priority.is_some()
                 && let Err(error) = irq::find(self.machine.root, Path::new(&entry.path))
-                // A warning, see `warnings`.
+                // Reported by `warnings`.
                 && error != IrqError::Hidden
             {
                 self.say(entry.position, &error.to_string());
@@ -317,7 +315,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
                 };
                 error.explain(path).to_string()
             },
-            fix: "name an adapter once, its chips have addresses",
+            fix: "remove one of them, chips of one adapter differ by address",
         };
         let entries = config.io.i2c.iter();
         let entries = entries.map(|entry| (&*entry.name, &*entry.path, entry.position));
@@ -331,8 +329,8 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
         }
     }
 
-    /// Which of the device nodes `entries` of `bus`, by name, path and position, are there
-    /// and no other one's.
+    /// Checks the device nodes `entries` of `bus` (name, path and position). Gives the indices of
+    /// those that exist and are used once.
     fn nodes(&mut self, depth: Depth, bus: &Bus, entries: &[(&str, &str, Position)]) -> Vec<usize> {
         let mut numbers: Vec<(u64, usize)> = Vec::new();
         let root = self.machine.root;
@@ -358,7 +356,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
                 let (header, fix) = (bus.header, bus.fix);
                 let (other, other_path, other_place) = entries[*other];
                 let what = format!(
-                    "[{header}.{name}] {path} is the device of [{header}.{other}] in line {}, {other_path}; {fix}",
+                    "[{header}.{name}] {path} is the same device as [{header}.{other}] in line {}, {other_path}; {fix}",
                     other_place.line
                 );
                 self.say(*position, &what);
@@ -405,7 +403,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
             if let Some((_, other)) = channels.iter().find(same) {
                 let other = &config.io.pwm[*other];
                 let what = format!(
-                    "[pwm.{}] is the channel of [pwm.{}] in line {}, {} of {}; give each its own channel",
+                    "[pwm.{}] is the same channel as [pwm.{}] in line {}, {} of {}; give each its own channel",
                     entry.name, other.name, other.position.line, other.channel, other.chip
                 );
                 self.say(entry.position, &what);
@@ -431,7 +429,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
     }
 }
 
-/// `input` as it is requested of its chip.
+/// The request for `input`.
 pub(super) fn input_line(input: &DigitalInput, channel: u8, offset: u32) -> InputLine {
     InputLine {
         channel,
@@ -442,7 +440,7 @@ pub(super) fn input_line(input: &DigitalInput, channel: u8, offset: u32) -> Inpu
     }
 }
 
-/// `error` of the chip with this index as an error at `position`.
+/// `error` of the GPIO chip with this index, as an error at `position`.
 pub(super) fn gpio_error(
     config: &Config,
     chips: &impl Chips,

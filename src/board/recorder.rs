@@ -1,10 +1,8 @@
-//! What is kept of a run beyond its process: the flight file, and the black
-//! boxes that are made of it.
+//! Manages the flight file of a run, and the black boxes that are saved from it.
 //!
-//! Nothing here keeps a controller from controlling but a board that another
-//! process has, and a board file that cannot be meant. A disk that is full or
-//! read-only costs the record, not the run: one line on standard error, and the
-//! report says so too.
+//! A start fails only if another process controls the board, or if the folder of the flight file
+//! is unusable. A full or read-only disk costs the record, not the run: one line on standard
+//! error, and a line in the report.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -26,10 +24,10 @@ use crate::telemetry::reporter::Trouble;
 use crate::telemetry::say;
 use crate::time::Duration;
 
-/// This board's flight file, claimed; what is in it is still the last run's.
+/// The claimed flight file of this board, with the content of the last run.
 pub(super) struct Recorder {
     claimed: Claimed,
-    /// Where it is; `None` for a memory file.
+    /// Its path; `None` for an anonymous memory file.
     path: Option<String>,
 }
 
@@ -37,12 +35,12 @@ pub(super) struct Recorder {
 pub(super) struct Recording {
     pub(super) flight: Flight,
     pub(super) store: Option<Store>,
-    /// How long a black box gets at most, bytes.
+    /// Largest size of a black box, bytes.
     pub(super) expected: u64,
-    /// `None` where nothing is to be saved.
+    /// `None` without `[black_box]`.
     report: Option<BlackBoxReport>,
     ended: bool,
-    /// What no black box was saved of yet, as in [`Saver`]; 0 for nothing.
+    /// A fault or quick stop without a black box so far, as in [`Saver`]; 0: none.
     pending: u32,
 }
 
@@ -56,7 +54,7 @@ impl Recorder {
                 path: None,
             });
         };
-        // Where it cannot be made, opening the file says so.
+        // A failure shows when the file is opened.
         let _ = fs::create_dir_all(&black_box.memory);
         let path = format!("{}/{}.flight", black_box.memory, file_stem(&config.name));
         match Claimed::at(&path) {
@@ -74,7 +72,8 @@ impl Recorder {
         }
     }
 
-    /// Saves what the last run left, and begins this one's record.
+    /// Saves a black box of the last run if it did not end regularly, and starts the record of
+    /// this run.
     pub(super) fn begin(
         self,
         config: &Config,
@@ -88,7 +87,7 @@ impl Recorder {
             opened
                 .map_err(|error| {
                     report.fail(&format!(
-                        "{}: {error}; make it, writable for this user, or name another in [black_box]",
+                        "{}: {error}; create this folder, writable for this user, or set another `directory` in [black_box]",
                         black_box.directory
                     ));
                 })
@@ -106,7 +105,7 @@ impl Recorder {
             if let Some(file) = claimed.left_behind() {
                 left = true;
                 if !rescue(file) && !fs::exists(&aside).unwrap_or(true) {
-                    // Kept for a start that finds the disk in order.
+                    // Kept for a later start that can save it.
                     let moved = fs::rename(path, &aside);
                     if moved.is_ok() {
                         claimed = Claimed::at(path).map_err(RunError::Flight)?;
@@ -130,7 +129,7 @@ impl Recorder {
         let flight = match begin(claimed, records) {
             Err(FlightError::Refused(Step::Allocate, errno)) => {
                 report.fail(&format!(
-                    "{}: no room for the flight file ({errno}): this run is not recorded beyond its process",
+                    "{}: no room for the flight file ({errno}), the record of this run ends with its process; free space there, or reduce [black_box] seconds",
                     self.path.as_deref().unwrap_or("memory")
                 ));
                 let claimed = Claimed::anonymous().map_err(RunError::Flight)?;
@@ -150,7 +149,7 @@ impl Recorder {
                 report.save(store, expected, flight.file(), &ending);
             }
             if let Err(error) = store.mark() {
-                report.fail(&format!("the start could not be marked: {error}"));
+                report.fail(&format!("the start could not be marked: {error}; make the folder of [black_box] writable for this user"));
             }
         }
         Ok(Recording {
@@ -164,7 +163,8 @@ impl Recorder {
     }
 }
 
-/// Saves what a process that is gone left in `file`.
+/// Saves a black box of a process that has ended, from its flight file. Gives whether it was
+/// saved.
 fn rescue(
     file: &File,
     store: &mut Option<Store>,
@@ -173,7 +173,7 @@ fn rescue(
     report: &mut BlackBoxReport,
 ) -> bool {
     let mut bytes = [0; blackbox::CAUSE_BYTES];
-    // One that cannot be read is as good as none.
+    // A cause that cannot be read counts as missing.
     let _ = file.read_exact_at(&mut bytes, layout::CAUSE as u64);
     let cause = blackbox::describe(&bytes);
     let ending = Ending {
@@ -206,7 +206,7 @@ impl BlackBoxReport {
             }
             Err(error) => {
                 self.fail(&format!(
-                    "not saved, {error}; make room in its folder, writable for this user"
+                    "not saved, {error}; free space in its folder, and make it writable for this user"
                 ));
                 false
             }
@@ -215,7 +215,7 @@ impl BlackBoxReport {
 }
 
 impl Recording {
-    /// Takes back what the saver worked with.
+    /// Takes back the store from the saver, and adds its results to the report.
     pub(super) fn saved_by(&mut self, store: Option<Store>, saver: Saver) {
         self.store = store;
         self.pending = saver.requested.load(Ordering::Acquire);
@@ -232,8 +232,7 @@ impl Recording {
         }
     }
 
-    /// Saves a black box of a run that ended by a fault; what there is to
-    /// report.
+    /// Saves a black box of a run that ended by a fault. Gives the report.
     pub(super) fn end(mut self, exit: &Exit) -> Option<BlackBoxReport> {
         let mut report = self.report.take();
         let faulted = matches!(exit.code, 1 | 4 | 5);
@@ -250,7 +249,7 @@ impl Recording {
                 occasion: Occasion::End,
                 watchdog_reset: None,
             };
-            // One that cannot be saved now is left for the next start.
+            // If it cannot be saved now, the next start saves it.
             self.ended = !report.save(store, self.expected, self.flight.file(), &ending);
         }
         report
@@ -268,25 +267,25 @@ impl Drop for Recording {
     }
 }
 
-/// Black boxes of one run that are saved while it goes on: a fault that comes
-/// and goes must not wear the disk out.
+/// Most black boxes that are saved during a run: a fault that comes and goes must not wear out
+/// the disk.
 const MOST: usize = 8;
-/// The same, of quick stops: they may come again and again, and must leave room for a
-/// fault.
+/// Most black boxes after which a quick stop is still saved: repeated quick stops must leave
+/// room for a fault.
 const MOST_STOPS: usize = 4;
-/// Marks a quick stop among what is to be saved: no fault has such a code.
+/// Flag of a quick stop in [`Saver::requested`]; the code of a fault has 16 bits.
 const QUICK_STOP: u32 = 1 << 16;
-/// How often the saver polls.
+/// Interval at which the saver polls.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// So many polls after a fault are in its black box: half a second.
+/// Intervals between a fault and its black box, so that it has half a second after the fault.
 const AFTERMATH: u32 = 5;
 
-/// Saves a black box when the control law becomes faulted, while the loop goes
-/// on: an ordinary thread, which may wait for a disk. Allocates nothing.
+/// Saves a black box after a fault of the control law or a quick stop, while the loop runs: on
+/// a thread without real-time priority, which may wait for a disk. It does not allocate.
 #[derive(Default)]
 pub(super) struct Saver {
-    /// What is to be saved: 0 nothing, the code of a fault, or [`QUICK_STOP`] and the
-    /// number of its cause.
+    /// The reason to save: 0 for none, the code of a fault, or [`QUICK_STOP`] with the number of
+    /// its cause.
     requested: AtomicU32,
     done: Mutex<Saves>,
 }
@@ -294,11 +293,11 @@ pub(super) struct Saver {
 #[derive(Default)]
 struct Saves {
     saved: heapless::Vec<Path, MOST>,
-    /// The first that failed.
+    /// The first failure.
     failed: Option<heapless::String<128>>,
 }
 
-/// What a black box is saved for, as [`Saver::requested`] has it.
+/// The text for a value of [`Saver::requested`].
 fn describe(requested: u32) -> heapless::String<96> {
     match StopCause::from_number(requested as u8) {
         Some(stop) if requested & QUICK_STOP != 0 => cut(format_args!("quick stop: {stop}")),
@@ -307,13 +306,13 @@ fn describe(requested: u32) -> heapless::String<96> {
 }
 
 impl Saver {
-    /// Asks for a black box. A fault goes before a quick stop.
+    /// Requests a black box. A fault replaces a pending quick stop.
     pub(super) fn trouble(&self, what: Trouble) {
         match what {
             Trouble::Fault(code) => self.requested.store(u32::from(code), Ordering::Release),
             Trouble::QuickStop(cause) => {
                 let requested = QUICK_STOP | u32::from(cause.number());
-                // Where there is something already, that is saved.
+                // A pending request stays.
                 let _ = self.requested.compare_exchange(
                     0,
                     requested,
@@ -324,7 +323,7 @@ impl Saver {
         }
     }
 
-    /// Saves what is asked for until `done`.
+    /// Saves requested black boxes until `done`.
     pub(super) fn run(&self, flight: &Flight, store: &mut Store, expected: u64, done: &AtomicBool) {
         let mut saves = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         while !done.load(Ordering::Acquire) {
@@ -341,7 +340,7 @@ impl Saver {
                 waited += 1;
             }
             if done.load(Ordering::Acquire) {
-                // The end of the run knows more of it.
+                // Saved at the end of the run, with its final reason.
                 self.requested.store(code, Ordering::Release);
                 return;
             }
@@ -356,11 +355,13 @@ impl Saver {
             match saved {
                 Ok(path) => {
                     say(format_args!("steadfast: black box {path}: {cause}"));
-                    // There is room, or it would not have been saved.
+                    // The number is limited above.
                     let _ = saves.saved.push(path);
                 }
                 Err(error) if saves.failed.is_none() => {
-                    say(format_args!("steadfast: black box: not saved, {error}"));
+                    say(format_args!(
+                        "steadfast: black box: not saved, {error}; free space in its folder, and make it writable for this user"
+                    ));
                     saves.failed = Some(cut(format_args!("not saved, {error}")));
                 }
                 Err(_) => {}

@@ -1,4 +1,4 @@
-//! One run of a controller on a board, from opened devices to the report.
+//! [`run`]: one run of a controller on a board, from opening the devices to the report.
 
 use std::sync::{Mutex, TryLockError};
 
@@ -25,17 +25,19 @@ use crate::telemetry::report::{Description, Pace, Report};
 use crate::telemetry::ring::Discard;
 use crate::telemetry::say;
 
-/// The buffers of a run: static, so that they are where they are from the start.
-// Cleared by each run.
+/// The histograms of a run, cleared by each run. Static, so that they are neither on the stack nor
+/// in the heap.
 static WORKSPACE: Mutex<Timing> = Mutex::new(Timing::unready());
 
-/// Runs the control law `D` on the board of `config` and reports.
+/// Runs the control law `D` with the parameters `law` and the initial `state` on the board of
+/// `config`, and makes the report.
 ///
-/// `describe` tells what the state is like at the end. One run at a time in a
-/// process: there is one real-time stack and one set of buffers.
+/// `describe` gives the law's part of the report from its final state. A process has one
+/// real-time stack and one set of buffers, so only one run at a time.
 ///
 /// # Errors
-/// When nothing was run. A refused contract and a fault are reports.
+/// The run did not start: see [`RunError`]. A refused contract and a fault are not errors, but
+/// exit codes of the report.
 pub fn run<D>(
     config: &Config,
     law: &D::Config,
@@ -51,7 +53,7 @@ where
     run_traced::<D>(config, law, state, options, D::TRACE, describe)
 }
 
-/// How to run, and what the values in the records are called.
+/// The options of a run, and the names of the trace values in its records.
 struct Asked<'a> {
     options: &'a Options,
     trace: &'a [&'a str],
@@ -80,14 +82,14 @@ where
     workspace.clear();
     runner::prepare().map_err(RunError::Start)?;
     if options.pace == Pace::Real {
-        // Before a watchdog is armed: who cannot be started must not reset the
-        // board again and again.
+        // Before a watchdog is armed: a start that fails here must not reset the board again and
+        // again.
         if let Some(notify) = notify(config)? {
             notify.starting();
         }
     }
-    // In functions that are not inlined: what stands on the main thread's stack
-    // while the loop runs is locked.
+    // Functions that are not inlined keep the main thread's stack small: the pages that it
+    // uses while the loop runs are locked.
     let finished = match (&config.simulation, options.pace) {
         (Some(simulation), Pace::Free) => {
             simulated_free::<D>(config, simulation, law, state, options, workspace)?
@@ -119,7 +121,7 @@ where
     ))
 }
 
-/// The process image over `devices`.
+/// The ports of the loop on `devices`.
 fn ports<V: Devices>(config: &Config, devices: V, map: &SpiMap) -> Ports<V> {
     let ports = Ports::new(devices, &config.io, map).retrying_until(config.run.deadline);
     match config.machine.is_empty() {
@@ -128,7 +130,7 @@ fn ports<V: Devices>(config: &Config, devices: V, map: &SpiMap) -> Ports<V> {
     }
 }
 
-/// The controller, in static memory behind its devices and laws.
+/// The controller in static memory.
 fn placed<'l, D: Decide, V: Devices>(
     ports: Ports<V>,
     law: &'l D::Config,

@@ -1,5 +1,5 @@
-//! The simulated board: the chips and plants of [`sim`](crate::sim) wired as
-//! the board file says.
+//! The simulated board: connects the chips and plants of [`sim`](crate::sim) as in the board
+//! file. Its clock is the release of the cycle, so the same file gives the same run.
 
 use super::own::OwnDevices;
 use super::ports::{Devices, SpiMap};
@@ -19,25 +19,23 @@ const REFERENCE_VOLTS: f64 = 5.0;
 /// A simulated board as the loop's devices.
 pub struct Simulated {
     board: SimBoard,
-    /// The plant's own time, and how much of it each cycle is, where it waits
-    /// for a late loop.
+    /// The time of the plants and its step per cycle, for plants that wait for a late loop.
     waiting: Option<(Instant, Duration)>,
     own: OwnPlants,
-    /// Devices of one's own: those with chips made of software, and those that can be
-    /// lost.
+    /// Devices of `[device.X]` with software models of their chips, and those that can be lost.
     models: OwnDevices,
 }
 
-/// Plants of one's own, with what they give and what drives them.
+/// Plants of `[simulation.plant.X]`, and the signals that they set and read.
 struct OwnPlants {
     plants: heapless::Vec<Placed<dyn Plant>, MAX_PLANTS>,
-    /// What the plants give.
+    /// The signals that plants set.
     inputs: Inputs,
-    /// What was driven last.
+    /// The last commands.
     outputs: Outputs,
-    /// The signals of devices that are simulated at them, one bit each.
+    /// The signals of devices without a model of their chip.
     given: Given,
-    /// The plants' own time.
+    /// Time of the last step; `None` before the first.
     now: Option<Instant>,
 }
 
@@ -52,7 +50,7 @@ impl OwnPlants {
         }
     }
 
-    /// Lets the plants go on to `now`.
+    /// Advances the plants to `now`.
     fn advance(&mut self, tick: &Tick, now: Instant) {
         let step = self.now.map_or(Duration::ZERO, |before| now.since(before));
         self.now = Some(now);
@@ -62,8 +60,8 @@ impl OwnPlants {
         }
     }
 
-    /// Copies what the plants give in place of devices. What a device reads of its chip
-    /// stays in its signals until the device's next turn.
+    /// Copies the signals that plants set in place of devices. Signals of a device with a model of
+    /// its chip keep their values until the device's next turn.
     fn give(&self, inputs: &mut Inputs) {
         let (from, given) = (&self.inputs, self.given);
         copy(&mut inputs.flags, &from.flags, given.flags.into());
@@ -81,7 +79,7 @@ struct Given {
 }
 
 impl Given {
-    /// Those of the devices of `machine` but for `modelled`, which have chips.
+    /// The signals of the devices of `machine`, except those of `modelled` with chips.
     fn of(machine: &Machine, modelled: &OwnDevices) -> Self {
         let mut given = Self::default();
         for (device, number) in machine.devices.iter().zip(0..) {
@@ -96,7 +94,7 @@ impl Given {
     }
 }
 
-/// Copies what `bits` name.
+/// Copies the elements whose bits are set.
 fn copy<T: Copy>(to: &mut [T], from: &[T], mut bits: u128) {
     while bits != 0 {
         let index = bits.trailing_zeros() as usize;
@@ -106,10 +104,14 @@ fn copy<T: Copy>(to: &mut [T], from: &[T], mut bits: u128) {
 }
 
 impl Simulated {
-    /// The board of `config`, and which of its chips serve which channels.
+    /// The board of `config`, without its devices of `[device.X]`, and the chip of each channel.
+    /// It allocates.
     ///
     /// # Errors
-    /// What cannot be wired; the board file's ranges leave little of that.
+    /// Two plants or chips contradict each other in a way that the board file's ranges permit.
+    ///
+    /// # Panics
+    /// A channel of `io` has no plant; the reader of board files refuses that.
     pub fn build(
         config: &SimulationConfig,
         io: &Io,
@@ -165,13 +167,13 @@ impl Simulated {
         Ok((simulated, map))
     }
 
-    /// The same with the plants of `machine`, whose devices they take the place of.
+    /// Adds the plants and the simulated devices of `machine`.
     ///
     /// # Errors
     /// They do not fit into static memory.
     pub fn with(mut self, machine: &Machine) -> Result<Self, Full> {
         for plant in &machine.plants {
-            // The board file has at most as many.
+            // The reader limits the number of plants.
             let _ = self.own.plants.push(plant.plant.make()?);
         }
         self.models = OwnDevices::simulate(&machine.devices)?;
@@ -182,7 +184,7 @@ impl Simulated {
         Ok(self)
     }
 
-    /// The board, to look at its plants or to disturb them.
+    /// The board, to read its plants or to inject faults.
     pub fn board_mut(&mut self) -> &mut SimBoard {
         &mut self.board
     }
@@ -197,8 +199,8 @@ fn wiring(motor: &SimulatedMotor) -> AxisWiring {
     }
 }
 
-/// The plant that serves `channel`, and its number on the board. The board file
-/// was checked to have exactly one.
+/// The plant that is connected to `channel`, and its number on the board. The reader of board
+/// files ensures exactly one.
 fn serving<'p, P>(
     plants: &'p [P],
     numbers: &[u8],
@@ -216,8 +218,8 @@ fn serving<'p, P>(
 impl Devices for Simulated {
     type Spi<'a> = BoardSpi<'a>;
 
-    /// To the release, however late the cycle begins: a plant on a late machine is
-    /// not another plant.
+    /// Advances to the release of the cycle, even if the cycle starts late: a late host must not
+    /// change the plant's behaviour.
     fn advance(&mut self, tick: &Tick) -> Instant {
         let now = match &mut self.waiting {
             Some((now, period)) => {

@@ -1,4 +1,4 @@
-//! What [`Ports`](super::Ports) are made over.
+//! [`Devices`]: the interface between [`Ports`](super::Ports) and a real or simulated board.
 
 use embedded_hal::spi::SpiDevice;
 
@@ -6,57 +6,59 @@ use crate::cycle::image::{DigitalInputs, InputError, Inputs, Lost, OutputError, 
 use crate::cycle::ports::Tick;
 use crate::time::Instant;
 
-/// What a board's devices must offer the loop.
+/// The devices of a board, as the loop uses them. No method may allocate.
 pub trait Devices {
-    /// An SPI device as the drivers see it.
+    /// An SPI device, for the drivers of stock chips.
     type Spi<'a>: SpiDevice
     where
         Self: 'a;
 
-    /// Whether somebody else has made the outputs safe, for good: a crash of
-    /// another thread, or the stall guard. Nothing may be driven then.
+    /// Whether the stall guard or a crash handler has made the outputs safe. Then only safe
+    /// values may be written.
     fn latched(&self) -> bool {
         false
     }
 
-    /// Called at the beginning of every cycle, before anything is read. Gives the
-    /// time of what is measured in it: the beginning of the cycle; of a simulation,
-    /// the instant at which its plant stands.
+    /// Called at the start of every cycle, before all readings. Gives their time: the start of
+    /// the cycle, or the plant's time in a simulation.
     fn advance(&mut self, tick: &Tick) -> Instant;
 
-    /// The time within the cycle of `tick`, asked for when something has failed.
-    /// Where transfers take no time it is when the cycle began.
+    /// The present time within the cycle of `tick`, read after a failure. The default, for
+    /// devices whose transfers take no time, is the start of the cycle.
     fn now(tick: &Tick) -> Instant {
         tick.now
     }
 
-    /// SPI device `index`.
+    /// SPI device `index`, as numbered by [`SpiMap`](super::SpiMap).
+    ///
+    /// # Panics
+    /// There is no such device.
     fn spi(&mut self, index: usize) -> Self::Spi<'_>;
 
-    /// All digital inputs, by channel.
+    /// Reads all digital inputs, by channel.
     ///
     /// # Errors
-    /// When any of them could not be read.
+    /// One of them could not be read.
     fn digital_inputs(&mut self) -> Result<DigitalInputs, InputError>;
 
-    /// Drives all digital outputs, by channel.
+    /// Writes all digital outputs, by channel.
     ///
     /// # Errors
-    /// When any of them could not be driven; the others were.
+    /// One of them could not be written; the others were.
     fn digital_outputs(&mut self, levels: u32) -> Result<(), OutputError>;
 
-    /// Lets the devices of drivers of one's own read their signals. `began` is what
-    /// [`Devices::advance`] gave. One of them that is lost, if any is.
+    /// Lets the devices of `[device.X]` whose turn it is read their signals. `began` is the
+    /// result of [`Devices::advance`]. Gives a device that exceeds its tolerated failures.
     fn sense_own(&mut self, tick: &Tick, inputs: &mut Inputs, began: Instant) -> Option<Lost> {
         let _ = (tick, inputs, began);
         None
     }
 
-    /// Drives the devices of drivers of one's own whose turn it is. One that is lost, if
-    /// any is.
+    /// Drives the devices of `[device.X]` whose turn it is. The second part is a device that
+    /// exceeds its tolerated failures.
     ///
     /// # Errors
-    /// The first that could not be driven; the others were.
+    /// The first device that could not be driven; the others were.
     fn drive_own(
         &mut self,
         tick: &Tick,
@@ -66,10 +68,10 @@ pub trait Devices {
         (Ok(()), None)
     }
 
-    /// Drives all of them to `safe`, in the order of shutting down.
+    /// Drives all devices of `[device.X]` to `safe`, in shutdown order.
     ///
     /// # Errors
-    /// The first that could not be driven; the others were.
+    /// The first device that could not be driven; the others were.
     fn safe_own(&mut self, tick: &Tick, safe: &Outputs) -> Result<(), OutputError> {
         let _ = (tick, safe);
         Ok(())

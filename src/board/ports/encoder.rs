@@ -1,19 +1,18 @@
-//! Reading an encoder, and when what it gave was true.
+//! Reads an encoder, and determines the time of its sample.
 //!
 //! # The time of a sample
 //!
-//! It is the beginning of the cycle that made the chip measure: the cycle before for
-//! an encoder, which is pipelined, and this one for all else. The frame itself is
-//! later by what the cycle does before it, which is the same in each and so is not
-//! in the distance between two samples. Where it is not the same, because frames
-//! failed or a reply of zeros was looked at again, the clock is read (82
-//! instructions, in such a cycle only), and what the cycle did before is taken off
-//! it at the mean time of a call. What is left is an error of a frame or so; the
-//! feedback allows an eighth of a period.
+//! It is the start of the cycle whose frame made the chip measure: the previous cycle for an
+//! encoder, which is pipelined, and this cycle for all other inputs. The frame follows the start
+//! of the cycle by a delay that is equal in all cycles and so cancels in differences. If it is
+//! not equal, because frames failed or a reply of zeros was checked again, the clock is read
+//! (82 instructions, only in such a cycle), and the usual delay is subtracted, estimated from
+//! the mean time of a call. An error of about one frame remains; the feedback tolerates an
+//! eighth of a period.
 //!
-//! After a gap in the cycles the angle under way is as old as the gap. It could be
-//! used as that, since its time is known, but a position loop that has slept acts
-//! better on where the shaft is: it is asked for anew, in one frame more.
+//! After skipped cycles the pipelined angle is as old as the gap. Its time is known, but a
+//! position controller needs the present angle after a gap. So the angle is requested again,
+//! with one more frame.
 
 use embedded_hal::spi::SpiDevice;
 
@@ -28,20 +27,20 @@ use crate::time::{Duration, Instant};
 pub(super) struct Encoder {
     spi: usize,
     driver: as5047p::State,
-    /// When the angle under way was asked for.
+    /// When the pipelined angle was requested.
     asked_at: Instant,
 }
 
-/// How much later something was done than in a cycle in which nothing fails: the
-/// time `spent` since the beginning of the cycle, less what the `before` devices took
-/// that come before it in every cycle, at the mean time of the `done` calls so far.
+/// The delay relative to a cycle without failures: the time `spent` since the start of the cycle,
+/// minus the usual time of the `before` devices that precede it, estimated from the mean time of
+/// the `done` calls so far.
 pub(super) fn later(spent: Duration, before: usize, done: usize) -> Duration {
     let regular = spent.as_nanos() * before as u64 / done as u64;
     Duration::from_nanos(spent.as_nanos() - regular)
 }
 
 impl Encoder {
-    /// One that was not asked for anything yet.
+    /// An encoder without a pipelined request.
     pub(super) const fn new(spi: usize) -> Self {
         Self {
             spi,
@@ -50,8 +49,8 @@ impl Encoder {
         }
     }
 
-    /// Reads the encoder, which comes after `before` others, in a cycle that measures
-    /// as of `began`.
+    /// Reads the encoder, which follows `before` other encoders, in a cycle with the sample time
+    /// `began`.
     #[inline]
     pub(super) fn read<D: Devices>(
         &mut self,
@@ -85,8 +84,8 @@ impl Encoder {
     }
 }
 
-/// Frames of `before` encoders in the cycle of `tick` in which none of them fails:
-/// after a gap each is asked anew.
+/// Number of frames of `before` encoders in the cycle of `tick`, without failures: two each after
+/// skipped slots.
 const fn frames_of(before: usize, tick: &Tick) -> usize {
     if tick.elapsed_slots > 1 {
         2 * before
@@ -95,8 +94,8 @@ const fn frames_of(before: usize, tick: &Tick) -> usize {
     }
 }
 
-/// How much later than in other cycles an angle was asked for, in a call of `after`
-/// frames before that and one after it, which has ended `now`.
+/// The delay of a request relative to other cycles. The call made `after` frames before the
+/// request and one after it, and has ended `now`.
 #[cold]
 fn delay(after: u8, now: Instant, tick: &Tick, before: usize) -> Duration {
     let frames = frames_of(before, tick);
@@ -106,8 +105,8 @@ fn delay(after: u8, now: Instant, tick: &Tick, before: usize) -> Duration {
     Duration::from_nanos(spent * more as u64 / done as u64)
 }
 
-/// The encoder was not read: once more, if there is time. Gives the sample, and when
-/// the angle that is under way now was asked for.
+/// Handles a failed reading: a retry, if there is time. Gives the sample, and when the pipelined
+/// angle was requested.
 #[cold]
 fn read_again<D: Devices, SPI: SpiDevice>(
     driver: &mut as5047p::As5047p<SPI>,
@@ -127,8 +126,8 @@ fn read_again<D: Devices, SPI: SpiDevice>(
     let now = D::now(tick);
     let done = frames_of(before, tick) + 2;
     let again = began + later(now.since(tick.now), before, done);
-    // A disturbed reply has asked all the same; for the cause of an error flag the
-    // chip is asked first, and for the angle last.
+    // A disturbed reply has still requested the angle. After an error flag the driver reads the
+    // error register first, and requests the angle last.
     let asked_at = match error {
         as5047p::Error::Framing(_) => again,
         _ => began,

@@ -1,36 +1,33 @@
-//! When a transfer is made once more, and when a device that fails is lost.
+//! Decides when a failed transfer is retried, and when a failing device is lost.
 //!
 //! # The budget of a retry
 //!
-//! A failed transfer is made once more, once, if that and all that is still to
-//! be done in the cycle would end before the deadline at twice the mean time of
-//! a call so far in this very cycle. The figure is not configured, because nobody
-//! knows it beforehand: a frame of two bytes at 1 MHz is 16 us on the wire, and
-//! the kernel adds from 10 us to 200 us, by controller, kernel and load. It needs
-//! no clock while nothing fails: the cycle's beginning is in its
-//! [`Tick`], and the clock is read when something has failed. A transfer that
-//! failed because it hung has used its time up, and is not repeated. Lines are
-//! not repeated either: a line that cannot be read has been taken away.
+//! A failed transfer is retried once, if the retry and the rest of the cycle would end before the
+//! deadline at twice the mean time of a call so far in this cycle. The time of a call is
+//! measured, not configured, because it is not known in advance: a frame of two bytes at 1 MHz
+//! takes 16 us on the wire, and the kernel adds 10 us to 200 us, depending on controller, kernel
+//! and load. The clock is read only after a failure; the start of the cycle is in its [`Tick`].
+//! A transfer that hung has used up the time and is not retried. Lines are not retried: a
+//! line that cannot be read was removed.
 //!
-//! An angle after a retry is that of now where others are one period old. Its sample
-//! says so, and the one of the next cycle too, which is a frame younger only.
+//! An angle after a retry is a present one, while others are one period old. The time of its
+//! sample says so, as does that of the next sample, which is only one frame younger.
 //!
 //! # Debounce counters
 //!
-//! Consecutive failures are counted for each device by the slot of its last failure, so
-//! that a success costs nothing: a failure is consecutive if the last one was in the
-//! cycle before. In a simulation that waits for a late loop skipped slots restart the
-//! count.
+//! Consecutive failures are counted for each device by the slot of its last failure, so a
+//! success costs nothing: a failure is consecutive if the last failure was in the previous
+//! cycle. In a simulation that waits for a late loop, skipped slots restart the count.
 
 use crate::cycle::ports::Tick;
 use crate::time::{Duration, Instant};
 
-/// What a cycle may spend on retries.
+/// Whether a cycle has time for a retry.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Budget {
     /// From the release to the deadline; zero for no retries.
     pub(super) deadline: Duration,
-    /// Calls of a cycle in which nothing fails.
+    /// Number of calls in a cycle without failures.
     calls: usize,
 }
 
@@ -43,8 +40,8 @@ impl Budget {
         }
     }
 
-    /// Whether one more call fits, at `now`, after `done` calls (at least 1) of
-    /// the cycle, the failed one included.
+    /// Whether one more call fits, at `now`, after `done` calls of the cycle (at least 1,
+    /// including the failed one).
     #[cold]
     pub(super) fn allows(&self, now: Instant, tick: &Tick, done: usize) -> bool {
         let spent = now.since(tick.now).as_nanos();
@@ -59,18 +56,18 @@ impl Budget {
     }
 }
 
-/// A debounce counter: counts consecutive failures against a limit.
+/// A debounce counter: counts the consecutive failures of one device.
 #[derive(Copy, Clone, Debug)]
 pub(in crate::board) struct DebounceCounter {
     tolerated: Option<u16>,
     count: u16,
-    /// Slot of the last failure; none before the first.
+    /// Slot of the last failure; `None` before the first.
     last_slot: Option<u64>,
 }
 
 impl DebounceCounter {
-    /// No failure yet. Up to `tolerated` consecutive failures are tolerated; all of them
-    /// where it is `None`.
+    /// No failure so far. More than `tolerated` consecutive failures are too many; with `None`
+    /// there is no limit.
     pub(in crate::board) const fn tolerating(tolerated: Option<u16>) -> Self {
         Self {
             tolerated,
@@ -79,7 +76,8 @@ impl DebounceCounter {
         }
     }
 
-    /// Counts a failure in the cycle of `tick`; whether the limit is exceeded.
+    /// Counts a failure in the cycle of `tick`. Gives whether the count exceeds the tolerated
+    /// failures.
     pub(in crate::board) fn exceeded(&mut self, tick: &Tick) -> bool {
         let before = tick.slot.checked_sub(u64::from(tick.elapsed_slots));
         self.count = if self.last_slot.is_some() && self.last_slot == before {

@@ -1,5 +1,4 @@
-//! What a machine has beyond the channels of its board: commands to devices of drivers of
-//! one's own, held to their ranges before they get there.
+//! Commands to the devices of `[device.X]`, clamped to their ranges before they are driven.
 
 use heapless::Vec;
 
@@ -8,7 +7,7 @@ use crate::config::Signals;
 use crate::cycle::image::{MAX_COMMANDS, OutputError, Outputs};
 use crate::cycle::ports::Tick;
 
-/// What a machine has beyond the channels of its board.
+/// Ranges and safe values of the commands.
 pub(super) struct Own {
     /// The range of each command, the board's analog outputs first.
     ranges: Vec<(f64, f64), MAX_COMMANDS>,
@@ -16,8 +15,8 @@ pub(super) struct Own {
 }
 
 impl Own {
-    /// `outputs` with each command from `first` on within its range; one that is no
-    /// number has its safe value, and is told.
+    /// `outputs` with each command from `first` on clamped to its range. A non-finite command
+    /// gets its safe value, and is the error.
     #[cold]
     fn within(&self, outputs: &Outputs, first: usize) -> (Outputs, Result<(), OutputError>) {
         let mut within = *outputs;
@@ -36,7 +35,7 @@ impl Own {
 }
 
 impl<D: Devices> Ports<D> {
-    /// The same with the signals of devices and laws of one's own.
+    /// Adds the signals of `[device.X]` and `[law.X]`.
     #[must_use]
     pub fn with_signals(mut self, signals: &Signals) -> Self {
         let mut safe = Outputs::new(self.safe_levels, signals.safe());
@@ -48,7 +47,7 @@ impl<D: Devices> Ports<D> {
         self
     }
 
-    /// Drives what is not a channel of the board.
+    /// Drives the devices of `[device.X]`.
     #[inline(never)]
     pub(super) fn drive_own(&mut self, tick: &Tick, outputs: &Outputs) -> Result<(), OutputError> {
         let Some(own) = &self.own else {
@@ -61,7 +60,7 @@ impl<D: Devices> Ports<D> {
             .zip(&own.ranges)
             .enumerate()
             .skip(first);
-        // A NaN is in no range.
+        // False for NaN as well.
         let is_right = |value: f64, (least, most): (f64, f64)| least <= value && value <= most;
         let mut wrong = commands.filter(|(_, (value, range))| !is_right(**value, **range));
         let mut refused = Ok(());

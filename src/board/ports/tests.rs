@@ -1,4 +1,5 @@
-//! Devices that fail: once, too often, in one place and in another.
+//! Failing devices: single failures, failures in a row, and failures at different points of a
+//! cycle.
 
 mod counted;
 mod idle;
@@ -10,8 +11,8 @@ use crate::board::Simulated;
 use crate::config::Config;
 use crate::sim::Fault;
 
-/// A motor with its encoder and converter, a sensor, and no controller. The
-/// sensor gives 0.5 V at 0 degC and stays there.
+/// A motor with encoder and converter, and a sensor, without a controller. The sensor stays
+/// at 0.5 V (0 degC).
 const BOARD: &str = r#"
 [board]
 name = "b"
@@ -70,7 +71,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// The board of `text`, after some cycles in which nothing failed.
+    /// The board of `text`, after some cycles without failures.
     fn of(text: &str, deadline: Duration) -> Self {
         let config = Config::parse("b.toml", text).expect("good");
         let simulation = config.simulation.as_ref().expect("simulated");
@@ -123,8 +124,8 @@ impl Bench {
         plan.add_now(fault, transfers).expect("room");
     }
 
-    /// What two cycles in a row make of two transfers of `chip` that fail, one in each:
-    /// whether everything was read, and whether it was written.
+    /// Runs two cycles in which one transfer of `chip` fails each. Gives for each cycle whether
+    /// everything was read and everything was written.
     fn two_failures(chip: usize, deadline: Duration) -> [(bool, bool); 2] {
         let mut bench = Self::new(deadline);
         let found = [(); 2].map(|()| {
@@ -198,7 +199,7 @@ fn an_input_that_fails_too_often_in_a_row_is_reported_lost_with_the_cause() {
 
 #[test]
 fn a_broken_wire_is_out_of_range_and_not_read_again() {
-    // A line at 0 V is a reading like any other, but for the live zero.
+    // The sensor has a live zero, so 0 V is out of its limits.
     let mut bench = Bench::new(DEADLINE);
     bench.fail(ADC, Fault::MisoLow, 3);
     for _ in 0..2 {
@@ -286,7 +287,7 @@ encoder = "other"
 analog_output = "second"
 "#;
     let mut bench = Bench::of(&format!("{BOARD}{second}{motor}"), NEVER);
-    // One encoder more comes before the converters.
+    // A second encoder, before the converters.
     bench.fail(DAC + 1, Fault::BusError, 2);
     assert_eq!(bench.cycle(), Err(OutputError::Analog(0)));
     bench.outputs.analogs[1] = f64::NAN;

@@ -1,7 +1,8 @@
-//! What a cycle has done when a transfer fails, and what its ports remember of it.
+//! Retries by the number of calls that a cycle has made, and the state of the ports after
+//! failures.
 //!
-//! Every call takes the same time here, so that a retry is allowed up to one known time
-//! of a call and not a microsecond beyond.
+//! Every call takes the same time here, so there is an exact limit of that time up to which a
+//! retry is permitted.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -62,9 +63,9 @@ struct Seen {
     fails: Option<usize>,
     /// Transfers of each chip.
     transfers: [u32; 6],
-    /// What the analog inputs read, as a code of 4096.
+    /// The code of the analog inputs, 0 to 4095.
     code: u16,
-    /// What the lines were driven to.
+    /// All written levels of the lines.
     lines: Vec<u32>,
     latched: bool,
 }
@@ -165,7 +166,7 @@ fn encoders() -> Result<SimBoard, WiringError> {
     Ok(board)
 }
 
-/// Two of each kind: a cycle in which nothing fails makes eight calls.
+/// Two channels of each kind: a cycle without failures makes eight calls.
 fn ports(call_us: u64) -> (Ports<Timed>, Rc<RefCell<Seen>>) {
     let text = BOARD.replace("shutdown = 2", "shutdown = 3") + SECOND;
     let io = Config::parse("b.toml", &text).expect("good").io;
@@ -204,7 +205,7 @@ fn transfers(chip: usize, call_us: u64) -> (u32, Inputs) {
     let (mut ports, seen) = ports(call_us);
     let mut inputs = Inputs::NOT_READ;
     let outputs = ports.safe_image();
-    // Encoders are asked for the first time.
+    // The first request of the encoders takes another frame.
     NOW.set(BEGAN.as_nanos());
     ports.sense(&tick(), &mut inputs);
     seen.borrow_mut().fails = Some(chip);
@@ -216,12 +217,11 @@ fn transfers(chip: usize, call_us: u64) -> (u32, Inputs) {
     (transfers, inputs)
 }
 
-/// With `d` calls done of eight, all of the same time t, there is room for one more as
-/// long as d t and two frames for each of 8 - d + 2 are no more than a period:
-/// (20 - d) t.
+/// With `d` of eight calls done, each of the time t, one more is permitted if d t and twice t
+/// for each of the remaining 8 - d + 2 calls, in total (20 - d) t, do not exceed a period.
 #[test]
 fn a_retry_is_allowed_by_the_transfers_done_and_still_to_do() {
-    // An encoder is asked anew, in a frame more.
+    // An encoder's retry takes two frames.
     for (chip, done, again) in [
         (ENCODERS[0], 2, 2),
         (ENCODERS[1], 3, 2),
@@ -240,7 +240,7 @@ fn a_retry_is_allowed_by_the_transfers_done_and_still_to_do() {
 
 #[test]
 fn a_retried_input_has_the_time_of_the_retry() {
-    // The lines and the transfer that failed are what came in between.
+    // The lines and the failed transfer came before it.
     let (_, inputs) = transfers(ADCS[1], 20);
     let analogs = inputs.analogs;
     assert_eq!(analogs[1].at, BEGAN + Duration::from_micros(40));

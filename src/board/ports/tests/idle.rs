@@ -1,4 +1,4 @@
-//! What nobody drives has its safe value, whatever state the axes are in.
+//! An output that no law sets has its safe value in every state of the axes.
 
 use super::super::*;
 use crate::axis::{Servo, State};
@@ -11,8 +11,8 @@ use crate::cycle::stop::StopCause;
 use crate::sim::VirtualClock;
 use crate::stock::servo::Axes;
 
-/// The simulated board with an output that no law knows, and a converter that is safe
-/// at 2.5 V.
+/// The simulated board with an output that no law sets, and a converter with the safe value
+/// 2.5 V.
 fn board() -> Config {
     let pump = "\n[output.pump]\nsafe = true\nmax_hold_ms = 20\nshutdown = 1\n";
     let text = crate::stock::SIM_BOARD.replace("safe_volts = 0.0", "safe_volts = 2.5");

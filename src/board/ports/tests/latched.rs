@@ -1,4 +1,4 @@
-//! Outputs that somebody else has made safe while the loop was at it.
+//! Outputs that another thread makes safe while the loop writes them.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,20 +11,20 @@ use crate::cycle::image::DigitalInputs;
 use embedded_hal::spi::SpiDevice;
 use embedded_hal::spi::{ErrorKind, ErrorType, Operation};
 
-/// What left, in order.
+/// A write to the outputs.
 #[derive(Copy, Clone, Debug, PartialEq)]
-enum Left {
+enum Write {
     Lines(u32),
     Frame([u8; 2]),
 }
 
 #[derive(Default)]
 struct Seen {
-    /// Polls until the safe-state latch is set.
+    /// Polls until the latch is set.
     polls_left: Option<u32>,
     latched: bool,
-    left: Vec<Left>,
-    /// How much of that had left before.
+    writes: Vec<Write>,
+    /// Number of writes before the latch was set.
     before: usize,
     /// Frames that fail.
     failures: u32,
@@ -34,26 +34,26 @@ impl Seen {
     fn latch(&mut self) {
         if !self.latched {
             self.latched = true;
-            self.before = self.left.len();
+            self.before = self.writes.len();
         }
     }
 }
 
-/// Devices whose safe-state latch is set between two polls, or within a call.
+/// Devices whose safe-state latch is set before a poll, or during a call.
 #[derive(Clone)]
 struct Watched {
     seen: Rc<RefCell<Seen>>,
-    /// Set while this call, from 0, is under way.
+    /// The call, from 0, during which the latch is set.
     within: Option<usize>,
 }
 
 impl Watched {
-    fn leave(&self, what: Left) {
+    fn record(&self, write: Write) {
         let mut seen = self.seen.borrow_mut();
-        if self.within == Some(seen.left.len()) {
+        if self.within == Some(seen.writes.len()) {
             seen.latch();
         }
-        seen.left.push(what);
+        seen.writes.push(write);
     }
 }
 
@@ -64,7 +64,7 @@ impl ErrorType for Watched {
 impl SpiDevice for Watched {
     fn transaction(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), ErrorKind> {
         if let [Operation::Write(bytes)] = operations {
-            self.leave(Left::Frame([bytes[0], bytes[1]]));
+            self.record(Write::Frame([bytes[0], bytes[1]]));
         }
         let mut seen = self.seen.borrow_mut();
         if seen.failures > 0 {
@@ -101,7 +101,7 @@ impl Devices for Watched {
     }
 
     fn digital_outputs(&mut self, levels: u32) -> Result<(), OutputError> {
-        self.leave(Left::Lines(levels));
+        self.record(Write::Lines(levels));
         Ok(())
     }
 }
@@ -122,7 +122,7 @@ encoder = "other"
 analog_output = "second"
 "#;
 
-/// What left before the safe-state latch was set and after, of one cycle that drives.
+/// One driving cycle, with the latch set after `polls` polls or during call `within`.
 fn cycle(polls: Option<u32>, within: Option<usize>, failures: u32) -> (Watched, Ports<Watched>) {
     let text = std::format!("{BOARD}{SECOND}");
     let io = Config::parse("b.toml", &text).expect("good").io;
@@ -149,18 +149,18 @@ fn cycle(polls: Option<u32>, within: Option<usize>, failures: u32) -> (Watched, 
 }
 
 /// Everything at its safe value: the lines, then the converters in order.
-fn safe() -> Vec<Left> {
+fn safe() -> Vec<Write> {
     let (devices, mut ports) = cycle(None, None, 0);
-    devices.seen.borrow_mut().left.clear();
+    devices.seen.borrow_mut().writes.clear();
     assert_eq!(ports.safe(&Tick::default()), Ok(()));
-    std::mem::take(&mut devices.seen.borrow_mut().left)
+    std::mem::take(&mut devices.seen.borrow_mut().writes)
 }
 
 #[test]
 fn only_safe_values_are_sent_after_the_outputs_are_latched_safe() {
     let safe = safe();
     assert_eq!(safe.len(), 3, "{safe:?}");
-    // A failure adds one poll, before the frame that is repeated.
+    // A failure adds a poll, before the retry.
     for failures in [0, 1] {
         let mut polls = 0;
         loop {
@@ -169,13 +169,13 @@ fn only_safe_values_are_sent_after_the_outputs_are_latched_safe() {
             if !seen.latched {
                 break;
             }
-            let mut after = seen.left[seen.before..].to_vec();
-            // A safe frame that fails is sent once more.
+            let mut after = seen.writes[seen.before..].to_vec();
+            // A failed safe frame is sent again.
             after.dedup();
             assert_eq!(after, safe, "poll {polls}");
             polls += 1;
         }
-        // Lines, two frames, and the end of the cycle.
+        // Before the lines, before each of two frames, and at the end of the cycle.
         assert_eq!(polls, 4 + failures);
     }
 }
@@ -187,19 +187,19 @@ fn safe_values_follow_a_write_in_progress_when_the_outputs_are_latched_safe() {
         let (devices, _) = cycle(None, Some(within), 0);
         let seen = devices.seen.borrow();
         assert_eq!((seen.latched, seen.before), (true, within));
-        assert_eq!(seen.left[within + 1..], safe[..], "within {within}");
+        assert_eq!(seen.writes[within + 1..], safe[..], "within {within}");
     }
 }
 
 #[test]
 fn safe_frames_are_repeated_and_nothing_else_is_driven() {
     let safe = safe();
-    // Latched, while it was driving, by somebody who could not send anything.
+    // The latch is set during the cycle by a thread that could not send its frames.
     let (devices, mut ports) = cycle(None, Some(2), 0);
-    devices.seen.borrow_mut().left.clear();
+    devices.seen.borrow_mut().writes.clear();
     assert_eq!(ports.safe(&Tick::default()), Ok(()));
-    assert_eq!(devices.seen.borrow().left, safe);
-    devices.seen.borrow_mut().left.clear();
+    assert_eq!(devices.seen.borrow().writes, safe);
+    devices.seen.borrow_mut().writes.clear();
     devices.seen.borrow_mut().failures = 2;
     let failed = ports.safe(&Tick::default());
     assert!(matches!(failed, Err(OutputError::Analog(_))), "{failed:?}");

@@ -1,8 +1,8 @@
-//! The time of a sample: whatever a cycle meets on its way to an angle, the velocity
-//! is that of the shaft.
+//! The time of a sample: the velocity is that of the shaft, whatever disturbs the reading of an
+//! angle.
 //!
-//! Transfers take time here, so that an angle is not taken at the beginning of its
-//! cycle, and shafts turn on meanwhile.
+//! Transfers take time here, during which the shafts turn, so an angle is not measured at the
+//! start of its cycle.
 
 use std::cell::Cell;
 
@@ -30,8 +30,8 @@ fn now() -> Instant {
     Instant::from_nanos(NOW.get())
 }
 
-/// Encoders on shafts that turn at a constant speed, behind a bus that takes `call`
-/// for a transfer, and as long for the lines.
+/// Encoders on shafts that turn at a constant speed, on a bus whose transfers take `call` each, as
+/// does reading the lines.
 struct Turning {
     board: SimBoard,
     call: Duration,
@@ -65,7 +65,7 @@ impl Turning {
         })
     }
 
-    /// A call takes its time, and the shafts turn.
+    /// Advances time and shafts by one call.
     fn pass(&mut self) {
         NOW.set(NOW.get() + self.call.as_nanos());
         self.board.advance(now());
@@ -120,26 +120,25 @@ impl SpiDevice for Calls<'_> {
     }
 }
 
-/// What a cycle meets.
+/// A disturbance of a cycle.
 #[derive(Copy, Clone, Debug, PartialEq)]
-enum Meets {
-    /// Transfers fail, so many.
+enum Disturbance {
+    /// This many transfers fail.
     Failures(u64),
-    /// A reply of zeros, which is looked at a second time.
+    /// A reply of zeros, which is checked again.
     Zeros,
     /// A reply with wrong parity.
     Parity,
-    /// A command that the chip objects to.
+    /// A command that the chip answers with an error flag.
     Framing,
-    /// So many slots before it are skipped.
+    /// This many slots before it are skipped.
     Skipped(u32),
 }
 
-use Meets::{Failures, Framing, Parity, Skipped, Zeros};
+use Disturbance::{Failures, Framing, Parity, Skipped, Zeros};
 
-/// Disturbances of cycles that follow each other, with whether there is time to
-/// repeat a transfer.
-const DISTURBANCES: [(&[Meets], bool); 14] = [
+/// Disturbances of successive cycles, and whether there is time for a retry.
+const DISTURBANCES: [(&[Disturbance], bool); 14] = [
     (&[], true),
     (&[Failures(1)], true),
     (&[Failures(1)], false),
@@ -212,16 +211,16 @@ impl Run {
         }
     }
 
-    /// One cycle, of which the last encoder meets something.
-    fn cycle(&mut self, meets: Option<Meets>) -> Reading {
-        let skipped = match meets {
+    /// One cycle, in which the last encoder is disturbed.
+    fn cycle(&mut self, disturbance: Option<Disturbance>) -> Reading {
+        let skipped = match disturbance {
             Some(Skipped(slots)) => slots,
             _ => 0,
         };
         let channel = usize::from(self.feedback.channel());
         let chip = self.ports.devices.board.faults_mut(channel);
         let plan = chip.expect("an encoder");
-        let fault = match meets {
+        let fault = match disturbance {
             Some(Failures(count)) => Some((Fault::BusError, count)),
             Some(Zeros) => Some((Fault::MisoLow, 1)),
             Some(Parity) => Some((Fault::ReplyBitFlip(3), 1)),
@@ -233,7 +232,7 @@ impl Run {
         }
         self.slot += u64::from(skipped) + 1;
         let release = Instant::from_nanos(0) + PERIOD * self.slot;
-        // Late by up to 20 us, as loops are.
+        // Late by up to 20 us, as in a real loop.
         let tick = Tick {
             slot: self.slot,
             release,
@@ -248,20 +247,20 @@ impl Run {
     }
 }
 
-/// Runs through the disturbances at `speed`; the velocity may be off by `share` of it
-/// and by what the resolution of the encoder makes of half a period.
-fn undisturbed(shafts: u8, plausible: f64, speed: f64, call: Duration, share: f64) {
+/// Runs all disturbances at `speed`. The velocity may deviate by `share` of it, and by the
+/// encoder's resolution over half a period.
+fn assert_velocity(shafts: u8, plausible: f64, speed: f64, call: Duration, share: f64) {
     let bend = 2.0 * COUNT_RAD / PERIOD.as_secs_f64() + share * speed.abs();
-    for (disturbance, retries) in DISTURBANCES {
+    for (disturbances, retries) in DISTURBANCES {
         let mut run = Run::new(shafts, plausible, speed, call, retries);
         let quiet = [None; 60].into_iter();
-        let meets = quiet.chain(disturbance.iter().copied().map(Some));
-        for (cycle, meets) in meets.chain([None; 12]).enumerate() {
-            let reading = run.cycle(meets);
+        let cycles = quiet.chain(disturbances.iter().copied().map(Some));
+        for (cycle, disturbance) in cycles.chain([None; 12]).enumerate() {
+            let reading = run.cycle(disturbance);
             let off = run.state.velocity_rad_s() - speed;
             let what = || {
                 std::format!(
-                    "{speed} rad/s of {plausible}, {disturbance:?}, retries {retries}, cycle {cycle}"
+                    "{speed} rad/s of {plausible}, {disturbances:?}, retries {retries}, cycle {cycle}"
                 )
             };
             assert!(
@@ -274,18 +273,18 @@ fn undisturbed(shafts: u8, plausible: f64, speed: f64, call: Duration, share: f6
     }
 }
 
-/// Speeds from standstill to the one below `plausible` by `margin`, both ways.
+/// Speeds from standstill to `plausible / margin`, in both directions.
 fn speeds(plausible: f64, margin: f64) -> impl Iterator<Item = f64> {
     (-20..=20).map(move |part| plausible / margin * f64::from(part) / 20.0)
 }
 
 #[test]
 fn disturbances_of_a_cycle_do_not_distort_the_velocity_or_cause_a_jump_fault() {
-    // Half a turn in a period is the most that there can be.
+    // Half a turn per period is the highest speed that an encoder resolves.
     for plausible in [200.0, 3_000.0] {
         for margin in [1.05, 20.0] {
             for speed in speeds(plausible, margin) {
-                undisturbed(1, plausible, speed, Duration::ZERO, 0.0);
+                assert_velocity(1, plausible, speed, Duration::ZERO, 0.0);
             }
         }
     }
@@ -298,7 +297,7 @@ fn slow_transfers_distort_the_velocity_by_less_than_their_share_of_the_period() 
         let share = call.as_secs_f64() / PERIOD.as_secs_f64();
         for margin in [1.05, 20.0] {
             for speed in speeds(400.0, margin).step_by(5) {
-                undisturbed(shafts, 400.0, speed, call, share);
+                assert_velocity(shafts, 400.0, speed, call, share);
             }
         }
     }
@@ -307,13 +306,13 @@ fn slow_transfers_distort_the_velocity_by_less_than_their_share_of_the_period() 
 #[test]
 fn each_simulated_disturbance_has_its_effect() {
     let call = Duration::from_micros(20);
-    let transfers = |meets, retries| {
+    let transfers = |disturbance, retries| {
         let mut run = Run::new(1, 400.0, 100.0, call, retries);
         for _ in 0..9 {
             run.cycle(None);
         }
         let before = run.ports.devices.transfers;
-        let reading = run.cycle(Some(meets));
+        let reading = run.cycle(Some(disturbance));
         (run.ports.devices.transfers - before, reading)
     };
     let held = Reading::Held(AxisFault::FeedbackBus);
@@ -358,9 +357,9 @@ fn an_angle_has_the_time_of_its_request() {
     assert_eq!(at(&run), began(&run) + failed, "after two of five calls");
 }
 
-/// A servo at full speed on a plant that does not wait, with cycles that meet
-/// something now and then. `plausible` is given as a multiple of the profile's speed.
-fn servo_meets(margin: f64, meets: &[Meets], retries: bool) {
+/// A servo at full speed on a plant that does not wait, with occasional disturbances. `margin` is
+/// the plausible speed as a multiple of the profile's speed.
+fn run_servo(margin: f64, disturbances: &[Disturbance], retries: bool) {
     use crate::axis::Servo;
     use crate::board::Simulated;
     use crate::cycle::record::CycleRecord;
@@ -407,22 +406,25 @@ fn servo_meets(margin: f64, meets: &[Meets], retries: bool) {
     let law = Axes::of(&config).expect("an axis").law();
     let mut cycle = Cycle::<_, Servo>::new(ports, &law, law.initial(), None);
     let clock = VirtualClock::new(Duration::from_micros(20));
-    let (mut slot, mut fast, mut met) = (0_u64, 0, 0);
-    let mut next = meets.iter().cycle();
+    let (mut slot, mut fast, mut disturbed) = (0_u64, 0, 0);
+    let mut next = disturbances.iter().cycle();
     for count in 0..6_000 {
         let axis = &cycle.state.axes()[0];
         let fault = axis.fault();
         let at_speed = axis.velocity_rad_s().abs() > 0.98 * SPEED;
-        assert_eq!(fault, None, "{margin}, {meets:?}, {retries}, cycle {count}");
+        assert_eq!(
+            fault, None,
+            "{margin}, {disturbances:?}, {retries}, cycle {count}"
+        );
         let mut elapsed_slots = 1;
         let board = cycle.ports.devices.board_mut();
         if count % 7 == 0
             && at_speed
-            && let Some(meets) = next.next()
+            && let Some(disturbance) = next.next()
         {
-            met += 1;
+            disturbed += 1;
             let plan = board.faults_mut(0).expect("the encoder");
-            let fault = match *meets {
+            let fault = match *disturbance {
                 Failures(count) => Some((Fault::BusError, count)),
                 Zeros => Some((Fault::MisoLow, 1)),
                 Parity => Some((Fault::ReplyBitFlip(3), 1)),
@@ -451,15 +453,17 @@ fn servo_meets(margin: f64, meets: &[Meets], retries: bool) {
         let motor = cycle.ports.devices.board_mut().motor(0).expect("there");
         if at_speed && motor.velocity_rad_s().abs() > 0.99 * SPEED {
             fast += 1;
-            // One count of noise to each side over half a period, and what the filter
-            // lags behind.
+            // One count of noise in each direction over half a period, and the lag of the filter.
             let off = axis.velocity_rad_s() - motor.velocity_rad_s();
-            assert!(off.abs() < 2.5, "{meets:?}, cycle {count}: off by {off}");
+            assert!(
+                off.abs() < 2.5,
+                "{disturbances:?}, cycle {count}: off by {off}"
+            );
         }
     }
     assert!(
-        fast > 1_000 && met > 100,
-        "{fast} cycles at speed, {met} met"
+        fast > 1_000 && disturbed > 100,
+        "{fast} cycles at speed, {disturbed} disturbed"
     );
 }
 
@@ -468,7 +472,7 @@ fn a_servo_at_full_speed_continues_through_every_disturbance() {
     for margin in [1.05, 1.2, 20.0] {
         for (disturbance, retries) in DISTURBANCES {
             if !disturbance.is_empty() {
-                servo_meets(margin, disturbance, retries);
+                run_servo(margin, disturbance, retries);
             }
         }
     }
