@@ -13,20 +13,17 @@
 //! }
 //! ```
 //!
-//! From the seal on, what each kind of thread does counts apart:
+//! After the seal, the real-time thread and the other threads are counted separately:
 //!
 //! | after the seal | real-time thread | other threads |
 //! |---|---|---|
 //! | allocate, reallocate | a fault: counted, or `SIGABRT` | counted, or `SIGABRT` |
 //! | free | counted | not counted |
 //!
-//! A free is no fault: it can take the allocator's lock, but a loop that never
-//! allocates has nothing of its own to free, so the count only points at what
-//! was moved in before the seal. The counts cost one relaxed atomic addition an
-//! allocation while open; nothing is counted twice and nothing allocates.
-//!
-//! Calls of the C library's own `malloc` do not pass here: the loop's system
-//! calls make none.
+//! Freeing memory is not a fault: a loop that never allocates can only free memory that was
+//! moved to it before the seal. The cost is one relaxed atomic addition per allocation.
+//! Direct calls of the C library's `malloc` are not counted; the loop's system calls make
+//! none.
 
 pub use crate::sys::alloc::{
     AllocationCounts, Seal, SealedAllocator, counts, is_realtime_thread, realtime_allocations,
@@ -35,17 +32,17 @@ pub use crate::sys::alloc::{
 
 use crate::sys::alloc::set_realtime_thread;
 
-/// The seal for this build: [`Seal::Abort`] with debug assertions, so that a
-/// test run cannot overlook an allocation; [`Seal::Count`] without, because a
-/// moving axis is safer with a late cycle than with no controller.
+/// The seal for this build: [`Seal::Abort`] with debug assertions, so that a test cannot miss
+/// an allocation; otherwise [`Seal::Count`], because a late cycle of a moving axis is safer than
+/// an abort.
 pub const SEAL_OF_BUILD: Seal = if cfg!(debug_assertions) {
     Seal::Abort
 } else {
     Seal::Count
 };
 
-/// Whether [`SealedAllocator`] is this binary's allocator: makes one allocation
-/// and looks whether it was counted. To be asked before the seal.
+/// Whether [`SealedAllocator`] is this binary's allocator. Makes one allocation, and checks
+/// whether it was counted. Call it before the seal.
 #[must_use]
 pub fn is_installed() -> bool {
     let before = counts().total;
@@ -53,13 +50,13 @@ pub fn is_installed() -> bool {
     counts().total != before
 }
 
-/// While this lives, the calling thread counts as the real-time one.
+/// Marks a thread as the real-time thread until this is dropped.
 #[derive(Debug)]
 pub struct RealtimeThread(core::marker::PhantomData<*const ()>);
 
 impl RealtimeThread {
     /// Marks the calling thread.
-    #[must_use = "the mark goes with this value"]
+    #[must_use = "the mark ends when this value is dropped"]
     pub fn mark() -> Self {
         set_realtime_thread(true);
         Self(core::marker::PhantomData)

@@ -1,17 +1,16 @@
 //! Monotonic time and absolute sleep.
 //!
-//! `CLOCK_MONOTONIC` never jumps, and a sleep until an absolute point carries no
-//! error from one cycle to the next. Reading costs some tens of nanoseconds
-//! through the vDSO (vdso(7)), a sleep one system call.
+//! `CLOCK_MONOTONIC` never jumps, and absolute sleeps do not accumulate errors from cycle to
+//! cycle. Reading costs some tens of nanoseconds through the vDSO (vdso(7)), a sleep one
+//! system call.
 
 use crate::cycle::ports::Clock;
 use crate::sys::Errno;
 use crate::sys::clock as sys;
 use crate::time::{Duration, Instant};
 
-/// The resolution of the clock and of sleeps on it (clock_getres(2)): 1 ns with
-/// high resolution timers, a tick of 1 to 10 ms without, which no fast loop can
-/// live with.
+/// The resolution of the clock and of sleeps on it (clock_getres(2)): 1 ns with high resolution
+/// timers; without them a tick of 1 to 10 ms, which is too coarse for a fast loop.
 ///
 /// # Errors
 /// Those of clock_getres(2); none is expected.
@@ -29,10 +28,9 @@ impl Clock for Monotonic {
         Instant::from_nanos(sys::monotonic_ns())
     }
 
-    /// Sleeps until `release` (clock_nanosleep(2), `TIMER_ABSTIME`), again when
-    /// a signal handler interrupted it. Any other answer cannot come for an
-    /// absolute time that is valid by construction, and ends the wait rather
-    /// than the loop: the cycle then shows as early.
+    /// Sleeps until `release` (clock_nanosleep(2), `TIMER_ABSTIME`), and sleeps again if a
+    /// signal handler interrupted it. Other errors are not possible for a valid absolute time;
+    /// one would end only the wait, and the record would show an early cycle.
     #[inline]
     fn wait_until(&mut self, release: Instant) -> Instant {
         while let Err(errno) = sys::sleep_until_ns(release.as_nanos()) {
@@ -44,24 +42,21 @@ impl Clock for Monotonic {
     }
 }
 
-/// From the whole multiples of a period to its releases: half a period, at most
-/// 500 us.
+/// Offset of the releases from whole multiples of the period: half a period, at most 500 us.
 ///
-/// The kernel's own tick comes at whole multiples of its own length, which are
-/// whole milliseconds at the usual HZ of 1000, 250 and 100
-/// (`kernel/time/tick-common.c`), and so do the timers of most programs. A loop
-/// whose releases are whole milliseconds wakes after them; these are between them.
+/// The kernel's tick comes at multiples of its length, which are whole milliseconds at the
+/// usual HZ of 1000, 250 and 100 (`kernel/time/tick-common.c`), and so do the timers of most
+/// programs. A loop released at whole milliseconds would wake after them; the offset puts the
+/// releases between them.
 pub(super) const fn release_phase(period: Duration) -> Duration {
     const LONGEST: u64 = 500_000;
     let half = period.as_nanos() / 2;
     Duration::from_nanos(if half < LONGEST { half } else { LONGEST })
 }
 
-/// The first release, in phase (`release_phase`), that is at least a quarter of
-/// a period away: every run of a machine has the same phase, and the rehearsal
-/// and the run go on where the schedule before them ended.
-///
-/// A quarter is for going to sleep until then.
+/// The first release with the offset of `release_phase` that is at least a quarter of a period
+/// away, which leaves time to go to sleep. All runs of a machine have the same phase, and
+/// rehearsal and run continue the same schedule.
 pub(super) fn first_release(now: Instant, period: Duration) -> Instant {
     let phase = release_phase(period).as_nanos();
     let period = period.as_nanos();
@@ -109,7 +104,7 @@ mod tests {
             first_release(now, period).as_nanos() / 1_000
         };
         assert_eq!(release(5_500), 6_500, "never now");
-        // After a cycle that ends in time the schedule has no gap.
+        // After a cycle that ends in time, no slot is left out.
         assert_eq!(release(5_501), 6_500);
         assert_eq!(release(6_250), 6_500);
         assert_eq!(release(6_251), 7_500);

@@ -1,9 +1,9 @@
-//! The contract: what is required of the machine, what is observed of it, and
-//! how to get the rest.
+//! The contract: what the board file requires of the machine, what the kernel granted, and how
+//! to get what is missing.
 //!
-//! Every row is judged from what was read back from the kernel, not from what a
-//! call answered. Judging is pure and allocates nothing, so that it can run on
-//! the locked process, and on made-up values in tests.
+//! Each row is judged from values read back from the kernel, not from the results of calls.
+//! Judging is pure and does not allocate, so it can run in the locked process, and in tests on
+//! invented values.
 
 use super::audit::{Breach, Breaches, Promise, Promises};
 use super::guard::policy_above;
@@ -15,7 +15,7 @@ use super::required::{Cpu, Lock, LoopConfig, Scheduler};
 use super::scheduler::{CPU_DMA_LATENCY, Policy, RunawayLimit, ScheduleError};
 use crate::sys::{Errno, arena};
 
-/// How a row came out.
+/// The verdict on a row.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// As required.
@@ -27,7 +27,7 @@ pub enum Verdict {
 /// One promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// What it is about.
+    /// Its subject.
     pub name: &'static str,
     /// What the board file requires.
     pub required: Text,
@@ -35,11 +35,11 @@ pub struct Row {
     pub observed: Text,
     /// Whether that is enough.
     pub verdict: Verdict,
-    /// How to get what is missing; empty when nothing is.
+    /// The remedy for a broken row; empty for a kept one.
     pub fix: Text,
 }
 
-/// Number of rows that a contract can have.
+/// Most rows of a contract.
 pub const MAX_ROWS: usize = 17;
 
 /// All promises of one start.
@@ -56,14 +56,13 @@ impl Contract {
         &self.rows
     }
 
-    /// Whether there are rows and none is broken, neither when they were judged nor
-    /// later. A contract that was never judged is not kept.
+    /// Whether the contract was judged, and no row was broken then or later.
     #[must_use]
     pub fn kept(&self) -> bool {
         !self.rows.is_empty() && self.broken().next().is_none() && self.breaches.is_empty()
     }
 
-    /// What broke while the loop ran, the first one first.
+    /// The breaches while the loop ran, in order of time.
     #[must_use]
     pub fn breaches(&self) -> &[Breach] {
         &self.breaches
@@ -75,15 +74,15 @@ impl Contract {
         self.breaches.iter().map(|breach| breach.promise).collect()
     }
 
-    /// Adds what the audit found.
+    /// Sets the breaches that the audit found.
     pub fn broke(&mut self, breaches: Breaches) {
         self.breaches = breaches;
     }
 
-    /// The promises that were kept when they were judged and can be audited.
+    /// The kept promises that can be audited.
     ///
-    /// Page faults are promised where memory is locked; without that, the rehearsal
-    /// says nothing about later.
+    /// Page faults are included only if memory is locked: otherwise the rehearsal does not show
+    /// what happens later.
     #[must_use]
     pub fn audited(&self) -> Promises {
         let kept = |name| {
@@ -98,14 +97,14 @@ impl Contract {
             .collect()
     }
 
-    /// The rows that are broken.
+    /// The broken rows.
     pub fn broken(&self) -> impl Iterator<Item = &Row> {
         self.rows
             .iter()
             .filter(|row| row.verdict == Verdict::Broken)
     }
 
-    /// Judges `observed` by what `config` requires. In place: a contract is 13 kB.
+    /// Judges `observed` by the requirements of `config`. In place, because a contract has 13 kB.
     pub fn judge(&mut self, config: &LoopConfig, observed: &Observed) {
         self.rows.clear();
         self.breaches.clear();
@@ -152,7 +151,7 @@ fn kernel(contract: &mut Contract, observed: &Observed) {
 fn memory(contract: &mut Contract, config: &LoopConfig, observed: &Observed) {
     let required = match config.lock {
         Lock::All => "MCL_CURRENT | MCL_FUTURE",
-        Lock::Selective => "what loop, guard and handlers use",
+        Lock::Selective => "memory of loop, guard and handlers",
     };
     let granted = match &observed.locked {
         Ok(()) => Text::of(format_args!("{required}")),
@@ -181,7 +180,7 @@ fn memory(contract: &mut Contract, config: &LoopConfig, observed: &Observed) {
                 config.max_locked_kb
             )),
             Lock::Selective => Text::of(format_args!(
-                "what loop, guard and handlers use, at most {} kB",
+                "memory of loop, guard and handlers, at most {} kB",
                 config.max_locked_kb
             )),
         },
@@ -191,7 +190,7 @@ fn memory(contract: &mut Contract, config: &LoopConfig, observed: &Observed) {
             match observed.unlocked {
                 Ok(None) => Text::of(figures),
                 Ok(Some(what)) => Text::of(format_args!("{figures}, {what} not locked")),
-                Err(errno) => Text::of(format_args!("{figures}, areas unknown: {errno}")),
+                Err(errno) => Text::of(format_args!("{figures}, areas not readable: {errno}")),
             }
         },
         covered && observed.vm_lck_kb <= config.max_locked_kb,
@@ -223,8 +222,8 @@ fn placed(contract: &mut Contract, placement: &Placement) {
     );
 }
 
-/// What may be resident and cannot be locked: the vDSO with its data, and the
-/// lag of the kernel's counters (it batches a task's VmRSS, up to 64 pages).
+/// Difference between VmRSS and VmLck that is not a fault, kB: the vDSO with its data cannot be
+/// locked, and the kernel updates a task's VmRSS in batches of up to 64 pages.
 const UNLOCKABLE_KB: u64 = 64;
 
 fn scheduler(contract: &mut Contract, config: &LoopConfig, observed: &Observed) {
@@ -248,7 +247,9 @@ fn scheduler(contract: &mut Contract, config: &LoopConfig, observed: &Observed) 
         granted,
         kept,
         match &observed.policy {
-            Ok(_) => Text::of(format_args!("let nothing else change this thread's policy")),
+            Ok(_) => Text::of(format_args!(
+                "find the program that changes this thread's policy, and stop it"
+            )),
             Err(error) => Text::of(format_args!("{error}")),
         },
     );
@@ -272,13 +273,13 @@ fn guard(contract: &mut Contract, config: &LoopConfig, observed: &Observed) {
         },
         *granted == Ok(required),
         match &observed.policy {
-            // The same has refused both.
+            // The same reason has refused both policies.
             Err(error @ (ScheduleError::NoGroupBudget | ScheduleError::Forbidden)) => {
                 Text::of(format_args!("{error}"))
             }
             _ => Text::of(format_args!(
-                "setcap cap_sys_nice=ep on the binary, or LimitRTPRIO= in the unit, one above \
-                 [loop] priority: the guard runs above the loop"
+                "setcap cap_sys_nice=ep on the binary, or LimitRTPRIO= in the unit at [loop] \
+                 priority + 1: the guard runs above the loop"
             )),
         },
     );
@@ -328,7 +329,7 @@ fn machine(contract: &mut Contract, observed: &Observed) {
         observed.dma_latency_us == Ok(0),
         match observed.dma_latency_us {
             Err(Errno(libc::ENOENT)) => Text::of(format_args!(
-                "make the device node (devtmpfs, udev), or a kernel with CONFIG_CPU_IDLE"
+                "create the device node (devtmpfs, udev), or use a kernel with CONFIG_CPU_IDLE"
             )),
             _ => Text::of(format_args!(
                 "run as root, or add a udev rule \
@@ -345,7 +346,7 @@ fn machine(contract: &mut Contract, observed: &Observed) {
         },
         observed.timer_resolution_ns == Ok(1),
         Text::of(format_args!(
-            "a kernel with CONFIG_HIGH_RES_TIMERS=y, booted without highres=off"
+            "use a kernel with CONFIG_HIGH_RES_TIMERS=y, and boot it without highres=off"
         )),
     );
     contract.row(
@@ -365,11 +366,11 @@ fn machine(contract: &mut Contract, observed: &Observed) {
     );
     contract.row(
         "compaction",
-        Text::of(format_args!("locked pages stay where they are")),
+        Text::of(format_args!("locked pages are not moved")),
         match observed.moves_locked_pages {
             None => Text::of(format_args!("not in this kernel")),
-            Some(false) => Text::of(format_args!("they stay")),
-            Some(true) => Text::of(format_args!("kcompactd may move them")),
+            Some(false) => Text::of(format_args!("not moved")),
+            Some(true) => Text::of(format_args!("kcompactd may move locked pages")),
         },
         observed.moves_locked_pages != Some(true),
         Text::of(format_args!(
@@ -378,7 +379,7 @@ fn machine(contract: &mut Contract, observed: &Observed) {
     );
 }
 
-/// Whether real-time threads have enough of each second.
+/// Whether the throttling leaves real-time threads at least [`LEAST_SHARE_US`].
 pub(super) fn leaves_enough(throttling: Option<Throttling>) -> bool {
     match throttling {
         None | Some(Throttling::Off) => true,
@@ -387,15 +388,17 @@ pub(super) fn leaves_enough(throttling: Option<Throttling>) -> bool {
 }
 
 fn runaway(contract: &mut Contract, config: &LoopConfig, observed: &Observed) {
-    // A lower hard limit may have been there already, and is as good: what
-    // matters is that the signal comes before the kill.
+    // A lower hard limit may exist already, and is as good, as long as SIGXCPU comes before
+    // SIGKILL.
     let longest = RunawayLimit::for_period(config.period).soft;
     contract.row(
         "runaway limit",
-        Text::of(format_args!("stopped after {longest} without a wait")),
+        Text::of(format_args!(
+            "SIGXCPU after {longest} without a blocking call"
+        )),
         match &observed.runaway {
             Ok(limit) => Text::of(format_args!(
-                "after {}, killed after {}",
+                "SIGXCPU after {}, SIGKILL after {}",
                 limit.soft, limit.hard
             )),
             Err(errno) => Text::of(format_args!("refused: {errno}")),
@@ -404,12 +407,12 @@ fn runaway(contract: &mut Contract, config: &LoopConfig, observed: &Observed) {
             .runaway
             .is_ok_and(|limit| limit.soft <= longest && limit.soft < limit.hard),
         Text::of(format_args!(
-            "let the process lower its own RLIMIT_RTTIME (LimitRTTIME= in the unit, seccomp)"
+            "permit the process to lower its RLIMIT_RTTIME (LimitRTTIME= in the unit, seccomp)"
         )),
     );
 }
 
-/// The kernel's default leaves real-time threads 950 ms of each second.
+/// Least time for real-time threads per second, us: the kernel's default (sched(7)).
 const LEAST_SHARE_US: u64 = 950_000;
 
 fn rehearsed(contract: &mut Contract, config: &LoopConfig, rehearsal: &Rehearsal) {
@@ -452,7 +455,7 @@ fn rehearsed(contract: &mut Contract, config: &LoopConfig, rehearsal: &Rehearsal
         )),
         rehearsal.minor_faults == 0 && rehearsal.major_faults == 0,
         Text::of(format_args!(
-            "lock all memory, and touch at start-up what the control law touches"
+            "set lock = \"all\" in [loop], and access all memory of the control law at start-up"
         )),
     );
 }

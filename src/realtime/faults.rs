@@ -1,9 +1,9 @@
-//! Page faults of a thread: the loop's proof that nothing was missing.
+//! Counts page faults of a thread, to prove that the loop's memory was always present.
 //!
-//! A minor fault maps a page that is in memory already, a major one reads it
-//! from a device. Both are counted by the kernel per thread. [`own`] is a system
-//! call on the thread itself, for warm-up; [`FaultReader`] reads another
-//! thread's counts from outside, so that watching costs the loop nothing.
+//! A minor fault maps a page that is in memory already, a major fault reads it from a device.
+//! The kernel counts both for each thread. [`own`] is a system call on the thread itself, for
+//! the rehearsal. [`FaultReader`] reads the counts of another thread, at no cost for that
+//! thread.
 
 use core::fmt::Write;
 use std::path::Path;
@@ -14,14 +14,14 @@ use crate::sys::{self, Errno};
 /// Page faults since the thread started.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Faults {
-    /// Mapped without reading from a device.
+    /// Faults without reading from a device.
     pub minor: u64,
-    /// Read from a device.
+    /// Faults that read from a device.
     pub major: u64,
 }
 
 impl Faults {
-    /// Those since `earlier`.
+    /// The faults since `earlier`.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl Faults {
     }
 
     /// From a line of proc_pid_stat(5): fields 10 and 12. The name in field 2 is
-    /// in parentheses and may hold anything, parentheses too.
+    /// in parentheses and may contain any character, including parentheses.
     fn parse(line: &[u8]) -> Option<Self> {
         let name_end = line.iter().rposition(|&byte| byte == b')')?;
         let rest = &line[name_end + 1..];
@@ -48,7 +48,7 @@ impl Faults {
     }
 }
 
-/// Those of the calling thread (getrusage(2), `RUSAGE_THREAD`).
+/// Page faults of the calling thread (getrusage(2), `RUSAGE_THREAD`).
 ///
 /// # Errors
 /// Those of getrusage(2); none is expected.
@@ -57,29 +57,28 @@ pub fn own() -> Result<Faults, Errno> {
     Ok(Faults { minor, major })
 }
 
-/// Reads the counts of one thread of this process from any other thread, at one
-/// system call each and without allocating.
+/// Reads the counts of one thread of this process from any thread. Each reading is one system
+/// call and does not allocate.
 #[derive(Debug)]
 pub struct FaultReader(ProcFile<1024>);
 
 impl FaultReader {
-    /// For the thread `tid` of this process
-    /// ([`thread_id`](super::scheduler::thread_id)), by the `proc` in the folder
-    /// `root`: `/` but in tests.
+    /// Opens the counts of the thread `tid` of this process
+    /// ([`thread_id`](super::scheduler::thread_id)). `root` is the folder of `proc`, with a
+    /// slash at its end: `/`, except in tests.
     ///
     /// # Errors
-    /// `ENOENT` when there is no such thread, or no `/proc`.
+    /// `ENOENT`: there is no such thread, or `/proc` is not mounted.
     pub fn of_thread(root: &str, tid: i32) -> Result<Self, Errno> {
         let mut path = heapless::String::<192>::new();
         write!(path, "{root}proc/self/task/{tid}/stat").map_err(|_| Errno(libc::ENAMETOOLONG))?;
         Ok(Self(ProcFile::open(Path::new(path.as_str()))?))
     }
 
-    /// The counts now.
+    /// Reads the present counts.
     ///
     /// # Errors
-    /// `ESRCH` when the thread has ended, `EIO` when the line is not what
-    /// proc_pid_stat(5) says.
+    /// `ESRCH`: the thread has ended. `EIO`: the line has not the format of proc_pid_stat(5).
     pub fn read(&mut self) -> Result<Faults, Errno> {
         let line = self.0.read()?;
         Faults::parse(line).ok_or(Errno(libc::EIO))
@@ -129,7 +128,7 @@ mod tests {
         assert!(reader.read().is_ok());
         drop(done);
         thread.join().unwrap();
-        // The kernel takes its time after join.
+        // The thread can exist in the kernel for a while after join.
         let begun = std::time::Instant::now();
         while reader.read().is_ok() {
             assert!(begun.elapsed().as_secs() < 60, "it reads what is gone");

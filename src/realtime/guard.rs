@@ -1,38 +1,29 @@
-//! The stall guard: a second real-time thread that makes the outputs safe when
-//! the loop has stopped.
+//! The stall guard: a second real-time thread that makes the outputs safe if the loop stalls.
 //!
-//! A transfer that hangs in the kernel holds the loop inside of an ioctl, a
-//! control law that never returns holds it outside of one, and a debugger can
-//! stop its thread alone. In none of these can the loop do anything, and the
-//! outputs would stay as they are. So a thread above the loop's priority polls, a few
-//! times within the longest gap that is allowed, when the loop finished its last
-//! cycle ([`cause::Cell::finished_ns`]). When that is too long ago it sets the
-//! lines safe, puts the cause on record, says so in one line, sends the safe
-//! frames as far as their bus still works, those for a file that the loop is blocked in
-//! after all others, and ends the process with code 4
-//! ([`emergency::end`]). Nobody feeds the hardware watchdog from then on.
+//! A transfer that hangs in the kernel, a control law that never returns, or a debugger can stop
+//! the loop. So a thread above the loop's priority polls when the loop finished its last cycle
+//! ([`cause::Cell::finished_ns`]). After [`Limit::gap`] without a finished cycle it sets the
+//! lines safe, records the cause, prints one line, sends the safe frames (last those for a file
+//! in which the loop is blocked), and ends the process with code 4 ([`emergency::end`]). Cost:
+//! the loop stores one number per cycle; the guard wakes four times within the gap.
 //!
-//! Promises: it acts before the gap is [`Limit::gap`] long, and never before three
-//! quarters of it, as long as it is late itself by less than a quarter of it. The loop
-//! writes down when it finished a cycle, so neither bound depends on when the guard
-//! polled before. It runs wherever the process may, not on the loop's CPU alone: a
-//! loop that spins there is seen from another. Where there is one CPU it comes first
-//! because of its priority, and while all is well half a period away from the loop's
-//! releases. [`Watch::end`] wakes it: the end of a run does not wait for it.
+//! # Promises
 //!
-//! A crash takes the outputs first and ends the process by its own signal, even where
-//! its frames hang; the guard leaves it the time for that, and is behind it too.
+//! The guard acts between three quarters of the gap and the whole gap, if it is itself late by
+//! less than a quarter of the gap. It runs on all CPUs of the process, so it also runs if the
+//! loop spins on its CPU. On a single CPU it preempts the loop by its priority, and in regular
+//! operation it wakes half a period away from the loop's releases. [`Watch::end`] wakes it, so
+//! the end of a run does not wait for it. After a crash, which sets the safe-state latch first
+//! and ends the process by its own signal, the guard waits for the time that the frames may
+//! take, and acts only if the process has not ended by then.
 //!
-//! What it cannot see: a stop of the whole process (SIGSTOP) or of the machine
-//! stops the guard as well. Late by a quarter of the gap or more, it gives the loop the
-//! time to finish a cycle, and leaves the verdict to the overrun ladder, which the loop
-//! meets in its first cycle after the gap;
-//! until then the hardware watchdog is what counts. A transfer that hangs in the
-//! kernel without taking signals keeps the process from disappearing: its lines
-//! stay requested, at their safe values.
+//! # Limits
 //!
-//! Cost: for the loop one store a cycle; for the machine a wake
-//! every quarter of the gap, which reads two numbers.
+//! A stop of the whole process (SIGSTOP) or of the machine stops the guard as well. If the guard
+//! was late by a quarter of the gap or more, it gives the loop time to finish a cycle; the
+//! overrun ladder then judges the gap. Until then only the hardware watchdog acts. A transfer
+//! that hangs in the kernel and takes no signals keeps the process alive: its lines stay
+//! requested, at their safe values.
 
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::fmt::Write as _;
@@ -50,7 +41,7 @@ use crate::sys::waiting::BlockedIn;
 use crate::sys::{self, Errno, emergency};
 use crate::time::{Duration, Instant};
 
-/// How long the loop may be silent.
+/// The longest time without a finished cycle.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// Longest time without a finished cycle.
@@ -60,19 +51,19 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// How late the guard itself may be.
+    /// How late the guard itself may be: a quarter of the gap.
     fn quarter(self) -> Duration {
         Duration::from_nanos(self.gap.as_nanos() / 4)
     }
 
-    /// How long the loop must have been silent: three quarters of the gap. A guard that
-    /// polls then, late by less than a quarter, acts within the gap.
+    /// Time without a finished cycle after which the guard acts: three quarters of the gap. A
+    /// guard that is late by less than a quarter still acts within the gap.
     fn patience(self) -> Duration {
         self.gap.saturating_sub(self.quarter())
     }
 
-    /// Time between two polls while all is well: a quarter of the gap, in whole periods
-    /// where it has one.
+    /// The regular interval of the guard: a quarter of the gap, rounded down to whole periods if
+    /// that is at least one.
     fn interval(self) -> Duration {
         match self.quarter() / self.period {
             0 => self.quarter(),
@@ -81,9 +72,8 @@ impl Limit {
     }
 }
 
-/// The guard's policy for a loop that is scheduled as `scheduler`: FIFO, one
-/// above it. No FIFO priority is above SCHED_DEADLINE; such a guard needs a CPU
-/// that the loop does not have.
+/// The guard's policy for a loop under `scheduler`: FIFO, one above the loop's priority. No FIFO
+/// priority is above SCHED_DEADLINE; then the guard needs another CPU than the loop.
 #[must_use]
 pub const fn policy_above(scheduler: Scheduler) -> Policy {
     match scheduler {
@@ -94,34 +84,34 @@ pub const fn policy_above(scheduler: Scheduler) -> Policy {
     }
 }
 
-/// What the loop and its guard know of each other.
+/// State shared by the loop and its guard.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// From when on the loop is watched, ns; 0 while it is not.
+    /// Start of the supervision, ns; 0 while the loop is not supervised.
     from_ns: AtomicU64,
-    /// The loop's thread, by the kernel's number.
+    /// Number of the loop's thread.
     thread: AtomicI32,
-    /// What the guard got: 0 not known yet, the FIFO priority that was read
-    /// back, or [`REFUSED`] and the error number.
+    /// The guard's policy: 0 not known yet, the FIFO priority read back, or [`REFUSED`] with the
+    /// error number.
     granted: AtomicU32,
-    /// The guard's own thread, by the kernel's number.
+    /// Number of the guard's own thread.
     guard: AtomicI32,
-    /// Address and length of what it uses of its stack, and of its signal stack; 0
-    /// where that is not known.
+    /// Address and length of the used part of its stack, and of its signal stack; 0 while not
+    /// known.
     stack: [AtomicUsize; 2],
     signal_stack: [AtomicUsize; 2],
-    /// 1 when the guard is to end.
+    /// 1 when the guard has to end.
     ended: AtomicU32,
 }
 
 const REFUSED: u32 = 1 << 31;
 
-/// How long the guard's thread may take to come to its policy. It has then been created
-/// long ago and waits for a CPU.
+/// Longest time until the guard's thread has its policy. The thread exists by then, and waits
+/// only for a CPU.
 pub const STARTS_WITHIN: Duration = Duration::from_secs(10);
 
 impl Watch {
-    /// Nobody is watched.
+    /// Without supervision so far.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -135,26 +125,25 @@ impl Watch {
         }
     }
 
-    /// Watches the loop, which is the calling thread and whose first release is
-    /// at `epoch`.
+    /// Starts the supervision of the calling thread, the loop, with its first release at `epoch`.
     pub fn begin(&self, epoch: Instant) {
         self.thread.store(scheduler::thread_id(), Ordering::Relaxed);
         self.from_ns.store(epoch.as_nanos(), Ordering::Release);
     }
 
-    /// Watches no longer: the outputs are safe.
+    /// Stops the supervision: the outputs are safe.
     pub fn rest(&self) {
         self.from_ns.store(0, Ordering::Release);
     }
 
-    /// Ends the guard's thread, at once.
+    /// Wakes and ends the guard's thread.
     pub fn end(&self) {
         self.ended.store(1, Ordering::Release);
         futex::wake(&self.ended);
     }
 
-    /// Since when a loop that finished its last cycle at `finished_ns` is silent; `None`
-    /// while it is not watched.
+    /// Since when the loop, which finished its last cycle at `finished_ns`, has finished no
+    /// cycle; `None` without supervision.
     fn silent_since(&self, finished_ns: u64) -> Option<Instant> {
         match self.from_ns.load(Ordering::Acquire) {
             0 => None,
@@ -162,17 +151,16 @@ impl Watch {
         }
     }
 
-    /// The guard's own thread, by the kernel's number. Known when
-    /// [`Watch::granted`] is.
+    /// Number of the guard's own thread (gettid(2)). Valid when [`Watch::granted`] is known.
     pub fn guard_thread(&self) -> i32 {
         self.guard.load(Ordering::Relaxed)
     }
 
-    /// What the guard uses of its stack, and its signal stack if it has one. Known
-    /// when [`Watch::granted`] is.
+    /// The used part of the guard's stack, and its signal stack if it has one. Valid when
+    /// [`Watch::granted`] is known.
     ///
     /// # Errors
-    /// `ENOENT` when the guard did not find its stack in `/proc/self/maps`.
+    /// `ENOENT`: the guard did not find its stack in `/proc/self/maps`.
     pub fn stacks(&self) -> Result<(Range, Option<Range>), Errno> {
         let range = |[address, length]: &[AtomicUsize; 2]| {
             let length = length.load(Ordering::Relaxed);
@@ -185,7 +173,7 @@ impl Watch {
         Ok((stack, range(&self.signal_stack)))
     }
 
-    /// The policy that the guard got, `None` while it has not got that far.
+    /// The guard's policy, read back, or why it was refused; `None` while not known.
     pub fn granted(&self) -> Option<Result<Policy, Errno>> {
         match self.granted.load(Ordering::Acquire) {
             0 => None,
@@ -196,11 +184,10 @@ impl Watch {
         }
     }
 
-    /// Waits for [`Watch::granted`]. Not for the real-time thread.
+    /// Waits until [`Watch::granted`] is known. Not for the real-time thread.
     ///
     /// # Errors
-    /// Why the policy was refused; `ETIMEDOUT` when the thread has not come that far
-    /// within [`STARTS_WITHIN`].
+    /// The policy was refused; `ETIMEDOUT`: it is not known after [`STARTS_WITHIN`].
     pub fn wait_granted(&self) -> Result<Policy, Errno> {
         self.granted_until(Monotonic.now() + STARTS_WITHIN)
     }
@@ -222,7 +209,7 @@ impl Watch {
             to[1].store(range.length, Ordering::Relaxed);
         };
         self.guard.store(scheduler::thread_id(), Ordering::Relaxed);
-        // One that is not found breaks the contract's row "locked memory".
+        // A stack that is not found breaks the contract's row "locked memory".
         if let Ok(stack) = memory::own_stack(STACK) {
             put(&self.stack, stack);
         }
@@ -247,17 +234,20 @@ fn set(policy: Policy) -> Result<Policy, Errno> {
     scheduler::policy()
 }
 
-/// The policy that a guard of a loop under `scheduler` would get, tried on the
-/// calling thread, which keeps it.
+/// Sets the policy of a guard for a loop under `scheduler` on the calling thread, which keeps
+/// it, and reads it back.
+///
+/// # Errors
+/// Those of sched_setattr(2); `EPERM` also for other refusals.
 pub fn try_policy(scheduler: Scheduler) -> Result<Policy, Errno> {
     set(policy_above(scheduler))
 }
 
-/// The guard's thread: takes `policy`, then polls until [`Watch::end`]. Comes
-/// back then, and never when it found the loop stalled.
+/// Runs the guard on the calling thread: sets `policy`, then polls until [`Watch::end`]. Does not
+/// return if the loop stalls: it then ends the process.
 pub fn run(watch: &Watch, limit: Limit, policy: Policy) {
     use_stack();
-    // Refused, it is up to 50 us later, of the quarter of the gap that it has.
+    // If this is refused, the guard wakes up to 50 us late, which is within its tolerance.
     let _ = sys::sched::set_timer_slack_ns(1);
     watch.take(policy);
     let finished_ns = || cause::cell().finished_ns();
@@ -272,9 +262,9 @@ pub fn run(watch: &Watch, limit: Limit, policy: Policy) {
     }
 }
 
-/// A clock whose sleep can be ended by another thread.
+/// A clock whose sleep another thread can end.
 trait Alarm: Clock {
-    /// Sleeps until `time`, or until `ended` is not 0; whether it is.
+    /// Sleeps until `time`, or until `ended` is not 0. Gives whether it is not 0.
     fn wait_unless(&mut self, ended: &AtomicU32, time: Instant) -> bool;
 }
 
@@ -284,7 +274,7 @@ impl Alarm for Monotonic {
             match futex::wait_until(ended, 0, time.as_nanos()) {
                 Ok(Woken::Time) => break,
                 Ok(Woken::Called) => {}
-                // A sandbox without futex(2): the end then comes with the next poll.
+                // A sandbox without futex(2): the end is then seen at the next wake.
                 Err(_) => {
                     self.wait_until(time);
                     break;
@@ -295,9 +285,9 @@ impl Alarm for Monotonic {
     }
 }
 
-/// Polls a loop that finished its last cycle at `finished_ns` until it is found
-/// stalled, and for how long then; `None` when `watch` was ended. `latched` tells that a
-/// crash has set the safe-state latch.
+/// Polls the loop, which finished its last cycle at `finished_ns`, until it stalls. Gives the time
+/// without a finished cycle, or `None` when `watch` was ended. `latched`: a crash has set the
+/// safe-state latch.
 fn watch_over(
     watch: &Watch,
     limit: Limit,
@@ -320,19 +310,18 @@ fn watch_over(
     }
 }
 
-/// Whether a crash, which has set the safe-state latch if `latched`, is to end the process by its own
-/// signal: it has the time that its frames may take. Should it not end in that, it is
-/// the guard's turn after all.
+/// Whether a crash, which has set the safe-state latch (`latched`), still has time to end the
+/// process by its own signal: the time that its frames may take. After that the guard acts.
 fn is_crash_ending(limit: Limit, silent: Duration, latched: bool) -> bool {
     let frames = Duration::from_micros(u64::from(emergency::FRAMES_US));
     latched && silent <= limit.gap + frames
 }
 
-/// Bytes of stack that the way to safe outputs may need.
+/// Bytes of stack that making the outputs safe may need.
 const STACK: usize = 8 * 1024;
 
-/// Touches what the emergency will need of the stack while all is well: it stays
-/// resident, as it is locked.
+/// Touches the stack that making the outputs safe will need. It then stays resident, because it
+/// is locked.
 #[inline(never)]
 fn use_stack() {
     let block = core::hint::black_box([0_u8; STACK]);
@@ -342,13 +331,13 @@ fn use_stack() {
 #[cold]
 fn end_stalled(silent: Duration, thread: i32) -> ! {
     emergency::lines();
-    // A loop that spins would keep whoever carries the frames, the controller's
-    // interrupt thread, from its CPU. If it is gone by now there is no need.
+    // A spinning loop would keep the interrupt thread of the bus controller, which carries the
+    // frames, from its CPU. A failure means that the thread has ended.
     let _ = scheduler::set_ordinary(thread);
     let us = u32::try_from(silent.as_nanos() / 1_000).unwrap_or(u32::MAX);
     cause::record(Kind::Stalled, us, 0);
-    // To ask may take memory of the kernel's: where there is none, the end still comes. If
-    // the alarm is refused, `end` sends no frames.
+    // Set before /proc is read below, which may need kernel memory: the end then comes in any
+    // case. If the alarm is refused, `end` sends no frames.
     let _ = emergency::end_within(emergency::FRAMES_US, End::Exit(4));
     let hangs = BlockedIn::of(thread);
     if let Some(file) = hangs {
@@ -361,25 +350,25 @@ fn end_stalled(silent: Duration, thread: i32) -> ! {
         "steadfast: the loop has finished no cycle for {silent}: outputs made safe, exit 4; "
     );
     let _ = match hangs.and_then(|file| file.path(&mut buffer)) {
-        Some(path) => writeln!(line, "it waits for {path}: check cable, bus and driver"),
+        Some(path) => writeln!(line, "blocked on {path}; check cable, bus and driver"),
         None => writeln!(
             line,
-            "see what hangs: a transfer (cable, bus, driver) or the control law"
+            "check for a blocked transfer (cable, bus, driver) or an endless loop in the control law"
         ),
     };
     sys::write_stderr(line.as_bytes());
     emergency::end(4)
 }
 
-/// When the guard polls, and what it concludes.
+/// Plans the guard's polls, and evaluates them.
 struct Poller {
     limit: Limit,
     /// The next poll.
     next: Instant,
-    /// The next poll while all is well, half a period away from the loop's releases.
+    /// The next regular poll, half a period away from the loop's releases.
     regular: Instant,
-    /// When the guard last was late itself: it was stopped together with the loop,
-    /// which gets the time to finish a cycle.
+    /// When the guard was last late itself. It was then stopped together with the loop, which
+    /// gets time to finish a cycle.
     excused: Instant,
 }
 
@@ -393,9 +382,9 @@ impl Poller {
         }
     }
 
-    /// The poll that was planned for [`Poller::next`] and comes at `now`, of a loop that
-    /// is silent `since` then, `None` while it is not watched. How long it has been
-    /// silent, if that is too long.
+    /// Evaluates the poll that was planned for [`Poller::next`] and happens at `now`. The loop has
+    /// finished no cycle `since` then; `None` without supervision. Gives the time without a
+    /// finished cycle, if that is too long.
     fn poll(&mut self, now: Instant, since: Option<Instant>) -> Option<Duration> {
         if now.since(self.next) >= self.limit.quarter() {
             self.excused = now;
@@ -410,7 +399,7 @@ impl Poller {
         None
     }
 
-    /// Plans the regular poll after `now`: in step, not a burst of polls that were missed.
+    /// Plans the regular poll after `now`. Missed polls are skipped, not made up for.
     fn plan(&mut self, now: Instant) {
         if self.regular <= now {
             let interval = self.limit.interval();

@@ -1,25 +1,25 @@
-//! Where the contract is judged: the real-time thread says what it observed, and
-//! waits; the thread that started it judges and answers.
+//! Passes the observed values from the real-time thread to the thread that judges the contract,
+//! and the verdict back.
 //!
-//! Judging formats a dozen rows. That is work for an ordinary thread, which may
-//! touch pages of its own and be slow, and it is done before anything is energised.
+//! Judging formats a dozen rows of text. An ordinary thread does it, because it may be slow and
+//! may cause page faults. It is done before any output is driven.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// What is known so far.
+/// The stages of the exchange.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Stage {
-    /// The real-time thread is still at work.
+    /// The real-time thread collects the value.
     Working,
-    /// Everything is known that is to be judged.
+    /// The value is complete.
     Known,
-    /// There is nothing to be judged: the real-time thread has gone.
+    /// The real-time thread has ended before the value was complete.
     Gone,
-    /// It was judged: whether the loop may run.
+    /// The contract was judged: whether the loop may run.
     Judged(bool),
 }
 
-/// What both threads share: a value, and how far both are.
+/// The state shared by both threads: the value, and the stage.
 #[derive(Debug)]
 pub(super) struct Handshake<F> {
     value: Mutex<F>,
@@ -36,7 +36,7 @@ impl<F> Handshake<F> {
         }
     }
 
-    /// The value. Never waited for: the holder unlocks it before the other is told.
+    /// The value. Never blocks: a thread unlocks it before it changes the stage.
     pub(super) fn value(&self) -> MutexGuard<'_, F> {
         self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,14 +57,14 @@ impl<F> Handshake<F> {
         *stage
     }
 
-    /// The real-time thread's side: everything is known. Waits for the verdict.
+    /// Called by the real-time thread when the value is complete. Waits for the verdict.
     pub(super) fn ask(&self) -> bool {
         self.set(Stage::Known);
         self.wait(|stage| matches!(stage, Stage::Judged(_))) == Stage::Judged(true)
     }
 
-    /// The other side: waits until everything is known, and answers what `judge` says
-    /// of it. `None` when the real-time thread went without asking.
+    /// Called by the other thread: waits until the value is complete, and gives the verdict of
+    /// `judge`. `None` if the real-time thread ended before.
     pub(super) fn answer<T>(&self, judge: impl FnOnce(&F) -> (bool, T)) -> Option<T> {
         if self.wait(|stage| stage != Stage::Working) != Stage::Known {
             return None;
@@ -74,14 +74,13 @@ impl<F> Handshake<F> {
         Some(judged)
     }
 
-    /// The real-time thread's side: to be held while it may still ask. When it is dropped
-    /// before that, the other side stops waiting.
+    /// Called by the real-time thread, which keeps the result while it may still ask.
     pub(super) fn guard(&self) -> AbandonGuard<'_, F> {
         AbandonGuard(self)
     }
 }
 
-/// Ends the wait of the other side when the real-time thread ends without asking.
+/// Wakes the waiting thread if the real-time thread ends without asking.
 pub(super) struct AbandonGuard<'h, F>(&'h Handshake<F>);
 
 impl<F> Drop for AbandonGuard<'_, F> {

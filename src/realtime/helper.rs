@@ -1,9 +1,8 @@
-//! Helper threads: the reporter, the stall guard.
+//! Starts helper threads, such as the reporter and the stall guard.
 //!
-//! Whatever they do must not touch the loop: they are started before memory is
-//! locked and before any thread is real-time, on small stacks of a stated size
-//! (the default of 8 MiB would be locked whole, and fail as soon as
-//! `RLIMIT_MEMLOCK` is small), and take no signals.
+//! They must not disturb the loop. So they start before memory is locked and before any thread
+//! is real-time, on small stacks (the default of 8 MiB would be locked as a whole, and would
+//! exceed a small `RLIMIT_MEMLOCK`), with all signals blocked except those of faults.
 
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,13 +15,12 @@ use crate::cycle::ports::Clock;
 use crate::sys::signal::{SignalSet, set_mask};
 use crate::time::{Duration, Instant};
 
-/// Smallest stack of a helper, in bytes: 64 KiB. The standard library raises it
-/// to what glibc asks for, `PTHREAD_STACK_MIN`: 16 KiB on x86-64, 128 KiB on
-/// arm64.
+/// Smallest stack of a helper, bytes: 64 KiB. The standard library raises it to glibc's
+/// `PTHREAD_STACK_MIN` if that is larger: 16 KiB on x86-64, 128 KiB on arm64.
 pub const MIN_STACK_BYTES: usize = 64 * 1024;
 
-/// A barrier at which helpers wait until memory is locked: only then can they give
-/// back the part of their stacks that they do not use.
+/// A barrier at which helpers wait until memory is locked. Only then can they release the unused
+/// part of their stacks.
 #[derive(Debug, Default)]
 pub struct Barrier {
     state: Mutex<BarrierState>,
@@ -32,7 +30,7 @@ pub struct Barrier {
 #[derive(Debug, Default)]
 struct BarrierState {
     open: bool,
-    /// Helpers that have arrived here.
+    /// Number of helpers that have arrived.
     arrived: usize,
 }
 
@@ -49,7 +47,7 @@ impl Barrier {
         }
     }
 
-    /// Lets every helper go, now and later.
+    /// Opens the barrier for all helpers, permanently.
     pub fn open(&self) {
         self.lock().open = true;
         self.changed.notify_all();
@@ -69,7 +67,7 @@ impl Barrier {
         }
     }
 
-    /// A helper's side: it has arrived, and waits.
+    /// Called by a helper: notes that it has arrived, and waits until the barrier opens.
     fn pass(&self) {
         self.lock().arrived += 1;
         self.changed.notify_all();
@@ -77,9 +75,9 @@ impl Barrier {
     }
 }
 
-/// Sleeps to the next whole multiple of `interval`, which is the rhythm of a helper:
-/// its timer then ends together with the kernel's tick, and not while the loop, half
-/// a period away (`clock::release_phase`), moves its frames.
+/// Sleeps until the next whole multiple of `interval`. Helpers poll with it: their timers then
+/// expire with the kernel's tick, half a period away from the loop's releases
+/// (`clock::release_phase`).
 pub fn pause(interval: Duration) {
     let mut clock = Monotonic;
     let interval = interval.as_nanos().max(1);
@@ -87,17 +85,17 @@ pub fn pause(interval: Duration) {
     clock.wait_until(Instant::from_nanos(next));
 }
 
-/// Starts `job` on a thread of `scope` named `name` (its first 15 bytes show in
-/// the kernel) with a stack of `stack_bytes`, at least [`MIN_STACK_BYTES`].
+/// Starts `job` on a thread of `scope` named `name` (the kernel shows the first 15 bytes) with a
+/// stack of `stack_bytes`, at least [`MIN_STACK_BYTES`].
 ///
-/// It blocks every signal but those of faults, and it runs under `SCHED_OTHER`
-/// even if the caller does not: a helper that inherits FIFO starves the loop.
-/// Past `barrier` it first gives back the part of its stack that it does not use.
-/// Allocates; never for the loop.
+/// The thread blocks all signals except those of faults. It runs under `SCHED_OTHER` even if the
+/// caller does not: a helper that inherits FIFO would starve the loop. After `barrier` opens, it
+/// releases the unused part of its stack, and calls `job`. Returns when the thread has arrived
+/// at `barrier`. Allocates; not for the loop.
 ///
 /// # Errors
-/// pthread_create(3): `EAGAIN` when there may be no more threads, or when
-/// `MCL_FUTURE` is set and the stack would go over `RLIMIT_MEMLOCK`.
+/// Those of pthread_create(3): `EAGAIN` at the limit of threads, or if `MCL_FUTURE` is set and
+/// the stack would exceed `RLIMIT_MEMLOCK`.
 pub fn spawn<'scope, T, F>(
     scope: &'scope Scope<'scope, '_>,
     name: &str,
@@ -116,18 +114,18 @@ where
         .stack_size(stack_bytes.max(MIN_STACK_BYTES))
         .spawn_scoped(scope, move || {
             if !matches!(scheduler::policy(), Ok(Policy::Other)) {
-                // Giving up a real-time policy is always allowed (sched(7)).
+                // A thread may always leave a real-time policy (sched(7)).
                 let _ = scheduler::set_policy(Policy::Other);
             }
             barrier.pass();
-            // What is not given back is locked, which the contract judges.
+            // A failure leaves more memory locked, which the contract judges.
             let _ = memory::release_unused_stack();
             job()
         });
     set_mask(&before)?;
     if spawned.is_ok() {
-        // The standard library still allocates on the new thread before the job:
-        // that must not come after the seal.
+        // The standard library allocates on the new thread before the job, which must not
+        // happen after the seal.
         barrier.wait_until(|state| state.arrived > arrived);
     }
     spawned

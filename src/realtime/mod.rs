@@ -1,23 +1,23 @@
-//! This process made real-time, and the proof that it is.
+//! Makes this process real-time, and verifies what the kernel granted.
 //!
-//! Each part does one thing the kernel offers and reads back what the kernel
-//! granted; none falls back silently. In the order of start-up:
+//! Each part uses one service of the kernel and reads back the result; none falls back
+//! silently. In the order of start-up:
 //!
-//! - [`memory`]: limits raised, pages locked, VmLck and VmRSS read
-//! - [`stack`]: the real-time thread's own static stack
-//! - [`allocator`]: allocations counted, and sealed off
+//! - [`memory`]: raises limits, locks pages, reads VmLck and VmRSS
+//! - [`stack`]: the real-time thread's static stack
+//! - [`allocator`]: counts allocations, and seals the allocator
 //! - [`helper`]: threads that must not disturb the loop
-//! - [`scheduler`]: policy, CPU, sleep states, the limit for a runaway
+//! - [`scheduler`]: policy, CPU, sleep states, runaway limit
 //! - [`clock`]: monotonic time and absolute sleep
-//! - [`guard`]: the second real-time thread, for a loop that has stopped
-//! - [`signals`]: what ends a run in order, and what is said when it dies
-//! - [`faults`]: page faults of the loop, read from outside
-//! - [`audit`]: whether the contract still holds while the loop runs
-//! - [`suspend`]: whether the machine was suspended meanwhile
-//! - [`platform`]: what this machine is, for `doctor`
-//! - [`required`], [`observed`], [`contract`]: what the board file requires, what is read
-//!   back from the kernel, and the verdict
-//! - [`runner`]: all of this in its order, around the loop
+//! - [`guard`]: the second real-time thread, which ends a stalled loop
+//! - [`signals`]: regular and fatal ends by signals
+//! - [`faults`]: counts page faults of the loop from outside
+//! - [`audit`]: verifies the contract while the loop runs
+//! - [`suspend`]: detects a suspend of the machine
+//! - [`platform`]: reads the properties of this machine, for `doctor`
+//! - [`required`], [`observed`], [`contract`]: what the board file requires, what was read back
+//!   from the kernel, and the verdict
+//! - [`runner`]: calls all of this in order, and runs the loop
 
 pub mod allocator;
 pub mod audit;

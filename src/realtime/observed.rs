@@ -1,5 +1,5 @@
-//! What is read back from the kernel about this process and this machine, and
-//! how it is obtained.
+//! [`Observed`]: the values that the contract judges, read back from the kernel, and how they
+//! are obtained.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,36 +12,36 @@ use super::text::Text;
 use crate::sys::memory::Range;
 use crate::sys::{Errno, arena, objects};
 
-/// What the rehearsal showed of the real-time thread.
+/// Measurements of the real-time thread during the rehearsal.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rehearsal {
-    /// Cycles in which faults were counted.
+    /// Number of cycles in which faults were counted.
     pub cycles: u64,
-    /// Minor page faults of the real-time thread in them.
+    /// Minor page faults of the real-time thread in these cycles.
     pub minor_faults: u64,
-    /// Major page faults of the real-time thread in them.
+    /// Major page faults of the real-time thread in these cycles.
     pub major_faults: u64,
     /// Whether the sealed allocator is installed and sealed.
     pub sealed: bool,
-    /// Allocations since the seal.
+    /// Allocations on all threads since the seal.
     pub allocations: u64,
-    /// The real-time thread's stack, bytes.
+    /// Size of the real-time thread's stack, bytes.
     pub stack_bytes: usize,
-    /// How much of it was ever used, bytes.
+    /// Deepest use of that stack, bytes.
     pub stack_used: usize,
 }
 
-/// Where what the loop touches is.
+/// Whether the loop's objects are in static memory.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
-    /// The first thing that is not in static memory.
+    /// The first object that is not in static memory; `None` if all are.
     pub outside: Option<&'static str>,
-    /// Bytes in use of the buffer for devices, laws and controller.
+    /// Used bytes of the buffer for devices, laws and controller.
     pub used: usize,
 }
 
 impl Placement {
-    /// Of the things in `own`.
+    /// The placement of the objects in `own`.
     #[must_use]
     pub fn of(own: &[(&'static str, Range)]) -> Self {
         let mut outside = own.iter().filter(|(_, range)| !objects::has(*range));
@@ -52,54 +52,52 @@ impl Placement {
     }
 }
 
-/// Everything that the contract judges.
+/// The values that the contract judges.
 #[derive(Clone, Debug)]
 pub struct Observed {
     /// Release and version of the kernel.
     pub kernel: Text,
     /// Whether the kernel is PREEMPT_RT.
     pub preempt_rt: bool,
-    /// What locking answered.
+    /// The result of locking memory.
     pub locked: Result<(), LockError>,
-    /// Locked memory, kB.
+    /// Locked memory (VmLck), kB.
     pub vm_lck_kb: u64,
-    /// Resident memory, kB.
+    /// Resident memory (VmRSS), kB.
     pub vm_rss_kb: u64,
-    /// What of the memory that loop, guard and handlers use is not locked, read back;
-    /// `None` when all of it is.
+    /// The first part of the memory of loop, guard and handlers that is not locked, read back;
+    /// `None` if all of it is.
     pub unlocked: Result<Option<&'static str>, Errno>,
-    /// The policy read back, or why it was refused.
+    /// The policy, read back, or why it was refused.
     pub policy: Result<Policy, ScheduleError>,
-    /// The one CPU that the affinity allows, `None` when it allows several, or
-    /// why it was refused.
+    /// The only CPU of the affinity, read back; `None` if there are several; or why it was
+    /// refused.
     pub cpu: Result<Option<usize>, ScheduleError>,
     /// The highest isolated CPU that is online.
     pub isolated_cpu: Option<usize>,
-    /// What `/dev/cpu_dma_latency` reads back, us.
+    /// The value of `/dev/cpu_dma_latency`, read back, us.
     pub dma_latency_us: Result<i32, Errno>,
     /// Resolution of CLOCK_MONOTONIC, ns.
     pub timer_resolution_ns: Result<u64, Errno>,
-    /// Real-time throttling; `None` where the kernel does not say.
+    /// Real-time throttling; `None` if the kernel does not show it.
     pub throttling: Option<Throttling>,
-    /// Whether the kernel may move locked pages; `None` where it moves none.
+    /// Whether the kernel may move locked pages; `None` for a kernel without compaction.
     pub moves_locked_pages: Option<bool>,
-    /// RLIMIT_RTTIME, the last resort against a loop that never waits, as read
-    /// back, or why it was refused.
+    /// RLIMIT_RTTIME, read back, or why it was refused.
     pub runaway: Result<RunawayLimit, Errno>,
-    /// The policy of the stall guard, read back, or why it was refused; `None`
-    /// where there is none.
+    /// The policy of the stall guard, read back, or why it was refused; `None` without a guard.
     pub guard: Option<Result<Policy, Errno>>,
-    /// The loop's thread, by the kernel's number; 0 while there is none.
+    /// Number of the loop's thread (gettid(2)); 0 without one.
     pub thread: i32,
-    /// Where the controller is; `None` where there is none (`doctor`).
+    /// Placement of the controller; `None` without one (`doctor`).
     pub placement: Option<Placement>,
-    /// What the rehearsal showed; `None` when there was none (`doctor`).
+    /// Measurements of the rehearsal; `None` without one (`doctor`).
     pub rehearsal: Option<Rehearsal>,
 }
 
 impl Observed {
-    /// What can be known before anything is locked: the machine, the CPU
-    /// latency. Reads files and allocates. Nothing is locked as yet.
+    /// Reads the values that are known before memory is locked: machine and CPU latency. Reads
+    /// files below `root`, and allocates.
     #[must_use]
     pub fn of_process(
         root: &Path,
@@ -139,7 +137,8 @@ impl Observed {
         }
     }
 
-    /// Locks `essential` where that is all to be locked, reads back whether it is,     /// hands it on. Allocates nothing.
+    /// Locks `essential` with [`Lock::Selective`], reads back whether it is locked, and returns
+    /// it. Does not allocate.
     pub(super) fn lock_essential(
         &mut self,
         lock: Lock,
@@ -150,9 +149,8 @@ impl Observed {
                 if lock == Lock::Selective {
                     self.locked = essential.lock();
                 }
-                // With all of it locked VmLck says so against VmRSS: /proc/self/smaps,
-                // which costs more than all other readings of a start, is read where that
-                // cannot tell.
+                // After mlockall, VmLck and VmRSS show the same. Reading /proc/self/smaps costs
+                // more than all other readings of a start, so it is read only otherwise.
                 if lock == Lock::Selective || self.locked.is_err() {
                     self.unlocked = essential.first_unlocked("/");
                 }
@@ -168,7 +166,8 @@ impl Observed {
         }
     }
 
-    /// Takes CPU and policy for the calling thread as `config` requires them,     /// reads both back. Allocates nothing.
+    /// Sets CPU and policy of the calling thread as required by `config`, and reads both back.
+    /// Does not allocate.
     pub fn take_schedule(&mut self, config: &LoopConfig) {
         let pinned = match (config.cpu, self.isolated_cpu) {
             (Cpu::Number(cpu), _) => scheduler::pin_to(cpu as usize),

@@ -1,10 +1,9 @@
-//! What this machine is: the readings behind `doctor`, judged elsewhere.
+//! Reads the properties of this machine that `doctor` and the contract judge.
 //!
-//! Every path is taken below a root directory, `/` in earnest and a made-up
-//! tree in tests. Reading changes nothing, needs no privilege beyond what the
-//! files themselves ask for, and allocates: never for the loop. What is not
-//! there is `None`: a kernel without frequency scaling has no governor, and that
-//! is no error.
+//! All paths are below a root directory: `/`, or an invented tree in tests. Reading changes
+//! nothing, needs only the permissions of the files, and allocates; not for the loop. A property
+//! that the kernel does not have, such as a governor without frequency scaling, is `None`, not
+//! an error.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,55 +13,54 @@ use super::scheduler::{CpuSet, parse_cpu_list};
 /// The readings of one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Platform {
-    /// What the contract judges too.
+    /// The properties that the contract judges as well.
     pub kernel: Kernel,
     /// CPUs without a tick while one task runs: `nohz_full` in
     /// `/sys/devices/system/cpu` (kernel parameter of this name).
     pub nohz_full: Option<CpuSet>,
-    /// Every online CPU's frequency governor and idle states.
+    /// Frequency governor and idle states of every online CPU.
     pub cpus: Vec<Cpu>,
     /// Interrupt threads and their real-time priorities.
     pub irq_threads: Vec<IrqThread>,
-    /// Memory in kB that ordinary allocations leave free, and real-time threads may use
-    /// half of: `/proc/sys/vm/min_free_kbytes`.
+    /// Memory that ordinary allocations leave free, kB; real-time threads may use half of it:
+    /// `/proc/sys/vm/min_free_kbytes`.
     pub reserve_kb: Option<u64>,
 }
 
-/// What every start has to know of the kernel: seven small files. The rest of a
-/// [`Platform`] takes a look at every process, which is for `doctor` alone.
+/// The properties of the kernel that every start reads, from seven small files. The rest of a
+/// [`Platform`] needs a search of all processes, which only `doctor` does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kernel {
     /// Release and version: `/proc/sys/kernel/{osrelease,version}`, as
     /// `uname -r -v` prints them.
     pub name: Option<String>,
-    /// Whether it is a PREEMPT_RT kernel: `/sys/kernel/realtime` reads 1, or
-    /// where that is missing (it is since 6.12) the version names it.
+    /// Whether it is a PREEMPT_RT kernel: `/sys/kernel/realtime` is 1, or, without that file
+    /// (since 6.12), the version contains `PREEMPT_RT`.
     pub preempt_rt: bool,
-    /// CPUs that run: `/sys/devices/system/cpu/online`.
+    /// Online CPUs: `/sys/devices/system/cpu/online`.
     pub online: Option<CpuSet>,
-    /// CPUs kept free of other work: `isolated` there (kernel parameter
-    /// `isolcpus=`).
+    /// Isolated CPUs: `isolated` in that folder (kernel parameter `isolcpus=`).
     pub isolated: Option<CpuSet>,
     /// `/proc/sys/kernel/sched_rt_runtime_us`.
     pub throttling: Option<Throttling>,
-    /// Whether kcompactd may move locked pages, which whoever touches them meanwhile
-    /// waits for: `/proc/sys/vm/compact_unevictable_allowed`; `None` for a kernel
-    /// without compaction. PREEMPT_RT kernels start with 0, others with 1.
+    /// Whether kcompactd may move locked pages: `/proc/sys/vm/compact_unevictable_allowed`. A
+    /// thread that accesses such a page meanwhile has to wait. `None`: a kernel without
+    /// compaction. The default is 0 with PREEMPT_RT, otherwise 1.
     pub moves_locked_pages: Option<bool>,
 }
 
-/// How much of each second real-time threads may have (sched(7)).
+/// The CPU time that real-time threads may use (sched(7)).
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Throttling {
-    /// All of it: -1, or as much as the period.
+    /// No limit: -1, or as much as the period.
     Off,
-    /// This many microseconds of each period (1 s unless set otherwise). A loop
-    /// that needs more is stopped for the rest.
+    /// This many microseconds of each period, which is 1 s by default. Real-time threads that
+    /// need more are stopped for the rest of the period.
     MicrosPerPeriod(u64),
 }
 
 impl Throttling {
-    /// By `sched_rt_runtime_us` and `sched_rt_period_us`.
+    /// The throttling for values of `sched_rt_runtime_us` and `sched_rt_period_us`.
     #[must_use]
     pub const fn of(runtime_us: i64, period_us: i64) -> Self {
         if runtime_us >= 0 && runtime_us < period_us {
@@ -78,8 +76,7 @@ impl Throttling {
 pub struct Cpu {
     /// Its number.
     pub number: usize,
-    /// `cpufreq/scaling_governor`; `performance` is the one without changes of
-    /// frequency.
+    /// `cpufreq/scaling_governor`; `performance` never changes the frequency.
     pub governor: Option<String>,
     /// `cpuidle/state*`, shallowest first.
     pub idle_states: Vec<IdleState>,
@@ -88,26 +85,26 @@ pub struct Cpu {
 /// One idle state of a CPU (Documentation/admin-guide/pm/cpuidle.rst).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdleState {
-    /// What the driver calls it.
+    /// The driver's name for it.
     pub name: String,
-    /// Microseconds to leave it.
+    /// Time to leave it, us.
     pub latency_us: u64,
     /// Whether it is disabled.
     pub disabled: bool,
 }
 
-/// An interrupt's thread: on PREEMPT_RT a device is only as prompt as this.
+/// An interrupt thread. On PREEMPT_RT its priority limits the response time of the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IrqThread {
     /// Its process number, for chrt(1).
     pub pid: i32,
     /// `irq/NUMBER-DEVICE`, cut by the kernel to 15 bytes.
     pub name: String,
-    /// Real-time priority, 1 to 99, 0 for none; the kernel starts with 50.
+    /// Real-time priority, 1 to 99, or 0 without one; the kernel's default is 50.
     pub priority: u32,
 }
 
-/// Where the kernel describes its CPUs.
+/// The kernel's folder of CPUs.
 const CPUS: &str = "sys/devices/system/cpu";
 
 impl Platform {
@@ -130,7 +127,7 @@ impl Platform {
 }
 
 impl Kernel {
-    /// Reads it below `root`.
+    /// Reads the kernel's properties below `root`.
     #[must_use]
     pub fn read(root: &Path) -> Self {
         let release = line(&root.join("proc/sys/kernel/osrelease"));
@@ -190,8 +187,8 @@ fn throttling(root: &Path) -> Option<Throttling> {
     Some(Throttling::of(runtime, period))
 }
 
-/// The kernel threads that serve interrupts: those named `irq/`, with field 40
-/// of proc_pid_stat(5).
+/// The kernel's interrupt threads, named `irq/...`, with their priorities (field 40 of
+/// proc_pid_stat(5)).
 fn irq_threads(proc: &Path) -> Vec<IrqThread> {
     let mut found: Vec<IrqThread> = fs::read_dir(proc)
         .into_iter()
@@ -218,7 +215,7 @@ fn irq_thread(pid: i32, folder: PathBuf) -> Option<IrqThread> {
     })
 }
 
-/// The text of a file of one line, without its end.
+/// The text of a file of one line, without its line end.
 fn line(path: &Path) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     Some(text.trim().to_owned())
@@ -228,7 +225,7 @@ fn line(path: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// A made-up machine, removed when dropped.
+    /// An invented machine, removed when dropped.
     struct Tree(PathBuf);
 
     impl Tree {

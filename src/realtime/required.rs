@@ -1,51 +1,51 @@
-//! What a board file requires of the kernel and of its loop: the left column of the
-//! [`contract`](super::contract).
+//! [`LoopConfig`]: what a board file requires of the kernel and of its loop. The
+//! [`contract`](super::contract) judges it.
 
 use crate::time::Duration;
 
 /// Which CPU the loop runs on.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Cpu {
-    /// The highest in `/sys/devices/system/cpu/isolated`; without isolated CPUs,
-    /// wherever the kernel puts it, and the contract says so.
+    /// The highest online CPU in `/sys/devices/system/cpu/isolated`. Without one the contract is
+    /// broken, and the loop is not pinned.
     Isolated,
-    /// This one.
+    /// The CPU with this number.
     Number(u32),
-    /// Wherever the kernel puts it.
+    /// Any CPU, as the kernel chooses.
     Any,
 }
 
 /// How the kernel schedules the loop (sched(7)).
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Scheduler {
-    /// SCHED_FIFO at this priority, 1 to 98 (99 is the kernel's own threads').
+    /// SCHED_FIFO at this priority.
     Fifo {
-        /// The priority.
+        /// 1 to 98; 99 is for the kernel's own threads.
         priority: u8,
     },
     /// SCHED_DEADLINE with the loop's period and deadline and this budget.
     Deadline {
-        /// CPU time granted in each period.
+        /// CPU time in each period, at most the deadline.
         runtime: Duration,
     },
 }
 
-/// What is locked into memory.
+/// Which memory is locked.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Lock {
-    /// Everything, now and later: `mlockall(MCL_CURRENT | MCL_FUTURE)`.
+    /// All present and future memory: `mlockall(MCL_CURRENT | MCL_FUTURE)`.
     All,
-    /// Only what the loop touches, for boards whose RLIMIT_MEMLOCK cannot be
-    /// raised. Chosen, never fallen back to.
+    /// Only the memory of loop, guard and handlers, for processes whose RLIMIT_MEMLOCK cannot be
+    /// raised. Only if configured, never as a fallback.
     Selective,
 }
 
-/// How the loop is to run.
+/// Timing, scheduling and memory of the loop: `[loop]` of a board file.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct LoopConfig {
-    /// Time between releases.
+    /// Time between releases; from a board file 50 us to 1 s.
     pub period: Duration,
-    /// The outputs must have left this long after the release.
+    /// Time from the release by which the outputs must be written, at most the period.
     pub deadline: Duration,
     /// Which CPU the loop runs on.
     pub cpu: Cpu,
@@ -53,18 +53,18 @@ pub struct LoopConfig {
     pub scheduler: Scheduler,
     /// Size of the real-time thread's stack, bytes.
     pub stack_bytes: usize,
-    /// What is locked into memory.
+    /// Which memory is locked.
     pub lock: Lock,
-    /// More locked memory than this breaks the contract, kB.
+    /// Most locked memory, kB; more breaks the contract.
     pub max_locked_kb: u64,
-    /// Cycles rehearsed with safe outputs before the contract is judged.
+    /// Cycles of the rehearsal in which page faults are counted.
     pub warm_up_cycles: u64,
-    /// Time that coming to rest may take at the end of a run.
+    /// Longest time to come to rest at the end of a run.
     pub stop_time: Duration,
-    /// Cycles in a row whose outputs could not be written until it is a fault.
+    /// Cycles in a row with failed outputs that are a fault.
     pub output_failures: u32,
-    /// Longest time without a finished cycle until the stall guard makes the
-    /// outputs safe; `None` without a guard.
+    /// Longest time without a finished cycle before the stall guard makes the outputs safe;
+    /// `None` without a guard.
     pub stall: Option<Duration>,
 }
 
@@ -88,7 +88,7 @@ impl Default for LoopConfig {
 }
 
 impl LoopConfig {
-    /// Whole periods in `time`, at least one.
+    /// `time` in periods, rounded up, at least 1.
     #[must_use]
     pub fn slots(&self, time: Duration) -> u64 {
         time.as_nanos().div_ceil(self.period.as_nanos()).max(1)

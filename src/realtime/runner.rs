@@ -1,11 +1,11 @@
-//! The runner: this process made real-time in the order of the design, the
-//! contract judged, the loop run, and everything given back.
+//! The runner: makes the process real-time, judges the contract, and runs the loop.
 //!
-//! The caller calls [`prepare`], opens its devices with their outputs at their safe
-//! values, starts its helper threads, and calls [`run()`]. What happens there, in this
-//! order: stack reserved, memory locked, CPU latency held; on the real-time thread: CPU,
-//! policy, seal, rehearsal with safe outputs, contract; then, if the contract allows it,
-//! the watchdog armed ([`Feed::arm`]) and the loop; then safe outputs, seal and locks lifted.
+//! The caller calls [`prepare`], opens its devices with safe outputs, starts its helper threads,
+//! and calls [`run()`]. That reserves the stack, locks memory and holds the CPU latency. The
+//! real-time thread then sets CPU and policy, seals the allocator, rehearses with safe outputs,
+//! and has the contract judged. If the contract permits it, the watchdog is armed
+//! ([`Feed::arm`]) and the loop runs. At the end the outputs are safe, and seal and locks are
+//! removed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -36,42 +36,42 @@ use super::supervise::{Rehearsed, Rehearsing, Seal, Supervisor, Watched};
 
 pub use super::start::{Feed, StartError, examine, prepare};
 
-/// Whether a broken contract is refused.
+/// Whether the loop may run with a broken contract.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Requirement {
-    /// Nothing is energised without a kept contract.
+    /// It may not: no output is driven without a kept contract.
     Required,
-    /// The loop runs all the same, and says NOT REAL-TIME.
+    /// It may; the report then says NOT REAL-TIME.
     BestEffort,
 }
 
-/// What is to be run, and how.
+/// The parameters of a run.
 #[derive(Copy, Clone, Debug)]
 pub struct Request<'a> {
-    /// What is required of kernel and loop.
+    /// Requirements on kernel and loop.
     pub config: &'a LoopConfig,
     /// The overrun ladder.
     pub ladder: LadderConfig,
-    /// Whether a broken contract is refused.
+    /// Whether the loop may run with a broken contract.
     pub requirement: Requirement,
-    /// What a promise leads to that breaks while the loop runs.
+    /// The reaction to a promise that breaks while the loop runs.
     pub on_broken: Reaction,
-    /// When to end.
+    /// When the run ends by itself.
     pub limit: Limit,
-    /// The shortest time that an output may be held without a fresh decision.
+    /// The shortest `max_hold` of all outputs.
     pub max_hold: Duration,
-    /// What the plant does while slots are skipped.
+    /// Whether the plant continues while slots are skipped.
     pub plant: Plant,
 }
 
 /// Memory and faults of a run.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Locked while the loop ran, kB.
+    /// Locked memory before the loop, kB.
     pub vm_lck_kb: u64,
-    /// Resident while the loop ran, kB.
+    /// Resident memory before the loop, kB.
     pub vm_rss_kb: u64,
-    /// Locked after everything was unlocked, kB: 0.
+    /// Locked memory after unlocking, kB; 0 is expected.
     pub vm_lck_after_kb: u64,
     /// Minor faults of the real-time thread since the rehearsal.
     pub minor_faults: u64,
@@ -80,51 +80,52 @@ pub struct Usage {
     /// Allocations on any thread since the seal; `None` without the sealed
     /// allocator.
     pub allocations: Option<u64>,
-    /// The real-time thread's stack, bytes.
+    /// Size of the real-time thread's stack, bytes.
     pub stack_bytes: usize,
-    /// How much of it was ever used, bytes.
+    /// Deepest use of that stack, bytes.
     pub stack_used: usize,
 }
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The contract as it was judged.
+    /// The judged contract, with the breaches while the loop ran.
     pub contract: Box<Contract>,
-    /// What the run was; `None` when the contract was refused.
+    /// The summary of the loop; `None` if the contract was refused.
     pub ran: Option<run::Summary>,
     /// Memory and faults.
     pub usage: Usage,
 }
 
-/// What a run works on.
+/// The objects that a run uses.
 pub struct Parts<'p, 'l, P, D: Decide, R, F> {
     /// The controller.
     pub cycle: &'p mut Cycle<'l, P, D>,
-    /// Where its times go.
+    /// The histograms of its times.
     pub timing: &'p mut Timing,
-    /// Where its records go.
+    /// Receives the record of each cycle.
     pub record: &'p mut R,
     /// The memory that `record` points to, for `lock = "selective"`.
     pub buffers: Option<Range>,
-    /// Told of every cycle that met its deadline, and when to arm a watchdog.
+    /// Called for every cycle that met its deadline, and to arm a watchdog.
     pub deadline_met: &'p mut F,
-    /// Where the helper threads wait until memory is locked.
+    /// The barrier at which helper threads wait until memory is locked.
     pub barrier: &'p Barrier,
-    /// Told of the contract before anything is energised by it, on the thread that
+    /// Called with the judged contract before the loop drives an output, on the thread that
     /// called [`run()`]. It must not allocate.
     pub judged: &'p (dyn Fn(&Contract) + Sync),
-    /// Where what breaks while the loop runs is noted; `None` without an auditor.
+    /// The audit of the run; `None` without an auditor.
     pub audit: Option<&'p Audit>,
-    /// Where the stall guard looks; `None` without one.
+    /// State shared with the stall guard; `None` without a guard.
     pub watch: Option<&'p Watch>,
 }
 
-/// Runs the controller as `request` says. The process has been made ready by
-/// [`prepare`].
+/// Runs the controller with the parameters of `request`. Call [`prepare`] before. It allocates
+/// before and after the loop, not during it.
 ///
 /// # Errors
-/// When there was not even a contract to judge; nothing was run.
+/// Stack, `/proc` or watchdog failed, and nothing was run; or, after the loop, `/proc` could not
+/// be read.
 pub fn run<P, D, R, F>(
     request: &Request<'_>,
     mut parts: Parts<'_, '_, P, D, R, F>,
@@ -151,7 +152,7 @@ where
         observed.locked = memory::lock_all(LockFlags::CurrentAndFuture);
     }
     stack.unlock_guard().map_err(StartError::Stack)?;
-    // What is not given back is locked, which the contract judges.
+    // A failure leaves more memory locked, which the contract judges.
     let _ = memory::release_unused_stack();
     let _ = memory::release_unwind_tables();
     let _ = memory::release_unused_buffer();
@@ -177,7 +178,7 @@ where
         },
     );
     drop(latency);
-    // Judged below by what is still locked.
+    // Verified below by VmLck.
     let _ = memory::unlock_all();
     let (ran, mut usage) = ran.map_err(StartError::Stack)??;
     compared.map_err(StartError::Proc)?;
@@ -192,12 +193,11 @@ where
     })
 }
 
-/// Runs the same loop on the calling thread and a clock that is not the
-/// machine's: nothing is promised, so there is no contract, but the allocator is
-/// sealed all the same.
+/// Runs the same loop on the calling thread and on a virtual clock. There is no contract; the
+/// allocator is sealed nevertheless.
 ///
 /// # Errors
-/// When the signal handlers were refused; nothing was run.
+/// None at present.
 pub fn run_virtual<P, D, R, F, C>(
     request: &Request<'_>,
     parts: Parts<'_, '_, P, D, R, F>,
@@ -229,7 +229,7 @@ where
 }
 
 impl<P: Sense + Act, D: Decide, R: Record, F: Feed> Parts<'_, '_, P, D, R, F> {
-    /// The loop in earnest.
+    /// Runs the loop with outputs enabled.
     fn run<C: Clock>(self, request: &Request<'_>, epoch: Instant, clock: &mut C) -> run::Summary {
         let config = request.config;
         let plan = Plan {
@@ -275,8 +275,8 @@ impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
         }
     }
 
-    /// Where the loop's own memory is. The configuration of a [`Decide`] is left out: it is
-    /// whoever's who calls, and the laws of a board file have none.
+    /// The placement of the loop's own memory, without the parameters of a [`Decide`]: these
+    /// belong to the caller, and the laws of a board file have none.
     fn placement(&self) -> Placement {
         Placement::of(&[
             ("the controller", Range::of(&*self.cycle)),
@@ -285,8 +285,7 @@ impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
         ])
     }
 
-    /// What loop, guard and handlers use of the memory. Once the guard has its
-    /// policy.
+    /// The memory of loop, guard and handlers. Call it when the guard has its policy.
     fn essential(&self) -> Result<Essential, Errno> {
         let own = [
             ("the controller", Range::of(&*self.cycle)),
@@ -298,7 +297,7 @@ impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
     }
 }
 
-// Not generic, and so there once: each board's loop is code of its own.
+// Not generic, so that the binary contains it only once.
 #[inline(never)]
 fn essential(
     own: &[(&'static str, Range)],
@@ -330,8 +329,8 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Judges `observed`: whether the loop may run; an error when what is to be audited
-    /// could not be examined.
+    /// Judges `observed`. Gives whether the loop may run, and an error if the baseline of the audit
+    /// could not be read.
     #[inline(never)]
     fn judge(
         &self,
@@ -386,7 +385,7 @@ where
     let allowed = handshake.ask();
 
     parts.timing.clear();
-    // The last thing before the first cycle: from here on somebody has to feed it.
+    // Last, directly before the first cycle: from here on the watchdog has to be fed.
     if allowed && !parts.deadline_met.arm() {
         return Err(StartError::NotArmed);
     }
@@ -416,8 +415,8 @@ where
     Ok((ran, usage))
 }
 
-/// Runs the control law on a copy of its state with safe outputs: the same code
-/// and data are touched, and nothing of it remains.
+/// Runs the control law with safe outputs, and restores its state afterwards. So the code and data
+/// of the loop are touched before it runs.
 fn rehearse<P, D, R, F>(
     request: &Request<'_>,
     installed: bool,
@@ -474,10 +473,10 @@ where
     })
 }
 
-/// Cycles before faults are counted: the first ones map pages of vDSO and drivers.
+/// Cycles before page faults are counted: the first cycles map pages of vDSO and drivers.
 const SETTLING_CYCLES: u64 = 10;
 
-/// How long the rehearsal of a loop takes that runs as `config`.
+/// Duration of the rehearsal of a loop with `config`.
 #[must_use]
 pub fn rehearsal_time(config: &LoopConfig) -> Duration {
     config.period * (SETTLING_CYCLES + config.warm_up_cycles)

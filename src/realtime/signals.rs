@@ -1,26 +1,23 @@
-//! Signals: what ends a run in order, what is ignored, what is fatal.
+//! Signal handling: requests to stop, ignored signals and fatal signals.
+//!
+//! A request to stop is kept from [`install`] until [`take_stop`], which the caller of a run
+//! calls after its end. Before [`install`], while the board file is read and no device is open,
+//! the default action ends the process. The handlers run on the main thread: the real-time
+//! thread and the helpers block these signals. The loop polls with one relaxed atomic load.
 //!
 //! | signal | effect after [`install`] |
 //! |---|---|
-//! | `SIGTERM`, `SIGINT`, `SIGHUP` | the run is asked to end in order ([`stop_requested`]) |
+//! | `SIGTERM`, `SIGINT`, `SIGHUP` | a request to end the run regularly ([`stop_requested`]) |
 //! | `SIGINT` after any of these | safe outputs at once, the process dies by `SIGINT` |
-//! | `SIGTSTP`, `SIGTTIN`, `SIGTTOU` | ignored: a terminal cannot freeze a moving axis |
-//! | `SIGPIPE` | ignored: who reads a report may leave |
-//! | `SIGUSR1`, `SIGUSR2`, `SIGALRM`, `SIGVTALRM`, `SIGPROF`, `SIGIO`, `SIGSTKFLT`, real-time signals | ignored: a stray one would end the process with its outputs as they are |
+//! | `SIGTSTP`, `SIGTTIN`, `SIGTTOU` | ignored: a terminal must not stop a moving axis |
+//! | `SIGPIPE` | ignored: the reader of a report may end first |
+//! | `SIGUSR1`, `SIGUSR2`, `SIGALRM`, `SIGVTALRM`, `SIGPROF`, `SIGIO`, `SIGSTKFLT`, real-time signals | ignored: by default they would end the process without making its outputs safe |
 //! | `SIGPWR` | as `SIGTERM` |
 //! | `SIGSEGV`, `SIGBUS`, `SIGILL`, `SIGFPE`, `SIGABRT`, `SIGXCPU`, `SIGQUIT`, `SIGTRAP`, `SIGSYS`, `SIGXFSZ` | one line, safe outputs, death by the signal ([`crate::sys::fault`]) |
 //!
-//! `SIGKILL` and `SIGSTOP` cannot be handled (signal(7)): against those stand
-//! the watchdog and the heartbeat line. `SIGHUP` is there because a lost
-//! terminal must end a run as any other request does. A `SIGTERM` that comes
-//! again changes nothing: a supervisor may repeat itself.
-//!
-//! A request is kept from the first instant of [`install`] until [`take_stop`], which
-//! whoever ran the controller calls when it has ended. Before that, while a board file
-//! is read, the default of these signals ends the process; nothing is open yet.
-//!
-//! The handlers run on the main thread: the real-time thread and the helpers
-//! block these signals. Asking costs one relaxed atomic load.
+//! `SIGKILL` and `SIGSTOP` cannot be handled (signal(7)); the watchdog and the heartbeat line
+//! protect against them. A repeated `SIGTERM` has no further effect, because supervisors may
+//! repeat it.
 
 use core::fmt;
 use std::sync::Once;
@@ -30,16 +27,16 @@ use crate::sys::cause::{self, Kind};
 use crate::sys::signal::{self as sys, Disposition};
 use crate::sys::{Errno, emergency};
 
-/// What asked a run to end.
+/// The signal that requested a stop.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum StopSignal {
-    /// `SIGTERM`: the supervisor.
+    /// `SIGTERM`, from a supervisor.
     Terminate,
-    /// `SIGINT`: the person at the terminal.
+    /// `SIGINT`, from the terminal (Ctrl-C).
     Interrupt,
-    /// `SIGHUP`: the terminal is gone.
+    /// `SIGHUP`: the terminal was closed.
     HangUp,
-    /// `SIGPWR`: the power is about to fail.
+    /// `SIGPWR`: a power failure is imminent.
     PowerFail,
 }
 
@@ -76,8 +73,8 @@ impl fmt::Display for StopSignal {
     }
 }
 
-/// What is ignored, beside the real-time signals. The default of most of these
-/// is to end the process, whatever its outputs are.
+/// The ignored signals, without the real-time signals. The default action of most of them ends
+/// the process without making its outputs safe.
 const IGNORED: [i32; 11] = [
     libc::SIGTSTP,
     libc::SIGTTIN,
@@ -92,7 +89,7 @@ const IGNORED: [i32; 11] = [
     libc::SIGSTKFLT,
 ];
 
-/// Installs all of the above, for the whole process.
+/// Installs all handlers of the table above, for the whole process.
 ///
 /// # Errors
 /// Those of sigaction(2); none is expected.
@@ -113,18 +110,17 @@ pub fn install() -> Result<(), Errno> {
     crate::sys::fault::install()
 }
 
-/// How long the words of a panic may take, us: a reader that stands still in the middle
-/// of a backtrace must not keep the process from its end.
+/// Longest time for printing a panic, us: a reader that blocks in the middle of a backtrace must
+/// not delay the end of the process.
 const WORDS_US: u32 = 1_000_000;
 
-/// Puts the place and the words of a panic on record before the abort, which
-/// alone would be a `SIGABRT` without either.
+/// Records place and message of a panic before the abort, which would only record `SIGABRT`.
 fn note_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            // A build that unwinds, a test, may go on after a panic.
+            // A build that unwinds, such as a test, may continue after a panic.
             if cfg!(panic = "abort") {
                 end_safe(panic, before.as_ref());
             } else {
@@ -134,8 +130,8 @@ fn note_panics() {
     });
 }
 
-/// Makes the outputs safe, converters included, then puts `panic` on record, then has
-/// it printed: that takes as long as whoever reads it.
+/// Makes the outputs safe, converters included, then records `panic`, then prints it. Printing is
+/// last, because its reader may be slow.
 fn end_safe<'p>(
     panic: &std::panic::PanicHookInfo<'p>,
     print: &dyn Fn(&std::panic::PanicHookInfo<'p>),
@@ -165,31 +161,31 @@ impl fmt::Display for Panic<'_, '_> {
     }
 }
 
-/// The signal that asked the run to end, the first if there were more.
+/// The first signal that requested a stop; `None` without a request.
 #[inline]
 #[must_use]
 pub fn stop_requested() -> Option<StopSignal> {
     sys::stop_signal().map(StopSignal::of)
 }
 
-/// Answers the request to stop, when the run has ended: what asked, if anything did.
-/// The next run does not stop for it, but for any request that comes from now on.
+/// Takes the request to stop after the end of a run. The next run does not stop for this request,
+/// but for later ones.
 pub fn take_stop() -> Option<StopSignal> {
     sys::take_stop().map(StopSignal::of)
 }
 
-/// Asks the run to end as `signal` would. For whoever embeds the runner.
+/// Requests a stop, as `signal` would. For programs that embed the runner.
 pub fn request_stop(signal: StopSignal) {
     sys::request_stop(signal.number());
 }
 
-/// Forgets a request, answered or not.
+/// Removes a request, taken or not.
 pub fn clear_stop() {
     sys::clear_stop();
 }
 
-/// Before a run: an interrupt that comes in it is the first one, not the second after
-/// the one that ended the run before.
+/// Called before a run, so that its first interrupt does not count as the second one after that of
+/// the previous run.
 pub(super) fn forget_answered_stop() {
     sys::forget_answered_stop();
 }
@@ -199,7 +195,7 @@ mod tests {
     use super::*;
     use core::sync::atomic::Ordering;
 
-    /// Tells this test, when it is started by itself, to panic.
+    /// Environment variable that makes this test panic when it starts itself.
     const CHILD: &str = "STEADFAST_TEST_PANIC";
 
     #[test]

@@ -1,17 +1,11 @@
-//! The real-time thread's own stack.
+//! The static stack of the real-time thread.
 //!
-//! The stack of an ordinary thread grows as it is used, so that a deeper call
-//! faults, and locking the whole of it locks megabytes; prefaulting 8 MiB of
-//! the main thread's kills it. So the loop runs on a static stack of a size the
-//! board file gives: resident and painted before the loop starts, measured when
-//! asked, with everything below it inaccessible.
-//!
-//! Promises: no page fault however deep it is used, down to the guard; running
-//! into the guard is reported as such with the size, and makes the outputs safe
-//! ([`crate::sys::fault`], once [`super::signals::install`] was called); the
-//! guard counts neither as locked nor as resident.
-//!
-//! Cost: the size given, and 32 KiB for the signal handlers of the thread.
+//! An ordinary stack grows as it is used, so deeper calls cause page faults, and locking all of it
+//! would lock megabytes. So the loop runs on a static stack of the board file's size: resident
+//! and painted before the loop starts, with an inaccessible guard below. It has no page fault
+//! down to the guard. An overrun into the guard makes the outputs safe and is reported with the
+//! size ([`crate::sys::fault`], after [`super::signals::install`]). The guard counts neither as
+//! locked nor as resident. Cost: the size, and 32 KiB for the thread's signal handlers.
 //!
 //! ```
 //! use steadfast::realtime::stack;
@@ -28,30 +22,29 @@ use super::memory::{self, LockError, Range, page_size};
 use crate::sys::Errno;
 use crate::sys::stack as sys;
 
-/// Smallest size, in bytes: 16 KiB. A thread that does nothing uses 4.5 KiB of
-/// it on x86-64 and 5.1 KiB on arm64 (glibc, measured): its descriptor, its
-/// thread-local storage and the C library's own frames. The frame of a signal
-/// goes on the alternate stack; only before that is set up does one need up to
-/// 5 KiB here (sigaltstack(2), `MINSIGSTKSZ` on arm64). On a kernel with larger
-/// pages the smallest size is one page.
+/// Smallest size, bytes: 16 KiB, or one page on a kernel with larger pages. An idle thread uses
+/// 4.5 KiB of it on x86-64 and 5.1 KiB on arm64 (measured with glibc), for its descriptor,
+/// thread-local storage and frames of the C library. Signal frames are on the alternate stack;
+/// a signal before that is set up needs up to 5 KiB here (sigaltstack(2), `MINSIGSTKSZ` on
+/// arm64).
 pub const MIN_BYTES: usize = 16 * 1024;
 
-/// Largest size, in bytes: 1 MiB.
+/// Largest size, bytes: 1 MiB.
 pub const MAX_BYTES: usize = sys::MAX;
 
-/// Why there is no stack.
+/// Why a stack could not be reserved or used.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum StackError {
-    /// The size is not from [`MIN_BYTES`] to [`MAX_BYTES`], or not whole pages.
+    /// The size is not from [`MIN_BYTES`] to [`MAX_BYTES`], or not a multiple of the page size.
     Size {
-        /// What was asked for, in bytes.
+        /// The requested size, bytes.
         bytes: usize,
-        /// A page of this kernel, in bytes.
+        /// The kernel's page size, bytes.
         page_bytes: usize,
     },
-    /// The stack is in use: there is one in a process.
+    /// The stack is in use; a process has only one.
     Busy,
-    /// The kernel or the C library refused.
+    /// A call of the kernel or the C library failed.
     Refused(Errno),
 }
 
@@ -66,24 +59,26 @@ impl fmt::Display for StackError {
             Self::Busy => {
                 f.write_str("the real-time stack is in use; run one loop at a time in a process")
             }
-            Self::Refused(errno) => write!(f, "the real-time thread was refused: {errno}"),
+            Self::Refused(errno) => write!(
+                f,
+                "the real-time thread could not be started ({errno}); raise the limits on processes and memory"
+            ),
         }
     }
 }
 
 impl std::error::Error for StackError {}
 
-/// The stack, reserved: resident, painted, guarded, and nobody else's until
-/// this is dropped.
+/// The reserved stack: resident, painted and guarded, until this is dropped.
 ///
-/// Reserving before locking keeps the guard's pages from being made resident;
-/// locking before or after, the guard is taken out of the lock when the thread
-/// starts.
+/// Reserve it before memory is locked, so that the guard's pages do not become resident. The
+/// guard is unlocked when the thread starts in any case.
 #[derive(Debug)]
 pub struct Stack(sys::StaticStack);
 
 impl Stack {
-    /// Reserves `bytes`.
+    /// Reserves a stack of `bytes`, a multiple of the page size from [`MIN_BYTES`] to
+    /// [`MAX_BYTES`].
     ///
     /// # Errors
     /// [`StackError`].
@@ -99,8 +94,7 @@ impl Stack {
         }
     }
 
-    /// Locks the stack and the one of its signal handlers: all that
-    /// `lock = "selective"` needs of it. Harmless after
+    /// Locks the stack and that of its signal handlers. Has no effect after
     /// [`lock_all`](memory::lock_all).
     ///
     /// # Errors
@@ -110,9 +104,9 @@ impl Stack {
         memory::lock(sys::signal_stack())
     }
 
-    /// Takes the guard out of every lock, so that it counts as neither locked
-    /// nor resident. To be called after [`lock_all`](memory::lock_all) for
-    /// VmLck to be right before [`Stack::run`], which calls it too.
+    /// Unlocks the guard, so that it counts neither as locked nor as resident. Call it after
+    /// [`lock_all`](memory::lock_all) for a correct VmLck before [`Stack::run`], which also
+    /// unlocks it.
     ///
     /// # Errors
     /// [`StackError::Refused`]; none is expected.
@@ -120,13 +114,12 @@ impl Stack {
         self.0.drop_guard().map_err(StackError::Refused)
     }
 
-    /// Runs `job` on a new thread on this stack and waits for it; `job` may
-    /// borrow from the caller.
+    /// Runs `job` on a new thread on this stack and waits for it; `job` may borrow from the
+    /// caller.
     ///
-    /// Every signal is blocked on the thread but those of faults, `SIGABRT` and
-    /// `SIGXCPU`. It inherits the caller's policy and affinity. It is not one of
-    /// the standard library's threads: `std::thread::current()` there allocates
-    /// once. A panic in `job` aborts the process.
+    /// The thread blocks all signals except those of faults, `SIGABRT` and `SIGXCPU`. It
+    /// inherits the caller's policy and affinity. It is not a thread of the standard library, so
+    /// `std::thread::current()` allocates once on it. A panic in `job` aborts the process.
     ///
     /// # Errors
     /// [`StackError::Refused`]; `job` did not run.
@@ -138,11 +131,11 @@ impl Stack {
         self.run_beside(job, || {})
     }
 
-    /// As [`Stack::run`], with `beside` on the calling thread meanwhile. A panic in
+    /// As [`Stack::run`], and calls `beside` on the calling thread meanwhile. A panic in
     /// `beside` aborts the process.
     ///
     /// # Errors
-    /// [`StackError::Refused`]; neither of them ran, or `job` did not.
+    /// [`StackError::Refused`]: `job` did not run, and possibly `beside` neither.
     pub fn run_beside<T, F>(&mut self, job: F, beside: impl FnOnce()) -> Result<T, StackError>
     where
         T: Send,
@@ -152,7 +145,7 @@ impl Stack {
     }
 }
 
-/// Reserves a stack of `bytes`, runs `job` on it, waits, and frees it.
+/// Reserves a stack of `bytes`, runs `job` on it, waits for it, and frees the stack.
 ///
 /// # Errors
 /// [`StackError`]; `job` did not run.
@@ -164,27 +157,27 @@ where
     Stack::reserve(bytes)?.run(job)
 }
 
-/// Usable bytes as last reserved, 0 before the first.
+/// Usable size of the last reserved stack, bytes; 0 before the first.
 #[must_use]
 pub fn size_bytes() -> usize {
     sys::usable().length
 }
 
-/// Bytes used at the deepest since the thread started, from the top down,
-/// thread descriptor and thread-local storage included. From any thread, during
-/// a run or after it; costs one read per unused word and no fault.
+/// Deepest use of the stack since the thread started, bytes, including thread descriptor and
+/// thread-local storage. May be called on any thread, during a run or after it. Costs one read
+/// per unused word, without page faults.
 #[must_use]
 pub fn high_water_bytes() -> usize {
     sys::high_water()
 }
 
-/// The usable bytes by address.
+/// The address range of the usable stack.
 #[must_use]
 pub fn range() -> Range {
     sys::usable()
 }
 
-/// The inaccessible bytes below by address.
+/// The address range of the inaccessible guard below it.
 #[must_use]
 pub fn guard_range() -> Range {
     sys::guard()
@@ -195,7 +188,7 @@ mod tests {
     use super::*;
     use core::hint::black_box;
 
-    /// Tests of the one stack take turns.
+    /// Waits for the only stack, which other tests use as well.
     fn reserve(bytes: usize) -> Stack {
         let begun = std::time::Instant::now();
         loop {
@@ -231,7 +224,7 @@ mod tests {
         assert!(shallow > 0 && shallow < MIN_BYTES, "{shallow}");
         assert!((100_000..140_000).contains(&deep), "{deep}");
         assert_eq!(stack.run(|| ()), Ok(()));
-        // The first run may go a little deeper: what is done once is done in it.
+        // The first run may be a little deeper, because of one-time initialization.
         let again = high_water_bytes();
         assert!(again > 0 && again <= shallow, "{again}: it starts afresh");
     }

@@ -1,5 +1,5 @@
-//! A start beside the [`runner`](super::runner)'s own way: why there was none, what one
-//! would be granted, and who is to be asked before the first cycle.
+//! Parts of a start that the [`runner`](super::runner) shares with others: preparing the process,
+//! judging the contract without a run, the watchdog's interface, and errors.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use super::stack::{Stack, StackError};
 use crate::cycle::ports::Tick;
 use crate::sys::{self, Errno, cause, emergency};
 
-/// Why nothing was run at all.
+/// Why a run did not start. Only [`StartError::Proc`] can also come after the loop.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum StartError {
-    /// The real-time thread's stack.
+    /// The real-time thread's stack could not be reserved, or the thread not be started.
     Stack(StackError),
-    /// The kernel's own files about this process could not be read.
+    /// `/proc/self` could not be read.
     Proc(Errno),
-    /// The signal handlers.
+    /// The signal handlers could not be installed.
     Signals(Errno),
-    /// [`Feed::arm`] refused: nothing was energised.
+    /// [`Feed::arm`] refused; no output was driven.
     NotArmed,
 }
 
@@ -34,27 +34,32 @@ impl core::fmt::Display for StartError {
         match self {
             Self::Stack(error) => write!(f, "{error}"),
             Self::Proc(errno) => {
-                write!(f, "this process cannot be examined ({errno}); mount /proc")
+                write!(f, "/proc/self could not be read ({errno}); mount /proc")
             }
-            Self::Signals(errno) => write!(f, "signal handlers were refused: {errno}"),
-            Self::NotArmed => f.write_str("the watchdog could not be armed"),
+            Self::Signals(errno) => write!(
+                f,
+                "signal handlers could not be installed ({errno}); see sigaction(2) and seccomp"
+            ),
+            Self::NotArmed => {
+                f.write_str("the watchdog could not be armed; see [watchdog] in the board file")
+            }
         }
     }
 }
 
-/// Who keeps a watchdog, which outlives what it watches. Everything here is called on the
-/// real-time thread and must not allocate.
+/// Arms and feeds a watchdog. All methods are called on the real-time thread and must not
+/// allocate.
 pub trait Feed {
-    /// A cycle of the rehearsal is finished: a watchdog that runs already may be fed.
+    /// Called after each cycle of the rehearsal, to feed a watchdog that is already running.
     fn rehearsed(&mut self) {}
 
-    /// The contract allows the run, and the next thing is its first cycle: a watchdog is
-    /// armed now, as nothing slow comes any more. `false` refuses the run.
+    /// Called once, directly before the first cycle of a permitted run, to arm the watchdog:
+    /// no slow step follows. `false` refuses the run.
     fn arm(&mut self) -> bool {
         true
     }
 
-    /// A cycle met its deadline.
+    /// Called after each cycle that met its deadline.
     fn deadline_met(&mut self, tick: &Tick);
 }
 
@@ -65,13 +70,13 @@ impl<F: FnMut(&Tick)> Feed for F {
     }
 }
 
-/// Makes the process ready, before its first helper thread is started: signal handlers,
-/// limits, and one heap for all threads, which is kept. (A thread that allocated before
-/// would have a heap of its own: 64 MiB of glibc's, all of it locked.) A request to stop
-/// that was not answered ([`signals::take_stop`]) stays: the run then stops at once.
+/// Prepares the process: installs signal handlers, raises limits, and configures one heap for all
+/// threads. Call it before the first helper thread starts: a thread that allocates earlier gets
+/// a heap of its own, 64 MiB with glibc, all of it locked. A request to stop that was not taken
+/// ([`signals::take_stop`]) stays, and the run stops at once.
 ///
 /// # Errors
-/// When the signal handlers were refused.
+/// The signal handlers could not be installed.
 pub fn prepare() -> Result<(), StartError> {
     signals::forget_answered_stop();
     signals::install().map_err(StartError::Signals)?;
@@ -79,19 +84,19 @@ pub fn prepare() -> Result<(), StartError> {
     audit::clear();
     cause::cell().clear();
     emergency::release_latch();
-    // What was granted is judged by what locking and scheduling answer, and a
-    // heap that is not kept shows as page faults.
+    // Failures show later: in the results of locking and scheduling, and as page faults of a
+    // heap that is not kept.
     let _ = memory::raise_locked_memory();
     let _ = memory::raise_realtime_priority();
     let _ = memory::keep_heap();
     Ok(())
 }
 
-/// Judges what this machine grants to a loop as `config` wants it, without
-/// running one. What it takes to find out is given back: nothing is changed.
+/// Judges what this machine grants to a loop with `config`, without running a loop. Locks and
+/// requests are removed again.
 ///
 /// # Errors
-/// When the real-time stack cannot be had.
+/// Signal handlers, `/proc` or the real-time stack failed.
 pub fn examine(config: &LoopConfig) -> Result<Box<Contract>, StartError> {
     prepare()?;
     let latency = DmaLatency::hold(Path::new(scheduler::CPU_DMA_LATENCY)).map(Arc::new);

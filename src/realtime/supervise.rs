@@ -1,5 +1,5 @@
-//! Who watches the loop while it runs: the seal, the signals, the stall guard,
-//! and whoever feeds a watchdog.
+//! Connects the loop with its supervision: the allocator's seal, requests to stop, the audit, the
+//! stall guard and the watchdog.
 
 use super::allocator;
 use super::audit;
@@ -13,7 +13,7 @@ use crate::cycle::stop::QuickStop;
 use crate::sys::cause::Cell;
 use crate::time::Instant;
 
-/// The seal, lifted when this goes.
+/// The allocator's seal, removed when this is dropped.
 pub(super) struct Seal;
 
 impl Drop for Seal {
@@ -22,7 +22,7 @@ impl Drop for Seal {
     }
 }
 
-/// The loop is watched by the stall guard until this goes.
+/// The stall guard's supervision of the loop, stopped when this is dropped.
 pub(super) struct Watched<'w>(Option<&'w Watch>);
 
 impl<'w> Watched<'w> {
@@ -42,8 +42,8 @@ impl Drop for Watched<'_> {
     }
 }
 
-/// Watches the loop: the seal, the signals, and whoever feeds a watchdog; shows
-/// the stall guard that it lives.
+/// Supervises the loop: checks seal, signals and audit, notes finished cycles for the stall guard,
+/// and feeds the watchdog. Costs a few atomic loads and one store per cycle.
 pub(super) struct Supervisor<'a, F> {
     pub(super) deadline_met: &'a mut F,
     pub(super) cell: &'static Cell,
@@ -75,7 +75,7 @@ impl<F: Feed> Supervise for Supervisor<'_, F> {
     }
 }
 
-/// Watches a rehearsal: whoever hangs there is found too.
+/// Supervises a rehearsal, so that the stall guard also detects a stall there.
 pub(super) struct Rehearsing(pub(super) &'static Cell);
 
 impl Supervise for Rehearsing {
@@ -85,7 +85,7 @@ impl Supervise for Rehearsing {
     }
 }
 
-/// Keeps nothing of a rehearsal, but says that it goes on.
+/// Discards the records of a rehearsal, and feeds the watchdog.
 pub(super) struct Rehearsed<'a, F>(pub(super) &'a mut F);
 
 impl<F: Feed> Record for Rehearsed<'_, F> {

@@ -1,18 +1,18 @@
-//! Whether the machine was suspended while the loop ran.
+//! Detects a suspend of the machine while the loop runs.
 //!
-//! `CLOCK_MONOTONIC` stands still in a suspend, and with it everything that the loop
-//! knows of time: its next release comes as if nothing had been, while devices may have
-//! lost their power and their settings, and the plant has moved on. `CLOCK_BOOTTIME`
-//! goes on (clock_gettime(2)), so the distance of the two tells. To be looked at by an
-//! ordinary thread.
+//! `CLOCK_MONOTONIC` stops during a suspend, so the loop's next release is on time, although
+//! devices may have lost power and settings, and the plant has moved. `CLOCK_BOOTTIME` continues
+//! (clock_gettime(2)), so the difference of the two clocks grows by the suspended time. For a
+//! thread that is not real-time; a reading takes three calls of the vDSO.
 
 use crate::sys::clock::{boottime_ns, monotonic_ns};
 use crate::time::Duration;
 
-/// Shorter than any suspend, and longer than what the clocks drift apart by rounding.
+/// Smallest detected suspend: shorter than any suspend, and longer than rounding differences of the
+/// clocks.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// Both clocks, read one after the other: the monotonic one before and after the other.
+/// A reading of both clocks: the monotonic clock before and after the other one.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     before_ns: u64,
@@ -21,7 +21,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Both clocks now.
+    /// Reads both clocks.
     #[must_use]
     pub fn take() -> Self {
         Self {
@@ -31,8 +31,8 @@ impl Reading {
         }
     }
 
-    /// The shortest and the longest that the machine can have been suspended since it
-    /// was booted: the thread may have waited for the CPU between two clocks.
+    /// Bounds of the suspended time since boot, ns. They differ, because the thread may have been
+    /// preempted between two clocks.
     const fn suspended_ns(self) -> (u64, u64) {
         (
             self.boot_ns.saturating_sub(self.after_ns),
@@ -41,15 +41,15 @@ impl Reading {
     }
 }
 
-/// Finds suspends between one poll and the next.
+/// Detects suspends between successive readings.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Suspends {
-    /// The longest that the machine can have been suspended before the last poll.
+    /// Upper bound of the suspended time before the last reading, ns.
     known_ns: u64,
 }
 
 impl Suspends {
-    /// Finds those after `now`.
+    /// Detects suspends after the reading `now`.
     #[must_use]
     pub const fn since(now: Reading) -> Self {
         Self {
@@ -57,8 +57,7 @@ impl Suspends {
         }
     }
 
-    /// For how long the machine was suspended between the poll before and `now`, if it
-    /// was.
+    /// The suspended time between the previous reading and `now`; `None` below 1 ms.
     pub fn poll(&mut self, now: Reading) -> Option<Duration> {
         let (shortest, longest) = now.suspended_ns();
         let length = Duration::from_nanos(shortest.saturating_sub(self.known_ns));
@@ -66,7 +65,7 @@ impl Suspends {
             self.known_ns = longest;
             return Some(length);
         }
-        // The narrowest of all readings is the best.
+        // Keeps the tightest bound of all readings.
         self.known_ns = self.known_ns.min(longest);
         None
     }
@@ -78,7 +77,8 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    /// After so much time awake and so much suspended, read within `took`.
+    /// A reading after `awake_ns` awake and `suspended_ns` suspended, with `took_ns` between the
+    /// clocks.
     const fn reading(awake_ns: u64, suspended_ns: u64, took_ns: [u64; 2]) -> Reading {
         Reading {
             before_ns: awake_ns,

@@ -1,12 +1,12 @@
-//! Words that are made where nothing may be allocated.
+//! [`Text`]: formatted text without allocation.
 
 use core::fmt::{self, Write as _};
 
-/// The formatted text, as far as it fits.
+/// The formatted text, cut off after `N` bytes between characters.
 #[must_use]
 pub(crate) fn cut<const N: usize>(args: fmt::Arguments<'_>) -> heapless::String<N> {
     let mut cut = Cut(heapless::String::new());
-    // What does not fit is cut off.
+    // The error means that the text was cut off.
     let _ = cut.write_fmt(args);
     cut.0
 }
@@ -21,7 +21,7 @@ impl<const N: usize> fmt::Write for Cut<N> {
     }
 }
 
-/// A short text in fixed memory. What does not fit is cut off.
+/// A text of at most 256 bytes in fixed memory. Longer text is cut off between characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text(heapless::String<256>);
 

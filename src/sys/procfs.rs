@@ -1,12 +1,12 @@
-//! Reading small files of `/proc` and `/sys` without allocating.
+//! Reads small files of `/proc` and `/sys` without allocating.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Opened once, read any number of times, at one system call (pread(2)) and no
-/// allocation each. Reading from offset 0 makes the kernel write the text anew.
+/// A file that is opened once and read repeatedly. Each reading is one system call (pread(2))
+/// and does not allocate. Reading from offset 0 makes the kernel generate the text again.
 #[derive(Debug)]
 pub(crate) struct ProcFile<const N: usize> {
     file: File,
@@ -14,8 +14,8 @@ pub(crate) struct ProcFile<const N: usize> {
 }
 
 impl<const N: usize> ProcFile<N> {
-    /// Opens `path`. Allocation-free for paths below 384 bytes, which the
-    /// standard library terminates on the stack.
+    /// Opens `path`. Does not allocate for paths below 384 bytes, which the standard library
+    /// copies on the stack.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
             file: File::open(path)?,
@@ -23,18 +23,18 @@ impl<const N: usize> ProcFile<N> {
         })
     }
 
-    /// The text as of now, or its first `N` bytes.
+    /// The present text, or its first `N` bytes.
     pub(crate) fn read(&mut self) -> io::Result<&[u8]> {
         let length = self.file.read_at(&mut self.buffer, 0)?;
         Ok(&self.buffer[..length])
     }
 }
 
-/// Longest line that [`for_each_line`] shows whole, bytes.
+/// Longest line that [`for_each_line`] passes on completely, bytes.
 const LINE: usize = 1024;
 
-/// Calls `visit` with each line of the file at `path`, without its end. What of a line
-/// is beyond 1,024 bytes is left out. Allocates nothing.
+/// Calls `visit` with each line of the file at `path`, without its line end and cut off after
+/// 1,024 bytes. Does not allocate.
 pub(crate) fn for_each_line(path: &Path, visit: &mut dyn FnMut(&[u8])) -> io::Result<()> {
     let mut file = File::open(path)?;
     let mut buffer = [0; LINE];
@@ -66,7 +66,7 @@ pub(crate) fn for_each_line(path: &Path, visit: &mut dyn FnMut(&[u8])) -> io::Re
     }
 }
 
-/// The number in the line `name:   1234 kB` of a status file.
+/// The number in the line `NAME:   1234 kB` of a status file.
 pub(crate) fn field(text: &[u8], name: &str) -> Option<u64> {
     text.split(|&byte| byte == b'\n').find_map(|line| {
         let rest = line.strip_prefix(name.as_bytes())?.strip_prefix(b":")?;
@@ -74,7 +74,7 @@ pub(crate) fn field(text: &[u8], name: &str) -> Option<u64> {
     })
 }
 
-/// The number that is the word with this index, from 0, in `text`.
+/// The word with this index, from 0, of `text`, as a number.
 pub(crate) fn word(text: &[u8], index: usize) -> Option<i64> {
     let word = text
         .split(u8::is_ascii_whitespace)

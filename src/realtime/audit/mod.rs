@@ -1,29 +1,19 @@
-//! The audit: whether the contract still holds while the loop runs.
+//! The audit: verifies the contract while the loop runs.
 //!
-//! A contract that was kept at the start can break later: somebody runs chrt(1) or
-//! taskset(1) on the loop's thread, a service manager changes a cpuset, a library
-//! unlocks memory, a descriptor is closed. The loop cannot see that without system
-//! calls. So an ordinary thread, the reporter, polls every promise that the contract found
-//! kept ([`Promise`]) once a second, from the kernel's own files and calls.
+//! A kept contract can break later: chrt(1) or taskset(1) on the loop's thread, a changed
+//! cpuset, unlocked memory, a closed descriptor. Once a second the reporter's thread reads each
+//! kept [`Promise`] from the kernel. The first breach of each is noted with its time, and goes
+//! to standard error, journal, service manager and report. With `on_broken = "quick-stop"` the
+//! loop comes to rest and the run ends as after a fault ([`promise_broken`]). Cost: the loop
+//! loads one byte per cycle; the machine makes a dozen system calls per second, without
+//! allocation.
 //!
-//! A promise that no longer holds is noted once, with the time since the loop's first
-//! release and what was found. From there it goes to standard error (one line each,
-//! never blocking), to the journal as an event, to the service manager and to the
-//! report, where the contract is no longer kept. Where the board file says
-//! `on_broken = "quick-stop"` the loop is asked to come to rest
-//! ([`promise_broken`]); the run then ends as by a fault.
+//! # Limits
 //!
-//! A reading that fails is no proof of anything, and is not hidden either: after
-//! [`TRIES`] failures in a row the promise [`Promise::Audit`] is broken.
-//!
-//! Cost: for the loop one load of a byte in each cycle; for the machine a dozen system
-//! calls in each second. Allocates nothing: memory is sealed when it runs. The files
-//! are opened at the first poll, after which only their contents are read.
-//!
-//! What it cannot see: what begins and ends between two polls, except for page faults
-//! and allocations, which are counted. The kernel shows in no file for ordinary
-//! processes that it throttled a real-time thread; the slots that are lost by it are
-//! seen by the overrun ladder.
+//! A failed reading proves nothing: only [`TRIES`] failures in a row break
+//! [`Promise::Audit`]. A breach that begins and ends between two readings is not seen, except
+//! for page faults and allocations, which are counted. The kernel does not show to ordinary
+//! processes that it throttled a real-time thread; the overrun ladder counts the lost slots.
 
 mod poll;
 mod promise;
@@ -41,16 +31,16 @@ use super::scheduler::DmaLatency;
 use crate::cycle::ports::Clock;
 use crate::time::{Duration, Instant};
 
-/// Time between two polls.
+/// Interval of the audit.
 pub const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Readings that fail in a row until that is a broken promise itself.
+/// Failed readings in a row that break [`Promise::Audit`].
 pub const TRIES: u8 = 3;
 
-/// Whether the loop is to come to rest because of a broken promise.
+/// Whether the loop has to come to rest because of a broken promise.
 static QUICK_STOP: AtomicBool = AtomicBool::new(false);
 
-/// Whether a promise broke that the loop must not outlive. One atomic load: for
+/// Whether the loop has to come to rest because of a broken promise. One atomic load, for
 /// every cycle.
 #[inline]
 #[must_use]
@@ -58,17 +48,17 @@ pub fn promise_broken() -> bool {
     QUICK_STOP.load(Ordering::Relaxed)
 }
 
-/// Forgets it, before another run in the same process.
+/// Resets [`promise_broken`], before another run in the same process.
 pub fn clear() {
     QUICK_STOP.store(false, Ordering::Relaxed);
 }
 
-/// What auditor, loop, reporter and report know of each other; one for each run.
+/// The audit's state of one run, shared by auditor, loop, reporter and report.
 #[derive(Debug, Default)]
 pub struct Audit {
     baseline: OnceLock<Baseline>,
     latency: OnceLock<Arc<DmaLatency>>,
-    /// The loop's first release, ns; 0 while there is nothing to be audited.
+    /// The loop's first release, ns; 0 while the loop does not run.
     from_ns: AtomicU64,
     /// Page faults of the loop's thread at the start of the loop.
     minor: AtomicU64,
@@ -76,7 +66,7 @@ pub struct Audit {
     noted: [Noted; Promise::ALL.len()],
 }
 
-/// What is noted of one promise: written once.
+/// The breach of one promise, written once.
 #[derive(Debug, Default)]
 struct Noted {
     state: AtomicU8,
@@ -89,25 +79,25 @@ const WRITING: u8 = 1;
 const BROKEN: u8 = 2;
 
 impl Audit {
-    /// Nothing is audited.
+    /// An audit that has not begun.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Hands over the request for a wake-up latency. Before [`Audit::begin`].
+    /// Sets the request for a wake-up latency. Call it before [`Audit::begin`].
     pub fn hold(&self, latency: Arc<DmaLatency>) {
-        // A second one would be of another run, which has an audit of its own.
+        // Set once: each run has its own audit.
         let _ = self.latency.set(latency);
     }
 
-    /// Hands over what is to be compared with. Before [`Audit::begin`].
+    /// Sets the values to compare with. Call it before [`Audit::begin`].
     pub fn compare_with(&self, baseline: Baseline) {
         let _ = self.baseline.set(baseline);
     }
 
-    /// The loop begins: its first release is at `epoch`, and its thread has had
-    /// `faults`.
+    /// Begins the audit of a loop with its first release at `epoch`, whose thread has had
+    /// `faults` before.
     pub fn begin(&self, epoch: Instant, faults: Faults) {
         self.minor.store(faults.minor, Ordering::Relaxed);
         self.major.store(faults.major, Ordering::Relaxed);
@@ -123,12 +113,12 @@ impl Audit {
         Promise::ALL.into_iter().filter(broken).collect()
     }
 
-    /// What broke, the first one first.
+    /// The breaches, in order of time.
     #[must_use]
     pub fn breaches(&self) -> Breaches {
         let mut breaches = Breaches::new();
         for breach in self.broken().iter().map(|it| self.breach(it)) {
-            // A handful: sorting as they come. There is room for one of each promise.
+            // Insertion sort of a few entries. The capacity is one for each promise.
             let place = breaches.iter().take_while(|other| other.at <= breach.at);
             let place = place.count();
             let _ = breaches.insert(place, breach);
@@ -140,7 +130,7 @@ impl Audit {
         let noted = &self.noted[promise as usize];
         let mut bytes = heapless::Vec::<u8, FOUND_BYTES>::new();
         for word in &noted.found {
-            // Both hold as many bytes.
+            // The capacities are equal.
             let _ = bytes.extend_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
         }
         let end = bytes.iter().position(|byte| *byte == 0);
@@ -148,25 +138,25 @@ impl Audit {
         Breach {
             promise,
             at: Duration::from_nanos(noted.at_ns.load(Ordering::Relaxed)),
-            // Written from a text, cut at a character.
+            // UTF-8, because it was written from a text that was cut at a character.
             found: heapless::String::from_utf8(bytes).unwrap_or_default(),
         }
     }
 
-    /// Notes that the machine was suspended for `length`, which needs no row of the
-    /// contract: nobody grants it. Whether that was noted, as the loop runs.
+    /// Notes that the machine was suspended for `length`: a promise without a row of the
+    /// contract. Gives whether the loop runs, and so whether it was noted.
     pub fn suspended(&self, length: Duration) -> bool {
         let (Some(from), Some(baseline)) = (self.watched_from(), self.baseline.get()) else {
             return false;
         };
         let mut found = heapless::String::<FOUND_BYTES>::new();
-        // Longer than any span.
+        // The capacity exceeds every text.
         let _ = write!(found, "the machine was suspended for {length}");
         self.note(Promise::Awake, from, &found, baseline.reaction);
         true
     }
 
-    /// When the loop was released first, while it runs.
+    /// The loop's first release; `None` while it does not run.
     fn watched_from(&self) -> Option<Instant> {
         match self.from_ns.load(Ordering::Acquire) {
             0 => None,
@@ -174,8 +164,7 @@ impl Audit {
         }
     }
 
-    /// Notes that `promise` is broken, unless it is noted already, and asks for the
-    /// reaction.
+    /// Notes the first breach of `promise`, and requests the reaction.
     pub(crate) fn note(&self, promise: Promise, from: Instant, found: &str, reaction: Reaction) {
         let noted = &self.noted[promise as usize];
         let first =

@@ -1,4 +1,4 @@
-//! One poll: what the kernel says now, held against the baseline.
+//! Reads the kernel's present values, and compares them with the baseline.
 
 use core::fmt::Write as _;
 use core::sync::atomic::Ordering;
@@ -19,29 +19,29 @@ use crate::realtime::text::cut;
 use crate::sys::procfs::{ProcFile, word};
 use crate::sys::{Errno, emergency, output};
 
-/// What was granted when the contract was judged.
+/// The values that were granted when the contract was judged.
 #[derive(Clone, Debug)]
 pub struct Baseline {
-    /// Where `/proc` is: `/` but in tests.
+    /// The folder of `proc`, with a slash at its end: `/`, except in tests.
     pub root: &'static str,
-    /// The promises that were found kept, which are those to be audited.
+    /// The promises to audit.
     pub promises: Promises,
-    /// What a broken one leads to.
+    /// The reaction to a breach.
     pub reaction: Reaction,
-    /// The loop's thread.
+    /// Values of the loop's thread.
     pub realtime: Granted,
-    /// The stall guard's, where there is one.
+    /// Values of the stall guard's thread; `None` without a guard.
     pub guard: Option<Granted>,
     /// VmLck, kB.
     pub vm_lck_kb: u64,
-    /// What has to be locked.
+    /// The memory that has to be locked.
     pub essential: Essential,
 }
 
-/// What a thread was granted.
+/// The scheduling of a thread.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Granted {
-    /// The thread, by the kernel's number.
+    /// The thread's number (gettid(2)).
     pub thread: i32,
     /// Its policy.
     pub policy: Policy,
@@ -50,10 +50,10 @@ pub struct Granted {
 }
 
 impl Granted {
-    /// What `thread` has now.
+    /// Reads the present scheduling of `thread`.
     ///
     /// # Errors
-    /// `ESRCH` when there is no such thread.
+    /// `ESRCH`: there is no such thread.
     pub fn now(thread: i32) -> Result<Self, Errno> {
         Ok(Self {
             thread,
@@ -64,11 +64,11 @@ impl Granted {
 }
 
 impl Baseline {
-    /// What `observed` says, for the promises that `contract` found kept; `guard` is the
-    /// stall guard's thread, `essential` what has to stay locked.
+    /// The baseline of `observed` for the promises that `contract` found kept. `guard` is the
+    /// number of the stall guard's thread, `essential` the memory that has to stay locked.
     ///
     /// # Errors
-    /// `ESRCH` when a thread is gone.
+    /// `ESRCH`: a thread has ended.
     pub fn of(
         observed: &Observed,
         contract: &Contract,
@@ -95,13 +95,13 @@ impl Baseline {
     }
 }
 
-/// A short text of what was found; what does not fit is cut off.
+/// A short text of what was found, cut off where it does not fit.
 type Found = heapless::String<FOUND_BYTES>;
 
-/// A reading that failed: of what, and why.
+/// A failed reading: its subject, and the error.
 type Unread = (&'static str, Errno);
 
-/// Polls, with the files that it has open.
+/// Reads the promises, with the files that it keeps open.
 pub(super) struct Auditor<'a> {
     audit: &'a Audit,
     baseline: &'a Baseline,
@@ -117,7 +117,7 @@ pub(super) struct Auditor<'a> {
 }
 
 impl<'a> Auditor<'a> {
-    /// Has not polled yet.
+    /// An auditor without open files.
     pub(super) fn new(audit: &'a Audit, baseline: &'a Baseline, latched: fn() -> bool) -> Self {
         Self {
             audit,
@@ -132,7 +132,7 @@ impl<'a> Auditor<'a> {
         }
     }
 
-    /// Checks every promise that is audited.
+    /// Checks every audited promise.
     pub(super) fn poll(&mut self) {
         for promise in self.baseline.promises.iter() {
             let found = self.examine(promise);
@@ -140,8 +140,8 @@ impl<'a> Auditor<'a> {
         }
     }
 
-    /// Polls on the loop's own thread, when the loop has ended: its page faults are
-    /// those `during` the loop, because polling may cause some.
+    /// Checks every audited promise on the loop's own thread after the loop has ended. Its page
+    /// faults are given by `during`, because the check itself may cause some.
     pub(super) fn last_poll(&mut self, during: Faults) {
         for promise in self.baseline.promises.iter() {
             let found = match promise {
@@ -153,16 +153,16 @@ impl<'a> Auditor<'a> {
     }
 
     fn conclude(&mut self, promise: Promise, found: Result<Option<Found>, Unread>) {
-        // Asked after the reading: what is read of a loop that has ended says nothing, nor
-        // of one whose safe-state latch is set. Who did that ends the process, and the stall
-        // guard takes the loop's priority.
+        // Checked after the reading: a reading is void if the loop has ended meanwhile, or if
+        // the safe-state latch is set. Then the process is about to end, and the stall guard
+        // has lowered the loop's priority.
         let from = self.audit.watched_from();
         let Some(from) = from.filter(|_| !(self.latched)()) else {
             return;
         };
         let failures = &mut self.failures[promise as usize];
         let reaction = match promise {
-            // No danger to a loop that allocates nothing: the report says it.
+            // Allocations of other threads do not endanger the loop, so they are only reported.
             Promise::Allocator
                 if allocator::sealed().is_some() && allocator::counts().realtime == 0 =>
             {
@@ -188,7 +188,7 @@ impl<'a> Auditor<'a> {
         }
     }
 
-    /// What is found in place of `promise`; `None` where it is kept.
+    /// The deviation from `promise`; `None` if it is kept.
     fn examine(&mut self, promise: Promise) -> Result<Option<Found>, Unread> {
         let Baseline {
             root,
@@ -230,7 +230,7 @@ impl<'a> Auditor<'a> {
                 let count = counts.realtime + counts.others;
                 let unsealed = allocator::sealed().is_none();
                 Ok((count > 0 || unsealed).then(|| match unsealed {
-                    true => cut(format_args!("not sealed any more")),
+                    true => cut(format_args!("no longer sealed")),
                     false => cut(format_args!(
                         "{count} allocations, {} by the loop",
                         counts.realtime
@@ -244,7 +244,7 @@ impl<'a> Auditor<'a> {
                 Ok((allowed != 0)
                     .then(|| cut(format_args!("vm.compact_unevictable_allowed is {allowed}"))))
             }
-            // Noted where a reading fails, and by whoever finds a suspend.
+            // Noted by `conclude` and by `Audit::suspended`.
             Promise::Audit | Promise::Awake => Ok(None),
         }
     }
@@ -262,8 +262,8 @@ impl<'a> Auditor<'a> {
         if status.vm_lck_kb >= *vm_lck_kb {
             return Ok(None);
         }
-        // A helper that has ended takes the lock of its stack along. What matters is
-        // whether something is missing of what loop, guard and handlers use.
+        // VmLck also shrinks when a helper ends, with its stack. Only the memory of loop,
+        // guard and handlers counts.
         let unlocked = essential
             .first_unlocked(root)
             .map_err(|errno| ("/proc/self/smaps", errno))?;
@@ -279,9 +279,9 @@ impl<'a> Auditor<'a> {
         match self.audit.latency.get()?.read_back() {
             Ok(0) => None,
             Ok(us) => Some(cut(format_args!("{us} us"))),
-            // The words of an io::Error allocate, which would break a promise itself.
+            // Displaying an io::Error allocates, which would break a promise itself.
             Err(error) => Some(cut(format_args!(
-                "its descriptor was closed or is another file's ({})",
+                "its descriptor was closed or reused ({})",
                 Errno::from(error)
             ))),
         }
@@ -325,7 +325,7 @@ fn faulted(faults: Faults) -> Option<Found> {
     })
 }
 
-/// The reader in `place`, opened if it is not yet.
+/// The reader in `place`, opened at its first use.
 fn opened<R>(
     place: &mut Option<R>,
     open: impl FnOnce() -> Result<R, Errno>,
@@ -358,12 +358,12 @@ impl Audit {
 }
 
 impl Audit {
-    /// The loop has ended, with so many page faults of its thread since
-    /// [`Audit::begin`]: polls for the last time, on the calling thread, so that what
-    /// broke since the last poll is seen too. Nothing is audited from then on.
+    /// Ends the audit after the loop. Checks all promises a last time on the calling thread, to
+    /// find breaches since the last check; `during` are the page faults of the loop's thread
+    /// since [`Audit::begin`].
     ///
-    /// Reads files into buffers of 8 kB on the stack; allocates nothing.
-    // Kept apart: its buffers must not count in the loop's own frame.
+    /// Reads files into buffers of 8 kB on the stack; does not allocate.
+    // Not inlined, so that its buffers are not part of the loop's frame.
     #[inline(never)]
     pub fn finish(&self, during: Faults) {
         if let Some(baseline) = self.baseline.get() {
@@ -373,17 +373,17 @@ impl Audit {
     }
 }
 
-/// The audit of one run, on the thread that keeps this.
+/// Runs the audit on the thread that calls [`Poller::poll`].
 pub struct Poller<'a> {
     audit: &'a Audit,
     auditor: Option<Auditor<'a>>,
-    /// The whole second of the last poll.
+    /// The second of the last check.
     second: u64,
     said: Promises,
 }
 
 impl<'a> Poller<'a> {
-    /// Has not polled yet.
+    /// An audit without a check so far.
     #[must_use]
     pub const fn new(audit: &'a Audit) -> Self {
         Self {
@@ -394,10 +394,9 @@ impl<'a> Poller<'a> {
         }
     }
 
-    /// Polls, if that was not done in this [`INTERVAL`] yet, and says what broke. To be
-    /// called some times in each interval, and once when the loop has ended. Reads a
-    /// clock; what is read of the kernel goes into buffers of 6 kB in here. Allocates
-    /// nothing.
+    /// Checks the promises once per [`INTERVAL`], and prints new breaches. Call it several times
+    /// per interval, and once after the loop has ended. It reads a clock in each call, uses
+    /// buffers of 6 kB in this value, and does not allocate.
     pub fn poll(&mut self) {
         let second = Monotonic.now().as_nanos() / INTERVAL.as_nanos();
         if second != self.second && self.audit.watched_from().is_some() {
@@ -413,15 +412,15 @@ impl<'a> Poller<'a> {
     }
 }
 
-/// Says what was not said yet. What finds no room on standard error now is tried again
-/// at the next poll: it is in the report and the black box all the same.
+/// Prints new breaches. If standard error has no room, the next turn tries again; report and
+/// black box have the breach in any case.
 fn say(audit: &Audit, said: &mut Promises) {
     for breach in audit.breaches() {
         if said.contains(breach.promise) {
             continue;
         }
         let mut line = heapless::String::<256>::new();
-        // Longer than any of it.
+        // The capacity exceeds every text.
         let _ = writeln!(
             line,
             "steadfast: contract broken while running, {} after the start: {breach}{}",

@@ -1,21 +1,20 @@
-//! What is audited, by name and by number, and what a breach is.
+//! The audited promises, with their names and numbers, and their breaches.
 
 use core::fmt;
 
 use crate::time::Duration;
 
-/// What a promise leads to that breaks while the loop runs.
+/// The reaction to a promise that breaks while the loop runs.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum Reaction {
-    /// It is reported; the loop goes on.
+    /// Report the breach; the loop continues.
     #[default]
     Report,
-    /// It is reported, the loop comes to rest by its quick stop, and the run ends.
+    /// Report the breach, bring the loop to rest by a quick stop, and end the run.
     QuickStop,
 }
 
-/// A promise that the audit can see break. The numbers are those of the file
-/// formats.
+/// A promise that can be audited. The numbers are part of the file formats (docs/blackbox.md).
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Promise {
@@ -25,19 +24,19 @@ pub enum Promise {
     Cpu = 1,
     /// Policy, priority and CPUs of the stall guard's thread.
     Guard = 2,
-    /// What loop, guard and handlers use is locked.
+    /// The memory of loop, guard and handlers is locked.
     LockedMemory = 3,
-    /// The loop's thread takes no page fault.
+    /// The loop's thread has no page faults.
     PageFaults = 4,
-    /// The request for a wake-up latency of 0 us stands.
+    /// The request for a wake-up latency of 0 us is in effect.
     CpuLatency = 5,
-    /// Real-time threads have enough of each second.
+    /// Real-time threads may use at least 950 ms of each second.
     Throttling = 6,
-    /// Nothing allocates after the seal.
+    /// No thread allocates after the seal.
     Allocator = 7,
-    /// The kernel leaves locked pages where they are.
+    /// The kernel does not move locked pages.
     Compaction = 8,
-    /// The audit itself: its readings of the kernel succeed.
+    /// The readings of the audit succeed.
     Audit = 9,
     /// The machine is not suspended while the loop runs.
     Awake = 10,
@@ -95,7 +94,8 @@ impl fmt::Display for Promise {
 pub struct Promises(u16);
 
 impl Promises {
-    /// The set of these bits. Bits without a promise are kept, and shown as such.
+    /// The set of these bits. Unknown bits are kept, and displayed as promises of a newer
+    /// version.
     #[must_use]
     pub const fn from_bits(bits: u16) -> Self {
         Self(bits)
@@ -161,17 +161,17 @@ impl fmt::Display for Promises {
     }
 }
 
-/// Longest text of what was found, bytes.
+/// Longest text of a deviation, bytes.
 pub const FOUND_BYTES: usize = 96;
 
 /// A promise that broke while the loop ran.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breach {
-    /// Which.
+    /// The broken promise.
     pub promise: Promise,
-    /// When it was seen, from the loop's first release.
+    /// When the audit found it, from the loop's first release.
     pub at: Duration,
-    /// What was found in place of what was promised.
+    /// The deviation.
     pub found: heapless::String<FOUND_BYTES>,
 }
 
@@ -182,7 +182,7 @@ impl fmt::Display for Breach {
     }
 }
 
-/// Breaches, at most one of each promise.
+/// Breaches, at most one for each promise.
 pub type Breaches = heapless::Vec<Breach, { Promise::ALL.len() }>;
 
 #[cfg(test)]

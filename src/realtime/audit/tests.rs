@@ -1,4 +1,4 @@
-//! The audit against this process and against a made-up `/proc`.
+//! The audit on this process and on an invented `/proc`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,10 +9,10 @@ use crate::realtime::memory::{Essential, Range};
 use crate::realtime::scheduler::{self, CpuSet, Policy};
 use crate::{emulation, sys};
 
-/// A made-up `/proc` of one thread, removed when dropped.
+/// An invented `/proc` of one thread, removed when dropped.
 struct Root {
     folder: PathBuf,
-    /// With the slash at its end that a root has.
+    /// The root, with a slash at its end.
     path: &'static str,
 }
 
@@ -74,7 +74,7 @@ fn essential() -> Essential {
     essential
 }
 
-/// A run that is audited for `promises` by the files below `root`.
+/// A running audit of `promises`, on the files below `root`.
 fn audit(root: &Root, promises: &[Promise]) -> Audit {
     let audit = Audit::new();
     audit.compare_with(Baseline {
@@ -334,7 +334,7 @@ fn policy_and_cpus_of_loop_and_guard_are_read_from_the_kernel() {
 #[test]
 fn a_guard_thread_that_ended_breaks_its_promise() {
     let thread = std::thread::spawn(scheduler::thread_id).join().unwrap();
-    // The kernel takes its time after join.
+    // The thread can exist in the kernel for a while after join.
     let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while Granted::now(thread) != Err(sys::Errno(libc::ESRCH)) {
         if emulation::emulator().is_some() {

@@ -1,4 +1,4 @@
-//! The contract against made-up values: every row kept, and each one broken.
+//! The contract on invented values: all rows kept, and each row broken.
 
 use super::super::observed::{Observed, Rehearsal};
 use super::*;
@@ -160,7 +160,7 @@ fn a_later_breach_breaks_the_contract_and_only_kept_promises_are_audited() {
     let mut observed = good();
     let audited = judged(&observed).audited();
     let unaudited = Promise::ALL.into_iter().filter(|it| !audited.contains(*it));
-    // Two that nobody grants, and so have no row.
+    // Two promises without a row of the contract.
     assert!(unaudited.eq([Promise::Audit, Promise::Awake]), "{audited}");
     observed.policy = Ok(Policy::Other);
     let audited = judged(&observed).audited();

@@ -10,15 +10,14 @@ const LIMIT: Limit = Limit {
     period: Duration::from_millis(1),
 };
 
-/// Far longer than anything here takes: a test that would hang fails.
+/// Much longer than any test here takes, so that a hanging test fails.
 const NEVER: std::time::Duration = std::time::Duration::from_secs(60);
 
 const fn at(ms: u64) -> Instant {
     Instant::from_nanos(ms * 1_000_000)
 }
 
-/// Limits from the shortest gap that a board file can ask for to the longest, with
-/// periods of every size.
+/// Limits from short to long gaps, each with periods of several lengths.
 fn limits() -> Vec<Limit> {
     let mut limits = Vec::new();
     for gap_us in [
@@ -34,7 +33,7 @@ fn limits() -> Vec<Limit> {
     limits
 }
 
-/// A loop that finishes a cycle in every period up to `last`, and none after it.
+/// A loop that finishes a cycle in every period until `last`, and then stalls.
 struct Stalling {
     limit: Limit,
     phase_ns: u64,
@@ -42,7 +41,7 @@ struct Stalling {
 }
 
 impl Stalling {
-    /// When it finished its last cycle, seen at `now`.
+    /// When it finished its last cycle before `now`.
     fn finished(&self, now: Instant) -> Instant {
         let now = now.min(self.last).as_nanos();
         let period = self.limit.period.as_nanos();
@@ -55,8 +54,8 @@ impl Stalling {
     }
 }
 
-/// Polls `stalling` with a guard that is late as `late` says at each poll, until it
-/// acts: when that is.
+/// Polls `stalling` with a guard whose lateness at each poll is given by `late`. Gives when the
+/// guard acts.
 fn acts(stalling: &Stalling, mut late: impl FnMut(Instant) -> Duration) -> Instant {
     let mut poller = Poller::new(stalling.limit, Instant::from_nanos(1_000));
     let from = Instant::from_nanos(1);
@@ -98,7 +97,7 @@ fn a_guard_late_by_less_than_a_quarter_gap_acts_between_three_quarters_and_one_g
                     limit.gap.as_nanos() + random.bits() % (2 * limit.gap.as_nanos()),
                 ),
             };
-            // Never, by one size every time, by the most that is allowed, by any.
+            // Never late, always by the same time, always by the tolerated maximum, at random.
             let acted = acts(&stalling, |_| {
                 Duration::from_nanos(match turn % 4 {
                     0 => 0,
@@ -135,7 +134,7 @@ fn a_guard_that_was_stopped_too_gives_the_loop_another_gap() {
             });
             match stopped.get() {
                 Some(resumed) if acted > resumed => assert_within(limit, resumed, acted),
-                // It acted before it could be stopped, or at once.
+                // It acted before the stop, or directly after it.
                 _ => assert_within(limit, stalling.last, acted),
             }
         }
@@ -173,7 +172,7 @@ fn a_running_loop_is_not_stopped_however_late_the_guard_is() {
 
 #[test]
 fn the_guard_polls_between_the_releases() {
-    // Half a period after each fifth release, however late it was once.
+    // Half a period after every fifth release, also after it was late.
     let mut poller = Poller::new(LIMIT, at(0));
     for late_us in [0, 200, 4_900, 0, 5_000, 63_700, 0, 0] {
         let now = poller.next + Duration::from_micros(late_us);
@@ -200,7 +199,7 @@ fn a_deciding_poll_that_finds_a_cycle_is_followed_by_the_regular_poll() {
 #[test]
 fn a_loop_that_never_finished_a_cycle_is_detected() {
     let mut poller = Poller::new(LIMIT, at(5));
-    // Released for the first time 2 ms after the first poll.
+    // The first release is 2 ms after the first poll.
     assert_eq!(poller.poll(at(5), Some(at(7))), None);
     for poll in [10, 15, 20] {
         assert_eq!(poller.next, at(poll));
@@ -227,8 +226,7 @@ fn a_loop_that_does_not_run_is_not_guarded() {
     }
 }
 
-/// A clock that the test moves: each sleep is late by what the test says, and the test
-/// does what happens meanwhile.
+/// A clock that the test moves: `wakes` gives when a sleep ends, and does what happens meanwhile.
 struct Stage<F> {
     now: Cell<Instant>,
     wakes: F,
@@ -252,8 +250,8 @@ impl<F: FnMut(Instant) -> Instant> Alarm for Stage<F> {
     }
 }
 
-/// Runs a guard on a clock of the test's: `wakes` is told when it is about to poll, and
-/// tells when it does.
+/// Runs a guard on the test's clock: `wakes` gets the planned time of a poll, and gives its actual
+/// time.
 fn guard(
     watch: &Watch,
     finished_ns: impl Fn() -> u64,
@@ -278,10 +276,10 @@ fn the_guard_waits_for_a_run_and_acts_when_it_stalls() {
         || finished.get(),
         || false,
         |planned| {
-            // 0.7 ms late every time.
+            // 0.7 ms late at every poll.
             let now = planned + Duration::from_micros(700);
             polls.borrow_mut().push(planned);
-            // Watched from 500 ms on, a cycle in every millisecond until 1 s.
+            // Supervised from 500 ms on, with a cycle every millisecond until 1 s.
             if now >= at(500) {
                 watch.begin(at(501));
                 finished.set((now.as_nanos() / 1_000_000 * 1_000_000).min(at(1_000).as_nanos()));
@@ -304,7 +302,7 @@ fn the_guard_waits_for_a_run_and_acts_when_it_stalls() {
 fn a_loop_that_hangs_in_its_first_cycle_is_detected_one_gap_after_its_first_release() {
     let watch = Watch::new();
     watch.begin(at(100));
-    // Its last cycle was one of the rehearsal.
+    // The last finished cycle is one of the rehearsal.
     let last = || at(50).as_nanos();
     let (found, acted) = guard(&watch, last, || false, |planned| planned);
     assert_within(LIMIT, at(100), acted);
@@ -350,16 +348,16 @@ fn the_end_of_a_run_does_not_wait_for_the_next_poll() {
         gap: Duration::from_secs(4 * 3_600),
         period: Duration::from_millis(1),
     };
-    // Neither is dropped should the thread not end.
+    // Leaked, so that they outlive a thread that does not end.
     let watch: &Watch = Box::leak(Box::new(Watch::new()));
     let (told, ended) = mpsc::channel();
     std::thread::spawn(move || {
         run(watch, hour, Policy::Other);
         told.send(()).unwrap();
     });
-    // `Other` is not what a guard asks for, and it is told so.
+    // `Other` is not a policy of a guard, so it is refused.
     assert!(watch.wait_granted().is_err());
-    // After its first poll, which is at once, it sleeps for an hour.
+    // After its first poll, which is immediate, it sleeps for an hour.
     std::thread::sleep(std::time::Duration::from_millis(50));
     watch.end();
     assert_eq!(ended.recv_timeout(NEVER), Ok(()));

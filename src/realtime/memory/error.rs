@@ -1,4 +1,4 @@
-//! Why memory could not be locked.
+//! [`LockError`]: why memory could not be locked.
 
 use core::fmt;
 
@@ -6,52 +6,50 @@ use super::{LockFlags, Range, Status, kilobytes};
 use crate::sys::Errno;
 use crate::sys::limits::{self, Resource};
 
-/// Why memory could not be locked, with the number that was short, in kB as
-/// `/proc/PID/status` and `ulimit -l` count them.
+/// Why memory could not be locked, with the limit in kB, the unit of `/proc/PID/status` and
+/// `ulimit -l`.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LockError {
-    /// `ENOMEM` of mlock(2) and mlockall(2), `EAGAIN` of mmap(2): more would be
-    /// locked than the soft `RLIMIT_MEMLOCK` allows, and `CAP_IPC_LOCK` is not
-    /// held. mlockall counts everything that is mapped (VmSize), resident or
-    /// not.
+    /// `ENOMEM` of mlock(2) and mlockall(2), `EAGAIN` of mmap(2): the total would exceed the soft
+    /// `RLIMIT_MEMLOCK`, and the process has no `CAP_IPC_LOCK`. mlockall(2) counts all mapped
+    /// memory (VmSize), resident or not.
     LimitTooSmall {
-        /// What would be locked in all.
+        /// Total memory to be locked, kB.
         needed_kb: u64,
-        /// The soft limit.
+        /// The soft limit, kB.
         limit_kb: u64,
     },
-    /// `EPERM`: the soft `RLIMIT_MEMLOCK` is 0 and `CAP_IPC_LOCK` is not held.
+    /// `EPERM`: the soft `RLIMIT_MEMLOCK` is 0, and the process has no `CAP_IPC_LOCK`.
     NotPermitted {
-        /// What would be locked in all.
+        /// Total memory to be locked, kB.
         needed_kb: u64,
     },
     /// `EAGAIN` of mlock(2) and mlockall(2): pages could not be made resident.
     NotResident {
-        /// What was to be resident.
+        /// Memory to be made resident, kB.
         needed_kb: u64,
-        /// What is resident (VmRSS).
+        /// Resident memory of the process (VmRSS), kB.
         resident_kb: u64,
     },
-    /// `ENOMEM` though the limit allows it: the kernel has no memory or no room
-    /// in the address space left.
+    /// `ENOMEM` within the limit: the kernel has no memory, or the address space has no room.
     OutOfMemory {
-        /// What was asked for.
+        /// Requested memory, kB.
         needed_kb: u64,
     },
-    /// `ENOMEM` of mlock(2): part of the range is not mapped, or not accessible
-    /// (a guard).
+    /// `ENOMEM` of mlock(2): part of the range is not mapped or not accessible, such as a guard
+    /// page.
     NotMapped {
         /// The range.
         range: Range,
     },
-    /// Any other number.
+    /// Any other error number.
     Other(Errno),
 }
 
 impl LockError {
     pub(super) fn of_lock_all(errno: Errno, flags: LockFlags) -> Self {
         let status = Status::now().unwrap_or_default();
-        // With MCL_FUTURE alone nothing is to be locked yet.
+        // MCL_FUTURE alone locks nothing yet.
         let needed_kb = if flags.includes_current() {
             status.vm_size_kb
         } else {
@@ -78,8 +76,8 @@ impl LockError {
         )
     }
 
-    /// Why mmap(2) of `bytes` more was refused with `errno` while `MCL_FUTURE`
-    /// is set: it answers `EAGAIN` where the limit is short.
+    /// Why mmap(2) of `bytes` failed with `errno` while `MCL_FUTURE` is set: it gives `EAGAIN`
+    /// if the limit would be exceeded.
     #[must_use]
     pub fn of_mapping(errno: Errno, bytes: usize) -> Self {
         let status = Status::now().unwrap_or_default();
@@ -97,7 +95,7 @@ impl LockError {
         }
     }
 
-    /// `short_otherwise` is what ENOMEM means when the limit is not short.
+    /// `short_otherwise` is the meaning of ENOMEM within the limit.
     fn tell_apart(
         errno: Errno,
         needed_kb: u64,
@@ -123,7 +121,7 @@ impl LockError {
     }
 }
 
-/// The soft `RLIMIT_MEMLOCK`, `None` for no limit.
+/// The soft `RLIMIT_MEMLOCK`, kB; `None`: no limit.
 fn soft_limit_kb() -> Option<u64> {
     limits::get(Resource::MemLock)
         .ok()
@@ -132,7 +130,7 @@ fn soft_limit_kb() -> Option<u64> {
 }
 
 impl fmt::Display for LockError {
-    /// One line: what was short, and how to raise it.
+    /// One line, `what; remedy`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::LimitTooSmall {
@@ -155,12 +153,12 @@ impl fmt::Display for LockError {
                 resident_kb,
             } => write!(
                 f,
-                "{needed_kb} kB could not all be made resident, {resident_kb} kB are; free \
+                "{needed_kb} kB could not be made resident, VmRSS is {resident_kb} kB; free \
                  memory on this machine, or raise the unit's MemoryMax="
             ),
             Self::OutOfMemory { needed_kb } => write!(
                 f,
-                "no memory left for {needed_kb} kB, the limits allow them; free memory on this \
+                "no memory left for {needed_kb} kB, though within the limits; free memory on this \
                  machine, or raise the unit's MemoryMax="
             ),
             Self::NotMapped { range } => write!(
@@ -168,7 +166,9 @@ impl fmt::Display for LockError {
                 "{} bytes at {:#x} are not all mapped and accessible, and cannot be locked",
                 range.length, range.address
             ),
-            Self::Other(errno) => write!(f, "memory could not be locked: {errno}"),
+            Self::Other(errno) => {
+                write!(f, "memory could not be locked ({errno}); see mlockall(2)")
+            }
         }
     }
 }

@@ -1,23 +1,21 @@
-//! What loop, stall guard and crash handlers use, and whether it is locked.
+//! The memory that loop, stall guard and crash handlers use, and whether it is locked.
 //!
-//! `lock = "selective"` locks these ranges and nothing else, and at the start
-//! [`Essential::first_unlocked`] reads back from `/proc/self/smaps` what the kernel has
-//! locked, because neither VmLck nor the answer of a call says which pages those are.
-//! With `lock = "all"` they are locked with the rest, which VmLck shows against VmRSS;
-//! while the loop runs smaps is read where VmLck has shrunk.
+//! `lock = "selective"` locks only these ranges. [`Essential::first_unlocked`] reads from
+//! `/proc/self/smaps` whether they are locked, because neither VmLck nor the result of a call
+//! shows which pages are. With `lock = "all"`, VmLck and VmRSS show the same, and smaps is read
+//! only if VmLck shrinks while the loop runs.
 //!
-//! | range | what for |
+//! | range | use |
 //! |---|---|
-//! | code, constants, data and `.bss` of the program and its libraries | all of it; the real-time stack, the stack of its signal handlers and the table of emergency actions are static |
-//! | the heap | what was read from the board file, and is named when a run ends |
-//! | controller, times, records | static, with devices and laws (`sys::arena`), but for the records in the flight file; for a `Decide` of one's own its configuration, wherever that is |
-//! | the upper part of the guard's stack, its signal stack and the main thread's | the guard, and handlers that run there |
+//! | code, constants, data and `.bss` of the program and its libraries | everything static: also the real-time stack, its signal stack and the table of safe actions |
+//! | the heap | the configuration, whose names are printed when a run ends |
+//! | controller, histograms, records | static, with devices and laws (`sys::arena`), except the records, which are in the flight file; the parameters of a `Decide` in another crate, wherever they are |
+//! | the upper part of the guard's stack, its signal stack and that of the main thread | the guard, and handlers that run there |
 //!
-//! Left out on purpose: the program's unwind tables (given back, they are for
-//! backtraces), what no object takes of the buffer for devices and laws (given back), the
-//! guard below the real-time stack (inaccessible), the stacks of the
-//! other helper threads, the unused part of the main thread's stack, and the vDSO, whose
-//! pages are the kernel's.
+//! Not included: the program's unwind tables, which are for backtraces, and the unused part of
+//! the buffer for devices and laws (both released); the inaccessible guard below the real-time
+//! stack; the stacks of the other helper threads; the unused part of the main thread's stack;
+//! and the vDSO, whose pages belong to the kernel.
 
 use core::fmt::Write as _;
 use std::path::Path;
@@ -30,17 +28,16 @@ use crate::sys::{Errno, arena, objects, signal, unwind_tables};
 /// Most ranges: a program with four libraries has some thirty.
 const MOST: usize = 64;
 
-/// The ranges, each with what it is.
+/// The ranges, each with its name for messages.
 #[derive(Clone, Debug, Default)]
 pub struct Essential(heapless::Vec<(Range, &'static str), MOST>);
 
 impl Essential {
-    /// Of this process, and of the calling thread its signal stack. To be asked when
-    /// the heap has its size and the real-time stack is reserved. Allocates nothing.
+    /// The ranges of this process, and the signal stack of the calling thread. Call it when the
+    /// heap has its final size and the real-time stack is reserved. Does not allocate.
     ///
     /// # Errors
-    /// Those of open(2) and read(2) for `/proc/self/maps`; `ENOSPC` when there are
-    /// more ranges than there is room for.
+    /// Those of open(2) and read(2) for `/proc/self/maps`; `ENOSPC`: too many ranges.
     pub fn of_process() -> Result<Self, Errno> {
         let mut essential = Self::default();
         let mut full = Ok(());
@@ -67,11 +64,11 @@ impl Essential {
         Ok(essential)
     }
 
-    /// Adds `range`, which is called `what`; an empty one, of a law without a
-    /// configuration, is nowhere and needs no lock.
+    /// Adds `range` with the name `what`. An empty range, of a law without parameters, is
+    /// ignored.
     ///
     /// # Errors
-    /// `ENOSPC` when there is no room for it.
+    /// `ENOSPC`: too many ranges.
     pub fn add(&mut self, what: &'static str, range: Range) -> Result<(), Errno> {
         if range.length == 0 {
             return Ok(());
@@ -79,24 +76,24 @@ impl Essential {
         self.0.push((range, what)).map_err(|_| Errno(libc::ENOSPC))
     }
 
-    /// Locks all of them.
+    /// Locks all ranges.
     ///
     /// # Errors
-    /// [`LockError`] of the first that was refused.
+    /// The [`LockError`] of the first range that was refused.
     pub fn lock(&self) -> Result<(), LockError> {
         self.0.iter().try_for_each(|(range, _)| lock(*range))
     }
 
-    /// What is not locked as a whole, by the `proc` in the folder `root`; the first of
-    /// them, `None` when all is locked. Allocates nothing; some hundred microseconds.
+    /// The name of the first range that is not completely locked; `None` if all are. `root` is
+    /// the folder of `proc`, with a slash at its end. Does not allocate; takes some hundred
+    /// microseconds.
     ///
     /// # Errors
-    /// Those of open(2) and read(2): `ENOENT` for a kernel without
-    /// `CONFIG_PROC_PAGE_MONITOR`.
+    /// Those of open(2) and read(2): `ENOENT` for a kernel without `CONFIG_PROC_PAGE_MONITOR`.
     pub fn first_unlocked(&self, root: &str) -> Result<Option<&'static str>, Errno> {
         let mut path = heapless::String::<192>::new();
         write!(path, "{root}proc/self/smaps").map_err(|_| Errno(libc::ENAMETOOLONG))?;
-        // How far each range is locked; areas come in the order of their addresses.
+        // The end of the locked part of each range. Areas are in the order of their addresses.
         let mut reached: heapless::Vec<usize, MOST> =
             self.0.iter().map(|(range, _)| range.address).collect();
         let mut area = None;
@@ -121,7 +118,7 @@ impl Essential {
     }
 }
 
-/// The parts of `range` before and behind `hole`.
+/// The parts of `range` before and after `hole`.
 fn without(range: Range, hole: Option<Range>) -> [Option<Range>; 2] {
     let Some(hole) = hole else {
         return [Some(range), None];
@@ -139,17 +136,16 @@ fn without(range: Range, hole: Option<Range>) -> [Option<Range>; 2] {
     ]
 }
 
-/// The C library's heap, where there is one (proc_pid_maps(5)).
+/// The C library's heap (proc_pid_maps(5)); `None` without one.
 fn heap() -> Result<Option<Range>, Errno> {
     area_where(&|_, line| line.ends_with(b"[heap]"))
 }
 
-/// The part of the calling thread's stack from `below` bytes below this call to its
-/// end, where the thread's descriptor and its thread-local storage are. Allocates
-/// nothing.
+/// The part of the calling thread's stack from `below` bytes below this call to its end, which
+/// contains the thread's descriptor and thread-local storage. Does not allocate.
 ///
 /// # Errors
-/// Those of open(2) and read(2); `ENOENT` when `/proc/self/maps` does not list it.
+/// Those of open(2) and read(2); `ENOENT`: `/proc/self/maps` does not list it.
 #[inline(never)]
 pub fn own_stack(below: usize) -> Result<Range, Errno> {
     let here = 0_u8;
@@ -162,7 +158,7 @@ pub fn own_stack(below: usize) -> Result<Range, Errno> {
     })
 }
 
-/// The first area of `/proc/self/maps` that `is` it.
+/// The first area of `/proc/self/maps` for which `is` gives true.
 fn area_where(is: &dyn Fn(Range, &[u8]) -> bool) -> Result<Option<Range>, Errno> {
     let mut found = None;
     for_each_line(Path::new("/proc/self/maps"), &mut |line| {

@@ -1,9 +1,8 @@
-//! RLIMIT_MEMLOCK and RLIMIT_RTPRIO, raised as far as they go.
+//! Raises RLIMIT_MEMLOCK and RLIMIT_RTPRIO as far as permitted.
 //!
-//! What setrlimit(2) answers proves nothing: with `CAP_IPC_LOCK` the limit does
-//! not bind at all, and without `CAP_SYS_RESOURCE` the hard limit stays and may
-//! yet be enough. So these never fail: they do what they can and tell what the
-//! limits are. What counts is the answer of mlockall(2) and sched_setattr(2).
+//! The result of setrlimit(2) does not decide: with `CAP_IPC_LOCK` the limit does not apply, and
+//! without `CAP_SYS_RESOURCE` the hard limit stays and may still be enough. So a refusal is not
+//! an error here; the results of mlockall(2) and sched_setattr(2) decide.
 
 use crate::sys::Errno;
 use crate::sys::limits::{Limit, Resource, get, set};
@@ -11,16 +10,16 @@ use crate::sys::limits::{Limit, Resource, get, set};
 /// A limit before and after it was raised.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Raised {
-    /// What it was.
+    /// The limit before.
     pub before: Limit,
-    /// What it is.
+    /// The limit after.
     pub after: Limit,
-    /// Why the hard limit stayed where it was, if it did.
+    /// Why the hard limit was not raised; `None` if it was, or was high enough.
     pub hard_refused: Option<Errno>,
 }
 
-/// Raises `RLIMIT_MEMLOCK`: hard to infinity where that is allowed, soft to
-/// hard in any case.
+/// Raises `RLIMIT_MEMLOCK`: the hard limit to infinity if permitted, and the soft limit to the
+/// hard limit.
 ///
 /// # Errors
 /// Those of getrlimit(2); none is expected.
@@ -28,8 +27,8 @@ pub fn raise_locked_memory() -> Result<Raised, Errno> {
     raise(Resource::MemLock, None)
 }
 
-/// Raises `RLIMIT_RTPRIO`: hard to 99, the highest priority there is, where
-/// that is allowed, soft to hard in any case.
+/// Raises `RLIMIT_RTPRIO`: the hard limit to 99, the highest priority, if permitted, and the soft
+/// limit to the hard limit.
 ///
 /// # Errors
 /// Those of getrlimit(2); none is expected.
@@ -55,7 +54,7 @@ fn raise(resource: Resource, goal: Option<u64>) -> Result<Raised, Errno> {
     };
     let reached = get(resource)?;
     if reached.soft != reached.hard {
-        // Always allowed by setrlimit(2); what came of it is read back.
+        // Always permitted by setrlimit(2); the result is read back below.
         let _ = set(
             resource,
             Limit {

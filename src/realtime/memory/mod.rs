@@ -1,15 +1,13 @@
-//! Memory locking: what is locked, what it took, and why it was refused.
+//! Locks memory, and reads back what is locked (mlock(2), mlockall(2)).
 //!
-//! A page that is not locked may be missing when the loop needs it, and a
-//! missing page costs from microseconds to a disk access. [`lock_all`] with
-//! [`LockFlags::CurrentAndFuture`] makes the whole process resident and keeps
-//! it so; [`lock`] does it for one range where the limit cannot be raised
-//! (`lock = "selective"`).
+//! A page that is not locked may be missing when the loop needs it, which costs from
+//! microseconds to a disk access. [`lock_all`] with [`LockFlags::CurrentAndFuture`] makes the
+//! whole process resident and keeps it so. [`lock`] locks one range, for processes whose limit
+//! cannot be raised (`lock = "selective"`).
 //!
-//! Promises: nothing falls back; a refusal says which number was short and how
-//! to raise it ([`LockError`]); reading the state allocates nothing
-//! ([`StatusReader`]). Locking costs the time to make every page resident once;
-//! afterwards nothing. mlock(2), mlockall(2).
+//! There is no fallback: a refusal names the limit and how to raise it ([`LockError`]). Reading
+//! the state does not allocate ([`StatusReader`]). Locking costs the time to make every page
+//! resident once.
 
 mod error;
 mod essential;
@@ -29,14 +27,13 @@ use crate::sys::memory::{self as sys, MallocOption};
 
 /// Locks the process: mlockall(2).
 ///
-/// With `MCL_CURRENT` every page is resident when this returns. With
-/// `MCL_FUTURE` later growth is locked as well, and fails when it would go over
-/// the limit: mmap(2) with `EAGAIN` ([`LockError::of_mapping`]), and with it
-/// the creation of threads and larger allocations. Stack growth over it is
-/// `SIGSEGV`, which is why the loop has a stack of its own.
+/// With `MCL_CURRENT` every page is resident when this returns. With `MCL_FUTURE` later growth
+/// is locked as well, and fails if it would exceed the limit: mmap(2) with `EAGAIN`
+/// ([`LockError::of_mapping`]), and so the creation of threads and larger allocations. Stack
+/// growth beyond it ends in `SIGSEGV`, so the loop has a static stack.
 ///
 /// # Errors
-/// [`LockError`], with the number that was short.
+/// [`LockError`], with the limit.
 pub fn lock_all(flags: LockFlags) -> Result<(), LockError> {
     sys::lock_all(flags).map_err(|errno| LockError::of_lock_all(errno, flags))
 }
@@ -50,17 +47,15 @@ pub fn unlock_all() -> Result<(), LockError> {
     sys::unlock_all().map_err(LockError::Other)
 }
 
-/// Locks the pages that hold `range`: mlock(2). They are resident when this
-/// returns.
+/// Locks the pages that contain `range`: mlock(2). They are resident when this returns.
 ///
 /// # Errors
-/// [`LockError`], with the number that was short.
+/// [`LockError`], with the limit.
 pub fn lock(range: Range) -> Result<(), LockError> {
     sys::lock(range).map_err(|errno| LockError::of_lock(errno, range))
 }
 
-/// Unlocks the pages that hold `range`, however often they were locked:
-/// munlock(2).
+/// Unlocks the pages that contain `range`: munlock(2). Locks do not nest.
 ///
 /// # Errors
 /// [`LockError::NotMapped`].
@@ -75,9 +70,9 @@ pub fn unlock(range: Range) -> Result<(), LockError> {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct MallocRefused(pub MallocOption);
 
-/// Makes the C library's allocator keep what it has: it never gives memory back
-/// to the kernel, never maps a block of its own, and has one heap for all
-/// threads (mallopt(3)). To be called before any other thread allocates.
+/// Configures the C library's allocator (mallopt(3)) to never return memory to the kernel, to map
+/// no separate blocks, and to use one heap for all threads. Call it before any other thread
+/// allocates.
 ///
 /// # Errors
 /// The first option that was refused.
@@ -95,7 +90,7 @@ pub fn keep_heap() -> Result<(), MallocRefused> {
     Ok(())
 }
 
-/// Kilobytes that hold `bytes`, rounded up.
+/// `bytes` in kB, rounded up.
 const fn kilobytes(bytes: u64) -> u64 {
     bytes.div_ceil(1024)
 }

@@ -1,4 +1,4 @@
-//! What the kernel says is mapped, resident and locked.
+//! Reads how much memory is mapped, resident and locked (proc_pid_status(5)).
 
 use core::fmt::Write as _;
 use std::path::Path;
@@ -9,22 +9,21 @@ use crate::sys::procfs::{ProcFile, field};
 /// The memory figures of `/proc/PID/status` (proc_pid_status(5)), in kB.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Status {
-    /// `VmSize`: mapped. What mlockall(2) with `MCL_CURRENT` counts against the
-    /// limit.
+    /// `VmSize`: mapped memory, which mlockall(2) with `MCL_CURRENT` counts against the limit.
     pub vm_size_kb: u64,
-    /// `VmRSS`: resident. The kernel keeps it per CPU and sums it up loosely:
-    /// it may be off by some 64 pages per CPU.
+    /// `VmRSS`: resident memory. The kernel counts it per CPU, so it may be wrong by some 64
+    /// pages per CPU.
     pub vm_rss_kb: u64,
-    /// `VmLck`: locked, exact. Counts whole mappings, resident or not.
+    /// `VmLck`: locked memory, exact. Counts whole mappings, resident or not.
     pub vm_lck_kb: u64,
 }
 
 impl Status {
-    /// Of this process, now. Allocates nothing.
+    /// Reads the figures of this process. Does not allocate.
     ///
     /// # Errors
-    /// Those of open(2) and read(2), `ENOENT` where `/proc` is not mounted;
-    /// `EIO` when a figure is missing.
+    /// Those of open(2) and read(2): `ENOENT` if `/proc` is not mounted; `EIO` if a figure is
+    /// missing.
     pub fn now() -> Result<Self, Errno> {
         StatusReader::open()?.read()
     }
@@ -38,22 +37,22 @@ impl Status {
     }
 }
 
-/// Reads [`Status`] again and again through one open file, without allocating:
-/// one system call each, some tens of microseconds. Not for the loop.
+/// Reads [`Status`] repeatedly through one open file. Each reading is one system call of some
+/// tens of microseconds, and does not allocate. Not for the loop.
 #[derive(Debug)]
 pub struct StatusReader(ProcFile<4096>);
 
 impl StatusReader {
-    /// Opens `/proc/self/status`. It stays that of this process, whichever
-    /// child inherits the descriptor.
+    /// Opens `/proc/self/status`. The descriptor stays that of this process, even in a child
+    /// that inherits it.
     ///
     /// # Errors
-    /// Those of open(2); `ENOENT` where `/proc` is not mounted.
+    /// Those of open(2): `ENOENT` if `/proc` is not mounted.
     pub fn open() -> Result<Self, Errno> {
         Self::below("/")
     }
 
-    /// As [`StatusReader::open`], by the `proc` in the folder `root`.
+    /// As [`StatusReader::open`], with `proc` in the folder `root`, which has a slash at its end.
     ///
     /// # Errors
     /// Those of open(2).
@@ -65,10 +64,10 @@ impl StatusReader {
             .map_err(Errno::from)
     }
 
-    /// The figures now.
+    /// Reads the present figures.
     ///
     /// # Errors
-    /// Those of read(2); `EIO` when a figure is missing.
+    /// Those of read(2); `EIO` if a figure is missing.
     pub fn read(&mut self) -> Result<Status, Errno> {
         let text = self.0.read().map_err(Errno::from)?;
         Status::parse(text).ok_or(Errno(libc::EIO))

@@ -1,13 +1,13 @@
-//! Lists of CPUs as the kernel writes them, and the CPU to take.
+//! Reads and displays the kernel's lists of CPUs, and chooses the loop's CPU.
 
 use core::fmt;
 
 use super::CpuSet;
 
-/// A list of CPUs that cannot be read.
+/// The error of an invalid list of CPUs.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BadCpuList {
-    /// Which of its parts, separated by commas, from 0.
+    /// Index of the invalid part, from 0; parts are separated by commas.
     pub part: usize,
 }
 
@@ -23,14 +23,13 @@ impl fmt::Display for BadCpuList {
 
 impl std::error::Error for BadCpuList {}
 
-/// Reads a list such as `2-3,5` (cpuset(7), "List format"), as in
-/// `/sys/devices/system/cpu/{online,isolated,nohz_full}`. Blanks around it and
-/// an empty list are read; `(null)`, which some kernels write for an unset
-/// nohz_full, is empty too. A stride (`0-6:2/4`) is never written by the kernel
-/// there and is refused.
+/// Parses a list such as `2-3,5` (cpuset(7), "List format"), as in
+/// `/sys/devices/system/cpu/{online,isolated,nohz_full}`. The list may be empty and have blanks
+/// around it. `(null)`, which some kernels write for an unset nohz_full, counts as empty. A
+/// stride (`0-6:2/4`), which the kernel never writes there, is refused.
 ///
 /// # Errors
-/// [`BadCpuList`] with the part that cannot be read.
+/// [`BadCpuList`]: a part is not a CPU number or range below 1024.
 pub fn parse_cpu_list(text: &str) -> Result<CpuSet, BadCpuList> {
     let mut set = CpuSet::EMPTY;
     let text = text.trim();
@@ -56,7 +55,7 @@ pub fn parse_cpu_list(text: &str) -> Result<CpuSet, BadCpuList> {
     Ok(set)
 }
 
-/// Shows a set of CPUs as the kernel writes it: `0-2,5`; an empty one as `none`.
+/// Displays a set of CPUs as the kernel writes it: `0-2,5`; an empty set as `none`.
 #[derive(Copy, Clone, Debug)]
 pub struct CpuList<'s>(pub &'s CpuSet);
 
@@ -79,9 +78,9 @@ impl fmt::Display for CpuList<'_> {
     }
 }
 
-/// The CPU a loop takes when its board file names none: the highest that is
-/// isolated and online. `None` where none is isolated: then a loop is not
-/// pinned, because on a shared CPU pinning only takes away the other ones.
+/// The CPU of a loop with `cpu = "isolated"`: the highest that is isolated and online. `None`
+/// without such a CPU; the loop is then not pinned, because pinning to a shared CPU only removes
+/// the other CPUs.
 #[must_use]
 pub fn default_cpu(isolated: &CpuSet, online: &CpuSet) -> Option<usize> {
     isolated.iter().rfind(|&cpu| online.contains(cpu))

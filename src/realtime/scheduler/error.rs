@@ -1,4 +1,4 @@
-//! Refusals of a policy or a CPU.
+//! [`ScheduleError`]: why a policy or a CPU was refused.
 
 use core::fmt;
 
@@ -7,35 +7,35 @@ use crate::sys::Errno;
 /// Why a policy or a CPU was refused.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ScheduleError {
-    /// The priority is above `RLIMIT_RTPRIO`, and `CAP_SYS_NICE` is not held.
+    /// The priority is above `RLIMIT_RTPRIO`, and the process has no `CAP_SYS_NICE`.
     PriorityTooHigh {
-        /// What was asked for.
+        /// The requested priority.
         priority: u8,
         /// The soft limit.
         limit: u64,
     },
-    /// `EPERM` though privileges are enough: the control group has no real-time
-    /// budget (CONFIG_RT_GROUP_SCHED, `cpu.rt_runtime_us` reads 0).
+    /// `EPERM` with sufficient privileges: the control group has no real-time budget
+    /// (CONFIG_RT_GROUP_SCHED, `cpu.rt_runtime_us` is 0).
     NoGroupBudget,
-    /// `EPERM` though privileges are enough, and not known why: no real-time budget
-    /// where the kernel does not show it, a seccomp filter, a security module.
+    /// `EPERM` with sufficient privileges, for an unknown reason: no real-time budget that the
+    /// kernel shows, a seccomp filter, or a security module.
     Forbidden,
-    /// `EPERM` for another policy: for deadline scheduling, no `CAP_SYS_NICE`, or the
-    /// thread is pinned.
+    /// `EPERM` for another policy. Deadline scheduling: no `CAP_SYS_NICE`, or the thread is
+    /// pinned.
     NotPermitted,
     /// `EBUSY`: deadline admission found no CPU time left.
     NoBandwidth,
     /// There is no such CPU, or this process may not use it.
     NoSuchCpu {
-        /// What was asked for.
+        /// The requested CPU.
         cpu: usize,
     },
-    /// Any other number; `EINVAL` for parameters out of range.
+    /// Any other error number; `EINVAL` for parameters out of range.
     Other(Errno),
 }
 
 impl fmt::Display for ScheduleError {
-    /// One line: what was short, and how to raise it.
+    /// One line, `what; remedy`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::PriorityTooHigh { priority, limit } => write!(
@@ -50,22 +50,22 @@ impl fmt::Display for ScheduleError {
                  boot with rt_group_sched=0",
             ),
             Self::Forbidden => f.write_str(
-                "refused though RLIMIT_RTPRIO or CAP_SYS_NICE is enough: a kernel with \
+                "refused although RLIMIT_RTPRIO or CAP_SYS_NICE suffices; a kernel with \
                  CONFIG_RT_GROUP_SCHED needs a real-time budget for this control group or \
-                 rt_group_sched=0; else see seccomp and security modules",
+                 rt_group_sched=0, otherwise see seccomp and security modules",
             ),
             Self::NotPermitted => f.write_str(
                 "not permitted; deadline scheduling needs CAP_SYS_NICE and cpu = \"any\"",
             ),
             Self::NoBandwidth => f.write_str(
-                "no CPU time left for this deadline schedule; lower its runtime, or end another",
+                "no CPU time left for this deadline schedule; lower [loop] runtime_us, or end another deadline thread",
             ),
             Self::NoSuchCpu { cpu } => write!(
                 f,
                 "there is no CPU {cpu} for this process; see /sys/devices/system/cpu/online and \
                  the unit's AllowedCPUs="
             ),
-            Self::Other(errno) => write!(f, "the scheduler refused: {errno}"),
+            Self::Other(errno) => write!(f, "the scheduler refused ({errno}); see sched_setattr(2)"),
         }
     }
 }

@@ -1,33 +1,33 @@
-//! CPU sleep states held off.
+//! Prevents deep idle states of the CPUs through `/dev/cpu_dma_latency`.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-/// The kernel's device for it (Documentation/power/pm_qos_interface.rst).
+/// The kernel's device (Documentation/power/pm_qos_interface.rst).
 pub const DEVICE: &str = "/dev/cpu_dma_latency";
 
-/// Holds the wake-up latency of every CPU at 0 us while it lives: no idle state
-/// that takes longer to leave than the shallowest is entered.
+/// Holds the wake-up latency of every CPU at 0 us until it is dropped: the CPUs enter only the
+/// shallowest idle state.
 ///
-/// A CPU in a deep state wakes tens to hundreds of microseconds late. The
-/// request stands for as long as the descriptor is open; the kernel drops it
-/// when the process dies. It costs power on every CPU.
+/// A CPU in a deep idle state wakes tens to hundreds of microseconds late. The request is valid
+/// while the descriptor is open; the kernel removes it when the process ends. It costs power on
+/// every CPU.
 #[derive(Debug)]
 pub struct DmaLatency {
     file: File,
-    /// Device and inode: the descriptor may be closed, and its number another file's.
+    /// Device and inode, to detect that the descriptor was closed and its number reused.
     identity: (u64, u64),
 }
 
 impl DmaLatency {
-    /// Opens [`DEVICE`], or another one at `device`, and requests 0 us.
+    /// Opens `device`, usually [`DEVICE`], and requests 0 us.
     ///
     /// # Errors
-    /// `EACCES` without the right to write it (root, or a udev rule
-    /// `KERNEL=="cpu_dma_latency", GROUP="realtime", MODE="0660"`), `ENOENT`
-    /// where the kernel lacks it (`CONFIG_CPU_IDLE`).
+    /// `EACCES`: no permission to write it (needs root, or a udev rule
+    /// `KERNEL=="cpu_dma_latency", GROUP="realtime", MODE="0660"`). `ENOENT`: the kernel does
+    /// not have it (`CONFIG_CPU_IDLE`).
     pub fn hold(device: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).write(true).open(device)?;
         file.write_all(&0_i32.to_ne_bytes())?;
@@ -35,12 +35,12 @@ impl DmaLatency {
         Ok(Self { file, identity })
     }
 
-    /// The latency in microseconds that holds for this machine now, over all
-    /// who request one: read back, 0 when the request took effect.
+    /// Reads back the lowest latency that is requested on this machine, us: 0 if this request is
+    /// in effect.
     ///
     /// # Errors
-    /// Those of fstat(2) and pread(2); `EBADF` when somebody closed the descriptor,
-    /// also where its number is another file's by now.
+    /// Those of fstat(2) and pread(2); `EBADF` if the descriptor was closed, even if its number
+    /// was reused.
     pub fn read_back(&self) -> io::Result<i32> {
         if identity(&self.file)? != self.identity {
             return Err(io::Error::from_raw_os_error(libc::EBADF));

@@ -1,12 +1,9 @@
-//! When and where the loop runs: policy, CPU, sleep states, runaway limit.
+//! Sets and reads back the scheduling of threads: policy, CPU, idle states, runaway limit
+//! (sched(7)).
 //!
-//! Everything set can be read back from the kernel; what was granted is what
-//! [`policy`] and [`affinity`] answer, not what a setting call answered.
-//! sched(7).
-//!
-//! Every real-time policy is set with `SCHED_FLAG_RESET_ON_FORK`: what the
-//! thread starts from then on runs under `SCHED_OTHER`. Threads that were
-//! started before are not touched, so helpers are started first
+//! [`policy`] and [`affinity`] read what the kernel has granted; the result of a setting call is
+//! not relied on. Real-time policies are set with `SCHED_FLAG_RESET_ON_FORK`, so threads that
+//! are started later run under `SCHED_OTHER`. Helpers are started before nevertheless
 //! ([`super::helper`]).
 
 mod cpus;
@@ -39,27 +36,26 @@ pub enum Policy {
     Idle,
     /// `SCHED_FIFO`: runs until it blocks.
     Fifo {
-        /// 1, the lowest, to 99.
+        /// 1 (lowest) to 99.
         priority: u8,
     },
-    /// `SCHED_RR`: as FIFO, with time slices among equals.
+    /// `SCHED_RR`: as FIFO, with time slices among threads of one priority.
     RoundRobin {
-        /// 1, the lowest, to 99.
+        /// 1 (lowest) to 99.
         priority: u8,
     },
-    /// `SCHED_DEADLINE`: `runtime` in each `period`, by `deadline`;
-    /// 1,024 ns <= runtime <= deadline <= period. The thread must be allowed on
-    /// every CPU of its scheduling domain, so it goes with an exclusive cpuset
-    /// and not with [`pin_to`].
+    /// `SCHED_DEADLINE`: `runtime` in each `period`, by `deadline`, with
+    /// 1,024 ns <= runtime <= deadline <= period. The thread must be allowed on every CPU of
+    /// its scheduling domain: use an exclusive cpuset, not [`pin_to`].
     Deadline {
         /// CPU time granted in each period.
         runtime: Duration,
-        /// By when, from the start of the period.
+        /// Deadline, from the start of the period.
         deadline: Duration,
         /// Length of the period.
         period: Duration,
     },
-    /// One this crate does not know, by the kernel's number.
+    /// An unknown policy, by the kernel's number.
     Unknown(u32),
 }
 
@@ -156,12 +152,12 @@ pub fn set_policy(policy: Policy) -> Result<(), ScheduleError> {
     })
 }
 
-/// Gives another thread `SCHED_FIFO` at `priority` (1 to 99): the kernel's
-/// interrupt thread of a device.
+/// Sets `SCHED_FIFO` at `priority` (1 to 99) for another thread, such as the kernel's interrupt
+/// thread of a device.
 ///
 /// # Errors
-/// `EPERM` without `CAP_SYS_NICE`, `ESRCH` when there is no such thread,
-/// `EINVAL` for a priority out of range.
+/// `EPERM` without `CAP_SYS_NICE`; `ESRCH`: there is no such thread; `EINVAL`: the priority is
+/// out of range.
 pub fn set_fifo_of(tid: i32, priority: u8) -> Result<(), Errno> {
     let attr = SchedAttr {
         policy: SCHED_FIFO,
@@ -171,15 +167,15 @@ pub fn set_fifo_of(tid: i32, priority: u8) -> Result<(), Errno> {
     sys::set_attributes(tid, attr)
 }
 
-/// Takes another thread of this process back to `SCHED_OTHER`.
+/// Sets `SCHED_OTHER` for another thread of this process.
 ///
 /// # Errors
-/// `ESRCH` when there is no such thread.
+/// `ESRCH`: there is no such thread.
 pub fn set_ordinary(tid: i32) -> Result<(), Errno> {
     sys::set_attributes(tid, Policy::Other.attributes())
 }
 
-/// The calling thread's policy as the kernel has it (sched_getattr(2)).
+/// Reads the calling thread's policy from the kernel (sched_getattr(2)).
 ///
 /// # Errors
 /// Those of sched_getattr(2); none is expected.
@@ -187,15 +183,15 @@ pub fn policy() -> Result<Policy, Errno> {
     policy_of(0)
 }
 
-/// The policy of the thread `tid` of any process, 0 for the calling one.
+/// Reads the policy of the thread `tid` of any process; 0 is the calling thread.
 ///
 /// # Errors
-/// `ESRCH` when there is no such thread.
+/// `ESRCH`: there is no such thread.
 pub fn policy_of(tid: i32) -> Result<Policy, Errno> {
     sys::attributes(tid).map(Policy::of)
 }
 
-/// Allows the calling thread on `cpu` alone (sched_setaffinity(2)).
+/// Pins the calling thread to `cpu` (sched_setaffinity(2)).
 ///
 /// # Errors
 /// [`ScheduleError::NoSuchCpu`].
@@ -210,24 +206,23 @@ pub fn pin_to(cpu: usize) -> Result<(), ScheduleError> {
     })
 }
 
-/// The CPUs the calling thread may run on, as the kernel has it
-/// (sched_getaffinity(2)).
+/// Reads the CPUs that the calling thread may run on (sched_getaffinity(2)).
 ///
 /// # Errors
-/// `EINVAL` when the kernel knows more than 1,024 CPUs.
+/// `EINVAL`: the kernel supports more than 1,024 CPUs.
 pub fn affinity() -> Result<CpuSet, Errno> {
     affinity_of(0)
 }
 
-/// The CPUs that the thread `tid` of any process may run on, 0 for the calling one.
+/// Reads the CPUs that the thread `tid` of any process may run on; 0 is the calling thread.
 ///
 /// # Errors
-/// As [`affinity`]; `ESRCH` when there is no such thread.
+/// As [`affinity`]; `ESRCH`: there is no such thread.
 pub fn affinity_of(tid: i32) -> Result<CpuSet, Errno> {
     sys::affinity(tid)
 }
 
-/// The one CPU the calling thread may run on, `None` when there are more.
+/// The only CPU that the calling thread may run on; `None` if there are several.
 ///
 /// # Errors
 /// As [`affinity`].

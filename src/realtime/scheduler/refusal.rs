@@ -1,13 +1,12 @@
-//! Why a real-time priority was refused.
+//! Determines why a real-time priority was refused.
 //!
-//! sched_setattr(2) answers `EPERM` for two reasons that have nothing in common. The
-//! caller has no right to the priority: it is above `RLIMIT_RTPRIO`, and `CAP_SYS_NICE`
-//! is not held. Or the kernel has CONFIG_RT_GROUP_SCHED and the caller's control group a
-//! real-time budget of 0, which not even root gets around
-//! (Documentation/scheduler/sched-rt-group.rst). Which it was stands nowhere, but the
-//! first is checked first, so it is the second where the right is there.
+//! sched_setattr(2) gives `EPERM` for two different reasons. Either the caller has no right to
+//! the priority: it is above `RLIMIT_RTPRIO`, and there is no `CAP_SYS_NICE`. Or the kernel has
+//! CONFIG_RT_GROUP_SCHED, and the caller's control group has a real-time budget of 0, which
+//! applies to root as well (Documentation/scheduler/sched-rt-group.rst). The kernel does not say
+//! which. It checks the right first, so with the right it is the budget.
 //!
-//! Allocates nothing: a thread that is about to be real-time asks.
+//! Does not allocate, because the caller is about to become real-time.
 
 use core::fmt::Write as _;
 use std::path::Path;
@@ -18,11 +17,11 @@ use crate::sys::procfs::{ProcFile, for_each_line, word};
 /// The bit of `CAP_SYS_NICE` (capabilities(7)).
 const CAP_SYS_NICE: u32 = 23;
 
-/// Longest path of a control group that is looked at, bytes.
+/// Longest path that is read, bytes.
 const PATH: usize = 320;
 
-/// Why `priority` was refused with `EPERM` under a soft `RLIMIT_RTPRIO` of `limit`
-/// (`None` for no limit), by the `proc` and `sys` in the folder `root`.
+/// Why `priority` was refused with `EPERM` under a soft `RLIMIT_RTPRIO` of `limit` (`None`: no
+/// limit). `root` is the folder of `proc` and `sys`, with a slash at its end.
 #[cold]
 #[inline(never)]
 pub(super) fn of_priority(priority: u8, limit: Option<u64>, root: &str) -> ScheduleError {
@@ -35,8 +34,8 @@ pub(super) fn of_priority(priority: u8, limit: Option<u64>, root: &str) -> Sched
     }
 }
 
-/// Whether `CAP_SYS_NICE` is effective. That of a user namespace is not: the kernel
-/// asks for the first namespace's, of which `/proc/self/uid_map` maps all there are.
+/// Whether `CAP_SYS_NICE` is effective. The kernel requires it in the initial user namespace,
+/// whose `/proc/self/uid_map` maps all user numbers; in another namespace it has no effect.
 fn has_capability(root: &str) -> bool {
     let mut effective = false;
     lines(root, "proc/self/status", &mut |line| {
@@ -54,8 +53,8 @@ fn has_capability(root: &str) -> bool {
     effective && first_namespace
 }
 
-/// Whether the control group's real-time budget reads 0. Only the first version of
-/// control groups shows it (cgroups(7)).
+/// Whether the control group's real-time budget is 0. Only version 1 of control groups shows it
+/// (cgroups(7)).
 fn has_no_budget(root: &str) -> bool {
     let mut none = false;
     lines(root, "proc/self/cgroup", &mut |line| {
@@ -87,11 +86,11 @@ fn budget(root: &str, hierarchy: &str, path: &str) -> Option<i64> {
     word(file.read().ok()?, 0)
 }
 
-/// Each line of a file that may be missing.
+/// Calls `visit` with each line of a file, which may be missing.
 fn lines(root: &str, file: &str, visit: &mut dyn FnMut(&[u8])) {
     let mut path = heapless::String::<PATH>::new();
     if write!(path, "{root}{file}").is_ok() {
-        // What is not there says nothing.
+        // A missing file gives no information.
         let _ = for_each_line(Path::new(path.as_str()), visit);
     }
 }
@@ -140,7 +139,7 @@ mod tests {
         };
         let user = refusal("user", Some(0), NO_CAPS, FIRST, Some("0\n"));
         assert_eq!(user, limited);
-        // Root of a namespace of its own has no right outside of it.
+        // Root of another namespace has no right outside of it.
         let nested = refusal("nested", Some(0), ROOT_CAPS, NESTED, Some("0\n"));
         assert_eq!(nested, limited);
     }

@@ -1,4 +1,4 @@
-//! The last resort against a loop that never blocks.
+//! RLIMIT_RTTIME: the last protection against a loop that never blocks.
 
 use crate::sys::Errno;
 use crate::sys::limits::{Limit, Resource, get, set};
@@ -8,30 +8,29 @@ use crate::time::Duration;
 const SHORTEST: Duration = Duration::from_millis(100);
 
 /// The longest limit: below the 950 ms after which the kernel's throttling
-/// (`sched_rt_runtime_us`) would stop the loop without a word.
+/// (`sched_rt_runtime_us`) would stop the loop without a message.
 const LONGEST: Duration = Duration::from_millis(900);
 
-/// Periods that a loop may compute without once waiting for the next.
+/// Periods that a loop may compute without blocking.
 const PERIODS: u64 = 100;
 
-/// From the soft to the hard limit: time to say so and make the outputs safe.
+/// Time between soft and hard limit, to print a line and make the outputs safe.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// `RLIMIT_RTTIME` as granted: CPU time under a real-time policy without a
 /// system call that blocks (getrlimit(2)).
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RunawayLimit {
-    /// After this, `SIGXCPU`: a line, safe outputs, the end.
+    /// Time until `SIGXCPU`, whose handler makes the outputs safe and ends the process.
     pub soft: Duration,
-    /// After this, `SIGKILL`, in case the handler does not get there.
+    /// Time until `SIGKILL`, in case the handler does not finish.
     pub hard: Duration,
 }
 
 impl RunawayLimit {
-    /// The limit for a loop with `period`: 100 periods, from 100 to 900 ms, and
-    /// half a second on top for the hard limit. A loop that only overruns is far
-    /// from it: it waits for a slot after every cycle, and each wait starts the
-    /// count anew.
+    /// The limit for a loop with `period`: 100 periods, at least 100 ms and at most 900 ms, and
+    /// half a second more for the hard limit. A loop that only overruns does not reach it: it
+    /// waits for a slot after every cycle, and each wait resets the count.
     #[must_use]
     pub fn for_period(period: Duration) -> Self {
         let required = period.as_nanos().saturating_mul(PERIODS);
@@ -44,12 +43,11 @@ impl RunawayLimit {
     }
 }
 
-/// Sets `RLIMIT_RTTIME` for the whole process by the loop's period, soft below
-/// hard, and returns what the kernel has then. It binds threads under a
-/// real-time policy only. A hard limit that is lower already stays.
+/// Sets `RLIMIT_RTTIME` of the process for the loop's period, soft below hard, and reads it
+/// back. It applies only to threads under a real-time policy. A lower hard limit stays.
 ///
-/// On a CPU in `nohz_full` the tick that counts is off while the loop is alone,
-/// and the limit acts late: there the stall guard acts first.
+/// On a CPU in `nohz_full` the limit acts late, because the tick that counts is off while the
+/// loop is the only task. The stall guard acts first there.
 ///
 /// # Errors
 /// Those of setrlimit(2); none is expected, since nothing is raised.

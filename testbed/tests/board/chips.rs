@@ -188,7 +188,7 @@ fn held_clock(context: &Context<'_>) -> Result<(), Failure> {
     require((30.0..40.0).contains(&ms), || {
         format!("the guard acted after {ms} ms")
     })?;
-    require_said(&printed, "it waits for /dev/i2c-2")?;
+    require_said(&printed, "blocked on /dev/i2c-2")?;
 
     // A cycle with two failing transfers skips 50 slots.
     let patient = held.replace("max_hold_ms = 40", "max_hold_ms = 2000")
