@@ -111,11 +111,7 @@ fn joined(folder: &Path, relative: &str) -> Option<PathBuf> {
     let mut path = PathBuf::new();
     for part in folder.join(relative).components() {
         match part {
-            Component::ParentDir => {
-                if !path.pop() {
-                    return None;
-                }
-            }
+            Component::ParentDir => path.pop().then_some(())?,
             Component::Normal(name) => path.push(name),
             _ => {}
         }

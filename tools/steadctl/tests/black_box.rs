@@ -270,7 +270,7 @@ fn an_unwritable_disk_does_not_end_the_run_and_the_black_box_is_saved_later() {
     let next = run(&board, &format!("--cycles 10 --json {}", report.display()));
     assert_eq!(next.code, Some(0), "{next:?}");
     let line = next.error_line();
-    let words = [boxes.to_str().unwrap(), "cannot be created", "name another"];
+    let words = [boxes.to_str().unwrap(), "cannot be created", "set another"];
     assert!(words.iter().all(|word| line.contains(word)), "{line}");
     let failed = json_at(&report).pointer("/black_box/failed/0").cloned();
     assert!(failed.is_some(), "{next:?}");
