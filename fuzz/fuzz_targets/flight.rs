@@ -117,7 +117,7 @@ fn rescue(image: &[u8]) {
             let mut bytes = vec![0; length];
             out.read_exact_at(&mut bytes, 0).expect("it is so long");
             let found = parse(&bytes).expect("it was written here");
-            assert_eq!(found.damage, []);
+            assert_eq!(found.damaged_at, None);
         }
     });
 }

@@ -122,12 +122,13 @@ pub struct Board {
 }
 
 impl Board {
-    /// The shipped board file with the changes for the emulator.
+    /// The shipped board file with the changes for the emulator, without its comments: no
+    /// change depends on their words. Every line keeps its number.
     ///
     /// # Errors
     /// A text to be replaced does not occur exactly once.
     pub fn for_emulator(&self, shipped: &str) -> Result<String, Failure> {
-        let mut text = shipped.to_owned();
+        let mut text: String = shipped.lines().map(without_comment).collect();
         for (old, new) in self.board_file_changes {
             let count = text.matches(old).count();
             require(count == 1, || {
@@ -137,6 +138,12 @@ impl Board {
         }
         Ok(text)
     }
+}
+
+/// A line of a board file, whose texts contain no `#`.
+fn without_comment(line: &str) -> String {
+    let line = line.split('#').next().unwrap_or_default();
+    format!("{}\n", line.trim_end())
 }
 
 /// Input levels of a healthy machine: the normally closed contacts are closed, and reset is
@@ -270,8 +277,8 @@ pub const RASPBERRYPI4_64: Board = Board {
     // The emulator resets as soon as the watchdog is started.
     board_file_changes: &[(
         "[watchdog]
-device = \"/dev/watchdog\"   # bcm2835_wdt: 15 s at most
-timeout_s = 2              # the board is reset 2 s after the last cycle in time
+device = \"/dev/watchdog\"
+timeout_s = 2
 ",
         "",
     )],

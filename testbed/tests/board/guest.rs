@@ -81,7 +81,7 @@ pub(crate) const ONE_CPU: (&str, &str) = ("cpu = \"isolated\"", "cpu = 0");
 pub(crate) const NO_WATCHDOG: (&str, &str) = (
     "[watchdog]
 device = \"/dev/watchdog\"
-timeout_s = 2              # the board is reset 2 s after the last cycle in time
+timeout_s = 2
 ",
     "",
 );

@@ -157,15 +157,15 @@ impl State {
 
 type Changes = &'static [(&'static str, &'static str)];
 
-const ARM: (&str, &str) = ("arm = \"on-reset\"", "arm = \"at-start\" #");
+const ARM: (&str, &str) = ("arm = \"on-reset\"", "arm = \"at-start\"");
 const REARM: (&str, &str) = (
     "arm = \"on-reset\"",
-    "arm = \"at-start\"\nrearm = \"when-in-time\" #",
+    "arm = \"at-start\"\nrearm = \"when-in-time\"",
 );
 const NO_WATCHDOG: (&str, &str) = (
     "[watchdog]
 device = \"/dev/watchdog\"
-timeout_s = 2              # the board is reset 2 s after the last cycle in time
+timeout_s = 2
 ",
     "",
 );
@@ -254,7 +254,7 @@ const FILES: &[File] = &[
             LONG_MOVE,
             (
                 "realtime = \"required\"",
-                "realtime = \"required\"\non_broken = \"report\" #",
+                "realtime = \"required\"\non_broken = \"report\"",
             ),
         ],
     ),
