@@ -192,7 +192,7 @@ head -c 60000 /steadfast) >/run/steadfast/imx8mp-evk.flight
         cure: "printf V >&9; exec 9>&-\n",
         states: &[State::SwitchOnDisabled],
         outcome: |_| Outcome::Refused { code: 1 },
-        words: |_| "another process feeds it",
+        words: |_| "another process has it open",
         ..OTHERS
     },
 ];
