@@ -8,10 +8,6 @@ use std::path::Path;
 /// Figures by name.
 pub type Figures = BTreeMap<String, f64>;
 
-/// Relative increase over the accepted figure that is still accepted. The clock is
-/// deterministic, so this covers no noise but changes that only move code.
-const TOLERANCE: f64 = 0.02;
-
 /// Writes `figures` as the accepted ones.
 ///
 /// # Errors
@@ -20,11 +16,12 @@ pub fn accept(path: &Path, figures: &Figures) -> io::Result<()> {
     fs::write(path, serde_json::to_string_pretty(figures)? + "\n")
 }
 
-/// One message for each figure that is worse than accepted.
+/// One message for each figure that is more than `tolerance` (0.02 for 2 %) above the
+/// accepted one.
 ///
 /// # Errors
 /// The file of accepted figures cannot be read, or has other names.
-pub fn regressions(path: &Path, figures: &Figures) -> io::Result<Vec<String>> {
+pub fn regressions(path: &Path, figures: &Figures, tolerance: f64) -> io::Result<Vec<String>> {
     let named = |error: io::Error| {
         let text = format!("{}: {error}; --accept writes it", path.display());
         io::Error::new(error.kind(), text)
@@ -38,7 +35,7 @@ pub fn regressions(path: &Path, figures: &Figures) -> io::Result<Vec<String>> {
     }
     let worse = figures.iter().filter_map(|(name, found)| {
         let before = accepted.get(name)?;
-        (*found > before * (1.0 + TOLERANCE))
+        (*found > before * (1.0 + tolerance))
             .then(|| format!("{name}: {found:.4}, accepted {before:.4}"))
     });
     Ok(worse.collect())

@@ -3,7 +3,7 @@
 //! ```text
 //! cargo bench -p testbed --bench board                    the table, with a verdict for each goal
 //! cargo bench -p testbed --bench board -- --check         fails when a goal is missed, or a ratio is
-//!                                                         more than 2 % above the accepted one
+//!                                                         more than 5.5 % above the accepted one
 //!                                                         (testbed/benches/board/baseline.json), maxima apart
 //! cargo bench -p testbed --bench board -- --twice         boots twice, and once more where they
 //!                                                         differ; fails when no two agree
@@ -37,6 +37,11 @@ use steadfast::realtime::scheduler;
 use testbed::context::Context;
 use testbed::failure::Failure;
 use testbed::{baseline, machine};
+
+/// Relative increase of a ratio that is still accepted. Two boots of one build agree, but a
+/// comment in the board file moved a p50 by one histogram bucket (3.1 %) and one tick of the
+/// clock (125 ns of some 5 us, 2.4 %).
+const TOLERANCE: f64 = 0.055;
 
 /// The command line.
 struct Arguments {
@@ -146,7 +151,7 @@ fn run() -> Result<bool, Failure> {
     if !arguments.check {
         return Ok(true);
     }
-    let worse = baseline::regressions(&accepted, &ratios)?;
+    let worse = baseline::regressions(&accepted, &ratios, TOLERANCE)?;
     for line in &worse {
         println!("regressed: {line}");
     }
