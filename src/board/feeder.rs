@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(failed, Some(&WatchdogError::Open(Errno(libc::EBUSY))));
         assert!(
             Fed::<fn() -> Opened, Stub>(&mut None).arm(),
-            "there is none to be armed"
+            "a board without a watchdog starts"
         );
     }
 

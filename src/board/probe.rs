@@ -40,7 +40,7 @@ impl Default for Machine<'_> {
 }
 
 /// All devices of `config` that `machine` does not have or would refuse, in the order of the
-/// file; empty if there are none. A line that a running steadfast controller uses is not listed.
+/// file. Empty if the machine has all of them. A line that a running steadfast controller uses is not listed.
 pub fn missing<C: Chips>(config: &Config, machine: &Machine<'_, C>) -> Vec<ConfigError> {
     let mut probe = Probe::new(config, machine);
     probe.gpio(Depth::Everything);

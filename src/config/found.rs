@@ -1,4 +1,5 @@
-//! Finds a table of the board file by its name, and suggests a name if there is none.
+//! Finds a table of the board file by its name. The error for an unknown name suggests a
+//! similar one.
 
 use super::reader::{At, Result, Table, nearest};
 

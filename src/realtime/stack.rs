@@ -196,7 +196,7 @@ mod tests {
                 Err(StackError::Busy) => {
                     assert!(
                         begun.elapsed().as_secs() < 60,
-                        "nobody gives the stack back"
+                        "the stack is still in use after 60 s"
                     );
                     std::thread::yield_now();
                 }

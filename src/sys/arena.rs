@@ -217,7 +217,7 @@ impl Book {
     }
 }
 
-/// The whole pages of the buffer after the part in use; `None` if there are none.
+/// The whole pages of the buffer after the part in use; `None` if no whole page is unused.
 #[must_use]
 pub fn unused() -> Option<Range> {
     BOOK.lock().unwrap_or_else(PoisonError::into_inner).unused()

@@ -161,7 +161,7 @@ impl<'a> Transfer<'a> {
         self.delay_usecs = us;
     }
 
-    /// The bytes to send; `None` if there are none. For a simulated controller.
+    /// The bytes to send; `None` for a transfer that only receives. For a simulated controller.
     #[must_use]
     pub fn tx(&self) -> Option<&[u8]> {
         if self.tx_buf == 0 {
@@ -173,7 +173,8 @@ impl<'a> Transfer<'a> {
         Some(unsafe { core::slice::from_raw_parts(start, self.bytes()) })
     }
 
-    /// The buffer for the received bytes; `None` if there is none. For a simulated controller.
+    /// The buffer for the received bytes; `None` for a transfer that only sends. For a
+    /// simulated controller.
     pub fn rx_mut(&mut self) -> Option<&mut [u8]> {
         if self.rx_buf == 0 {
             return None;

@@ -84,7 +84,7 @@ impl<T: Pod, const N: usize> Queue<T, N> {
         // `&mut self` proves that no end is alive.
         *self.claimed.get_mut() = 0;
         let ends = self.claim();
-        ends.expect("a queue that nobody has claimed")
+        ends.expect("the queue was released above")
     }
 }
 

@@ -38,7 +38,7 @@ impl Ended {
     /// The one line on standard error.
     ///
     /// # Panics
-    /// There is none, more than one, or a control character in it.
+    /// Standard error is empty, has more than one line, or has a control character in it.
     pub fn error_line(&self) -> &str {
         assert!(self.err.ends_with('\n'), "{self:?}");
         let line = self.err.trim_end_matches('\n');

@@ -109,7 +109,7 @@ impl Driver for Joint {
     }
 
     fn open(&self, opening: &mut Opening<'_>) -> Result<Never, ConfigError> {
-        Err(opening.error("there is none", "simulate the board"))
+        Err(opening.error("this driver has no real device", "simulate the board"))
     }
 }
 

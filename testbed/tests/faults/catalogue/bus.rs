@@ -1,6 +1,6 @@
 //! The DAC: commands that do not arrive.
 
-use super::{FIRST, Fault, Outcome};
+use super::{FIRST, Fault, Outcome, five_slots_missed};
 use crate::state::State;
 use crate::watch::{Periods, energising};
 
@@ -65,14 +65,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "one DAC transfer takes 5 ms longer",
         injected: "1 transfer is delayed by 5 ms: five slots are missed",
         inject: "servo spidev3.1 delay 5000 x1\n",
-        // Five periods, at most one from the mark until the servo has the command, and at
-        // most one until the next transfer.
-        outcome: |state| match state {
-            State::SwitchedOn | State::Standing | State::Moving => {
-                Outcome::QuickStop { detected: 7 }
-            }
-            _ => Outcome::GoesOn,
-        },
+        outcome: five_slots_missed,
         words: |state| match state {
             State::SwitchedOn | State::Standing | State::Moving => "overrun ladder",
             _ if state.is_faulted() => FIRST,

@@ -126,6 +126,17 @@ impl Fault {
 /// fault.
 pub(crate) const FIRST: &str = "following error";
 
+/// The outcome of a transfer that takes 5 ms: five slots are missed, which is above the quick
+/// stop of the overrun ladder and below its fault. It is detected after these five periods, at
+/// most one from the mark until the servo has the command, and at most one until the next
+/// transfer.
+const fn five_slots_missed(state: State) -> Outcome {
+    match state {
+        State::SwitchedOn | State::Standing | State::Moving => Outcome::QuickStop { detected: 7 },
+        _ => Outcome::GoesOn,
+    }
+}
+
 /// All groups, each with its heading.
 pub(crate) const GROUPS: &[(&str, &[Fault])] = &[
     ("Sensor and its bus", sensor::FAULTS),

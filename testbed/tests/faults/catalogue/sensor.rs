@@ -1,6 +1,6 @@
 //! The encoder: its transfers, frames, wires and readings.
 
-use super::{FIRST, Fault, Outcome};
+use super::{FIRST, Fault, Outcome, five_slots_missed};
 use crate::state::State;
 use crate::watch::Periods;
 
@@ -9,18 +9,8 @@ use crate::watch::Periods;
 const TOLERATED: Periods = 3;
 
 /// Unusable readings remove the power: without a position the axis cannot brake on a ramp.
-const fn unreadable(state: State, detected: Periods) -> Outcome {
-    match state {
-        State::SwitchOnDisabled
-        | State::SwitchedOn
-        | State::Standing
-        | State::Moving
-        | State::QuickStopActive
-        | State::FaultReactionActive
-        | State::Fault
-        | State::OwnRunning
-        | State::OwnResting => Outcome::PowerOff { detected },
-    }
+const fn unreadable(detected: Periods) -> Outcome {
+    Outcome::PowerOff { detected }
 }
 
 const fn or_first(state: State, words: &'static str) -> &'static str {
@@ -41,7 +31,7 @@ const AT_SPEED: Fault = Fault {
 
 const BAD: Fault = Fault {
     cure: CLEAR,
-    outcome: |state| unreadable(state, TOLERATED),
+    outcome: |_| unreadable(TOLERATED),
     ..Fault::EMPTY
 };
 
@@ -123,7 +113,7 @@ pub(super) const FAULTS: &[Fault] = &[
         states: State::POWERED,
         // Clearing the chip's error takes four more frames, about one period per cycle
         // here (CUSE).
-        outcome: |state| unreadable(state, 2 * TOLERATED),
+        outcome: |_| unreadable(2 * TOLERATED),
         words: |state| or_first(state, "encoder framing"),
         ..BAD
     },
@@ -164,7 +154,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "encoder position jumps",
         injected: "an offset of 2,000 of 16,384 counts appears between two readings",
         inject: "servo spidev3.0 jump 2000\n",
-        outcome: |state| unreadable(state, 1),
+        outcome: |_| unreadable(1),
         words: |state| or_first(state, "jump"),
         ..BAD
     },
@@ -184,7 +174,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "magnet lost",
         injected: "the encoder's diagnosis reports a weak field",
         inject: "servo spidev3.0 weak\n",
-        outcome: |state| unreadable(state, TOLERATED),
+        outcome: |_| unreadable(TOLERATED),
         states: State::POWERED,
         words: |state| or_first(state, "magnet too weak"),
         watch_ms: 200,
@@ -195,7 +185,7 @@ pub(super) const FAULTS: &[Fault] = &[
         injected: "the encoder's diagnosis reports a strong field",
         inject: "servo spidev3.0 strong\n",
         states: &[State::Moving],
-        outcome: |state| unreadable(state, TOLERATED),
+        outcome: |_| unreadable(TOLERATED),
         words: |_| "magnet too strong",
         watch_ms: 200,
         ..BAD
@@ -224,15 +214,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "one encoder transfer takes 5 ms longer",
         injected: "1 transfer is delayed by 5 ms: five slots are missed",
         inject: "servo spidev3.0 delay 5000 x1\n",
-        // Above the ladder's quick stop, below its fault: five periods, at most one from
-        // the mark until the servo has the command, and at most one until the next
-        // transfer.
-        outcome: |state| match state {
-            State::SwitchedOn | State::Standing | State::Moving => {
-                Outcome::QuickStop { detected: 7 }
-            }
-            _ => Outcome::GoesOn,
-        },
+        outcome: five_slots_missed,
         words: |state| match state {
             State::SwitchedOn | State::Standing | State::Moving => "overrun ladder",
             _ => or_first(state, ""),
