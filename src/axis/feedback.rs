@@ -216,7 +216,9 @@ impl Feedback {
             InputError::Bus => (Fault::FeedbackBus, true),
             InputError::Parity => (Fault::FeedbackParity, true),
             InputError::Framing => (Fault::FeedbackFraming, true),
-            InputError::NotRead | InputError::OutOfRange => (Fault::FeedbackInvalid, true),
+            InputError::NotRead | InputError::OutOfRange | InputError::Stale => {
+                (Fault::FeedbackInvalid, true)
+            }
             InputError::NotReady => (Fault::FeedbackNotReady, false),
             InputError::FieldWeak => (Fault::FieldWeak, false),
             InputError::FieldStrong => (Fault::FieldStrong, false),

@@ -43,7 +43,7 @@ pub(crate) enum Expected {
 /// The signals that a key names.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ExpectedSignal {
-    /// Their type, as [`Type::words`](super::signals::Type::words); empty for any.
+    /// Their type, as [`Type::words`](super::types::Type::describe); empty for any.
     pub(crate) of: &'static str,
     /// The unit of a number; empty, or [`ANY_UNIT`](super::ANY_UNIT).
     pub(crate) unit: String,

@@ -293,7 +293,8 @@ const DEVICE_KEYS: [&str; 10] = [
 ];
 
 /// First parts of the names of the board's signals.
-const CHANNELS: [&str; 5] = [
+const CHANNELS: [&str; 6] = [
+    "command",
     "input",
     "output",
     "encoder",

@@ -12,6 +12,7 @@ mod black_box;
 mod buses;
 mod channels;
 mod clocks;
+mod commands;
 mod error;
 mod found;
 mod io;
@@ -28,6 +29,7 @@ mod root_tables;
 mod signals;
 mod simulation;
 mod timing;
+mod types;
 mod value;
 mod wiring;
 
@@ -36,6 +38,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+pub use commands::{CommandGroup, GroupNumber, Groups};
 pub use error::{ConfigError, Details, Position};
 pub use io::{
     AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, I2cAdapter,
@@ -52,9 +55,10 @@ pub use registry::{
 };
 pub use root_tables::RootTables;
 pub(crate) use root_tables::VoltsOutput;
-pub use signals::{ANY_UNIT, Named, Signal, Signals, Type};
+pub use signals::{ANY_UNIT, Signal, Signals};
 pub use simulation::{SimulatedHeater, SimulatedMotor, SimulationConfig};
 pub use timing::WatchdogConfig;
+pub use types::{Named, Type};
 pub(crate) use value::figure;
 
 use crate::cycle::image::OutputChannel;
@@ -195,6 +199,7 @@ impl Config {
             "watchdog",
             "black_box",
             "device",
+            "command",
             "law",
             "simulation",
         ];
@@ -243,6 +248,7 @@ impl Config {
         let overrun = root.table_if("overrun")?;
         let (ladder, stall) = timing::read_overrun(overrun, run.period, hold)?;
         run.stall = stall;
+        machine.signals.read_commands(&mut root, run.period)?;
         let heartbeat = machine.read_root_laws(&mut root, registry, &io, run.period)?;
         machine.read_laws(&mut root, registry, run.period)?;
         let simulation = if simulated {

@@ -4,7 +4,8 @@ use std::ops::{Deref, DerefMut};
 
 use super::own_tables::all;
 use super::reader::{Result, Table};
-use super::signals::{ANY_UNIT, Named, Signals, Type};
+use super::signals::{ANY_UNIT, Signals};
+use super::types::{Named, Type};
 use crate::cycle::signal::{Input, Output};
 
 /// `[simulation.plant.NAME]`: reads the signals of a plant. It dereferences to [`Table`] for

@@ -8,7 +8,8 @@ use toml::de::DeValue;
 
 use super::asked::{AskedKey, Count, Expected, ExpectedSignal, Log, Question, Record};
 use super::reader::{At, Result, Table};
-use super::signals::{ANY_UNIT, Named};
+use super::signals::ANY_UNIT;
+use super::types::Named;
 
 impl<'t> Table<'t> {
     /// Records from now on what this table and its inner tables are asked for.

@@ -6,47 +6,26 @@
 
 use std::ops::{Range, RangeInclusive};
 
+use super::commands::Groups;
 use super::error::{ConfigError, Source};
 use super::io::Io;
-use super::names::{input, output};
 use super::reader::{At, Result, nearest};
-use crate::cycle::image::Angle;
+use super::types::{Named, Type};
 use crate::cycle::law::Drives;
-use crate::cycle::signal::{Input, Output, Value};
+use crate::cycle::signal::{Input, Output};
 
 /// In place of a unit: the signal may have any unit.
 pub const ANY_UNIT: &str = "*";
 
-/// The type of a signal.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Type {
-    /// True or false.
-    Flag,
-    /// A number in a unit.
-    Number,
-    /// An angle within one turn.
-    Angle,
-}
-
-impl Type {
-    /// The type as messages call it: `a flag`, `a number`, `an angle`.
-    #[must_use]
-    pub const fn describe(self) -> &'static str {
-        match self {
-            Self::Flag => "a flag",
-            Self::Number => "a number",
-            Self::Angle => "an angle",
-        }
-    }
-}
-
 /// Where a signal is in the process image.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Index {
+pub(super) enum Index {
     InputLine(u8),
     OutputLine(u8),
     Sensed(u8),
     Commanded(u8),
+    /// A command from outside: its number, and its group.
+    Received(u8, u8),
 }
 
 /// One signal.
@@ -63,38 +42,6 @@ pub struct Signal {
     writer: Option<(String, usize)>,
 }
 
-/// A type that signals of the board file can have: `bool`, `f64` and [`Angle`].
-pub trait Named: Value {
-    #[doc(hidden)]
-    const TYPE: Type;
-    #[doc(hidden)]
-    fn at_input_line(_: u8) -> Option<Input<Self>> {
-        None
-    }
-    #[doc(hidden)]
-    fn at_output_line(_: u8) -> Option<Output<Self>> {
-        None
-    }
-}
-
-impl Named for bool {
-    const TYPE: Type = Type::Flag;
-    fn at_input_line(number: u8) -> Option<Input<Self>> {
-        Some(Input::line(input(number)))
-    }
-    fn at_output_line(number: u8) -> Option<Output<Self>> {
-        Some(Output::line(output(number)))
-    }
-}
-
-impl Named for f64 {
-    const TYPE: Type = Type::Number;
-}
-
-impl Named for Angle {
-    const TYPE: Type = Type::Angle;
-}
-
 /// All signals of a machine.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Signals {
@@ -108,6 +55,8 @@ pub struct Signals {
     safe_flags: u32,
     /// Number of signals that are channels of the board; these come first.
     channels: usize,
+    /// Commands from outside.
+    pub(super) received: Groups,
 }
 
 impl Signals {
@@ -143,7 +92,14 @@ impl Signals {
         signals
     }
 
-    fn add(&mut self, owner: &str, name: &str, of: Type, unit: &'static str, index: Index) {
+    pub(super) fn add(
+        &mut self,
+        owner: &str,
+        name: &str,
+        of: Type,
+        unit: &'static str,
+        index: Index,
+    ) {
         self.all.push(Signal {
             name: format!("{owner}.{name}"),
             of,
@@ -368,9 +324,9 @@ impl Signals {
                 }
                 Output::numbered(number)
             }
-            Index::InputLine(_) | Index::Sensed(_) => None,
+            Index::InputLine(_) | Index::Sensed(_) | Index::Received(..) => None,
         };
-        let found = found.ok_or_else(|| cannot(source, at, "be set: it is sensed"))?;
+        let found = found.ok_or_else(|| cannot(source, at, "be set: it is an input"))?;
         signal.claim(source, at.value, &at.span, writer)?;
         Ok((found, drives))
     }
@@ -409,10 +365,13 @@ impl Signals {
         let signal = self.find(source, at, T::TYPE, unit)?;
         let found = match signal.index {
             Index::Sensed(number) => Input::numbered(number),
-            Index::InputLine(_) | Index::OutputLine(_) | Index::Commanded(_) => None,
+            Index::InputLine(_)
+            | Index::OutputLine(_)
+            | Index::Commanded(_)
+            | Index::Received(..) => None,
         };
         let found =
-            found.ok_or_else(|| cannot(source, at, "be set by a plant: it is an output"))?;
+            found.ok_or_else(|| cannot(source, at, "be set by a plant: no device senses it"))?;
         signal.claim(source, at.value, &at.span, writer)?;
         Ok(found)
     }
@@ -447,9 +406,9 @@ impl Signals {
         let found = match self.find(source, at, T::TYPE, unit)?.index {
             Index::OutputLine(number) => T::at_output_line(number),
             Index::Commanded(number) => Output::numbered(number),
-            Index::InputLine(_) | Index::Sensed(_) => None,
+            Index::InputLine(_) | Index::Sensed(_) | Index::Received(..) => None,
         };
-        found.ok_or_else(|| cannot(source, at, "drive a plant: it is sensed"))
+        found.ok_or_else(|| cannot(source, at, "drive a plant: it is an input"))
     }
 }
 
@@ -460,6 +419,7 @@ fn readable<T: Named>(index: Index) -> Option<Input<T>> {
         Index::OutputLine(number) => T::at_output_line(number).map(Output::reading),
         Index::Sensed(number) => Input::numbered(number),
         Index::Commanded(number) => Output::numbered(number).map(Output::reading),
+        Index::Received(number, group) => T::at_received(number, group),
     }
 }
 

@@ -5,6 +5,7 @@
 //! error takes the place of the value, and the control law decides what it means. Each reading
 //! has a time: see [`Sample`].
 
+use super::received::Received;
 use crate::time::Instant;
 
 /// Most angles of a machine.
@@ -139,6 +140,8 @@ pub enum InputError {
     FieldStrong,
     /// The value is outside of the range of the sensor.
     OutOfRange,
+    /// A command from outside was not refreshed within its timeout: its sender is gone.
+    Stale,
 }
 
 /// Why the outputs were not written.
@@ -246,6 +249,8 @@ pub struct Inputs {
     pub analogs: [Sample<f64>; MAX_ANALOGS],
     /// Flags that devices read.
     pub flags: [Sample<bool>; MAX_FLAGS],
+    /// Commands from outside.
+    pub received: Received,
 }
 
 impl Inputs {
@@ -255,6 +260,7 @@ impl Inputs {
         positions: [Sample::NOT_READ; MAX_POSITIONS],
         analogs: [Sample::NOT_READ; MAX_ANALOGS],
         flags: [Sample::NOT_READ; MAX_FLAGS],
+        received: Received::NONE,
     };
 }
 

@@ -13,6 +13,7 @@ pub mod image;
 pub mod law;
 pub mod overrun;
 pub mod ports;
+pub mod received;
 pub mod record;
 pub mod run;
 pub mod schedule;

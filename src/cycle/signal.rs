@@ -15,6 +15,7 @@ use super::image::{
     OutputChannel, Outputs, Sample,
 };
 use super::ports::{Directive, Tick};
+use super::received::{MAX_GROUPS, MAX_RECEIVED};
 use crate::time::{Duration, Instant};
 
 /// The place of a signal in the process image.
@@ -29,6 +30,8 @@ enum Index {
     OutputLine(OutputChannel),
     /// An index of [`Outputs::flags`] or [`Outputs::analogs`], by the type.
     Commanded(u8),
+    /// A command from outside: its index, and its group.
+    Received(u8, u8),
 }
 
 /// A signal that can be read: sensed by a device, or commanded.
@@ -86,6 +89,19 @@ impl Output<bool> {
     }
 }
 
+impl Input<f64> {
+    /// The command from outside with the number `index`, of the group `group`; `None` beyond the
+    /// image. In a firmware the reader of the board file numbers them.
+    #[must_use]
+    pub const fn received(index: u8, group: u8) -> Option<Self> {
+        if (index as usize) < MAX_RECEIVED && (group as usize) < MAX_GROUPS {
+            Some(Self::at(Index::Received(index, group)))
+        } else {
+            None
+        }
+    }
+}
+
 /// The type of a signal: [`bool`], [`f64`] or [`Angle`].
 pub trait Value: Copy + sealed::Sealed {
     /// Most signals of this type that can be sensed.
@@ -100,6 +116,10 @@ pub trait Value: Copy + sealed::Sealed {
     #[doc(hidden)]
     fn line(_: &Inputs, _: InputChannel) -> Result<Self, InputError> {
         Err(InputError::NotRead)
+    }
+    #[doc(hidden)]
+    fn received(_: &Inputs, _: u8, _: u8) -> Sample<Self> {
+        Sample::NOT_READ
     }
     #[doc(hidden)]
     fn output_line(_: &Outputs, _: OutputChannel) -> Option<Self> {
@@ -140,7 +160,9 @@ impl<T> Input<T> {
     pub const fn number(self) -> Option<u8> {
         match self.index {
             Index::Sensed(number) => Some(number),
-            Index::Line(_) | Index::OutputLine(_) | Index::Commanded(_) => None,
+            Index::Line(_) | Index::OutputLine(_) | Index::Commanded(_) | Index::Received(..) => {
+                None
+            }
         }
     }
 }
@@ -151,7 +173,7 @@ impl<T> Output<T> {
     pub const fn number(self) -> Option<u8> {
         match self.index {
             Index::Commanded(number) => Some(number),
-            Index::Line(_) | Index::OutputLine(_) | Index::Sensed(_) => None,
+            Index::Line(_) | Index::OutputLine(_) | Index::Sensed(_) | Index::Received(..) => None,
         }
     }
 }
@@ -174,7 +196,7 @@ impl<T: Value> Output<T> {
         match self.index {
             Index::OutputLine(channel) => T::output_line(outputs, channel),
             Index::Commanded(index) => T::commanded(outputs, index),
-            Index::Line(_) | Index::Sensed(_) => None,
+            Index::Line(_) | Index::Sensed(_) | Index::Received(..) => None,
         }
     }
 
@@ -184,7 +206,7 @@ impl<T: Value> Output<T> {
         match self.index {
             Index::OutputLine(channel) => value.set_line(outputs, channel),
             Index::Commanded(index) => value.command(outputs, index),
-            Index::Line(_) | Index::Sensed(_) => {}
+            Index::Line(_) | Index::Sensed(_) | Index::Received(..) => {}
         }
     }
 }
@@ -192,6 +214,11 @@ impl<T: Value> Output<T> {
 impl Value for f64 {
     const MOST_SENSED: usize = MAX_ANALOGS;
     const MOST_COMMANDED: usize = MAX_COMMANDS;
+
+    #[inline]
+    fn received(inputs: &Inputs, index: u8, group: u8) -> Sample<Self> {
+        inputs.received.get(index, group)
+    }
 
     #[inline]
     fn sensed(inputs: &Inputs, index: u8) -> Sample<Self> {
@@ -275,6 +302,7 @@ impl Value for Angle {
 fn read<T: Value>(signal: Input<T>, inputs: &Inputs, outputs: &Outputs, now: Instant) -> Sample<T> {
     let value = match signal.index {
         Index::Sensed(index) => return T::sensed(inputs, index),
+        Index::Received(index, group) => return T::received(inputs, index, group),
         Index::Line(channel) => T::line(inputs, channel),
         Index::OutputLine(channel) => T::output_line(outputs, channel).ok_or(InputError::NotRead),
         Index::Commanded(index) => T::commanded(outputs, index).ok_or(InputError::NotRead),
@@ -338,6 +366,7 @@ impl<'c> Readings<'c> {
                 value: T::line(self.inputs, channel),
                 at: self.began,
             },
+            Index::Received(index, group) => T::received(self.inputs, index, group),
             Index::OutputLine(_) | Index::Commanded(_) => Sample::NOT_READ,
         }
     }

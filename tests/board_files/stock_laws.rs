@@ -34,7 +34,7 @@ law.loop: ki = 0.5 -> tracking_time_s = §0.001
 law.loop: "way.set_point" -> §"motor.duty"
     is without a unit, expected in rad; another signal
 law.loop: "motor.duty" -> §"wheel.angle"
-    cannot be set: it is sensed; another signal
+    cannot be set: it is an input; another signal
 law.loop: ki = 0.5 -> rate = "wheel.angle"\n§derivative_cutoff_hz = 1.0
     has no effect: the rate is measured; remove it
 law.loop: ki = 0.5 -> brake_to = §0.1
