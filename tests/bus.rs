@@ -18,7 +18,7 @@ use steadfast::cycle::image::Angle;
 use steadfast::device;
 use steadfast::device::pwm::{Polarity, PwmConfig};
 use steadfast::driver::as5047p::{self, As5047p};
-use steadfast::sim::{As5047pChip, Fault, MAX_EXCHANGE, NOBODY, SimI2c, SimPwm, SimSpi};
+use steadfast::sim::{As5047pChip, Fault, MAX_EXCHANGE, NO_ACKNOWLEDGE, SimI2c, SimPwm, SimSpi};
 use steadfast::sys::{Errno, emergency};
 use testbed::emulation;
 
@@ -211,7 +211,10 @@ fn handles_of_one_simulated_bus_see_its_chips_by_address() {
     assert_eq!(read, [11, 12]);
     other.write_read(0x48, &[3], &mut read).unwrap();
     assert_eq!(read, [0, 0], "another chip");
-    assert_eq!(one.read(0x51, &mut read), Err(I2cError::Simulated(NOBODY)));
+    assert_eq!(
+        one.read(0x51, &mut read),
+        Err(I2cError::Simulated(NO_ACKNOWLEDGE))
+    );
     eeprom.lock().unwrap().fail_next(1, i2c::ErrorKind::Bus);
     let failed = one.read(0x50, &mut read).unwrap_err();
     assert_eq!(i2c::Error::kind(&failed), i2c::ErrorKind::Bus);

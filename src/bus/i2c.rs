@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use super::shared::locked;
 use super::{I2cError, driven};
 use crate::device::i2c::{self as kernel, Address, I2cConfig, I2cdev, OpenError};
-use crate::sim::{I2cChip, NOBODY};
+use crate::sim::{I2cChip, NO_ACKNOWLEDGE};
 use crate::sys::Errno;
 use crate::sys::emergency::{self, Slot};
 
@@ -139,8 +139,10 @@ impl i2c::I2c for I2c {
             Port::Simulated(chips) => {
                 let mut chips = locked(chips);
                 let chip = chips.iter_mut().find(|(at, _)| *at == address);
-                chip.map_or(Err(NOBODY), |(_, chip)| chip.transaction(operations))
-                    .map_err(I2cError::Simulated)
+                chip.map_or(Err(NO_ACKNOWLEDGE), |(_, chip)| {
+                    chip.transaction(operations)
+                })
+                .map_err(I2cError::Simulated)
             }
         })
     }

@@ -13,7 +13,7 @@ pub trait I2cChip {
 }
 
 /// The error of a bus without a chip at the address.
-pub const NOBODY: ErrorKind = ErrorKind::NoAcknowledge(NoAcknowledgeSource::Address);
+pub const NO_ACKNOWLEDGE: ErrorKind = ErrorKind::NoAcknowledge(NoAcknowledgeSource::Address);
 
 /// One chip on a bus of its own, with faults on demand.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ impl<C: I2cChip> SimI2c<C> {
             chip,
             address,
             failing: 0,
-            error: NOBODY,
+            error: NO_ACKNOWLEDGE,
             transfers: 0,
         }
     }
@@ -71,7 +71,7 @@ impl<C: I2cChip> I2c for SimI2c<C> {
         operations: &mut [Operation<'_>],
     ) -> Result<(), ErrorKind> {
         if address != self.address {
-            return Err(NOBODY);
+            return Err(NO_ACKNOWLEDGE);
         }
         I2cChip::transaction(self, operations)
     }
@@ -105,6 +105,6 @@ mod tests {
         let mut read = [0];
         assert_eq!(bus.read(0x48, &mut read), Ok(()));
         assert_eq!((read, bus.transfers), ([7], 3));
-        assert_eq!(bus.read(0x49, &mut read), Err(NOBODY));
+        assert_eq!(bus.read(0x49, &mut read), Err(NO_ACKNOWLEDGE));
     }
 }

@@ -41,7 +41,7 @@ pub use board::{BoardSpi, SimBoard};
 pub use clock::VirtualClock;
 pub use fault::{Active, FOREVER, Fault, FaultPlan, PlanFull};
 pub use gpio::SimGpio;
-pub use i2c::{I2cChip, NOBODY, SimI2c};
+pub use i2c::{I2cChip, NO_ACKNOWLEDGE, SimI2c};
 pub use mcp3208::Mcp3208Chip;
 pub use mcp4922::Mcp4922Chip;
 pub use motor::{EndStops, Motor, MotorConfig, MotorParameter};

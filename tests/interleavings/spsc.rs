@@ -15,18 +15,18 @@ pub(crate) trait Pod: Copy + Send {}
 
 impl<T: Copy + Send> Pod for T {}
 
-/// A slot that knows who is at it: two at once are a failed test.
+/// A slot that detects two accesses at once: the test then fails.
 #[derive(Debug)]
 struct Slot<T>(UnsafeCell<T>);
 
 impl<T: Copy> Slot<T> {
     unsafe fn write(&self, value: &T) {
-        // SAFETY: loom checks that nobody else is at it.
+        // SAFETY: loom checks that no other thread accesses it.
         self.0.with_mut(|slot| unsafe { *slot = *value });
     }
 
     unsafe fn read(&self) -> T {
-        // SAFETY: loom checks that nobody writes to it.
+        // SAFETY: loom checks that no thread writes to it.
         self.0.with(|slot| unsafe { *slot })
     }
 }
