@@ -58,19 +58,19 @@ pub(crate) fn run(
     if show {
         report += &(console.join("\n") + "\n");
     }
-    let mut said = watch::said(&console).into_iter();
-    let mut seen = watch::cases(&edges).into_iter();
+    let mut reports = watch::reports(&console).into_iter();
+    let mut observed = watch::cases(&edges).into_iter();
     let mut rows = Vec::new();
     for (index, case) in cases.iter().enumerate() {
-        let words = said.next().filter(|(number, _)| *number == index);
-        let (Some((_, said)), Some(seen)) = (words, seen.next()) else {
+        let words = reports.next().filter(|(number, _)| *number == index);
+        let (Some((_, reported)), Some(observed)) = (words, observed.next()) else {
             return Err(Failure::new(format!(
                 "'{}' was not run or has no mark; the console is {}",
                 name(case),
                 file.display()
             )));
         };
-        let row = Row::new(*case, seen, said);
+        let row = Row::new(*case, observed, reported);
         report += &describe(&row);
         rows.push(row);
     }
@@ -207,19 +207,19 @@ fn drive_inputs(
 /// One line per case, followed by its deviations.
 fn describe(row: &Row) -> String {
     let word = if row.wrong.is_empty() { "pass" } else { "FAIL" };
-    let seen = &row.seen;
+    let observed = &row.observed;
     let mut text = format!(
         "{word}  {} (noticed {:?}, safe {:?} {:?}, exit {:?})\n",
         name(&row.case),
-        seen.lamp,
-        seen.safe(row.case.fault.loses),
-        seen.low,
-        row.said.status
+        observed.lamp,
+        observed.safe(row.case.fault.loses),
+        observed.low,
+        row.reported.status
     );
-    if let (SOAK, Some(report)) = (row.case.fault.name, &row.said.report) {
+    if let (SOAK, Some(report)) = (row.case.fault.name, &row.reported.report) {
         text += &format!(
             "      watched {} periods: cycles {}\n      release lateness {}\n",
-            seen.watched, report["cycles"], report["release_lateness_ns"]
+            observed.watched, report["cycles"], report["release_lateness_ns"]
         );
     }
     for line in &row.wrong {

@@ -43,7 +43,7 @@ pub(crate) const PROGRAMS: &[&str] = &[
     "examples/virtual_servo",
     "examples/metronome",
     "examples/faulty_law",
-    "examples/trouble",
+    "examples/stress",
 ];
 
 /// Functions of every script: the virtual servo, the next start, the list of black boxes.
@@ -211,7 +211,7 @@ kill -SEGV $pid
 wait $pid
 count=1
 [ '{ending}' != .blackbox ] || count=$(($(ls {directory} | grep -c blackbox) + 1))
-(chrt -f 98 /trouble await {directory} '{ending}' {bytes} $count; usleep {later_us}; echo; echo '{CUT}') &
+(chrt -f 98 /stress await {directory} '{ending}' {bytes} $count; usleep {later_us}; echo; echo '{CUT}') &
 next_start /on-disk-disabled.toml
 usleep 5000000
 "

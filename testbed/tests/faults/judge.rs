@@ -4,25 +4,25 @@ use crate::catalogue::{Outcome, REACTION};
 use crate::guest::Case;
 use crate::state::State;
 use crate::watch::energising::{BRAKE_RELEASE, DAC, ENABLE, NAMES};
-use crate::watch::{BlackBox, Periods, Said, Seen, has};
+use crate::watch::{BlackBox, Observed, Periods, Reported, has};
 
 /// A case with its observations.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) case: Case,
-    pub(crate) seen: Seen,
-    pub(crate) said: Said,
+    pub(crate) observed: Observed,
+    pub(crate) reported: Reported,
     /// What was not as it must be.
     pub(crate) wrong: Vec<String>,
 }
 
 impl Row {
-    pub(crate) fn new(case: Case, seen: Seen, said: Said) -> Self {
-        let wrong = findings(&case, &seen, &said);
+    pub(crate) fn new(case: Case, observed: Observed, reported: Reported) -> Self {
+        let wrong = findings(&case, &observed, &reported);
         Self {
             case,
-            seen,
-            said,
+            observed,
+            reported,
             wrong,
         }
     }
@@ -37,23 +37,23 @@ const RESET: Periods = 2_000 + 5;
 const RESET_WORDS: &str = "the board was reset";
 
 /// All deviations from the expected outcome.
-fn findings(case: &Case, seen: &Seen, said: &Said) -> Vec<String> {
+fn findings(case: &Case, observed: &Observed, reported: &Reported) -> Vec<String> {
     let Case { fault, state, .. } = case;
     let mut judge = Judge {
         case,
-        seen,
-        said,
+        observed,
+        reported,
         wrong: Vec::new(),
     };
     judge.started_in(*state, (fault.outcome)(*state));
     let words = (fault.words)(*state);
-    if !fault.is_mute && !words.is_empty() && !said.says(words) {
+    if !fault.is_mute && !words.is_empty() && !reported.mentions(words) {
         judge.wrong.push(format!("no message contains '{words}'"));
     }
-    if said.hung {
+    if reported.hung {
         judge.wrong.push("it did not end on request".to_owned());
     }
-    for note in &said.notes {
+    for note in &reported.notes {
         if note.starts_with("refused") {
             judge.wrong.push(note.clone());
         }
@@ -105,8 +105,8 @@ fn findings(case: &Case, seen: &Seen, said: &Said) -> Vec<String> {
             judge.ended(if state.is_faulted() { 4 } else { 0 });
         }
         Outcome::Reset { after } => {
-            if said.status.is_some() || seen.watched > after + RESET {
-                let periods = seen.watched;
+            if reported.status.is_some() || observed.watched > after + RESET {
+                let periods = observed.watched;
                 let words = format!("the board was not reset {periods} periods later");
                 judge.wrong.push(words);
             }
@@ -114,7 +114,7 @@ fn findings(case: &Case, seen: &Seen, said: &Said) -> Vec<String> {
         // Judged by the files on the disk.
         Outcome::PowerCut => {}
         Outcome::Refused { code } => {
-            if seen.beats > 0 {
+            if observed.beats > 0 {
                 judge.wrong.push("the heartbeat toggled".to_owned());
             }
             judge.safe_within(0);
@@ -126,8 +126,8 @@ fn findings(case: &Case, seen: &Seen, said: &Said) -> Vec<String> {
 
 struct Judge<'a> {
     case: &'a Case,
-    seen: &'a Seen,
-    said: &'a Said,
+    observed: &'a Observed,
+    reported: &'a Reported,
     wrong: Vec<String>,
 }
 
@@ -150,28 +150,28 @@ impl Judge<'_> {
         if matches!(outcome, Outcome::Refused { .. } | Outcome::PowerCut) {
             return;
         }
-        let before = self.seen.before;
+        let before = self.observed.before;
         let mut levels = before.into_iter().zip(state.levels());
         let begun =
             levels.all(|(level, expected)| expected.is_none_or(|expected| expected == level));
         self.require(begun, || format!("it began with {NAMES:?} = {before:?}"));
-        let lit = self.seen.lamp_before;
+        let lit = self.observed.lamp_before;
         self.require(lit == state.is_faulted(), || {
             format!("it began with the fault lamp {lit}")
         });
-        self.require(self.seen.watched > 0, || {
+        self.require(self.observed.watched > 0, || {
             "there was no injection".to_owned()
         });
     }
 
     fn ended(&mut self, expected: i64) {
-        let found = self.said.status;
+        let found = self.reported.status;
         self.require(found == Some(expected), || match found {
             Some(found) => format!("exit status {found}, not {expected}"),
             None => "the board was reset".to_owned(),
         });
         for (place, name) in self.reachable() {
-            let left = self.seen.after[place];
+            let left = self.observed.after[place];
             self.require(!left, || format!("left energised: {name}"));
         }
     }
@@ -181,26 +181,26 @@ impl Judge<'_> {
     /// the quick stop and removes the power in its next step.
     fn safe_within(&mut self, periods: Periods) {
         let Case { fault, state, .. } = self.case;
-        let periods = match self.seen.lamp {
+        let periods = match self.observed.lamp {
             Some(noticed) if (fault.words)(*state) != "overrun ladder" => {
                 periods.min(noticed + REACTION)
             }
             _ => periods,
         };
         for (place, name) in self.reachable() {
-            let low = self.seen.low[place];
+            let low = self.observed.low[place];
             self.require(low.is_some_and(|low| low <= periods), || match low {
                 Some(low) => format!("{name} was safe after {low} periods, not {periods}"),
                 None => format!("{name} did not become safe"),
             });
         }
-        let again = self.seen.energised_again;
+        let again = self.observed.energised_again;
         self.require(!again, || "energised again after being safe".to_owned());
     }
 
     fn lit_within(&mut self, periods: Periods) {
-        let lamp = self.seen.lamp;
-        let lit = self.seen.lamp_before || lamp.is_some_and(|lamp| lamp <= periods);
+        let lamp = self.observed.lamp;
+        let lit = self.observed.lamp_before || lamp.is_some_and(|lamp| lamp <= periods);
         self.require(lit, || match lamp {
             Some(lamp) => format!("the fault lamp was lit after {lamp} periods, not {periods}"),
             None => "the fault lamp was not lit".to_owned(),
@@ -208,7 +208,7 @@ impl Judge<'_> {
     }
 
     fn silent_within(&mut self, periods: Periods) {
-        let last = self.seen.last_beat.unwrap_or(0);
+        let last = self.observed.last_beat.unwrap_or(0);
         self.require(last <= periods, || {
             format!("the heartbeat went on for {last} periods, not {periods}")
         });
@@ -218,7 +218,12 @@ impl Judge<'_> {
     fn recorded(&mut self) {
         let Case { fault, state, .. } = self.case;
         let whole = |found: &BlackBox| found.status == Some(0);
-        for found in self.said.black_boxes.iter().filter(|found| !whole(found)) {
+        for found in self
+            .reported
+            .black_boxes
+            .iter()
+            .filter(|found| !whole(found))
+        {
             if !fault.damages_box {
                 let words = format!(
                     "{} is not a complete black box: {:?}",
@@ -231,9 +236,9 @@ impl Judge<'_> {
         let expected = match outcome {
             Outcome::Reset { .. } | Outcome::PowerCut | Outcome::ComesBack { .. } => true,
             Outcome::Refused { .. } => false,
-            _ => self.said.status != Some(0),
+            _ => self.reported.status != Some(0),
         };
-        let last = self.said.black_boxes.iter().rfind(|found| whole(found));
+        let last = self.reported.black_boxes.iter().rfind(|found| whole(found));
         match last {
             None => self.require(!expected, || "there is no black box".to_owned()),
             Some(last) => {
@@ -256,32 +261,34 @@ impl Judge<'_> {
 
     /// The brake engages before power goes.
     fn in_order(&mut self) {
-        let low = self.seen.low;
-        let all = self.seen.safe(self.case.fault.loses).is_some();
+        let low = self.observed.low;
+        let all = self.observed.safe(self.case.fault.loses).is_some();
         self.require(all && low[BRAKE_RELEASE] <= low[ENABLE], || {
             format!("not stopped in order: {NAMES:?} low after {low:?}")
         });
-        let again = self.seen.energised_again;
+        let again = self.observed.energised_again;
         self.require(!again, || "energised again after being safe".to_owned());
     }
 
     /// The axis was off, is on again, and the lamp is dark.
     fn came_back(&mut self) {
-        let seen = self.seen;
-        self.require(seen.energised_again, || {
+        let observed = self.observed;
+        self.require(observed.energised_again, || {
             "the axis was not energised again".to_owned()
         });
-        let off = (seen.low[ENABLE], seen.low[BRAKE_RELEASE]);
+        let off = (observed.low[ENABLE], observed.low[BRAKE_RELEASE]);
         self.require(off == (None, None), || {
             format!("enable and brake release stayed low: {off:?}")
         });
-        self.require(!seen.lamp_after, || "the fault lamp stayed lit".to_owned());
+        self.require(!observed.lamp_after, || {
+            "the fault lamp stayed lit".to_owned()
+        });
     }
 
     /// The report has the quick stop, and whether the axis was armed again.
     fn counted(&mut self, armed_again: bool) {
         let stops = self
-            .said
+            .reported
             .report
             .as_ref()
             .map(|report| &report["quick_stops"]);
@@ -293,18 +300,18 @@ impl Judge<'_> {
 
     /// Nothing but the DAC has changed, and the heartbeat went on.
     fn went_on(&mut self) {
-        let seen = self.seen;
+        let observed = self.observed;
         for (place, name) in self.reachable().filter(|(place, _)| *place != DAC) {
-            let (before, low) = (seen.before[place], seen.low[place]);
+            let (before, low) = (observed.before[place], observed.low[place]);
             self.require(before == low.is_none(), || {
                 format!("{name} changed: {before} before, low after {low:?}")
             });
         }
-        let lamp = seen.lamp;
+        let lamp = observed.lamp;
         self.require(lamp.is_none(), || {
             format!("the fault lamp was lit after {lamp:?} periods")
         });
-        let (last, watched) = (seen.last_beat.unwrap_or(0), seen.watched);
+        let (last, watched) = (observed.last_beat.unwrap_or(0), observed.watched);
         self.require(watched <= last + 2, || {
             format!("the last heartbeat came after {last} of {watched} periods")
         });

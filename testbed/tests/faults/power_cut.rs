@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::boot::{BOARD, equipped, new_disk};
 use crate::guest::{self, Case};
 use crate::judge::Row;
-use crate::watch::{self, Said, Seen};
+use crate::watch::{self, Observed, Reported};
 use crate::{Context, Failure, Host};
 use testbed::boards::healthy;
 use testbed::machine::ENDED;
@@ -36,11 +36,11 @@ const CUTS: [(&str, u64, u64); 5] = [
 pub(crate) fn run(host: &Host, case: Case, show: bool) -> Result<(Row, Vec<String>), Failure> {
     let work = WorkFolder::new()?;
     let disk = new_disk(&work.path)?;
-    let (mut said, mut console) = (Said::default(), Vec::new());
+    let (mut reported, mut console) = (Reported::default(), Vec::new());
     let (mut known, mut arrived): (Vec<String>, _) = (Vec::new(), 0);
     for cut in CUTS.into_iter().map(Some).chain([None]) {
         let lines = boot(host, &disk, cut)?;
-        let found = watch::said(&lines);
+        let found = watch::reports(&lines);
         console.extend(lines);
         let [(_, survived), (_, now)] = &found[..] else {
             let words = format!(
@@ -51,27 +51,27 @@ pub(crate) fn run(host: &Host, case: Case, show: bool) -> Result<(Row, Vec<Strin
         };
         let is_there = |name: &String| survived.black_boxes.iter().any(|b| b.name == *name);
         for name in known.iter().filter(|name| !is_there(name)) {
-            said.notes.push(format!("refused: {name} is gone"));
+            reported.notes.push(format!("refused: {name} is gone"));
         }
         for found in &survived.black_boxes {
             if found.status != Some(0) {
                 let note = format!("refused: {} is damaged after a power cut", found.name);
-                said.notes.push(note);
+                reported.notes.push(note);
             }
             arrived += usize::from(!known.contains(&found.name));
         }
         known = now.black_boxes.iter().map(|b| b.name.clone()).collect();
-        said.notes.extend(now.notes.iter().cloned());
-        said.black_boxes.clone_from(&now.black_boxes);
+        reported.notes.extend(now.notes.iter().cloned());
+        reported.black_boxes.clone_from(&now.black_boxes);
     }
-    said.words.push(format!(
+    reported.stderr.push(format!(
         "the new file was complete after {arrived} of {} cuts and absent after the others",
         CUTS.len()
     ));
     if !show {
         console.clear();
     }
-    Ok((Row::new(case, Seen::default(), said), console))
+    Ok((Row::new(case, Observed::default(), reported), console))
 }
 
 /// Boots with the disk and runs until the cut; gives the console.

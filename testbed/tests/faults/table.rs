@@ -183,7 +183,7 @@ fn recounted(document: &str) -> String {
 }
 
 fn noticed(row: &Row) -> String {
-    match (row.seen.lamp_before, row.seen.lamp) {
+    match (row.observed.lamp_before, row.observed.lamp) {
         (true, _) => "before".to_owned(),
         (false, Some(periods)) => counted(row, periods),
         (false, None) => "–".to_owned(),
@@ -193,10 +193,10 @@ fn noticed(row: &Row) -> String {
 fn safe(row: &Row) -> String {
     match (
         (row.case.fault.outcome)(row.case.state),
-        row.seen.safe(row.case.fault.loses),
+        row.observed.safe(row.case.fault.loses),
     ) {
-        (Outcome::Reset { .. }, _) if row.said.status.is_none() => {
-            format!("{}, by the reset", row.seen.watched)
+        (Outcome::Reset { .. }, _) if row.reported.status.is_none() => {
+            format!("{}, by the reset", row.observed.watched)
         }
         (Outcome::PowerCut, _) => "–".to_owned(),
         (Outcome::GoesOn | Outcome::Reported { .. }, _) => "continues".to_owned(),
@@ -221,7 +221,7 @@ fn counted(row: &Row, periods: u32) -> String {
 }
 
 fn end(row: &Row) -> String {
-    match row.said.status {
+    match row.reported.status {
         None if (row.case.fault.outcome)(row.case.state) == Outcome::PowerCut => {
             "power cut".to_owned()
         }
@@ -234,9 +234,9 @@ fn end(row: &Row) -> String {
 /// The message of the cause.
 fn detected(row: &Row) -> String {
     let words = row
-        .said
+        .reported
         .reason()
-        .or_else(|| row.said.words.last().map(String::as_str))
+        .or_else(|| row.reported.stderr.last().map(String::as_str))
         .unwrap_or("nothing");
     let words = short(words);
     if row.wrong.is_empty() {
@@ -248,13 +248,13 @@ fn detected(row: &Row) -> String {
 
 /// The cause in the newest black box, and when it was written.
 fn recorded(row: &Row) -> String {
-    let boxes = &row.said.black_boxes;
+    let boxes = &row.reported.black_boxes;
     let Some(last) = boxes.iter().rfind(|found| found.status == Some(0)) else {
         return "–".to_owned();
     };
     let cause = last.value("cause").unwrap_or("nothing");
     let written = last.value("written").unwrap_or("at an unknown time");
-    if row.said.reason() == Some(cause) {
+    if row.reported.reason() == Some(cause) {
         format!("the same, {written}")
     } else {
         format!("{}, {written}", short(cause))

@@ -54,7 +54,7 @@ pub(crate) type Periods = u32;
 
 /// The pins in one case, from the injection on.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct Observed {
     /// Levels of [`ENERGISING`] at the injection.
     pub(crate) before: [bool; 5],
     pub(crate) lamp_before: bool,
@@ -75,7 +75,7 @@ pub(crate) struct Seen {
     pub(crate) after: [bool; 5],
 }
 
-impl Seen {
+impl Observed {
     /// When all energising lines but `lost` stayed low.
     pub(crate) fn safe(&self, lost: Option<usize>) -> Option<Periods> {
         let places = (0..self.low.len()).filter(|place| Some(*place) != lost);
@@ -87,10 +87,10 @@ impl Seen {
 /// Divides the edges of a boot into its cases, by the mark: high from the injection to the
 /// end of the observation, and a second pulse at the end of the case. A reset of the board
 /// may cut off the last case.
-pub(crate) fn cases(edges: &[Edge]) -> Vec<Seen> {
+pub(crate) fn cases(edges: &[Edge]) -> Vec<Observed> {
     let mut levels = [false; 32];
     let mut cases = Vec::new();
-    let mut open: Option<(Seen, u32)> = None;
+    let mut open: Option<(Observed, u32)> = None;
     let mut is_over = true;
     for edge in edges {
         let Some(level) = levels.get_mut(usize::from(edge.line)) else {
@@ -102,51 +102,51 @@ pub(crate) fn cases(edges: &[Edge]) -> Vec<Seen> {
             is_over = !is_over;
             if is_over {
                 if let Some(last) = cases.last_mut() {
-                    let last: &mut Seen = last;
+                    let last: &mut Observed = last;
                     last.after = energised;
                 }
                 continue;
             }
-            let seen = Seen {
+            let observed = Observed {
                 before: energised,
                 lamp_before: levels[usize::from(line::FAULT_LAMP)],
                 low: energised.map(|high| if high { None } else { Some(0) }),
-                ..Seen::default()
+                ..Observed::default()
             };
-            open = Some((seen, 0));
+            open = Some((observed, 0));
             continue;
         }
-        let Some((seen, ticks)) = &mut open else {
+        let Some((observed, ticks)) = &mut open else {
             continue;
         };
         let now = ticks.div_ceil(TICKS_IN_PERIOD);
-        seen.watched = now;
+        observed.watched = now;
         match edge.line {
             line::METRONOME => *ticks += 1,
             line::HEARTBEAT => {
-                seen.beats += 1;
-                seen.last_beat = Some(now);
+                observed.beats += 1;
+                observed.last_beat = Some(now);
             }
-            line::FAULT_LAMP if edge.level && seen.lamp.is_none() => seen.lamp = Some(now),
+            line::FAULT_LAMP if edge.level && observed.lamp.is_none() => observed.lamp = Some(now),
             line::MARK => {
-                seen.lamp_after = levels[usize::from(line::FAULT_LAMP)];
-                cases.extend(open.take().map(|(seen, _)| seen));
+                observed.lamp_after = levels[usize::from(line::FAULT_LAMP)];
+                cases.extend(open.take().map(|(observed, _)| observed));
             }
             other => {
                 if let Some(index) = ENERGISING.iter().position(|line| *line == other) {
                     if edge.level {
-                        seen.energised_again |= seen.low.iter().all(Option::is_some);
-                        seen.low[index] = None;
+                        observed.energised_again |= observed.low.iter().all(Option::is_some);
+                        observed.low[index] = None;
                     } else {
                         // 0 means before the injection; an edge within the first tick
                         // is after it.
-                        seen.low[index] = Some(now.max(1));
+                        observed.low[index] = Some(now.max(1));
                     }
                 }
             }
         }
     }
-    cases.extend(open.take().map(|(seen, _)| seen));
+    cases.extend(open.take().map(|(observed, _)| observed));
     cases
 }
 
@@ -180,13 +180,13 @@ pub(crate) fn has(text: &str, words: &str) -> bool {
 
 /// What a case printed.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Said {
+pub(crate) struct Reported {
     /// The shell's exit status of the program; 128 plus the number of a signal.
     pub(crate) status: Option<i64>,
     /// The program did not end on request and was killed.
     pub(crate) hung: bool,
     /// Its standard error.
-    pub(crate) words: Vec<String>,
+    pub(crate) stderr: Vec<String>,
     /// Its JSON report.
     pub(crate) report: Option<Value>,
     /// Lines of the script itself, without `@@note `.
@@ -195,37 +195,37 @@ pub(crate) struct Said {
     pub(crate) black_boxes: Vec<BlackBox>,
 }
 
-impl Said {
+impl Reported {
     /// The reason of the end in the report.
     pub(crate) fn reason(&self) -> Option<&str> {
         self.report.as_ref()?.pointer("/exit/reason")?.as_str()
     }
 
     /// Whether reason, standard error or notes contain one of `words`, separated by `|`.
-    pub(crate) fn says(&self, words: &str) -> bool {
-        let lines = self.words.iter().chain(&self.notes).map(String::as_str);
+    pub(crate) fn mentions(&self, words: &str) -> bool {
+        let lines = self.stderr.iter().chain(&self.notes).map(String::as_str);
         let mut lines = lines.chain(self.reason());
         lines.any(|line| has(line, words))
     }
 }
 
 /// Divides the console of a boot into the output of its cases, by their numbers.
-pub(crate) fn said(console: &[String]) -> Vec<(usize, Said)> {
-    let mut all: Vec<(usize, Said)> = Vec::new();
+pub(crate) fn reports(console: &[String]) -> Vec<(usize, Reported)> {
+    let mut all: Vec<(usize, Reported)> = Vec::new();
     let mut json: Option<String> = None;
     for line in console {
         if let Some(number) = line.strip_prefix("@@case ") {
             if let Ok(number) = number.parse() {
-                all.push((number, Said::default()));
+                all.push((number, Reported::default()));
             }
             continue;
         }
-        let Some((_, said)) = all.last_mut() else {
+        let Some((_, reported)) = all.last_mut() else {
             continue;
         };
         if let Some(text) = &mut json {
             if line == "@@json end" {
-                said.report = serde_json::from_str(text).ok();
+                reported.report = serde_json::from_str(text).ok();
                 json = None;
             } else {
                 text.push_str(line);
@@ -234,22 +234,22 @@ pub(crate) fn said(console: &[String]) -> Vec<(usize, Said)> {
         } else if line == "@@json" {
             json = Some(String::new());
         } else if line == "@@hung" {
-            said.hung = true;
+            reported.hung = true;
         } else if let Some(status) = line.strip_prefix("@@exit ") {
-            said.status = status.parse().ok();
+            reported.status = status.parse().ok();
         } else if let Some(words) = line.strip_prefix("@@stderr ") {
-            said.words.push(words.to_owned());
+            reported.stderr.push(words.to_owned());
         } else if let Some(note) = line.strip_prefix("@@note ") {
-            said.notes.push(note.to_owned());
+            reported.notes.push(note.to_owned());
         } else if let Some(found) = line.strip_prefix(guest::BOX) {
             let (status, name) = found.split_once(' ').unwrap_or((found, ""));
-            said.black_boxes.push(BlackBox {
+            reported.black_boxes.push(BlackBox {
                 status: status.parse().ok(),
                 name: name.to_owned(),
                 lines: Vec::new(),
             });
         } else if let Some(line) = line.strip_prefix(guest::BOX_LINE)
-            && let Some(last) = said.black_boxes.last_mut()
+            && let Some(last) = reported.black_boxes.last_mut()
         {
             last.lines.push(line.to_owned());
         }

@@ -25,7 +25,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "CPU busy at a higher priority for 3 ms",
         injected: "a busy loop at FIFO 95 for 2 ms, plus its start",
-        inject: "chrt -f 95 /trouble spin 2\n",
+        inject: "chrt -f 95 /stress spin 2\n",
         states: &[State::Standing, State::Moving],
         // Four slots at most: too few for a quick stop.
         watch_ms: 300,
@@ -34,7 +34,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "CPU busy at a higher priority for 20 ms",
         injected: "a busy loop at FIFO 95 for 20 ms",
-        inject: "chrt -f 95 /trouble spin 20\n",
+        inject: "chrt -f 95 /stress spin 20\n",
         states: State::ALL,
         outcome: |_| Outcome::Ends {
             code: 4,
@@ -46,7 +46,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "CPU busy at a higher priority for 1 s",
         injected: "a busy loop at FIFO 95 for 1 s",
-        inject: "chrt -f 95 /trouble spin 1000\n",
+        inject: "chrt -f 95 /stress spin 1000\n",
         outcome: |_| Outcome::Ends {
             code: 4,
             detected: 1_005,
@@ -58,14 +58,14 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "CPU busy at a higher priority indefinitely",
         injected: "an endless busy loop at FIFO 95",
         file: Some("/watched.toml"),
-        inject: "chrt -f 95 /trouble spin 10000\n",
+        inject: "chrt -f 95 /stress spin 10000\n",
         outcome: |_| Outcome::Reset { after: 0 },
         ..OTHERS
     },
     Fault {
         name: "helper threads starved",
         injected: "a busy loop at FIFO 1 for 700 ms: no thread of the default policy runs",
-        inject: "chrt -f 1 /trouble spin 700\n",
+        inject: "chrt -f 1 /stress spin 700\n",
         ..OTHERS
     },
     Fault {
@@ -79,7 +79,7 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "memory exhausted by another process",
         injected: "another process allocates all memory until the OOM killer ends it (`vm.min_free_kbytes` 16384)",
-        inject: "/trouble eat\necho \"@@note eater $?\"\n",
+        inject: "/stress eat\necho \"@@note eater $?\"\n",
         states: &[State::Standing],
         ..OTHERS
     },
@@ -87,7 +87,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "memory exhausted, OOM killer ends the firmware",
         injected: "`oom_score_adj` 1000: the firmware is killed first",
         file: Some("/watched.toml"),
-        inject: "echo 1000 >/proc/$pid/oom_score_adj\n/trouble eat\nusleep 5000000\n",
+        inject: "echo 1000 >/proc/$pid/oom_score_adj\n/stress eat\nusleep 5000000\n",
         // Writing to all memory takes that long.
         outcome: |_| Outcome::Reset { after: 3_000 },
         ..OTHERS

@@ -1,9 +1,9 @@
 //! Disturbances beside the firmware:
 //!
-//! - `trouble spin MILLISECONDS` keeps a CPU busy at the priority of its start
+//! - `stress spin MILLISECONDS` keeps a CPU busy at the priority of its start
 //!   (`chrt -f 95`).
-//! - `trouble eat` allocates memory until the kernel kills it.
-//! - `trouble await FOLDER ENDING BYTES COUNT` waits until the folder has `COUNT` files of
+//! - `stress eat` allocates memory until the kernel kills it.
+//! - `stress await FOLDER ENDING BYTES COUNT` waits until the folder has `COUNT` files of
 //!   at least `BYTES` bytes whose names end with `ENDING`.
 
 use std::fs;
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
             _ => ExitCode::from(2),
         },
         _ => {
-            eprintln!("trouble spin MILLISECONDS | eat | await FOLDER ENDING BYTES COUNT");
+            eprintln!("stress spin MILLISECONDS | eat | await FOLDER ENDING BYTES COUNT");
             ExitCode::from(2)
         }
     }
