@@ -5,7 +5,7 @@
 //! The check itself is tested with a control law that allocates.
 #![cfg(feature = "linux")]
 
-mod no_alloc_trouble;
+mod no_alloc_faults;
 
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;
@@ -13,7 +13,7 @@ use std::process::Output;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use no_alloc_trouble::{Troubled, TroubledClock};
+use no_alloc_faults::{Disturbed, SlowClock};
 use steadfast::axis::Servo;
 use steadfast::board::{self, Description, Options, Ports, Simulated};
 use steadfast::config::Config;
@@ -201,20 +201,20 @@ fn board_with_reset(axes: usize) -> (Config, Servo) {
     button.name = "reset".to_owned();
     config.io.inputs.push(button);
     let mut servo = Axes::of(&config).unwrap().config.clone();
-    servo.reset = InputChannel::new(no_alloc_trouble::RESET);
+    servo.reset = InputChannel::new(no_alloc_faults::RESET);
     let law = servo.build(config.run.period).unwrap();
     (config, law)
 }
 
-fn a_hundred_thousand_cycles_in_trouble(axes: usize) {
+fn a_hundred_thousand_cycles_with_faults(axes: usize) {
     assert!(allocator::is_installed());
     let _alone = SEAL.lock().unwrap();
     let (config, law) = board_with_reset(axes);
     let simulation = config.simulation.as_ref().unwrap();
     let (devices, map) = Simulated::build(simulation, &config.io, config.run.period).unwrap();
-    let ports = Troubled::new(Ports::new(devices, &config.io, &map), axes);
+    let ports = Disturbed::new(Ports::new(devices, &config.io, &map), axes);
     let mut cycle = Cycle::<_, Servo>::new(ports, &law, law.initial(), config.heartbeat);
-    let mut clock = TroubledClock::new(config.run.period);
+    let mut clock = SlowClock::new(config.run.period);
     let sealed = run_sealed(&config, &mut cycle, &mut clock, CYCLES);
 
     assert_eq!(
@@ -234,7 +234,7 @@ fn a_hundred_thousand_cycles_in_trouble(axes: usize) {
         stops.0 >= 60 && stops.1 >= 60,
         "faults and resets: {stops:?}"
     );
-    assert!(cycle.ports.every_trouble_was_made());
+    assert!(cycle.ports.every_disturbance_was_made());
     for axis in cycle.state.axes() {
         assert!(axis.tracking_error_max_rad() > 0.0, "the axis did not move");
     }
@@ -242,12 +242,12 @@ fn a_hundred_thousand_cycles_in_trouble(axes: usize) {
 
 #[test]
 fn the_cycle_of_one_axis_never_allocates_even_with_faults() {
-    a_hundred_thousand_cycles_in_trouble(1);
+    a_hundred_thousand_cycles_with_faults(1);
 }
 
 #[test]
 fn the_cycle_of_eight_axes_never_allocates_even_with_faults() {
-    a_hundred_thousand_cycles_in_trouble(8);
+    a_hundred_thousand_cycles_with_faults(8);
 }
 
 /// A controller that allocates once, in the cycle given by its configuration.

@@ -133,7 +133,7 @@ pub(super) fn run_with_helpers(
                 live,
                 watched,
                 journal: Journal::new(flight),
-                trouble: |what| saver.trouble(what),
+                incident: |incident| saver.save_for(incident),
                 notify,
                 judged,
                 audit,

@@ -20,7 +20,7 @@ use crate::telemetry::blackbox::store::{Path, Store, file_stem};
 use crate::telemetry::blackbox::{self, Ending, Occasion};
 use crate::telemetry::flight::{Claimed, Flight, FlightError, Step, layout};
 use crate::telemetry::report::{BlackBoxReport, Exit};
-use crate::telemetry::reporter::Trouble;
+use crate::telemetry::reporter::Incident;
 use crate::telemetry::say;
 use crate::time::Duration;
 
@@ -307,10 +307,10 @@ fn describe(requested: u32) -> heapless::String<96> {
 
 impl Saver {
     /// Requests a black box. A fault replaces a pending quick stop.
-    pub(super) fn trouble(&self, what: Trouble) {
-        match what {
-            Trouble::Fault(code) => self.requested.store(u32::from(code), Ordering::Release),
-            Trouble::QuickStop(cause) => {
+    pub(super) fn save_for(&self, incident: Incident) {
+        match incident {
+            Incident::Fault(code) => self.requested.store(u32::from(code), Ordering::Release),
+            Incident::QuickStop(cause) => {
                 let requested = QUICK_STOP | u32::from(cause.number());
                 // A pending request stays.
                 let _ = self.requested.compare_exchange(

@@ -27,13 +27,13 @@ const REDRAW: u32 = 5;
 
 /// The run so far, for the live line.
 #[derive(Copy, Clone, Debug, Default)]
-pub struct Seen {
+pub struct Progress {
     cycles: u64,
     worst_lateness_ns: u32,
     last: CycleRecord,
 }
 
-impl Seen {
+impl Progress {
     /// Adds the record of one cycle.
     pub fn add(&mut self, record: &CycleRecord) {
         self.cycles += 1;
@@ -78,7 +78,7 @@ impl Seen {
 
 /// A reason to save a black box while the run goes on.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum Incident {
     /// The control law reports a fault with this code.
     Fault(u16),
     /// A quick stop of the loop stopped what the control law drives.
@@ -93,8 +93,8 @@ pub struct Listeners<'a, F> {
     pub watched: Option<&'a str>,
     /// The journal, which writes the flight file.
     pub journal: Journal<'a>,
-    /// Called on the reporter's thread for each [`Trouble`]. Must not block or allocate.
-    pub trouble: F,
+    /// Called on the reporter's thread for each [`Incident`]. Must not block or allocate.
+    pub incident: F,
     /// The service manager, if the environment names one.
     pub notify: Option<Notify>,
     /// The verdict on the contract.
@@ -116,25 +116,25 @@ pub struct Noticed {
 
 /// Empties `ring` every 20 ms until `done` is set, and once more after that. `period` is the
 /// loop's period. Runs on its own thread; allocates nothing.
-pub fn run<F: Fn(Trouble)>(
+pub fn run<F: Fn(Incident)>(
     mut ring: Reader<'_>,
     done: &AtomicBool,
     period: Duration,
     mut to: Listeners<'_, F>,
 ) -> Noticed {
     let mut poller = Poller::new(to.audit);
-    let mut seen = Seen::default();
+    let mut progress = Progress::default();
     let mut noticed = Noticed::default();
     let mut suspends = Suspends::since(Reading::take());
     let (mut turn, mut stopped) = (0, false);
     loop {
         let last = done.load(Ordering::Acquire);
         while let Some(record) = ring.dequeue() {
-            if record.fault != 0 && record.fault != seen.last.fault {
-                (to.trouble)(Trouble::Fault(record.fault));
+            if record.fault != 0 && record.fault != progress.last.fault {
+                (to.incident)(Incident::Fault(record.fault));
             }
-            stopped |= record.flags & !seen.last.flags & flags::STOPPED != 0;
-            seen.add(&record);
+            stopped |= record.flags & !progress.last.flags & flags::STOPPED != 0;
+            progress.add(&record);
             to.journal.add(&record);
             if let Some(notify) = &mut to.notify {
                 notify.add(&record);
@@ -167,10 +167,10 @@ pub fn run<F: Fn(Trouble)>(
         let quick_stops = to.journal.quick_stops();
         if let (Some(stop), true) = (quick_stops.last, stopped) {
             stopped = false;
-            (to.trouble)(Trouble::QuickStop(stop.cause));
+            (to.incident)(Incident::QuickStop(stop.cause));
         }
-        if to.live && seen.cycles > 0 && (last || turn % REDRAW == 0) {
-            draw(&seen.line(period, to.watched, quick_stops), last);
+        if to.live && progress.cycles > 0 && (last || turn % REDRAW == 0) {
+            draw(&progress.line(period, to.watched, quick_stops), last);
         }
         if last {
             noticed.dropped = ring.dropped();
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_line_shows_time_cycles_worst_lateness_the_watched_value_and_quick_stops() {
-        let mut seen = Seen::default();
+        let mut progress = Progress::default();
         for (slot, lateness_ns) in [(0, 90_000), (1, 20_000), (4_999, 30_000)] {
             let mut record = CycleRecord {
                 slot,
@@ -209,14 +209,14 @@ mod tests {
                 ..CycleRecord::default()
             };
             record.trace[0] = -0.00125;
-            seen.add(&record);
+            progress.add(&record);
         }
-        let line = |seen: &Seen, stops| {
-            seen.line(Duration::from_millis(1), Some("tracking_error_rad"), stops)
+        let line = |progress: &Progress, stops| {
+            progress.line(Duration::from_millis(1), Some("tracking_error_rad"), stops)
         };
         let none = QuickStops::default();
         let begin = "     5.0 s  3 cycles  worst lateness 90.0 us  tracking_error_rad -0.00125";
-        assert_eq!(line(&seen, &none).as_str(), begin);
+        assert_eq!(line(&progress, &none).as_str(), begin);
 
         let stops = QuickStops {
             count: 2,
@@ -227,11 +227,11 @@ mod tests {
             }),
         };
         let armed = format!("{begin}  2 quick stops");
-        assert_eq!(line(&seen, &stops).as_str(), armed);
-        seen.last.flags = flags::STOPPED;
+        assert_eq!(line(&progress, &stops).as_str(), armed);
+        progress.last.flags = flags::STOPPED;
         let stopped = format!(
             "{begin}  QUICK STOP at 2.301 s, not armed again: too many missed deadlines (overrun ladder)"
         );
-        assert_eq!(line(&seen, &stops).as_str(), stopped);
+        assert_eq!(line(&progress, &stops).as_str(), stopped);
     }
 }

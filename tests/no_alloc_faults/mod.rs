@@ -18,9 +18,9 @@ const EVERY: u64 = 1_500;
 /// When the reset button is pressed and released in these cycles.
 const RESET_AT: (u64, u64) = (700, 710);
 
-/// A fault.
+/// A fault, and how long it lasts.
 #[derive(Copy, Clone, Debug)]
-enum Trouble {
+enum Disturbance {
     /// A fault of all encoders, for this many transfers.
     Encoder(Fault, u64),
     /// A fault of all converters that drive the motors.
@@ -29,34 +29,34 @@ enum Trouble {
     EmergencyStop(u64),
 }
 
-const TROUBLES: [Trouble; 16] = [
-    Trouble::Encoder(Fault::BusError, 200),
-    Trouble::EmergencyStop(100),
-    Trouble::Encoder(Fault::ShortTransfer, 200),
-    Trouble::Encoder(Fault::LostClocks, 200),
-    Trouble::Converter(Fault::BusError, 2),
-    Trouble::Encoder(Fault::ReplyBitFlip(5), 200),
-    Trouble::Encoder(Fault::CommandBitFlip(3), 200),
-    Trouble::EmergencyStop(0),
-    Trouble::Encoder(Fault::MisoLow, 200),
-    Trouble::Encoder(Fault::MisoHigh, 200),
-    Trouble::Encoder(Fault::NoAnswer, 200),
-    Trouble::Encoder(Fault::StuckPosition, 600),
-    Trouble::Encoder(Fault::PositionJump(4_000), 200),
-    Trouble::Encoder(Fault::FieldWeak, 300),
-    Trouble::Encoder(Fault::FieldStrong, 300),
-    Trouble::Encoder(Fault::CordicOverflow, 300),
+const DISTURBANCES: [Disturbance; 16] = [
+    Disturbance::Encoder(Fault::BusError, 200),
+    Disturbance::EmergencyStop(100),
+    Disturbance::Encoder(Fault::ShortTransfer, 200),
+    Disturbance::Encoder(Fault::LostClocks, 200),
+    Disturbance::Converter(Fault::BusError, 2),
+    Disturbance::Encoder(Fault::ReplyBitFlip(5), 200),
+    Disturbance::Encoder(Fault::CommandBitFlip(3), 200),
+    Disturbance::EmergencyStop(0),
+    Disturbance::Encoder(Fault::MisoLow, 200),
+    Disturbance::Encoder(Fault::MisoHigh, 200),
+    Disturbance::Encoder(Fault::NoAnswer, 200),
+    Disturbance::Encoder(Fault::StuckPosition, 600),
+    Disturbance::Encoder(Fault::PositionJump(4_000), 200),
+    Disturbance::Encoder(Fault::FieldWeak, 300),
+    Disturbance::Encoder(Fault::FieldStrong, 300),
+    Disturbance::Encoder(Fault::CordicOverflow, 300),
 ];
 
 /// The ports of the simulated board with faults.
-pub(crate) struct Troubled {
+pub(crate) struct Disturbed {
     ports: Ports<Simulated>,
     axes: usize,
     cycle: u64,
     made: u32,
 }
 
-impl Troubled {
+impl Disturbed {
     pub(crate) fn new(ports: Ports<Simulated>, axes: usize) -> Self {
         Self {
             ports,
@@ -67,8 +67,8 @@ impl Troubled {
     }
 
     /// Whether the run was long enough for all faults.
-    pub(crate) fn every_trouble_was_made(&self) -> bool {
-        self.made.count_ones() as usize == TROUBLES.len()
+    pub(crate) fn every_disturbance_was_made(&self) -> bool {
+        self.made.count_ones() as usize == DISTURBANCES.len()
     }
 
     fn press(&mut self, input: u8, down: bool) {
@@ -85,26 +85,26 @@ impl Troubled {
         }
     }
 
-    fn make_trouble(&mut self) {
+    fn disturb_now(&mut self) {
         let (round, at) = (self.cycle / EVERY, self.cycle % EVERY);
         self.cycle += 1;
         // No fault during the start.
         if round == 0 {
             return;
         }
-        let number = (round - 1) as usize % TROUBLES.len();
-        match (TROUBLES[number], at) {
+        let number = (round - 1) as usize % DISTURBANCES.len();
+        match (DISTURBANCES[number], at) {
             (_, 0) => self.made |= 1 << number,
             (_, at) if at == RESET_AT.0 => self.press(RESET, true),
             (_, at) if at == RESET_AT.1 => self.press(RESET, false),
             _ => {}
         }
-        match TROUBLES[number] {
-            Trouble::Encoder(fault, transfers) if at == 0 => self.disturb(0, fault, transfers),
-            Trouble::Converter(fault, transfers) if at == 0 => {
+        match DISTURBANCES[number] {
+            Disturbance::Encoder(fault, transfers) if at == 0 => self.disturb(0, fault, transfers),
+            Disturbance::Converter(fault, transfers) if at == 0 => {
                 self.disturb(self.axes, fault, transfers);
             }
-            Trouble::EmergencyStop(cycles) => {
+            Disturbance::EmergencyStop(cycles) => {
                 if at == 0 {
                     self.press(EMERGENCY_STOP, true);
                 }
@@ -112,19 +112,19 @@ impl Troubled {
                     self.press(EMERGENCY_STOP, false);
                 }
             }
-            Trouble::Encoder(..) | Trouble::Converter(..) => {}
+            Disturbance::Encoder(..) | Disturbance::Converter(..) => {}
         }
     }
 }
 
-impl Sense for Troubled {
+impl Sense for Disturbed {
     fn sense(&mut self, tick: &Tick, inputs: &mut Inputs) {
-        self.make_trouble();
+        self.disturb_now();
         self.ports.sense(tick, inputs);
     }
 }
 
-impl Act for Troubled {
+impl Act for Disturbed {
     fn safe_image(&self) -> Outputs {
         self.ports.safe_image()
     }
@@ -140,13 +140,13 @@ impl Act for Troubled {
 
 /// A virtual clock with slow cycles: sometimes enough in a row for a quick stop, never for
 /// a fault of the ladder.
-pub(crate) struct TroubledClock {
+pub(crate) struct SlowClock {
     period: Duration,
     woken: Instant,
     cycle: Cell<u64>,
 }
 
-impl TroubledClock {
+impl SlowClock {
     pub(crate) fn new(period: Duration) -> Self {
         Self {
             period,
@@ -169,7 +169,7 @@ impl TroubledClock {
     }
 }
 
-impl Clock for TroubledClock {
+impl Clock for SlowClock {
     fn now(&self) -> Instant {
         self.woken + self.cost()
     }

@@ -56,7 +56,7 @@ std::thread_local! {
     static NOW: Cell<u64> = const { Cell::new(0) };
 }
 
-struct Seen {
+struct Hardware {
     /// The encoders.
     board: SimBoard,
     /// The next transfer of this chip fails.
@@ -73,7 +73,7 @@ struct Seen {
 /// Devices whose calls take `call` each.
 #[derive(Clone)]
 struct Timed {
-    seen: Rc<RefCell<Seen>>,
+    hardware: Rc<RefCell<Hardware>>,
     call: Duration,
 }
 
@@ -95,20 +95,20 @@ impl ErrorType for Chip {
 impl SpiDevice for Chip {
     fn transaction(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), ErrorKind> {
         self.devices.pass();
-        let mut seen = self.devices.seen.borrow_mut();
-        seen.transfers[self.index] += 1;
-        if seen.fails == Some(self.index) {
-            seen.fails = None;
+        let mut hardware = self.devices.hardware.borrow_mut();
+        hardware.transfers[self.index] += 1;
+        if hardware.fails == Some(self.index) {
+            hardware.fails = None;
             return Err(ErrorKind::Other);
         }
         if ENCODERS.contains(&self.index) {
-            let mut encoder = seen.board.device(self.index).expect("an encoder");
+            let mut encoder = hardware.board.device(self.index).expect("an encoder");
             return encoder.transaction(operations);
         }
         for operation in operations {
             match operation {
                 Operation::TransferInPlace(bytes) if bytes.len() == 3 => {
-                    bytes[1..].copy_from_slice(&seen.code.to_be_bytes());
+                    bytes[1..].copy_from_slice(&hardware.code.to_be_bytes());
                 }
                 _ => {}
             }
@@ -121,7 +121,7 @@ impl Devices for Timed {
     type Spi<'a> = Chip;
 
     fn latched(&self) -> bool {
-        self.seen.borrow().latched
+        self.hardware.borrow().latched
     }
 
     fn advance(&mut self, tick: &Tick) -> Instant {
@@ -146,7 +146,7 @@ impl Devices for Timed {
 
     fn digital_outputs(&mut self, levels: u32) -> Result<(), OutputError> {
         self.pass();
-        self.seen.borrow_mut().lines.push(levels);
+        self.hardware.borrow_mut().lines.push(levels);
         Ok(())
     }
 }
@@ -167,7 +167,7 @@ fn encoders() -> Result<SimBoard, WiringError> {
 }
 
 /// Two channels of each kind: a cycle without failures makes eight calls.
-fn ports(call_us: u64) -> (Ports<Timed>, Rc<RefCell<Seen>>) {
+fn ports(call_us: u64) -> (Ports<Timed>, Rc<RefCell<Hardware>>) {
     let text = BOARD.replace("shutdown = 2", "shutdown = 3") + SECOND;
     let io = Config::parse("b.toml", &text).expect("good").io;
     let map = SpiMap {
@@ -175,7 +175,7 @@ fn ports(call_us: u64) -> (Ports<Timed>, Rc<RefCell<Seen>>) {
         analog_outputs: DACS.to_vec(),
         analog_inputs: ADCS.to_vec(),
     };
-    let seen = Rc::new(RefCell::new(Seen {
+    let hardware = Rc::new(RefCell::new(Hardware {
         board: encoders().expect("wired"),
         fails: None,
         transfers: [0; 6],
@@ -184,11 +184,11 @@ fn ports(call_us: u64) -> (Ports<Timed>, Rc<RefCell<Seen>>) {
         latched: false,
     }));
     let devices = Timed {
-        seen: Rc::clone(&seen),
+        hardware: Rc::clone(&hardware),
         call: Duration::from_micros(call_us),
     };
     let ports = Ports::new(devices, &io, &map).retrying_until(DEADLINE);
-    (ports, seen)
+    (ports, hardware)
 }
 
 fn tick() -> Tick {
@@ -202,18 +202,18 @@ fn tick() -> Tick {
 
 /// Transfers of `chip` in a cycle in which its first one fails.
 fn transfers(chip: usize, call_us: u64) -> (u32, Inputs) {
-    let (mut ports, seen) = ports(call_us);
+    let (mut ports, hardware) = ports(call_us);
     let mut inputs = Inputs::NOT_READ;
     let outputs = ports.safe_image();
     // The first request of the encoders takes another frame.
     NOW.set(BEGAN.as_nanos());
     ports.sense(&tick(), &mut inputs);
-    seen.borrow_mut().fails = Some(chip);
-    seen.borrow_mut().transfers = [0; 6];
+    hardware.borrow_mut().fails = Some(chip);
+    hardware.borrow_mut().transfers = [0; 6];
     NOW.set(BEGAN.as_nanos());
     ports.sense(&tick(), &mut inputs);
     let _ = ports.act(&tick(), &outputs);
-    let transfers = seen.borrow().transfers[chip];
+    let transfers = hardware.borrow().transfers[chip];
     (transfers, inputs)
 }
 
@@ -249,9 +249,9 @@ fn a_retried_input_has_the_time_of_the_retry() {
 
 #[test]
 fn the_limits_of_an_input_are_inclusive() {
-    let (mut ports, seen) = ports(1);
+    let (mut ports, hardware) = ports(1);
     for (code, good) in [(1_023, false), (1_024, true), (2_048, true), (2_049, false)] {
-        seen.borrow_mut().code = code;
+        hardware.borrow_mut().code = code;
         let mut inputs = Inputs::NOT_READ;
         ports.sense(&tick(), &mut inputs);
         assert_eq!(inputs.analogs[1].value.is_ok(), good, "{code}");
@@ -275,16 +275,16 @@ fn a_deviation_equal_to_the_tolerance_is_tolerated() {
 
 #[test]
 fn lines_go_safe_step_by_step_in_shutdown_order() {
-    let (mut ports, seen) = ports(1);
+    let (mut ports, hardware) = ports(1);
     let mut outputs = ports.safe_image();
     outputs.digital = 0b11;
     for (latched, steps) in [(false, [0b10, 0b00]), (true, [0b00, 0b00])] {
-        seen.borrow_mut().latched = false;
+        hardware.borrow_mut().latched = false;
         assert_eq!(ports.act(&tick(), &outputs), Ok(()));
-        seen.borrow_mut().lines.clear();
-        seen.borrow_mut().latched = latched;
+        hardware.borrow_mut().lines.clear();
+        hardware.borrow_mut().latched = latched;
         assert_eq!(ports.safe(&tick()), Ok(()));
-        assert_eq!(seen.borrow().lines, steps, "latched: {latched}");
+        assert_eq!(hardware.borrow().lines, steps, "latched: {latched}");
     }
 }
 

@@ -19,7 +19,7 @@ enum Write {
 }
 
 #[derive(Default)]
-struct Seen {
+struct Hardware {
     /// Polls until the latch is set.
     polls_left: Option<u32>,
     latched: bool,
@@ -30,7 +30,7 @@ struct Seen {
     failures: u32,
 }
 
-impl Seen {
+impl Hardware {
     fn latch(&mut self) {
         if !self.latched {
             self.latched = true;
@@ -42,18 +42,18 @@ impl Seen {
 /// Devices whose safe-state latch is set before a poll, or during a call.
 #[derive(Clone)]
 struct Watched {
-    seen: Rc<RefCell<Seen>>,
+    hardware: Rc<RefCell<Hardware>>,
     /// The call, from 0, during which the latch is set.
     within: Option<usize>,
 }
 
 impl Watched {
     fn record(&self, write: Write) {
-        let mut seen = self.seen.borrow_mut();
-        if self.within == Some(seen.writes.len()) {
-            seen.latch();
+        let mut hardware = self.hardware.borrow_mut();
+        if self.within == Some(hardware.writes.len()) {
+            hardware.latch();
         }
-        seen.writes.push(write);
+        hardware.writes.push(write);
     }
 }
 
@@ -66,9 +66,9 @@ impl SpiDevice for Watched {
         if let [Operation::Write(bytes)] = operations {
             self.record(Write::Frame([bytes[0], bytes[1]]));
         }
-        let mut seen = self.seen.borrow_mut();
-        if seen.failures > 0 {
-            seen.failures -= 1;
+        let mut hardware = self.hardware.borrow_mut();
+        if hardware.failures > 0 {
+            hardware.failures -= 1;
             return Err(ErrorKind::Other);
         }
         Ok(())
@@ -79,13 +79,13 @@ impl Devices for Watched {
     type Spi<'a> = Self;
 
     fn latched(&self) -> bool {
-        let mut seen = self.seen.borrow_mut();
-        match seen.polls_left {
-            Some(0) => seen.latch(),
-            Some(polls) => seen.polls_left = Some(polls - 1),
+        let mut hardware = self.hardware.borrow_mut();
+        match hardware.polls_left {
+            Some(0) => hardware.latch(),
+            Some(polls) => hardware.polls_left = Some(polls - 1),
             None => {}
         }
-        seen.latched
+        hardware.latched
     }
 
     fn advance(&mut self, tick: &Tick) -> Instant {
@@ -132,17 +132,17 @@ fn cycle(polls: Option<u32>, within: Option<usize>, failures: u32) -> (Watched, 
         analog_inputs: std::vec![4],
     };
     let devices = Watched {
-        seen: Rc::default(),
+        hardware: Rc::default(),
         within,
     };
-    devices.seen.borrow_mut().polls_left = polls;
-    devices.seen.borrow_mut().failures = failures;
+    devices.hardware.borrow_mut().polls_left = polls;
+    devices.hardware.borrow_mut().failures = failures;
     let mut ports = Ports::new(devices.clone(), &io, &map).retrying_until(DEADLINE);
     let mut outputs = ports.safe_image();
     outputs.digital = 1;
     outputs.analogs[..2].copy_from_slice(&[5.0, 6.0]);
     let acted = ports.act(&Tick::default(), &outputs);
-    if devices.seen.borrow().latched {
+    if devices.hardware.borrow().latched {
         assert_eq!(acted, Err(OutputError::Digital));
     }
     (devices, ports)
@@ -151,9 +151,9 @@ fn cycle(polls: Option<u32>, within: Option<usize>, failures: u32) -> (Watched, 
 /// Everything at its safe value: the lines, then the converters in order.
 fn safe() -> Vec<Write> {
     let (devices, mut ports) = cycle(None, None, 0);
-    devices.seen.borrow_mut().writes.clear();
+    devices.hardware.borrow_mut().writes.clear();
     assert_eq!(ports.safe(&Tick::default()), Ok(()));
-    std::mem::take(&mut devices.seen.borrow_mut().writes)
+    std::mem::take(&mut devices.hardware.borrow_mut().writes)
 }
 
 #[test]
@@ -165,11 +165,11 @@ fn only_safe_values_are_sent_after_the_outputs_are_latched_safe() {
         let mut polls = 0;
         loop {
             let (devices, _) = cycle(Some(polls), None, failures);
-            let seen = devices.seen.borrow();
-            if !seen.latched {
+            let hardware = devices.hardware.borrow();
+            if !hardware.latched {
                 break;
             }
-            let mut after = seen.writes[seen.before..].to_vec();
+            let mut after = hardware.writes[hardware.before..].to_vec();
             // A failed safe frame is sent again.
             after.dedup();
             assert_eq!(after, safe, "poll {polls}");
@@ -185,9 +185,9 @@ fn safe_values_follow_a_write_in_progress_when_the_outputs_are_latched_safe() {
     let safe = safe();
     for within in 0..3 {
         let (devices, _) = cycle(None, Some(within), 0);
-        let seen = devices.seen.borrow();
-        assert_eq!((seen.latched, seen.before), (true, within));
-        assert_eq!(seen.writes[within + 1..], safe[..], "within {within}");
+        let hardware = devices.hardware.borrow();
+        assert_eq!((hardware.latched, hardware.before), (true, within));
+        assert_eq!(hardware.writes[within + 1..], safe[..], "within {within}");
     }
 }
 
@@ -196,11 +196,11 @@ fn safe_frames_are_repeated_and_nothing_else_is_driven() {
     let safe = safe();
     // The latch is set during the cycle by a thread that could not send its frames.
     let (devices, mut ports) = cycle(None, Some(2), 0);
-    devices.seen.borrow_mut().writes.clear();
+    devices.hardware.borrow_mut().writes.clear();
     assert_eq!(ports.safe(&Tick::default()), Ok(()));
-    assert_eq!(devices.seen.borrow().writes, safe);
-    devices.seen.borrow_mut().writes.clear();
-    devices.seen.borrow_mut().failures = 2;
+    assert_eq!(devices.hardware.borrow().writes, safe);
+    devices.hardware.borrow_mut().writes.clear();
+    devices.hardware.borrow_mut().failures = 2;
     let failed = ports.safe(&Tick::default());
     assert!(matches!(failed, Err(OutputError::Analog(_))), "{failed:?}");
 }
