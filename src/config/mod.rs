@@ -6,7 +6,7 @@
 //! [`ConfigError`]: file, line, column, what is wrong, and the remedy. Unknown keys are errors,
 //! so a misspelt limit cannot silently become a default.
 
-pub(crate) mod asked;
+pub(crate) mod accesses;
 pub(crate) mod bias;
 mod black_box;
 mod buses;
@@ -67,7 +67,7 @@ use crate::realtime::audit::Reaction;
 use crate::realtime::required::LoopConfig;
 use crate::realtime::runner::Requirement;
 use crate::telemetry::blackbox::BlackBoxConfig;
-use asked::Log;
+use accesses::Log;
 use error::Source;
 use machine::Wired;
 

@@ -2,7 +2,7 @@
 //!
 //! The reader of a [`Table`] can first declare its keys ([`Table::only`]): a misspelt key is
 //! then an error of its own, and not the error that another key is missing.
-//! [`Table::finish`] refuses each key that the reader has not asked for. Values are read in
+//! [`Table::finish`] refuses each key that the reader has not accessed. Values are read in
 //! [`value`](super::value). All of it allocates, and is for start-up.
 
 use std::fmt::Display;
@@ -11,7 +11,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::asked::{Expected, MAX_TEXT, Question, Record};
+use super::accesses::{Expected, MAX_TEXT, Record, Target};
 use super::error::{ConfigError, Source, is_unprintable, quoted};
 
 pub(crate) type Result<T> = std::result::Result<T, ConfigError>;
@@ -34,8 +34,8 @@ pub struct Table<'t> {
     keys: Option<Vec<&'static str>>,
     /// Further permitted keys, which every table of this kind has.
     common: &'static [&'static str],
-    pub(super) asked: Vec<&'static str>,
-    /// Where questions are recorded; `None` in an ordinary start.
+    pub(super) accessed: Vec<&'static str>,
+    /// Where accesses are recorded; `None` in an ordinary start.
     pub(super) record: Option<Record<'t>>,
 }
 
@@ -58,7 +58,7 @@ impl<'t> Table<'t> {
             entries,
             keys: None,
             common: &[],
-            asked: Vec::new(),
+            accessed: Vec::new(),
             record,
         }
     }
@@ -93,7 +93,7 @@ impl<'t> Table<'t> {
     /// # Errors
     /// The table has another key; the error names the first.
     pub fn only(&mut self, keys: &[&'static str]) -> Result<()> {
-        self.note(|| Question::Only(keys.to_vec()));
+        self.note(|| Target::Only(keys.to_vec()));
         let keys: Vec<_> = keys.iter().chain(self.common).copied().collect();
         let unknown = self
             .entries
@@ -148,7 +148,7 @@ impl<'t> Table<'t> {
             "{key} in {}",
             self.title()
         );
-        self.asked.push(key);
+        self.accessed.push(key);
         self.entries
             .get_key_value(key)
             .map(|(name, value)| (name.span(), value))
@@ -165,7 +165,7 @@ impl<'t> Table<'t> {
     /// # Errors
     /// The table has `key`.
     pub fn without(&mut self, key: &'static str, why: &str) -> Result<()> {
-        self.note(|| Question::NoEffect {
+        self.note(|| Target::NoEffect {
             key,
             why: why.to_owned(),
         });
@@ -327,7 +327,7 @@ impl<'t> Table<'t> {
         places
     }
 
-    /// A key that may be a misspelt `key`: similar, and not asked for so far. It can also be a
+    /// A key that may be a misspelt `key`: similar, and not accessed so far. It can also be a
     /// correct key that is still to be read, so it is only a suggestion.
     pub(super) fn misspelt(&self, key: &'static str) -> Option<&'t str> {
         if self.keys.is_some() {
@@ -335,7 +335,7 @@ impl<'t> Table<'t> {
         }
         let others = self.entries.keys().map(|name| name.get_ref().as_ref());
         others
-            .filter(|name| !self.asked.contains(name) && !self.common.contains(name))
+            .filter(|name| !self.accessed.contains(name) && !self.common.contains(name))
             .find(|name| nearest(&[key], name).is_some())
     }
 
@@ -346,17 +346,17 @@ impl<'t> Table<'t> {
         found.is_some_and(|(_, value)| matches!(value.get_ref(), DeValue::String(_)))
     }
 
-    /// Refuses the first key that the reader has not asked for.
+    /// Refuses the first key that the reader has not accessed.
     pub(crate) fn finish(self) -> Result<()> {
         let unused = self
             .entries
             .keys()
-            .filter(|key| !self.asked.contains(&key.get_ref().as_ref()))
+            .filter(|key| !self.accessed.contains(&key.get_ref().as_ref()))
             .min_by_key(|key| key.span().start);
         match unused {
             None => Ok(()),
             Some(key) if self.keys.is_none() => {
-                let mut known: Vec<_> = self.asked.iter().chain(self.common).copied().collect();
+                let mut known: Vec<_> = self.accessed.iter().chain(self.common).copied().collect();
                 known.sort_unstable();
                 known.dedup();
                 Err(self.unknown(key, &known))

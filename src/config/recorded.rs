@@ -1,51 +1,51 @@
-//! Records which keys the readers ask a table for, for docs/board-file.md: see
-//! [`asked`](super::asked).
+//! Records which keys the readers access, for docs/board-file.md: see
+//! [`accesses`](super::accesses).
 
 use std::fmt::Display;
 
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::asked::{AskedKey, Count, Expected, ExpectedSignal, Log, Question, Record};
+use super::accesses::{Count, Expected, ExpectedSignal, KeyAccess, Log, Record, Target};
 use super::reader::{At, Result, Table};
 use super::signals::ANY_UNIT;
 use super::types::Named;
 
 impl<'t> Table<'t> {
-    /// Records from now on what this table and its inner tables are asked for.
+    /// Records from now on the accesses to this table and to its inner tables.
     pub(super) fn record_to(&mut self, log: &'t Log) {
         self.record = Some(Record::root(log));
     }
 
-    pub(super) fn note(&self, question: impl FnOnce() -> Question) {
+    pub(super) fn note(&self, target: impl FnOnce() -> Target) {
         if let Some(record) = &self.record {
-            record.note(question());
+            record.note(target());
         }
     }
 
-    /// Notes that `key` is asked for: its type and range, `expected`, and its `default`.
+    /// Notes an access to `key`: its type and range, `expected`, and its `default`.
     pub(super) fn note_key(
         &self,
         key: &'static str,
         expected: Option<&Expected>,
         default: Option<&dyn Display>,
     ) {
-        self.note(|| self.question(key, expected, default));
+        self.note(|| self.access(key, expected, default));
     }
 
     #[inline(never)]
-    fn question(
+    fn access(
         &self,
         key: &'static str,
         expected: Option<&Expected>,
         default: Option<&dyn Display>,
-    ) -> Question {
+    ) -> Target {
         let value = self.entries.get(key);
         let text = |value: &Spanned<DeValue<'_>>| {
             let text = self.source().text.get(value.span()).unwrap_or_default();
             text.to_owned()
         };
-        Question::Key(AskedKey {
+        Target::Key(KeyAccess {
             key,
             expected: expected.cloned(),
             default: default.map(|default| default.to_string()),
@@ -59,7 +59,7 @@ impl<'t> Table<'t> {
             (self.entries.get(**key)).is_some_and(|value| value.span() == at.span)
         };
         if self.record.is_some()
-            && let Some(key) = self.asked.iter().find(is_it)
+            && let Some(key) = self.accessed.iter().find(is_it)
         {
             self.note_key(key, Some(&Expected::Name(header.to_owned())), None);
         }

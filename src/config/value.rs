@@ -6,8 +6,8 @@ use std::ops::{Range, RangeInclusive};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::asked::Expected;
-pub(crate) use super::asked::figure;
+use super::accesses::Expected;
+pub(crate) use super::accesses::figure;
 use super::error::{ConfigError, quoted};
 use super::reader::{At, Result, Table, nearest};
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::Node;
 use super::learned::{Learned, most_specific};
-use crate::config::asked::{Asked, AskedKey, Count, Expected, Kind, Log, Question};
+use crate::config::accesses::{Access, Count, Expected, KeyAccess, Kind, Log, Target};
 use crate::config::{ANY_UNIT, Config, Registry};
 
 /// Maximum number of further changes after one change.
@@ -28,14 +28,14 @@ pub(super) struct Explorer<'r> {
 
 /// The accesses to one file, and its error if it was refused.
 struct Run {
-    events: Vec<Asked>,
+    events: Vec<Access>,
     /// The error.
     refused: Option<String>,
 }
 
 /// A key that a reader accessed.
 #[derive(Clone, Debug, PartialEq)]
-struct Place {
+struct AccessedKey {
     kind: Kind,
     table: String,
     key: &'static str,
@@ -127,24 +127,24 @@ impl<'r> Explorer<'r> {
         let run = self.run(file);
         let mut files = Vec::new();
         let mut alike: BTreeMap<(Kind, &str, bool), usize> = BTreeMap::new();
-        for place in places(&run.events) {
-            if kinds.is_some_and(|kinds| !kinds.contains(&place.kind)) {
+        for entry in accessed_keys(&run.events) {
+            if kinds.is_some_and(|kinds| !kinds.contains(&entry.kind)) {
                 continue;
             }
-            let many = alike.entry((place.kind.clone(), place.key, place.present));
+            let many = alike.entry((entry.kind.clone(), entry.key, entry.present));
             let many = many.or_default();
             *many += 1;
             if *many > MOST_ALIKE {
                 continue;
             }
             self.news.clear();
-            if place.present {
-                self.without(file, &run, &place);
+            if entry.present {
+                self.without(file, &run, &entry);
             }
-            for value in self.values(file, &place) {
+            for value in self.values(file, &entry) {
                 let mut changed = file.clone();
-                changed.set(&place.table, place.key, value);
-                let done = self.complete(changed, Some((&place.table, place.key)));
+                changed.set(&entry.table, entry.key, value);
+                let done = self.complete(changed, Some((&entry.table, entry.key)));
                 if let Some(done) = done
                     && !self.news.is_empty()
                 {
@@ -155,18 +155,18 @@ impl<'r> Explorer<'r> {
         files
     }
 
-    /// Records whether `file` is accepted without the key of `place`.
-    fn without(&mut self, file: &Node, run: &Run, place: &Place) {
-        if matches!(place.expected[..], [Expected::Tables(_)]) {
+    /// Records whether `file` is accepted without the key of `entry`.
+    fn without(&mut self, file: &Node, run: &Run, entry: &AccessedKey) {
+        if matches!(entry.expected[..], [Expected::Tables(_)]) {
             return;
         }
         let mut changed = file.clone();
-        changed.remove(&place.table, place.key);
+        changed.remove(&entry.table, entry.key);
         if let Some(refused) = self.run(&changed).refused
             && run.refused.is_none()
-            && !place.has_default
+            && !entry.has_default
         {
-            let (table, key) = (&place.table, place.key);
+            let (table, key) = (&entry.table, entry.key);
             self.learned.add_needed(&run.events, table, key, refused);
         }
     }
@@ -183,28 +183,28 @@ impl<'r> Explorer<'r> {
                 return Some(file);
             }
             let last = run.events.last()?;
-            match &last.question {
-                Question::Only(_) => return None,
-                Question::NoEffect { key, .. } => {
+            match &last.target {
+                Target::Only(_) => return None,
+                Target::NoEffect { key, .. } => {
                     if kept == Some((last.table.as_str(), *key)) {
                         return None;
                     }
                     file.remove(&last.table, key);
                 }
-                Question::Key(AskedKey { key, .. }) => {
+                Target::Key(KeyAccess { key, .. }) => {
                     let mine = run.events.iter().filter(|event| event.table == last.table);
-                    let mut mine = places(mine).into_iter().rev();
-                    let place = mine.find(|place| place.key == *key)?;
+                    let mut mine = accessed_keys(mine).into_iter().rev();
+                    let entry = mine.find(|entry| entry.key == *key)?;
                     if kept == Some((last.table.as_str(), *key)) {
                         return None;
                     }
-                    let values = self.values_for(&file, &place);
+                    let values = self.values_for(&file, &entry);
                     let untried = values.into_iter().find(|value| {
                         let entry = (last.table.clone(), *key, value.clone());
                         !tried.contains(&entry)
                     })?;
                     tried.push((last.table.clone(), key, untried.clone()));
-                    let header = place.expected.iter().find_map(|expected| match expected {
+                    let header = entry.expected.iter().find_map(|expected| match expected {
                         Expected::Name(header) => Some(header),
                         _ => None,
                     });
@@ -232,27 +232,27 @@ impl<'r> Explorer<'r> {
         Run { events, refused }
     }
 
-    /// Values to try for the key of `place`, without its present value.
-    fn values(&self, file: &Node, place: &Place) -> Vec<Node> {
-        let now = file.get(&format!("{}.{}", place.table, place.key));
-        match place.expected[..] {
+    /// Values to try for the key of `entry`, without its present value.
+    fn values(&self, file: &Node, entry: &AccessedKey) -> Vec<Node> {
+        let now = file.get(&format!("{}.{}", entry.table, entry.key));
+        match entry.expected[..] {
             [Expected::Tables(_) | Expected::Table | Expected::Name(_)] if now.is_some() => {
                 Vec::new()
             }
             _ => {
-                let mut values = self.values_for(file, place);
+                let mut values = self.values_for(file, entry);
                 values.retain(|value| Some(value) != now);
                 values
             }
         }
     }
 
-    fn values_for(&self, file: &Node, place: &Place) -> Vec<Node> {
-        if place.expected.is_empty() {
+    fn values_for(&self, file: &Node, entry: &AccessedKey) -> Vec<Node> {
+        if entry.expected.is_empty() {
             return vec![unknown()];
         }
-        let all = place.expected.iter();
-        all.flat_map(|expected| self.values_of(file, place.key, expected))
+        let all = entry.expected.iter();
+        all.flat_map(|expected| self.values_of(file, entry.key, expected))
             .collect()
     }
 
@@ -343,33 +343,33 @@ fn written(number: f64) -> String {
 }
 
 /// All accessed keys, each once, with everything that is known about it.
-fn places<'e>(events: impl IntoIterator<Item = &'e Asked>) -> Vec<Place> {
-    let mut places: Vec<Place> = Vec::new();
+fn accessed_keys<'e>(events: impl IntoIterator<Item = &'e Access>) -> Vec<AccessedKey> {
+    let mut keys: Vec<AccessedKey> = Vec::new();
     for event in events {
-        let Some(asked) = event.key() else { continue };
-        let is_it = |place: &&mut Place| {
-            place.key == asked.key && place.table == event.table && place.kind == event.kind
+        let Some(access) = event.key() else { continue };
+        let is_it = |entry: &&mut AccessedKey| {
+            entry.key == access.key && entry.table == event.table && entry.kind == event.kind
         };
-        match places.iter_mut().find(is_it) {
-            Some(place) => {
-                place.has_default |= asked.default.is_some();
-                place.expected.extend(asked.expected.clone());
+        match keys.iter_mut().find(is_it) {
+            Some(entry) => {
+                entry.has_default |= access.default.is_some();
+                entry.expected.extend(access.expected.clone());
             }
-            None => places.push(Place {
+            None => keys.push(AccessedKey {
                 kind: event.kind.clone(),
                 table: event.table.clone(),
-                key: asked.key,
-                expected: asked.expected.iter().cloned().collect(),
-                has_default: asked.default.is_some(),
-                present: asked.value.is_some(),
+                key: access.key,
+                expected: access.expected.iter().cloned().collect(),
+                has_default: access.default.is_some(),
+                present: access.value.is_some(),
             }),
         }
     }
-    for place in &mut places {
-        place.expected = most_specific(&place.expected)
+    for entry in &mut keys {
+        entry.expected = most_specific(&entry.expected)
             .into_iter()
             .cloned()
             .collect();
     }
-    places
+    keys
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::config::asked::{Asked, Expected, Kind, Question, figure};
+use crate::config::accesses::{Access, Expected, Kind, Target, figure};
 
 /// A property of one table in one run that can explain why a key is required. The better
 /// explanation is listed first.
@@ -124,7 +124,7 @@ type Tables<'e> = BTreeMap<(&'e str, &'e Kind), TableState<'e>>;
 impl Learned {
     /// Adds the accesses of one run, which was `accepted` or not. Returns the kinds of tables that
     /// are new or have a new type of value.
-    pub(super) fn add(&mut self, events: &[Asked], accepted: bool) -> BTreeSet<Kind> {
+    pub(super) fn add(&mut self, events: &[Access], accepted: bool) -> BTreeSet<Kind> {
         let tables = table_states(events);
         let mut news = BTreeSet::new();
         for events in by_table(events) {
@@ -176,7 +176,7 @@ impl Learned {
     }
 
     /// Records that the file of `events` was refused for `reason` without `key` of `table`.
-    pub(super) fn add_needed(&mut self, events: &[Asked], table: &str, key: &str, reason: String) {
+    pub(super) fn add_needed(&mut self, events: &[Access], table: &str, key: &str, reason: String) {
         let tables = table_states(events);
         for (_, state) in tables.iter().filter(|((name, _), _)| *name == table) {
             let known = self.kinds.get_mut(state.kind);
@@ -198,29 +198,29 @@ impl Learned {
 
 impl Known {
     /// Adds the accesses to one table. Returns whether a type of value is new.
-    fn learn(&mut self, events: &[Asked], state: &TableState<'_>) -> bool {
+    fn learn(&mut self, events: &[Access], state: &TableState<'_>) -> bool {
         let mut is_new = false;
         for event in events {
-            match &event.question {
-                Question::Only(keys) => {
+            match &event.target {
+                Target::Only(keys) => {
                     let new = keys.iter().filter(|key| !self.only.contains(key));
                     let new: Vec<_> = new.copied().collect();
                     self.only.extend(new);
                 }
-                Question::NoEffect { key, why } => {
+                Target::NoEffect { key, why } => {
                     let entry = self.entry(key);
                     if !entry.no_effect.contains(why) {
                         entry.no_effect.insert(why.clone());
                     }
                 }
-                Question::Key(asked) => {
-                    let entry = self.entry(asked.key);
-                    if let Some(expected) = &asked.expected {
-                        is_new |= entry.learn(asked.key, expected, state);
+                Target::Key(access) => {
+                    let entry = self.entry(access.key);
+                    if let Some(expected) = &access.expected {
+                        is_new |= entry.learn(access.key, expected, state);
                     }
-                    if let Some(default) = &asked.default {
+                    if let Some(default) = &access.default {
                         let figure = entry.default.get_or_insert_default();
-                        figure.add(default.clone(), state, asked.key);
+                        figure.add(default.clone(), state, access.key);
                     }
                 }
             }
@@ -305,12 +305,12 @@ fn ends(expected: &Expected) -> Option<[String; 2]> {
 }
 
 /// `events` split into one slice per table.
-fn by_table(events: &[Asked]) -> impl Iterator<Item = &[Asked]> {
+fn by_table(events: &[Access]) -> impl Iterator<Item = &[Access]> {
     events.chunk_by(|one, other| one.table == other.table && one.kind == other.kind)
 }
 
 /// The state of each table, by name and kind.
-fn table_states(events: &[Asked]) -> Tables<'_> {
+fn table_states(events: &[Access]) -> Tables<'_> {
     let mut tables = Tables::new();
     for events in by_table(events) {
         let (table, kind) = (events[0].table.as_str(), &events[0].kind);
@@ -318,11 +318,11 @@ fn table_states(events: &[Asked]) -> Tables<'_> {
             kind,
             values: BTreeMap::new(),
         });
-        for asked in events.iter().filter_map(Asked::key) {
-            let holds = state.values.entry(asked.key).or_default();
-            holds.present |= asked.value.is_some();
-            holds.is_word |= matches!(asked.expected, Some(Expected::Word(_) | Expected::Boolean));
-            let value = asked.value.as_ref().or(asked.default.as_ref());
+        for access in events.iter().filter_map(Access::key) {
+            let holds = state.values.entry(access.key).or_default();
+            holds.present |= access.value.is_some();
+            holds.is_word |= matches!(access.expected, Some(Expected::Word(_) | Expected::Boolean));
+            let value = access.value.as_ref().or(access.default.as_ref());
             holds.value = holds.value.or(value.map(|value| value.trim_matches('"')));
         }
     }

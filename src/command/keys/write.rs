@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::learned::{Condition, Figure, Key, Known, Learned, most_specific};
-use crate::config::asked::{Count, Expected, ExpectedSignal, Kind, MAX_TEXT};
+use crate::config::accesses::{Count, Expected, ExpectedSignal, Kind, MAX_TEXT};
 use crate::config::{ANY_UNIT, Type};
 
 /// The reference, and a line for each part that it lacks.

@@ -1,4 +1,4 @@
-//! A record of the keys that the readers of a board file ask for.
+//! A record of the keys that the readers of a board file access.
 //!
 //! The reference of all tables and keys (docs/board-file.md) is generated from this record, so
 //! it agrees with the readers. An ordinary start records nothing.
@@ -110,31 +110,31 @@ pub(crate) fn figure(number: f64) -> String {
     }
 }
 
-/// The questions of all readers of one board file, in their order.
+/// The accesses of all readers of one board file, in their order.
 #[derive(Debug, Default)]
-pub(crate) struct Log(RefCell<Vec<Asked>>);
+pub(crate) struct Log(RefCell<Vec<Access>>);
 
 impl Log {
-    pub(crate) fn into_events(self) -> Vec<Asked> {
+    pub(crate) fn into_events(self) -> Vec<Access> {
         self.0.into_inner()
     }
 }
 
-/// One question to a table of a board file.
+/// One access to a table of a board file.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct Access {
     pub(crate) kind: Kind,
     /// The table itself: `axis.x.gains`.
     pub(crate) table: String,
-    pub(crate) question: Question,
+    pub(crate) target: Target,
 }
 
-impl Asked {
-    /// The key, if the question is for one.
-    pub(crate) const fn key(&self) -> Option<&AskedKey> {
-        match &self.question {
-            Question::Key(asked) => Some(asked),
-            Question::Only(_) | Question::NoEffect { .. } => None,
+impl Access {
+    /// The key, if the value of one was accessed.
+    pub(crate) const fn key(&self) -> Option<&KeyAccess> {
+        match &self.target {
+            Target::Key(access) => Some(access),
+            Target::Only(_) | Target::NoEffect { .. } => None,
         }
     }
 }
@@ -148,22 +148,22 @@ pub(crate) struct Kind {
     pub(crate) chosen: Option<String>,
 }
 
-/// A question of a reader.
+/// What a reader accesses.
 #[derive(Clone, Debug)]
-pub(crate) enum Question {
+pub(crate) enum Target {
     /// The permitted keys.
     Only(Vec<&'static str>),
     /// The value of a key.
-    Key(AskedKey),
+    Key(KeyAccess),
     /// `key` has no effect here: the reason.
     NoEffect { key: &'static str, why: String },
 }
 
-/// A question for the value of a key.
+/// An access to the value of a key.
 #[derive(Clone, Debug)]
-pub(crate) struct AskedKey {
+pub(crate) struct KeyAccess {
     pub(crate) key: &'static str,
-    /// `None`: the reader asks only whether the key exists.
+    /// `None`: the reader checks only whether the key exists.
     pub(crate) expected: Option<Expected>,
     /// The default, if there is one.
     pub(crate) default: Option<String>,
@@ -171,7 +171,7 @@ pub(crate) struct AskedKey {
     pub(crate) value: Option<String>,
 }
 
-/// Records the questions to one table.
+/// Records the accesses to one table.
 #[derive(Clone)]
 pub(super) struct Record<'l> {
     log: &'l Log,
@@ -205,18 +205,18 @@ impl<'l> Record<'l> {
         child
     }
 
-    /// Notes that `key` has chosen the reader `name`: the next questions are those of that
+    /// Notes that `key` has chosen the reader `name`: the next accesses are those of that
     /// reader.
     pub(super) fn choose(&mut self, key: &str, name: &str) {
         self.kind.chosen = Some(format!("{key} = \"{name}\""));
     }
 
     #[inline(never)]
-    pub(super) fn note(&self, question: Question) {
-        self.log.0.borrow_mut().push(Asked {
+    pub(super) fn note(&self, target: Target) {
+        self.log.0.borrow_mut().push(Access {
             kind: self.kind.clone(),
             table: self.table.clone(),
-            question,
+            target,
         });
     }
 }
