@@ -1,14 +1,22 @@
-//! Jerk-limited motion from rest to rest, and a jerk-limited stop.
+//! Jerk-limited motion to a position or a velocity, and a jerk-limited stop.
 //!
 //! A move is planned once, as at most seven segments of constant jerk (the S-curve of
 //! L. Biagiotti and C. Melchiorri, Trajectory Planning for Automatic Machines and Robots,
 //! section 3.4), and then sampled. It takes the minimum time within its limits and never
 //! turns back; its last sample is exactly the target. [`Trajectory::stop`] works at any
-//! moment, with continuous position, velocity and acceleration. A new target while moving is
-//! not supported: stop first. Time is counted in periods, so it does not drift.
+//! moment, with continuous position, velocity and acceleration; so do
+//! [`Trajectory::retarget`], a new position, and [`Trajectory::velocity_to`], a velocity. Time
+//! is counted in periods, so it does not drift.
 //!
-//! Cost: planning takes three roots and about 30 multiplications, a sample ten
+//! Cost: planning a move from rest takes three roots and about 30 multiplications, a sample ten
 //! multiplications and one comparison.
+
+mod online;
+mod ramp;
+mod sample;
+
+use ramp::{Ramp, settled};
+pub use sample::Sample;
 
 use super::param::{self, ParameterError};
 use crate::time::Duration;
@@ -62,17 +70,6 @@ pub struct Trajectory {
     period_s: f64,
 }
 
-/// Position, velocity and acceleration at one moment.
-#[derive(Copy, Clone, Debug, Default, PartialEq)]
-pub struct Sample {
-    /// Position, rad.
-    pub position_rad: f64,
-    /// Velocity, rad/s.
-    pub velocity_rad_s: f64,
-    /// Acceleration, rad/s^2.
-    pub acceleration_rad_s2: f64,
-}
-
 /// A segment of constant jerk: a cubic polynomial around the time of its anchor.
 #[derive(Copy, Clone, Debug, Default, PartialEq)]
 struct Segment {
@@ -100,28 +97,6 @@ pub struct TrajectoryState {
     last: Sample,
     /// End of the motion, rad.
     target_rad: f64,
-}
-
-impl Sample {
-    /// Rest at `position_rad`.
-    pub const fn at_rest(position_rad: f64) -> Self {
-        Self {
-            position_rad,
-            velocity_rad_s: 0.0,
-            acceleration_rad_s2: 0.0,
-        }
-    }
-
-    /// The sample `t` seconds later (earlier, if negative) with constant `jerk`.
-    #[inline]
-    fn after(&self, t: f64, jerk: f64) -> Self {
-        let (v, a) = (self.velocity_rad_s, self.acceleration_rad_s2);
-        Self {
-            position_rad: self.position_rad + t * (v + t * (0.5 * a + t * ((1.0 / 6.0) * jerk))),
-            velocity_rad_s: v + t * (a + t * (0.5 * jerk)),
-            acceleration_rad_s2: a + t * jerk,
-        }
-    }
 }
 
 impl TrajectoryConfig {
@@ -165,25 +140,25 @@ impl Trajectory {
     /// Plans a move from the position of `state` to `target_rad`. Returns false, without any
     /// effect, during a motion and for a target that is not finite.
     pub fn move_to(&self, state: &mut TrajectoryState, target_rad: f64) -> bool {
-        if !state.is_at_rest() || !target_rad.is_finite() {
+        if !state.is_standing() || !target_rad.is_finite() {
             return false;
         }
         let start = state.last.position_rad;
         let travel = target_rad - start;
         let distance = travel.abs();
-        *state = TrajectoryState::at_rest(start);
         if distance == 0.0 {
+            *state = TrajectoryState::at_rest(start);
             return true;
         }
         let plan = Plan::new(&self.config, distance);
         let jerk = self.config.jerk_rad_s3.copysign(travel);
-        state.target_rad = target_rad;
-        let mut forward = Builder::new(state, start);
+        let mut forward = Builder::starting(state);
         forward.push(plan.ramp_s, jerk);
         forward.push(plan.hold_s, 0.0);
         forward.push(plan.ramp_s, -jerk);
         forward.push(plan.cruise_s, 0.0);
         let middle_s = forward.time_s;
+        state.target_rad = target_rad;
         // The decelerating half mirrors the accelerating one. It is anchored at the target,
         // so that no rounding error reaches the last sample.
         let end_s = middle_s + 2.0 * plan.ramp_s + plan.hold_s;
@@ -214,7 +189,7 @@ impl Trajectory {
     /// Replaces the motion by the fastest stop within the limits of a stop. No effect at
     /// rest.
     pub fn stop(&self, state: &mut TrajectoryState) {
-        if !state.is_at_rest() {
+        if !state.is_standing() {
             self.stop_from(state, state.last);
         }
     }
@@ -231,25 +206,14 @@ impl Trajectory {
             return;
         }
         let jerk = self.config.stop_jerk_rad_s3;
-        // The velocity that remains after the acceleration is reduced to zero; its sign is
-        // the direction of motion to brake.
-        let direction = 1.0_f64.copysign(v + 0.5 * a * a.abs() / jerk);
-        let (speed, growth) = (v * direction, a * direction);
-        let surplus = speed + 0.5 * growth * growth / jerk;
-        let limit = self.config.stop_deceleration_rad_s2.max(-growth);
-        let free_peak = libm::sqrt((jerk * speed + 0.5 * growth * growth).max(0.0));
-        let (peak, hold_s) = if free_peak > limit {
-            (limit, (surplus / limit - limit / jerk).max(0.0))
-        } else {
-            (free_peak, 0.0)
-        };
-        *state = TrajectoryState::at_rest(from.position_rad);
+        // The sign of the velocity that remains when the acceleration is reduced to zero is the
+        // direction of motion to brake.
+        let deceleration = if settled(&from, jerk) > 0.0 { -a } else { a };
+        let limit = self.config.stop_deceleration_rad_s2.max(deceleration);
+        let ramp = Ramp::new(&from, 0.0, limit, jerk);
         state.last = from;
-        let mut forward = Builder::new(state, from.position_rad);
-        forward.at = from;
-        forward.push(((growth + peak) / jerk).max(0.0), -jerk * direction);
-        forward.push(hold_s, 0.0);
-        forward.push(peak / jerk, jerk * direction);
+        let mut forward = Builder::starting(state);
+        forward.push_ramp(&ramp);
         let end = forward.at.position_rad;
         state.target_rad = end;
     }
@@ -311,6 +275,20 @@ impl TrajectoryState {
         self.current >= self.count
     }
 
+    /// Whether no motion is in progress and the last sample is one of rest.
+    const fn is_standing(&self) -> bool {
+        self.is_at_rest() && self.last.velocity_rad_s == 0.0 && self.last.acceleration_rad_s2 == 0.0
+    }
+
+    /// Takes `sample` as the last one, without a motion: for setpoints that come from outside,
+    /// one in each cycle. Until the next one, [`Trajectory::advance`] returns it again.
+    pub const fn follow(&mut self, sample: Sample) {
+        self.count = 0;
+        self.current = 0;
+        self.last = sample;
+        self.target_rad = sample.position_rad;
+    }
+
     /// The last sample.
     pub const fn last(&self) -> &Sample {
         &self.last
@@ -345,11 +323,21 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(state: &'a mut TrajectoryState, position_rad: f64) -> Self {
+    /// Replaces the motion of `state` by one that begins at its last sample.
+    fn starting(state: &'a mut TrajectoryState) -> Self {
+        let at = state.last;
+        *state = TrajectoryState::at_rest(at.position_rad);
+        state.last = at;
         Self {
             state,
-            at: Sample::at_rest(position_rad),
+            at,
             time_s: 0.0,
+        }
+    }
+
+    fn push_ramp(&mut self, ramp: &Ramp) {
+        for (length_s, jerk) in ramp.phases {
+            self.push(length_s, jerk);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Moves and stops, checked sample by sample.
 
+mod online;
+
 use super::*;
 
 const PERIOD: Duration = Duration::from_millis(1);
