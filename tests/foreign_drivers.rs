@@ -110,7 +110,6 @@ macro_rules! driver {
             type Device = $open;
 
             fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
-                table.only(&[])?;
                 let read: fn(&mut DeviceTable<'_, '_>) -> Result<$signal, ConfigError> = $read;
                 read(table).map(Self)
             }
@@ -303,7 +302,6 @@ impl LawKind for Moves {
     const KIND: &'static str = "moves";
 
     fn read(table: &mut LawTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&["x", "oven", "room", "counts", "position", "target", "code"])?;
         Ok(Self {
             sensed: [
                 table.input("x", "1")?,

@@ -107,7 +107,6 @@ mod tests {
         type Device = OpenFan;
 
         fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
-            table.only(&[])?;
             table.command("speed", "1", 0.0..=1.5)?;
             table.command_flag("lamp")?;
             let _: Input<f64> = table.publish("air", "degC")?;
@@ -132,7 +131,6 @@ mod tests {
         const KIND: &'static str = "cooling";
 
         fn read(table: &mut LawTable<'_, '_>) -> Result<Self, ConfigError> {
-            table.only(&[])?;
             table.publish("heat", "W", 0.0)?;
             Ok(Self)
         }

@@ -112,12 +112,31 @@ pub(crate) fn figure(number: f64) -> String {
 
 /// The accesses of all readers of one board file, in their order.
 #[derive(Debug, Default)]
-pub(crate) struct Log(RefCell<Vec<Access>>);
+pub(crate) struct Log {
+    events: RefCell<Vec<Access>>,
+    misspelling: Option<Misspelling>,
+}
 
 impl Log {
-    pub(crate) fn into_events(self) -> Vec<Access> {
-        self.0.into_inner()
+    /// A log of a reading that assumes `misspelling`.
+    pub(super) fn with(misspelling: Misspelling) -> Self {
+        Self {
+            events: RefCell::default(),
+            misspelling: Some(misspelling),
+        }
     }
+
+    pub(crate) fn into_events(self) -> Vec<Access> {
+        self.events.into_inner()
+    }
+}
+
+/// The assumption that a key is misspelt: the readers get the entry `written` for `key`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Misspelling {
+    pub(super) table: String,
+    pub(super) key: &'static str,
+    pub(super) written: String,
 }
 
 /// One access to a table of a board file.
@@ -134,8 +153,14 @@ impl Access {
     pub(crate) const fn key(&self) -> Option<&KeyAccess> {
         match &self.target {
             Target::Key(access) => Some(access),
-            Target::Only(_) | Target::NoEffect { .. } => None,
+            Target::NoEffect { .. } => None,
         }
+    }
+
+    /// The name of the accessed key.
+    pub(super) const fn name(&self) -> &'static str {
+        let (Target::Key(KeyAccess { key, .. }) | Target::NoEffect { key, .. }) = &self.target;
+        key
     }
 }
 
@@ -151,8 +176,6 @@ pub(crate) struct Kind {
 /// What a reader accesses.
 #[derive(Clone, Debug)]
 pub(crate) enum Target {
-    /// The permitted keys.
-    Only(Vec<&'static str>),
     /// The value of a key.
     Key(KeyAccess),
     /// `key` has no effect here: the reason.
@@ -211,9 +234,17 @@ impl<'l> Record<'l> {
         self.kind.chosen = Some(format!("{key} = \"{name}\""));
     }
 
+    /// The name of the entry that stands for `key`: `key` itself, or its assumed misspelling.
+    pub(super) fn written(&self, key: &'static str) -> &'l str {
+        match &self.log.misspelling {
+            Some(assumed) if assumed.table == self.table && assumed.key == key => &assumed.written,
+            _ => key,
+        }
+    }
+
     #[inline(never)]
     pub(super) fn note(&self, target: Target) {
-        self.log.0.borrow_mut().push(Access {
+        self.log.events.borrow_mut().push(Access {
             kind: self.kind.clone(),
             table: self.table.clone(),
             target,

@@ -14,7 +14,6 @@ const OVERHEAD_KB: u64 = 32;
 
 pub(super) fn read(mut table: Table<'_>, period: Duration) -> Result<BlackBoxConfig> {
     let position = table.source().position(table.span());
-    table.only(&["directory", "size_limit_kb", "seconds", "memory"])?;
     let directory = table.string("directory")?;
     let directory = folder(&mut table, "directory", directory)?;
     let memory = table.text_or("memory", MEMORY)?;

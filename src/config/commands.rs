@@ -97,7 +97,6 @@ impl Signals {
     /// Reads `[command.X]`.
     pub(super) fn read_commands(&mut self, root: &mut Table<'_>, period: Duration) -> Result<()> {
         for (name, mut table) in root.tables("command", MAX_COMMANDS)? {
-            table.only(&["unit", "min", "max", "timeout_ms"])?;
             let units = UNITS.map(|unit| (unit, unit));
             let unit = table.choice_or("unit", &units, "")?;
             let least = table.number("min", -1.0e9..=1.0e9)?;

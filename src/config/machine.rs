@@ -134,16 +134,14 @@ impl Machine {
                 io: wired.io,
                 uses: &mut *wired.uses,
                 simulated: wired.simulated,
-                safe: Vec::new(),
-                drives: false,
+                safe: None,
             };
-            table.table.also(&DEVICE_KEYS);
             let read = table.table.known("driver", &registry.drivers, "driver")?;
             let every = every(&mut table.table)?;
             let first = table.signals.sensed();
             let driver = read(&mut table)?;
             let end = table.signals.sensed();
-            let drives = table.drives;
+            let drives = table.safe.is_some();
             let tolerated = table.table.integer_if("tolerated_failures", 0..=100)?;
             let (max_hold, shutdown) = if drives {
                 let hold = timing::max_hold(&mut table.table, wired.period * u64::from(every))?;
@@ -225,7 +223,6 @@ impl Machine {
                 drives: Drives::default(),
                 period,
             };
-            table.table.also(&["kind", "every"]);
             let known = table.table.known("kind", &registry.laws, "law")?;
             let every = every(&mut table.table)?;
             table.period = period * u64::from(every);
@@ -257,7 +254,6 @@ impl Machine {
                 table,
                 signals: &mut self.signals,
             };
-            table.table.also(&["kind"]);
             let read = table.table.known("kind", &registry.plants, "plant")?;
             let plant = read(&mut table)?;
             table.table.finish()?;
@@ -277,20 +273,6 @@ pub(super) struct Wired<'w> {
     pub(super) simulated: bool,
     pub(super) period: Duration,
 }
-
-/// Permitted keys of every `[device.X]`.
-const DEVICE_KEYS: [&str; 10] = [
-    "driver",
-    "spi",
-    "i2c",
-    "address",
-    "pwm",
-    "every",
-    "tolerated_failures",
-    "max_hold_ms",
-    "shutdown",
-    "safe",
-];
 
 /// First parts of the names of the board's signals.
 const CHANNELS: [&str; 6] = [

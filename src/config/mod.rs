@@ -17,6 +17,7 @@ mod error;
 mod found;
 mod io;
 mod machine;
+mod misspelt;
 mod names;
 pub mod open;
 mod opening;
@@ -36,6 +37,7 @@ mod wiring;
 use std::io::Read;
 use std::path::Path;
 
+use toml::Spanned;
 use toml::de::DeTable;
 
 pub use commands::{CommandGroup, GroupNumber, Groups};
@@ -154,9 +156,16 @@ impl Config {
     /// The first error of the file: TOML syntax, an unknown or missing key, a value out of
     /// range, or a contradiction between keys.
     pub fn parse_with(file: &str, text: &str, registry: &Registry) -> Result<Self, ConfigError> {
-        let read = Self::read(file, text, registry, None)?;
+        let source = Source { file, text };
+        let document = document(&source)?;
+        let read = Self::read(source, &document, registry, None).map_err(|error| {
+            misspelt::explain(error, source, document.get_ref(), |log| {
+                Self::read(source, &document, registry, Some(log)).err()
+            })
+        })?;
         // Cloned after the document is freed: the original is scattered in the heap above the
         // document, and would keep the heap large.
+        drop(document);
         Ok(read.clone())
     }
 
@@ -167,47 +176,22 @@ impl Config {
         registry: &Registry,
         log: &Log,
     ) -> Result<Self, ConfigError> {
-        Self::read(file, text, registry, Some(log))
+        let source = Source { file, text };
+        Self::read(source, &document(&source)?, registry, Some(log))
     }
 
     #[inline(never)]
-    fn read(
-        file: &str,
-        text: &str,
+    fn read<'t>(
+        source: Source<'t>,
+        document: &'t Spanned<DeTable<'t>>,
         registry: &Registry,
-        log: Option<&Log>,
+        log: Option<&'t Log>,
     ) -> Result<Self, ConfigError> {
-        let source = Source { file, text };
-        let document = DeTable::parse(text).map_err(|error| syntax(&source, &error))?;
-        let mut root = Table::root(source, &document);
+        let mut root = Table::root(source, document);
         if let Some(log) = log {
             root.record_to(log);
         }
-        let tables = [
-            "board",
-            "loop",
-            "overrun",
-            "gpio",
-            "spi",
-            "i2c",
-            "pwm",
-            "input",
-            "output",
-            "encoder",
-            "analog_output",
-            "analog_input",
-            "watchdog",
-            "black_box",
-            "device",
-            "command",
-            "law",
-            "simulation",
-        ];
-        let of_laws = registry.roots.iter().flat_map(|law| law.tables);
-        root.only(&tables.iter().chain(of_laws).copied().collect::<Vec<_>>())?;
-
         let mut board = root.table("board")?;
-        board.only(&["name", "realtime", "on_broken", "devices"])?;
         let name = board.text("name")?.value.to_owned();
         let requirements = [
             ("required", Requirement::Required),
@@ -269,7 +253,7 @@ impl Config {
             .transpose()?;
         root.finish()?;
         Ok(Self {
-            file: file.to_owned(),
+            file: source.file.to_owned(),
             name,
             requirement,
             on_broken,
@@ -306,6 +290,10 @@ impl Config {
         let kept = |config| black_box::kept(config, self.run.period);
         self.black_box.as_ref().map_or((0, 0), kept)
     }
+}
+
+fn document<'t>(source: &Source<'t>) -> Result<Spanned<DeTable<'t>>, ConfigError> {
+    DeTable::parse(source.text).map_err(|error| syntax(source, &error))
 }
 
 /// The error of the file as TOML.

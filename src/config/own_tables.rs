@@ -27,9 +27,8 @@ pub struct DeviceTable<'d, 't> {
     pub(super) io: &'d Io,
     pub(super) uses: &'d mut Uses,
     pub(super) simulated: bool,
-    /// Names of the outputs, the keys of `[device.NAME.safe]`.
-    pub(super) safe: Vec<&'static str>,
-    pub(super) drives: bool,
+    /// `[device.NAME.safe]`, once the device has declared an output.
+    pub(super) safe: Option<Table<'t>>,
 }
 
 impl<'t> Deref for DeviceTable<'_, 't> {
@@ -152,8 +151,7 @@ impl<'t> DeviceTable<'_, 't> {
         unit: &'static str,
         range: RangeInclusive<f64>,
     ) -> Result<Output<f64>> {
-        let mut safe = self.safe_of(name)?;
-        let value = safe.number(name, range.clone())?;
+        let value = self.safe_of(name)?.number(name, range.clone())?;
         let signal = self.signals.command(&self.name, name, unit, &range, value);
         signal.ok_or_else(|| too_many_signals(&self.table))
     }
@@ -177,8 +175,7 @@ impl<'t> DeviceTable<'_, 't> {
     /// # Errors
     /// As [`DeviceTable::command`].
     pub fn command_flag(&mut self, name: &'static str) -> Result<Output<bool>> {
-        let mut safe = self.safe_of(name)?;
-        let value = safe.boolean(name)?;
+        let value = self.safe_of(name)?.boolean(name)?;
         let signal = self.signals.command_flag(&self.name, name, value);
         signal.ok_or_else(|| too_many_signals(&self.table))
     }
@@ -196,27 +193,23 @@ impl<'t> DeviceTable<'_, 't> {
     }
 
     /// `[device.NAME.safe]`, which has to have the safe value of the output `name`.
-    fn safe_of(&mut self, name: &'static str) -> Result<Table<'t>> {
-        self.drives = true;
-        self.safe.push(name);
-        let Some(safe) = self.table.table_if("safe")? else {
-            let title = &self.name;
+    fn safe_of(&mut self, name: &'static str) -> Result<&mut Table<'t>> {
+        if self.safe.is_none() {
+            self.safe = self.table.table_if("safe")?;
+        }
+        self.safe.as_mut().ok_or_else(|| {
             let what = format!("the output `{name}` has no safe value");
             let fix = format!(
-                "add a table [device.{title}.safe] with `{name} = ...`, \
-                 its value while the controller is not in control"
+                "add a table [device.{}.safe] with `{name} = ...`, \
+                 its value while the controller is not in control",
+                self.name
             );
-            return Err(self.table.error(what, fix));
-        };
-        Ok(safe)
+            self.table.error(what, fix)
+        })
     }
 
-    pub(super) fn finish(mut self) -> Result<()> {
-        if self.drives
-            && let Some(mut safe) = self.table.table_if("safe")?
-        {
-            safe.only(&self.safe)?;
-        }
+    pub(super) fn finish(self) -> Result<()> {
+        self.safe.map_or(Ok(()), Table::finish)?;
         self.table.finish()
     }
 }

@@ -1,9 +1,8 @@
 //! Tables of a board file, with the position of each key and value for errors.
 //!
-//! The reader of a [`Table`] can first declare its keys ([`Table::only`]): a misspelt key is
-//! then an error of its own, and not the error that another key is missing.
-//! [`Table::finish`] refuses each key that the reader has not accessed. Values are read in
-//! [`value`](super::value). All of it allocates, and is for start-up.
+//! A [`Table`] remembers the keys that its reader accesses, and [`Table::finish`] refuses every
+//! other one. Values are read in [`value`](super::value). All of it allocates, and is for
+//! start-up.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -30,10 +29,6 @@ pub struct Table<'t> {
     name: String,
     span: Range<usize>,
     pub(super) entries: &'t DeTable<'t>,
-    /// The permitted keys; `None` until [`Table::only`] is called.
-    keys: Option<Vec<&'static str>>,
-    /// Further permitted keys, which every table of this kind has.
-    common: &'static [&'static str],
     pub(super) accessed: Vec<&'static str>,
     /// Where accesses are recorded; `None` in an ordinary start.
     pub(super) record: Option<Record<'t>>,
@@ -56,8 +51,6 @@ impl<'t> Table<'t> {
             name,
             span,
             entries,
-            keys: None,
-            common: &[],
             accessed: Vec::new(),
             record,
         }
@@ -69,42 +62,11 @@ impl<'t> Table<'t> {
 
     /// The header of the table, `[device.fan]`, or `the board file` for the root.
     pub fn title(&self) -> String {
-        match self.name.as_str() {
-            "" => "the board file".to_owned(),
-            name => format!("[{name}]"),
-        }
+        title(&self.name)
     }
 
     pub(super) fn span(&self) -> &Range<usize> {
         &self.span
-    }
-
-    /// Permits further keys, which every table of this kind has.
-    pub(super) const fn also(&mut self, keys: &'static [&'static str]) {
-        self.common = keys;
-    }
-
-    /// Permits only `keys`. Call it first: the error then names a misspelt key, and not the
-    /// key that is missing because of it.
-    ///
-    /// The call is optional: a key that is never read is also refused without it, after the
-    /// table was read.
-    ///
-    /// # Errors
-    /// The table has another key; the error names the first.
-    pub fn only(&mut self, keys: &[&'static str]) -> Result<()> {
-        self.note(|| Target::Only(keys.to_vec()));
-        let keys: Vec<_> = keys.iter().chain(self.common).copied().collect();
-        let unknown = self
-            .entries
-            .keys()
-            .filter(|key| !keys.contains(&key.get_ref().as_ref()))
-            .min_by_key(|key| key.span().start);
-        let Some(key) = unknown else {
-            self.keys = Some(keys);
-            return Ok(());
-        };
-        Err(self.unknown(key, &keys))
     }
 
     /// The entry of `registered` that `key` names; errors call such an entry a `kind`.
@@ -138,20 +100,19 @@ impl<'t> Table<'t> {
         Err(self.source.error(&at.span, what, fix))
     }
 
-    /// The position of `key`, and its value. Panics in debug builds if `key` is not permitted.
+    /// The position of `key`, and its value.
     pub(super) fn find(
         &mut self,
         key: &'static str,
     ) -> Option<(Range<usize>, &'t Spanned<DeValue<'t>>)> {
-        debug_assert!(
-            (self.keys.as_ref()).is_none_or(|keys| keys.contains(&key)),
-            "{key} in {}",
-            self.title()
-        );
         self.accessed.push(key);
-        self.entries
-            .get_key_value(key)
-            .map(|(name, value)| (name.span(), value))
+        let found = self.entries.get_key_value(self.written(key));
+        found.map(|(name, value)| (name.span(), value))
+    }
+
+    /// The name of the entry that is read for `key`: see [`Record::written`].
+    fn written(&self, key: &'static str) -> &'t str {
+        (self.record.as_ref()).map_or(key, |record| record.written(key))
     }
 
     /// Whether the table has `key`.
@@ -169,10 +130,10 @@ impl<'t> Table<'t> {
             key,
             why: why.to_owned(),
         });
-        match self.find(key) {
+        match self.entries.get_key_value(key) {
             None => Ok(()),
-            Some((span, _)) => Err(self.source.error(
-                &span,
+            Some((name, _)) => Err(self.source.error(
+                &name.span(),
                 format!("`{key}` of {} has no effect: {why}", self.title()),
                 "remove it",
             )),
@@ -217,13 +178,18 @@ impl<'t> Table<'t> {
     ) -> Result<Vec<(&'t str, Table<'t>)>> {
         self.note_key(key, Some(&Expected::Tables(most)), None);
         let header = self.child_name(key);
-        let Some((_, value)) = self.find(key) else {
-            return Ok(Vec::new());
-        };
-        let DeValue::Table(entries) = value.get_ref() else {
-            return Err(self.wrong_type(key, value, &format_args!("tables [{header}.NAME]")));
-        };
-        let mut named: Vec<_> = entries.iter().collect();
+        self.accessed.push(key);
+        let misspelt = Some(self.written(key)).filter(|written| *written != key);
+        let mut named: Vec<_> = Vec::new();
+        for name in [Some(key), misspelt].into_iter().flatten() {
+            let Some(value) = self.entries.get(name) else {
+                continue;
+            };
+            let DeValue::Table(entries) = value.get_ref() else {
+                return Err(self.wrong_type(key, value, &format_args!("tables [{header}.NAME]")));
+            };
+            named.extend(entries.iter());
+        }
         named.sort_unstable_by_key(|(name, _)| name.span().start);
         if let Some((first, _)) = named.get(most) {
             return Err(self.source.error(
@@ -327,18 +293,6 @@ impl<'t> Table<'t> {
         places
     }
 
-    /// A key that may be a misspelt `key`: similar, and not accessed so far. It can also be a
-    /// correct key that is still to be read, so it is only a suggestion.
-    pub(super) fn misspelt(&self, key: &'static str) -> Option<&'t str> {
-        if self.keys.is_some() {
-            return None;
-        }
-        let others = self.entries.keys().map(|name| name.get_ref().as_ref());
-        others
-            .filter(|name| !self.accessed.contains(name) && !self.common.contains(name))
-            .find(|name| nearest(&[key], name).is_some())
-    }
-
     /// Whether the value of `key` is a text, such as the name of a signal.
     pub fn is_text(&mut self, key: &'static str) -> bool {
         self.note_key(key, Some(&Expected::Text), None);
@@ -348,36 +302,50 @@ impl<'t> Table<'t> {
 
     /// Refuses the first key that the reader has not accessed.
     pub(crate) fn finish(self) -> Result<()> {
+        let is_accessed = |name: &str| {
+            let mut known = self.accessed.iter();
+            known.any(|key| *key == name || self.written(key) == name)
+        };
         let unused = self
             .entries
             .keys()
-            .filter(|key| !self.accessed.contains(&key.get_ref().as_ref()))
+            .filter(|key| !is_accessed(key.get_ref()))
             .min_by_key(|key| key.span().start);
         match unused {
             None => Ok(()),
-            Some(key) if self.keys.is_none() => {
-                let mut known: Vec<_> = self.accessed.iter().chain(self.common).copied().collect();
-                known.sort_unstable();
-                known.dedup();
-                Err(self.unknown(key, &known))
-            }
-            Some(key) => Err(self.source.error(
-                &key.span(),
-                format!("`{}` of {} has no effect", key.get_ref(), self.title()),
-                "remove it, or add the table or key that it needs",
-            )),
+            Some(key) => Err(unknown(&self.source, key, &self.title(), &self.accessed)),
         }
     }
+}
 
-    fn unknown(&self, key: &Spanned<DeString<'_>>, known: &[&'static str]) -> ConfigError {
-        let name = key.get_ref().as_ref();
-        let fix = match nearest(known, name) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("known here: {}", known.join(", ")),
-        };
-        let what = format!("unknown key `{}` in {}", quoted(name), self.title());
-        self.source.error(&key.span(), what, fix)
+/// The header of the table `name`, or `the board file` for the root, whose name is empty.
+pub(super) fn title(name: &str) -> String {
+    match name {
+        "" => "the board file".to_owned(),
+        name => format!("[{name}]"),
     }
+}
+
+/// The error that `key` of the table `title` is none of the `known` ones.
+pub(super) fn unknown(
+    source: &Source<'_>,
+    key: &Spanned<DeString<'_>>,
+    title: &str,
+    known: &[&str],
+) -> ConfigError {
+    let name = key.get_ref().as_ref();
+    let mut keys: Vec<&str> = Vec::new();
+    for key in known {
+        if !keys.contains(key) {
+            keys.push(key);
+        }
+    }
+    let fix = match nearest(&keys, name) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known here: {}", keys.join(", ")),
+    };
+    let what = format!("unknown key `{}` in {title}", quoted(name));
+    source.error(&key.span(), what, fix)
 }
 
 /// The entry of `known` that `name` is probably a misspelling of.

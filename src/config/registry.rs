@@ -169,8 +169,6 @@ impl<P: PlantKind> MakePlant for P {
 /// board file has at most one of each.
 #[derive(Copy, Clone)]
 pub struct RootLaw {
-    /// The names of its tables.
-    pub tables: &'static [&'static str],
     /// Names of its trace values in the record of a cycle.
     pub trace: &'static [&'static str],
     /// Reads its tables; gives `None` for a file without them.

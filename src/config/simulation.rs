@@ -69,15 +69,6 @@ impl SimulationConfig {
         machine: &mut Machine,
         registry: &Registry,
     ) -> Result<Self> {
-        table.only(&[
-            "seed",
-            "step_us",
-            "waits",
-            "cycle_cost_us",
-            "motor",
-            "heater",
-            "plant",
-        ])?;
         let seed = table.integer_or("seed", 0..=i64::MAX as u64, 1)?;
         let step = Duration::from_micros(table.integer_or("step_us", 1..=10_000, 100)?);
         let waits = table.boolean_or("waits", false)?;
@@ -156,26 +147,6 @@ fn switch(
 }
 
 fn motor(name: &str, mut table: Table<'_>, io: &Io) -> Result<SimulatedMotor> {
-    table.only(&[
-        "encoder",
-        "analog_output",
-        "enable",
-        "brake_release",
-        "lower_switch",
-        "lower_switch_rad",
-        "upper_switch",
-        "upper_switch_rad",
-        "lower_end_rad",
-        "upper_end_rad",
-        "inertia_kg_m2",
-        "viscous_nm_s",
-        "coulomb_nm",
-        "stiction_nm",
-        "torque_nm_per_volt",
-        "load_nm",
-        "disturbance_nm",
-        "noise_counts",
-    ])?;
     let default = MotorConfig::default();
     let coulomb_nm = table.number_or("coulomb_nm", 0.0..=1000.0, default.coulomb_nm)?;
     let end_stops = if table.has("lower_end_rad") || table.has("upper_end_rad") {
@@ -219,15 +190,6 @@ fn motor(name: &str, mut table: Table<'_>, io: &Io) -> Result<SimulatedMotor> {
 }
 
 fn heater(name: &str, mut table: Table<'_>, io: &Io) -> Result<SimulatedHeater> {
-    table.only(&[
-        "analog_input",
-        "switch",
-        "ambient_c",
-        "full_power_rise_k",
-        "time_constant_s",
-        "sensor_volts_at_0_c",
-        "sensor_volts_per_k",
-    ])?;
     let default = ThermalConfig::default();
     let heater = SimulatedHeater {
         name: name.to_owned(),

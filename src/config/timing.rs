@@ -27,20 +27,6 @@ const STACK_KB: (u64, u64) = (32, 1024);
 
 /// Reads `[loop]`. The caller calls [`Table::finish`].
 pub(super) fn read_loop(table: &mut Table<'_>) -> Result<LoopConfig> {
-    table.only(&[
-        "period_us",
-        "deadline_us",
-        "cpu",
-        "scheduler",
-        "priority",
-        "runtime_us",
-        "stack_kb",
-        "lock",
-        "max_locked_kb",
-        "warm_up_cycles",
-        "stop_ms",
-        "output_failures",
-    ])?;
     let period_us = table.integer("period_us", PERIOD_US.0..=PERIOD_US.1)?;
     let deadline_us = table.integer_or("deadline_us", 1..=PERIOD_US.1, period_us)?;
     if deadline_us > period_us {
@@ -164,7 +150,6 @@ pub(super) fn shutdown(table: &mut Table<'_>) -> Result<u8> {
 /// later than that. Then the loop may finish no cycle until the stall guard acts. So a quarter
 /// of the timeout, a period and the guard's time must not exceed the timeout.
 pub(super) fn read_watchdog(mut table: Table<'_>, run: &LoopConfig) -> Result<WatchdogConfig> {
-    table.only(&["device", "timeout_s"])?;
     let position = table.source().position(table.span());
     let device = table.text_or("device", "/dev/watchdog")?.to_owned();
     let timeout_s = table.integer("timeout_s", 1..=3600)? as u32;
@@ -212,14 +197,6 @@ pub(super) fn read_overrun(
     let Some(mut table) = table else {
         return Ok((default, Some(period * most)));
     };
-    table.only(&[
-        "action",
-        "fill",
-        "drain",
-        "quick_stop",
-        "fault",
-        "stall_periods",
-    ])?;
     let level = 1..=1_000_000;
     let mut level_or = |key, default| {
         table

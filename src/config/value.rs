@@ -30,10 +30,7 @@ impl<'t> Table<'t> {
             Some(value) => Ok(value),
             None => {
                 let what = format!("{} has no `{key}`", self.title());
-                let mut fix = format!("add `{key} = ...`, {expected}");
-                if let Some(other) = self.misspelt(key) {
-                    fix = format!("{fix}; or is `{}` a misspelling of it?", quoted(other));
-                }
+                let fix = format!("add `{key} = ...`, {expected}");
                 Err(self.source().error(self.span(), what, fix))
             }
         }

@@ -125,7 +125,6 @@ struct Reader {
 
 impl Reader {
     fn gpio_chip(&mut self, name: &str, table: &mut Table<'_>) -> Result<GpioChip> {
-        table.only(&["chip"])?;
         self.gpio.push(name.to_owned());
         let chip = table.text("chip")?.value.to_owned();
         let shown = format!("GPIO chip \"{chip}\"");
@@ -140,7 +139,6 @@ impl Reader {
     }
 
     fn spi_device(&mut self, name: &str, table: &mut Table<'_>) -> Result<SpiDevice> {
-        table.only(&["device", "speed_hz", "irq_priority"])?;
         self.spi.push(name.to_owned());
         let path = table.text("device")?.value.to_owned();
         self.uses
@@ -183,7 +181,6 @@ impl Reader {
     }
 
     fn input(&mut self, name: &str, table: &mut Table<'_>) -> Result<DigitalInput> {
-        table.only(&["gpio", "line", "active", "bias", "latch"])?;
         let pin = self.pin(table)?;
         let chip = pin.as_ref().and_then(|pin| self.gpio_chips.get(pin.gpio));
         let bias = bias::read(table, chip)?;
@@ -197,7 +194,6 @@ impl Reader {
     }
 
     fn output(&mut self, name: &str, table: &mut Table<'_>) -> Result<DigitalOutput> {
-        table.only(&["gpio", "line", "active", "safe", "max_hold_ms", "shutdown"])?;
         let pin = self.pin(table)?;
         need_safe(table, "safe", "`safe = false` or `safe = true`")?;
         let shutdown = timing::shutdown(table)?;
@@ -267,7 +263,6 @@ impl Reader {
     }
 
     fn encoder(&mut self, name: &str, table: &mut Table<'_>) -> Result<Encoder> {
-        table.only(&["chip", "spi"])?;
         let kind = chosen(table, driver::ENCODERS, |kind| kind.key)?;
         let chip = Chip {
             name: kind.name,
@@ -283,22 +278,6 @@ impl Reader {
     }
 
     fn analog_output(&mut self, name: &str, table: &mut Table<'_>) -> Result<AnalogOutput> {
-        table.only(&[
-            "chip",
-            "spi",
-            "channel",
-            "min_volts",
-            "max_volts",
-            "safe_volts",
-            "max_hold_ms",
-            "shutdown",
-            "tolerated_failures",
-            "monitor",
-            "monitor_volts_at_0",
-            "monitor_volts_per_volt",
-            "monitor_tolerance_volts",
-            "monitor_cycles",
-        ])?;
         let kind = chosen(table, driver::OUTPUTS, |kind| kind.key)?;
         let chip = Chip {
             name: kind.name,
@@ -363,6 +342,15 @@ impl Reader {
     /// The analog input that monitors an output.
     fn monitor(&self, table: &mut Table<'_>) -> Result<Option<Monitor>> {
         if !table.has("monitor") {
+            let of_monitor = [
+                "monitor_volts_at_0",
+                "monitor_volts_per_volt",
+                "monitor_tolerance_volts",
+                "monitor_cycles",
+            ];
+            for key in of_monitor {
+                table.without(key, "it needs `monitor`")?;
+            }
             return Ok(None);
         }
         let input = table.text("monitor")?;
@@ -384,16 +372,6 @@ impl Reader {
     }
 
     fn analog_input(&mut self, name: &str, table: &mut Table<'_>) -> Result<AnalogInput> {
-        table.only(&[
-            "chip",
-            "spi",
-            "channel",
-            "vref_volts",
-            "supply_volts",
-            "min_volts",
-            "max_volts",
-            "tolerated_failures",
-        ])?;
         self.analog_inputs.push(name.to_owned());
         let kind = chosen(table, driver::INPUTS, |kind| kind.key)?;
         let spi = self.spi_led_to(table, kind.name)?;

@@ -70,7 +70,6 @@ impl LawKind for Alarm {
     const KIND: &'static str = "alarm";
 
     fn read(table: &mut LawTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&["input", "output", "low", "high", "delay_s", "tolerated_s"])?;
         if !table.has("low") && !table.has("high") {
             let what = "the alarm has no limit";
             return Err(table.error(what, "add `low = ...`, `high = ...` or both"));

@@ -41,7 +41,6 @@ impl Driver for Bridge {
     type Device = OpenBridge;
 
     fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&["forward", "reverse", "supply_volts"])?;
         let (name, unit, full) = if table.has("supply_volts") {
             ("volts", "V", table.number("supply_volts", 1.0..=1000.0)?)
         } else {

@@ -44,7 +44,6 @@ impl Driver for Counter {
     type Device = OpenCounter;
 
     fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&["count", "counts_per_turn"])?;
         let counts_per_turn = table.number("counts_per_turn", 1.0..=1e6)?;
         let count = if table.is_simulated() {
             table.without("count", "the board is simulated")?;

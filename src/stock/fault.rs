@@ -53,7 +53,6 @@ impl PlantKind for Fault {
     const KIND: &'static str = "fault";
 
     fn read(table: &mut PlantTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&["signal", "error", "at_s", "for_s", "every_s"])?;
         let sensor = match table.type_of("signal")? {
             Type::Flag => Sensor::Flag(table.given("signal")?),
             Type::Number => Sensor::Number(table.given("signal")?),

@@ -62,9 +62,6 @@ impl PlantKind for Inertia {
     const KIND: &'static str = "inertia";
 
     fn read(table: &mut PlantTable<'_, '_>) -> Result<Self, ConfigError> {
-        let lists = ["inputs", "angles", "rates", "turns"];
-        let numbers = ["gain", "inertia", "friction", "weight", "start"];
-        table.only(&[&lists[..], &numbers].concat())?;
         let drives = table.outputs_up_to("inputs", ANY_UNIT, MOST)?;
         let angles = table.inputs_up_to("angles", "rad", MOST)?;
         let rates = if table.has("rates") {

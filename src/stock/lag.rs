@@ -52,8 +52,6 @@ impl PlantKind for Lag {
     const KIND: &'static str = "lag";
 
     fn read(table: &mut PlantTable<'_, '_>) -> Result<Self, ConfigError> {
-        let keys = ["input", "enable", "output", "gain", "ambient", "start"];
-        table.only(&[&keys[..], &["time_constant_s", "sensor_s"]].concat())?;
         let input = if table.is_flag("input")? {
             Drive::Switch(table.output("input", "")?)
         } else {

@@ -107,9 +107,6 @@ impl PlantKind for Linear {
     const KIND: &'static str = "linear";
 
     fn read(table: &mut PlantTable<'_, '_>) -> Result<Self, ConfigError> {
-        let matrices = ["a", "b", "c", "d", "offsets", "start"];
-        let others = ["inputs", "outputs", "disturbance", "disturb_at_s"];
-        table.only(&[&matrices[..], &others].concat())?;
         let inputs = table.outputs_up_to("inputs", ANY_UNIT, MOST)?;
         let outputs = table.inputs_up_to("outputs", ANY_UNIT, MOST)?;
         let state: Vec<_, MOST> = table
@@ -130,6 +127,7 @@ impl PlantKind for Linear {
         let disturb_s = if disturbed {
             Some(table.number("disturb_at_s", 0.0..=1e9)?)
         } else {
+            table.without("disturb_at_s", "it needs `disturbance`")?;
             None
         };
         Ok(Self {

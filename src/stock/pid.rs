@@ -119,10 +119,6 @@ impl LawKind for PidLaw {
     const KIND: &'static str = "pid";
 
     fn read(table: &mut LawTable<'_, '_>) -> Result<Self, ConfigError> {
-        let signals = ["input", "rate", "output", "set_point", "set_point_rate"];
-        let gains = ["kp", "ki", "kd", "derivative_cutoff_hz", "tracking_time_s"];
-        let others = ["min", "max", "reverse", "deviation", "brake_to"];
-        table.only(&[&[signals, gains, others].concat()[..], &["tolerated_s"]].concat())?;
         let unit = table.unit_of("input")?;
         let (output, (least, most)) = if table.has("output") {
             let output = table.output("output", ANY_UNIT)?;

@@ -115,9 +115,6 @@ impl LawKind for Profile {
     const KIND: &'static str = "profile";
 
     fn read(table: &mut LawTable<'_, '_>) -> Result<Self, ConfigError> {
-        let lists = ["targets", "rates", "holds_s"];
-        let keys = ["input", "enable", "idle", "repeat", "holdback", "above"];
-        table.only(&[&lists[..], &keys, &["tolerated_s"]].concat())?;
         let targets = table.numbers("targets", ANY, MOST)?;
         let rates = table.numbers("rates", POSITIVE, MOST)?;
         let holds = table.numbers("holds_s", 0.0..=1e9, MOST)?;

@@ -49,7 +49,6 @@ impl LawKind for Proportion {
     const KIND: &'static str = "proportion";
 
     fn read(table: &mut LawTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&["input", "output", "window"])?;
         Ok(Self {
             input: table.input("input", "1")?,
             output: table.output("output", "")?,

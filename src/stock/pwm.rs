@@ -32,7 +32,6 @@ impl Driver for PwmChannel {
     type Device = OpenPwm;
 
     fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&[])?;
         let duty = table.command("duty", "1", 0.0..=1.0)?;
         Ok(Self {
             channel: table.pwm()?,

@@ -60,8 +60,6 @@ impl LawKind for TwoPoint {
     const KIND: &'static str = "two_point";
 
     fn read(table: &mut LawTable<'_, '_>) -> Result<Self, ConfigError> {
-        let keys = ["input", "output", "set_point", "hysteresis", "reverse"];
-        table.only(&[&keys[..], &["valid_min", "valid_max", "tolerated_s"]].concat())?;
         let unit = table.unit_of("input")?;
         let least = table.number_or("valid_min", ANY, *ANY.start())?;
         Ok(Self {

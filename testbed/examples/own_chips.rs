@@ -46,7 +46,6 @@ impl Driver for Thermometer {
     type Device = OpenThermometer;
 
     fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&[])?;
         Ok(Self {
             bus: table.i2c()?,
             celsius: table.publish("temperature", "degC")?,
@@ -85,7 +84,6 @@ impl Driver for Valve {
     type Device = OpenValve;
 
     fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&[])?;
         Ok(Self {
             bus: table.i2c()?,
             opening: table.command("opening", "1", 0.0..=255.0)?,
@@ -148,7 +146,6 @@ impl LawKind for Opens {
     const KIND: &'static str = "opens";
 
     fn read(table: &mut LawTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&["temperature", "valve", "enable", "end"])?;
         let ends = [
             ("never", End::Never),
             ("panics", End::Panics),

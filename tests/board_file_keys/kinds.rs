@@ -16,7 +16,6 @@ impl Driver for Yours {
     type Device = Open;
 
     fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&[])?;
         let _ = table.command("clamp", "1", 0.0..=1.0)?;
         let _ = (table.spi(MODE_0, 10_000_000)?, table.i2c()?, table.pwm()?);
         Ok(Self)
@@ -36,8 +35,7 @@ impl Law for Yours {
 impl LawKind for Yours {
     const KIND: &'static str = "yours";
 
-    fn read(table: &mut LawTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&[])?;
+    fn read(_: &mut LawTable<'_, '_>) -> Result<Self, ConfigError> {
         Ok(Self)
     }
 }
@@ -49,8 +47,7 @@ impl Plant for Yours {
 impl PlantKind for Yours {
     const KIND: &'static str = "yours";
 
-    fn read(table: &mut PlantTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&[])?;
+    fn read(_: &mut PlantTable<'_, '_>) -> Result<Self, ConfigError> {
         Ok(Self)
     }
 }
@@ -63,9 +60,6 @@ impl Driver for Pump {
     type Device = Open;
 
     fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&[
-            "mode", "rate_hz", "burst", "low", "high", "label", "gains", "quiet",
-        ])?;
         let _ = table.spi(MODE_0, 10_000_000)?;
         let bursts = table.choice_or("mode", &[("steady", false), ("burst", true)], false)?;
         let rate = table.number("rate_hz", 1.0..=100.0)?;
@@ -105,7 +99,6 @@ impl LawKind for Mixing {
     const KIND: &'static str = "mixing";
 
     fn read(table: &mut LawTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&["from", "gate", "share"])?;
         let _: [Input<f64>; 2] = table.inputs("from", "bar")?;
         if table.has("gate") {
             let _: Input<bool> = table.input("gate", "")?;
@@ -127,13 +120,12 @@ impl PlantKind for Tank {
     const KIND: &'static str = "tank";
 
     fn read(table: &mut PlantTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&["level"])?;
         let _: Input<f64> = table.input("level", "bar")?;
         Ok(Self)
     }
 }
 
-/// A driver that permits a key but never reads it.
+/// A driver that asks for a key but never reads it.
 pub(crate) struct Forgetful;
 
 impl Driver for Forgetful {
@@ -141,8 +133,8 @@ impl Driver for Forgetful {
     type Device = Open;
 
     fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&["read", "forgotten"])?;
         table.boolean_or("read", true)?;
+        table.has("forgotten");
         Ok(Self)
     }
 
@@ -165,7 +157,6 @@ impl LawKind for Homeless {
     const KIND: &'static str = "homeless";
 
     fn read(table: &mut LawTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&["light"])?;
         let _: Input<f64> = table.input("light", "lx")?;
         Ok(Self)
     }

@@ -110,7 +110,7 @@ fn user_defined_keys_are_described_and_unseen_ones_reported() {
     let keys = firmware
         .keys(&files)
         .unwrap_or_else(|error| panic!("{error}"));
-    // A key that is never requested, and a kind that no file can have.
+    // A key that is never read, and a kind that no file can have.
     assert_eq!(
         keys.undescribed(),
         [
@@ -122,6 +122,8 @@ fn user_defined_keys_are_described_and_unseen_ones_reported() {
     for expected in [
         "## `[device.NAME]` with `driver = \"pump\"`\n\n\
          | key | value | without it |\n|---|---|---|\n\
+         | `spi` | name of a `[spi.NAME]`. Refused: devices = `\"simulated\"`, there is no \
+         hardware | required with `devices = \"linux\"` |\n\
          | `mode` | `\"steady\"` or `\"burst\"` | `\"steady\"` |\n\
          | `rate_hz` | number, 1 to 100 | required |\n\
          | `burst` | whole number, 1 to 9. Refused: mode = `\"steady\"` | \
@@ -131,10 +133,8 @@ fn user_defined_keys_are_described_and_unseen_ones_reported() {
          | `label` | text of 1 to 64 bytes | – |\n\
          | `gains` | list of 2 numbers, each -1 to 5 | required |\n\
          | `quiet` | `true` or `false` | `false` |\n\
-         | `every` | whole number, 1 to 100000 | `1` |\n\
-         | `spi` | name of a `[spi.NAME]`. Refused: devices = `\"simulated\"`, there is no \
-         hardware | required with `devices = \"linux\"` |\n\
-         | `tolerated_failures` | whole number, 0 to 100 | – |\n",
+         | `tolerated_failures` | whole number, 0 to 100 | – |\n\
+         | `every` | whole number, 1 to 100000 | `1` |\n",
         "## `[law.NAME]` with `kind = \"mixing\"`\n\n\
          | key | value | without it |\n|---|---|---|\n\
          | `from` | list of 2 signals that it reads: a number in bar | required |\n\

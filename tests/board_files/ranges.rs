@@ -16,7 +16,7 @@ const MORE: &[(&str, &str, &str)] = &[
     ("loop", "cpu = 3", "cpu = \"any\""),
 ];
 
-/// A heater, for the keys that only it has.
+/// A heater and a command, for the keys that only they have.
 const HEATER: &str = "
 [output.heater]
 safe = false
@@ -36,6 +36,12 @@ full_power_rise_k = 100.0
 time_constant_s = 5.0
 sensor_volts_at_0_c = 0.5
 sensor_volts_per_k = 0.01
+
+[command.target]
+unit = \"rad\"
+min = -10.0
+max = 10.0
+timeout_ms = 100
 ";
 
 /// Keys of the motor for which the simulated board has the defaults.
@@ -138,27 +144,22 @@ fn every_text_has_a_maximum_length_or_is_an_enumeration() {
     assert!(tried > 60, "only {tried}");
 }
 
-/// The keys that the reader knows, from its sources: the lists in `only(&[...])`.
+/// The keys of the stock tables, from their reference. Tables of drivers, laws and plants have
+/// tests of their own.
 fn known_keys() -> BTreeSet<String> {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut keys = BTreeSet::new();
-    // Folders of `config` have the tests of the file beside them.
-    let folders = ["config", "stock/servo"].map(|folder| root.join(folder));
-    let files = (folders.iter()).flat_map(|folder| std::fs::read_dir(folder).expect("the sources"));
-    for file in files {
-        let path = file.expect("a file").path();
-        if path.is_dir() {
-            continue;
-        }
-        let text = std::fs::read_to_string(path).expect("text");
-        for list in text.split(".only(&[").skip(1) {
-            let (list, _) = list.split_once("])").expect("the end of a list");
-            for key in list.split('"').skip(1).step_by(2) {
-                keys.insert(key.to_owned());
-            }
-        }
-    }
-    keys
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/board-file.md");
+    let page = std::fs::read_to_string(page).expect("the reference is there");
+    let sections = page.split("\n## ").skip(1);
+    let sections = sections.filter(|section| !is_chosen(section));
+    let rows = sections.flat_map(|section| section.lines().skip(1));
+    let keys = rows.filter_map(|row| row.strip_prefix("| `")?.split_once('`'));
+    keys.map(|(key, _)| key.to_owned()).collect()
+}
+
+/// Whether a section of the reference is for one driver, law or plant.
+fn is_chosen(section: &str) -> bool {
+    let title = section.lines().next().unwrap_or_default();
+    title.contains("` with `")
 }
 
 #[test]
@@ -171,7 +172,7 @@ fn the_tested_files_contain_every_key() {
         }
     }
     // Tables of user machines: tests/own_machine.rs.
-    there.extend(["law", "plant"].map(str::to_owned));
+    there.extend(["law", "plant", "driver", "kind"].map(str::to_owned));
     let missing: Vec<_> = known_keys().difference(&there).cloned().collect();
     assert!(missing.is_empty(), "in none of the files: {missing:?}");
     assert!(known_keys().len() > 100);

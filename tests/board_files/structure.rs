@@ -6,7 +6,7 @@ use super::{LINUX, SIM, edit, edited, error_of, refused};
 fn an_unknown_key_is_refused_with_a_suggestion() {
     refused(
         LINUX,
-        r"
+        r#"
 board: name -> §nmae
     unknown key `nmae` in [board]; `name`
 loop: period_us -> §peroid_us
@@ -27,9 +27,11 @@ spi.shaft: speed_hz -> §speed_Hz
     `speed_Hz`; `speed_hz`
 gpio.main: chip -> §label
     `label`; known here: chip
+loop: scheduler = "fifo" -> §schedular = "deadline"\nruntime_us = 300
+    `schedular` in [loop]; did you mean `scheduler`?
 loop: cpu = 3 -> cpu = 3\n§cores = 4
     `cores`; known here: period_us,
-",
+"#,
     );
     refused(
         SIM,

@@ -154,7 +154,7 @@ analog_output.torque: 0.165 -> §0
     `monitor_volts_per_volt` is 0; for one volt of the output
 analog_output.torque: monitor = "torque_monitor"\n ->
 analog_output.torque: monitor_volts_at_0 -> §monitor_volts_at_0
-    `monitor_volts_at_0` of [analog_output.torque] has no effect; remove it, or add the table or key that it needs
+    `monitor_volts_at_0` of [analog_output.torque] has no effect: it needs `monitor`; remove it
 analog_output.§torque: monitor_tolerance_volts = 0.1\n ->
     [analog_output.torque] has no `monitor_tolerance_volts`; from 0.001 to 1000
 "#,

@@ -26,7 +26,6 @@ impl Driver for Hall {
     type Device = Self;
 
     fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&[])?;
         table.publish("angle", "").map(Self)
     }
 
@@ -40,7 +39,6 @@ impl Driver for Drive {
     type Device = Self;
 
     fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&[])?;
         table.command("duty", "1", -1.0..=1.0)?;
         table.command("volts", "V", -12.0..=12.0).map(Self)
     }
@@ -76,7 +74,6 @@ impl PlantKind for Motor {
     const KIND: &'static str = "motor";
 
     fn read(table: &mut PlantTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&["volts", "angle"])?;
         Ok(Self {
             volts: table.output("volts", "V")?,
             angle: table.input("angle", "")?,
@@ -104,7 +101,6 @@ impl PlantKind for Motors {
     const KIND: &'static str = "motors";
 
     fn read(table: &mut PlantTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&["volts", "angles"])?;
         let volts = table.outputs::<f64, JOINTS>("volts", "V")?;
         let angles = table.inputs::<Angle, JOINTS>("angles", "")?;
         let motors = volts.into_iter().zip(angles).map(|(volts, angle)| Motor {
@@ -135,7 +131,6 @@ impl Driver for Joints {
     type Device = Self;
 
     fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&[])?;
         let mut joints = Vec::new();
         for joint in 0..JOINTS {
             table.publish::<Angle>(&format!("angle{joint}"), "")?;
@@ -185,7 +180,6 @@ impl LawKind for Fan {
     const KIND: &'static str = "fan";
 
     fn read(table: &mut LawTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&["volts", "fan", "above"])?;
         Ok(Self {
             volts: table.input("volts", "V")?,
             fan: table.output("fan", "")?,

@@ -184,7 +184,6 @@ impl<'r> Explorer<'r> {
             }
             let last = run.events.last()?;
             match &last.target {
-                Target::Only(_) => return None,
                 Target::NoEffect { key, .. } => {
                     if kept == Some((last.table.as_str(), *key)) {
                         return None;

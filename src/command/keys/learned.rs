@@ -99,8 +99,6 @@ impl Key {
 /// What is known about one kind of table.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
-    /// Its own keys, in the order of its reader.
-    pub(super) only: Vec<&'static str>,
     pub(super) keys: BTreeMap<&'static str, Key>,
     /// Keys in the order of their first access.
     pub(super) order: Vec<&'static str>,
@@ -202,11 +200,6 @@ impl Known {
         let mut is_new = false;
         for event in events {
             match &event.target {
-                Target::Only(keys) => {
-                    let new = keys.iter().filter(|key| !self.only.contains(key));
-                    let new: Vec<_> = new.copied().collect();
-                    self.only.extend(new);
-                }
                 Target::NoEffect { key, why } => {
                     let entry = self.entry(key);
                     if !entry.no_effect.contains(why) {

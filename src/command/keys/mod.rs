@@ -24,7 +24,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// What the reference lacks, one line each: keys that a reader permits but never read, and
+    /// What the reference lacks, one line each: keys whose value was never read, and
     /// registered kinds that no valid file contains.
     #[must_use]
     pub fn undescribed(&self) -> &[String] {

@@ -56,7 +56,7 @@ fn sorted(learned: &Learned) -> Vec<&Kind> {
     let root = &learned.kinds[&Kind::default()];
     let place = |kind: &Kind| {
         let first = kind.header.split('.').next().unwrap_or_default();
-        root.only.iter().position(|key| *key == first)
+        root.order.iter().position(|key| *key == first)
     };
     let mut kinds: Vec<_> = learned.order.iter().collect();
     kinds.sort_by_key(|kind| (place(kind), kind.chosen.clone()));
@@ -77,12 +77,13 @@ fn table(text: &mut String, kind: &Kind, known: &Known, undescribed: &mut Vec<St
         return;
     }
     text.push_str("| key | value | without it |\n|---|---|---|\n");
-    let others = known.order.iter().filter(|key| !known.only.contains(key));
-    for key in known.only.iter().chain(others) {
-        let entry = known.keys.get(key);
-        let described = entry.and_then(|entry| Some((entry, value(kind, key, entry)?)));
-        match described {
-            Some((entry, value)) => {
+    // `every` is read before the keys of a driver or a law, and listed after them.
+    let mut keys = known.order.clone();
+    keys.sort_by_key(|key| *key == "every");
+    for key in keys {
+        let entry = &known.keys[key];
+        match value(kind, key, entry) {
+            Some(value) => {
                 let absent = absent(entry).unwrap_or_else(|| {
                     let title = title(kind).replace('`', "");
                     let what = "not known whether it is required";
@@ -91,8 +92,8 @@ fn table(text: &mut String, kind: &Kind, known: &Known, undescribed: &mut Vec<St
                 });
                 let _ = writeln!(text, "| `{key}` | {value} | {absent} |");
             }
-            // A key that is common to all tables of the kind, but not read by this one.
-            None if !known.only.contains(key) => {}
+            // A key that is common to all tables of the kind, but refused by this one.
+            None if !entry.no_effect.is_empty() => {}
             None => {
                 let title = title(kind).replace('`', "");
                 undescribed.push(format!("{title}: `{key}` was never read"));

@@ -14,7 +14,6 @@ use crate::cycle::ports::Decide;
 
 /// The tables of the board file that it reads.
 pub(super) const KIND: RootLaw = RootLaw {
-    tables: &["safety", "axis"],
     trace: <Servo as Decide>::TRACE,
     read: |tables| {
         let axes = read::read(tables)?;

@@ -169,14 +169,6 @@ fn safety(
     servo: &mut ServoConfig<Vec<AxisConfig>>,
     no_axes: bool,
 ) -> Result<()> {
-    table.only(&[
-        "emergency_stop",
-        "reset",
-        "heartbeat",
-        "fault_lamp",
-        "arm",
-        "rearm",
-    ])?;
     servo.emergency_stop = tables.input_if(&mut table, "emergency_stop")?;
     servo.reset = tables.input_if(&mut table, "reset")?;
     tables.heartbeat(&mut table, "heartbeat")?;
@@ -197,19 +189,6 @@ fn safety(
 
 /// Reads `[axis.X]`; also returns the description of its encoder.
 fn axis(tables: &mut RootTables<'_, '_>, mut table: Table<'_>) -> Result<(AxisConfig, String)> {
-    table.only(&[
-        "encoder",
-        "analog_output",
-        "command_inverted",
-        "enable",
-        "brake_release",
-        "feedback",
-        "gains",
-        "profile",
-        "limits",
-        "timing",
-        "motion",
-    ])?;
     let encoder = tables.angle(&mut table, "encoder")?;
     let command = tables.volts(&mut table, "analog_output")?;
     let enable_channel = tables.output(&mut table, "enable")?;
@@ -243,17 +222,6 @@ fn limits(
     mut table: Table<'_>,
     command: &VoltsOutput,
 ) -> Result<LimitsConfig> {
-    table.only(&[
-        "min_rad",
-        "max_rad",
-        "max_velocity_rad_s",
-        "max_command_volts",
-        "negative_switch",
-        "positive_switch",
-        "switches_normally_closed",
-        "following_error_window_rad",
-        "following_error_timeout_ms",
-    ])?;
     let position = if table.has("min_rad") || table.has("max_rad") {
         Some(PositionRange {
             min_rad: table.number("min_rad", RAD)?,
@@ -310,15 +278,6 @@ fn switch(
 /// Reads `[axis.X.gains]`: the gains of the controller, then the feed-forwards of velocity
 /// and acceleration.
 fn read_gains(mut table: Table<'_>) -> Result<(Gains, [f64; 2])> {
-    table.only(&[
-        "kp",
-        "ki",
-        "kd",
-        "derivative_cutoff_hz",
-        "tracking_time_s",
-        "velocity_feed_forward_v_s_rad",
-        "acceleration_feed_forward_v_s2_rad",
-    ])?;
     let gains = Gains {
         kp: table.number("kp", GAIN)?,
         ki: table.number("ki", GAIN)?,
@@ -335,16 +294,6 @@ fn read_gains(mut table: Table<'_>) -> Result<(Gains, [f64; 2])> {
 }
 
 fn feedback(mut table: Table<'_>, encoder_channel: u8) -> Result<FeedbackConfig> {
-    table.only(&[
-        "gear_ratio",
-        "encoder_inverted",
-        "offset_rad",
-        "plausible_velocity_rad_s",
-        "velocity_cutoff_hz",
-        "tolerated_failures",
-        "frozen_cycles",
-        "frozen_command_volts",
-    ])?;
     let frozen = if table.has("frozen_cycles") || table.has("frozen_command_volts") {
         Some(Frozen {
             frozen_cycles: table.integer("frozen_cycles", 1..=1_000_000)? as u32,
@@ -368,13 +317,6 @@ fn feedback(mut table: Table<'_>, encoder_channel: u8) -> Result<FeedbackConfig>
 }
 
 fn profile(mut table: Table<'_>) -> Result<TrajectoryConfig> {
-    table.only(&[
-        "velocity_rad_s",
-        "acceleration_rad_s2",
-        "jerk_rad_s3",
-        "stop_deceleration_rad_s2",
-        "stop_jerk_rad_s3",
-    ])?;
     let acceleration_rad_s2 = table.number("acceleration_rad_s2", ACCELERATION)?;
     let jerk_rad_s3 = table.number("jerk_rad_s3", JERK)?;
     let config = TrajectoryConfig {
@@ -393,13 +335,6 @@ fn profile(mut table: Table<'_>) -> Result<TrajectoryConfig> {
 }
 
 fn timing(mut table: Table<'_>) -> Result<Timing> {
-    table.only(&[
-        "start_timeout_ms",
-        "brake_release_ms",
-        "brake_engage_ms",
-        "standstill_timeout_ms",
-        "standstill_velocity_rad_s",
-    ])?;
     let config = Timing {
         start_timeout: millis(&mut table, "start_timeout_ms", 1_000)?,
         brake_release: millis(&mut table, "brake_release_ms", 0)?,
@@ -412,7 +347,6 @@ fn timing(mut table: Table<'_>) -> Result<Timing> {
 }
 
 fn motion(mut table: Table<'_>) -> Result<Motion> {
-    table.only(&["positions_rad", "dwell_s"])?;
     let most = Motion::default().positions_rad.capacity();
     let positions = table.numbers("positions_rad", RAD, most)?;
     let config = Motion {

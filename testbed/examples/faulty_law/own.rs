@@ -31,7 +31,6 @@ impl Driver for Fan {
     type Device = OpenFan;
 
     fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&[])?;
         let duty = table.command("duty", "1", 0.0..=1.0)?;
         let (safe, pwm) = (table.safe_value(duty), table.pwm()?);
         Ok(Self { duty, safe, pwm })
@@ -75,7 +74,6 @@ impl Driver for Windings {
     type Device = OpenWindings;
 
     fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&[])?;
         let torque = table.command("torque", "N·m", -20.0..=20.0)?;
         Ok(Self {
             torque,
@@ -133,7 +131,6 @@ impl LawKind for Drives {
     const KIND: &'static str = "drives";
 
     fn read(table: &mut LawTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&["duty", "torque", "lamp", "runs"])?;
         Ok(Self {
             duty: table.output("duty", "1")?,
             torque: table.output("torque", "N·m")?,

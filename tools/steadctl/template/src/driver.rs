@@ -51,8 +51,6 @@ impl Driver for Thermometer {
     type Device = Open;
 
     fn read(table: &mut DeviceTable<'_, '_>) -> Result<Self, ConfigError> {
-        // List your own keys here; `spi`, `every` and other common keys are always permitted.
-        table.only(&[])?;
         Ok(Self {
             spi: table.spi(MODE_0, MAX_CLOCK_HZ)?,
             temperature: table.publish("temperature", "degC")?,

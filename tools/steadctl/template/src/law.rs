@@ -82,14 +82,6 @@ impl LawKind for TwoPoint {
     const KIND: &'static str = "two-point";
 
     fn read(table: &mut LawTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&[
-            "temperature",
-            "heater",
-            "target_c",
-            "band_k",
-            "limit_c",
-            "longest_heating_s",
-        ])?;
         Ok(Self {
             temperature: table.input("temperature", "degC")?,
             heater: table.output("heater", "")?,

@@ -36,13 +36,6 @@ impl PlantKind for Oven {
     const KIND: &'static str = "oven";
 
     fn read(table: &mut PlantTable<'_, '_>) -> Result<Self, ConfigError> {
-        table.only(&[
-            "heater",
-            "thermometer",
-            "room_c",
-            "rise_k",
-            "time_constant_s",
-        ])?;
         let room = table.number("room_c", -50.0..=50.0)?;
         Ok(Self {
             heater: table.output("heater", "")?,
