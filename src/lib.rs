@@ -51,6 +51,7 @@
 //!    bus         one handle per bus, over a kernel device or a simulated one
 //!    telemetry   ring, reporter thread, flight file, black box, report,
 //!                service notification
+//!    link        commands from outside: CANopen
 //!    config      board file -> Config; each error names file, line and fix; the
 //!                traits Driver, LawKind and PlantKind
 //!    stock       shipped drivers, laws and plants: PWM, H-bridge, PID, two-point,
@@ -185,6 +186,8 @@ pub mod config;
 pub mod device;
 #[cfg(feature = "linux")]
 pub mod firmware;
+#[cfg(feature = "linux")]
+pub mod link;
 #[cfg(feature = "linux")]
 pub mod realtime;
 #[cfg(feature = "linux")]

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers, lowest first: each may import those before it.
-const LAYERS: [&str; 17] = [
+const LAYERS: [&str; 18] = [
     "time",
     "control",
     "cycle",
@@ -20,6 +20,7 @@ const LAYERS: [&str; 17] = [
     "device",
     "bus",
     "telemetry",
+    "link",
     "config",
     "stock",
     "board",

@@ -44,6 +44,9 @@ impl Errno {
             libc::ESHUTDOWN => "ESHUTDOWN",
             libc::EREMOTEIO => "EREMOTEIO",
             libc::ENOSYS => "ENOSYS",
+            libc::EAFNOSUPPORT => "EAFNOSUPPORT",
+            libc::ENETDOWN => "ENETDOWN",
+            libc::ENOBUFS => "ENOBUFS",
             _ => return None,
         })
     }

@@ -1,0 +1,11 @@
+//! Tests of the node over a drive that only keeps values.
+
+mod documentation;
+mod eds;
+mod emergency;
+mod fake;
+mod nmt;
+mod pdo;
+mod sdo;
+mod stored;
+mod sync;
