@@ -51,7 +51,8 @@
 //!    bus         one handle per bus, over a kernel device or a simulated one
 //!    telemetry   ring, reporter thread, flight file, black box, report,
 //!                service notification
-//!    link        commands from outside: CANopen
+//!    link        commands from outside, signals for others: local socket and shared
+//!                memory, CANopen
 //!    config      board file -> Config; each error names file, line and fix; the
 //!                traits Driver, LawKind and PlantKind
 //!    stock       shipped drivers, laws and plants: PWM, H-bridge, PID, two-point,

@@ -1,10 +1,13 @@
 //! [`RunError`]: why a run did not start.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::config::ConfigError;
+use crate::link::local::Refused;
 use crate::realtime::runner::StartError;
 use crate::sim::WiringError;
+use crate::sys::Errno;
 use crate::sys::arena::Full;
 use crate::telemetry::flight::FlightError;
 use crate::telemetry::notify::NotifyError;
@@ -26,6 +29,10 @@ pub enum RunError {
     Helper(i32),
     /// The service manager's socket or its watchdog interval cannot be used.
     Notify(NotifyError),
+    /// The memory with the signals for links could not be made.
+    Shared(Errno),
+    /// The socket of `[link.local]` could not be opened.
+    Link(PathBuf, Refused),
     /// Another run is active in this process.
     Busy,
     /// The folder of the flight file, `[black_box] memory`, cannot be used.
@@ -53,6 +60,20 @@ impl fmt::Display for RunError {
             Self::Flight(FlightError::Busy) => write!(f, "{}", FlightError::Busy),
             Self::Flight(error) => write!(f, "the flight file {error}"),
             Self::Notify(error) => write!(f, "{error}"),
+            Self::Shared(errno) => write!(
+                f,
+                "memory for the signals of [link.local] could not be made ({errno}); it needs Linux 5.1 and memory that may be locked"
+            ),
+            Self::Link(path, Refused::InUse) => write!(
+                f,
+                "{}: another process listens on this socket; end it, or set another `path` in [link.local]",
+                path.display()
+            ),
+            Self::Link(path, Refused::Errno(errno)) => write!(
+                f,
+                "{}: the socket could not be opened ({errno}); set `path` in [link.local] to a place that this user can write",
+                path.display()
+            ),
             Self::Busy => f.write_str("another run is active in this process; end it first"),
         }
     }

@@ -1,5 +1,5 @@
-//! Runs the helper threads beside the loop: reporter, saver of black boxes, edge readers and
-//! stall guard.
+//! Runs the helper threads beside the loop: reporter, saver of black boxes, edge readers, links
+//! and stall guard.
 //!
 //! [`run_with_helpers`] is one function for all boards and laws. The loop is compiled for each
 //! board and law, and all of the binary is locked into memory, so generic code is kept small.
@@ -10,6 +10,7 @@ use std::thread;
 
 use super::error::RunError;
 use super::feeder::{Fed, Feeder, stand_down};
+use super::links::Links;
 use super::linux::FoundWatchdog;
 use super::options::Options;
 use super::outcome::{in_order, record_cause};
@@ -40,6 +41,7 @@ const HELPER_STACK: usize = 64 * 1024;
 pub(super) struct Helpers {
     pub(super) edge_readers: Vec<EdgeReader<KernelEvents>>,
     pub(super) watchdog: Option<FoundWatchdog>,
+    pub(super) links: Option<Links>,
 }
 
 /// Opens the watchdog. A reference, so that the feeder's type can be written.
@@ -153,6 +155,12 @@ pub(super) fn run_with_helpers(
                 if let Err(errno) = edges.run(|| !done.load(Ordering::Relaxed)) {
                     edges_failed.store(errno.0, Ordering::Relaxed);
                 }
+            })
+            .map_err(refused)?;
+        }
+        if let Some(links) = helpers.links {
+            helper::spawn(scope, "links", HELPER_STACK, barrier, move || {
+                links.run(done)
             })
             .map_err(refused)?;
         }

@@ -38,6 +38,7 @@ pub fn laws(config: &Config) -> Result<Set, RunError> {
             every: Every::slots(law.every),
             drives: law.drives,
             traced: law.trace.len(),
+            statuses: law.law.statuses().len(),
         });
     }
     Ok(laws)

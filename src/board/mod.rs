@@ -8,6 +8,7 @@
 mod error;
 mod feeder;
 mod helpers;
+mod links;
 mod linux;
 mod machine;
 mod options;

@@ -25,6 +25,7 @@ mod tests;
 
 use heapless::Vec;
 
+use super::links::LoopLinks;
 use crate::config::{self, Io, MAX_SHUTDOWN};
 use crate::cycle::image::{
     InputError, Inputs, Lost, MAX_ANALOG_INPUTS, MAX_ANALOG_OUTPUTS, MAX_POSITIONS, OutputError,
@@ -32,6 +33,7 @@ use crate::cycle::image::{
 };
 use crate::cycle::ports::{Act, Sense, Tick};
 use crate::driver::{mcp3208, mcp4922};
+use crate::sys::arena::Placed;
 use crate::time::{Duration, Instant};
 pub use devices::Devices;
 use encoder::{Encoder, later};
@@ -84,6 +86,7 @@ pub struct Ports<D> {
     budget: Budget,
     /// The first device that exceeded its tolerated failures.
     lost: Option<Lost>,
+    links: Option<Placed<LoopLinks>>,
 }
 
 /// The index of the SPI device of each channel, by kind and in channel order: the argument of
@@ -169,7 +172,15 @@ impl<D: Devices> Ports<D> {
             own: None,
             budget: Budget::none(calls),
             lost: None,
+            links: None,
         }
+    }
+
+    /// Adds the commands of links, and shows them the cycles.
+    #[must_use]
+    pub(super) fn with_links(mut self, links: Option<Placed<LoopLinks>>) -> Self {
+        self.links = links;
+        self
     }
 
     /// Enables retries of failed transfers that fit before the cycle's deadline, `deadline`
@@ -347,6 +358,9 @@ impl<D: Devices> Sense for Ports<D> {
         if !self.monitors.is_empty() {
             self.watch(tick, inputs);
         }
+        if let Some(links) = &mut self.links {
+            links.receive(tick, inputs);
+        }
     }
 }
 
@@ -393,6 +407,19 @@ impl<D: Devices> Act for Ports<D> {
             (None, _) | (Some(_), Err(OutputError::NotFinite(_))) => result,
             (Some(lost), Err(_)) if lost.can_stop() => result,
             (Some(lost), _) => Err(OutputError::Lost(lost)),
+        }
+    }
+
+    #[inline]
+    fn publish(
+        &mut self,
+        tick: &Tick,
+        inputs: &Inputs,
+        outputs: &Outputs,
+        status: impl FnOnce(&mut [f64]),
+    ) {
+        if let Some(links) = &mut self.links {
+            links.publish(tick, inputs, outputs, status);
         }
     }
 

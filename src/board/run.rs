@@ -4,6 +4,7 @@ use std::sync::{Mutex, TryLockError};
 
 use super::error::RunError;
 use super::helpers::{Helpers, LoopContext, notify, run_with_helpers};
+use super::links::{Links, LoopLinks};
 use super::linux::Linux;
 use super::options::Options;
 use super::outcome::{Finished, report};
@@ -122,8 +123,15 @@ where
 }
 
 /// The ports of the loop on `devices`.
-fn ports<V: Devices>(config: &Config, devices: V, map: &SpiMap) -> Ports<V> {
-    let ports = Ports::new(devices, &config.io, map).retrying_until(config.run.deadline);
+fn ports<V: Devices>(
+    config: &Config,
+    devices: V,
+    map: &SpiMap,
+    links: Option<Placed<LoopLinks>>,
+) -> Ports<V> {
+    let ports = Ports::new(devices, &config.io, map)
+        .retrying_until(config.run.deadline)
+        .with_links(links);
     match config.machine.is_empty() {
         true => ports,
         false => ports.with_signals(&config.machine.signals),
@@ -158,11 +166,13 @@ where
     let (devices, map) =
         Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
     let devices = devices.with(&config.machine).map_err(RunError::Full)?;
-    let ports = ports(config, devices, &map);
+    let (links, in_loop) = Links::open(config)?.unzip();
+    let ports = ports(config, devices, &map, in_loop);
     let cycle = placed::<D, _>(ports, law, state, config)?;
     let helpers = Helpers {
         edge_readers: Vec::new(),
         watchdog: None,
+        links,
     };
     real(config, recorder, cycle, helpers, asked, workspace)
 }
@@ -182,11 +192,13 @@ where
     D::State: Rewind + Send,
 {
     let opened = Linux::open(config).map_err(RunError::Device)?;
-    let ports = ports(config, opened.devices, &opened.map);
+    let (links, in_loop) = Links::open(config)?.unzip();
+    let ports = ports(config, opened.devices, &opened.map, in_loop);
     let cycle = placed::<D, _>(ports, law, state, config)?;
     let helpers = Helpers {
         edge_readers: opened.edge_readers,
         watchdog: opened.watchdog,
+        links,
     };
     real(config, recorder, cycle, helpers, asked, workspace)
 }
@@ -273,7 +285,7 @@ where
     let (devices, map) =
         Simulated::build(simulation, &config.io, config.run.period).map_err(RunError::Wiring)?;
     let devices = devices.with(&config.machine).map_err(RunError::Full)?;
-    let ports = ports(config, devices, &map);
+    let ports = ports(config, devices, &map, None);
     let mut cycle = placed::<D, _>(ports, law, state, config)?;
     let request = request(config, options);
     let mut clock = VirtualClock::new(simulation.cycle_cost);

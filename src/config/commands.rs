@@ -5,6 +5,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::groups::{CommandGroup, Groups};
 use super::reader::{Result, Table};
 use super::root_tables::RootTables;
 use super::signals::{Index, Signals};
@@ -23,31 +24,9 @@ const UNITS: [&str; 22] = [
     "degC", "Hz", "s", "%", "kg", "l/min", "mmH2O",
 ];
 
-/// A group of commands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommandGroup {
-    /// Its name: that of the axis, or `command.X`.
-    pub name: String,
-    /// After this time without a refresh, its commands are stale.
-    pub timeout: Duration,
-    /// The number of its first command.
-    pub first: u8,
-    /// How many commands it has.
-    pub count: u8,
-}
-
 /// A group while its commands are declared.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct GroupNumber(u8);
-
-/// All groups, and the ranges of all commands from outside.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Groups {
-    /// The groups, in the order of the file.
-    pub groups: Vec<CommandGroup>,
-    /// The range of each command, in its unit.
-    pub ranges: Vec<(f64, f64)>,
-}
 
 impl Signals {
     /// The groups of commands from outside.
@@ -164,7 +143,7 @@ fn read_timeout(table: &mut Table<'_>, period: Duration) -> Result<Duration> {
 fn full(table: &Table<'_>) -> super::error::ConfigError {
     table.error(
         "the machine has too many commands from outside",
-        format!("use at most {MAX_GROUPS} commanded axes and [command.X]"),
+        format!("use at most {MAX_GROUPS} commanded laws and [command.X]"),
     )
 }
 
@@ -185,7 +164,7 @@ mod tests {
     #[test]
     fn a_command_is_a_signal_with_a_timeout_of_its_own() {
         let config = read(
-            "[command.speed]\nunit = \"rad/s\"\nmin = -5.0\nmax = 5.0\ntimeout_ms = 100\n\
+            "[link.local]\n[command.speed]\nunit = \"rad/s\"\nmin = -5.0\nmax = 5.0\ntimeout_ms = 100\n\
              [command.mix]\nmin = 0.0\nmax = 1.0\ntimeout_ms = 20\n",
         )
         .unwrap();

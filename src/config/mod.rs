@@ -15,7 +15,9 @@ mod clocks;
 mod commands;
 mod error;
 mod found;
+mod groups;
 mod io;
+mod links;
 mod machine;
 mod misspelt;
 mod names;
@@ -40,12 +42,14 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::DeTable;
 
-pub use commands::{CommandGroup, GroupNumber, Groups};
+pub use commands::GroupNumber;
 pub use error::{ConfigError, Details, Position};
+pub use groups::{CommandGroup, Groups};
 pub use io::{
     AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, I2cAdapter,
     Io, Line, MAX_DEVICES, MAX_SHUTDOWN, Monitor, Pin, PwmChannel, SpiDevice,
 };
+pub use links::LinksConfig;
 pub use machine::{MAX_OWN_DEVICES, MAX_PLANTS, Machine, OwnDevice, OwnLaw, OwnPlant};
 pub use opening::{I2cClaim, MAX_ACTIONS, Opening, PwmClaim, SpiClaim};
 pub use own_tables::{DeviceTable, LawTable};
@@ -101,6 +105,8 @@ pub struct Config {
     pub watchdog: Option<WatchdogConfig>,
     /// Where the cycles before a fault are kept; `None` without `[black_box]`.
     pub black_box: Option<BlackBoxConfig>,
+    /// How the controller is commanded, and who reads its signals.
+    pub links: LinksConfig,
     /// Control laws, `[device.X]`, plants, and the signals between them.
     pub machine: Machine,
 }
@@ -235,6 +241,7 @@ impl Config {
         machine.signals.read_commands(&mut root, run.period)?;
         let heartbeat = machine.read_root_laws(&mut root, registry, &io, run.period)?;
         machine.read_laws(&mut root, registry, run.period)?;
+        let links = LinksConfig::read(&mut root, &name, &machine.signals)?;
         let simulation = if simulated {
             root.without("watchdog", wiring::SIMULATED)?;
             let table = root.table("simulation")?;
@@ -264,6 +271,7 @@ impl Config {
             simulation,
             watchdog,
             black_box,
+            links,
             machine,
         })
     }

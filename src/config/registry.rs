@@ -15,7 +15,7 @@ use super::plant_table::PlantTable;
 use super::root_tables::RootTables;
 use crate::cycle::device::Device;
 use crate::cycle::law::{Law, RunLaw, Running};
-use crate::cycle::ports::FaultNumber;
+use crate::cycle::ports::{FaultNumber, TRACE_LEN};
 use crate::sim::Plant;
 use crate::sys::arena::{Full, Placed};
 use crate::telemetry::report::Description;
@@ -142,9 +142,18 @@ pub trait StartLaw: Any + Send + Sync {
     /// # Errors
     /// The static memory is full.
     fn start(&self) -> Result<Placed<dyn AnyLaw>, Full>;
+
+    /// Names and units of the values that the law shows to others
+    /// ([`RunLaw::status`]).
+    fn statuses(&self) -> Vec<(String, &'static str)>;
 }
 
 impl<L: LawKind> StartLaw for L {
+    fn statuses(&self) -> Vec<(String, &'static str)> {
+        let names = L::TRACE.iter().take(TRACE_LEN);
+        names.map(|name| ((*name).to_owned(), "")).collect()
+    }
+
     fn start(&self) -> Result<Placed<dyn AnyLaw>, Full> {
         Placed::<dyn AnyLaw>::new(Running::new(self.clone()), |law| law)
     }

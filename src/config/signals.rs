@@ -6,8 +6,8 @@
 
 use std::ops::{Range, RangeInclusive};
 
-use super::commands::Groups;
 use super::error::{ConfigError, Source};
+use super::groups::Groups;
 use super::io::Io;
 use super::reader::{At, Result, nearest};
 use super::types::{Named, Type};
@@ -432,6 +432,10 @@ fn cannot(source: Source<'_>, at: &At<&str>, what: &str) -> ConfigError {
 }
 
 impl Signal {
+    pub(super) const fn index(&self) -> Index {
+        self.index
+    }
+
     fn claim(
         &mut self,
         source: Source<'_>,

@@ -118,6 +118,8 @@ pub trait RunLaw: Send {
     fn run(&mut self, io: &mut Io<'_>, trace: &mut Trace, part: Part) -> Status;
     /// [`Law::at_rest`].
     fn at_rest(&self) -> bool;
+    /// Writes the values for others: see [`Decide::status`].
+    fn status(&self, values: &mut [f64]);
     /// Saves the state in the law's own memory: allocates nothing.
     fn save(&mut self);
     /// Restores the saved state.
@@ -170,6 +172,16 @@ impl<L: Law> RunLaw for Running<L> {
 
     fn at_rest(&self) -> bool {
         self.law.at_rest(&self.state)
+    }
+
+    /// The trace values.
+    fn status(&self, values: &mut [f64]) {
+        let mut traced = [0.0; TRACE_LEN];
+        let traced = &mut traced[..values.len().min(TRACE_LEN)];
+        self.law.trace(&self.state, traced);
+        for (to, from) in values.iter_mut().zip(traced) {
+            *to = f64::from(*from);
+        }
     }
 
     fn save(&mut self) {
@@ -239,6 +251,8 @@ pub struct Entry<P> {
     pub drives: Drives,
     /// How many trace values it has.
     pub traced: usize,
+    /// How many values it has for others.
+    pub statuses: usize,
 }
 
 /// The outputs that a law sets, one bit each.
@@ -274,6 +288,8 @@ struct Seat<P> {
     drives: Drives,
     /// Its trace values.
     traced: Part,
+    /// How many values it has for others.
+    statuses: usize,
     /// Its status after its last step.
     status: Status,
     /// Whether the last cycle had a stop request; used for laws that do not run in every cycle.
@@ -320,6 +336,7 @@ impl<P> LawSet<P> {
             every: entry.every,
             drives: entry.drives,
             traced: Part::new(first, entry.traced),
+            statuses: entry.statuses,
             status: Status::default(),
             was_stopping: false,
         };
@@ -463,6 +480,16 @@ where
     #[inline]
     fn trace((): &(), laws: &LawSet<P>) -> Trace {
         laws.trace
+    }
+
+    fn status((): &(), laws: &LawSet<P>, mut values: &mut [f64]) {
+        for seat in &laws.seats {
+            let Some((own, rest)) = values.split_at_mut_checked(seat.statuses) else {
+                return;
+            };
+            seat.law.status(own);
+            values = rest;
+        }
     }
 }
 

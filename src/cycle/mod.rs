@@ -16,6 +16,7 @@ pub mod ports;
 pub mod received;
 pub mod record;
 pub mod run;
+pub mod sample;
 pub mod schedule;
 pub mod signal;
 pub mod stages;

@@ -60,6 +60,18 @@ pub trait Act {
     /// # Errors
     /// The first channel that could not be written.
     fn safe(&mut self, tick: &Tick) -> Result<(), OutputError>;
+
+    /// Shows the cycle to others, after its outputs have left: its process image, and the
+    /// values that `status` writes ([`Decide::status`]). By default nobody looks.
+    fn publish(
+        &mut self,
+        tick: &Tick,
+        inputs: &Inputs,
+        outputs: &Outputs,
+        status: impl FnOnce(&mut [f64]),
+    ) {
+        let _ = (tick, inputs, outputs, status);
+    }
 }
 
 /// The number of a control law's fault, from 1.
@@ -119,6 +131,12 @@ pub trait Decide {
     fn trace(config: &Self::Config, state: &Self::State) -> Trace {
         let _ = (config, state);
         [0.0; TRACE_LEN]
+    }
+
+    /// Writes the law's values for others into `values`, whose number and meaning the law has
+    /// declared at the start. Called only while somebody reads.
+    fn status(config: &Self::Config, state: &Self::State, values: &mut [f64]) {
+        let _ = (config, state, values);
     }
 }
 

@@ -5,7 +5,7 @@
 //! a command that nobody refreshes within its timeout is [`InputError::Stale`]. Before the first
 //! command, and after its owner has released the group, it is [`InputError::NotRead`].
 
-use super::image::{InputError, Sample};
+use super::sample::{InputError, Sample};
 use crate::time::{Duration, Instant};
 
 /// Most values that a machine can be commanded by from outside: four for each of 32 axes, and 32

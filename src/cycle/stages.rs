@@ -117,6 +117,11 @@ impl<'a, P: Sense + Act, D: Decide> Cycle<'a, P, D> {
             flags,
             trace: D::trace(self.config, &self.state),
         };
+        let Self { config, state, .. } = self;
+        self.ports
+            .publish(tick, &self.inputs, &self.outputs, |values| {
+                D::status(config, state, values);
+            });
         Done {
             end,
             lateness,

@@ -1,7 +1,22 @@
-//! Links: commands from outside, and status for the outside.
+//! Links: commands from outside, and signals for others to read.
 //!
-//! ```text
-//! canopen   a CANopen node with a CiA 402 drive for each axis
-//! ```
+//! A link turns what comes from outside into command signals
+//! ([`received`](crate::cycle::received)), and signals into status. All links run on one helper
+//! thread below the loop's priority ([`server`]); the loop never waits for it:
+//!
+//! - [`mailbox`] hands commands to the loop, which looks once in a cycle, without a wait and
+//!   without a retry.
+//! - [`frames`] has the signals of the last cycles in memory that other processes read.
+//! - [`owner`] decides who may command: each group of commands has one owner at a time.
+//! - [`local`] is the link for programs on the same machine, over a Unix socket.
+//! - [`canopen`] is a CANopen node with a CiA 402 drive for each axis.
+//!
+//! Nothing here allocates while the loop runs.
 
 pub mod canopen;
+pub mod frames;
+pub mod local;
+pub mod mailbox;
+pub mod owner;
+pub mod protocol;
+pub mod server;

@@ -28,6 +28,7 @@ pub mod gpio;
 pub mod i2c;
 mod ioctl;
 pub mod limits;
+pub mod local_socket;
 pub mod memory;
 pub mod objects;
 pub mod output;

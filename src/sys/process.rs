@@ -81,6 +81,13 @@ pub fn effective_user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
+/// `getegid()`: the effective group. Cannot fail.
+#[must_use]
+pub fn effective_group() -> u32 {
+    // SAFETY: takes no argument.
+    unsafe { libc::getegid() }
+}
+
 /// Changes to the ordinary user and group `id` permanently: `setgroups(0)`, `setresgid`,
 /// `setresuid`. All capabilities are lost (capabilities(7)).
 ///

@@ -123,6 +123,26 @@ impl SharedMapping {
     }
 }
 
+impl SharedMapping {
+    /// The first `count` words.
+    ///
+    /// # Panics
+    /// If the mapping is shorter.
+    #[must_use]
+    pub fn words(&self, count: usize) -> &[AtomicU64] {
+        let bytes = count.checked_mul(size_of::<AtomicU64>());
+        assert!(
+            bytes.is_some_and(|bytes| bytes <= self.range.length),
+            "words beyond their mapping"
+        );
+        let first = core::ptr::with_exposed_provenance::<AtomicU64>(self.range.address);
+        // SAFETY: the bytes are inside of the mapping, which lives as long as the borrow of
+        // `self`, and are aligned, because a mapping begins with a page. Atomics have interior
+        // mutability, and every pattern of bytes is a valid value.
+        unsafe { core::slice::from_raw_parts(first, count) }
+    }
+}
+
 impl Drop for SharedMapping {
     fn drop(&mut self) {
         let start = core::ptr::with_exposed_provenance_mut(self.range.address);
@@ -137,10 +157,36 @@ impl Drop for SharedMapping {
 /// # Errors
 /// Those of memfd_create(2): `EMFILE`, `ENFILE`, `ENOMEM`.
 pub fn memory_file(name: &CStr) -> Result<OwnedFd, Errno> {
+    new_memory_file(name, libc::MFD_CLOEXEC)
+}
+
+/// As [`memory_file`] with `MFD_ALLOW_SEALING`, for [`seal`].
+///
+/// # Errors
+/// As [`memory_file`].
+pub fn sealable_memory_file(name: &CStr) -> Result<OwnedFd, Errno> {
+    new_memory_file(name, libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING)
+}
+
+/// `fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)`:
+/// from now on the file keeps its length and its pages, and nobody can write to it but through
+/// a mapping that exists. Whoever gets the descriptor can only read.
+///
+/// # Errors
+/// fcntl(2): `EINVAL` on a kernel older than 5.1, `EPERM` for a file that cannot be sealed.
+pub fn seal(file: BorrowedFd<'_>) -> Result<(), Errno> {
+    /// linux/fcntl.h; not in the libc crate for every target.
+    const F_SEAL_FUTURE_WRITE: libc::c_int = 0x10;
+    let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | F_SEAL_FUTURE_WRITE | libc::F_SEAL_SEAL;
+    // SAFETY: takes no pointer.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) })
+}
+
+fn new_memory_file(name: &CStr, flags: libc::c_uint) -> Result<OwnedFd, Errno> {
     // A direct call, because C libraries before 2.27, as in cross's own image, have no function
     // for it.
     // SAFETY: the name is a live string that ends in a zero.
-    let answer = unsafe { libc::syscall(libc::SYS_memfd_create, name.as_ptr(), libc::MFD_CLOEXEC) };
+    let answer = unsafe { libc::syscall(libc::SYS_memfd_create, name.as_ptr(), flags) };
     if answer < 0 {
         return Err(Errno::last());
     }

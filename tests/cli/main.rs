@@ -8,6 +8,7 @@ mod arguments;
 mod audited;
 mod boards;
 mod json;
+mod links;
 mod quick_stop;
 mod signals;
 mod terminal;

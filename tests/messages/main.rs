@@ -24,7 +24,7 @@ asserts; what the kernel, `toml` and other programs say; machines made from the 
 ";
 
 /// A heading, and its sources (folders and files); the first match counts.
-const GROUPS: [(&str, &[&str]); 9] = [
+const GROUPS: [(&str, &[&str]); 10] = [
     ("Command line", &["src/command/args.rs", "src/main.rs"]),
     (
         "Doctor, setup and check",
@@ -68,6 +68,7 @@ const GROUPS: [(&str, &[&str]); 9] = [
         ],
     ),
     ("steadctl", &["tools/steadctl/src"]),
+    ("Links", &["src/link"]),
     ("Yocto layers", &["yocto"]),
 ];
 

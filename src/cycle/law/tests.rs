@@ -72,6 +72,7 @@ fn entry(from: Input<f64>, to: u8, every: u32, limit: f64) -> Entry<Boxed> {
             ..Drives::default()
         },
         traced: 1,
+        statuses: 1,
     }
 }
 

@@ -105,7 +105,24 @@ impl Names {
     }
 }
 
+/// Names and units of the values that an axis shows to others.
+const STATUSES: [(&str, &str); 7] = [
+    ("state", ""),
+    ("position", "rad"),
+    ("velocity", "rad/s"),
+    ("setpoint", "rad"),
+    ("following_error", "rad"),
+    ("command", "V"),
+    ("fault", ""),
+];
+
 impl StartLaw for Axes {
+    fn statuses(&self) -> Vec<(String, &'static str)> {
+        let of_axis =
+            |name: &String| STATUSES.map(|(value, unit)| (format!("{name}.{value}"), unit));
+        self.names.axes.iter().flat_map(of_axis).collect()
+    }
+
     fn start(&self) -> Result<Placed<dyn AnyLaw>, Full> {
         let law = self.law_in::<Vec<Axis>>().with_axes(Placed::slice)?;
         let state = || {
@@ -147,6 +164,21 @@ impl RunLaw for Started {
 
     fn at_rest(&self) -> bool {
         self.state.is_at_rest()
+    }
+
+    fn status(&self, values: &mut [f64]) {
+        let (values, _) = values.as_chunks_mut::<{ STATUSES.len() }>();
+        for (values, axis) in values.iter_mut().zip(self.state.axes()) {
+            *values = [
+                f64::from(axis.state().number()),
+                axis.position_rad(),
+                axis.velocity_rad_s(),
+                axis.setpoint_rad(),
+                axis.tracking_error_rad(),
+                axis.command_volts(),
+                axis.fault().map_or(0.0, |fault| f64::from(fault.code())),
+            ];
+        }
     }
 
     fn save(&mut self) {

@@ -1,10 +1,13 @@
 //! The commands of `steadctl`, one module each.
 
 mod blackbox;
+mod client;
 pub mod cycles;
 mod explain;
+mod live;
 mod new;
 mod status;
+mod units;
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
@@ -66,8 +69,52 @@ enum Command {
         /// Its name or its code ("exit 3", "memory lock", 0x8611); without it, all names
         name: Option<String>,
     },
+    /// List the signals of a running controller, with their present values
+    Signals {
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Print the present values of signals
+    Get {
+        /// Their names, see `signals`
+        #[arg(required = true)]
+        names: Vec<String>,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Print the values of signals five times a second
+    Watch {
+        /// Their names; without any, the values of all control laws
+        names: Vec<String>,
+        /// End after this time, such as 10s
+        #[arg(long = "for", value_name = "TIME")]
+        time: Option<String>,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Set a command of a control law, and keep it until this program ends
+    Set {
+        /// Its name, see `signals`
+        name: String,
+        /// The value, such as 1.5, 90deg or 20rpm
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+        /// End after this time, such as 10s
+        #[arg(long = "for", value_name = "TIME")]
+        time: Option<String>,
+        #[command(flatten)]
+        socket: Socket,
+    },
     /// Create a crate for your own machine: driver, control law, plant, board files, tests
     New(new::Arguments),
+}
+
+/// The controller.
+#[derive(Debug, PartialEq, Eq, clap::Args)]
+struct Socket {
+    /// The socket of the controller; without it, the only one on this machine
+    #[arg(long = "socket", value_name = "PATH")]
+    path: Option<PathBuf>,
 }
 
 /// Runs the command of `arguments`, the first of which is the program's name, and returns its
@@ -90,6 +137,19 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::New(new::Arguments { folder, path }) => new::main(&folder, path.as_deref()),
+        Command::Signals { socket } => live::signals(socket.path.as_deref()),
+        Command::Get { names, socket } => live::get(socket.path.as_deref(), &names),
+        Command::Watch {
+            names,
+            time,
+            socket,
+        } => live::watch(socket.path.as_deref(), &names, time.as_deref()),
+        Command::Set {
+            name,
+            value,
+            time,
+            socket,
+        } => live::set(socket.path.as_deref(), &name, &value, time.as_deref()),
         Command::Explain { name } => explain::main(name.as_deref()),
         Command::BlackBox { file, csv, last } => blackbox::main(&file, csv, last),
         Command::Status { file, board } => {

@@ -1,0 +1,98 @@
+//! Opens the links of a board file, and connects them to the loop.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use super::error::RunError;
+use crate::config::Config;
+use crate::cycle::image::{Inputs, Outputs};
+use crate::cycle::ports::Tick;
+use crate::link::frames::{MAX_STATUSES, Publisher, Shared};
+use crate::link::local::{Local, LocalConfig, Refused};
+use crate::link::mailbox::{Mailbox, Receiver};
+use crate::link::owner::Owners;
+use crate::link::server;
+use crate::sys::arena::Placed;
+
+/// Commands for the loop. Static, because the loop's thread has it as well.
+static MAILBOX: Mailbox = Mailbox::new();
+/// Number of clients that read signals.
+static WATCHED: AtomicU32 = AtomicU32::new(0);
+
+/// The link thread's side.
+pub(super) struct Links {
+    local: Local<'static>,
+    owners: Owners<'static>,
+}
+
+/// The loop's side.
+pub(super) struct LoopLinks {
+    receiver: Receiver<'static>,
+    publisher: Publisher,
+    statuses: [f64; MAX_STATUSES],
+}
+
+impl Links {
+    /// Opens the links of `config`; `None` without any. Allocates.
+    pub(super) fn open(config: &Config) -> Result<Option<(Self, Placed<LoopLinks>)>, RunError> {
+        let Some(local) = &config.links.local else {
+            return Ok(None);
+        };
+        let machine = &config.machine;
+        let groups = machine.signals.groups();
+        let shared = Shared::new(
+            machine.layout(),
+            &machine.described(),
+            &machine.described_groups(),
+            config.run.period,
+        )
+        .map_err(RunError::Shared)?;
+        let shared: &'static Shared = Box::leak(Box::new(shared));
+        let publisher = shared.publisher();
+        let timeouts = groups.groups.iter().map(|group| group.timeout);
+        let (sender, receiver) = MAILBOX.open(groups.ranges.len(), timeouts);
+        let parts = groups.groups.iter().map(|group| (group.first, group.count));
+        let owners = Owners::new(sender, parts, groups.ranges.iter().copied());
+        let local = Local::open(local, shared).map_err(|refused| error(local, refused))?;
+        let in_loop = LoopLinks {
+            receiver,
+            publisher,
+            statuses: [0.0; MAX_STATUSES],
+        };
+        let in_loop = Placed::of(in_loop).map_err(RunError::Full)?;
+        Ok(Some((Self { local, owners }, in_loop)))
+    }
+
+    /// Serves the links until `done` is set.
+    pub(super) fn run(self, done: &AtomicBool) {
+        server::run(self.local, self.owners, done, &WATCHED);
+    }
+}
+
+fn error(config: &LocalConfig, refused: Refused) -> RunError {
+    RunError::Link(config.path.clone(), refused)
+}
+
+impl LoopLinks {
+    /// Takes the newest commands.
+    #[inline]
+    pub(super) fn receive(&mut self, tick: &Tick, inputs: &mut Inputs) {
+        self.receiver.receive(tick.now, &mut inputs.received);
+    }
+
+    /// Shows the cycle to clients, if there are any.
+    #[inline]
+    pub(super) fn publish(
+        &mut self,
+        tick: &Tick,
+        inputs: &Inputs,
+        outputs: &Outputs,
+        status: impl FnOnce(&mut [f64]),
+    ) {
+        if WATCHED.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let statuses = &mut self.statuses[..self.publisher.statuses().min(MAX_STATUSES)];
+        status(statuses);
+        self.publisher.publish(tick, inputs, outputs, statuses);
+    }
+}

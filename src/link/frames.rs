@@ -1,0 +1,382 @@
+//! The signals of the last cycles, in memory that other processes read.
+//!
+//! The memory is a sealed memfd: clients map it for reading only. It begins with a header and
+//! the names of all signals, so a client needs no other description; `include/steadfast.h` has
+//! its layout. The frames behind them are a ring: the loop writes one frame in each cycle while
+//! somebody reads, and never looks whether it was read. A reader that is too slow misses
+//! frames, and sees it by their numbers.
+//!
+//! The sequence of a frame is odd while it is written. Words are in the machine's byte order.
+
+use core::sync::atomic::{AtomicU64, Ordering, fence};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::cycle::image::{Inputs, Outputs};
+use crate::cycle::ports::Tick;
+use crate::cycle::received::MAX_GROUPS;
+use crate::sys::Errno;
+use crate::sys::shared::{SharedMapping, allocate, seal, sealable_memory_file};
+use crate::time::Duration;
+
+/// The first word, `steadfst` in ASCII.
+pub const MAGIC: u64 = u64::from_be_bytes(*b"steadfst");
+/// The version of the layout: a client refuses another one.
+pub const VERSION: u64 = 1;
+/// Words of the header.
+pub const HEADER: usize = 16;
+/// Words of the description of a signal, of a group, and of a parameter.
+pub const ENTRY: usize = 24;
+/// Words of a frame before its numbers.
+pub const FRAME_HEAD: usize = 7;
+/// Bytes that the ring of frames takes at most.
+const RING_BYTES: usize = 32 * 1024;
+/// Most values that laws publish besides the process image.
+pub const MAX_STATUSES: usize = 320;
+
+/// Header: index of the word with the version.
+const AT_VERSION: usize = 1;
+const AT_FRAME_WORDS: usize = 2;
+const AT_FRAMES: usize = 3;
+const AT_RING: usize = 4;
+const AT_SIGNALS: usize = 5;
+const AT_SIGNAL_COUNT: usize = 6;
+const AT_GROUPS: usize = 7;
+const AT_GROUP_COUNT: usize = 8;
+const AT_HEAD: usize = 9;
+const AT_RUNNING: usize = 10;
+const AT_PID: usize = 11;
+const AT_PERIOD: usize = 12;
+
+/// What a signal is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A number, NaN while it has no value.
+    Number = 0,
+    /// A flag: a bit of the lower half of a word; the same bit of the upper half is set if it is
+    /// valid.
+    Flag = 1,
+}
+
+/// The description of a signal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Described {
+    /// Its name.
+    pub name: String,
+    /// Its unit; empty for a flag and for a number without one.
+    pub unit: String,
+    /// What it is.
+    pub kind: Kind,
+    /// The word in a frame.
+    pub word: usize,
+    /// The bit of a flag.
+    pub bit: u8,
+    /// The group whose command it is.
+    pub group: Option<u8>,
+    /// Its limits.
+    pub range: (f64, f64),
+}
+
+/// The description of a group of commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedGroup {
+    /// Its name.
+    pub name: String,
+    /// The number of its first command.
+    pub first: u8,
+    /// How many commands it has.
+    pub count: u8,
+    /// After this time without a refresh, its commands are stale.
+    pub timeout: Duration,
+}
+
+/// How many values of each kind a machine has.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Sensed numbers.
+    pub numbers: usize,
+    /// Angles.
+    pub angles: usize,
+    /// Commanded numbers.
+    pub commands: usize,
+    /// Commands from outside.
+    pub received: usize,
+    /// Values of laws.
+    pub statuses: usize,
+    /// Flags that devices sense; they share one word.
+    pub flags: usize,
+}
+
+impl Layout {
+    /// The word of a frame with the first sensed number.
+    pub const NUMBERS: usize = FRAME_HEAD;
+    /// The word with the digital inputs, with the digital outputs, with the flags of devices, and
+    /// with the flags that devices are commanded by.
+    pub const DIGITAL: [usize; 4] = [3, 4, 5, 6];
+
+    /// The word with the first angle.
+    #[must_use]
+    pub const fn angles_at(&self) -> usize {
+        Self::NUMBERS + self.numbers
+    }
+
+    /// The word with the first commanded number.
+    #[must_use]
+    pub const fn commands_at(&self) -> usize {
+        self.angles_at() + self.angles
+    }
+
+    /// The word with the first command from outside.
+    #[must_use]
+    pub const fn received_at(&self) -> usize {
+        self.commands_at() + self.commands
+    }
+
+    /// The word with the first value of a law.
+    #[must_use]
+    pub const fn statuses_at(&self) -> usize {
+        self.received_at() + self.received
+    }
+
+    /// Words of a frame.
+    #[must_use]
+    pub const fn words(&self) -> usize {
+        self.statuses_at() + self.statuses
+    }
+
+    /// Frames in the ring: a power of two.
+    #[must_use]
+    const fn frames(&self) -> usize {
+        let mut frames = 64;
+        while frames > 8 && frames * self.words() * 8 > RING_BYTES {
+            frames /= 2;
+        }
+        frames
+    }
+}
+
+/// The memory that clients read.
+#[derive(Debug)]
+pub struct Shared {
+    file: OwnedFd,
+    words: &'static [AtomicU64],
+    ring: usize,
+    layout: Layout,
+    groups_at: usize,
+    counts: heapless::Vec<u8, MAX_GROUPS>,
+}
+
+impl Shared {
+    /// Makes and describes it. Allocates; it lives until the process ends.
+    ///
+    /// # Errors
+    /// memfd_create(2), fallocate(2), mmap(2), fcntl(2): out of memory, `RLIMIT_MEMLOCK`, or a
+    /// kernel older than 5.1 (`F_SEAL_FUTURE_WRITE`).
+    pub fn new(
+        layout: Layout,
+        signals: &[Described],
+        groups: &[DescribedGroup],
+        period: Duration,
+    ) -> Result<Self, Errno> {
+        let groups_at = HEADER + ENTRY * signals.len();
+        let ring = groups_at + ENTRY * groups.len();
+        let words = ring + layout.frames() * layout.words();
+        let bytes = words * size_of::<u64>();
+        let file = sealable_memory_file(c"steadfast-signals")?;
+        allocate(file.as_fd(), bytes as u64)?;
+        let mapping = SharedMapping::of(file.as_fd(), bytes)?.keep();
+        seal(file.as_fd())?;
+        let shared = Self {
+            file,
+            words: mapping.words(words),
+            ring,
+            layout,
+            groups_at,
+            counts: groups.iter().map(|group| group.count).collect(),
+        };
+        for (signal, number) in signals.iter().zip(0..) {
+            let packed = signal.kind as u64
+                | u64::from(signal.bit) << 8
+                | signal.group.map_or(0, |group| 1 + u64::from(group)) << 16
+                | (signal.word as u64) << 32;
+            let range = [signal.range.0.to_bits(), signal.range.1.to_bits()];
+            let head = [packed, range[0], range[1]];
+            shared.describe(HEADER + ENTRY * number, head, &signal.unit, &signal.name);
+        }
+        for (group, number) in groups.iter().zip(0..) {
+            let packed = u64::from(group.first) | u64::from(group.count) << 8;
+            let head = [packed, group.timeout.as_nanos(), 0];
+            shared.describe(groups_at + ENTRY * number, head, "", &group.name);
+        }
+        for (at, value) in [
+            (AT_VERSION, VERSION),
+            (AT_FRAME_WORDS, layout.words() as u64),
+            (AT_FRAMES, layout.frames() as u64),
+            (AT_RING, ring as u64),
+            (AT_SIGNALS, HEADER as u64),
+            (AT_SIGNAL_COUNT, signals.len() as u64),
+            (AT_GROUPS, groups_at as u64),
+            (AT_GROUP_COUNT, groups.len() as u64),
+            (AT_PID, u64::from(std::process::id())),
+            (AT_PERIOD, period.as_nanos()),
+            (AT_RUNNING, 1),
+            (0, MAGIC),
+        ] {
+            shared.words[at].store(value, Ordering::Release);
+        }
+        Ok(shared)
+    }
+
+    fn describe(&self, at: usize, head: [u64; 3], unit: &str, name: &str) {
+        for (word, value) in self.words[at..].iter().zip(head) {
+            word.store(value, Ordering::Relaxed);
+        }
+        put_text(&self.words[at + 4..at + 8], unit);
+        put_text(&self.words[at + 8..at + ENTRY], name);
+    }
+
+    /// The file to hand to a client.
+    #[must_use]
+    pub fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// Notes who owns the group with this number: a client's number, 0 for none.
+    pub fn note_owner(&self, group: usize, owner: u64) {
+        if let Some(word) = self.words.get(self.groups_at + ENTRY * group + 2) {
+            word.store(owner, Ordering::Release);
+        }
+    }
+
+    /// Notes that the loop has ended.
+    pub fn end(&self) {
+        self.words[AT_RUNNING].store(0, Ordering::Release);
+    }
+
+    /// The loop's side.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        Publisher {
+            words: self.words,
+            ring: self.ring,
+            layout: self.layout,
+            counts: self.counts.clone(),
+            mask: self.layout.frames() as u64 - 1,
+            head: 0,
+        }
+    }
+}
+
+/// Writes `text` with a zero behind it, as much as fits.
+fn put_text(words: &[AtomicU64], text: &str) {
+    let mut most = (words.len() * 8 - 1).min(text.len());
+    while !text.is_char_boundary(most) {
+        most -= 1;
+    }
+    let mut chunks = text.as_bytes()[..most].chunks(8);
+    for word in words {
+        let mut bytes = [0; 8];
+        if let Some(chunk) = chunks.next() {
+            bytes[..chunk.len()].copy_from_slice(chunk);
+        }
+        word.store(u64::from_ne_bytes(bytes), Ordering::Relaxed);
+    }
+}
+
+/// Writes frames.
+#[derive(Debug)]
+pub struct Publisher {
+    words: &'static [AtomicU64],
+    ring: usize,
+    layout: Layout,
+    /// How many commands each group has.
+    counts: heapless::Vec<u8, MAX_GROUPS>,
+    mask: u64,
+    head: u64,
+}
+
+/// The flags `levels` of which `valid` have a value.
+const fn flags(levels: u32, valid: u32) -> u64 {
+    levels as u64 | (valid as u64) << 32
+}
+
+impl Publisher {
+    /// How many values `statuses` of [`Publisher::publish`] has.
+    #[must_use]
+    pub const fn statuses(&self) -> usize {
+        self.layout.statuses
+    }
+
+    /// Writes the frame of a cycle. Wait-free.
+    ///
+    /// Cost: about 40 instructions, and 3 to 6 for each value.
+    pub fn publish(&mut self, tick: &Tick, inputs: &Inputs, outputs: &Outputs, statuses: &[f64]) {
+        let at = self.ring + (self.head & self.mask) as usize * self.layout.words();
+        let Some((sequence, frame)) =
+            (self.words.get(at..at + self.layout.words())).and_then(<[AtomicU64]>::split_first)
+        else {
+            return;
+        };
+        sequence.store(2 * self.head + 1, Ordering::Relaxed);
+        // A reader that sees a new word also sees the odd sequence.
+        fence(Ordering::Release);
+        let (levels, valid) = match &inputs.digital {
+            Ok(digital) => (digital.levels, u32::MAX),
+            Err(_) => (0, 0),
+        };
+        let head = [
+            tick.slot,
+            tick.now.as_nanos(),
+            flags(levels, valid),
+            flags(outputs.digital, u32::MAX),
+            sensed_flags(inputs, self.layout.flags),
+            flags(outputs.flags, u32::MAX),
+        ];
+        let mut words = frame.iter();
+        for (value, word) in head.into_iter().zip(words.by_ref()) {
+            word.store(value, Ordering::Relaxed);
+        }
+        let layout = &self.layout;
+        let mut put = |value: f64| {
+            if let Some(word) = words.next() {
+                word.store(value.to_bits(), Ordering::Relaxed);
+            }
+        };
+        for sample in inputs.analogs.iter().take(layout.numbers) {
+            put(sample.value.unwrap_or(f64::NAN));
+        }
+        for sample in inputs.positions.iter().take(layout.angles) {
+            put(sample.value.map_or(f64::NAN, |angle| angle.as_radians()));
+        }
+        for value in outputs.analogs.iter().take(layout.commands) {
+            put(*value);
+        }
+        let mut values = inputs.received.values.iter();
+        for (count, group) in self.counts.iter().zip(&inputs.received.groups) {
+            for value in values.by_ref().take(usize::from(*count)) {
+                put(if group.valid.is_ok() {
+                    *value
+                } else {
+                    f64::NAN
+                });
+            }
+        }
+        for value in statuses.iter().take(layout.statuses) {
+            put(*value);
+        }
+        sequence.store(2 * self.head + 2, Ordering::Release);
+        self.head += 1;
+        self.words[AT_HEAD].store(self.head, Ordering::Release);
+    }
+}
+
+/// The flags that devices sense.
+fn sensed_flags(inputs: &Inputs, count: usize) -> u64 {
+    let mut packed = 0;
+    for (sample, bit) in inputs.flags.iter().take(count).zip(0..) {
+        if let Ok(level) = sample.value {
+            packed |= flags(u32::from(level), 1) << bit;
+        }
+    }
+    packed
+}

@@ -1,0 +1,325 @@
+//! Who may command what: each group of commands has one owner at a time.
+//!
+//! A client claims a group, refreshes it at least once in its timeout, and releases it. Another
+//! client is refused by the name of the owner. The commands of a client that is lost (its
+//! process ended, its cable is broken) are stale at once; those of a client that is there but
+//! silent are stale after the timeout, which the loop measures itself. Either way the group stays
+//! stale, and nothing moves, until somebody claims it again.
+
+use core::fmt;
+
+use super::mailbox::Sender;
+use crate::cycle::image::InputError;
+use crate::cycle::received::{Group, MAX_GROUPS, MAX_RECEIVED};
+use crate::time::Instant;
+
+/// A client of a link: its number, from 1. The link gives them.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Client(pub u32);
+
+/// Why a command was refused.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub enum Refusal {
+    /// The machine has no such group.
+    NoSuchGroup,
+    /// Another client owns the group.
+    Owned(Client),
+    /// The client has not claimed the group.
+    NotClaimed,
+    /// The group has another number of commands.
+    Count {
+        /// How many it has.
+        expected: u8,
+    },
+    /// A value is not finite or out of its range.
+    OutOfRange {
+        /// The number of the value in the group, from 0.
+        number: u8,
+        /// Its range.
+        min: f64,
+        /// Its range.
+        max: f64,
+    },
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchGroup => f.write_str("there is no such group of commands"),
+            Self::Owned(client) => write!(f, "client {} commands it", client.0),
+            Self::NotClaimed => f.write_str("it was not claimed; claim it first"),
+            Self::Count { expected } => write!(f, "it has {expected} commands"),
+            Self::OutOfRange { number, min, max } => {
+                write!(f, "value {number} must be finite and from {min} to {max}")
+            }
+        }
+    }
+}
+
+/// The commands of a group, fixed at the start.
+#[derive(Copy, Clone, Debug)]
+struct Part {
+    first: u8,
+    count: u8,
+    owner: Option<Client>,
+}
+
+/// All groups, their owners and their newest values.
+pub struct Owners<'m> {
+    parts: heapless::Vec<Part, MAX_GROUPS>,
+    groups: heapless::Vec<Group, MAX_GROUPS>,
+    values: heapless::Vec<f64, MAX_RECEIVED>,
+    ranges: heapless::Vec<(f64, f64), MAX_RECEIVED>,
+    sender: Sender<'m>,
+    /// Whether the loop has not yet got the newest state.
+    changed: bool,
+}
+
+impl<'m> Owners<'m> {
+    /// The groups with these first commands and counts, and the ranges of all commands.
+    pub fn new(
+        sender: Sender<'m>,
+        groups: impl IntoIterator<Item = (u8, u8)>,
+        ranges: impl IntoIterator<Item = (f64, f64)>,
+    ) -> Self {
+        let parts: heapless::Vec<Part, MAX_GROUPS> = groups
+            .into_iter()
+            .take(MAX_GROUPS)
+            .map(|(first, count)| Part {
+                first,
+                count,
+                owner: None,
+            })
+            .collect();
+        let ranges: heapless::Vec<_, MAX_RECEIVED> =
+            ranges.into_iter().take(MAX_RECEIVED).collect();
+        Self {
+            groups: parts.iter().map(|_| Group::NONE).collect(),
+            values: ranges.iter().map(|_| 0.0).collect(),
+            parts,
+            ranges,
+            sender,
+            changed: false,
+        }
+    }
+
+    fn part(&mut self, group: u8) -> Result<&mut Part, Refusal> {
+        let part = self.parts.get_mut(usize::from(group));
+        part.ok_or(Refusal::NoSuchGroup)
+    }
+
+    /// The owner of each group.
+    pub fn owners(&self) -> impl Iterator<Item = Option<Client>> + '_ {
+        self.parts.iter().map(|part| part.owner)
+    }
+
+    /// Makes `client` the owner of `group`; its commands have no value until the first write.
+    ///
+    /// # Errors
+    /// [`Refusal::Owned`], [`Refusal::NoSuchGroup`].
+    pub fn claim(&mut self, client: Client, group: u8) -> Result<(), Refusal> {
+        let part = self.part(group)?;
+        match part.owner {
+            Some(owner) if owner != client => Err(Refusal::Owned(owner)),
+            Some(_) => Ok(()),
+            None => {
+                part.owner = Some(client);
+                self.set(group, Err(InputError::NotRead), Instant::from_nanos(0));
+                Ok(())
+            }
+        }
+    }
+
+    /// Sets all commands of `group`, and refreshes it.
+    ///
+    /// # Errors
+    /// The group is not the client's, or a value is not permitted; then nothing changes.
+    pub fn write(
+        &mut self,
+        client: Client,
+        group: u8,
+        values: &[f64],
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let part = *self.part(group)?;
+        match part.owner {
+            None => return Err(Refusal::NotClaimed),
+            Some(owner) if owner != client => return Err(Refusal::Owned(owner)),
+            Some(_) => {}
+        }
+        if values.len() != usize::from(part.count) {
+            return Err(Refusal::Count {
+                expected: part.count,
+            });
+        }
+        let first = usize::from(part.first);
+        let ranges = self.ranges.iter().skip(first);
+        for ((value, (min, max)), number) in values.iter().zip(ranges).zip(0..) {
+            if !(*min..=*max).contains(value) {
+                return Err(Refusal::OutOfRange {
+                    number,
+                    min: *min,
+                    max: *max,
+                });
+            }
+        }
+        for (to, from) in self.values.iter_mut().skip(first).zip(values) {
+            *to = *from;
+        }
+        self.set(group, Ok(()), now);
+        Ok(())
+    }
+
+    /// Refreshes all groups of `client` that have been written.
+    pub fn refresh(&mut self, client: Client, now: Instant) {
+        for (part, group) in self.parts.iter().zip(&mut self.groups) {
+            if part.owner == Some(client) && group.valid.is_ok() {
+                group.at = now;
+                self.changed = true;
+            }
+        }
+    }
+
+    /// Gives `group` up: its commands have no value any more.
+    ///
+    /// # Errors
+    /// The group is not the client's.
+    pub fn release(&mut self, client: Client, group: u8) -> Result<(), Refusal> {
+        let part = self.part(group)?;
+        match part.owner {
+            Some(owner) if owner == client => {
+                part.owner = None;
+                self.set(group, Err(InputError::NotRead), Instant::from_nanos(0));
+                Ok(())
+            }
+            Some(owner) => Err(Refusal::Owned(owner)),
+            None => Err(Refusal::NotClaimed),
+        }
+    }
+
+    /// `client` is gone without releasing its groups: their commands are stale at once. Gives
+    /// the number of groups that it commanded.
+    pub fn lost(&mut self, client: Client, now: Instant) -> usize {
+        let mut commanded = 0;
+        for group in 0..self.parts.len() {
+            if self.parts[group].owner == Some(client) {
+                self.parts[group].owner = None;
+                if self.groups[group].valid.is_ok() {
+                    commanded += 1;
+                    self.set(group as u8, Err(InputError::Stale), now);
+                }
+            }
+        }
+        commanded
+    }
+
+    fn set(&mut self, group: u8, valid: Result<(), InputError>, at: Instant) {
+        if let Some(group) = self.groups.get_mut(usize::from(group)) {
+            *group = Group { at, valid };
+            self.changed = true;
+        }
+    }
+
+    /// Hands the newest state to the loop, if it has changed.
+    pub fn send(&mut self) {
+        if self.changed {
+            self.changed = false;
+            self.sender.send(&self.values, &self.groups);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::mailbox::{Mailbox, Receiver};
+    use super::*;
+    use crate::cycle::received::Received;
+    use crate::time::Duration;
+
+    const FIRST: Client = Client(1);
+    const SECOND: Client = Client(2);
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_nanos(ms * 1_000_000)
+    }
+
+    /// Two groups with a timeout of 10 ms: one with two commands, one with one.
+    fn machine(mailbox: &Mailbox) -> (Owners<'_>, Receiver<'_>) {
+        let timeouts = [Duration::from_millis(10); 2];
+        let (sender, receiver) = mailbox.open(3, timeouts);
+        let ranges = [(-1.0, 1.0), (0.0, 9.0), (-5.0, 5.0)];
+        (Owners::new(sender, [(0, 2), (2, 1)], ranges), receiver)
+    }
+
+    #[test]
+    fn a_group_has_one_owner() {
+        let mailbox = Mailbox::new();
+        let (mut owners, mut receiver) = machine(&mailbox);
+        let mut received = Received::NONE;
+        assert_eq!(
+            owners.write(FIRST, 0, &[0.5, 1.0], at(1)),
+            Err(Refusal::NotClaimed)
+        );
+        assert_eq!(owners.claim(FIRST, 0), Ok(()));
+        assert_eq!(owners.claim(FIRST, 0), Ok(()));
+        assert_eq!(owners.claim(SECOND, 0), Err(Refusal::Owned(FIRST)));
+        assert_eq!(owners.claim(SECOND, 1), Ok(()));
+        assert_eq!(owners.claim(FIRST, 2), Err(Refusal::NoSuchGroup));
+        assert_eq!(owners.write(FIRST, 0, &[0.5, 1.0], at(1)), Ok(()));
+        assert_eq!(
+            owners.write(SECOND, 0, &[0.0, 0.0], at(1)),
+            Err(Refusal::Owned(FIRST))
+        );
+        owners.send();
+        receiver.receive(at(2), &mut received);
+        assert_eq!(received.get(0, 0).value, Ok(0.5));
+        assert_eq!(received.get(2, 1).value, Err(InputError::NotRead));
+        assert_eq!(owners.release(FIRST, 0), Ok(()));
+        owners.send();
+        receiver.receive(at(3), &mut received);
+        assert_eq!(received.get(0, 0).value, Err(InputError::NotRead));
+        assert_eq!(owners.claim(SECOND, 0), Ok(()));
+    }
+
+    #[test]
+    fn values_out_of_range_change_nothing() {
+        let mailbox = Mailbox::new();
+        let (mut owners, mut receiver) = machine(&mailbox);
+        let mut received = Received::NONE;
+        owners.claim(FIRST, 0).unwrap();
+        owners.write(FIRST, 0, &[0.5, 1.0], at(1)).unwrap();
+        for values in [
+            [f64::NAN, 0.0],
+            [0.0, f64::INFINITY],
+            [1.1, 0.0],
+            [0.0, -0.1],
+        ] {
+            let refused = owners.write(FIRST, 0, &values, at(1));
+            assert!(matches!(refused, Err(Refusal::OutOfRange { .. })));
+        }
+        let refused = owners.write(FIRST, 0, &[0.0], at(1));
+        assert_eq!(refused, Err(Refusal::Count { expected: 2 }));
+        owners.send();
+        receiver.receive(at(2), &mut received);
+        assert_eq!(received.values[..2], [0.5, 1.0]);
+    }
+
+    #[test]
+    fn commands_of_a_lost_client_are_stale_at_once_and_its_groups_are_free() {
+        let mailbox = Mailbox::new();
+        let (mut owners, mut receiver) = machine(&mailbox);
+        let mut received = Received::NONE;
+        owners.claim(FIRST, 0).unwrap();
+        owners.claim(FIRST, 1).unwrap();
+        owners.write(FIRST, 0, &[0.5, 1.0], at(1)).unwrap();
+        owners.refresh(FIRST, at(9));
+        owners.send();
+        receiver.receive(at(12), &mut received);
+        assert_eq!(received.get(1, 0).value, Ok(1.0));
+        assert_eq!(owners.lost(FIRST, at(13)), 1, "the other was never written");
+        owners.send();
+        receiver.receive(at(13), &mut received);
+        assert_eq!(received.get(1, 0).value, Err(InputError::Stale));
+        assert_eq!(owners.claim(SECOND, 0), Ok(()));
+    }
+}

@@ -1,0 +1,151 @@
+//! `steadctl` beside a running controller.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use steadfast::stock::SIM_BOARD;
+use testbed::emulation::{self, not_run};
+use testbed::program::{Ended, Scratch, end_of};
+
+const STEADCTL: &str = env!("CARGO_BIN_EXE_steadctl");
+
+/// The simulated board with a link and a command, while it lives.
+struct Controller {
+    child: Child,
+    socket: PathBuf,
+    _scratch: Scratch,
+}
+
+impl Controller {
+    fn start(test: &str) -> Self {
+        let scratch = Scratch::new(test);
+        let socket = scratch.path("link.sock");
+        let text = format!(
+            "{SIM_BOARD}\n[link.local]\npath = \"{}\"\n[command.speed]\nunit = \"rad/s\"\n\
+             min = -5.0\nmax = 5.0\ntimeout_ms = 2000\n",
+            socket.display()
+        );
+        let board = scratch.file("board.toml", &text);
+        let firmware = Path::new(STEADCTL).with_file_name("steadfast");
+        let mut command = emulation::start(&firmware);
+        command.args(["run", "--for", "1h", "--quiet", "--board"]);
+        command
+            .arg(&board)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
+        let child = command.spawn().expect("run cargo test --workspace");
+        let controller = Self {
+            child,
+            socket,
+            _scratch: scratch,
+        };
+        let begun = Instant::now();
+        while controller.steadctl("get input.emergency_stop").code != Some(0) {
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "it does not start"
+            );
+        }
+        controller
+    }
+
+    /// Runs `steadctl` with the words of `line` and the socket.
+    fn steadctl(&self, line: &str) -> Ended {
+        let mut command = Command::new(STEADCTL);
+        command.args(line.split_whitespace());
+        command.arg("--socket").arg(&self.socket);
+        end_of(&mut command).expect("it starts")
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn signals_of_a_running_controller_are_read_and_commands_set() {
+    if let Some(reason) = emulation::emulator().map(|_| "user-mode emulation has no such sockets") {
+        return not_run(reason);
+    }
+    let controller = Controller::start("live");
+    let listed = controller.steadctl("signals");
+    assert_eq!(listed.code, Some(0), "{}", listed.err);
+    let line = |name: &str| {
+        let found = listed.out.lines().find(|line| line.starts_with(name));
+        found.unwrap_or_else(|| panic!("no {name}: {}", listed.out))
+    };
+    assert!(line("command.speed").ends_with("no value   may be set, -5 to 5"));
+    assert!(line("input.emergency_stop").ends_with("off"));
+    assert!(line("x.position").ends_with("rad"));
+
+    let got = controller.steadctl("get output.enable input.emergency_stop");
+    assert_eq!((got.code, got.out.lines().count()), (Some(0), 2));
+    let watched = controller.steadctl("watch x.position --for 500ms");
+    assert_eq!(watched.code, Some(0), "{}", watched.err);
+    assert!(watched.out.lines().all(|line| line.contains("x.position")));
+
+    let mut set = Command::new(STEADCTL);
+    set.args(["set", "command.speed", "60rpm", "--for", "60s", "--socket"]);
+    let mut set = set.arg(&controller.socket).spawn().expect("it starts");
+    // 60 rpm are 2 pi rad/s, above the limit.
+    assert_eq!(set.wait().expect("it ends").code(), Some(2));
+    let mut set = Command::new(STEADCTL);
+    set.args([
+        "set",
+        "command.speed",
+        "-90deg/s",
+        "--for",
+        "60s",
+        "--socket",
+    ]);
+    let mut set = set.arg(&controller.socket).spawn().expect("it starts");
+    let begun = Instant::now();
+    while controller.steadctl("get command.speed").out != "-1.570796 rad/s\n" {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it is never set");
+    }
+    let refused = controller.steadctl("set command.speed 1 --for 1s");
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused.error_line().contains("commands it"),
+        "{}",
+        refused.err
+    );
+    set.kill().expect("it runs");
+    set.wait().expect("it ends");
+    let begun = Instant::now();
+    while controller.steadctl("get command.speed").out != "no value\n" {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "a dead client commands"
+        );
+    }
+}
+
+#[test]
+fn each_mistake_beside_a_controller_is_one_line() {
+    if let Some(reason) = emulation::emulator().map(|_| "user-mode emulation has no such sockets") {
+        return not_run(reason);
+    }
+    let controller = Controller::start("mistakes");
+    for (line, code, what) in [
+        ("get x.velocty", 2, "there is no signal \"x.velocty\""),
+        ("set x.position 1", 2, "cannot be set"),
+        ("set command.speed fast", 2, "is not a number"),
+        ("set command.speed 3m", 2, "has another unit"),
+        ("set command.speed 9", 2, "must be from -5 to 5 rad/s"),
+        ("watch x.position --for 5", 2, "is not a time"),
+    ] {
+        let ended = controller.steadctl(line);
+        assert_eq!(ended.code, Some(code), "{line}: {}", ended.err);
+        assert!(ended.error_line().contains(what), "{line}: {}", ended.err);
+    }
+    let gone = controller.socket.with_file_name("none.sock");
+    let mut command = Command::new(STEADCTL);
+    let ended = end_of(command.args(["signals", "--socket"]).arg(gone)).expect("it starts");
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.error_line().contains("no controller listens there"));
+}
