@@ -123,6 +123,8 @@ class Client:
         if header[0] != _MAGIC or header[1] != _VERSION:
             raise Refused("the memory of the controller has another layout")
         _, _, self._words, self._frames, self._ring, at, count, groups, group_count = header[:9]
+        # Frames before it are from before the connection.
+        self._start = header[9]
         self.period = header[12] / 1e9
         self.pid = header[11]
         self.signals = {}
@@ -170,11 +172,12 @@ class Client:
         return Frame(self.signals, words)
 
     def frame(self, timeout=1.0):
-        """The newest frame. Waits for the first one."""
+        """The newest frame. Waits for the first one after the connection: the loop writes frames
+        only while a client is connected."""
         end = time.monotonic() + timeout
         while True:
             head = self._head()
-            frame = self._frame(head - 1) if head else None
+            frame = self._frame(head - 1) if head > self._start else None
             if frame:
                 return frame
             if time.monotonic() > end:

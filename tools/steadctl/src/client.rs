@@ -210,13 +210,17 @@ impl Client {
         read_words(&self.memory, 10, &mut running).is_ok() && running[0] == 1
     }
 
-    /// The newest frame. Waits for the first.
+    /// The newest frame. Waits for the first one after the connection: the loop writes frames only
+    /// while a client is connected.
     pub(crate) fn frame(&self) -> Result<Frame, Failure> {
         let end = Instant::now() + PATIENCE;
         let (size, count) = (self.header[2] as usize, self.header[3]);
         loop {
             let head = self.head()?;
-            if let Some(newest) = head.checked_sub(1) {
+            if let Some(newest) = head
+                .checked_sub(1)
+                .filter(|newest| *newest >= self.header[9])
+            {
                 let at = self.header[4] as usize + (newest % count) as usize * size;
                 let mut words = vec![0; size];
                 let mut after = [0];

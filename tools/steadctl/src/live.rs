@@ -113,7 +113,10 @@ pub(crate) fn set(
     let (value, timeout) = (units::value(value, &signal.unit)?, about.timeout);
     let (min, max) = signal.range;
     if !(min..=max).contains(&value) {
-        let what = format!("\"{name}\" would be {value}; it must be from {min} to {max} {}", signal.unit);
+        let what = format!(
+            "\"{name}\" would be {value}; it must be from {min} to {max} {}",
+            signal.unit
+        );
         return Err(Failure(BAD_INPUT, what.trim_end().to_owned()));
     }
     client.ask(Kind::Claim, group, &[])?;

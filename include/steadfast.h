@@ -1,0 +1,330 @@
+/* Reads the signals of a steadfast controller and commands it, on the same machine.
+ *
+ * For C11 and C++17 with GCC or Clang on Linux. No library is needed: everything is in this
+ * file. A function returns 0, or a negative errno; a refusal of the controller is -EPERM, with
+ * its text in sf_client.refusal. See docs/links.md.
+ *
+ *     struct sf_client c;
+ *     double x;
+ *     if (sf_connect(&c, "/run/steadfast/steadfast-robot.sock") == 0
+ *         && sf_read(&c, sf_signal(&c, "x.position"), &x) == 0)
+ *             printf("%f rad\n", x);
+ *     sf_close(&c);
+ */
+#ifndef STEADFAST_H
+#define STEADFAST_H
+
+#include <errno.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The layout of the shared memory. Words have 64 bits in the machine's byte order. */
+#define SF_MAGIC UINT64_C(0x7374656164667374) /* "steadfst" */
+#define SF_VERSION 1
+#define SF_ENTRY 24      /* words of the description of a signal or a group */
+#define SF_MAX_PACKET 1024
+#define SF_MAX_VALUES 64
+#define SF_TIMEOUT_MS 2000 /* longest wait for an answer */
+
+/* Words of the header. */
+enum {
+	SF_AT_MAGIC,
+	SF_AT_VERSION,
+	SF_AT_FRAME_WORDS,
+	SF_AT_FRAMES,
+	SF_AT_RING,
+	SF_AT_SIGNALS,
+	SF_AT_SIGNAL_COUNT,
+	SF_AT_GROUPS,
+	SF_AT_GROUP_COUNT,
+	SF_AT_HEAD,
+	SF_AT_RUNNING,
+	SF_AT_PID,
+	SF_AT_PERIOD_NS
+};
+
+/* Kinds of requests. */
+enum { SF_HELLO, SF_CLAIM, SF_RELEASE, SF_WRITE, SF_REFRESH };
+
+struct sf_client {
+	int socket;
+	const uint64_t *words;
+	size_t bytes;
+	uint64_t start;         /* frames before it are from before the connection */
+	uint32_t number;        /* of the last request */
+	uint32_t client;        /* its number, as refusals name it */
+	char refusal[SF_MAX_PACKET];
+};
+
+static inline uint64_t sf_word(const struct sf_client *c, size_t at)
+{
+	return __atomic_load_n(c->words + at, __ATOMIC_ACQUIRE);
+}
+
+static inline const uint64_t *sf_entry(const struct sf_client *c, int table, size_t number)
+{
+	return c->words + sf_word(c, (size_t)table) + SF_ENTRY * number;
+}
+
+static inline int sf_wait(const struct sf_client *c)
+{
+	struct pollfd waited = { c->socket, POLLIN, 0 };
+	int ready = poll(&waited, 1, SF_TIMEOUT_MS);
+
+	if (ready < 0)
+		return -errno;
+	return ready == 0 ? -ETIMEDOUT : 0;
+}
+
+static inline void sf_close(struct sf_client *c)
+{
+	if (c->words)
+		munmap((void *)(uintptr_t)c->words, c->bytes);
+	if (c->socket >= 0)
+		close(c->socket);
+	c->words = NULL;
+	c->socket = -1;
+}
+
+/* The status of an answer: 0, or -EPERM with the text. */
+static inline int sf_answered(struct sf_client *c, const unsigned char *packet, size_t length,
+			      uint32_t head[4])
+{
+	size_t text;
+
+	if (length < 16)
+		return -EPROTO;
+	memcpy(head, packet, 16);
+	text = length - 16 < sizeof(c->refusal) - 1 ? length - 16 : sizeof(c->refusal) - 1;
+	memcpy(c->refusal, packet + 16, text);
+	c->refusal[text] = 0;
+	return head[2] == 0 ? 0 : -EPERM;
+}
+
+/* Connects to the controller at `path`. Close the client also after an error. */
+static inline int sf_connect(struct sf_client *c, const char *path)
+{
+	struct sockaddr_un address;
+	unsigned char packet[SF_MAX_PACKET];
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec part = { packet, sizeof(packet) };
+	struct msghdr message;
+	struct cmsghdr *header;
+	struct stat about;
+	uint32_t head[4];
+	ssize_t length;
+	void *memory;
+	int file = -1, status;
+
+	memset(c, 0, sizeof(*c));
+	memset(&address, 0, sizeof(address));
+	memset(&message, 0, sizeof(message));
+	address.sun_family = AF_UNIX;
+	c->socket = -1;
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(address.sun_path, path);
+	c->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (c->socket < 0)
+		return -errno;
+	if (connect(c->socket, (struct sockaddr *)&address, sizeof(address)) != 0)
+		return -errno;
+	status = sf_wait(c);
+	if (status != 0)
+		return status;
+	message.msg_iov = &part;
+	message.msg_iovlen = 1;
+	message.msg_control = &control;
+	message.msg_controllen = sizeof(control);
+	length = recvmsg(c->socket, &message, MSG_CMSG_CLOEXEC);
+	if (length < 0)
+		return -errno;
+	header = CMSG_FIRSTHDR(&message);
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+		memcpy(&file, CMSG_DATA(header), sizeof(file));
+	status = sf_answered(c, packet, (size_t)length, head);
+	if (status == 0 && (head[1] != SF_VERSION || file < 0))
+		status = -EPROTO;
+	if (status == 0 && fstat(file, &about) != 0)
+		status = -errno;
+	if (status == 0) {
+		c->client = head[3];
+		c->bytes = (size_t)about.st_size;
+		memory = mmap(NULL, c->bytes, PROT_READ, MAP_SHARED, file, 0);
+		if (memory == MAP_FAILED)
+			status = -errno;
+		else
+			c->words = (const uint64_t *)memory;
+	}
+	if (file >= 0)
+		close(file);
+	if (status == 0)
+		c->start = sf_word(c, SF_AT_HEAD);
+	if (status == 0
+	    && (sf_word(c, SF_AT_MAGIC) != SF_MAGIC || sf_word(c, SF_AT_VERSION) != SF_VERSION))
+		status = -EPROTO;
+	return status;
+}
+
+/* The number of the signal or the group `name`, or -1. */
+static inline int sf_find(const struct sf_client *c, int table, const char *name)
+{
+	size_t number, count = sf_word(c, (size_t)table + 1);
+
+	for (number = 0; number < count; number++)
+		if (strcmp((const char *)(sf_entry(c, table, number) + 8), name) == 0)
+			return (int)number;
+	return -1;
+}
+
+static inline int sf_signal(const struct sf_client *c, const char *name)
+{
+	return sf_find(c, SF_AT_SIGNALS, name);
+}
+
+static inline int sf_group(const struct sf_client *c, const char *name)
+{
+	return sf_find(c, SF_AT_GROUPS, name);
+}
+
+/* Whether the loop runs. */
+static inline int sf_running(const struct sf_client *c)
+{
+	return sf_word(c, SF_AT_RUNNING) == 1;
+}
+
+/* Number of frames so far: frame n is there from n + 1 on, until n + frames. */
+static inline uint64_t sf_head(const struct sf_client *c)
+{
+	return sf_word(c, SF_AT_HEAD);
+}
+
+/* The value of `signal` in the frame `number`; a flag is 0 or 1. -ENOENT for a signal that does
+ * not exist, -ENODATA for one without a value, -EAGAIN for a frame that is not there yet or no
+ * longer. */
+static inline int sf_read_at(const struct sf_client *c, int signal, uint64_t number, double *value)
+{
+	uint64_t packed, word;
+	size_t at;
+	int flag;
+
+	if (signal < 0 || (uint64_t)signal >= sf_word(c, SF_AT_SIGNAL_COUNT))
+		return -ENOENT;
+	packed = sf_entry(c, SF_AT_SIGNALS, (size_t)signal)[0];
+	at = sf_word(c, SF_AT_RING)
+	     + (number & (sf_word(c, SF_AT_FRAMES) - 1)) * sf_word(c, SF_AT_FRAME_WORDS);
+	if (sf_word(c, at) != 2 * number + 2)
+		return -EAGAIN;
+	word = __atomic_load_n(c->words + at + (packed >> 32), __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (sf_word(c, at) != 2 * number + 2)
+		return -EAGAIN;
+	flag = (int)(packed >> 8 & 0xff);
+	if ((packed & 0xff) == 1) {
+		if (!(word >> (32 + flag) & 1))
+			return -ENODATA;
+		*value = (double)(word >> flag & 1);
+		return 0;
+	}
+	memcpy(value, &word, sizeof(*value));
+	return *value != *value ? -ENODATA : 0;
+}
+
+/* The newest value of `signal`: as sf_read_at; -EAGAIN before the first cycle after the
+ * connection: the loop writes frames only while a client is connected. */
+static inline int sf_read(const struct sf_client *c, int signal, double *value)
+{
+	int tries, status = -EAGAIN;
+
+	for (tries = 0; tries < 100 && status == -EAGAIN; tries++) {
+		uint64_t head = sf_head(c);
+
+		if (head <= c->start)
+			return -EAGAIN;
+		status = sf_read_at(c, signal, head - 1, value);
+	}
+	return status;
+}
+
+static inline int sf_send(struct sf_client *c, uint32_t kind, int target, const double *values,
+			  size_t count)
+{
+	unsigned char packet[16 + 8 * SF_MAX_VALUES];
+	uint32_t head[4];
+
+	if (count > SF_MAX_VALUES || target < 0)
+		return -EINVAL;
+	head[0] = kind;
+	head[1] = ++c->number;
+	head[2] = (uint32_t)target;
+	head[3] = (uint32_t)count;
+	memcpy(packet, head, 16);
+	if (count)
+		memcpy(packet + 16, values, 8 * count);
+	if (send(c->socket, packet, 16 + 8 * count, MSG_NOSIGNAL) < 0)
+		return -errno;
+	return 0;
+}
+
+static inline int sf_ask(struct sf_client *c, uint32_t kind, int target, const double *values,
+			 size_t count)
+{
+	unsigned char packet[SF_MAX_PACKET];
+	uint32_t head[4];
+	ssize_t length;
+	int status = sf_send(c, kind, target, values, count);
+
+	if (status == 0)
+		status = sf_wait(c);
+	if (status != 0)
+		return status;
+	length = recv(c->socket, packet, sizeof(packet), 0);
+	if (length <= 0)
+		return length < 0 ? -errno : -ECONNRESET;
+	status = sf_answered(c, packet, (size_t)length, head);
+	return head[1] == c->number ? status : -EPROTO;
+}
+
+/* Becomes the owner of `group`. */
+static inline int sf_claim(struct sf_client *c, int group)
+{
+	return sf_ask(c, SF_CLAIM, group, NULL, 0);
+}
+
+/* Gives `group` up. */
+static inline int sf_release(struct sf_client *c, int group)
+{
+	return sf_ask(c, SF_RELEASE, group, NULL, 0);
+}
+
+/* Sets all commands of `group`, and refreshes it. */
+static inline int sf_write(struct sf_client *c, int group, const double *values, size_t count)
+{
+	return sf_ask(c, SF_WRITE, group, values, count);
+}
+
+/* Refreshes all groups of this client. Call it well within their timeouts. */
+static inline int sf_refresh(struct sf_client *c)
+{
+	return sf_send(c, SF_REFRESH, 0, NULL, 0);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,70 @@
+/* Reads and commands a controller through include/steadfast.h. Compiled as C11 and as C++17. */
+#include "steadfast.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static void must(struct sf_client *c, int status, int expected, const char *what)
+{
+	if (status == expected)
+		return;
+	fprintf(stderr, "%s: %d, expected %d: %s\n", what, status, expected, c->refusal);
+	exit(1);
+}
+
+int main(int count, char **arguments)
+{
+	struct sf_client c, other;
+	struct timespec pause = { 0, 5000000 };
+	double value = 0, speed = 1.5, fast = 99, period;
+	uint64_t number, first;
+	int signal, group, tries;
+
+	if (count != 2)
+		return 2;
+	must(&c, sf_connect(&c, arguments[1]), 0, "connect");
+	must(&other, sf_connect(&other, arguments[1]), 0, "connect again");
+	/* The first frame comes after the connection. */
+	for (tries = 0; tries < 1000 && sf_head(&c) <= c.start; tries++)
+		nanosleep(&pause, NULL);
+	must(&c, sf_read(&c, sf_signal(&c, "x.position"), &value), 0, "read");
+	must(&c, sf_read(&c, sf_signal(&c, "input.emergency_stop"), &value), 0, "read a flag");
+	must(&c, value == 0.0, 1, "the flag");
+	must(&c, sf_read(&c, sf_signal(&c, "x.nothing"), &value), -ENOENT, "read nothing");
+	signal = sf_signal(&c, "command.speed");
+	group = sf_group(&c, "command.speed");
+	must(&c, sf_read(&c, signal, &value), -ENODATA, "read an unset command");
+	must(&c, sf_write(&c, group, &speed, 1), -EPERM, "write without a claim");
+	must(&c, sf_claim(&c, group), 0, "claim");
+	must(&other, sf_claim(&other, group), -EPERM, "claim what is taken");
+	must(&c, sf_write(&c, group, &fast, 1), -EPERM, "write out of range");
+	must(&c, sf_write(&c, group, &speed, 1), 0, "write");
+	for (tries = 0; tries < 1000 && sf_read(&c, signal, &value) != 0; tries++) {
+		must(&c, sf_refresh(&c), 0, "refresh");
+		nanosleep(&pause, NULL);
+	}
+	must(&c, value == speed, 1, "the command arrives");
+	/* Frames follow each other without a gap. */
+	first = number = sf_head(&c);
+	while (number < first + 100) {
+		int status = sf_read_at(&c, signal, number, &value);
+
+		if (status == -EAGAIN && number >= sf_head(&c)) {
+			nanosleep(&pause, NULL);
+			must(&c, sf_refresh(&c), 0, "refresh");
+			continue;
+		}
+		must(&c, status, 0, "a frame");
+		number++;
+	}
+	must(&c, sf_release(&c, group), 0, "release");
+	must(&c, sf_running(&c), 1, "it runs");
+	period = (double)sf_word(&c, SF_AT_PERIOD_NS) / 1e6;
+	must(&c, fabs(period - 1.0) < 1e-9, 1, "the period");
+	sf_close(&other);
+	sf_close(&c);
+	puts("client: done");
+	return 0;
+}
