@@ -143,7 +143,7 @@ fn exit(
         (None, None) if outcome.usage.vm_lck_after_kb > 0 => (
             1,
             format!(
-                "{} kB stayed locked after munlockall",
+                "{} kB stayed locked after munlockall; look for mlock(2) calls in drivers and libraries",
                 outcome.usage.vm_lck_after_kb
             ),
         ),
@@ -320,6 +320,9 @@ fn broken_while_running(contract: &Contract) -> String {
         let separator = if index == 0 { "" } else { ", " };
         // Writing to a String cannot fail.
         let _ = write!(reason, "{separator}{breach}");
+    }
+    if let Some(first) = contract.breaches().first() {
+        let _ = write!(reason, "; see steadctl explain \"{}\"", first.promise);
     }
     reason
 }

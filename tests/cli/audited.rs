@@ -85,6 +85,8 @@ fn a_lost_priority_ends_the_run_by_a_quick_stop_if_configured() {
     assert_eq!(ended.code, Some(4), "{ended:?}");
     let words = "contract broken while running: scheduler: OTHER instead of FIFO 80";
     assert!(reason(&report).starts_with(words), "{}", reason(&report));
+    let remedy = "; see steadctl explain \"scheduler\"";
+    assert!(reason(&report).contains(remedy), "{}", reason(&report));
     assert!(number(&report, "/cycles/rest") > 0, "no cycles of a stop");
     assert_eq!(report["axes"][0]["state"], "Switch on disabled");
     said_once(&ended, "scheduler: OTHER instead of FIFO 80");
