@@ -16,8 +16,8 @@ const MORE: &[(&str, &str, &str)] = &[
     ("loop", "cpu = 3", "cpu = \"any\""),
 ];
 
-/// A heater and a command, for the keys that only they have.
-const HEATER: &str = "
+/// Tables for keys that are in none of the good files.
+const TABLES: &str = "
 [output.heater]
 safe = false
 max_hold_ms = 20
@@ -42,6 +42,11 @@ unit = \"rad\"
 min = -10.0
 max = 10.0
 timeout_ms = 100
+
+[link.local]
+path = \"/run/steadfast/bench.sock\"
+readers = \"group\"
+commanders = \"owner\"
 ";
 
 /// Keys of the motor for which the simulated board has the defaults.
@@ -67,7 +72,7 @@ fn files() -> Vec<String> {
     vec![
         LINUX.to_owned(),
         edited(LINUX, &more),
-        format!("{sim}\n{HEATER}"),
+        format!("{sim}\n{TABLES}"),
     ]
 }
 
