@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
+use steadfast::axis::Mode;
 use steadfast::board::{self, Options};
 use steadfast::cycle::ports::Clock;
 use steadfast::cycle::run::Limit;
@@ -41,6 +42,8 @@ static ALLOCATOR: SealedAllocator = SealedAllocator;
 const CYCLES: u64 = 10_000;
 /// Numbers of axes that are measured.
 const AXES: [usize; 4] = [1, 2, 4, 8];
+/// Modes of one commanded axis that are measured.
+const MODES: [&str; 3] = ["csp", "pp", "pv"];
 /// Cycles of the run on the wall clock.
 const FREE_CYCLES: u64 = 3_000_000;
 /// The first argument of a run under Valgrind.
@@ -70,12 +73,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// The run under Valgrind: `what` is a number of axes, or `empty`.
+/// The run under Valgrind: `what` is a number of axes, `empty`, or the mode of one commanded
+/// axis.
 fn counted(what: &str, cycles: &str) -> Result<(), Box<dyn std::error::Error>> {
     let cycles = cycles.parse()?;
     match what {
         "empty" => rig::empty(cycles),
-        axes => rig::servo(axes.parse()?, cycles, 2 * CYCLES),
+        "csp" => rig::servo(1, Some(Mode::SyncPosition), cycles, 2 * CYCLES),
+        "pp" => rig::servo(1, Some(Mode::ProfilePosition), cycles, 2 * CYCLES),
+        "pv" => rig::servo(1, Some(Mode::ProfileVelocity), cycles, 2 * CYCLES),
+        axes => rig::servo(axes.parse()?, None, cycles, 2 * CYCLES),
     }
     Ok(())
 }
@@ -110,8 +117,13 @@ fn measure(check: bool, accept: bool) -> Result<(), Box<dyn std::error::Error>> 
             profile = functions;
         }
     }
+    let mut modes = Vec::new();
+    for mode in MODES {
+        modes.push((mode, total(&by_function(mode, &folder)?)));
+    }
     let results = Results {
         lines,
+        modes,
         empty: total(&by_function("empty", &folder)?),
         clock: clock()?,
         profile,

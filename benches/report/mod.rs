@@ -27,6 +27,8 @@ pub(crate) struct Clock {
 pub(crate) struct Results {
     /// By number of axes; at least two entries.
     pub(crate) lines: Vec<Line>,
+    /// One commanded axis, by mode.
+    pub(crate) modes: Vec<(&'static str, f64)>,
     /// A controller without axes, on a clock without cost.
     pub(crate) empty: f64,
     /// The kernel's clock, read twice and slept on once in every cycle.
@@ -88,11 +90,14 @@ impl Results {
             .lines
             .iter()
             .map(|line| (format!("axes {}", line.axes), line.instructions));
-        axes.chain([(
-            "axes none, clock read twice".to_owned(),
-            self.with_readings(),
-        )])
-        .collect()
+        let modes = self.modes.iter();
+        let modes = modes.map(|(mode, count)| (format!("axes 1, commanded, {mode}"), *count));
+        axes.chain(modes)
+            .chain([(
+                "axes none, clock read twice".to_owned(),
+                self.with_readings(),
+            )])
+            .collect()
     }
 
     /// The table.
@@ -121,6 +126,10 @@ impl Results {
             };
             let each = line.instructions / line.axes as f64;
             writeln!(text, "{what:<36} {:>12.1} {each:>14.1}", line.instructions)?;
+        }
+        for (mode, instructions) in &self.modes {
+            let what = format!("1 axis, commanded in mode {mode}");
+            writeln!(text, "{what:<36} {instructions:>12.1}")?;
         }
         let fit = self.fit();
         writeln!(
@@ -154,6 +163,10 @@ impl Results {
                 "instructions_per_axis": line.instructions / line.axes as f64,
             })
         });
+        let modes = self
+            .modes
+            .iter()
+            .map(|(mode, count)| json!({ "mode": mode, "instructions": count }));
         let profile = self
             .profile
             .iter()
@@ -166,6 +179,7 @@ impl Results {
                 "per_axis": fit.slope,
                 "deviation_percent": fit.deviation_percent,
             },
+            "one_commanded_axis": modes.collect::<Vec<_>>(),
             "no_axes": self.empty,
             "clock_reading": self.clock.reading,
             "clock_sleep": self.clock.sleeping,

@@ -7,12 +7,14 @@
 
 use std::hint::black_box;
 
+use steadfast::axis::Mode;
 use steadfast::board::{self, MachineLaws, Ports, Simulated};
 use steadfast::config::Config;
 use steadfast::cycle::image::{
     Angle, DigitalInputs, Inputs, MAX_ANALOG_OUTPUTS, MAX_POSITIONS, OutputError, Outputs, Sample,
 };
 use steadfast::cycle::ports::{Act, Clock, Decide, Record, Sense, Tick};
+use steadfast::cycle::received::Group;
 use steadfast::cycle::run::{Limit, Plant};
 use steadfast::cycle::stages::Cycle;
 use steadfast::cycle::timing::Timing;
@@ -69,11 +71,13 @@ struct Sensed {
 struct Recorder {
     ports: Ports<Simulated>,
     notes: Vec<Sensed>,
+    mode: Option<Mode>,
 }
 
 impl Sense for Recorder {
     fn sense(&mut self, tick: &Tick, inputs: &mut Inputs) {
         self.ports.sense(tick, inputs);
+        order(self.mode, tick, inputs);
         self.notes.push(Sensed {
             digital: inputs.digital.expect("nothing fails on this board"),
             positions: inputs.positions,
@@ -101,12 +105,44 @@ struct Notes<'n> {
     notes: &'n [Sensed],
     next: usize,
     axes: usize,
+    mode: Option<Mode>,
     reader: Reader<'n>,
+}
+
+/// The commands of a master to the first axis: it is enabled, then follows a sine in mode csp or
+/// pv, or moves to set-points in mode pp.
+fn order(mode: Option<Mode>, tick: &Tick, inputs: &mut Inputs) {
+    let Some(mode) = mode else { return };
+    let t = tick.slot as f64 * 1e-3;
+    let controlword = match tick.slot {
+        0..10 => 0x06,
+        10..20 => 0x07,
+        slot if slot % 700 < 350 => 0x0F,
+        _ => 0x1F,
+    };
+    let target = match mode {
+        Mode::SyncPosition => 2.0 * (1.0 - (t - 0.02).max(0.0).cos()),
+        _ => [1.0, -1.0][tick.slot as usize / 700 % 2],
+    };
+    // A velocity that changes each 100 ms.
+    let velocity = [2.0, -2.0, 1.0, 0.0][tick.slot as usize / 100 % 4];
+    let received = &mut inputs.received;
+    received.values[..4].copy_from_slice(&[
+        f64::from(controlword),
+        f64::from(mode.number()),
+        target,
+        velocity,
+    ]);
+    received.groups[0] = Group {
+        at: tick.now,
+        valid: Ok(()),
+    };
 }
 
 impl Sense for Notes<'_> {
     #[inline(never)]
-    fn sense(&mut self, _: &Tick, inputs: &mut Inputs) {
+    fn sense(&mut self, tick: &Tick, inputs: &mut Inputs) {
+        order(self.mode, tick, inputs);
         let sensed = &self.notes[self.next];
         self.next += 1;
         inputs.digital = Ok(sensed.digital);
@@ -154,19 +190,24 @@ impl Decide for Empty {
 }
 
 /// Runs `cycles` cycles of `axes` axes on a clock without cost. `most` is the number of
-/// recorded cycles, the same for all compared runs.
+/// recorded cycles, the same for all compared runs. With `mode`, the first axis is commanded in
+/// this mode.
 ///
 /// # Panics
 /// The axes did not follow their profile.
-pub(crate) fn servo(axes: usize, cycles: u64, most: u64) {
-    let config = short(board_of(axes));
-    let notes = write_down(&config, most);
+pub(crate) fn servo(axes: usize, mode: Option<Mode>, cycles: u64, most: u64) {
+    let config = short(match mode {
+        Some(_) => commanded_board(),
+        None => board_of(axes),
+    });
+    let notes = write_down(&config, mode, most);
     let mut ring = Ring::new();
     let (mut writer, reader) = ring.split();
     let ports = Notes {
         notes: &notes,
         next: 0,
         axes,
+        mode,
         reader,
     };
     // As in the firmware: one law among those that a board file can name.
@@ -209,6 +250,7 @@ pub(crate) fn empty(cycles: u64) {
         notes: &notes,
         next: 0,
         axes: 0,
+        mode: None,
         reader,
     };
     let mut cycle = Cycle::<_, Empty>::new(ports, &(), (), config.heartbeat);
@@ -228,19 +270,26 @@ pub(crate) fn board_of(axes: usize) -> Config {
     Config::parse("board.toml", &text).expect("copies of a checked axis")
 }
 
+/// The simulated board with one axis that obeys commands.
+fn commanded_board() -> Config {
+    let text = format!("{SIM_BOARD}\n[axis.x.command]\ntimeout_ms = 100\n");
+    Config::parse("board.toml", &text).expect("the board and a table")
+}
+
 /// The board without time for a stop: a run ends at once.
 fn short(mut config: Config) -> Config {
     config.run.stop_time = config.run.period;
     config
 }
 
-fn write_down(config: &Config, cycles: u64) -> Vec<Sensed> {
+fn write_down(config: &Config, mode: Option<Mode>, cycles: u64) -> Vec<Sensed> {
     let simulation = config.simulation.as_ref().expect("a simulated board");
     let (devices, map) =
         Simulated::build(simulation, &config.io, config.run.period).expect("checked");
     let recorder = Recorder {
         ports: Ports::new(devices, &config.io, &map),
         notes: Vec::with_capacity((cycles + MARGIN) as usize),
+        mode,
     };
     let laws = board::laws(config).expect("they fit");
     let mut cycle = Cycle::<_, MachineLaws>::new(recorder, &(), laws, config.heartbeat);

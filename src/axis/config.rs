@@ -1,5 +1,6 @@
 //! The configuration of an axis, and the checks between its parts.
 
+use super::command::config::{CommandConfig, CommandSignals};
 use super::drive::Axis;
 use super::feedback::FeedbackConfig;
 use super::limits::{LimitsConfig, periods};
@@ -58,6 +59,10 @@ pub struct AxisConfig {
     pub timing: Timing,
     /// The positions to move to.
     pub motion: Motion,
+    /// The commands from outside; `None` for an axis that only moves through its list.
+    pub command: Option<CommandSignals>,
+    /// How the axis reacts to commands.
+    pub command_config: CommandConfig,
 }
 
 impl AxisConfig {
@@ -114,6 +119,12 @@ impl AxisConfig {
         let t = &self.timing;
         param::positive("standstill_velocity_rad_s", t.standstill_velocity_rad_s)?;
         let program = self.motion.build(&limits, period)?;
+        let command = match &self.command {
+            Some(signals) => {
+                Some(signals.build(&self.command_config, &self.limits, &self.profile, period)?)
+            }
+            None => None,
+        };
         Ok(Axis {
             feedback,
             limits,
@@ -122,6 +133,7 @@ impl AxisConfig {
             acceleration_gain: self.acceleration_feed_forward_v_s2_rad,
             pid,
             program,
+            command,
             command_channel: self.command_channel,
             command_sign: if self.command_inverted { -1.0 } else { 1.0 },
             enable_channel: self.enable_channel,

@@ -6,6 +6,8 @@
 //! until it is reset. Cost: a few hundred instructions; planning a move is included once for
 //! each move.
 
+use super::command::config::Commands;
+use super::command::memory::CommandState;
 use super::fault::Fault;
 use super::feedback::{Feedback, FeedbackState, Reading};
 use super::limits::{Limits, LimitsState};
@@ -27,6 +29,7 @@ pub struct Axis {
     pub(super) velocity_gain: f64,
     pub(super) acceleration_gain: f64,
     pub(super) program: Program,
+    pub(super) command: Option<Commands>,
     pub(super) command_channel: u8,
     pub(super) command_sign: f64,
     pub(super) enable_channel: OutputChannel,
@@ -61,6 +64,9 @@ impl Axis {
             trajectory: TrajectoryState::at_rest(0.0),
             pid: PidState::REST,
             program: ProgramState::START,
+            command: CommandState::NONE,
+            runs_program: false,
+            has_commands: self.command.is_some(),
             command_volts: 0.0,
             tracking_error_rad: 0.0,
             slots_left: self.start_slots,
@@ -118,10 +124,10 @@ impl Axis {
         if self.limits.both_switches_hit(&mut state.limits, digital) {
             self.trip(state, Fault::BothLimitSwitches);
         }
-        if state.machine == State::OperationEnabled && request == Request::Operate {
+        if state.runs_program && request == Request::Operate {
             self.operate(state, elapsed);
         } else {
-            self.sequence(state, request, reading, elapsed);
+            self.sequence(state, request, reading, inputs, elapsed);
         }
         if state.power != Power::Off {
             self.control(state, reading, digital, elapsed);
@@ -139,7 +145,8 @@ impl Axis {
         }
     }
 
-    /// Operation enabled without a stop request: the only state that lasts.
+    /// Operation enabled without a stop request: the only state of an axis without commands
+    /// that lasts.
     #[inline]
     fn operate(&self, state: &mut AxisState, elapsed: u32) {
         if state.trajectory.is_at_rest()
@@ -149,9 +156,30 @@ impl Axis {
         }
     }
 
-    /// Advances the state machine by the request and by what has happened.
+    /// Advances the state machine by the commands, by the request and by what has happened.
     #[inline(never)]
-    fn sequence(&self, state: &mut AxisState, request: Request, reading: Reading, elapsed: u32) {
+    fn sequence(
+        &self,
+        state: &mut AxisState,
+        request: Request,
+        reading: Reading,
+        inputs: &Inputs,
+        elapsed: u32,
+    ) {
+        match &self.command {
+            Some(commands) => self.obey(commands, state, request, reading, inputs, elapsed),
+            None => self.run_program(state, request, reading, elapsed),
+        }
+    }
+
+    /// Advances the state machine of an axis that moves through its list.
+    pub(super) fn run_program(
+        &self,
+        state: &mut AxisState,
+        request: Request,
+        reading: Reading,
+        elapsed: u32,
+    ) {
         let operate = request == Request::Operate;
         match state.machine {
             State::NotReadyToSwitchOn => match reading {
@@ -218,19 +246,24 @@ impl Axis {
     }
 
     /// Applies power, with the setpoint at the measured position and 0 V.
-    fn switch_on(&self, state: &mut AxisState) {
+    pub(super) fn switch_on(&self, state: &mut AxisState) {
+        self.stand(state);
+        state.limits = LimitsState::NONE;
+        state.power = Power::Releasing(self.brake_release_slots);
+    }
+
+    /// Sets the setpoint to the measured position and the command to 0 V.
+    pub(super) fn stand(&self, state: &mut AxisState) {
         let position = state.feedback.position_rad();
         state.trajectory = TrajectoryState::at_rest(position);
         let measured_at = state.feedback.measured_at();
         self.pid
             .track(&mut state.pid, 0.0, position, position, 0.0, measured_at);
-        state.limits = LimitsState::NONE;
         state.command_volts = 0.0;
-        state.power = Power::Releasing(self.brake_release_slots);
     }
 
     /// One cycle of a stop: ramp, standstill, brake. Returns true when power is off.
-    fn continue_stop(&self, state: &mut AxisState, elapsed: u32) -> bool {
+    pub(super) fn continue_stop(&self, state: &mut AxisState, elapsed: u32) -> bool {
         match state.power {
             Power::Releasing(_) | Power::On => {
                 if state.trajectory.is_at_rest() {
@@ -248,7 +281,7 @@ impl Axis {
     }
 
     /// One cycle of the brake's engagement. Returns true when power is off.
-    fn engage_brake(&self, state: &mut AxisState, elapsed: u32) -> bool {
+    pub(super) fn engage_brake(&self, state: &mut AxisState, elapsed: u32) -> bool {
         if let Power::Engaging(left) = state.power {
             match left.saturating_sub(elapsed) {
                 0 => state.cut_power(),
@@ -283,7 +316,9 @@ impl Axis {
             error,
             digital,
         );
-        if let Some(fault) = found {
+        if let Some(fault) = found
+            && !state.command.homing.tolerates(fault)
+        {
             self.trip(state, fault);
             if state.power == Power::Off {
                 return;
@@ -319,7 +354,7 @@ impl Axis {
     /// ramp to power off.
     #[cold]
     #[inline(never)]
-    fn trip(&self, state: &mut AxisState, fault: Fault) {
+    pub(super) fn trip(&self, state: &mut AxisState, fault: Fault) {
         match state.machine {
             State::Fault => return,
             State::FaultReactionActive => {
@@ -364,6 +399,12 @@ impl Axis {
             self.profile.stop(&mut state.trajectory);
         }
         state.slots_left = self.standstill_slots;
+    }
+
+    /// Whether homing needs the digital inputs.
+    pub(super) fn homing_needs_digital(&self) -> bool {
+        let command = self.command.as_ref();
+        command.is_some_and(|commands| commands.homing.needs_digital())
     }
 
     /// Whether the cause of a fault is still present, as far as the axis can measure: bad

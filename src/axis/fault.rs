@@ -48,6 +48,8 @@ pub enum Fault {
     NonFiniteCommand = 18,
     /// Both limit switches were hit at once.
     BothLimitSwitches = 19,
+    /// The commands from outside were not refreshed within their timeout.
+    CommandLost = 20,
 }
 
 /// The texts of a fault.
@@ -63,7 +65,7 @@ pub struct Message {
 
 impl Fault {
     /// Every fault, in the order of [`Fault::number`].
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::EmergencyStop,
         Self::DigitalInputs,
         Self::FollowingError,
@@ -83,6 +85,7 @@ impl Fault {
         Self::FeedbackFrozen,
         Self::NonFiniteCommand,
         Self::BothLimitSwitches,
+        Self::CommandLost,
     ];
 
     /// The number of the fault in records, from 1.
@@ -124,6 +127,8 @@ impl Fault {
             Self::FieldWeak | Self::FieldStrong => 0x7305,
             // Position sensor.
             Self::FeedbackJump | Self::FeedbackFrozen => 0x7320,
+            // Life guard or heartbeat error.
+            Self::CommandLost => 0x8130,
             // Manufacturer-specific: the standard has no code for arithmetic.
             Self::NonFiniteCommand => 0xFF01,
         }
@@ -138,7 +143,8 @@ impl Fault {
             | Self::PositiveLimitSwitch
             | Self::NegativePositionLimit
             | Self::PositivePositionLimit
-            | Self::BothLimitSwitches => true,
+            | Self::BothLimitSwitches
+            | Self::CommandLost => true,
             Self::EmergencyStop
             | Self::DigitalInputs
             | Self::Overspeed
@@ -257,6 +263,11 @@ impl Fault {
                 "both limit switches at once",
                 "a wire, a plug or the supply of the switches is broken",
                 "check the wiring of both switches, and `switches_normally_closed` in the board file",
+            ),
+            Self::CommandLost => (
+                "commands lost",
+                "the commanding program or master has ended or is late, or the bus is broken",
+                "check the master and the bus, start the master again, then reset",
             ),
         };
         Message {

@@ -337,6 +337,16 @@ impl Feedback {
         state.position_rad = total as f64 * self.scale + self.offset_rad;
     }
 
+    /// Moves the origin so that the position increases by `by_rad`, rounded to the unit of
+    /// [`Angle`]; returns by how much it did.
+    pub fn shift(&self, state: &mut FeedbackState, by_rad: f64) -> f64 {
+        let before = state.position_rad;
+        let units = libm::round(by_rad * self.units_per_rad) as i64;
+        state.total = state.total.wrapping_add(units);
+        state.position_rad += units as f64 * self.scale;
+        state.position_rad - before
+    }
+
     fn set_velocity(&self, state: &mut FeedbackState, velocity_rad_s: f64) {
         state.velocity_rad_s = velocity_rad_s;
         state.filter = self.filter.settled(velocity_rad_s);

@@ -146,6 +146,18 @@ impl Limits {
         self.config.negative_switch.is_some() || self.config.positive_switch.is_some()
     }
 
+    /// The switch at the end towards which a velocity leads.
+    #[inline]
+    pub fn switch_towards(&self, velocity_rad_s: f64) -> Option<LimitSwitch> {
+        if velocity_rad_s > 0.0 {
+            self.config.positive_switch
+        } else if velocity_rad_s < 0.0 {
+            self.config.negative_switch
+        } else {
+            None
+        }
+    }
+
     /// Whether both switches are hit; checked with power and without. False for an axis without
     /// two switches. Without digital inputs the last result stays.
     #[inline]

@@ -1,5 +1,6 @@
 //! The state of an axis between cycles, and its accessors.
 
+use super::command::memory::{CommandState, Mode};
 use super::fault::Fault;
 use super::feedback::FeedbackState;
 use super::limits::LimitsState;
@@ -31,6 +32,12 @@ pub struct AxisState {
     pub(super) trajectory: TrajectoryState,
     pub(super) pid: PidState,
     pub(super) program: ProgramState,
+    pub(super) command: CommandState,
+    /// Whether the state is Operation enabled and the axis has no command signals: it moves
+    /// through its list.
+    pub(super) runs_program: bool,
+    /// Whether the axis has command signals.
+    pub(super) has_commands: bool,
     pub(super) command_volts: f64,
     pub(super) tracking_error_rad: f64,
     /// Slots left for the start-up, later for the wait for standstill.
@@ -44,6 +51,9 @@ impl AxisState {
     pub(super) fn event(&mut self, event: Event) {
         if let Some(next) = self.machine.next(event) {
             self.machine = next;
+            self.runs_program = next == State::OperationEnabled && !self.has_commands;
+            self.command.leaving = false;
+            self.command.homing.abort();
         }
     }
 
@@ -62,6 +72,22 @@ impl AxisState {
     /// The fault that stopped the axis, until it is reset.
     pub const fn fault(&self) -> Option<Fault> {
         self.fault
+    }
+
+    /// The state of the commands from outside.
+    pub const fn command(&self) -> &CommandState {
+        &self.command
+    }
+
+    /// The position that the axis moves to: that of the last accepted set-point in the modes with
+    /// a target position, otherwise the end of the present motion, rad.
+    pub fn target_rad(&self) -> f64 {
+        match self.command.mode() {
+            Mode::ProfilePosition | Mode::SyncPosition if self.has_commands => {
+                self.command.target_rad
+            }
+            _ => self.trajectory.target_rad(),
+        }
     }
 
     /// Whether power is applied.

@@ -8,7 +8,9 @@
 //!     state     the state machine (CiA 402 / IEC 61800-7-201)
 //!     feedback  encoder readings -> position and velocity, or a fault
 //!     limits    range, switches, speed, following error
-//!     motion    the next position
+//!     motion    the next position of the list
+//!     command   controlword, modes and targets from outside
+//!     status    statusword and actual values for links
 //!     config    the configuration of an axis
 //!   fault     the faults: number, code, texts
 //! ```
@@ -17,6 +19,7 @@
 //! outputs have these values before a cycle decides anything, so a path that drives nothing is
 //! safe.
 
+pub mod command;
 pub mod config;
 pub mod drive;
 pub mod fault;
@@ -27,7 +30,11 @@ pub mod motion;
 pub mod servo;
 mod servo_state;
 pub mod state;
+pub mod status;
 
+pub use command::config::{CommandConfig, CommandSignals, OnLoss, QuickStopOption};
+pub use command::homing::HomingConfig;
+pub use command::memory::{CommandState, Mode};
 pub use config::{AxisConfig, MAX_AXES, Timing};
 pub use drive::{Axis, Request};
 pub use fault::Fault;
@@ -38,6 +45,7 @@ pub use motion::Motion;
 pub use servo::{Arm, Rearm, Servo, ServoConfig, ServoError};
 pub use servo_state::ServoState;
 pub use state::State;
+pub use status::STATUS;
 
 #[cfg(test)]
 mod tests;

@@ -81,6 +81,11 @@ impl Program {
         Some(target)
     }
 
+    /// Whether there is no position to move to.
+    pub fn is_empty(&self) -> bool {
+        self.positions_rad.is_empty()
+    }
+
     /// Ends a dwell that was interrupted. Called when the axis is armed again.
     pub fn resume(&self, state: &mut ProgramState) {
         state.dwell_left = 0;

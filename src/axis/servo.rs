@@ -15,7 +15,7 @@ use super::memory::AxisState;
 use super::servo_state::ServoState;
 use super::state::State;
 use crate::control::param::{self, ParameterError, ParameterErrorKind};
-use crate::cycle::image::{DigitalInputs, InputChannel, Inputs, OutputChannel, Outputs};
+use crate::cycle::image::{InputChannel, Inputs, OutputChannel, Outputs};
 use crate::cycle::ports::{Decide, Directive, FaultNumber, Tick, Trace};
 use crate::cycle::stop::StopCause;
 use crate::time::Duration;
@@ -30,6 +30,8 @@ pub enum Arm {
     /// A rising edge of the reset input.
     #[default]
     OnReset,
+    /// A rising edge of the reset input, or of fault reset in the controlword of an axis.
+    OnCommand,
 }
 
 /// What arms the axes again after a quick stop of the loop.
@@ -41,6 +43,9 @@ pub enum Rearm {
     /// The controller itself, when all axes are at rest without a fault and cycles have met
     /// their deadlines until the overrun bucket was empty.
     WhenInTime,
+    /// A rising edge of the reset input, or of fault reset (bit 7) in the controlword of an
+    /// axis: after a quick stop, a fault and an emergency stop.
+    OnCommand,
 }
 
 /// The configuration of a [`Servo`].
@@ -108,6 +113,9 @@ impl From<ParameterError> for ServoError {
 /// - [`Directive::QuickStop`] stops every axis and disarms. If the loop requests it while the run
 ///   goes on, the lamp is lit and the cause is kept ([`ServoState::stopped`]) until the axes are
 ///   armed again: by the reset, or without it by [`Rearm::WhenInTime`].
+/// - With [`Arm::OnCommand`] and [`Rearm::OnCommand`] a rising edge of fault reset (bit 7) in the
+///   controlword of any axis acts as the reset input.
+/// - An armed axis with command signals has power only if its controlword enables it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Servo<A = heapless::Vec<Axis, MAX_AXES>> {
     axes: A,
@@ -167,7 +175,9 @@ impl Used {
             axis.brake_channel.map(OutputChannel::number),
         )?;
         claim(&mut self.inputs, "negative_switch.channel", negative)?;
-        claim(&mut self.inputs, "positive_switch.channel", positive)
+        claim(&mut self.inputs, "positive_switch.channel", positive)?;
+        let home = channel_of(axis.command_config.homing.switch);
+        claim(&mut self.inputs, "switch.channel", home)
     }
 }
 
@@ -201,6 +211,10 @@ impl<C: Deref<Target = [AxisConfig]>> ServoConfig<C> {
         if self.arm == Arm::OnReset && self.reset.is_none() {
             return Err(missing("reset").into());
         }
+        let by_command = self.arm == Arm::OnCommand || self.rearm == Rearm::OnCommand;
+        if by_command && self.axes.iter().all(|axis| axis.command.is_none()) {
+            return Err(missing("command").into());
+        }
         let mut used = Used::default();
         let input = |channel: Option<InputChannel>| channel.map(InputChannel::number);
         let lamp = self.fault_lamp.map(OutputChannel::number);
@@ -220,7 +234,7 @@ impl<C: Deref<Target = [AxisConfig]>> ServoConfig<C> {
             };
             let axis = config.build(period).map_err(on_axis)?;
             used.claim_axis(config).map_err(on_axis)?;
-            needs_digital |= axis.limits.needs_digital();
+            needs_digital |= axis.limits.needs_digital() || axis.homing_needs_digital();
             axes.extend([axis]);
         }
         Ok(Servo {
@@ -265,6 +279,7 @@ impl<A> Servo<A> {
             axes,
             armed: false,
             arms_at_start: self.arm == Arm::AtStart,
+            was_armed: false,
             was_emergency: false,
             fault: None,
             error_max_rad: 0.0,
@@ -294,7 +309,7 @@ impl<A: Deref<Target = [Axis]>> Servo<A> {
     fn update_arming<S: DerefMut<Target = [AxisState]>>(
         &self,
         state: &mut ServoState<S>,
-        digital: Option<&DigitalInputs>,
+        inputs: &Inputs,
         directive: Directive,
     ) {
         if let Directive::QuickStop(cause) = directive {
@@ -305,22 +320,18 @@ impl<A: Deref<Target = [Axis]>> Servo<A> {
             state.disarm();
         }
         if !state.armed {
-            self.arm(state, digital);
+            self.arm(state, inputs);
         }
     }
 
     /// Arms the axes if a condition for it is met.
-    fn arm<S: DerefMut<Target = [AxisState]>>(
-        &self,
-        state: &mut ServoState<S>,
-        digital: Option<&DigitalInputs>,
-    ) {
+    fn arm<S: DerefMut<Target = [AxisState]>>(&self, state: &mut ServoState<S>, inputs: &Inputs) {
         let disabled = |axis: &AxisState| axis.state() == State::SwitchOnDisabled;
         if state.arms_at_start && state.axes.iter().all(disabled) {
             state.arm();
             return;
         }
-        let pressed = match (self.reset, digital) {
+        let pressed = match (self.reset, inputs.digital.as_ref().ok()) {
             // The line must still be active: a latched pulse shorter than a period is not a
             // button press, and after lost edges the latch reports both.
             (Some(channel), Some(digital)) => {
@@ -328,11 +339,16 @@ impl<A: Deref<Target = [Axis]>> Servo<A> {
             }
             (None, _) | (_, None) => false,
         };
+        let by_command = if self.arm == Arm::OnCommand && !state.was_armed {
+            self.is_reset_commanded(state, inputs)
+        } else {
+            self.rearm == Rearm::OnCommand && self.is_reset_commanded(state, inputs)
+        };
         let by_itself = self.rearm == Rearm::WhenInTime
             && state.stopped.is_some()
             && state.fault().is_none()
             && state.axes.iter().all(disabled);
-        if (pressed || by_itself) && !state.was_emergency {
+        if (pressed || by_itself || by_command) && !state.was_emergency {
             let mut pairs = self.axes.iter().zip(state.axes.iter());
             if pairs.all(|(axis, state)| axis.can_reset(state)) {
                 for (axis, state) in self.axes.iter().zip(state.axes.iter_mut()) {
@@ -341,6 +357,16 @@ impl<A: Deref<Target = [Axis]>> Servo<A> {
                 state.arm();
             }
         }
+    }
+
+    /// Whether fault reset rises in the controlword of an axis.
+    fn is_reset_commanded<S: Deref<Target = [AxisState]>>(
+        &self,
+        state: &ServoState<S>,
+        inputs: &Inputs,
+    ) -> bool {
+        let mut pairs = self.axes.iter().zip(state.axes.iter());
+        pairs.any(|(axis, state)| axis.is_reset_commanded(state, inputs))
     }
 
     /// One cycle of all axes: see [`Decide::decide`].
@@ -355,7 +381,7 @@ impl<A: Deref<Target = [Axis]>> Servo<A> {
         let emergency = self.emergency(inputs);
         match emergency {
             Some(_) => state.disarm(),
-            None => self.update_arming(state, inputs.digital.as_ref().ok(), tick.directive),
+            None => self.update_arming(state, inputs, tick.directive),
         }
         state.was_emergency = emergency.is_some();
         let request = match emergency {

@@ -15,6 +15,8 @@ pub struct ServoState<S = heapless::Vec<AxisState, MAX_AXES>> {
     pub(super) armed: bool,
     /// Whether the start of the program has not yet armed the axes.
     pub(super) arms_at_start: bool,
+    /// Whether the axes were armed before.
+    pub(super) was_armed: bool,
     /// Whether the last cycle had an emergency stop: an edge in the cycle after it may be older
     /// than the release.
     pub(super) was_emergency: bool,
@@ -30,6 +32,7 @@ pub struct ServoState<S = heapless::Vec<AxisState, MAX_AXES>> {
 impl<S> ServoState<S> {
     pub(super) fn arm(&mut self) {
         self.armed = true;
+        self.was_armed = true;
         self.arms_at_start = false;
         self.stopped = None;
     }
@@ -118,6 +121,7 @@ impl<S: Deref<Target = [AxisState]>> ServoState<S> {
             axes,
             armed,
             arms_at_start,
+            was_armed,
             was_emergency,
             fault,
             error_max_rad,
@@ -126,6 +130,7 @@ impl<S: Deref<Target = [AxisState]>> ServoState<S> {
         self.axes.copy_from_slice(axes);
         self.armed = *armed;
         self.arms_at_start = *arms_at_start;
+        self.was_armed = *was_armed;
         self.was_emergency = *was_emergency;
         self.fault = *fault;
         self.error_max_rad = *error_max_rad;

@@ -60,6 +60,21 @@ pub enum Command {
     FaultReset,
 }
 
+impl Command {
+    /// The command in bits 0 to 3 of a controlword. Fault reset is an edge, which one
+    /// controlword does not show; bit 7 is not looked at.
+    #[inline]
+    pub const fn decode(controlword: u16) -> Self {
+        match controlword & 0xF {
+            0xF => Self::EnableOperation,
+            0x7 => Self::SwitchOn,
+            0x6 | 0xE => Self::Shutdown,
+            word if word & 0x2 == 0 => Self::DisableVoltage,
+            _ => Self::QuickStop,
+        }
+    }
+}
+
 /// The events of the state machine.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
@@ -206,6 +221,22 @@ mod tests {
         SwitchOnDisabled,
         OperationEnabled,
     ];
+
+    #[test]
+    fn a_controlword_decodes_as_in_the_table_of_commands() {
+        for word in 0..=0xFF_u16 {
+            let bit = |number: u16| word >> number & 1 == 1;
+            // CiA 402-2, table "command coding"; bit 7 is an edge.
+            let expected = match (bit(3), bit(2), bit(1), bit(0)) {
+                (_, _, false, _) => DisableVoltage,
+                (_, false, true, _) => QuickStop,
+                (_, true, true, false) => Shutdown,
+                (false, true, true, true) => SwitchOn,
+                (true, true, true, true) => EnableOperation,
+            };
+            assert_eq!(Command::decode(word), expected, "{word:#04x}");
+        }
+    }
 
     #[test]
     fn every_event_in_every_state_follows_the_transition_table() {

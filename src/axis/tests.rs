@@ -2,6 +2,7 @@
 
 mod plant;
 
+mod commanded;
 mod configuration;
 mod faults;
 mod operation;

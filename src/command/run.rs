@@ -8,7 +8,7 @@ use std::path::Path;
 use super::args::{RunArgs, RunLimit};
 use super::failure::{BAD_INPUT, FAILED, Failure};
 use super::known::Known;
-use crate::axis::Arm;
+use crate::axis::{Arm, AxisConfig};
 use crate::board::{self, Options, RunError};
 use crate::config::Config;
 use crate::cycle::run::Limit;
@@ -34,7 +34,12 @@ pub(super) fn main(known: &Known, args: &RunArgs) -> Result<u8, Failure> {
         );
         return Err(Failure::new(BAD_INPUT, &line));
     }
-    let arms_at_start = |axes: &Axes| axes.config.arm == Arm::AtStart;
+    // An axis that only obeys commands does not move by itself.
+    let arms_at_start = |axes: &Axes| {
+        let moves =
+            |axis: &AxisConfig| axis.command.is_none() || !axis.motion.positions_rad.is_empty();
+        axes.config.arm == Arm::AtStart && axes.config.axes.iter().any(moves)
+    };
     if args.supervised
         && config.simulation.is_none()
         && Axes::of(&config).is_some_and(arms_at_start)

@@ -228,6 +228,12 @@ impl Pid {
         };
     }
 
+    /// Moves the origin of setpoint and measurement: both increase by `by`. The output does not
+    /// change.
+    pub fn shift(&self, state: &mut PidState, by: f64) {
+        state.measurement += by;
+    }
+
     /// The derivative gain. If the setpoint is a smooth profile, its velocity times this gain
     /// as feed-forward compensates the drag of the derivative on the measurement.
     pub const fn derivative_gain(&self) -> f64 {

@@ -100,6 +100,15 @@ impl Input<f64> {
             None
         }
     }
+
+    /// Its number among the commands from outside, and its group; `None` for other signals.
+    #[must_use]
+    pub const fn received_number(self) -> Option<(u8, u8)> {
+        match self.index {
+            Index::Received(number, group) => Some((number, group)),
+            Index::Line(_) | Index::Sensed(_) | Index::OutputLine(_) | Index::Commanded(_) => None,
+        }
+    }
 }
 
 /// The type of a signal: [`bool`], [`f64`] or [`Angle`].

@@ -8,6 +8,7 @@ use crate::cycle::image::{
     Outputs, RADIANS_PER_UNIT, Sample,
 };
 use crate::cycle::ports::{Decide, Directive, Tick};
+use crate::cycle::received::Received;
 use crate::time::{Duration, Instant};
 
 pub(super) const PERIOD: Duration = Duration::from_millis(1);
@@ -96,6 +97,8 @@ pub(super) fn axis_config(number: u8) -> AxisConfig {
             positions_rad: heapless::Vec::from_slice(&[10.0, -10.0]).unwrap(),
             dwell_s: 0.05,
         },
+        command: None,
+        command_config: CommandConfig::default(),
     }
 }
 
@@ -134,6 +137,9 @@ pub(super) struct Bench {
     pub(super) digital: Option<InputError>,
     pub(super) directive: Directive,
     pub(super) outputs: Outputs,
+    /// Commands from outside, refreshed in each cycle unless `silent`.
+    pub(super) received: Received,
+    pub(super) silent: bool,
     slot: u64,
     before: u32,
 }
@@ -152,6 +158,8 @@ impl Bench {
             digital: None,
             directive: Directive::Run,
             outputs: SAFE,
+            received: Received::NONE,
+            silent: false,
             slot: 0,
             before: levels,
         }
@@ -217,6 +225,12 @@ impl Bench {
                 at: Instant::from_nanos(0) + PERIOD * self.slot,
             };
         }
+        if !self.silent {
+            for group in &mut self.received.groups {
+                group.at = Instant::from_nanos(0) + PERIOD * self.slot;
+            }
+        }
+        inputs.received = self.received;
         let tick = Tick {
             slot: self.slot,
             elapsed_slots: elapsed,

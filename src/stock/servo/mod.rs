@@ -2,7 +2,9 @@
 //! `[safety]` and `[axis.X]` of the board file.
 
 mod axes;
+mod bounds;
 mod read;
+mod read_command;
 
 use std::sync::Arc;
 

@@ -3,41 +3,19 @@
 //! Keys have the names of the fields of [`ServoConfig`] and its parts, so that an error of
 //! the controller, which names a field, can be located in the file.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::axes::{Axes, Names};
+use super::bounds::{
+    ACCELERATION, GAIN, HERTZ, JERK, RAD, RATIO, Result, SECONDS, VELOCITY, VOLTS, millis,
+};
+use super::read_command::command;
 use crate::axis::{
     Arm, Axis, AxisConfig, FeedbackConfig, Frozen, LimitSwitch, LimitsConfig, MAX_AXES, Motion,
     PositionRange, Rearm, Servo, ServoConfig, ServoError, Timing,
 };
 use crate::config::{ConfigError, RootTables, Table, VoltsOutput, figure};
 use crate::control::{Gains, ParameterErrorKind, TrajectoryConfig};
-use crate::time::Duration;
-
-type Result<T> = std::result::Result<T, ConfigError>;
-
-// These ranges exceed any machine; they only prevent overflow in the arithmetic of a cycle.
-// `ServoConfig::build_in` checks the values of an axis.
-
-/// Positions, rad.
-const RAD: RangeInclusive<f64> = -1.0e6..=1.0e6;
-/// Volts.
-const VOLTS: RangeInclusive<f64> = -1.0e3..=1.0e3;
-/// Velocities, rad/s.
-const VELOCITY: RangeInclusive<f64> = -1.0e5..=1.0e5;
-/// Accelerations, rad/s^2.
-const ACCELERATION: RangeInclusive<f64> = -1.0e8..=1.0e8;
-/// Jerks, rad/s^3.
-const JERK: RangeInclusive<f64> = -1.0e11..=1.0e11;
-/// Gains and feed-forwards, volts per unit of their input.
-const GAIN: RangeInclusive<f64> = -1.0e9..=1.0e9;
-/// Times, s.
-const SECONDS: RangeInclusive<f64> = -1.0e4..=1.0e4;
-/// Frequencies, Hz.
-const HERTZ: RangeInclusive<f64> = -1.0e5..=1.0e5;
-/// Gear ratios.
-const RATIO: RangeInclusive<f64> = -1.0e5..=1.0e5;
 
 /// Reads `[safety]` and the axes; `None` for a board without axes.
 pub(super) fn read(tables: &mut RootTables<'_, '_>) -> Result<Option<Axes>> {
@@ -62,9 +40,16 @@ pub(super) fn read(tables: &mut RootTables<'_, '_>) -> Result<Option<Axes>> {
     for (name, table) in axes {
         names.push(name.to_owned());
         places.push(table.places());
-        let (axis, encoder) = axis(tables, table)?;
+        let (axis, encoder) = axis(tables, table, name)?;
         encoders.push(encoder);
         servo.axes.push(axis);
+    }
+    let by_command = servo.arm == Arm::OnCommand || servo.rearm == Rearm::OnCommand;
+    if by_command && servo.axes.iter().all(|axis| axis.command.is_none()) {
+        return Err(tables.error(
+            "`arm` or `rearm` of [safety] is \"on-command\", but no axis takes commands",
+            "add [axis.X.command] to an axis, or use \"on-reset\"",
+        ));
     }
     let built: std::result::Result<Servo<Vec<Axis>>, _> = servo.build_in(tables.period());
     built.map_err(|error| refused(tables, &error, &names, &places))?;
@@ -156,12 +141,6 @@ fn bound(key: &str) -> &'static str {
     }
 }
 
-fn millis(table: &mut Table<'_>, key: &'static str, default_ms: u64) -> Result<Duration> {
-    table
-        .integer_or(key, 0..=600_000, default_ms)
-        .map(Duration::from_millis)
-}
-
 /// Reads `[safety]`, including the heartbeat.
 fn safety(
     tables: &mut RootTables<'_, '_>,
@@ -173,11 +152,16 @@ fn safety(
     servo.reset = tables.input_if(&mut table, "reset")?;
     tables.heartbeat(&mut table, "heartbeat")?;
     servo.fault_lamp = tables.output_if(&mut table, "fault_lamp")?;
-    let arms = [("at-start", Arm::AtStart), ("on-reset", Arm::OnReset)];
+    let arms = [
+        ("at-start", Arm::AtStart),
+        ("on-reset", Arm::OnReset),
+        ("on-command", Arm::OnCommand),
+    ];
     servo.arm = table.choice_or("arm", &arms, Arm::OnReset)?;
     let rearms = [
         ("on-reset", Rearm::OnReset),
         ("when-in-time", Rearm::WhenInTime),
+        ("on-command", Rearm::OnCommand),
     ];
     servo.rearm = table.choice_or("rearm", &rearms, Rearm::OnReset)?;
     if servo.arm == Arm::OnReset && servo.reset.is_none() && !no_axes {
@@ -188,16 +172,21 @@ fn safety(
 }
 
 /// Reads `[axis.X]`; also returns the description of its encoder.
-fn axis(tables: &mut RootTables<'_, '_>, mut table: Table<'_>) -> Result<(AxisConfig, String)> {
+fn axis(
+    tables: &mut RootTables<'_, '_>,
+    mut table: Table<'_>,
+    name: &str,
+) -> Result<(AxisConfig, String)> {
     let encoder = tables.angle(&mut table, "encoder")?;
-    let command = tables.volts(&mut table, "analog_output")?;
+    let output = tables.volts(&mut table, "analog_output")?;
     let enable_channel = tables.output(&mut table, "enable")?;
     let brake_channel = tables.output_if(&mut table, "brake_release")?;
     let gains = table.table("gains")?;
     let (gains, [velocity_feed_forward, acceleration_feed_forward]) = read_gains(gains)?;
+    let (command, command_config) = command(tables, &mut table, name)?;
     let axis = AxisConfig {
         feedback: feedback(table.table("feedback")?, encoder.number)?,
-        command_channel: command.number,
+        command_channel: output.number,
         command_inverted: table.boolean_or("command_inverted", false)?,
         enable_channel,
         brake_channel,
@@ -205,12 +194,14 @@ fn axis(tables: &mut RootTables<'_, '_>, mut table: Table<'_>) -> Result<(AxisCo
         velocity_feed_forward_v_s_rad: velocity_feed_forward,
         acceleration_feed_forward_v_s2_rad: acceleration_feed_forward,
         profile: profile(table.table("profile")?)?,
-        limits: limits(tables, table.table("limits")?, &command)?,
+        limits: limits(tables, table.table("limits")?, &output)?,
         timing: timing(table.table("timing")?)?,
         motion: match table.table_if("motion")? {
             Some(table) => motion(table)?,
             None => Motion::default(),
         },
+        command,
+        command_config,
     };
     table.finish()?;
     Ok((axis, encoder.device))

@@ -1,0 +1,114 @@
+//! The status of an axis for links: statusword, mode display and actual values of CiA 402.
+
+use super::command::memory::{Mode, Source};
+use super::drive::Axis;
+use super::memory::AxisState;
+use super::state::State;
+
+/// The status values of an axis and their units, in the order of [`Axis::status`].
+pub const STATUS: [(&str, &str); 9] = [
+    // 6041h, 6061h, 6064h, 606Ch, 6062h, 60F4h, the output in volts, 603Fh, the accepted target.
+    ("statusword", ""),
+    ("mode_display", ""),
+    ("position", "rad"),
+    ("velocity", "rad/s"),
+    ("setpoint", "rad"),
+    ("following_error", "rad"),
+    ("command", "V"),
+    ("fault", ""),
+    ("target_position", "rad"),
+];
+
+/// Bits of the statusword.
+const VOLTAGE_ENABLED: u16 = 1 << 4;
+const REMOTE: u16 = 1 << 9;
+const TARGET_REACHED: u16 = 1 << 10;
+const INTERNAL_LIMIT: u16 = 1 << 11;
+const MODE_SPECIFIC_12: u16 = 1 << 12;
+const MODE_SPECIFIC_13: u16 = 1 << 13;
+
+impl Axis {
+    /// The status of this axis with the names and units of [`STATUS`]. Cost: about fifty
+    /// instructions.
+    pub fn status(&self, state: &AxisState, values: &mut [f64; 9]) {
+        let fault = state.fault().map_or(0, super::fault::Fault::code);
+        *values = [
+            f64::from(self.statusword(state)),
+            f64::from(state.command.mode().number()),
+            state.position_rad(),
+            state.velocity_rad_s(),
+            state.setpoint_rad(),
+            state.tracking_error_rad(),
+            state.command_volts(),
+            f64::from(fault),
+            state.target_rad(),
+        ];
+    }
+
+    /// The statusword (6041h).
+    ///
+    /// Bits 0 to 3, 5 and 6 are the state by the table of CiA 402-2. Bit 4, voltage enabled: the
+    /// machine is armed, or the axis has power. Bit 9, remote: a link commands the axis. Bit 10,
+    /// target reached; bit 11, internal limit active: a target, or the way to it, was limited.
+    /// Bits 12 and 13 by mode:
+    ///
+    /// | mode | 12 | 13 |
+    /// |---|---|---|
+    /// | pp | set-point acknowledge | following error outside of its window |
+    /// | pv | speed is 0 | 0 |
+    /// | hm | homing attained | homing error |
+    /// | csp, csv | the axis follows the command | following error outside of its window |
+    pub fn statusword(&self, state: &AxisState) -> u16 {
+        let command = &state.command;
+        let mut word = match state.state() {
+            State::NotReadyToSwitchOn => 0x00,
+            State::SwitchOnDisabled => 0x40,
+            State::ReadyToSwitchOn => 0x21,
+            State::SwitchedOn => 0x23,
+            State::OperationEnabled => 0x27,
+            State::QuickStopActive => 0x07,
+            State::FaultReactionActive => 0x0F,
+            State::Fault => 0x08,
+        };
+        let mut set = |bit: u16, on: bool| {
+            if on {
+                word |= bit;
+            }
+        };
+        set(VOLTAGE_ENABLED, command.permitted || state.is_powered());
+        set(REMOTE, matches!(command.source, Source::Link));
+        set(INTERNAL_LIMIT, command.limited);
+        let enabled = state.state() == State::OperationEnabled;
+        let off_track = enabled
+            && state.tracking_error_rad().abs() > self.limits.config().following_error_window_rad;
+        match command.mode {
+            Mode::None => {}
+            Mode::ProfilePosition => {
+                set(TARGET_REACHED, command.reached);
+                set(
+                    MODE_SPECIFIC_12,
+                    command.acknowledged || command.buffered_rad.is_some(),
+                );
+                set(MODE_SPECIFIC_13, off_track);
+            }
+            Mode::ProfileVelocity => {
+                set(TARGET_REACHED, command.reached);
+                let speed = state.velocity_rad_s().abs();
+                set(MODE_SPECIFIC_12, speed < self.standstill_velocity_rad_s);
+            }
+            Mode::Homing => {
+                let homing = &command.homing;
+                let idle = !homing.is_active();
+                let homed = idle && homing.is_homed();
+                set(TARGET_REACHED, homed || idle && command.reached);
+                set(MODE_SPECIFIC_12, homed);
+                set(MODE_SPECIFIC_13, homing.has_failed());
+            }
+            Mode::SyncPosition | Mode::SyncVelocity => {
+                set(MODE_SPECIFIC_12, enabled && !command.halted);
+                set(MODE_SPECIFIC_13, off_track);
+            }
+        }
+        word
+    }
+}
