@@ -1,5 +1,6 @@
 //! Numbers: finite and in range.
 
+use super::ranges::values;
 use super::{LINUX, SIM, edit, edited, error_of, refused};
 
 #[test]
@@ -98,28 +99,14 @@ simulation: step_us = 100 -> step_us = §0
     );
 }
 
-/// Every decimal number of the file, as its table, key and value.
-fn decimals(good: &str) -> Vec<(String, String, String)> {
-    let mut table = String::new();
-    let mut found = Vec::new();
-    for line in good.lines() {
-        if let Some(header) = line.strip_prefix('[') {
-            table = header.trim_end_matches(']').to_owned();
-        } else if let Some((key, value)) = line.split_once(" = ") {
-            let value = value.split('#').next().unwrap_or(value).trim();
-            if value.parse::<f64>().is_ok() && value.contains(['.', 'e']) {
-                found.push((table.clone(), key.to_owned(), value.to_owned()));
-            }
-        }
-    }
-    found
-}
-
 #[test]
 fn infinite_and_nan_values_are_refused() {
     let mut tried = 0;
     for good in [LINUX, SIM] {
-        for (table, key, value) in decimals(good) {
+        let decimals = values(good)
+            .into_iter()
+            .filter(|(.., value)| value.parse::<f64>().is_ok() && value.contains(['.', 'e']));
+        for (table, key, value) in decimals {
             for bad in [
                 "nan", "+nan", "-nan", "inf", "+inf", "-inf", "1e999", "-1e999",
             ] {

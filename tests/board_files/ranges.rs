@@ -77,7 +77,7 @@ fn files() -> Vec<String> {
 }
 
 /// Each `key = value` of a file as its table, the key and the value.
-fn values(good: &str) -> Vec<(String, String, String)> {
+pub(super) fn values(good: &str) -> Vec<(String, String, String)> {
     let mut table = String::new();
     let mut found = Vec::new();
     for line in good.lines() {

@@ -1,4 +1,4 @@
-//! The audit on this process and on an invented `/proc`.
+//! The audit on this process and on a simulated `/proc`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use crate::realtime::memory::{Essential, Range};
 use crate::realtime::scheduler::{self, CpuSet, Policy};
 use crate::{emulation, sys};
 
-/// An invented `/proc` of one thread, removed when dropped.
+/// A simulated `/proc` of one thread, removed when dropped.
 struct Root {
     folder: PathBuf,
     /// The root, with a slash at its end.
@@ -74,25 +74,36 @@ fn essential() -> Essential {
     essential
 }
 
-/// A running audit of `promises`, on the files below `root`.
-fn audit(root: &Root, promises: &[Promise]) -> Audit {
-    let audit = Audit::new();
-    audit.compare_with(Baseline {
+/// `promises` on the files below `root`, with a loop that was granted `realtime`.
+fn baseline(root: &Root, promises: &[Promise], realtime: Granted) -> Baseline {
+    Baseline {
         root: root.path,
         promises: promises.iter().copied().collect(),
         reaction: Reaction::Report,
-        realtime: Granted {
-            thread: THREAD,
-            policy: Policy::Fifo { priority: 80 },
-            cpus: CpuSet::EMPTY,
-        },
+        realtime,
         guard: None,
         vm_lck_kb: 7,
         essential: essential(),
-    });
+    }
+}
+
+/// A running audit of `baseline`.
+fn begun(baseline: Baseline) -> Audit {
+    let audit = Audit::new();
+    audit.compare_with(baseline);
     let faults = Faults { minor: 5, major: 0 };
     audit.begin(Monotonic.now(), faults);
     audit
+}
+
+/// A running audit of `promises`, on the files below `root`.
+fn audit(root: &Root, promises: &[Promise]) -> Audit {
+    let realtime = Granted {
+        thread: THREAD,
+        policy: Policy::Fifo { priority: 80 },
+        cpus: CpuSet::EMPTY,
+    };
+    begun(baseline(root, promises, realtime))
 }
 
 fn auditor(audit: &Audit) -> Auditor<'_> {
@@ -119,14 +130,14 @@ fn unchanged_files_break_no_promise() {
 
 #[test]
 fn findings_after_the_outputs_are_latched_safe_break_no_promise() {
-    let root = Root::new("taken");
+    let root = Root::new("latched");
     let audit = audit(&root, &OF_FILES);
     root.stat(8, 0);
     let baseline = audit.baseline.get().unwrap();
     Auditor::new(&audit, baseline, || true).poll();
-    let taken = audit.broken();
+    let latched = audit.broken();
     Auditor::new(&audit, baseline, || false).poll();
-    assert!(taken.is_empty(), "the stall guard's own doing");
+    assert!(latched.is_empty(), "caused by the stall guard");
     assert!(!audit.broken().is_empty());
 }
 
@@ -292,26 +303,16 @@ fn policy_and_cpus_of_loop_and_guard_are_read_from_the_kernel() {
     };
     let root = Root::new("kernel");
     let begin = |policy: Policy, cpus: CpuSet| {
-        let audit = Audit::new();
+        let granted = |thread| Granted {
+            thread,
+            policy,
+            cpus,
+        };
         let promises = [Promise::Scheduler, Promise::Cpu, Promise::Guard];
-        audit.compare_with(Baseline {
-            root: root.path,
-            promises: promises.into_iter().collect(),
-            reaction: Reaction::Report,
-            realtime: Granted {
-                policy,
-                cpus,
-                ..granted
-            },
-            guard: Some(Granted {
-                thread: guard.thread,
-                policy,
-                cpus,
-            }),
-            vm_lck_kb: 0,
-            essential: Essential::default(),
+        let audit = begun(Baseline {
+            guard: Some(granted(guard.thread)),
+            ..baseline(&root, &promises, granted(looped.thread))
         });
-        audit.begin(Monotonic.now(), Faults::default());
         auditor(&audit).poll();
         audit.breaches()
     };
@@ -347,22 +348,15 @@ fn a_guard_thread_that_ended_breaks_its_promise() {
         std::thread::yield_now();
     }
     let root = Root::new("guard");
-    let audit = Audit::new();
     let granted = Granted {
         thread,
         policy: Policy::Fifo { priority: 81 },
         cpus: CpuSet::EMPTY,
     };
-    audit.compare_with(Baseline {
-        root: root.path,
-        promises: Promises::default().with(Promise::Guard),
-        reaction: Reaction::Report,
-        realtime: granted,
+    let audit = begun(Baseline {
         guard: Some(granted),
-        vm_lck_kb: 0,
-        essential: Essential::default(),
+        ..baseline(&root, &[Promise::Guard], granted)
     });
-    audit.begin(Monotonic.now(), Faults::default());
     auditor(&audit).poll();
     assert_eq!(audit.breaches()[0].found, "its thread is gone");
 }

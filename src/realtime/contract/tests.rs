@@ -1,4 +1,4 @@
-//! The contract on invented values: all rows kept, and each row broken.
+//! The contract on example values: all rows kept, and each row broken.
 
 use super::super::observed::{Observed, Rehearsal};
 use super::*;

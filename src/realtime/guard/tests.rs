@@ -1,3 +1,5 @@
+//! The stall guard on a clock that the test moves, with loops that stall at chosen times.
+
 use super::*;
 use crate::sim::Random;
 use core::cell::{Cell, RefCell};

@@ -115,6 +115,13 @@ const fn falls(line: u8) -> Edge {
     Edge { line, level: false }
 }
 
+/// The pins of a stop by a fault.
+const FAULT_STOP: [Edge; 3] = [
+    rises(LINES.fault_lamp),
+    falls(LINES.brake_release),
+    falls(LINES.enable),
+];
+
 fn require_order(found: &[(Edge, usize)], expected: &[Edge]) -> Result<(), Failure> {
     let order: Vec<Edge> = found.iter().map(|(edge, _)| *edge).collect();
     require(order == expected, || {
@@ -148,14 +155,7 @@ fn hit(machine: &mut Machine, switch: u8) -> Result<Mark, Failure> {
         .pins
         .wait_for_edges(fallen, LINES.heartbeat, 100, LIMIT)?;
     let found = changes(machine, pressed, later);
-    require_order(
-        &found,
-        &[
-            rises(LINES.fault_lamp),
-            falls(LINES.brake_release),
-            falls(LINES.enable),
-        ],
-    )?;
+    require_order(&found, &FAULT_STOP)?;
     // 20 rad/s at 800 rad/s² take 25 periods, and the jerk limit adds some.
     let ramp = found[1].1;
     require((1..=60).contains(&ramp), || {
@@ -319,14 +319,7 @@ fn fault_reaction_active(machine: &mut Machine) -> Result<(), Failure> {
     require_reason(&report, "positive limit switch")?;
     require_order(&changes(machine, before, after), &[falls(LINES.enable)])?;
     let found = changes(machine, pressed, after);
-    require_order(
-        &found,
-        &[
-            rises(LINES.fault_lamp),
-            falls(LINES.brake_release),
-            falls(LINES.enable),
-        ],
-    )?;
+    require_order(&found, &FAULT_STOP)?;
     machine.pins.drive(positive, true)?;
     require_periods(found[2].1, SLOW_BRAKE_ENGAGES, "from the brake to enable")
 }

@@ -32,7 +32,7 @@ fn outputs_without_a_law_are_safe_in_every_state() {
     let mut cycle = Cycle::<_, Servo>::new(ports, &law, law.initial(), config.heartbeat);
     let clock = VirtualClock::new(Duration::from_micros(20));
     let mut slot = 0;
-    let mut seen = std::vec::Vec::new();
+    let mut states = std::vec::Vec::new();
     let mut run = |cycles, drive, directive, broken| {
         for _ in 0..cycles {
             slot += 1;
@@ -66,8 +66,8 @@ fn outputs_without_a_law_are_safe_in_every_state() {
                     "{state:?}, {drive:?}: {volts} V"
                 );
             }
-            if !seen.contains(&state) {
-                seen.push(state);
+            if !states.contains(&state) {
+                states.push(state);
             }
         }
     };
@@ -80,8 +80,8 @@ fn outputs_without_a_law_are_safe_in_every_state() {
         false,
     );
     run(20, Drive::Fresh, Directive::Run, true);
-    assert!(seen.contains(&State::OperationEnabled), "{seen:?}");
-    assert!(seen.contains(&State::QuickStopActive), "{seen:?}");
-    assert!(seen.contains(&State::SwitchOnDisabled), "{seen:?}");
-    assert!(seen.contains(&State::Fault), "{seen:?}");
+    assert!(states.contains(&State::OperationEnabled), "{states:?}");
+    assert!(states.contains(&State::QuickStopActive), "{states:?}");
+    assert!(states.contains(&State::SwitchOnDisabled), "{states:?}");
+    assert!(states.contains(&State::Fault), "{states:?}");
 }

@@ -137,6 +137,26 @@ enum Disturbance {
 
 use Disturbance::{Failures, Framing, Parity, Skipped, Zeros};
 
+impl Disturbance {
+    /// The fault of the encoder, and how many transfers have it.
+    const fn fault(self) -> Option<(Fault, u64)> {
+        match self {
+            Failures(count) => Some((Fault::BusError, count)),
+            Zeros => Some((Fault::MisoLow, 1)),
+            Parity => Some((Fault::ReplyBitFlip(3), 1)),
+            Framing => Some((Fault::CommandBitFlip(0), 1)),
+            Skipped(_) => None,
+        }
+    }
+
+    const fn skipped_slots(self) -> u32 {
+        match self {
+            Skipped(slots) => slots,
+            Failures(_) | Zeros | Parity | Framing => 0,
+        }
+    }
+}
+
 /// Disturbances of successive cycles, and whether there is time for a retry.
 const DISTURBANCES: [(&[Disturbance], bool); 14] = [
     (&[], true),
@@ -213,21 +233,11 @@ impl Run {
 
     /// One cycle, in which the last encoder is disturbed.
     fn cycle(&mut self, disturbance: Option<Disturbance>) -> Reading {
-        let skipped = match disturbance {
-            Some(Skipped(slots)) => slots,
-            _ => 0,
-        };
+        let skipped = disturbance.map_or(0, Disturbance::skipped_slots);
         let channel = usize::from(self.feedback.channel());
         let chip = self.ports.devices.board.faults_mut(channel);
         let plan = chip.expect("an encoder");
-        let fault = match disturbance {
-            Some(Failures(count)) => Some((Fault::BusError, count)),
-            Some(Zeros) => Some((Fault::MisoLow, 1)),
-            Some(Parity) => Some((Fault::ReplyBitFlip(3), 1)),
-            Some(Framing) => Some((Fault::CommandBitFlip(0), 1)),
-            Some(Skipped(_)) | None => None,
-        };
-        if let Some((fault, count)) = fault {
+        if let Some((fault, count)) = disturbance.and_then(Disturbance::fault) {
             plan.add_now(fault, count).expect("room");
         }
         self.slot += u64::from(skipped) + 1;
@@ -339,7 +349,7 @@ fn an_angle_has_the_time_of_its_request() {
     run.cycle(None);
     assert_eq!(at(&run), before, "pipelined");
     run.cycle(Some(Skipped(1)));
-    assert_eq!(at(&run), began(&run), "asked for anew");
+    assert_eq!(at(&run), began(&run), "requested again");
     let before = began(&run);
     run.cycle(None);
     assert_eq!(at(&run), before, "pipelined again");
@@ -352,7 +362,7 @@ fn an_angle_has_the_time_of_its_request() {
     );
     let before = at(&run);
     run.cycle(None);
-    assert_eq!(at(&run), before, "asked for by the repeated one");
+    assert_eq!(at(&run), before, "requested by the repeated transfer");
     run.cycle(Some(Zeros));
     assert_eq!(at(&run), began(&run) + failed, "after two of five calls");
 }
@@ -424,17 +434,8 @@ fn run_servo(margin: f64, disturbances: &[Disturbance], retries: bool) {
         {
             disturbed += 1;
             let plan = board.faults_mut(0).expect("the encoder");
-            let fault = match *disturbance {
-                Failures(count) => Some((Fault::BusError, count)),
-                Zeros => Some((Fault::MisoLow, 1)),
-                Parity => Some((Fault::ReplyBitFlip(3), 1)),
-                Framing => Some((Fault::CommandBitFlip(0), 1)),
-                Skipped(slots) => {
-                    elapsed_slots += slots;
-                    None
-                }
-            };
-            if let Some((fault, count)) = fault {
+            elapsed_slots += disturbance.skipped_slots();
+            if let Some((fault, count)) = disturbance.fault() {
                 plan.add_now(fault, count).expect("room");
             }
         }
