@@ -272,7 +272,7 @@ pub(crate) fn board_of(axes: usize) -> Config {
 
 /// The simulated board with one axis that obeys commands.
 fn commanded_board() -> Config {
-    let text = format!("{SIM_BOARD}\n[axis.x.command]\ntimeout_ms = 100\n");
+    let text = format!("{SIM_BOARD}\n[axis.x.command]\ntimeout_ms = 100\n[link.local]\n");
     Config::parse("board.toml", &text).expect("the board and a table")
 }
 

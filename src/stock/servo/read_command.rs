@@ -98,7 +98,7 @@ mod tests {
     const TIMEOUT: &str = "[axis.x.command]\ntimeout_ms = 100\n";
 
     fn read(tables: &str) -> Result<Config, String> {
-        let text = format!("{SIM_BOARD}\n{tables}");
+        let text = format!("{SIM_BOARD}\n{tables}\n[link.local]\n");
         Config::parse_with("board.toml", &text, &registry()).map_err(|error| error.to_string())
     }
 
@@ -163,7 +163,7 @@ mod tests {
         let parse = |text: &str| Config::parse_with("board.toml", text, &registry());
         let error = parse(&text).unwrap_err().to_string();
         assert!(error.contains("no axis takes commands"), "{error}");
-        let config = parse(&format!("{text}\n{TIMEOUT}")).unwrap();
+        let config = parse(&format!("{text}\n{TIMEOUT}[link.local]\n")).unwrap();
         let servo = &Axes::of(&config).unwrap().config;
         assert_eq!((servo.arm, servo.rearm), (Arm::OnCommand, Rearm::OnCommand));
     }
