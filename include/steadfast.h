@@ -55,7 +55,7 @@ enum {
 };
 
 /* Kinds of requests. */
-enum { SF_HELLO, SF_CLAIM, SF_RELEASE, SF_WRITE, SF_REFRESH };
+enum { SF_HELLO, SF_CLAIM, SF_RELEASE, SF_WRITE, SF_REFRESH, SF_REVOKE };
 
 struct sf_client {
 	int socket;
@@ -315,6 +315,12 @@ static inline int sf_release(struct sf_client *c, int group)
 static inline int sf_write(struct sf_client *c, int group, const double *values, size_t count)
 {
 	return sf_ask(c, SF_WRITE, group, values, count);
+}
+
+/* Takes `group` from its owner, whoever that is: a stop. */
+static inline int sf_revoke(struct sf_client *c, int group)
+{
+	return sf_ask(c, SF_REVOKE, group, NULL, 0);
 }
 
 /* Refreshes all groups of this client. Call it well within their timeouts. */

@@ -31,7 +31,7 @@ _VERSION = 1
 _ENTRY = 24
 _HEAD = struct.Struct("=IIII")
 _WORD = struct.Struct("=Q")
-_HELLO, _CLAIM, _RELEASE, _WRITE, _REFRESH = range(5)
+_HELLO, _CLAIM, _RELEASE, _WRITE, _REFRESH, _REVOKE = range(6)
 _MAX_PACKET = 1024
 
 
@@ -236,6 +236,10 @@ class Client:
             known = ", ".join(self.groups) or "none"
             raise KeyError(f"{group} is not commanded by links; commanded are: {known}")
         return Command(self, group)
+
+    def stop(self, group):
+        """Takes the commands of `group` from their owner, whoever that is: a stop."""
+        self._ask(_REVOKE, self.groups[group][0])
 
     def close(self):
         """Closes the connection. Commands of open groups are void at once."""

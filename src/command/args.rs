@@ -21,6 +21,8 @@ usage:
       --cycles N              run this number of cycles
       --pace real|free        real clock, or a virtual clock that never waits
                               (simulated boards only)
+      --interactive           run the simulated board until it is stopped, and
+                              let steadctl command it
       --json FILE             write the report as JSON
       --quiet                 print errors only
       --supervised            for a supervisor that restarts the controller:
@@ -69,6 +71,8 @@ pub struct RunArgs {
     pub limit: Option<RunLimit>,
     /// The clock of the run.
     pub pace: Pace,
+    /// Run the built-in board with a local link, without a limit.
+    pub interactive: bool,
     /// File of the JSON report.
     pub json: Option<PathBuf>,
     /// Print errors only.
@@ -103,6 +107,7 @@ impl Default for RunArgs {
             board: None,
             limit: None,
             pace: Pace::Real,
+            interactive: false,
             json: None,
             quiet: false,
             supervised: false,
@@ -161,6 +166,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
             "for",
             "cycles",
             "pace",
+            "interactive",
             "json",
             "quiet",
             "supervised",
@@ -173,6 +179,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
             "`{}` has no option --{name}",
             word.unwrap_or("run")
         )));
+    }
+    if run.interactive && (run.board.is_some() || run.pace == Pace::Free) {
+        return Err(UsageError(
+            "--interactive is for the built-in board in real time; a board file has [link.local] for it"
+                .to_owned(),
+        ));
     }
     match (word, file) {
         (None | Some("run"), None) => Ok(Command::Run(run)),
@@ -214,6 +226,7 @@ fn option(name: &str, run: &mut RunArgs, parser: &mut Parser) -> Result<(), Usag
                 })?;
             limit(run, RunLimit::Cycles(cycles))?;
         }
+        "interactive" => run.interactive = true,
         "pace" => {
             run.pace = match parser.value()?.string()?.as_str() {
                 "real" => Pace::Real,

@@ -12,11 +12,21 @@ pub struct Known {
     pub registry: Registry,
     /// Name and text of the board file for a run without `--board`.
     pub built_in: (&'static str, &'static str),
+    /// What `--interactive` adds to it: a link, and commands.
+    pub interactive: &'static str,
 }
 
 impl Known {
     pub(super) fn load(&self, file: &Path) -> Result<Config, Failure> {
         Config::load_with(file, &self.registry).map_err(|error| Failure::in_file(BAD_INPUT, &error))
+    }
+
+    /// The built-in board with [`Known::interactive`].
+    pub(super) fn interactive(&self) -> Result<Config, Failure> {
+        let (name, text) = self.built_in;
+        let text = format!("{text}\n{}", self.interactive);
+        Config::parse_with(name, &text, &self.registry)
+            .map_err(|error| Failure::in_file(BAD_INPUT, &error))
     }
 
     pub(super) fn built_in(&self) -> Result<Config, Failure> {

@@ -25,6 +25,7 @@ const DEMONSTRATION: Duration = Duration::from_secs(10);
 pub(super) fn main(known: &Known, args: &RunArgs) -> Result<u8, Failure> {
     let config = match &args.board {
         Some(path) => known.load(path)?,
+        None if args.interactive => known.interactive()?,
         None => known.built_in()?,
     };
     if config.machine.laws.is_empty() {
@@ -61,6 +62,7 @@ pub(super) fn main(known: &Known, args: &RunArgs) -> Result<u8, Failure> {
 fn control(args: &RunArgs, config: &Config) -> Result<Report, Failure> {
     let limit = match (args.limit, &args.board) {
         (Some(limit), _) => limit.in_slots(config.run.period),
+        (None, None) if args.interactive => Limit::None,
         (None, None) => RunLimit::For(DEMONSTRATION).in_slots(config.run.period),
         (None, Some(_)) => Limit::None,
     };

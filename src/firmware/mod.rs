@@ -50,6 +50,7 @@ impl Firmware {
         Self(Known {
             registry: stock::registry(),
             built_in: (stock::SIM_BOARD_FILE, stock::SIM_BOARD),
+            interactive: stock::SIM_INTERACTIVE,
         })
     }
 
@@ -78,6 +79,7 @@ impl Firmware {
     /// `include_str!`, and its `name` in messages.
     pub fn board(mut self, name: &'static str, text: &'static str) -> Self {
         self.0.built_in = (name, text);
+        self.0.interactive = "[link.local]\n";
         self
     }
 

@@ -293,7 +293,7 @@ fn answer(
         }
         (Kind::Hello, _) => Ok(()),
         (_, Err(_)) => Err(Refusal::NoSuchGroup),
-        (Kind::Claim, _) if !seat.may_command => {
+        (Kind::Claim | Kind::Revoke, _) if !seat.may_command => {
             let text = "this user may not command; see [link.local] commanders";
             let kind = request.kind as u32;
             return Some(protocol::answer(
@@ -305,6 +305,7 @@ fn answer(
             ));
         }
         (Kind::Claim, Ok(group)) => owners.claim(client, group),
+        (Kind::Revoke, Ok(group)) => owners.revoke(group),
         (Kind::Release, Ok(group)) => owners.release(client, group),
         (Kind::Write, Ok(group)) => owners.write(client, group, &request.values, now),
     };

@@ -197,6 +197,16 @@ impl<'m> Owners<'m> {
         }
     }
 
+    /// Takes `group` from its owner: its commands have no value any more.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchGroup`].
+    pub fn revoke(&mut self, group: u8) -> Result<(), Refusal> {
+        self.part(group)?.owner = None;
+        self.set(group, Err(InputError::NotRead), Instant::from_nanos(0));
+        Ok(())
+    }
+
     /// `client` is gone without releasing its groups: their commands are stale at once. Gives
     /// the number of groups that it commanded.
     pub fn lost(&mut self, client: Client, now: Instant) -> usize {

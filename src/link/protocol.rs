@@ -27,6 +27,9 @@ pub enum Kind {
     Write = 3,
     /// Refresh all groups that the client has written. Has no answer.
     Refresh = 4,
+    /// Take a group from its owner, whoever that is: its commands have no value any more. For a
+    /// stop by anybody who may command.
+    Revoke = 5,
 }
 
 impl Kind {
@@ -37,6 +40,7 @@ impl Kind {
             2 => Self::Release,
             3 => Self::Write,
             4 => Self::Refresh,
+            5 => Self::Revoke,
             _ => return None,
         })
     }

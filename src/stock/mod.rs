@@ -40,6 +40,8 @@ pub use two_point::TwoPoint;
 
 /// The board file of the simulated board, built into the firmware.
 pub const SIM_BOARD: &str = include_str!("../../board/sim/board.toml");
+/// What `--interactive` adds to the simulated board.
+pub const SIM_INTERACTIVE: &str = include_str!("../../board/sim/interactive.toml");
 /// Its name in messages.
 pub const SIM_BOARD_FILE: &str = "board/sim/board.toml";
 

@@ -143,6 +143,11 @@ fn a_group_has_one_owner_until_it_is_released_or_its_owner_is_gone() {
     while second.ask(Kind::Claim, 0, &[]).is_err() {
         assert!(begun.elapsed() < NEVER, "a lost client keeps its group");
     }
+    second.ask(Kind::Write, 0, &[1.0]).expect("it is the owner");
+    let mut third = controller.connect();
+    third.ask(Kind::Revoke, 0, &[]).expect("anybody may stop");
+    second.ask(Kind::Write, 0, &[1.0]).expect_err("it lost it");
+    second.ask(Kind::Claim, 0, &[]).expect("it is free");
     second.ask(Kind::Release, 0, &[]).expect("it is the owner");
     controller.end();
 }

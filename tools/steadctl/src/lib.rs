@@ -3,6 +3,7 @@
 mod blackbox;
 mod client;
 pub mod cycles;
+mod drive;
 mod explain;
 mod live;
 mod new;
@@ -105,6 +106,53 @@ enum Command {
         #[command(flatten)]
         socket: Socket,
     },
+    /// Move an axis to a position, and wait until it is there
+    Move {
+        /// The axis
+        axis: String,
+        /// The position, such as 90deg or -1.5rad
+        #[arg(allow_hyphen_values = true)]
+        position: String,
+        /// Move by this distance instead
+        #[arg(long)]
+        relative: bool,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Turn an axis at a speed, until this program ends
+    Jog {
+        /// The axis
+        axis: String,
+        /// The speed, such as 90deg/s or -20rpm
+        #[arg(allow_hyphen_values = true)]
+        speed: String,
+        /// End after this time, such as 10s
+        #[arg(long = "for", value_name = "TIME")]
+        time: Option<String>,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Home an axis by the method of the board file
+    Home {
+        /// The axis
+        axis: String,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Stop an axis or all commands, whoever commands them
+    Stop {
+        /// The axis; without it, everything that takes commands
+        axis: Option<String>,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Reset the fault of an axis
+    Reset {
+        /// The axis
+        axis: String,
+        #[command(flatten)]
+        socket: Socket,
+    },
     /// Create a crate for your own machine: driver, control law, plant, board files, tests
     New(new::Arguments),
 }
@@ -150,6 +198,21 @@ fn run(command: Command) -> Result<u8, Failure> {
             time,
             socket,
         } => live::set(socket.path.as_deref(), &name, &value, time.as_deref()),
+        Command::Move {
+            axis,
+            position,
+            relative,
+            socket,
+        } => drive::move_to(socket.path.as_deref(), &axis, &position, relative),
+        Command::Jog {
+            axis,
+            speed,
+            time,
+            socket,
+        } => drive::jog(socket.path.as_deref(), &axis, &speed, time.as_deref()),
+        Command::Home { axis, socket } => drive::home(socket.path.as_deref(), &axis),
+        Command::Stop { axis, socket } => drive::stop(socket.path.as_deref(), axis.as_deref()),
+        Command::Reset { axis, socket } => drive::reset(socket.path.as_deref(), &axis),
         Command::Explain { name } => explain::main(name.as_deref()),
         Command::BlackBox { file, csv, last } => blackbox::main(&file, csv, last),
         Command::Status { file, board } => {

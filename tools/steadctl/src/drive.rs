@@ -1,0 +1,297 @@
+//! `steadctl move`, `jog`, `home`, `stop` and `reset`: drives an axis of a running controller as
+//! a CiA 402 master does.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use steadfast::link::protocol::Kind;
+
+use crate::client::{Client, Signal};
+use crate::{BAD_INPUT, Failure, print, units};
+
+/// The longest time for a change of the state, beside brakes.
+const STATE: Duration = Duration::from_secs(10);
+
+/// Controlwords (6040h).
+const SHUTDOWN: u16 = 0x06;
+const SWITCH_ON: u16 = 0x07;
+const ENABLE: u16 = 0x0F;
+/// New set-point in mode pp, start in mode hm.
+const START: u16 = 1 << 4;
+const CHANGE_AT_ONCE: u16 = 1 << 5;
+const RELATIVE: u16 = 1 << 6;
+const FAULT_RESET: u16 = 1 << 7;
+
+/// Bits of the statusword (6041h).
+const FAULT: u16 = 1 << 3;
+const REACHED: u16 = 1 << 10;
+const ACKNOWLEDGED: u16 = 1 << 12;
+const FAILED_13: u16 = 1 << 13;
+
+/// Modes (6060h).
+const PP: f64 = 1.0;
+const PV: f64 = 3.0;
+const HM: f64 = 6.0;
+
+/// An axis whose commands this program owns.
+struct Axis {
+    client: Client,
+    name: String,
+    group: u32,
+    timeout: Duration,
+    status: Signal,
+    fault: Signal,
+    order: [f64; 4],
+}
+
+impl Axis {
+    /// Becomes the owner of the axis `name`.
+    fn claim(socket: Option<&Path>, name: &str) -> Result<Self, Failure> {
+        let mut client = Client::connect(socket)?;
+        let (group, timeout) = find(&client, name)?;
+        let status = client.signal(&format!("{name}.statusword"))?.clone();
+        let fault = client.signal(&format!("{name}.fault"))?.clone();
+        client.ask(Kind::Claim, group, &[])?;
+        Ok(Self {
+            client,
+            name: name.to_owned(),
+            group,
+            timeout,
+            status,
+            fault,
+            order: [0.0; 4],
+        })
+    }
+
+    /// Writes controlword, mode, target position and target velocity.
+    fn write(
+        &mut self,
+        controlword: u16,
+        mode: f64,
+        target: f64,
+        velocity: f64,
+    ) -> Result<(), Failure> {
+        self.order = [f64::from(controlword), mode, target, velocity];
+        self.client
+            .ask(Kind::Write, self.group, &self.order)
+            .map(|_| ())
+    }
+
+    /// Writes another controlword, and keeps mode and targets.
+    fn control(&mut self, controlword: u16) -> Result<(), Failure> {
+        let [_, mode, target, velocity] = self.order;
+        self.write(controlword, mode, target, velocity)
+    }
+
+    fn statusword(&self) -> Result<u16, Failure> {
+        let value = self.client.frame()?.value(&self.status);
+        Ok(value.unwrap_or_default() as u16)
+    }
+
+    /// Refreshes the commands until `reached` is true of the statusword. `what` is for the error
+    /// after `limit`.
+    fn until(
+        &mut self,
+        limit: Option<Duration>,
+        what: &str,
+        reached: impl Fn(u16) -> bool,
+    ) -> Result<u16, Failure> {
+        let began = Instant::now();
+        loop {
+            let word = self.statusword()?;
+            if reached(word) {
+                return Ok(word);
+            }
+            if word & FAULT != 0 {
+                return Err(self.faulted());
+            }
+            if limit.is_none() {
+                self.follows(word)?;
+            }
+            if limit.is_some_and(|limit| began.elapsed() > limit) {
+                let name = &self.name;
+                let what = format!(
+                    "axis {name} does not {what} (statusword 0x{word:04X}); is the emergency stop released, and is the machine armed?"
+                );
+                return Err(self.client.failed(what));
+            }
+            self.keep(Duration::from_millis(5))?;
+        }
+    }
+
+    /// Waits for `time`, and refreshes the commands.
+    fn keep(&mut self, time: Duration) -> Result<(), Failure> {
+        std::thread::sleep(time.min(self.timeout / 4));
+        self.client.send(Kind::Refresh, 0, &[])
+    }
+
+    /// The error that the axis no longer follows this program, if that is so.
+    fn follows(&self, word: u16) -> Result<(), Failure> {
+        match word {
+            _ if word & FAULT != 0 => Err(self.faulted()),
+            _ if word & 0x6F == 0x27 => Ok(()),
+            _ => {
+                let what = "was stopped by another program, the emergency stop or the loop";
+                let name = &self.name;
+                Err(self.client.failed(format!(
+                    "axis {name} {what}; see `steadctl watch {name}.statusword`"
+                )))
+            }
+        }
+    }
+
+    fn faulted(&self) -> Failure {
+        let frame = self.client.frame();
+        let code = frame.ok().and_then(|frame| frame.value(&self.fault));
+        let code = code.unwrap_or_default() as u16;
+        let name = &self.name;
+        self.client.failed(format!(
+            "axis {name} has the fault 0x{code:04X}; `steadctl explain 0x{code:04X}` says more, then `steadctl reset {name}`"
+        ))
+    }
+
+    /// Brings the axis to Operation enabled in `mode`.
+    fn enable(&mut self, mode: f64) -> Result<(), Failure> {
+        let at = self
+            .client
+            .signal(&format!("{}.position", self.name))?
+            .clone();
+        let target = self.client.frame()?.value(&at).unwrap_or_default();
+        self.write(SHUTDOWN, mode, target, 0.0)?;
+        let state = |word: u16| word & 0x6F;
+        self.until(Some(STATE), "get ready to switch on", |word| {
+            state(word) == 0x21
+        })?;
+        self.control(SWITCH_ON)?;
+        self.until(Some(STATE), "switch on", |word| state(word) == 0x23)?;
+        self.control(ENABLE)?;
+        self.until(Some(STATE), "enable operation", |word| state(word) == 0x27)
+            .map(|_| ())
+    }
+
+    /// Stops on the ramp of the profile, removes power, and gives the axis up.
+    fn release(mut self) -> Result<u8, Failure> {
+        self.control(SHUTDOWN)?;
+        self.until(Some(STATE), "stop", |word| {
+            word & 0x4F == 0x40 || word & 0x6F == 0x21
+        })?;
+        self.client.ask(Kind::Release, self.group, &[]).map(|_| 0)
+    }
+}
+
+/// The group of the axis `name`, and its timeout.
+fn find(client: &Client, name: &str) -> Result<(u32, Duration), Failure> {
+    let mut groups = (0..).zip(&client.groups);
+    if let Some((number, group)) = groups.find(|(_, group)| group.name == name && group.count == 4)
+    {
+        return Ok((number, group.timeout));
+    }
+    let axes: Vec<&str> = (client.groups.iter().filter(|group| group.count == 4))
+        .map(|group| group.name.as_str())
+        .collect();
+    let fix = match axes[..] {
+        [] => "give it a table [axis.X.command]".to_owned(),
+        _ => format!("commanded axes: {}", axes.join(", ")),
+    };
+    Err(Failure(
+        BAD_INPUT,
+        format!("no axis \"{name}\" takes commands; {fix}"),
+    ))
+}
+
+/// Moves the axis to `position`, or by it, and waits until it is there.
+pub(crate) fn move_to(
+    socket: Option<&Path>,
+    name: &str,
+    position: &str,
+    relative: bool,
+) -> Result<u8, Failure> {
+    let target = units::value(position, "rad")?;
+    let mut axis = Axis::claim(socket, name)?;
+    axis.enable(PP)?;
+    let relative = if relative { RELATIVE } else { 0 };
+    axis.write(ENABLE | START | CHANGE_AT_ONCE | relative, PP, target, 0.0)?;
+    axis.until(Some(STATE), "accept the position", |word| {
+        word & ACKNOWLEDGED != 0
+    })?;
+    axis.control(ENABLE)?;
+    axis.until(Some(STATE), "take the position", |word| {
+        word & ACKNOWLEDGED == 0
+    })?;
+    axis.until(None, "arrive", |word| word & REACHED != 0)?;
+    let at = axis.client.signal(&format!("{name}.position"))?.clone();
+    if let Some(position) = axis.client.frame()?.value(&at) {
+        print(&format!("{name} is at {position:.6} rad\n"))?;
+    }
+    axis.release()
+}
+
+/// Turns the axis at `speed`, for `time` or until the program is ended.
+pub(crate) fn jog(
+    socket: Option<&Path>,
+    name: &str,
+    speed: &str,
+    time: Option<&str>,
+) -> Result<u8, Failure> {
+    let speed = units::value(speed, "rad/s")?;
+    let end = time.map(units::time).transpose()?;
+    let mut axis = Axis::claim(socket, name)?;
+    axis.enable(PV)?;
+    axis.write(ENABLE, PV, 0.0, speed)?;
+    let began = Instant::now();
+    while end.is_none_or(|end| began.elapsed() < end) {
+        axis.follows(axis.statusword()?)?;
+        axis.keep(Duration::from_millis(20))?;
+    }
+    axis.release()
+}
+
+/// Homes the axis by the method of the board file.
+pub(crate) fn home(socket: Option<&Path>, name: &str) -> Result<u8, Failure> {
+    let mut axis = Axis::claim(socket, name)?;
+    axis.enable(HM)?;
+    axis.control(ENABLE | START)?;
+    let done = REACHED | ACKNOWLEDGED;
+    let word = axis.until(None, "home", |word| {
+        word & FAILED_13 != 0 || word & done == done
+    })?;
+    if word & FAILED_13 != 0 {
+        let what = format!(
+            "axis {name} was not homed; see [axis.{name}.homing], its switch and its limits"
+        );
+        let failed = axis.client.failed(what);
+        axis.release()?;
+        return Err(failed);
+    }
+    print(&format!("{name} is homed\n"))?;
+    axis.release()
+}
+
+/// Stops the axis, or all, whoever commands it.
+pub(crate) fn stop(socket: Option<&Path>, name: Option<&str>) -> Result<u8, Failure> {
+    let mut client = Client::connect(socket)?;
+    let groups = match name {
+        Some(name) => vec![find(&client, name)?.0],
+        None => (0..client.groups.len() as u32).collect(),
+    };
+    for group in groups {
+        client.ask(Kind::Revoke, group, &[])?;
+    }
+    Ok(0)
+}
+
+/// Resets the fault of the axis.
+pub(crate) fn reset(socket: Option<&Path>, name: &str) -> Result<u8, Failure> {
+    let mut axis = Axis::claim(socket, name)?;
+    axis.write(0, 0.0, 0.0, 0.0)?;
+    axis.keep(Duration::from_millis(20))?;
+    axis.control(FAULT_RESET)?;
+    let began = Instant::now();
+    while axis.statusword()? & FAULT != 0 {
+        if began.elapsed() > Duration::from_secs(2) {
+            return Err(axis.faulted());
+        }
+        axis.keep(Duration::from_millis(5))?;
+    }
+    axis.client.ask(Kind::Release, axis.group, &[]).map(|_| 0)
+}
