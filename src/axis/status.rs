@@ -16,7 +16,7 @@ pub const STATUS: [(&str, &str); 9] = [
     ("following_error", "rad"),
     ("command", "V"),
     ("fault", ""),
-    ("target_position", "rad"),
+    ("accepted_target", "rad"),
 ];
 
 /// Bits of the statusword.

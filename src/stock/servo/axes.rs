@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::axis::{Axis, AxisConfig, AxisState, Servo, ServoConfig, ServoState};
+use crate::axis::{Axis, AxisConfig, AxisState, STATUS, Servo, ServoConfig, ServoState};
 use crate::config::{AnyLaw, Config, StartLaw};
 use crate::cycle::law::{Part, RunLaw, Status};
 use crate::cycle::ports::{FaultNumber, Trace};
@@ -105,21 +105,9 @@ impl Names {
     }
 }
 
-/// Names and units of the values that an axis shows to others.
-const STATUSES: [(&str, &str); 7] = [
-    ("state", ""),
-    ("position", "rad"),
-    ("velocity", "rad/s"),
-    ("setpoint", "rad"),
-    ("following_error", "rad"),
-    ("command", "V"),
-    ("fault", ""),
-];
-
 impl StartLaw for Axes {
     fn statuses(&self) -> Vec<(String, &'static str)> {
-        let of_axis =
-            |name: &String| STATUSES.map(|(value, unit)| (format!("{name}.{value}"), unit));
+        let of_axis = |name: &String| STATUS.map(|(value, unit)| (format!("{name}.{value}"), unit));
         self.names.axes.iter().flat_map(of_axis).collect()
     }
 
@@ -167,17 +155,10 @@ impl RunLaw for Started {
     }
 
     fn status(&self, values: &mut [f64]) {
-        let (values, _) = values.as_chunks_mut::<{ STATUSES.len() }>();
-        for (values, axis) in values.iter_mut().zip(self.state.axes()) {
-            *values = [
-                f64::from(axis.state().number()),
-                axis.position_rad(),
-                axis.velocity_rad_s(),
-                axis.setpoint_rad(),
-                axis.tracking_error_rad(),
-                axis.command_volts(),
-                axis.fault().map_or(0.0, |fault| f64::from(fault.code())),
-            ];
+        let (values, _) = values.as_chunks_mut::<{ STATUS.len() }>();
+        let axes = self.law.axes().iter().zip(self.state.axes());
+        for (values, (axis, state)) in values.iter_mut().zip(axes) {
+            axis.status(state, values);
         }
     }
 
