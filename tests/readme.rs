@@ -39,6 +39,18 @@ const COMMANDS: &[(&str, How)] = &[
         "cargo run --release -- run --for 1h --pace free --json /tmp/report.json",
         Here,
     ),
+    (
+        "cargo run --release -- --interactive",
+        Not("runs until it is stopped; tools/steadctl/tests/live.rs runs it"),
+    ),
+    (
+        "cargo run --release --package steadctl -- jog x 90deg/s",
+        Not("runs until it is stopped; tools/steadctl/tests/live.rs runs it"),
+    ),
+    (
+        "cargo run --release --package steadctl -- watch",
+        Not("runs until it is stopped; tools/steadctl/tests/live.rs runs it"),
+    ),
     ("tests/run", Not("it is what runs this test")),
     (
         "rustup toolchain install nightly --component miri",

@@ -125,6 +125,77 @@ fn signals_of_a_running_controller_are_read_and_commands_set() {
     }
 }
 
+/// The demonstration, which a second terminal drives as README.md says.
+#[test]
+fn the_demonstration_is_driven_from_a_second_terminal() {
+    if let Some(reason) = emulation::emulator().map(|_| "user-mode emulation has no such sockets") {
+        return not_run(reason);
+    }
+    let scratch = Scratch::new("interactive");
+    let folder = scratch.path("");
+    let mut command = emulation::start(&Path::new(STEADCTL).with_file_name("steadfast"));
+    command
+        .args(["--interactive", "--quiet"])
+        .stdin(Stdio::null());
+    command
+        .env("XDG_RUNTIME_DIR", &folder)
+        .env_remove("RUNTIME_DIRECTORY");
+    let controller = Controller {
+        child: command.spawn().expect("run cargo test --workspace"),
+        socket: folder.join("steadfast-sim.sock"),
+        _scratch: scratch,
+    };
+    let begun = Instant::now();
+    while controller.steadctl("get x.position").code != Some(0) {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "it does not start"
+        );
+    }
+    let position = || {
+        let got = controller.steadctl("get x.position");
+        let number = got
+            .out
+            .split(' ')
+            .next()
+            .and_then(|text| text.parse::<f64>().ok());
+        number.unwrap_or_else(|| panic!("no position: {}", got.out))
+    };
+    let moved = controller.steadctl("move x 90deg");
+    assert_eq!(moved.code, Some(0), "{}", moved.err);
+    assert!((position() - std::f64::consts::FRAC_PI_2).abs() < 0.05);
+    let jogged = controller.steadctl("jog x -90deg/s --for 300ms");
+    assert_eq!(jogged.code, Some(0), "{}", jogged.err);
+    assert!(position() < 1.5, "it turned back");
+    let homed = controller.steadctl("home x");
+    assert_eq!(homed.code, Some(0), "{}", homed.err);
+    let watched = controller.steadctl("watch --for 300ms");
+    assert!(watched.out.contains("x.statusword"), "{}", watched.out);
+
+    let mut jog = Command::new(STEADCTL);
+    jog.args(["jog", "x", "1rad/s", "--socket"])
+        .arg(&controller.socket);
+    let mut jog = jog.stderr(Stdio::piped()).spawn().expect("it starts");
+    let begun = Instant::now();
+    while controller.steadctl("get x.mode_display").out != "3\n" {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "it does not turn"
+        );
+    }
+    assert_eq!(controller.steadctl("stop").code, Some(0));
+    assert_eq!(jog.wait().expect("it ends").code(), Some(1));
+    for (line, what) in [
+        ("move y 1", "commanded axes: x"),
+        ("move x 1m", "has another unit"),
+        ("set x.mode 1", "use `move` or `jog`"),
+    ] {
+        let ended = controller.steadctl(line);
+        assert_eq!(ended.code, Some(2), "{line}: {}", ended.err);
+        assert!(ended.error_line().contains(what), "{line}: {}", ended.err);
+    }
+}
+
 #[test]
 fn each_mistake_beside_a_controller_is_one_line() {
     if let Some(reason) = emulation::emulator().map(|_| "user-mode emulation has no such sockets") {
