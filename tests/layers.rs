@@ -43,12 +43,11 @@ const FORBIDDEN: [(&str, &str); 4] = [
 
 /// Layers shared by all machines: they do not name a chip or a law, so that new ones need no
 /// change there. (Signals are in `cycle`.)
-const SHARED: [&str; 7] = [
+const SHARED: [&str; 6] = [
     "cycle",
     "realtime",
     "bus",
     "telemetry",
-    "link",
     "config",
     "firmware",
 ];
