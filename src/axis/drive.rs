@@ -316,10 +316,8 @@ impl Axis {
             error,
             digital,
         );
-        if let Some(fault) = found
-            && !state.command.homing.tolerates(fault)
-        {
-            self.trip(state, fault);
+        if let Some(fault) = found {
+            self.exceed(state, fault);
             if state.power == Power::Off {
                 return;
             }
@@ -346,6 +344,21 @@ impl Axis {
         match command {
             Some(volts) => state.command_volts = volts,
             None => self.trip(state, Fault::NonFiniteCommand),
+        }
+    }
+
+    /// A limit was exceeded: a fault, unless homing expects it.
+    #[cold]
+    #[inline(never)]
+    fn exceed(&self, state: &mut AxisState, fault: Fault) {
+        let homing = &state.command.homing;
+        if !homing.tolerates(fault) {
+            self.trip(state, fault);
+        } else if self.limits.is_off_track(&state.limits)
+            && !homing.tolerates(Fault::FollowingError)
+        {
+            // The limit has hidden it.
+            self.trip(state, Fault::FollowingError);
         }
     }
 

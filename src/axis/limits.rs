@@ -210,7 +210,13 @@ impl Limits {
         if let Some(fault) = self.blocks(position_rad, setpoint_velocity_rad_s, digital) {
             return Some(fault);
         }
-        (state.cycles_outside > self.timeout_cycles).then_some(Fault::FollowingError)
+        self.is_off_track(state).then_some(Fault::FollowingError)
+    }
+
+    /// Whether the following error has exceeded its window for longer than its time-out.
+    #[inline]
+    pub const fn is_off_track(&self, state: &LimitsState) -> bool {
+        state.cycles_outside > self.timeout_cycles
     }
 
     /// The limit that forbids motion at `velocity_rad_s` from `position_rad`. Velocity 0 is

@@ -110,6 +110,11 @@ impl AxisState {
         self.trajectory.last().position_rad
     }
 
+    /// Velocity of the setpoint, rad/s. Without power, 0.
+    pub const fn setpoint_velocity_rad_s(&self) -> f64 {
+        self.trajectory.last().velocity_rad_s
+    }
+
     /// The command, volts, positive in positive direction of the axis.
     pub const fn command_volts(&self) -> f64 {
         self.command_volts

@@ -91,7 +91,6 @@ impl Axis {
             }
         }
         state.command.begin(state.trajectory.target_rad());
-        state.command.refreshed_at = crate::time::Instant::from_nanos(0);
     }
 
     /// A cycle without valid commands.

@@ -6,7 +6,7 @@ use crate::control::TrajectoryConfig;
 use crate::control::param::{self, ParameterError, ParameterErrorKind};
 use crate::cycle::image::{InputError, Inputs};
 use crate::cycle::signal::Input;
-use crate::time::{Duration, Instant};
+use crate::time::Duration;
 
 /// The command signals of an axis: [`Input::received`], all four of one group.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -145,8 +145,6 @@ pub struct Commands {
 pub(in crate::axis) struct Order {
     pub(in crate::axis) controlword: u16,
     pub(in crate::axis) mode: i8,
-    /// When they were refreshed.
-    pub(in crate::axis) at: Instant,
 }
 
 impl CommandSignals {
@@ -213,7 +211,6 @@ impl Commands {
         Ok(Order {
             controlword: value(self.controlword).unwrap_or(0.0) as u16,
             mode: value(self.mode).unwrap_or(0.0) as i8,
-            at: group.at,
         })
     }
 

@@ -1,7 +1,6 @@
 //! What a commanded axis remembers between cycles.
 
 use super::homing::HomingState;
-use crate::time::Instant;
 
 /// Modes of operation (6060h) of the axis.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -85,8 +84,7 @@ pub struct CommandState {
     pub(in crate::axis) target_rad: f64,
     /// Mode pv: the velocity that the motion was planned for; `None` before.
     pub(in crate::axis) velocity_rad_s: Option<f64>,
-    /// Mode csp: when the target was refreshed, and slots left to it.
-    pub(in crate::axis) refreshed_at: Instant,
+    /// Mode csp: slots left to the target.
     pub(in crate::axis) slots_left: u32,
     pub(in crate::axis) homing: HomingState,
 }
@@ -108,7 +106,6 @@ impl CommandState {
         buffered_rad: None,
         target_rad: 0.0,
         velocity_rad_s: None,
-        refreshed_at: Instant::from_nanos(0),
         slots_left: 0,
         homing: HomingState::NONE,
     };

@@ -32,7 +32,7 @@ impl Axis {
         let halt = order.controlword & HALT != 0;
         match state.command.mode {
             Mode::SyncPosition => {
-                self.sync_position(commands, state, order, inputs, elapsed, halt);
+                self.sync_position(commands, state, inputs, elapsed, halt);
             }
             Mode::SyncVelocity => {
                 let target = if halt {
@@ -224,7 +224,6 @@ impl Axis {
         &self,
         commands: &Commands,
         state: &mut AxisState,
-        order: &Order,
         inputs: &Inputs,
         elapsed: u32,
         halt: bool,
@@ -237,13 +236,14 @@ impl Axis {
                 return;
             }
         }
-        if order.at != state.command.refreshed_at {
-            state.command.refreshed_at = order.at;
-            state.command.slots_left = commands.interpolation_slots;
-            let last = state.command.target_rad;
-            let asked = commands.target_position(inputs).unwrap_or(last);
-            state.command.target_rad = commands.within_range(asked);
-            state.command.limited = state.command.target_rad != asked;
+        if let Some(asked) = commands.target_position(inputs) {
+            let target = commands.within_range(asked);
+            state.command.limited = target != asked;
+            // Not each refresh: a link may refresh the commands more often than the target.
+            if target != state.command.target_rad {
+                state.command.target_rad = target;
+                state.command.slots_left = commands.interpolation_slots;
+            }
         }
         let last = state.trajectory.last().position_rad;
         let mut step = state.command.target_rad - last;

@@ -137,9 +137,8 @@ pub(super) struct Bench {
     pub(super) digital: Option<InputError>,
     pub(super) directive: Directive,
     pub(super) outputs: Outputs,
-    /// Commands from outside, refreshed in each cycle unless `silent`.
+    /// Commands from outside, refreshed in each cycle.
     pub(super) received: Received,
-    pub(super) silent: bool,
     slot: u64,
     before: u32,
 }
@@ -159,7 +158,6 @@ impl Bench {
             directive: Directive::Run,
             outputs: SAFE,
             received: Received::NONE,
-            silent: false,
             slot: 0,
             before: levels,
         }
@@ -225,10 +223,8 @@ impl Bench {
                 at: Instant::from_nanos(0) + PERIOD * self.slot,
             };
         }
-        if !self.silent {
-            for group in &mut self.received.groups {
-                group.at = Instant::from_nanos(0) + PERIOD * self.slot;
-            }
+        for group in &mut self.received.groups {
+            group.at = Instant::from_nanos(0) + PERIOD * self.slot;
         }
         inputs.received = self.received;
         let tick = Tick {

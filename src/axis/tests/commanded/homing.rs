@@ -257,3 +257,17 @@ fn methods_that_need_an_index_or_a_missing_switch_are_refused() {
         assert_eq!(build(change).unwrap_err(), name);
     }
 }
+
+#[test]
+fn a_blocked_shaft_outside_of_the_range_is_a_following_error_while_homing() {
+    let mut drive = at(17, 0.0);
+    drive.write(ENABLE);
+    cycle(&mut drive, 99.0, 99.0);
+    drive.write(ENABLE | START);
+    for _ in 0..2_500 {
+        // The range ends at -3 rad, its margin at -3.5.
+        drive.bench.bodies[0].blocked |= drive.bench.bodies[0].position < -5.0;
+        cycle(&mut drive, 99.0, 99.0);
+    }
+    assert_eq!(drive.axis().fault(), Some(Fault::FollowingError));
+}
