@@ -65,6 +65,9 @@ impl Clock for Given {
 struct Sensed {
     digital: DigitalInputs,
     positions: [Sample<Angle>; MAX_POSITIONS],
+    /// The commands to the first axis, and their group.
+    orders: [f64; 4],
+    group: Group,
 }
 
 /// Ports that record the readings of the simulated board.
@@ -81,6 +84,8 @@ impl Sense for Recorder {
         self.notes.push(Sensed {
             digital: inputs.digital.expect("nothing fails on this board"),
             positions: inputs.positions,
+            orders: core::array::from_fn(|number| inputs.received.values[number]),
+            group: inputs.received.groups[0],
         });
     }
 }
@@ -105,7 +110,6 @@ struct Notes<'n> {
     notes: &'n [Sensed],
     next: usize,
     axes: usize,
-    mode: Option<Mode>,
     reader: Reader<'n>,
 }
 
@@ -141,10 +145,11 @@ fn order(mode: Option<Mode>, tick: &Tick, inputs: &mut Inputs) {
 
 impl Sense for Notes<'_> {
     #[inline(never)]
-    fn sense(&mut self, tick: &Tick, inputs: &mut Inputs) {
-        order(self.mode, tick, inputs);
+    fn sense(&mut self, _: &Tick, inputs: &mut Inputs) {
         let sensed = &self.notes[self.next];
         self.next += 1;
+        inputs.received.values[..4].copy_from_slice(&sensed.orders);
+        inputs.received.groups[0] = sensed.group;
         inputs.digital = Ok(sensed.digital);
         for (position, sample) in inputs
             .positions
@@ -207,7 +212,6 @@ pub(crate) fn servo(axes: usize, mode: Option<Mode>, cycles: u64, most: u64) {
         notes: &notes,
         next: 0,
         axes,
-        mode,
         reader,
     };
     // As in the firmware: one law among those that a board file can name.
@@ -242,6 +246,8 @@ pub(crate) fn empty(cycles: u64) {
     let nothing = Sensed {
         digital: DigitalInputs::default(),
         positions: [Sample::NOT_READ; MAX_POSITIONS],
+        orders: [0.0; 4],
+        group: Group::NONE,
     };
     let notes = vec![nothing; (cycles + MARGIN) as usize];
     let mut ring = Ring::new();
@@ -250,7 +256,6 @@ pub(crate) fn empty(cycles: u64) {
         notes: &notes,
         next: 0,
         axes: 0,
-        mode: None,
         reader,
     };
     let mut cycle = Cycle::<_, Empty>::new(ports, &(), (), config.heartbeat);

@@ -13,8 +13,7 @@
 //! search     hm: one cycle
 //! ```
 //!
-//! Cost: about sixty instructions in a cycle without an event; a plan in a cycle with a new
-//! target.
+//! Cost: 100 to 160 instructions in a cycle; a plan in a cycle with a new target.
 
 pub(super) mod automaton;
 pub mod config;
