@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::config::ConfigError;
+use crate::device::can::CanError;
 use crate::link::local::Refused;
 use crate::realtime::runner::StartError;
 use crate::sim::WiringError;
@@ -33,6 +34,8 @@ pub enum RunError {
     Shared(Errno),
     /// The socket of `[link.local]` could not be opened.
     Link(PathBuf, Refused),
+    /// The interface of `[link.can]` cannot be used.
+    Can(String, CanError),
     /// Another run is active in this process.
     Busy,
     /// The folder of the flight file, `[black_box] memory`, cannot be used.
@@ -74,6 +77,7 @@ impl fmt::Display for RunError {
                 "{}: the socket could not be opened ({errno}); set `path` in [link.local] to a place that this user can write",
                 path.display()
             ),
+            Self::Can(interface, error) => write!(f, "{interface}: {error}"),
             Self::Busy => f.write_str("another run is active in this process; end it first"),
         }
     }

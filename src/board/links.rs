@@ -6,11 +6,12 @@ use super::error::RunError;
 use crate::config::Config;
 use crate::cycle::image::{Inputs, Outputs};
 use crate::cycle::ports::Tick;
+use crate::link::can::CanLink;
 use crate::link::frames::{MAX_STATUSES, Publisher, Shared};
 use crate::link::local::{Local, LocalConfig, Refused};
 use crate::link::mailbox::{Mailbox, Receiver};
 use crate::link::owner::Owners;
-use crate::link::server;
+use crate::link::server::Server;
 use crate::sys::arena::Placed;
 
 /// Commands for the loop. Static, because the loop's thread has it as well.
@@ -19,10 +20,7 @@ static MAILBOX: Mailbox = Mailbox::new();
 static WATCHED: AtomicU32 = AtomicU32::new(0);
 
 /// The link thread's side.
-pub(super) struct Links {
-    local: Local<'static>,
-    owners: Owners<'static>,
-}
+pub(super) struct Links(Server<'static>);
 
 /// The loop's side.
 pub(super) struct LoopLinks {
@@ -34,9 +32,10 @@ pub(super) struct LoopLinks {
 impl Links {
     /// Opens the links of `config`; `None` without any. Allocates.
     pub(super) fn open(config: &Config) -> Result<Option<(Self, Placed<LoopLinks>)>, RunError> {
-        let Some(local) = &config.links.local else {
+        let links = &config.links;
+        if links.local.is_none() && links.can.is_none() {
             return Ok(None);
-        };
+        }
         let machine = &config.machine;
         let groups = machine.signals.groups();
         let shared = Shared::new(
@@ -52,19 +51,34 @@ impl Links {
         let (sender, receiver) = MAILBOX.open(groups.ranges.len(), timeouts);
         let parts = groups.groups.iter().map(|group| (group.first, group.count));
         let owners = Owners::new(sender, parts, groups.ranges.iter().copied());
-        let local = Local::open(local, shared).map_err(|refused| error(local, refused))?;
+        let local = match &links.local {
+            Some(local) => {
+                let opened = Local::open(local, shared);
+                Some(opened.map_err(|refused| error(local, refused))?)
+            }
+            None => None,
+        };
+        let can = match &links.can {
+            Some(can) => {
+                let opened = CanLink::open(can, shared, machine.drives());
+                let name = can.interface.clone();
+                Some(opened.map_err(|error| RunError::Can(name, error))?)
+            }
+            None => None,
+        };
         let in_loop = LoopLinks {
             receiver,
             publisher,
             statuses: [0.0; MAX_STATUSES],
         };
         let in_loop = Placed::of(in_loop).map_err(RunError::Full)?;
-        Ok(Some((Self { local, owners }, in_loop)))
+        let server = Server { local, can, owners };
+        Ok(Some((Self(server), in_loop)))
     }
 
     /// Serves the links until `done` is set.
     pub(super) fn run(self, done: &AtomicBool) {
-        server::run(self.local, self.owners, done, &WATCHED);
+        self.0.run(done, &WATCHED);
     }
 }
 

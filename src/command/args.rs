@@ -303,6 +303,7 @@ mod tests {
             json: Some("r.json".into()),
             quiet: true,
             supervised: true,
+            interactive: false,
         };
         assert_eq!(
             parsed("run --board b.toml --for 500ms --pace free --json r.json --quiet --supervised"),

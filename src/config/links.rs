@@ -1,4 +1,4 @@
-//! Reads `[link.local]`, and describes the signals for links.
+//! Reads `[link.local]` and `[link.can]`, and describes the signals for links.
 
 use std::path::PathBuf;
 
@@ -6,15 +6,22 @@ use super::machine::Machine;
 use super::reader::{Result, Table};
 use super::signals::{Index, Signals};
 use super::types::Type;
+use crate::link::can::{CanConfig, DriveConfig};
+use crate::link::canopen::Config;
 use crate::link::frames::{Described, DescribedGroup, Kind, Layout};
 use crate::link::local::{LocalConfig, Who, default_path};
 use crate::sys::local_socket::MAX_PATH;
+
+/// Longest name of a network interface (`IFNAMSIZ` without the zero byte), bytes.
+const MAX_INTERFACE: usize = 15;
 
 /// The links of a board file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LinksConfig {
     /// `[link.local]`.
     pub local: Option<LocalConfig>,
+    /// `[link.can]`.
+    pub can: Option<CanConfig>,
 }
 
 impl LinksConfig {
@@ -25,12 +32,16 @@ impl LinksConfig {
             if let Some(local) = table.table_if("local")? {
                 links.local = Some(read_local(local, board)?);
             }
+            if let Some(can) = table.table_if("can")? {
+                links.can = Some(read_can(can, signals)?);
+            }
             table.finish()?;
         }
-        if let (None, Some(group)) = (&links.local, signals.groups().groups.first()) {
+        let linked = links.local.is_some() || links.can.is_some();
+        if let (false, Some(group)) = (linked, signals.groups().groups.first()) {
             return Err(root.error(
                 format!("nothing can command \"{}\": there is no link", group.name),
-                "add [link.local], or remove the commands",
+                "add [link.local] or [link.can], or remove the commands",
             ));
         }
         Ok(links)
@@ -69,7 +80,54 @@ fn read_local(mut table: Table<'_>, board: &str) -> Result<LocalConfig> {
     })
 }
 
+fn read_can(mut table: Table<'_>, signals: &Signals) -> Result<CanConfig> {
+    let interface = table.string("interface")?;
+    if interface.is_empty() || interface.len() > MAX_INTERFACE {
+        return Err(table.error_at(
+            "interface",
+            "`interface` is not the name of a network interface".to_owned(),
+            format!("give a name of 1 to {MAX_INTERFACE} bytes, such as \"can0\""),
+        ));
+    }
+    let config = CanConfig {
+        interface: interface.to_owned(),
+        bit_rate: table.integer("bit_rate", 10_000..=1_000_000)? as u32,
+        node: Config {
+            node_id: table.integer("node_id", 1..=127)? as u8,
+            serial: table.integer_or("serial", 0..=u64::from(u32::MAX), 0)? as u32,
+            sync_losses: table.integer_or("sync_losses", 1..=100, 2)? as u8,
+        },
+    };
+    if !signals.groups().groups.iter().any(|group| group.count == 4) {
+        return Err(table.error_at(
+            "interface",
+            "nothing can be commanded over the CAN bus".to_owned(),
+            "add the commands of a drive, or remove [link.can]",
+        ));
+    }
+    table.finish()?;
+    Ok(config)
+}
+
 impl Machine {
+    /// The drives for a CAN bus: each group with a controlword of a law that has a statusword.
+    pub(crate) fn drives(&self) -> Vec<DriveConfig> {
+        let described = self.described();
+        let named = |name: String| described.iter().find(|signal| signal.name == name);
+        let groups = self.described_groups().into_iter().zip(0..);
+        groups
+            .filter_map(|(group, number)| {
+                let controlword = named(format!("{}.controlword", group.name))?;
+                let statusword = named(format!("{}.statusword", group.name))?;
+                (controlword.group == Some(number) && group.count == 4).then_some(DriveConfig {
+                    name: group.name,
+                    group: number,
+                    status: statusword.word,
+                })
+            })
+            .collect()
+    }
+
     /// How many values of each kind a frame has.
     pub(crate) fn layout(&self) -> Layout {
         let [flags, numbers, angles] = self.signals.sensed();

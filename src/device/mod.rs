@@ -10,6 +10,7 @@
 //! simulations replace the kernel. The trait is a type parameter and costs nothing at
 //! run time.
 
+pub mod can;
 pub mod gpio;
 pub mod i2c;
 pub mod node;

@@ -253,6 +253,29 @@ impl Shared {
         self.words[AT_RUNNING].store(0, Ordering::Release);
     }
 
+    /// Copies the numbers from the word `first` on of the newest frame. `false`, with `to`
+    /// unchanged or partly written, when there is none or the loop overwrote it meanwhile.
+    #[must_use]
+    pub fn newest(&self, first: usize, to: &mut [f64]) -> bool {
+        let head = self.words[AT_HEAD].load(Ordering::Acquire);
+        let Some(last) = head.checked_sub(1) else {
+            return false;
+        };
+        let mask = self.layout.frames() - 1;
+        let at = self.ring + (last as usize & mask) * self.layout.words();
+        let expected = 2 * last + 2;
+        if self.words[at].load(Ordering::Acquire) != expected {
+            return false;
+        }
+        let words = self.words[at..at + self.layout.words()].iter().skip(first);
+        for (number, word) in to.iter_mut().zip(words) {
+            *number = f64::from_bits(word.load(Ordering::Relaxed));
+        }
+        // The words above are read before the sequence is read again.
+        fence(Ordering::Acquire);
+        self.words[at].load(Ordering::Relaxed) == expected
+    }
+
     /// The loop's side.
     #[must_use]
     pub fn publisher(&self) -> Publisher {

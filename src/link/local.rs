@@ -24,6 +24,8 @@ use crate::time::Instant;
 
 /// Most clients at a time.
 pub const MAX_CLIENTS: usize = 8;
+/// Most descriptors that the link thread waits for: the listener, the clients and a CAN interface.
+pub const MAX_WAITED: usize = MAX_CLIENTS + 2;
 /// Packets of one client that are served before the others get their turn.
 const TURN: usize = 16;
 
@@ -165,9 +167,8 @@ impl<'l> Local<'l> {
         self.clients.len()
     }
 
-    /// What to wait for.
-    pub fn wait_for(&self, entries: &mut heapless::Vec<Waited, { MAX_CLIENTS + 1 }>) {
-        entries.clear();
+    /// Adds what to wait for.
+    pub fn wait_for(&self, entries: &mut heapless::Vec<Waited, MAX_WAITED>) {
         let _ = entries.push(readable(self.listener.as_fd()));
         for seat in &self.clients {
             let _ = entries.push(readable(seat.connection.as_fd()));

@@ -9,10 +9,12 @@
 //! - [`frames`] has the signals of the last cycles in memory that other processes read.
 //! - [`owner`] decides who may command: each group of commands has one owner at a time.
 //! - [`local`] is the link for programs on the same machine, over a Unix socket.
-//! - [`canopen`] is a CANopen node with a CiA 402 drive for each axis.
+//! - [`can`] is the link for a master on a CAN bus: the CANopen node [`canopen`] with a CiA 402
+//!   drive for each axis.
 //!
 //! Nothing here allocates while the loop runs.
 
+pub mod can;
 pub mod canopen;
 pub mod frames;
 pub mod local;

@@ -17,6 +17,20 @@ use crate::time::Instant;
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Client(pub u32);
 
+impl Client {
+    /// The master on the CAN bus.
+    pub const CAN: Self = Self(u32::MAX);
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::CAN => f.write_str("the CAN master"),
+            Self(number) => write!(f, "client {number}"),
+        }
+    }
+}
+
 /// Why a command was refused.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub enum Refusal {
@@ -46,7 +60,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSuchGroup => f.write_str("there is no such group of commands"),
-            Self::Owned(client) => write!(f, "client {} commands it", client.0),
+            Self::Owned(client) => write!(f, "{client} commands it"),
             Self::NotClaimed => f.write_str("it was not claimed; claim it first"),
             Self::Count { expected } => write!(f, "it has {expected} commands"),
             Self::OutOfRange { number, min, max } => {
@@ -172,11 +186,20 @@ impl<'m> Owners<'m> {
 
     /// Refreshes all groups of `client` that have been written.
     pub fn refresh(&mut self, client: Client, now: Instant) {
-        for (part, group) in self.parts.iter().zip(&mut self.groups) {
-            if part.owner == Some(client) && group.valid.is_ok() {
-                group.at = now;
-                self.changed = true;
-            }
+        for group in 0..self.parts.len() as u8 {
+            self.refresh_group(client, group, now);
+        }
+    }
+
+    /// Refreshes `group` if it is the client's and has been written.
+    pub fn refresh_group(&mut self, client: Client, group: u8, now: Instant) {
+        let number = usize::from(group);
+        if let (Some(part), Some(group)) = (self.parts.get(number), self.groups.get_mut(number))
+            && part.owner == Some(client)
+            && group.valid.is_ok()
+        {
+            group.at = now;
+            self.changed = true;
         }
     }
 
@@ -210,15 +233,24 @@ impl<'m> Owners<'m> {
     /// `client` is gone without releasing its groups: their commands are stale at once. Gives
     /// the number of groups that it commanded.
     pub fn lost(&mut self, client: Client, now: Instant) -> usize {
-        let mut commanded = 0;
-        for group in 0..self.parts.len() {
-            if self.parts[group].owner == Some(client) {
-                self.parts[group].owner = None;
-                if self.groups[group].valid.is_ok() {
-                    commanded += 1;
-                    self.set(group as u8, Err(InputError::Stale), now);
-                }
-            }
+        let groups = 0..self.parts.len() as u8;
+        groups
+            .filter(|group| self.lost_group(client, *group, now))
+            .count()
+    }
+
+    /// The commands of `client` for `group` are no longer valid: they are stale at once. Gives
+    /// whether it commanded the group.
+    pub fn lost_group(&mut self, client: Client, group: u8, now: Instant) -> bool {
+        let number = usize::from(group);
+        let owned = (self.parts.get_mut(number)).filter(|part| part.owner == Some(client));
+        let Some(part) = owned else {
+            return false;
+        };
+        part.owner = None;
+        let commanded = self.groups[number].valid.is_ok();
+        if commanded {
+            self.set(group, Err(InputError::Stale), now);
         }
         commanded
     }

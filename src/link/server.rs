@@ -5,43 +5,74 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use super::local::{Local, MAX_CLIENTS, Note};
+use super::can::CanLink;
+use super::local::{Local, MAX_CLIENTS, MAX_WAITED, Note};
 use super::owner::Owners;
 use crate::cycle::ports::Clock;
 use crate::realtime::clock::Monotonic;
-use crate::sys::local_socket::wait_any;
+use crate::sys::local_socket::{readable, wait_any};
 use crate::telemetry::say;
 
 /// How often the thread looks whether the run has ended, ms.
 const LOOK_MS: u16 = 100;
+/// How often it looks whether a status has changed that a CAN master waits for, ms.
+const STATUS_MS: u16 = 5;
 
-/// Serves the links until `done` is set. `watched` is the number of clients that read signals.
-pub fn run(mut local: Local<'_>, mut owners: Owners<'_>, done: &AtomicBool, watched: &AtomicU32) {
-    let mut entries = heapless::Vec::new();
-    while !done.load(Ordering::Acquire) {
-        local.wait_for(&mut entries);
-        if let Err(errno) = wait_any(&mut entries, LOOK_MS) {
-            say(format_args!(
-                "steadfast: the links are closed: poll failed ({errno}); restart the controller"
-            ));
-            break;
+/// The links of a run.
+pub struct Server<'l> {
+    /// `[link.local]`.
+    pub local: Option<Local<'l>>,
+    /// `[link.can]`.
+    pub can: Option<CanLink<'l>>,
+    /// Who commands what.
+    pub owners: Owners<'l>,
+}
+
+impl Server<'_> {
+    /// Serves the links until `done` is set. `watched` is the number of clients that read
+    /// signals.
+    pub fn run(mut self, done: &AtomicBool, watched: &AtomicU32) {
+        let mut entries: heapless::Vec<_, MAX_WAITED> = heapless::Vec::new();
+        while !done.load(Ordering::Acquire) {
+            entries.clear();
+            let mut timeout = LOOK_MS;
+            if let Some(local) = &self.local {
+                local.wait_for(&mut entries);
+            }
+            if let Some(can) = &self.can {
+                // There is room for it.
+                let _ = entries.push(readable(can.as_fd()));
+                timeout = can.timeout_ms(Monotonic.now()).min(STATUS_MS);
+            }
+            if let Err(errno) = wait_any(&mut entries, timeout) {
+                say(format_args!(
+                    "steadfast: the links are closed: poll failed ({errno}); restart the controller"
+                ));
+                break;
+            }
+            let mut readers = 0;
+            if let Some(local) = &mut self.local {
+                local.serve(&entries, &mut self.owners, Monotonic.now(), log);
+                readers += local.clients() as u32;
+            }
+            if let Some(can) = &mut self.can {
+                can.serve(&mut self.owners, Monotonic.now());
+                readers += 1;
+            }
+            self.owners.send();
+            watched.store(readers, Ordering::Relaxed);
         }
-        local.serve(&entries, &mut owners, Monotonic.now(), log);
-        owners.send();
-        watched.store(local.clients() as u32, Ordering::Relaxed);
+        watched.store(0, Ordering::Relaxed);
     }
-    watched.store(0, Ordering::Relaxed);
 }
 
 fn log(note: Note) {
     match note {
         Note::Lost(client, groups) => say(format_args!(
-            "steadfast: client {} is gone while it commanded {groups} groups; they stop",
-            client.0
+            "steadfast: {client} is gone while it commanded {groups} groups; they stop"
         )),
         Note::Deaf(client) => say(format_args!(
-            "steadfast: client {} did not read its answers and was disconnected",
-            client.0
+            "steadfast: {client} did not read its answers and was disconnected"
         )),
         Note::Full => say(format_args!(
             "steadfast: a client was refused: there are {MAX_CLIENTS} already"

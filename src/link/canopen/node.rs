@@ -3,7 +3,7 @@
 use super::dictionary::{Config, Dictionary};
 use super::drive::{Drive, Loss};
 use super::emergency::{COMMUNICATION, OVERRUN, PASSIVE, RECOVERED};
-use super::frame::{Frame, Outbox};
+use super::frame::{Frame, MAX_ID, Outbox};
 use super::sdo::Server;
 use crate::time::Instant;
 
@@ -107,6 +107,19 @@ impl Node {
     #[must_use]
     pub const fn node_id(&self) -> u8 {
         self.dictionary.config.node_id
+    }
+
+    /// The identifiers of the frames that this node needs, as pairs of an identifier and the bits
+    /// of it that are compared. They change only while a frame is received.
+    pub fn identifiers(&self) -> impl Iterator<Item = (u16, u16)> + '_ {
+        let id = u16::from(self.node_id());
+        let sync = self.dictionary.sync_id as u16;
+        let fixed = [(0, MAX_ID), (sync, MAX_ID), (0x600 + id, MAX_ID)];
+        // All heartbeats: those consumed, and that of another node with this id.
+        let heartbeats = [(0x700, 0x780)];
+        let pdos = self.dictionary.rpdos.iter().filter(|pdo| pdo.is_valid());
+        let pdos = pdos.map(|pdo| (pdo.can_id(), MAX_ID));
+        fixed.into_iter().chain(heartbeats).chain(pdos)
     }
 
     /// Processes a received frame. Frames for others, remote frames and frames of a wrong length

@@ -17,6 +17,11 @@ const TIMEOUT: Duration = Duration::from_millis(1000);
 const SEGMENT: usize = 7;
 /// Segments of a block stop here, so that other frames find room.
 const BUSY: usize = OUTBOX_FRAMES / 2;
+/// Segments of a block that are sent in one go, and the time until the next: half of the load of
+/// a bus of 1 Mbit/s, and no more than the receive buffer of a simple controller (SJA1000: 64
+/// bytes, five frames).
+const BURST: u8 = 4;
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Data that is uploaded, from a place in it on.
 #[derive(Copy, Clone, Debug)]
@@ -161,7 +166,7 @@ impl Server {
         }
         *next = due.min(*next);
         if self.send_block(now, axes, node_id, out) {
-            *next = now;
+            *next = (now + PAUSE).min(*next);
         }
     }
 
@@ -373,9 +378,12 @@ impl Server {
         let State::Block(block) = &mut self.state else {
             return false;
         };
-        while block.sent < block.size && !block.ended {
+        for _ in 0..BURST {
+            if block.sent >= block.size || block.ended {
+                return false;
+            }
             if out.len() >= BUSY {
-                return true;
+                break;
             }
             let mut segment = [0; SEGMENT];
             let (_, last) = block.rest.segment(axes, &mut segment);
@@ -386,7 +394,7 @@ impl Server {
             send(node_id, [command, a, b, c, d, e, f, g], out);
             self.last = now;
         }
-        false
+        true
     }
 }
 

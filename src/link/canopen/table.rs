@@ -26,7 +26,7 @@ pub(super) const HISTORY: usize = 8;
 /// Producers whose heartbeat is consumed (1016h).
 pub(super) const CONSUMERS: usize = 4;
 /// Homing methods (60E3h).
-pub(super) const HOMING_METHODS: [i8; 13] = [0, 17, 18, 19, 20, 21, 22, 33, 34, 35, 37, -3, -4];
+pub(super) const HOMING_METHODS: [i8; 11] = [0, 17, 18, 19, 20, 21, 22, 35, 37, -3, -4];
 /// Device type of one servo drive: profile 402, type 2 (servo), no mode-specific bits.
 pub(super) const SERVO: u32 = 0x0002_0192;
 

@@ -1,31 +1,42 @@
-//! `canopen_node [AXES]`: a CANopen node over simulated drives, behind the text protocol of
-//! serial CAN adapters (slcan) on a TCP port of this machine.
+//! `canopen_node [AXES] [INTERFACE]`: a CANopen node over simulated drives, on a CAN interface of
+//! 1 Mbit/s, or without one behind the text protocol of serial CAN adapters (slcan) on a TCP port
+//! of this machine.
 //!
 //! It prints the port, serves one connection after the other and runs until it is killed or its
 //! standard input ends. So real masters can be tried on a machine without CAN.
 
 mod drive;
+mod slcan;
 
-use std::io::{ErrorKind, Read, Write};
+use std::convert::Infallible;
+use std::io::{ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::time::Duration as Pause;
 
 use drive::Simulated;
+use slcan::{parse, send};
 use steadfast::cycle::ports::Clock;
-use steadfast::link::canopen::{Config, Frame, Node, Outbox};
+use steadfast::device::can::{Can, Received};
+use steadfast::link::canopen::{Config, Frame, Node, OUTBOX_FRAMES, Outbox};
 use steadfast::realtime::clock::Monotonic;
 
 /// The node's id on the bus.
 const NODE_ID: u8 = 1;
 
 fn main() -> ExitCode {
-    let axes = std::env::args().nth(1);
+    let mut arguments = std::env::args().skip(1);
+    let axes = arguments.next();
     let axes = axes.map_or(Some(1), |axes| axes.parse().ok());
     let Some(axes) = axes.filter(|axes| (1..=8).contains(axes)) else {
-        eprintln!("canopen_node [AXES]: 1 to 8 axes");
+        eprintln!("canopen_node [AXES] [INTERFACE]: 1 to 8 axes");
         return ExitCode::from(2);
     };
+    if let Some(interface) = arguments.next() {
+        let Err(error) = on_interface(axes, &interface);
+        eprintln!("canopen_node: {interface}: {error}");
+        return ExitCode::FAILURE;
+    }
     // Whoever started this program holds the other end.
     std::thread::spawn(|| {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
@@ -53,14 +64,45 @@ fn serve(axes: usize) -> std::io::Result<ExitCode> {
     }
 }
 
+const CONFIG: Config = Config {
+    node_id: NODE_ID,
+    serial: 4711,
+    sync_losses: 3,
+};
+
+/// Runs a node on a CAN interface.
+fn on_interface(axes: usize, interface: &str) -> Result<Infallible, Box<dyn std::error::Error>> {
+    let can = Can::open(interface, 1_000_000)?;
+    can.want([(0, 0)].into_iter())?;
+    let mut node = Node::new(CONFIG, axes);
+    let mut drive = Simulated::new(axes);
+    let mut out = Outbox::new();
+    println!("{interface}");
+    loop {
+        let now = Monotonic.now();
+        drive.advance(now);
+        node.poll(now, &mut drive, &mut out);
+        while let Some(frame) = out.front()
+            && can.send(frame.id(), frame.data())?
+        {
+            let _ = out.pop_front();
+        }
+        can.wait(1)?;
+        while out.len() < OUTBOX_FRAMES / 2
+            && let Some(received) = can.receive()?
+        {
+            if let Received::Frame { id, len, data, .. } = received
+                && let Some(frame) = Frame::new(id, &data[..usize::from(len)])
+            {
+                node.receive(Monotonic.now(), &frame, &mut drive, &mut out);
+            }
+        }
+    }
+}
+
 /// Runs a node until the connection ends.
 fn talk(mut stream: TcpStream, axes: usize) -> std::io::Result<()> {
-    let config = Config {
-        node_id: NODE_ID,
-        serial: 4711,
-        sync_losses: 3,
-    };
-    let mut node = Node::new(config, axes);
+    let mut node = Node::new(CONFIG, axes);
     let mut drive = Simulated::new(axes);
     let mut out = Outbox::new();
     let mut line = Vec::new();
@@ -86,36 +128,5 @@ fn talk(mut stream: TcpStream, axes: usize) -> std::io::Result<()> {
             }
             line.clear();
         }
-    }
-}
-
-fn send(stream: &mut TcpStream, out: &mut Outbox) -> std::io::Result<()> {
-    let mut text = String::new();
-    while let Some(frame) = out.pop_front() {
-        text += &format!("t{:03X}{}", frame.id(), frame.len());
-        for byte in frame.data() {
-            text += &format!("{byte:02X}");
-        }
-        text.push('\r');
-    }
-    stream.write_all(text.as_bytes())
-}
-
-/// A frame: `tIIILDD...` with data, `rIIIL` without; other commands set up the adapter.
-fn parse(line: &[u8]) -> Option<Frame> {
-    let text = std::str::from_utf8(line).ok()?;
-    let id = u16::from_str_radix(text.get(1..4)?, 16).ok()?;
-    let len: u8 = text.get(4..5)?.parse().ok()?;
-    match text.get(..1)? {
-        "t" => {
-            let byte = |at: usize| text.get(at..at + 2);
-            let digits = (0..usize::from(len)).map(|number| byte(5 + 2 * number));
-            let data: Option<Vec<u8>> = digits
-                .map(|digits| u8::from_str_radix(digits?, 16).ok())
-                .collect();
-            Frame::new(id, &data?)
-        }
-        "r" => Frame::remote(id, len),
-        _ => None,
     }
 }

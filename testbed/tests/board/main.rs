@@ -20,6 +20,7 @@
 //!   `tests/run`.
 
 mod audited;
+mod can;
 mod chips;
 mod firmware;
 mod granted;
@@ -83,6 +84,7 @@ fn run() -> Result<bool, Failure> {
         others::TESTS,
         vanished::TESTS,
         chips::TESTS,
+        can::TESTS,
         soak::TESTS,
     ]
     .into_iter()

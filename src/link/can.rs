@@ -1,0 +1,336 @@
+//! The link to a CAN bus: the node of [`canopen`](super::canopen) on an interface.
+//!
+//! The master on the bus is one client of [`Owners`]: with its first command it claims the group
+//! of an axis, and it loses it when the master is lost ([`Loss`]), so that another client can
+//! take over. While it commands, others are refused, and while another client commands, its SDO
+//! downloads are aborted with 0x08000021 and its PDOs are reported by EMCY.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::canopen::{
+    BusEvent, Config, Drive, Frame, Item, Loss, MAX_AXES, Node, OUTBOX_FRAMES, Outbox, Refusal,
+    Saved,
+};
+use super::frames::Shared;
+use super::owner::{self, Client, Owners};
+use crate::axis::command::config::SUPPORTED_MODES;
+use crate::axis::status::STATUS;
+use crate::device::can::{Can, CanError, MAX_WANTED, Received};
+use crate::sys::Errno;
+use crate::telemetry::say;
+use crate::time::Instant;
+
+/// Frames that are received before the loop gets the commands.
+const TURN: usize = 64;
+/// The commands of an axis: controlword, mode, target position, target velocity.
+const COMMANDS: usize = 4;
+/// The values of its status.
+const STATUSES: usize = STATUS.len();
+
+/// `[link.can]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CanConfig {
+    /// Name of the interface.
+    pub interface: String,
+    /// Its bit rate, bit/s.
+    pub bit_rate: u32,
+    /// The node.
+    pub node: Config,
+}
+
+/// A drive on the bus: an axis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DriveConfig {
+    /// Its name.
+    pub name: String,
+    /// The group of its commands: controlword, mode, target position, target velocity.
+    pub group: u8,
+    /// The word of a frame with the first value of its status.
+    pub status: usize,
+}
+
+/// The place of a value in [`STATUS`].
+#[derive(Copy, Clone)]
+enum Status {
+    Statusword = 0,
+    ModeDisplay = 1,
+    Position = 2,
+    Velocity = 3,
+    Setpoint = 4,
+    FollowingError = 5,
+    Fault = 7,
+}
+
+/// The values of the axes.
+#[derive(Clone, Debug)]
+struct Values {
+    commands: [[f64; COMMANDS]; MAX_AXES],
+    statuses: [[f64; STATUSES]; MAX_AXES],
+}
+
+/// The link.
+pub struct CanLink<'l> {
+    can: Can,
+    node: Node,
+    out: Outbox,
+    shared: &'l Shared,
+    axes: heapless::Vec<DriveConfig, MAX_AXES>,
+    values: Values,
+    /// The identifiers that the kernel passes on.
+    wanted: heapless::Vec<(u16, u16), MAX_WANTED>,
+    /// The next time at which the node has something to do.
+    next: Instant,
+    /// The interface is down.
+    down: bool,
+    /// An error of the socket was reported.
+    failed: bool,
+}
+
+impl<'l> CanLink<'l> {
+    /// Opens the interface of `config` for the first [`MAX_AXES`] of `axes`.
+    ///
+    /// # Errors
+    /// Why the interface cannot be used.
+    pub fn open(
+        config: &CanConfig,
+        shared: &'l Shared,
+        axes: impl IntoIterator<Item = DriveConfig>,
+    ) -> Result<Self, CanError> {
+        let axes: heapless::Vec<_, MAX_AXES> = axes.into_iter().take(MAX_AXES).collect();
+        Ok(Self {
+            can: Can::open(&config.interface, config.bit_rate)?,
+            node: Node::new(config.node, axes.len()),
+            out: Outbox::new(),
+            shared,
+            axes,
+            values: Values {
+                commands: [[0.0; COMMANDS]; MAX_AXES],
+                statuses: [[f64::NAN; STATUSES]; MAX_AXES],
+            },
+            wanted: heapless::Vec::new(),
+            next: Instant::from_nanos(0),
+            down: false,
+            failed: false,
+        })
+    }
+
+    /// The socket, to wait for.
+    #[must_use]
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.can.as_fd()
+    }
+
+    /// How long to wait for the socket, ms, rounded up; at least one while frames wait for room
+    /// in the queue of the interface.
+    #[must_use]
+    pub fn timeout_ms(&self, now: Instant) -> u16 {
+        let ms = self.next.since(now).as_nanos().div_ceil(1_000_000);
+        let least = u16::from(!self.out.is_empty());
+        u16::try_from(ms).unwrap_or(u16::MAX).max(least)
+    }
+
+    /// Receives and sends what is due.
+    pub fn serve(&mut self, owners: &mut Owners<'_>, now: Instant) {
+        for (axis, statuses) in self.axes.iter().zip(&mut self.values.statuses) {
+            let mut newest = [0.0; STATUSES];
+            if self.shared.newest(axis.status, &mut newest) {
+                *statuses = newest;
+            }
+        }
+        let mut machine = Machine {
+            owners,
+            now,
+            axes: &self.axes,
+            values: &mut self.values,
+        };
+        self.next = self.node.poll(now, &mut machine, &mut self.out);
+        for _ in 0..TURN {
+            if self.out.len() > OUTBOX_FRAMES / 2 {
+                break;
+            }
+            let received = match self.can.receive() {
+                Ok(Some(received)) => received,
+                Ok(None) => break,
+                Err(errno) => {
+                    report(&mut self.failed, errno);
+                    break;
+                }
+            };
+            let event = match received {
+                Received::Frame {
+                    id,
+                    remote,
+                    len,
+                    data,
+                } => {
+                    let data = data.get(..usize::from(len)).unwrap_or(&data);
+                    if !remote && let Some(frame) = Frame::new(id, data) {
+                        self.node.receive(now, &frame, &mut machine, &mut self.out);
+                    }
+                    continue;
+                }
+                Received::BusOff => BusEvent::Off,
+                Received::Down => {
+                    self.down = true;
+                    BusEvent::Off
+                }
+                Received::Restarted => BusEvent::Recovered,
+                Received::Passive => BusEvent::Passive,
+                Received::Overrun => BusEvent::Overrun,
+            };
+            self.node.bus(event, &mut machine);
+        }
+        while let Some(frame) = self.out.front() {
+            match self.can.send(frame.id(), frame.data()) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(errno) => {
+                    report(&mut self.failed, errno);
+                    break;
+                }
+            }
+            let _ = self.out.pop_front();
+            if core::mem::take(&mut self.down) {
+                self.node.bus(BusEvent::Recovered, &mut machine);
+            }
+        }
+        let same = self.node.identifiers().eq(self.wanted.iter().copied());
+        if !same {
+            self.wanted = self.node.identifiers().take(MAX_WANTED).collect();
+            if let Err(errno) = self.can.want(self.wanted.iter().copied()) {
+                report(&mut self.failed, errno);
+            }
+        }
+    }
+}
+
+/// Reports the first error of the socket.
+fn report(failed: &mut bool, errno: Errno) {
+    if !core::mem::replace(failed, true) {
+        say(format_args!(
+            "steadfast: the CAN interface failed ({errno}); see the kernel log (dmesg)"
+        ));
+    }
+}
+
+/// The machine as the node sees it.
+struct Machine<'a, 'm> {
+    owners: &'a mut Owners<'m>,
+    now: Instant,
+    axes: &'a [DriveConfig],
+    values: &'a mut Values,
+}
+
+/// The place of a command of an axis.
+const fn command(item: Item) -> Option<usize> {
+    Some(match item {
+        Item::Controlword => 0,
+        Item::Mode => 1,
+        Item::TargetPosition => 2,
+        Item::TargetVelocity => 3,
+        _ => return None,
+    })
+}
+
+impl Machine<'_, '_> {
+    /// Claims the group of `axis`, and begins with the present position as the target, so that
+    /// nothing moves to a target that nobody gave.
+    fn claim(&mut self, axis: usize, group: u8) -> Result<(), Refusal> {
+        let owner = self.owners.owners().nth(usize::from(group)).flatten();
+        if owner == Some(Client::CAN) {
+            return Ok(());
+        }
+        self.owners
+            .claim(Client::CAN, group)
+            .map_err(|_| Refusal::Owner)?;
+        let position = self.values.statuses[axis][Status::Position as usize];
+        let position = if position.is_finite() { position } else { 0.0 };
+        self.values.commands[axis] = [0.0, 0.0, position, 0.0];
+        Ok(())
+    }
+}
+
+impl Drive for Machine<'_, '_> {
+    fn axes(&self) -> usize {
+        self.axes.len()
+    }
+
+    fn get(&self, axis: usize, item: Item) -> Result<f64, Refusal> {
+        if let Some(place) = command(item) {
+            return Ok(self.values.commands[axis][place]);
+        }
+        let place = match item {
+            Item::Statusword => Status::Statusword,
+            Item::ModeDisplay => Status::ModeDisplay,
+            Item::Position => Status::Position,
+            Item::Velocity => Status::Velocity,
+            Item::Setpoint => Status::Setpoint,
+            Item::FollowingError => Status::FollowingError,
+            Item::ErrorCode => Status::Fault,
+            Item::SupportedModes => return Ok(f64::from(SUPPORTED_MODES)),
+            _ => return Err(Refusal::NoData),
+        };
+        let value = self.values.statuses[axis][place as usize];
+        if value.is_nan() {
+            return Err(Refusal::NoData);
+        }
+        Ok(value)
+    }
+
+    fn set(&mut self, axis: usize, item: Item, value: f64) -> Result<(), Refusal> {
+        let Some(place) = command(item) else {
+            return Err(Refusal::ReadOnly);
+        };
+        let group = self.axes[axis].group;
+        self.claim(axis, group)?;
+        let mut values = self.values.commands[axis];
+        values[place] = value;
+        let written = self.owners.write(Client::CAN, group, &values, self.now);
+        match written {
+            Ok(()) => {
+                self.values.commands[axis] = values;
+                Ok(())
+            }
+            Err(owner::Refusal::OutOfRange { max, .. }) if value > max => Err(Refusal::TooHigh),
+            Err(owner::Refusal::OutOfRange { .. }) => Err(Refusal::TooLow),
+            Err(_) => Err(Refusal::Owner),
+        }
+    }
+
+    fn alive(&mut self, axis: usize) {
+        self.owners
+            .refresh_group(Client::CAN, self.axes[axis].group, self.now);
+    }
+
+    fn lost(&mut self, axis: usize, loss: Loss) {
+        let DriveConfig { name, group, .. } = &self.axes[axis];
+        if self.owners.lost_group(Client::CAN, *group, self.now) {
+            let what = match loss {
+                Loss::Heartbeat => "its heartbeat did not come",
+                Loss::Sync => "SYNC did not come",
+                Loss::Rpdo => "a PDO did not come in time",
+                Loss::Bus => "the bus is off",
+                Loss::Stopped => "it stopped or reset this node",
+            };
+            say(format_args!(
+                "steadfast: the CAN master no longer commands {name}: {what}"
+            ));
+        }
+    }
+
+    // There is no place to store parameters yet.
+    fn store(&mut self, _next: &mut dyn FnMut() -> Option<Saved>) -> Result<(), Refusal> {
+        Err(Refusal::ReadOnly)
+    }
+
+    fn restore(&mut self) -> Result<(), Refusal> {
+        Err(Refusal::ReadOnly)
+    }
+
+    fn saved(&self, _number: usize) -> Option<Saved> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

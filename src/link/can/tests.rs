@@ -1,0 +1,146 @@
+use super::super::mailbox::{Mailbox, Receiver};
+use super::*;
+use crate::cycle::image::InputError;
+use crate::cycle::received::Received;
+use crate::time::Duration;
+
+const OTHER: Client = Client(3);
+
+fn at(ms: u64) -> Instant {
+    Instant::from_nanos(ms * 1_000_000)
+}
+
+/// Two axes whose commands have a timeout of 50 ms, at the positions 1 and 2 rad.
+struct Bench<'m> {
+    owners: Owners<'m>,
+    receiver: Receiver<'m>,
+    axes: [DriveConfig; 2],
+    values: Values,
+    received: Received,
+}
+
+impl<'m> Bench<'m> {
+    fn new(mailbox: &'m Mailbox) -> Self {
+        let (sender, receiver) = mailbox.open(8, [Duration::from_millis(50); 2]);
+        let ranges = [(0.0, 65535.0), (-128.0, 127.0), (-10.0, 10.0), (-5.0, 5.0)];
+        let axis = |name: &str, group| DriveConfig {
+            name: name.to_owned(),
+            group,
+            status: 0,
+        };
+        let mut values = Values {
+            commands: [[0.0; COMMANDS]; MAX_AXES],
+            statuses: [[f64::NAN; STATUSES]; MAX_AXES],
+        };
+        values.statuses[0] = [0x237 as f64, 8.0, 1.0, 0.5, 1.1, 0.1, 3.0, 0.0, 9.0];
+        values.statuses[1][Status::Position as usize] = 2.0;
+        Self {
+            owners: Owners::new(sender, [(0, 4), (4, 4)], [ranges, ranges].concat()),
+            receiver,
+            axes: [axis("x", 0), axis("y", 1)],
+            values,
+            received: Received::NONE,
+        }
+    }
+
+    fn machine(&mut self, now: Instant) -> Machine<'_, 'm> {
+        Machine {
+            owners: &mut self.owners,
+            now,
+            axes: &self.axes,
+            values: &mut self.values,
+        }
+    }
+
+    /// What the loop sees of a command.
+    fn seen(&mut self, now: Instant, index: u8, group: u8) -> Result<f64, InputError> {
+        self.owners.send();
+        self.receiver.receive(now, &mut self.received);
+        self.received.get(index, group).value
+    }
+}
+
+#[test]
+fn the_first_command_claims_the_axis_with_its_position_as_the_target() {
+    let mailbox = Mailbox::new();
+    let mut bench = Bench::new(&mailbox);
+    let mut machine = bench.machine(at(1));
+    assert_eq!(machine.set(1, Item::Controlword, 6.0), Ok(()));
+    assert_eq!(bench.seen(at(2), 4, 1), Ok(6.0));
+    assert_eq!(bench.seen(at(2), 6, 1), Ok(2.0));
+    assert_eq!(bench.seen(at(2), 0, 0), Err(InputError::NotRead));
+    let claimed = bench.owners.claim(OTHER, 1);
+    assert_eq!(claimed, Err(owner::Refusal::Owned(Client::CAN)));
+}
+
+#[test]
+fn the_commands_of_another_client_are_not_replaced() {
+    let mailbox = Mailbox::new();
+    let mut bench = Bench::new(&mailbox);
+    bench.owners.claim(OTHER, 0).unwrap();
+    let mut machine = bench.machine(at(1));
+    let refused = machine.set(0, Item::Controlword, 6.0);
+    assert_eq!(refused, Err(Refusal::Owner));
+    bench.owners.release(OTHER, 0).unwrap();
+    let mut machine = bench.machine(at(1));
+    assert_eq!(machine.set(0, Item::Controlword, 6.0), Ok(()));
+}
+
+#[test]
+fn commands_last_while_the_master_is_alive_and_are_stale_when_it_is_lost() {
+    let mailbox = Mailbox::new();
+    let mut bench = Bench::new(&mailbox);
+    for axis in 0..2 {
+        let mut machine = bench.machine(at(1));
+        machine.set(axis, Item::Controlword, 15.0).unwrap();
+    }
+    for ms in 1..200 {
+        bench.machine(at(ms)).alive(0);
+        bench.machine(at(ms)).alive(1);
+        assert_eq!(bench.seen(at(ms), 0, 0), Ok(15.0));
+    }
+    bench.machine(at(200)).lost(0, Loss::Rpdo);
+    assert_eq!(bench.seen(at(200), 0, 0), Err(InputError::Stale));
+    assert_eq!(bench.seen(at(200), 4, 1), Ok(15.0), "the other goes on");
+    // A loss is no reason to go on later.
+    bench.machine(at(201)).alive(0);
+    assert_eq!(bench.seen(at(201), 0, 0), Err(InputError::Stale));
+    assert_eq!(bench.owners.claim(OTHER, 0), Ok(()));
+    // Without anybody who says that the master is alive, the timeout ends it.
+    assert_eq!(bench.seen(at(260), 4, 1), Err(InputError::Stale));
+}
+
+#[test]
+fn values_out_of_range_are_refused_and_change_nothing() {
+    let mailbox = Mailbox::new();
+    let mut bench = Bench::new(&mailbox);
+    let mut machine = bench.machine(at(1));
+    machine.set(0, Item::TargetPosition, 3.0).unwrap();
+    let high = machine.set(0, Item::TargetPosition, 10.5);
+    assert_eq!(high, Err(Refusal::TooHigh));
+    let low = machine.set(0, Item::TargetPosition, -10.5);
+    assert_eq!(low, Err(Refusal::TooLow));
+    assert_eq!(machine.get(0, Item::TargetPosition), Ok(3.0));
+    assert_eq!(machine.set(0, Item::Mode, 8.0), Ok(()));
+    assert_eq!(bench.seen(at(2), 2, 0), Ok(3.0));
+}
+
+#[test]
+fn the_status_of_an_axis_is_that_of_the_newest_frame() {
+    let mailbox = Mailbox::new();
+    let mut bench = Bench::new(&mailbox);
+    let machine = bench.machine(at(1));
+    for (item, value) in [
+        (Item::Statusword, 0x237 as f64),
+        (Item::ModeDisplay, 8.0),
+        (Item::Position, 1.0),
+        (Item::Velocity, 0.5),
+        (Item::Setpoint, 1.1),
+        (Item::FollowingError, 0.1),
+        (Item::ErrorCode, 0.0),
+    ] {
+        assert_eq!(machine.get(0, item), Ok(value), "{item:?}");
+    }
+    let nothing = machine.get(1, Item::Statusword);
+    assert_eq!(nothing, Err(Refusal::NoData));
+}

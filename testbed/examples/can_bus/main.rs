@@ -1,0 +1,118 @@
+//! The CAN buses of an emulated board.
+//!
+//! `can_bus up INTERFACE BITS_PER_S` sets an interface up, which needs a tool that busybox does
+//! not have. `can_bus bridge INTERFACE BITS_PER_S TTY` carries all frames between the interface
+//! and a terminal, in the text protocol of serial CAN adapters (slcan), so that a master outside
+//! of the board takes part. `can_bus master INTERFACE BITS_PER_S` commands the axis of a CANopen
+//! node on the same bus.
+
+mod master;
+mod netlink;
+
+use std::convert::Infallible;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use steadfast::device::can::{Can, Received};
+
+const PAUSE: Duration = Duration::from_millis(1);
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["up", interface, rate] => rate
+            .parse()
+            .map_err(|_| "not a bit rate".to_owned())
+            .and_then(|rate| netlink::up(interface, rate).map_err(|error| error.to_string())),
+        ["bridge", interface, rate, tty] => rate
+            .parse()
+            .map_err(|_| "not a bit rate".to_owned())
+            .and_then(|rate| bridge(interface, rate, tty)),
+        ["master", interface, rate] => rate
+            .parse()
+            .map_err(|_| "not a bit rate".to_owned())
+            .and_then(|rate| Can::open(interface, rate).map_err(|error| error.to_string()))
+            .and_then(|can| master::run(&can)),
+        _ => Err("up INTERFACE BITS_PER_S | bridge INTERFACE BITS_PER_S TTY | master INTERFACE BITS_PER_S".to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("can_bus: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs until it is killed.
+fn bridge(interface: &str, rate: u32, tty: &str) -> Result<(), String> {
+    let can = Can::open(interface, rate).map_err(|error| format!("{interface}: {error}"))?;
+    can.want([(0, 0)].into_iter())
+        .map_err(|error| error.to_string())?;
+    let terminal = OpenOptions::new().read(true).write(true).open(tty);
+    let terminal = terminal.map_err(|error| format!("{tty}: {error}"))?;
+    let reader = terminal.try_clone().map_err(|error| error.to_string())?;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let Err(error) = to_bus(reader, &can);
+            eprintln!("can_bus: {error}");
+            std::process::exit(1);
+        });
+        let Err(error) = from_bus(&can, terminal);
+        Err(error.to_string())
+    })
+}
+
+fn to_bus(mut terminal: File, can: &Can) -> std::io::Result<Infallible> {
+    let mut line = Vec::new();
+    let mut bytes = [0; 256];
+    loop {
+        let read = terminal.read(&mut bytes)?;
+        // Nobody is connected to a virtio port.
+        if read == 0 {
+            std::thread::sleep(PAUSE);
+        }
+        for byte in &bytes[..read] {
+            if *byte != b'\r' {
+                line.push(*byte);
+                continue;
+            }
+            if let Some((id, data)) = parse(&line) {
+                while !can.send(id, &data)? {
+                    std::thread::sleep(PAUSE);
+                }
+            }
+            line.clear();
+        }
+    }
+}
+
+/// A data frame, `tIIILDD...`; other commands set up the adapter.
+fn parse(line: &[u8]) -> Option<(u16, Vec<u8>)> {
+    let text = std::str::from_utf8(line).ok()?.strip_prefix('t')?;
+    let id = u16::from_str_radix(text.get(..3)?, 16).ok()?;
+    let len: usize = text.get(3..4)?.parse().ok()?;
+    let digits = (0..len).map(|number| text.get(4 + 2 * number..6 + 2 * number));
+    let data = digits.map(|digits| u8::from_str_radix(digits?, 16).ok());
+    Some((id, data.collect::<Option<_>>()?))
+}
+
+fn from_bus(can: &Can, mut terminal: File) -> std::io::Result<Infallible> {
+    loop {
+        can.wait(1000)?;
+        let mut text = String::new();
+        while let Some(received) = can.receive()? {
+            if let Received::Frame { id, len, data, .. } = received {
+                text += &format!("t{id:03X}{len}");
+                for byte in &data[..usize::from(len)] {
+                    text += &format!("{byte:02X}");
+                }
+                text.push('\r');
+            }
+        }
+        terminal.write_all(text.as_bytes())?;
+    }
+}

@@ -1,0 +1,200 @@
+//! A master as a frame script: what Lely's master and the Cia402Driver of ros2_canopen send to an
+//! axis, in their order (tests/canopen/bus.yml is the configuration), then a move in mode csp.
+
+use std::time::Duration as Pause;
+
+use steadfast::cycle::ports::Clock;
+use steadfast::device::can::{Can, Received};
+use steadfast::realtime::clock::Monotonic;
+use steadfast::time::{Duration, Instant};
+
+const NODE: u16 = 1;
+const SYNC: Duration = Duration::from_millis(10);
+const ANSWER: Duration = Duration::from_millis(1000);
+const INVALID: u32 = 0x8000_0000;
+
+/// Index, sub-index, value and size of the downloads before the node is started.
+const CONFIGURATION: [(u16, u8, u32, u8); 36] = [
+    (0x1016, 1, 0x007F_0000 | 1000, 4),
+    (0x1400, 1, INVALID | 0x201, 4),
+    (0x1400, 2, 1, 1),
+    (0x1600, 0, 0, 1),
+    (0x1600, 1, 0x6040_0010, 4),
+    (0x1600, 2, 0x6060_0008, 4),
+    (0x1600, 0, 2, 1),
+    (0x1400, 1, 0x201, 4),
+    (0x1401, 1, INVALID | 0x301, 4),
+    (0x1401, 2, 1, 1),
+    (0x1601, 0, 0, 1),
+    (0x1601, 1, 0x607A_0020, 4),
+    (0x1601, 2, 0x60FF_0020, 4),
+    (0x1601, 0, 2, 1),
+    (0x1401, 1, 0x301, 4),
+    (0x1800, 1, INVALID | 0x181, 4),
+    (0x1800, 2, 1, 1),
+    (0x1A00, 0, 0, 1),
+    (0x1A00, 1, 0x6041_0010, 4),
+    (0x1A00, 2, 0x6061_0008, 4),
+    (0x1A00, 0, 2, 1),
+    (0x1800, 1, 0x181, 4),
+    (0x1801, 1, INVALID | 0x281, 4),
+    (0x1801, 2, 1, 1),
+    (0x1A01, 0, 0, 1),
+    (0x1A01, 1, 0x6064_0020, 4),
+    (0x1A01, 2, 0x606C_0020, 4),
+    (0x1A01, 0, 2, 1),
+    (0x1801, 1, 0x281, 4),
+    (0x60C2, 1, 10, 1),
+    (0x60C2, 2, 0xFD, 1),
+    (0x6081, 0, 2_000_000, 4),
+    (0x6083, 0, 10_000, 4),
+    (0x6098, 0, 0, 1),
+    (0x1006, 0, 10_000, 4),
+    (0x1017, 0, 500, 2),
+];
+
+/// What the node has sent last.
+#[derive(Default)]
+struct Seen {
+    statusword: u16,
+    mode: i8,
+    position: i32,
+    nmt: u8,
+    emergency: u16,
+    answer: Option<[u8; 8]>,
+}
+
+struct Master<'c> {
+    can: &'c Can,
+    seen: Seen,
+}
+
+impl Master<'_> {
+    fn send(&self, id: u16, data: &[u8]) -> Result<(), String> {
+        while !self.can.send(id, data).map_err(|error| error.to_string())? {
+            std::thread::sleep(Pause::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Receives until `end`, or until there is an answer to an SDO request.
+    fn receive(&mut self, end: Instant) -> Result<(), String> {
+        while Monotonic.now() < end && self.seen.answer.is_none() {
+            let left = end.since(Monotonic.now()).as_nanos() / 1_000_000;
+            let ready = self.can.wait(left.min(1000) as u16);
+            ready.map_err(|error| error.to_string())?;
+            while let Some(received) = self.can.receive().map_err(|error| error.to_string())? {
+                let Received::Frame { id, data, .. } = received else {
+                    return Err(format!("{received:?}"));
+                };
+                let [a, b, c, d, ..] = data;
+                match id - NODE {
+                    0x080 => self.seen.emergency = u16::from_le_bytes([a, b]),
+                    0x180 => {
+                        self.seen.statusword = u16::from_le_bytes([a, b]);
+                        self.seen.mode = c as i8;
+                    }
+                    0x280 => self.seen.position = i32::from_le_bytes([a, b, c, d]),
+                    0x580 => self.seen.answer = Some(data),
+                    0x700 => self.seen.nmt = a,
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, request: [u8; 8]) -> Result<[u8; 8], String> {
+        self.send(0x600 + NODE, &request)?;
+        self.receive(Monotonic.now() + ANSWER)?;
+        let answer = self.seen.answer.take();
+        let answer = answer.ok_or_else(|| format!("no answer to {request:02X?}"))?;
+        match answer[0] {
+            0x80 => Err(format!("{request:02X?} was aborted: {answer:02X?}")),
+            _ => Ok(answer),
+        }
+    }
+
+    fn download(&mut self, (index, sub, value, size): (u16, u8, u32, u8)) -> Result<(), String> {
+        let [low, high] = index.to_le_bytes();
+        let [a, b, c, d] = value.to_le_bytes();
+        let command = 0x23 | (4 - size) << 2;
+        self.request([command, low, high, sub, a, b, c, d])?;
+        Ok(())
+    }
+
+    fn upload(&mut self, index: u16, sub: u8) -> Result<u32, String> {
+        let [low, high] = index.to_le_bytes();
+        let answer = self.request([0x40, low, high, sub, 0, 0, 0, 0])?;
+        let [_, _, _, _, a, b, c, d] = answer;
+        Ok(u32::from_le_bytes([a, b, c, d]))
+    }
+
+    /// `cycles` SYNC messages, each after the PDOs; the target moves by `step` after each, while
+    /// the axis is enabled.
+    fn cycles(&mut self, cycles: u32, step: i32, target: &mut i32) -> Result<(), String> {
+        let mut next = Monotonic.now();
+        for _ in 0..cycles {
+            // The commands of CiA 402 by the state, as the Cia402Driver gives them.
+            let word: u16 = match self.seen.statusword & 0x6F {
+                0x21 => 0x07,
+                0x23 | 0x27 => 0x0F,
+                _ => 0x06,
+            };
+            if self.seen.statusword & 0x6F == 0x27 {
+                *target += step;
+            }
+            let [low, high] = word.to_le_bytes();
+            let [a, b, c, d] = target.to_le_bytes();
+            self.send(0x200 + NODE, &[low, high, 8])?;
+            self.send(0x300 + NODE, &[a, b, c, d, 0, 0, 0, 0])?;
+            self.send(0x080, &[])?;
+            next += SYNC;
+            self.receive(next)?;
+        }
+        Ok(())
+    }
+}
+
+fn check(holds: bool, what: &str) -> Result<(), String> {
+    holds.then_some(()).ok_or_else(|| what.to_owned())
+}
+
+/// Moves the axis by a radian in 1,000 cycles, then falls silent.
+pub(crate) fn run(can: &Can) -> Result<(), String> {
+    const CYCLES: u32 = 1000;
+    let wanted = [(0, 0)].into_iter();
+    can.want(wanted).map_err(|error| error.to_string())?;
+    let mut master = Master {
+        can,
+        seen: Seen::default(),
+    };
+    check(master.upload(0x1000, 0)? == 0x0002_0192, "the device type")?;
+    check(master.upload(0x1018, 2)? == 0x5D, "the product code")?;
+    for download in CONFIGURATION {
+        master.download(download)?;
+    }
+    master.send(0, &[1, NODE as u8])?;
+    let mut target = 0;
+    master.cycles(20, 0, &mut target)?;
+    let enabled = master.seen.statusword & 0x6F == 0x27 && master.seen.mode == 8;
+    check(enabled, "Operation enabled in mode csp after 20 cycles")?;
+    master.cycles(CYCLES, 1000, &mut target)?;
+    check(
+        master.seen.position == target,
+        "the last setpoint is reached",
+    )?;
+    let missed = master.upload(0x2001, 3)?;
+    let deviation = master.upload(0x2001, 2)?;
+    println!("@@moved {target} in {CYCLES} cycles, SYNC missed {missed}, deviation {deviation} us");
+    check(missed == 0, "no SYNC is missed")?;
+    // SYNC ends: three are missing after 35 ms.
+    master.receive(Monotonic.now() + Duration::from_millis(100))?;
+    check(master.seen.emergency == 0x8700, "EMCY 8700 without SYNC")?;
+    master.receive(Monotonic.now() + Duration::from_millis(600))?;
+    check(master.seen.nmt == 127, "pre-operational without SYNC")?;
+    let statusword = master.upload(0x6041, 0)?;
+    check(statusword & 0x6F != 0x27, "the axis has stopped")?;
+    println!("@@stopped after the loss of SYNC");
+    Ok(())
+}
