@@ -51,6 +51,51 @@ const COMMANDS: &[(&str, How)] = &[
         "cargo run --release --package steadctl -- watch",
         Not("runs until it is stopped; tools/steadctl/tests/live.rs runs it"),
     ),
+    (
+        "steadctl signals",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
+        "steadctl get x.position",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
+        "steadctl watch x.position x.velocity",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
+        "steadctl set command.speed 90deg/s",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
+        "steadctl move x 90deg",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
+        "steadctl move x -1rad --relative",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
+        "steadctl jog x 90deg/s",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
+        "steadctl home x",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
+        "steadctl stop",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
+        "steadctl reset x",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    ("pip install ./python", Not("tests/links/run does it")),
+    (
+        "ip link set can0 up type can bitrate 1000000 restart-ms 100",
+        Not("needs a CAN interface"),
+    ),
     ("tests/run", Not("it is what runs this test")),
     (
         "rustup toolchain install nightly --component miri",

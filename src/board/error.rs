@@ -36,6 +36,8 @@ pub enum RunError {
     Link(PathBuf, Refused),
     /// The interface of `[link.can]` cannot be used.
     Can(String, CanError),
+    /// The board file has `[link.can]`, and the firmware was built without CANopen.
+    WithoutCanopen,
     /// Another run is active in this process.
     Busy,
     /// The folder of the flight file, `[black_box] memory`, cannot be used.
@@ -76,6 +78,9 @@ impl fmt::Display for RunError {
                 f,
                 "{}: the socket could not be opened ({errno}); set `path` in [link.local] to a place that this user can write",
                 path.display()
+            ),
+            Self::WithoutCanopen => f.write_str(
+                "the board file has [link.can], but this firmware was built without CANopen; build it with --features canopen",
             ),
             Self::Can(interface, error) => write!(f, "{interface}: {error}"),
             Self::Busy => f.write_str("another run is active in this process; end it first"),

@@ -11,7 +11,7 @@ use crate::link::frames::{MAX_STATUSES, Publisher, Shared};
 use crate::link::local::{Local, LocalConfig, Refused};
 use crate::link::mailbox::{Mailbox, Receiver};
 use crate::link::owner::Owners;
-use crate::link::server::Server;
+use crate::link::server::{Link, Server};
 use crate::sys::arena::Placed;
 
 /// Commands for the loop. Static, because the loop's thread has it as well.
@@ -59,10 +59,12 @@ impl Links {
             None => None,
         };
         let can = match &links.can {
+            Some(_) if !cfg!(feature = "canopen") => return Err(RunError::WithoutCanopen),
             Some(can) => {
                 let opened = CanLink::open(can, shared, machine.drives());
                 let name = can.interface.clone();
-                Some(opened.map_err(|error| RunError::Can(name, error))?)
+                let opened = opened.map_err(|error| RunError::Can(name, error))?;
+                Some(Box::new(opened) as Box<dyn Link>)
             }
             None => None,
         };

@@ -13,6 +13,7 @@ use super::canopen::{
 };
 use super::frames::Shared;
 use super::owner::{self, Client, Owners};
+use super::server::Link;
 use crate::axis::command::config::SUPPORTED_MODES;
 use crate::axis::status::STATUS;
 use crate::device::can::{Can, CanError, MAX_WANTED, Received};
@@ -113,24 +114,21 @@ impl<'l> CanLink<'l> {
             failed: false,
         })
     }
+}
 
-    /// The socket, to wait for.
-    #[must_use]
-    pub fn as_fd(&self) -> BorrowedFd<'_> {
+impl Link for CanLink<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.can.as_fd()
     }
 
-    /// How long to wait for the socket, ms, rounded up; at least one while frames wait for room
-    /// in the queue of the interface.
-    #[must_use]
-    pub fn timeout_ms(&self, now: Instant) -> u16 {
+    /// Rounded up; at least one while frames wait for room in the queue of the interface.
+    fn timeout_ms(&self, now: Instant) -> u16 {
         let ms = self.next.since(now).as_nanos().div_ceil(1_000_000);
         let least = u16::from(!self.out.is_empty());
         u16::try_from(ms).unwrap_or(u16::MAX).max(least)
     }
 
-    /// Receives and sends what is due.
-    pub fn serve(&mut self, owners: &mut Owners<'_>, now: Instant) {
+    fn serve(&mut self, owners: &mut Owners<'_>, now: Instant) {
         for (axis, statuses) in self.axes.iter().zip(&mut self.values.statuses) {
             let mut newest = [0.0; STATUSES];
             if self.shared.newest(axis.status, &mut newest) {
@@ -203,6 +201,8 @@ impl<'l> CanLink<'l> {
         }
     }
 }
+
+impl CanLink<'_> {}
 
 /// Reports the first error of the socket.
 fn report(failed: &mut bool, errno: Errno) {

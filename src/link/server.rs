@@ -3,27 +3,40 @@
 //! An ordinary thread, below the loop: what a client sends, however much, takes time from other
 //! ordinary threads only. It allocates nothing.
 
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use super::can::CanLink;
 use super::local::{Local, MAX_CLIENTS, MAX_WAITED, Note};
 use super::owner::Owners;
 use crate::cycle::ports::Clock;
 use crate::realtime::clock::Monotonic;
 use crate::sys::local_socket::{readable, wait_any};
 use crate::telemetry::say;
+use crate::time::Instant;
 
 /// How often the thread looks whether the run has ended, ms.
 const LOOK_MS: u16 = 100;
 /// How often it looks whether a status has changed that a CAN master waits for, ms.
 const STATUS_MS: u16 = 5;
 
+/// A link beside the local one.
+pub trait Link: Send {
+    /// What becomes readable when there is something to serve.
+    fn as_fd(&self) -> BorrowedFd<'_>;
+
+    /// How long nothing has to be served, ms.
+    fn timeout_ms(&self, now: Instant) -> u16;
+
+    /// Serves it. It must not wait, and not allocate.
+    fn serve(&mut self, owners: &mut Owners<'_>, now: Instant);
+}
+
 /// The links of a run.
 pub struct Server<'l> {
     /// `[link.local]`.
     pub local: Option<Local<'l>>,
-    /// `[link.can]`.
-    pub can: Option<CanLink<'l>>,
+    /// `[link.can]`. Not named by its type, so that a firmware without it does not have its code.
+    pub can: Option<Box<dyn Link + 'l>>,
     /// Who commands what.
     pub owners: Owners<'l>,
 }

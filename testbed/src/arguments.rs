@@ -9,7 +9,7 @@ pub struct Arguments {
     /// Substrings of the names to run; empty: all.
     pub filters: Vec<String>,
     /// A substring of the names to leave out.
-    pub skipped: Option<String>,
+    pub skipped: Vec<String>,
     /// Whether the names are listed instead of run.
     pub list: bool,
     /// Whether the console of every board is printed, not only that of a failed one.
@@ -30,7 +30,7 @@ impl Arguments {
         let processors = thread::available_parallelism().map_or(1, |count| count.get());
         let mut found = Self {
             filters: Vec::new(),
-            skipped: None,
+            skipped: Vec::new(),
             list: false,
             show: false,
             jobs: processors.min(4),
@@ -45,7 +45,7 @@ impl Arguments {
                     let filter = words.next();
                     let filter =
                         filter.ok_or_else(|| Failure::new("--skip expects a part of a name"));
-                    found.skipped = Some(filter?);
+                    found.skipped.push(filter?);
                 }
                 "--jobs" => {
                     found.jobs = words
