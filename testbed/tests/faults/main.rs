@@ -206,7 +206,7 @@ fn run() -> Result<bool, Failure> {
         arguments.filters.push(SOAK.to_owned());
     }
     let mut cases = chosen(&arguments, own.some);
-    if own.some && arguments.filters.is_empty() && arguments.skipped.is_none() {
+    if own.some && arguments.filters.is_empty() && arguments.skipped.is_empty() {
         require_representative(&cases)?;
     }
     if let Some(seconds) = own.soak_s {
@@ -255,7 +255,7 @@ fn run() -> Result<bool, Failure> {
     let broken = rows.len() - kept + lost;
     println!("faults: {kept} kept, {broken} broken");
     let whole =
-        arguments.filters.is_empty() && arguments.skipped.is_none() && !own.some && lost == 0;
+        arguments.filters.is_empty() && arguments.skipped.is_empty() && !own.some && lost == 0;
     let found = table::document(&in_order(rows));
     let same = compare(&host, &found, whole, own.accept)?;
     Ok(broken == 0 && same)
