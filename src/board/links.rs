@@ -1,5 +1,6 @@
 //! Opens the links of a board file, and connects them to the loop.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::error::RunError;
@@ -14,13 +15,17 @@ use crate::link::owner::Owners;
 use crate::link::server::{Link, Server};
 use crate::sys::arena::Placed;
 
-/// Commands for the loop. Static, because the loop's thread has it as well.
-static MAILBOX: Mailbox = Mailbox::new();
+/// Commands for the loop. Made by the first run with links, so that it takes no locked memory
+/// without them; it lives on, because the loop's thread has it as well.
+static MAILBOX: OnceLock<Box<Mailbox>> = OnceLock::new();
 /// Number of clients that read signals.
 static WATCHED: AtomicU32 = AtomicU32::new(0);
 
 /// The link thread's side.
-pub(super) struct Links(Server<'static>);
+///
+/// In the heap: a value of this size that is moved through the start would make the stack of the
+/// main thread larger, which is locked, also on a board without links.
+pub(super) struct Links(Box<Server<'static>>);
 
 /// The loop's side.
 pub(super) struct LoopLinks {
@@ -31,6 +36,7 @@ pub(super) struct LoopLinks {
 
 impl Links {
     /// Opens the links of `config`; `None` without any. Allocates.
+    #[inline(never)]
     pub(super) fn open(config: &Config) -> Result<Option<(Self, Placed<LoopLinks>)>, RunError> {
         let links = &config.links;
         if links.local.is_none() && links.can.is_none() {
@@ -48,7 +54,9 @@ impl Links {
         let shared: &'static Shared = Box::leak(Box::new(shared));
         let publisher = shared.publisher();
         let timeouts = groups.groups.iter().map(|group| group.timeout);
-        let (sender, receiver) = MAILBOX.open(groups.ranges.len(), timeouts);
+        let (sender, receiver) = MAILBOX
+            .get_or_init(|| Box::new(Mailbox::new()))
+            .open(groups.ranges.len(), timeouts);
         let parts = groups.groups.iter().map(|group| (group.first, group.count));
         let owners = Owners::new(sender, parts, groups.ranges.iter().copied());
         let local = match &links.local {
@@ -74,12 +82,12 @@ impl Links {
             statuses: [0.0; MAX_STATUSES],
         };
         let in_loop = Placed::of(in_loop).map_err(RunError::Full)?;
-        let server = Server { local, can, owners };
+        let server = Box::new(Server { local, can, owners });
         Ok(Some((Self(server), in_loop)))
     }
 
     /// Serves the links until `done` is set.
-    pub(super) fn run(self, done: &AtomicBool) {
+    pub(super) fn run(mut self, done: &AtomicBool) {
         self.0.run(done, &WATCHED);
     }
 }

@@ -44,7 +44,7 @@ pub struct Server<'l> {
 impl Server<'_> {
     /// Serves the links until `done` is set. `watched` is the number of clients that read
     /// signals.
-    pub fn run(mut self, done: &AtomicBool, watched: &AtomicU32) {
+    pub fn run(&mut self, done: &AtomicBool, watched: &AtomicU32) {
         let mut entries: heapless::Vec<_, MAX_WAITED> = heapless::Vec::new();
         while !done.load(Ordering::Acquire) {
             entries.clear();

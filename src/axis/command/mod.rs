@@ -1,8 +1,8 @@
 //! Commands of an axis from outside, as of a CiA 402 drive: controlword, mode, targets.
 //!
-//! An axis with [`CommandSignals`] is driven by its controlword while the machine is armed.
-//! Emergency stop, reset and arming of the [`Servo`](super::servo::Servo) stay above it: an axis
-//! of a machine that is not armed stops and stays in Switch on disabled.
+//! An axis with [`CommandSignals`](config::CommandSignals) is driven by its controlword while the
+//! machine is armed. Emergency stop, reset and arming of the [`Servo`](super::servo::Servo) stay
+//! above it: an axis of a machine that is not armed stops and stays in Switch on disabled.
 //!
 //! ```text
 //! config     signals, windows, option codes, reaction to a loss
