@@ -172,8 +172,9 @@ timeout_s = 2
 const ONE_CPU: (&str, &str) = ("cpu = \"isolated\"", "cpu = 0");
 /// Room for the thread that panics; the board tier judges the locked memory.
 const ROOM: (&str, &str) = ("max_locked_kb = 2048", "max_locked_kb = 4096");
-/// Instead of the default of 100 cycles, which would slow down every start.
-const SHORT_REHEARSAL: (&str, &str) = ("stack_kb = 48", "stack_kb = 48\nwarm_up_cycles = 10");
+/// Instead of the default of 100 cycles, which would slow down every start; and room for the
+/// faults of the laws, which use more stack than a law.
+const SHORT_REHEARSAL: (&str, &str) = ("stack_kb = 48", "stack_kb = 64\nwarm_up_cycles = 10");
 const POSITIONS: &str = "positions_rad = [6.283185, -6.283185]";
 /// From where the shaft rests before each start, 7.3 rad: the axis is at full
 /// speed for 0.3 s.

@@ -59,7 +59,7 @@ pub(super) const FAULTS: &[Fault] = &[
             signal: SIGSEGV,
             after: 0,
         },
-        words: |_| "real-time stack of 49152 bytes overrun",
+        words: |_| "real-time stack of 65536 bytes overrun",
         ..LAW
     },
     Fault {
