@@ -19,8 +19,8 @@ pub(crate) const TESTS: &[Test] = &[Test {
 /// Limits under which a user keeps the contract.
 const ENOUGH: &str = "ulimit -l unlimited; ulimit -r 98";
 /// Limits for `lock = "selective"`.
-const LITTLE: &str = "ulimit -l 1800; ulimit -r 98";
-const LITTLE_KB: u64 = 1800;
+const LITTLE: &str = "ulimit -l 1900; ulimit -r 98";
+const LITTLE_KB: u64 = 1900;
 
 fn granted(context: &Context<'_>) -> Result<(), Failure> {
     let text = board_file(context, &IMX8MP_EVK, &[ONE_CPU])?;
