@@ -3,8 +3,9 @@
 //! `can_bus up INTERFACE BITS_PER_S` sets an interface up, which needs a tool that busybox does
 //! not have. `can_bus bridge INTERFACE BITS_PER_S TTY` carries all frames between the interface
 //! and a terminal, in the text protocol of serial CAN adapters (slcan), so that a master outside
-//! of the board takes part. `can_bus master INTERFACE BITS_PER_S` commands the axis of a CANopen
-//! node on the same bus.
+//! of the board takes part. `can_bus master INTERFACE BITS_PER_S CYCLES WINDOW [parameters]`
+//! commands the axis of a CANopen node on the same bus for so many SYNC cycles; at the end it must
+//! be within WINDOW, 10^-6 rad, of its target.
 
 mod master;
 mod netlink;
@@ -17,6 +18,8 @@ use std::time::Duration;
 
 use steadfast::device::can::{Can, Received};
 
+const USAGE: &str = "up INTERFACE BITS_PER_S | bridge INTERFACE BITS_PER_S TTY | master INTERFACE \
+                     BITS_PER_S CYCLES WINDOW [parameters]";
 const PAUSE: Duration = Duration::from_millis(1);
 
 fn main() -> ExitCode {
@@ -31,12 +34,13 @@ fn main() -> ExitCode {
             .parse()
             .map_err(|_| "not a bit rate".to_owned())
             .and_then(|rate| bridge(interface, rate, tty)),
-        ["master", interface, rate] => rate
-            .parse()
-            .map_err(|_| "not a bit rate".to_owned())
-            .and_then(|rate| Can::open(interface, rate).map_err(|error| error.to_string()))
-            .and_then(|can| master::run(&can)),
-        _ => Err("up INTERFACE BITS_PER_S | bridge INTERFACE BITS_PER_S TTY | master INTERFACE BITS_PER_S".to_owned()),
+        ["master", interface, rate, cycles, window] => {
+            command(interface, [rate, cycles, window], false)
+        }
+        ["master", interface, rate, cycles, window, "parameters"] => {
+            command(interface, [rate, cycles, window], true)
+        }
+        _ => Err(USAGE.to_owned()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,6 +49,20 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn command(interface: &str, numbers: [&str; 3], parameters: bool) -> Result<(), String> {
+    let [rate, cycles, window] = numbers.map(str::parse);
+    let (Ok(rate), Ok(cycles), Ok(window)) = (rate, cycles, window) else {
+        return Err(USAGE.to_owned());
+    };
+    let can = Can::open(interface, rate).map_err(|error| error.to_string())?;
+    let expected = master::Expected {
+        parameters,
+        cycles,
+        window,
+    };
+    master::run(&can, &expected)
 }
 
 /// Runs until it is killed.

@@ -13,8 +13,11 @@ const SYNC: Duration = Duration::from_millis(10);
 const ANSWER: Duration = Duration::from_millis(1000);
 const INVALID: u32 = 0x8000_0000;
 
-/// Index, sub-index, value and size of the downloads before the node is started.
-const CONFIGURATION: [(u16, u8, u32, u8); 36] = [
+/// An index, a sub-index, a value and its size.
+type Download = (u16, u8, u32, u8);
+
+/// The downloads before the node is started: communication.
+const COMMUNICATION: [Download; 31] = [
     (0x1016, 1, 0x007F_0000 | 1000, 4),
     (0x1400, 1, INVALID | 0x201, 4),
     (0x1400, 2, 1, 1),
@@ -44,14 +47,33 @@ const CONFIGURATION: [(u16, u8, u32, u8); 36] = [
     (0x1A01, 2, 0x606C_0020, 4),
     (0x1A01, 0, 2, 1),
     (0x1801, 1, 0x281, 4),
+    (0x1006, 0, 10_000, 4),
+    (0x1017, 0, 500, 2),
+];
+
+/// The parameters of the axis, for a node that takes them.
+const PARAMETERS: [Download; 5] = [
     (0x60C2, 1, 10, 1),
     (0x60C2, 2, 0xFD, 1),
     (0x6081, 0, 2_000_000, 4),
     (0x6083, 0, 10_000, 4),
     (0x6098, 0, 0, 1),
-    (0x1006, 0, 10_000, 4),
-    (0x1017, 0, 500, 2),
 ];
+
+/// What is expected of the axis.
+pub(crate) struct Expected {
+    /// It takes parameters.
+    pub(crate) parameters: bool,
+    /// SYNC cycles of the move.
+    pub(crate) cycles: u32,
+    /// Largest distance of its position from the target at rest, 10^-6 rad.
+    pub(crate) window: u32,
+}
+
+/// The target moves by so much in a cycle, 10^-6 rad.
+const STEP: i32 = 5000;
+/// The position is there so many cycles after the last step.
+const SETTLING: u32 = 20;
 
 /// What the node has sent last.
 #[derive(Default)]
@@ -60,7 +82,7 @@ struct Seen {
     mode: i8,
     position: i32,
     nmt: u8,
-    emergency: u16,
+    emergencies: Vec<u16>,
     answer: Option<[u8; 8]>,
 }
 
@@ -89,7 +111,7 @@ impl Master<'_> {
                 };
                 let [a, b, c, d, ..] = data;
                 match id - NODE {
-                    0x080 => self.seen.emergency = u16::from_le_bytes([a, b]),
+                    0x080 => self.seen.emergencies.push(u16::from_le_bytes([a, b])),
                     0x180 => {
                         self.seen.statusword = u16::from_le_bytes([a, b]);
                         self.seen.mode = c as i8;
@@ -115,7 +137,7 @@ impl Master<'_> {
         }
     }
 
-    fn download(&mut self, (index, sub, value, size): (u16, u8, u32, u8)) -> Result<(), String> {
+    fn download(&mut self, (index, sub, value, size): Download) -> Result<(), String> {
         let [low, high] = index.to_le_bytes();
         let [a, b, c, d] = value.to_le_bytes();
         let command = 0x23 | (4 - size) << 2;
@@ -160,9 +182,8 @@ fn check(holds: bool, what: &str) -> Result<(), String> {
     holds.then_some(()).ok_or_else(|| what.to_owned())
 }
 
-/// Moves the axis by a radian in 1,000 cycles, then falls silent.
-pub(crate) fn run(can: &Can) -> Result<(), String> {
-    const CYCLES: u32 = 1000;
+/// Moves the axis in mode csp, then falls silent.
+pub(crate) fn run(can: &Can, expected: &Expected) -> Result<(), String> {
     let wanted = [(0, 0)].into_iter();
     can.want(wanted).map_err(|error| error.to_string())?;
     let mut master = Master {
@@ -171,26 +192,36 @@ pub(crate) fn run(can: &Can) -> Result<(), String> {
     };
     check(master.upload(0x1000, 0)? == 0x0002_0192, "the device type")?;
     check(master.upload(0x1018, 2)? == 0x5D, "the product code")?;
-    for download in CONFIGURATION {
+    for download in COMMUNICATION {
         master.download(download)?;
+    }
+    if expected.parameters {
+        for download in PARAMETERS {
+            master.download(download)?;
+        }
     }
     master.send(0, &[1, NODE as u8])?;
     let mut target = 0;
     master.cycles(20, 0, &mut target)?;
     let enabled = master.seen.statusword & 0x6F == 0x27 && master.seen.mode == 8;
     check(enabled, "Operation enabled in mode csp after 20 cycles")?;
-    master.cycles(CYCLES, 1000, &mut target)?;
-    check(
-        master.seen.position == target,
-        "the last setpoint is reached",
-    )?;
-    let missed = master.upload(0x2001, 3)?;
-    let deviation = master.upload(0x2001, 2)?;
-    println!("@@moved {target} in {CYCLES} cycles, SYNC missed {missed}, deviation {deviation} us");
+    master.cycles(expected.cycles, STEP, &mut target)?;
+    master.cycles(SETTLING, 0, &mut target)?;
+    let (position, cycles) = (master.seen.position, expected.cycles);
+    println!("@@moved to {position} of {target} in {cycles} cycles");
+    let reached = position.abs_diff(target) <= expected.window;
+    check(reached, "the last setpoint is reached")?;
+    let (missed, deviation) = (master.upload(0x2001, 3)?, master.upload(0x2001, 2)?);
+    println!("@@SYNC missed {missed}, deviation {deviation} us");
     check(missed == 0, "no SYNC is missed")?;
+    check(master.seen.emergencies.is_empty(), "no EMCY with SYNC")?;
     // SYNC ends: three are missing after 35 ms.
     master.receive(Monotonic.now() + Duration::from_millis(100))?;
-    check(master.seen.emergency == 0x8700, "EMCY 8700 without SYNC")?;
+    let emergencies = &master.seen.emergencies;
+    check(
+        emergencies.first() == Some(&0x8700),
+        "EMCY 8700 without SYNC",
+    )?;
     master.receive(Monotonic.now() + Duration::from_millis(600))?;
     check(master.seen.nmt == 127, "pre-operational without SYNC")?;
     let statusword = master.upload(0x6041, 0)?;

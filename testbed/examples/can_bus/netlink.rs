@@ -31,7 +31,9 @@ pub(crate) fn up(interface: &str, rate: u32) -> Result<()> {
     let kind = attribute(IFLA_INFO_KIND, b"can");
     let data = attribute(IFLA_INFO_DATA, &timing);
     let info = attribute(IFLA_LINKINFO, &[kind, data].concat());
-    // The driver takes the bit rate only while the interface is down.
+    // The driver takes the bit rate only while the interface is down, and the kernel hands it over
+    // before it changes the flags of the same request.
+    request(index, 0, &[])?;
     request(index, 0, &info)?;
     request(index, libc::IFF_UP as u32, &[])
 }

@@ -3,18 +3,51 @@
 
 use std::time::Duration;
 
-use crate::{Context, Failure, Test};
+use crate::guest::{
+    HOLD, ONE_CPU, SHOW, SHOWN, board_file, command, healthy, let_go, report_of, require_kept,
+    require_number, servo,
+};
+use crate::{Context, Failure, Test, require};
 use testbed::boards::{Board, Module, QEMUARM64};
 use testbed::emulator::Boot;
 
-pub(crate) const TESTS: &[Test] = &[Test {
-    name: "a_can_master_configures_and_moves_an_axis_and_its_silence_stops_it",
-    run: master,
-}];
+pub(crate) const TESTS: &[Test] = &[
+    Test {
+        name: "a_can_master_configures_and_moves_an_axis_and_its_silence_stops_it",
+        run: example,
+    },
+    Test {
+        name: "a_can_master_moves_the_firmwares_axis_and_its_silence_stops_it",
+        run: firmware,
+    },
+];
 
 const LIMIT: Duration = Duration::from_secs(300);
 
-const WITH_CAN: Board = Board {
+/// For the firmware with CANopen, which is larger.
+const LOCKED: (&str, &str) = ("max_locked_kb = 2048", "max_locked_kb = 2176");
+
+/// For an axis that is commanded instead of moving through a list.
+const COMMANDED: (&str, &str) = (
+    "[axis.x.motion]
+positions_rad = [6.283185, -6.283185]
+dwell_s = 0.25
+",
+    "[axis.x.command]
+timeout_ms = 100
+interpolation_ms = 10
+",
+);
+
+const LINK: &str = "
+[link.can]
+interface = \"can0\"
+node_id = 1
+bit_rate = 1_000_000
+sync_losses = 3
+";
+
+static BOARD: Board = Board {
     machine: &[
         "-M",
         "virt",
@@ -32,6 +65,7 @@ const WITH_CAN: Board = Board {
         "kvaser_pci,canbus=bus",
     ],
     modules: &[
+        Module::plain("cuse"),
         Module::plain("can"),
         Module::plain("can-raw"),
         Module::plain("can-dev"),
@@ -41,27 +75,97 @@ const WITH_CAN: Board = Board {
     ..QEMUARM64
 };
 
-fn master(context: &Context<'_>) -> Result<(), Failure> {
-    static BOARD: Board = WITH_CAN;
+/// The node over drives without dynamics takes all that a master configures.
+fn example(context: &Context<'_>) -> Result<(), Failure> {
     let script = "\
 /canopen_node 1 can0; echo \"@@node $?\"
 /can_bus up can0 1000000; /can_bus up can1 500000
-/can_bus master can1 1000000; echo \"@@rate $?\"
+/can_bus master can1 1000000 200 0 parameters; echo \"@@rate $?\"
 /can_bus up can1 1000000
 /canopen_node 1 can0 &
-/can_bus master can1 1000000; echo \"@@master $?\"
+/can_bus master can1 1000000 200 0 parameters; echo \"@@master $?\"
 ";
     let boot = Boot::new(context, &BOARD)
         .cpus(1)
         .program("examples/canopen_node")?
         .program("examples/can_bus")?;
-    let mut machine = boot.start(&crate::guest::healthy(&BOARD), script)?;
+    let mut machine = boot.start(&healthy(&BOARD), script)?;
     machine.wait_for_line("the CAN interface is down", LIMIT)?;
     machine.wait_for_line("@@node 1", LIMIT)?;
     machine.wait_for_line("500000 bit/s, and the board file 1000000 bit/s", LIMIT)?;
     machine.wait_for_line("@@rate 1", LIMIT)?;
-    machine.wait_for_line("@@moved 1000000 in 1000 cycles, SYNC missed 0", LIMIT)?;
+    machine.wait_for_line("@@moved to 1000000 of 1000000 in 200 cycles", LIMIT)?;
+    machine.wait_for_line("@@SYNC missed 0", LIMIT)?;
     machine.wait_for_line("@@stopped after the loss of SYNC", LIMIT)?;
     machine.wait_for_line("@@master 0", LIMIT)?;
     Ok(())
+}
+
+/// The axis of the firmware keeps its contract meanwhile.
+fn firmware(context: &Context<'_>) -> Result<(), Failure> {
+    let text = board_file(context, &BOARD, &[ONE_CPU, LOCKED, COMMANDED])? + LINK;
+    let script = servo(&BOARD)
+        + "/can_bus up can0 1000000; /can_bus up can1 1000000\n"
+        + &command("--for 1h").replace("/steadfast ", "/steadfast-canopen ")
+        + " &\nfirmware=$!
+read order
+/can_bus master can1 1000000 200 5000; echo \"@@master $?\"
+kill -TERM $firmware
+wait $firmware"
+        + SHOW
+        + HOLD;
+    let boot = Boot::new(context, &BOARD)
+        .cpus(1)
+        .program("steadfast-canopen")?
+        .program("examples/virtual_servo")?
+        .program("examples/can_bus")?
+        .file("/board.toml", 0o644, text.as_bytes());
+    let mut machine = boot.start(&healthy(&BOARD), &script)?;
+    let lines = BOARD.lines;
+    let start = machine.pins.mark();
+    let running = machine
+        .pins
+        .wait_for_edges(start, lines.heartbeat, 50, LIMIT)?;
+    let pressed = machine.pins.drive(lines.reset, true)?;
+    let armed = machine
+        .pins
+        .wait_for_edges(pressed, lines.heartbeat, 50, LIMIT)?;
+    machine.pins.drive(lines.reset, false)?;
+    require(
+        machine.pins.count(lines.enable, running, armed) == 0,
+        || "the axis had power before the master commanded it".to_owned(),
+    )?;
+    machine.type_line("command")?;
+    machine.wait_for_line("in 200 cycles", LIMIT)?;
+    machine.wait_for_line("@@SYNC missed 0", LIMIT)?;
+    machine.wait_for_line("@@stopped after the loss of SYNC", LIMIT)?;
+    machine.wait_for_line("@@master 0", LIMIT)?;
+    let lines = machine.collect_until(SHOWN, LIMIT)?;
+    let pins = &mut machine.pins;
+    let end = pins.all()?;
+    let edges: Vec<bool> = pins
+        .between(armed, end)
+        .iter()
+        .filter(|edge| edge.line == BOARD.lines.enable)
+        .map(|edge| edge.level)
+        .collect();
+    require(edges == [true, false], || {
+        format!("the enable line changed to {edges:?}")
+    })?;
+    let report = report_of(&lines, 4)?;
+    require_kept(&report)?;
+    for path in [
+        "/cycles/skipped",
+        "/cycles/overruns",
+        "/memory/minor_faults",
+        "/memory/major_faults",
+        "/memory/allocations",
+    ] {
+        require_number(&report, path, 0)?;
+    }
+    let reason = report["exit"]["reason"].as_str().unwrap_or_default();
+    require(reason.contains("command"), || {
+        format!("the report does not name the loss of the commands: {reason}")
+    })?;
+    let_go(machine)
 }
