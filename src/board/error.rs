@@ -74,6 +74,11 @@ impl fmt::Display for RunError {
                 "{}: another process listens on this socket; end it, or set another `path` in [link.local]",
                 path.display()
             ),
+            Self::Link(path, Refused::NotSocket) => write!(
+                f,
+                "{}: there is a file which is not a socket; set another `path` in [link.local], or move the file",
+                path.display()
+            ),
             Self::Link(path, Refused::Errno(errno)) => write!(
                 f,
                 "{}: the socket could not be opened ({errno}); set `path` in [link.local] to a place that this user can write",

@@ -12,12 +12,13 @@ use core::fmt::Write as _;
 use std::ffi::{CString, OsStr};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::PathBuf;
 
 use super::frames::Shared;
 use super::owner::{Client, Owners, Refusal};
 use super::protocol::{self, Answer, Kind, MAX_PACKET, Request};
-use crate::sys::local_socket::{Connection, Listener, Peer, Waited, is_ready, readable};
+use crate::sys::local_socket::{Connection, Listener, Peer, Waited, readable};
 use crate::sys::{Errno, process};
 use crate::telemetry::blackbox::store::file_stem;
 use crate::time::Instant;
@@ -97,12 +98,14 @@ pub fn default_path(board: &str) -> PathBuf {
 pub enum Refused {
     /// Another process listens there.
     InUse,
+    /// There is a file which is not a socket.
+    NotSocket,
     /// The kernel refuses.
     Errno(Errno),
 }
 
 /// A connected client.
-struct Seat {
+struct Connected {
     connection: Connection,
     client: Client,
     may_command: bool,
@@ -114,23 +117,28 @@ pub struct Local<'l> {
     path: PathBuf,
     commanders: Who,
     shared: &'l Shared,
-    clients: heapless::Vec<Seat, MAX_CLIENTS>,
+    clients: heapless::Vec<Connected, MAX_CLIENTS>,
     next: u32,
+    /// The last client could not be accepted: the next one waits for one turn.
+    paused: bool,
 }
 
-/// What is said about a client in the log.
+/// What happened with a client, for the log.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Note {
+pub enum Event {
     /// It is gone without releasing this many groups that it commanded.
     Lost(Client, usize),
     /// It did not read its answers, and was disconnected.
-    Deaf(Client),
+    NotReading(Client),
     /// There are [`MAX_CLIENTS`] already.
     Full,
+    /// It could not be accepted: errno of accept(2).
+    NotAccepted(Errno),
 }
 
 impl<'l> Local<'l> {
-    /// Opens the socket of `config`. A socket that a dead process left is replaced. Allocates.
+    /// Opens the socket of `config`. A socket that a dead process left is replaced; any other
+    /// file is left as it is. Allocates.
     ///
     /// # Errors
     /// [`Refused`].
@@ -140,6 +148,11 @@ impl<'l> Local<'l> {
         let bind = || Listener::bind(&path, config.readers.mode(), MAX_CLIENTS as i32);
         let listener = match bind() {
             Err(Errno(libc::EADDRINUSE)) => {
+                let found = std::fs::symlink_metadata(&config.path)
+                    .map_err(|error| Refused::Errno(Errno::from(error)))?;
+                if !found.file_type().is_socket() {
+                    return Err(Refused::NotSocket);
+                }
                 match Connection::connect(&path) {
                     Err(Errno(libc::ECONNREFUSED)) => {}
                     Ok(_) | Err(Errno(libc::EAGAIN)) => return Err(Refused::InUse),
@@ -158,6 +171,7 @@ impl<'l> Local<'l> {
             shared,
             clients: heapless::Vec::new(),
             next: 1,
+            paused: false,
         })
     }
 
@@ -168,10 +182,17 @@ impl<'l> Local<'l> {
     }
 
     /// Adds what to wait for.
-    pub fn wait_for(&self, entries: &mut heapless::Vec<Waited, MAX_WAITED>) {
-        let _ = entries.push(readable(self.listener.as_fd()));
-        for seat in &self.clients {
-            let _ = entries.push(readable(seat.connection.as_fd()));
+    pub fn wait_for(&mut self, entries: &mut heapless::Vec<Waited, MAX_WAITED>) {
+        // A client that waits keeps the listener readable: without the pause, the thread would
+        // not sleep while there is no descriptor for it.
+        let paused = core::mem::take(&mut self.paused);
+        let listener = match paused {
+            true => Waited::NONE,
+            false => readable(self.listener.as_fd()),
+        };
+        let _ = entries.push(listener);
+        for connected in &self.clients {
+            let _ = entries.push(readable(connected.connection.as_fd()));
         }
     }
 
@@ -181,32 +202,47 @@ impl<'l> Local<'l> {
         entries: &[Waited],
         owners: &mut Owners<'_>,
         now: Instant,
-        mut note: impl FnMut(Note),
+        mut log: impl FnMut(Event),
     ) {
         // From the end: a client that is gone gives its place to the last one.
         for number in (0..self.clients.len()).rev() {
-            if entries.get(number + 1).is_some_and(is_ready)
+            if entries.get(number + 1).is_some_and(Waited::is_ready)
                 && let Err(gone) = self.serve_client(number, owners, now)
             {
-                let seat = self.clients.swap_remove(number);
-                let lost = owners.lost(seat.client, now);
+                let client = self.clients.swap_remove(number).client;
+                let lost = owners.lost(client, now);
                 match gone {
-                    Gone::Deaf => note(Note::Deaf(seat.client)),
-                    Gone::Closed if lost > 0 => note(Note::Lost(seat.client, lost)),
+                    Gone::NotReading => log(Event::NotReading(client)),
+                    Gone::Closed if lost > 0 => log(Event::Lost(client, lost)),
                     Gone::Closed => {}
                 }
             }
         }
-        if entries.first().is_some_and(is_ready) {
-            while let Ok(Some(connection)) = self.listener.accept() {
-                if !self.admit(connection) {
-                    note(Note::Full);
-                }
-            }
+        if entries.first().is_some_and(Waited::is_ready) {
+            self.accept(log);
         }
         for (owner, group) in owners.owners().zip(0..) {
             let number = owner.map_or(0, |client| u64::from(client.0));
             self.shared.note_owner(group, number);
+        }
+    }
+
+    /// Accepts clients, at most as many as there can be.
+    fn accept(&mut self, mut log: impl FnMut(Event)) {
+        for _ in 0..MAX_CLIENTS {
+            match self.listener.accept() {
+                Ok(Some(connection)) => {
+                    if !self.admit(connection) {
+                        log(Event::Full);
+                    }
+                }
+                Ok(None) => return,
+                Err(errno) => {
+                    self.paused = true;
+                    log(Event::NotAccepted(errno));
+                    return;
+                }
+            }
         }
     }
 
@@ -228,7 +264,7 @@ impl<'l> Local<'l> {
         let packet = protocol::answer(hello, protocol::VERSION, Answer::Done, number, "");
         if connection.send(&packet, Some(self.shared.file())).is_ok() {
             self.next = self.next.wrapping_add(1).max(1);
-            let _ = self.clients.push(Seat {
+            let _ = self.clients.push(Connected {
                 connection,
                 client: Client(number),
                 may_command,
@@ -243,22 +279,23 @@ impl<'l> Local<'l> {
         owners: &mut Owners<'_>,
         now: Instant,
     ) -> Result<(), Gone> {
-        let Some(seat) = self.clients.get(number) else {
+        let Some(connected) = self.clients.get(number) else {
             return Ok(());
         };
         let mut packet = [0; MAX_PACKET];
         for _ in 0..TURN {
-            let length = match seat.connection.receive(&mut packet) {
+            let length = match connected.connection.receive(&mut packet) {
                 Ok(None) => return Ok(()),
                 Ok(Some(0)) | Err(_) => return Err(Gone::Closed),
                 Ok(Some(length)) => length,
             };
-            let answer = answer(seat, &packet[..length], owners, now);
+            let answer = answer(connected, &packet[..length], owners, now);
             if let Some(answer) = answer {
-                seat.connection
+                connected
+                    .connection
                     .send(&answer, None)
                     .map_err(|error| match error {
-                        Errno(libc::EAGAIN) => Gone::Deaf,
+                        Errno(libc::EAGAIN) => Gone::NotReading,
                         _ => Gone::Closed,
                     })?;
             }
@@ -270,12 +307,12 @@ impl<'l> Local<'l> {
 /// Why a client is disconnected.
 enum Gone {
     Closed,
-    Deaf,
+    NotReading,
 }
 
 /// Does what `packet` of the client asks for, and gives the answer.
 fn answer(
-    seat: &Seat,
+    connected: &Connected,
     packet: &[u8],
     owners: &mut Owners<'_>,
     now: Instant,
@@ -285,7 +322,7 @@ fn answer(
         let text = "the packet is malformed; see include/steadfast.h";
         return Some(protocol::answer(kind, number, Answer::Malformed, 0, text));
     };
-    let client = seat.client;
+    let client = connected.client;
     let group = u8::try_from(request.target);
     let done = match (request.kind, group) {
         (Kind::Refresh, _) => {
@@ -294,7 +331,7 @@ fn answer(
         }
         (Kind::Hello, _) => Ok(()),
         (_, Err(_)) => Err(Refusal::NoSuchGroup),
-        (Kind::Claim | Kind::Revoke, _) if !seat.may_command => {
+        (Kind::Claim | Kind::Revoke, _) if !connected.may_command => {
             let text = "this user may not command; see [link.local] commanders";
             let kind = request.kind as u32;
             return Some(protocol::answer(

@@ -6,13 +6,13 @@
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use super::local::{Local, MAX_CLIENTS, MAX_WAITED, Note};
+use super::local::{Event, Local, MAX_CLIENTS, MAX_WAITED};
 use super::owner::Owners;
 use crate::cycle::ports::Clock;
 use crate::realtime::clock::Monotonic;
 use crate::sys::local_socket::{readable, wait_any};
 use crate::telemetry::say;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// How often the thread looks whether the run has ended, ms.
 const LOOK_MS: u16 = 100;
@@ -46,10 +46,11 @@ impl Server<'_> {
     /// signals.
     pub fn run(&mut self, done: &AtomicBool, watched: &AtomicU32) {
         let mut entries: heapless::Vec<_, MAX_WAITED> = heapless::Vec::new();
+        let mut log = Log::default();
         while !done.load(Ordering::Acquire) {
             entries.clear();
             let mut timeout = LOOK_MS;
-            if let Some(local) = &self.local {
+            if let Some(local) = &mut self.local {
                 local.wait_for(&mut entries);
             }
             if let Some(can) = &self.can {
@@ -65,7 +66,9 @@ impl Server<'_> {
             }
             let mut readers = 0;
             if let Some(local) = &mut self.local {
-                local.serve(&entries, &mut self.owners, Monotonic.now(), log);
+                let now = Monotonic.now();
+                local.serve(&entries, &mut self.owners, now, |event| log.add(event, now));
+                log.report_unlogged(now);
                 readers += local.clients() as u32;
             }
             if let Some(can) = &mut self.can {
@@ -79,16 +82,75 @@ impl Server<'_> {
     }
 }
 
-fn log(note: Note) {
-    match note {
-        Note::Lost(client, groups) => say(format_args!(
-            "steadfast: {client} is gone while it commanded {groups} groups; they stop"
-        )),
-        Note::Deaf(client) => say(format_args!(
-            "steadfast: {client} did not read its answers and was disconnected"
-        )),
-        Note::Full => say(format_args!(
-            "steadfast: a client was refused: there are {MAX_CLIENTS} already"
-        )),
+/// The log of clients: at most one line in [`LOG_INTERVAL`], so that a client which connects
+/// again and again does not fill the journal.
+#[derive(Debug, Default)]
+struct Log {
+    last: Option<Instant>,
+    unlogged: u32,
+}
+
+/// See [`Log`].
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Log {
+    /// Logs `event`, or counts it if the last line is too young.
+    fn add(&mut self, event: Event, now: Instant) {
+        if !self.is_due(now) {
+            self.unlogged = self.unlogged.saturating_add(1);
+            return;
+        }
+        match event {
+            Event::Lost(client, groups) => say(format_args!(
+                "steadfast: {client} is gone while it commanded {groups} groups; they stop"
+            )),
+            Event::NotReading(client) => say(format_args!(
+                "steadfast: {client} did not read its answers and was disconnected"
+            )),
+            Event::Full => say(format_args!(
+                "steadfast: a client was refused: there are {MAX_CLIENTS} already"
+            )),
+            Event::NotAccepted(errno) => say(format_args!(
+                "steadfast: a client could not connect ({errno}); raise LimitNOFILE in the unit, or end clients"
+            )),
+        }
+    }
+
+    /// Reports how many events were not logged, when the last line is old enough.
+    fn report_unlogged(&mut self, now: Instant) {
+        if self.unlogged > 0 && self.is_due(now) {
+            let unlogged = core::mem::take(&mut self.unlogged);
+            say(format_args!(
+                "steadfast: {unlogged} more events of clients were not logged"
+            ));
+        }
+    }
+
+    /// Whether a line may be written at `now`; if so, it is the last one.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let due = self.last.is_none_or(|last| now.since(last) >= LOG_INTERVAL);
+        if due {
+            self.last = Some(now);
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_cannot_fill_the_log() {
+        let at = |ms| Instant::from_nanos(ms * 1_000_000);
+        let mut log = Log::default();
+        log.add(Event::Full, at(5000));
+        for ms in 5001..5900 {
+            log.add(Event::Full, at(ms));
+            log.report_unlogged(at(ms));
+        }
+        assert_eq!((log.last, log.unlogged), (Some(at(5000)), 899));
+        log.report_unlogged(at(6000));
+        assert_eq!((log.last, log.unlogged), (Some(at(6000)), 0));
     }
 }

@@ -56,7 +56,7 @@ fn socket() -> Result<OwnedFd, Errno> {
 }
 
 impl Listener {
-    /// `socket`, `bind` to `path`, `chmod(path, mode)`, `listen(backlog)`. Nobody can connect
+    /// `socket`, `bind` to `path`, `chmod(path, mode)`, `listen(backlog)`. No process can connect
     /// before the mode is set.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl Listener {
         Ok(Self(fd))
     }
 
-    /// `accept4(SOCK_CLOEXEC | SOCK_NONBLOCK)`; `None` if nobody waits.
+    /// `accept4(SOCK_CLOEXEC | SOCK_NONBLOCK)`; `None` if no client waits.
     ///
     /// # Errors
     /// Those of accept(2): `EMFILE`, `ENFILE`, `ENOMEM`.
@@ -110,7 +110,7 @@ impl Connection {
     /// Connects to `path`.
     ///
     /// # Errors
-    /// connect(2): `ECONNREFUSED` when nobody listens, `ENOENT`, `EACCES`, `EAGAIN` when the
+    /// connect(2): `ECONNREFUSED` when no process listens, `ENOENT`, `EACCES`, `EAGAIN` when the
     /// queue is full.
     pub fn connect(path: &CStr) -> Result<Self, Errno> {
         let fd = socket()?;
@@ -252,17 +252,34 @@ impl Connection {
     }
 }
 
-/// A descriptor to wait for.
-pub type Waited = libc::pollfd;
+/// A descriptor to wait for, and whether it was ready.
+#[derive(Copy, Clone, Debug)]
+#[repr(transparent)]
+pub struct Waited(libc::pollfd);
+
+impl Waited {
+    /// An entry that is never ready: poll(2) ignores negative descriptors.
+    pub const NONE: Self = Self(libc::pollfd {
+        fd: -1,
+        events: 0,
+        revents: 0,
+    });
+
+    /// Whether [`wait_any`] found it readable, closed or in error.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        self.0.revents != 0
+    }
+}
 
 /// Waits for readability of `fd`, as an entry of [`wait_any`].
 #[must_use]
 pub fn readable(fd: BorrowedFd<'_>) -> Waited {
-    Waited {
+    Waited(libc::pollfd {
         fd: fd.as_raw_fd(),
         events: libc::POLLIN,
         revents: 0,
-    }
+    })
 }
 
 /// `poll(entries, timeout_ms)`: waits until one of them is readable, closed or in error, or the
@@ -271,10 +288,11 @@ pub fn readable(fd: BorrowedFd<'_>) -> Waited {
 /// # Errors
 /// Those of poll(2); an interruption by a signal is none.
 pub fn wait_any(entries: &mut [Waited], timeout_ms: u16) -> Result<bool, Errno> {
-    // SAFETY: the entries are live and writable, and their number is given.
+    // SAFETY: the entries are live and writable, their number is given, and a `Waited` is a
+    // pollfd in memory (`repr(transparent)`).
     let answer = unsafe {
         libc::poll(
-            entries.as_mut_ptr(),
+            entries.as_mut_ptr().cast(),
             entries.len() as libc::nfds_t,
             timeout_ms.into(),
         )
@@ -287,12 +305,6 @@ pub fn wait_any(entries: &mut [Waited], timeout_ms: u16) -> Result<bool, Errno> 
             error => Err(error),
         },
     }
-}
-
-/// Whether [`wait_any`] found `entry` readable, closed or in error.
-#[must_use]
-pub const fn is_ready(entry: &Waited) -> bool {
-    entry.revents != 0
 }
 
 #[cfg(test)]
@@ -318,8 +330,10 @@ mod tests {
         assert_eq!(server.receive(&mut buffer), Ok(None));
         client.send(b"one", None).unwrap();
         client.send(b"second", None).unwrap();
-        let mut waited = [readable(server.as_fd())];
-        assert!(wait_any(&mut waited, 1000).unwrap() && is_ready(&waited[0]));
+        let mut waited = [readable(server.as_fd()), Waited::NONE];
+        assert!(
+            wait_any(&mut waited, 1000).unwrap() && waited[0].is_ready() && !waited[1].is_ready()
+        );
         assert_eq!(server.receive(&mut buffer), Ok(Some(3)));
         assert_eq!(server.receive(&mut buffer), Ok(Some(6)));
         assert_eq!(buffer[..6], *b"second");

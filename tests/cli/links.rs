@@ -4,11 +4,13 @@ use std::ffi::CString;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use steadfast::link::local::MAX_CLIENTS;
 use steadfast::link::protocol::{self, Answered, Kind, MAX_PACKET, Request};
+use steadfast::sys::Errno;
 use steadfast::sys::local_socket::{Connection, readable, wait_any};
 use testbed::emulation::not_run;
 use testbed::program::by_ordinary_user;
@@ -28,6 +30,11 @@ struct Controller {
 
 impl Controller {
     fn start(test: &str, link: &str) -> Self {
+        Self::start_by(test, link, |run| run)
+    }
+
+    /// As [`Controller::start`], by the command that `by` makes of the firmware's.
+    fn start_by(test: &str, link: &str, by: impl FnOnce(Command) -> Command) -> Self {
         let scratch = Scratch::new(test);
         let socket = scratch.path("link.sock");
         let text = format!(
@@ -40,7 +47,7 @@ impl Controller {
         let mut command = command(["run", "--for", "1h", "--quiet", "--json"]);
         command.arg(scratch.path("report.json"));
         command.arg("--board").arg(&board);
-        let mut running = Running(command.spawn().expect("it starts"));
+        let mut running = Running(by(command).spawn().expect("it starts"));
         running.wait_for_cycles(200);
         Self {
             running,
@@ -61,6 +68,11 @@ impl Controller {
 
     /// Ends it, and gives its report. Whatever clients did, the loop kept its promises.
     fn end(self) -> Value {
+        self.end_with_errors().0
+    }
+
+    /// As [`Controller::end`], with what it wrote to standard error.
+    fn end_with_errors(self) -> (Value, String) {
         self.running.signal("TERM");
         let ended = self.running.ended();
         let report = json_at(&self.scratch.path("report.json"));
@@ -73,7 +85,7 @@ impl Controller {
             );
         }
         assert!(!self.socket.exists(), "the socket is removed");
-        report
+        (report, ended.err)
     }
 }
 
@@ -145,7 +157,9 @@ fn a_group_has_one_owner_until_it_is_released_or_its_owner_is_gone() {
     }
     second.ask(Kind::Write, 0, &[1.0]).expect("it is the owner");
     let mut third = controller.connect();
-    third.ask(Kind::Revoke, 0, &[]).expect("anybody may stop");
+    third
+        .ask(Kind::Revoke, 0, &[])
+        .expect("every commander may stop");
     second.ask(Kind::Write, 0, &[1.0]).expect_err("it lost it");
     second.ask(Kind::Claim, 0, &[]).expect("it is free");
     second.ask(Kind::Release, 0, &[]).expect("it is the owner");
@@ -153,7 +167,7 @@ fn a_group_has_one_owner_until_it_is_released_or_its_owner_is_gone() {
 }
 
 #[test]
-fn clients_that_send_garbage_do_not_read_or_flood_disturb_nobody() {
+fn clients_that_send_garbage_do_not_read_or_flood_disturb_no_other() {
     if let Some(reason) = emulated() {
         return not_run(reason);
     }
@@ -178,8 +192,12 @@ fn clients_that_send_garbage_do_not_read_or_flood_disturb_nobody() {
         }
     }
     let begun = Instant::now();
-    while hostile.connection.send(&garbage[..100], None).is_ok() {
-        assert!(begun.elapsed() < NEVER, "a deaf client stays connected");
+    // EAGAIN: the controller has not yet read what was sent.
+    while let Ok(()) | Err(Errno(libc::EAGAIN)) = hostile.connection.send(&garbage[..100], None) {
+        assert!(
+            begun.elapsed() < NEVER,
+            "a client that does not read stays connected"
+        );
         // Let the controller's thread run on a machine with one CPU.
         std::thread::yield_now();
     }
@@ -212,7 +230,7 @@ fn who_may_connect_and_command_is_decided_by_the_board_file() {
     controller.end();
     let controller = Controller::start("owner-only", "");
     assert_eq!(mode(&controller.socket), 0o600);
-    let mut other = std::process::Command::new("test");
+    let mut other = Command::new("test");
     other.arg("-w").arg(&controller.socket);
     by_ordinary_user(&mut other);
     let may_connect = other.status().is_ok_and(|status| status.success());
@@ -266,4 +284,73 @@ fn the_answer_to_a_packet_of_another_version_says_so() {
     client.connection.send(&packet, None).expect("sent");
     client.receive(|answer| assert!(!answer.done));
     controller.end();
+}
+
+/// A link at the place of a file that is something else must not destroy it.
+#[test]
+fn a_file_that_is_not_a_socket_is_not_removed() {
+    let scratch = Scratch::new("not-a-socket");
+    let file = scratch.file("precious", "data");
+    let link = scratch.path("link");
+    std::os::unix::fs::symlink(&file, &link).expect("a link");
+    for path in [&file, &link] {
+        let text = format!(
+            "{}\n[link.local]\npath = \"{}\"\n",
+            super::SIM_BOARD,
+            path.display()
+        );
+        let board = scratch.file("board.toml", &text);
+        let mut command = command(["run", "--cycles", "10", "--quiet", "--board"]);
+        let refused = super::end_of(command.arg(&board)).expect("it starts");
+        assert_eq!(refused.code, Some(1), "{}", refused.err);
+        assert!(
+            refused.err.contains("a file which is not a socket"),
+            "{}",
+            refused.err
+        );
+        assert_eq!(std::fs::read(&file).expect("still there"), b"data");
+    }
+}
+
+/// Without a descriptor for it, a client waits, and the controller goes on without a busy loop;
+/// when another client is gone, it is accepted.
+#[test]
+fn a_client_beyond_the_limit_of_descriptors_waits_until_there_is_one() {
+    if let Some(reason) = emulated() {
+        return not_run(reason);
+    }
+    let controller = Controller::start_by("descriptors", "", |run| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -n 18; exec \"$@\"", "sh"]);
+        shell.arg(run.get_program()).args(run.get_args());
+        shell.stdin(Stdio::null()).stdout(Stdio::piped());
+        shell.stderr(Stdio::piped());
+        shell
+    });
+    let mut clients = Vec::new();
+    // The kernel connects all of them.
+    let waiting = loop {
+        let client = connect(&controller.socket).expect("the kernel connects");
+        if !wait_any(&mut [readable(client.as_fd())], 500).expect("poll") {
+            break client;
+        }
+        clients.push(client);
+        assert!(clients.len() < MAX_CLIENTS, "the limit is not reached");
+    };
+    clients.pop().expect("the first was accepted");
+    let mut waited = [readable(waiting.as_fd())];
+    let begun = Instant::now();
+    while !wait_any(&mut waited, 1000).expect("poll") {
+        assert!(begun.elapsed() < NEVER, "it is never accepted");
+    }
+    // The report needs a descriptor as well.
+    drop((clients, waiting));
+    let folder = format!("/proc/{}/fd", controller.running.0.id());
+    while std::fs::read_dir(&folder).expect("descriptors").count() > 15 {
+        assert!(begun.elapsed() < NEVER, "clients that are gone keep theirs");
+    }
+    let (_, errors) = controller.end_with_errors();
+    assert!(errors.contains("could not connect"), "{errors}");
+    let lines = errors.lines().count();
+    assert!(lines < 20, "the log is flooded by {lines} lines");
 }
