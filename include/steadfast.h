@@ -317,7 +317,7 @@ static inline int sf_write(struct sf_client *c, int group, const double *values,
 	return sf_ask(c, SF_WRITE, group, values, count);
 }
 
-/* Takes `group` from its owner, whoever that is: a stop. */
+/* Takes `group` from its owner, which may be another client: a stop. */
 static inline int sf_revoke(struct sf_client *c, int group)
 {
 	return sf_ask(c, SF_REVOKE, group, NULL, 0);

@@ -79,7 +79,7 @@ def find():
     found = []
     for folder in filter(None, folders):
         for path in glob.glob(os.path.join(folder, "steadfast-*.sock")):
-            # In /tmp anybody can make a socket of this name.
+            # In /tmp every user can make a socket of this name.
             if os.stat(path).st_uid in (0, os.getuid()) or folder.startswith("/run"):
                 found.append(path)
     if len(found) != 1:
@@ -238,7 +238,7 @@ class Client:
         return Command(self, group)
 
     def stop(self, group):
-        """Takes the commands of `group` from their owner, whoever that is: a stop."""
+        """Takes the commands of `group` from their owner, also if it is another client: a stop."""
         self._ask(_REVOKE, self.groups[group][0])
 
     def close(self):

@@ -31,6 +31,7 @@ pub mod servo;
 mod servo_state;
 pub mod state;
 pub mod status;
+pub mod words;
 
 pub use command::config::{CommandConfig, CommandSignals, OnLoss, QuickStopOption};
 pub use command::homing::HomingConfig;

@@ -4,6 +4,7 @@ use super::command::memory::{Mode, Source};
 use super::drive::Axis;
 use super::memory::AxisState;
 use super::state::State;
+use super::words::status as word;
 
 /// The status values of an axis and their units, in the order of [`Axis::status`].
 pub const STATUS: [(&str, &str); 9] = [
@@ -18,14 +19,6 @@ pub const STATUS: [(&str, &str); 9] = [
     ("fault", ""),
     ("accepted_target", "rad"),
 ];
-
-/// Bits of the statusword.
-const VOLTAGE_ENABLED: u16 = 1 << 4;
-const REMOTE: u16 = 1 << 9;
-const TARGET_REACHED: u16 = 1 << 10;
-const INTERNAL_LIMIT: u16 = 1 << 11;
-const MODE_SPECIFIC_12: u16 = 1 << 12;
-const MODE_SPECIFIC_13: u16 = 1 << 13;
 
 impl Axis {
     /// The status of this axis with the names and units of [`STATUS`]. Cost: about fifty
@@ -60,53 +53,50 @@ impl Axis {
     /// | csp, csv | the axis follows the command | following error outside of its window |
     pub fn statusword(&self, state: &AxisState) -> u16 {
         let command = &state.command;
-        let mut word = match state.state() {
-            State::NotReadyToSwitchOn => 0x00,
-            State::SwitchOnDisabled => 0x40,
-            State::ReadyToSwitchOn => 0x21,
-            State::SwitchedOn => 0x23,
-            State::OperationEnabled => 0x27,
-            State::QuickStopActive => 0x07,
-            State::FaultReactionActive => 0x0F,
-            State::Fault => 0x08,
-        };
+        let mut word = word::bits(state.state());
         let mut set = |bit: u16, on: bool| {
             if on {
                 word |= bit;
             }
         };
-        set(VOLTAGE_ENABLED, command.permitted || state.is_powered());
-        set(REMOTE, matches!(command.source, Source::Link));
-        set(INTERNAL_LIMIT, command.limited);
+        set(
+            word::VOLTAGE_ENABLED,
+            command.permitted || state.is_powered(),
+        );
+        set(word::REMOTE, matches!(command.source, Source::Link));
+        set(word::INTERNAL_LIMIT, command.limited);
         let enabled = state.state() == State::OperationEnabled;
         let off_track = enabled
             && state.tracking_error_rad().abs() > self.limits.config().following_error_window_rad;
         match command.mode {
             Mode::None => {}
             Mode::ProfilePosition => {
-                set(TARGET_REACHED, command.reached);
+                set(word::TARGET_REACHED, command.reached);
                 set(
-                    MODE_SPECIFIC_12,
+                    word::MODE_SPECIFIC_12,
                     command.acknowledged || command.buffered_rad.is_some(),
                 );
-                set(MODE_SPECIFIC_13, off_track);
+                set(word::MODE_SPECIFIC_13, off_track);
             }
             Mode::ProfileVelocity => {
-                set(TARGET_REACHED, command.reached);
+                set(word::TARGET_REACHED, command.reached);
                 let speed = state.velocity_rad_s().abs();
-                set(MODE_SPECIFIC_12, speed < self.standstill_velocity_rad_s);
+                set(
+                    word::MODE_SPECIFIC_12,
+                    speed < self.standstill_velocity_rad_s,
+                );
             }
             Mode::Homing => {
                 let homing = &command.homing;
                 let idle = !homing.is_active();
                 let homed = idle && homing.is_homed();
-                set(TARGET_REACHED, homed || idle && command.reached);
-                set(MODE_SPECIFIC_12, homed);
-                set(MODE_SPECIFIC_13, homing.has_failed());
+                set(word::TARGET_REACHED, homed || idle && command.reached);
+                set(word::MODE_SPECIFIC_12, homed);
+                set(word::MODE_SPECIFIC_13, homing.has_failed());
             }
             Mode::SyncPosition | Mode::SyncVelocity => {
-                set(MODE_SPECIFIC_12, enabled && !command.halted);
-                set(MODE_SPECIFIC_13, off_track);
+                set(word::MODE_SPECIFIC_12, enabled && !command.halted);
+                set(word::MODE_SPECIFIC_13, off_track);
             }
         }
         word

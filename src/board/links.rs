@@ -42,6 +42,7 @@ impl Links {
         if links.local.is_none() && links.can.is_none() {
             return Ok(None);
         }
+        can_is_supported(config)?;
         let machine = &config.machine;
         let groups = machine.signals.groups();
         let shared = Shared::new(
@@ -67,14 +68,14 @@ impl Links {
             None => None,
         };
         let can = match &links.can {
-            Some(_) if !cfg!(feature = "canopen") => return Err(RunError::WithoutCanopen),
-            Some(can) => {
+            // The condition is constant: without the feature, the binary has no CANopen node.
+            Some(can) if cfg!(feature = "canopen") => {
                 let opened = CanLink::open(can, shared, machine.drives());
                 let name = can.interface.clone();
                 let opened = opened.map_err(|error| RunError::Can(name, error))?;
                 Some(Box::new(opened) as Box<dyn Link>)
             }
-            None => None,
+            _ => None,
         };
         let in_loop = LoopLinks {
             receiver,
@@ -89,6 +90,17 @@ impl Links {
     /// Serves the links until `done` is set.
     pub(super) fn run(mut self, done: &AtomicBool) {
         self.0.run(done, &WATCHED);
+    }
+}
+
+/// Whether this firmware has what `[link.can]` needs, if `config` has one.
+///
+/// # Errors
+/// [`RunError::WithoutCanopen`].
+pub fn can_is_supported(config: &Config) -> Result<(), RunError> {
+    match &config.links.can {
+        Some(_) if !cfg!(feature = "canopen") => Err(RunError::WithoutCanopen),
+        _ => Ok(()),
     }
 }
 

@@ -23,6 +23,7 @@ mod simulated;
 pub use crate::config::open as buses;
 pub use crate::telemetry::report::Description;
 pub use error::RunError;
+pub use links::can_is_supported;
 pub use linux::{Linux, Opened};
 pub use machine::{MachineLaws, laws, run_machine};
 pub use options::Options;

@@ -15,6 +15,7 @@ use crate::telemetry::{escaped, say};
 #[inline(never)]
 pub(super) fn main(known: &Known, file: &Path) -> Result<u8, Failure> {
     let config = known.load(file)?;
+    board::can_is_supported(&config).map_err(|error| Failure::new(BAD_INPUT, &error))?;
     match &config.simulation {
         Some(simulation) => {
             Simulated::build(simulation, &config.io, config.run.period)

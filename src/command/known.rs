@@ -21,9 +21,15 @@ impl Known {
         Config::load_with(file, &self.registry).map_err(|error| Failure::in_file(BAD_INPUT, &error))
     }
 
-    /// The built-in board with [`Known::interactive`].
+    /// The built-in board with [`Known::interactive`], or as it is if it has a local link.
     pub(super) fn interactive(&self) -> Result<Config, Failure> {
         let (name, text) = self.built_in;
+        let config = self.built_in();
+        if let Ok(Config { links, .. }) = &config
+            && links.local.is_some()
+        {
+            return config;
+        }
         let text = format!("{text}\n{}", self.interactive);
         Config::parse_with(name, &text, &self.registry)
             .map_err(|error| Failure::in_file(BAD_INPUT, &error))

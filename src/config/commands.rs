@@ -35,8 +35,8 @@ impl Signals {
         &self.received
     }
 
-    /// Adds a group; `None` when the process image is full.
-    fn group(&mut self, name: &str, timeout: Duration) -> Option<GroupNumber> {
+    /// Adds the group of `table`; `None` when the process image is full.
+    fn group(&mut self, name: &str, timeout: Duration, table: &Table<'_>) -> Option<GroupNumber> {
         let number = self.received.groups.len();
         if number >= MAX_GROUPS {
             return None;
@@ -46,6 +46,7 @@ impl Signals {
             timeout,
             first: u8::try_from(self.received.ranges.len()).ok()?,
             count: 0,
+            span: table.span().clone(),
         });
         Some(GroupNumber(number as u8))
     }
@@ -86,7 +87,7 @@ impl Signals {
             }
             let timeout = read_timeout(&mut table, period)?;
             let added = self
-                .group(&format!("command.{name}"), timeout)
+                .group(&format!("command.{name}"), timeout, &table)
                 .and_then(|group| self.receive(group, "command", name, unit, &(least..=most)));
             if added.is_none() {
                 return Err(full(&table));
@@ -105,7 +106,8 @@ impl RootTables<'_, '_> {
     /// The key is missing or out of range; there are too many groups.
     pub fn command_group(&mut self, table: &mut Table<'_>, name: &str) -> Result<GroupNumber> {
         let timeout = read_timeout(table, self.period)?;
-        self.signals.group(name, timeout).ok_or_else(|| full(table))
+        let group = self.signals.group(name, timeout, table);
+        group.ok_or_else(|| full(table))
     }
 
     /// Adds the command `owner.name` in `unit` within `range` to `group`, which must be the group

@@ -1,5 +1,7 @@
 //! Groups of commands from outside: names, timeouts, ranges.
 
+use core::ops::Range;
+
 use crate::time::Duration;
 
 /// A group of commands.
@@ -13,6 +15,8 @@ pub struct CommandGroup {
     pub first: u8,
     /// How many commands it has.
     pub count: u8,
+    /// Its table in the board file.
+    pub(super) span: Range<usize>,
 }
 
 /// All groups, and the ranges of all commands from outside.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::groups::CommandGroup;
 use super::machine::Machine;
 use super::reader::{Result, Table};
 use super::signals::{Index, Signals};
@@ -39,10 +40,12 @@ impl LinksConfig {
         }
         let linked = links.local.is_some() || links.can.is_some();
         if let (false, Some(group)) = (linked, signals.groups().groups.first()) {
-            return Err(root.error(
-                format!("nothing can command \"{}\": there is no link", group.name),
-                "add [link.local] or [link.can], or remove the commands",
-            ));
+            let what = format!(
+                "\"{}\" takes commands, and the board file has no link",
+                group.name
+            );
+            let fix = "add [link.local] or [link.can], or remove this table";
+            return Err(root.error_in(&group.span, what, fix));
         }
         Ok(links)
     }
@@ -98,7 +101,11 @@ fn read_can(mut table: Table<'_>, signals: &Signals) -> Result<CanConfig> {
             sync_losses: table.integer_or("sync_losses", 1..=100, 2)? as u8,
         },
     };
-    if !signals.groups().groups.iter().any(|group| group.count == 4) {
+    let is_drive = |group: &CommandGroup| {
+        let controlword = format!("{}.controlword", group.name);
+        signals.iter().any(|signal| signal.name == controlword)
+    };
+    if !signals.groups().groups.iter().any(is_drive) {
         return Err(table.error_at(
             "interface",
             "nothing can be commanded over the CAN bus".to_owned(),
@@ -119,7 +126,7 @@ impl Machine {
             .filter_map(|(group, number)| {
                 let controlword = named(format!("{}.controlword", group.name))?;
                 let statusword = named(format!("{}.statusword", group.name))?;
-                (controlword.group == Some(number) && group.count == 4).then_some(DriveConfig {
+                (controlword.group == Some(number)).then_some(DriveConfig {
                     name: group.name,
                     group: number,
                     status: statusword.word,

@@ -259,6 +259,16 @@ impl<'t> Table<'t> {
             .error(&self.span, format!("{}: {what}", self.title()), fix)
     }
 
+    /// An error at `span`, which may be another table: `what` is wrong, and `fix`, what to do.
+    pub(super) fn error_in(
+        &self,
+        span: &Range<usize>,
+        what: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> ConfigError {
+        self.source.error(span, what, fix)
+    }
+
     /// An error at the value of `key`, or at the table without that key: `what` is wrong, and
     /// `fix`, what to do.
     pub fn error_at(

@@ -62,7 +62,7 @@ pub trait Act {
     fn safe(&mut self, tick: &Tick) -> Result<(), OutputError>;
 
     /// Shows the cycle to others, after its outputs have left: its process image, and the
-    /// values that `status` writes ([`Decide::status`]). By default nobody looks.
+    /// values that `status` writes ([`Decide::status`]). The default does nothing.
     fn publish(
         &mut self,
         tick: &Tick,
@@ -134,7 +134,7 @@ pub trait Decide {
     }
 
     /// Writes the law's values for others into `values`, whose number and meaning the law has
-    /// declared at the start. Called only while somebody reads.
+    /// declared at the start. Called only while a client reads.
     fn status(config: &Self::Config, state: &Self::State, values: &mut [f64]) {
         let _ = (config, state, values);
     }

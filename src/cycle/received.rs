@@ -2,15 +2,15 @@
 //!
 //! A *group* is a set of command signals that have one owner, one timeout and one time: those of
 //! an axis, or a `[command.X]`. A command is a sample: its time is that of the last refresh, and
-//! a command that nobody refreshes within its timeout is [`InputError::Stale`]. Before the first
+//! a command that is not refreshed within its timeout is [`InputError::Stale`]. Before the first
 //! command, and after its owner has released the group, it is [`InputError::NotRead`].
 
 use super::sample::{InputError, Sample};
 use crate::time::{Duration, Instant};
 
-/// Most values that a machine can be commanded by from outside: four for each of 32 axes, and 32
+/// Most values that a machine can be commanded by from outside: four for each of 32 axes, and 16
 /// of `[command.X]`.
-pub const MAX_RECEIVED: usize = 160;
+pub const MAX_RECEIVED: usize = 144;
 /// Most groups: one for each of 32 axes, and 16 of `[command.X]`.
 pub const MAX_GROUPS: usize = 48;
 
@@ -24,7 +24,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// A group that nobody commands.
+    /// A group without an owner.
     pub const NONE: Self = Self {
         at: Instant::from_nanos(0),
         valid: Err(InputError::NotRead),

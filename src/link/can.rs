@@ -15,7 +15,9 @@ use super::frames::Shared;
 use super::owner::{self, Client, Owners};
 use super::server::Link;
 use crate::axis::command::config::SUPPORTED_MODES;
+use crate::axis::state::State;
 use crate::axis::status::STATUS;
+use crate::axis::words::status;
 use crate::device::can::{Can, CanError, MAX_WANTED, Received};
 use crate::sys::Errno;
 use crate::telemetry::say;
@@ -202,8 +204,6 @@ impl Link for CanLink<'_> {
     }
 }
 
-impl CanLink<'_> {}
-
 /// Reports the first error of the socket.
 fn report(failed: &mut bool, errno: Errno) {
     if !core::mem::replace(failed, true) {
@@ -234,11 +234,17 @@ const fn command(item: Item) -> Option<usize> {
 
 impl Machine<'_, '_> {
     /// Claims the group of `axis`, and begins with the present position as the target, so that
-    /// nothing moves to a target that nobody gave.
+    /// nothing moves to a target that was not commanded.
+    ///
+    /// A master that sends a PDO with each SYNC would claim at once an axis that was taken from
+    /// it, and so undo a stop: it may claim such an axis when its power is off.
     fn claim(&mut self, axis: usize, group: u8) -> Result<(), Refusal> {
         let owner = self.owners.owners().nth(usize::from(group)).flatten();
         if owner == Some(Client::CAN) {
             return Ok(());
+        }
+        if self.owners.is_revoked(group) && !self.is_off(axis) {
+            return Err(Refusal::Owner);
         }
         self.owners
             .claim(Client::CAN, group)
@@ -247,6 +253,16 @@ impl Machine<'_, '_> {
         let position = if position.is_finite() { position } else { 0.0 };
         self.values.commands[axis] = [0.0, 0.0, position, 0.0];
         Ok(())
+    }
+
+    /// Whether `axis` has no power, and needs the whole sequence of controlwords to get it.
+    fn is_off(&self, axis: usize) -> bool {
+        let word = self.values.statuses[axis][Status::Statusword as usize];
+        !word.is_nan()
+            && matches!(
+                status::state(word as u16),
+                Some(State::NotReadyToSwitchOn | State::SwitchOnDisabled | State::Fault)
+            )
     }
 }
 

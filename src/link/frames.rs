@@ -3,7 +3,7 @@
 //! The memory is a sealed memfd: clients map it for reading only. It begins with a header and
 //! the names of all signals, so a client needs no other description; `include/steadfast.h` has
 //! its layout. The frames behind them are a ring: the loop writes one frame in each cycle while
-//! somebody reads, and never looks whether it was read. A reader that is too slow misses
+//! a client reads, and never looks whether it was read. A reader that is too slow misses
 //! frames, and sees it by their numbers.
 //!
 //! The sequence of a frame is odd while it is written. Words are in the machine's byte order.

@@ -4,7 +4,7 @@
 //! commands are packets: the kernel copies them, so a client that dies, stops or writes garbage
 //! half-way leaves nothing half-written, and its end is noticed at once. Memory that a client
 //! could write is not used for commands: its owner can punch holes into it (fallocate(2)), and
-//! whoever reads it then takes page faults.
+//! the next reader then takes page faults.
 //!
 //! A client that does not read its answers is disconnected.
 

@@ -4,7 +4,7 @@
 //! client is refused by the name of the owner. The commands of a client that is lost (its
 //! process ended, its cable is broken) are stale at once; those of a client that is there but
 //! silent are stale after the timeout, which the loop measures itself. Either way the group stays
-//! stale, and nothing moves, until somebody claims it again.
+//! stale, and nothing moves, until a client claims it again.
 
 use core::fmt;
 
@@ -76,6 +76,8 @@ struct Part {
     first: u8,
     count: u8,
     owner: Option<Client>,
+    /// It was revoked, and not claimed since.
+    revoked: bool,
 }
 
 /// All groups, their owners and their newest values.
@@ -103,6 +105,7 @@ impl<'m> Owners<'m> {
                 first,
                 count,
                 owner: None,
+                revoked: false,
             })
             .collect();
         let ranges: heapless::Vec<_, MAX_RECEIVED> =
@@ -138,10 +141,18 @@ impl<'m> Owners<'m> {
             Some(_) => Ok(()),
             None => {
                 part.owner = Some(client);
+                part.revoked = false;
                 self.set(group, Err(InputError::NotRead), Instant::from_nanos(0));
                 Ok(())
             }
         }
+    }
+
+    /// Whether `group` was taken from its owner ([`Owners::revoke`]) and not claimed since.
+    #[must_use]
+    pub fn is_revoked(&self, group: u8) -> bool {
+        let part = self.parts.get(usize::from(group));
+        part.is_some_and(|part| part.revoked)
     }
 
     /// Sets all commands of `group`, and refreshes it.
@@ -225,7 +236,9 @@ impl<'m> Owners<'m> {
     /// # Errors
     /// [`Refusal::NoSuchGroup`].
     pub fn revoke(&mut self, group: u8) -> Result<(), Refusal> {
-        self.part(group)?.owner = None;
+        let part = self.part(group)?;
+        part.owner = None;
+        part.revoked = true;
         self.set(group, Err(InputError::NotRead), Instant::from_nanos(0));
         Ok(())
     }

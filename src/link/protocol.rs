@@ -27,8 +27,8 @@ pub enum Kind {
     Write = 3,
     /// Refresh all groups that the client has written. Has no answer.
     Refresh = 4,
-    /// Take a group from its owner, whoever that is: its commands have no value any more. For a
-    /// stop by anybody who may command.
+    /// Take a group from its owner, which may be another client: its commands have no value any
+    /// more. For a stop.
     Revoke = 5,
 }
 

@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn clients_cannot_fill_the_log() {
-        let at = |ms| Instant::from_nanos(ms * 1_000_000);
+        let at = |ms: u64| Instant::from_nanos(ms * 1_000_000);
         let mut log = Log::default();
         log.add(Event::Full, at(5000));
         for ms in 5001..5900 {

@@ -169,8 +169,8 @@ pub fn sealable_memory_file(name: &CStr) -> Result<OwnedFd, Errno> {
 }
 
 /// `fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)`:
-/// from now on the file keeps its length and its pages, and nobody can write to it but through
-/// a mapping that exists. Whoever gets the descriptor can only read.
+/// from now on the file keeps its length and its pages, and can be written only through a mapping
+/// that exists. A process that gets the descriptor can only read.
 ///
 /// # Errors
 /// fcntl(2): `EINVAL` on a kernel older than 5.1, `EPERM` for a file that cannot be sealed.

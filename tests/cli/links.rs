@@ -354,3 +354,26 @@ fn a_client_beyond_the_limit_of_descriptors_waits_until_there_is_one() {
     let lines = errors.lines().count();
     assert!(lines < 20, "the log is flooded by {lines} lines");
 }
+
+#[test]
+fn a_can_link_is_refused_by_check_and_run_of_a_firmware_without_canopen() {
+    if cfg!(feature = "canopen") {
+        return;
+    }
+    let scratch = Scratch::new("without-canopen");
+    let text = format!(
+        "{}\n[axis.x.command]\ntimeout_ms = 100\n\
+         [link.can]\ninterface = \"can0\"\nbit_rate = 500000\nnode_id = 5\n",
+        super::SIM_BOARD
+    );
+    let board = scratch.file("board.toml", &text);
+    for (words, code) in [(&["check"][..], 2), (&["run", "--quiet", "--board"], 1)] {
+        let refused = super::end_of(command(words).arg(&board)).expect("it starts");
+        assert_eq!(refused.code, Some(code), "{}", refused.err);
+        assert!(
+            refused.err.contains("--features canopen"),
+            "{}",
+            refused.err
+        );
+    }
+}

@@ -8,10 +8,8 @@ use crate::axis::fault::Fault;
 use crate::axis::feedback::Reading;
 use crate::axis::memory::{AxisState, Power};
 use crate::axis::state::{Command, Event, State};
+use crate::axis::words::control::FAULT_RESET;
 use crate::cycle::image::{InputError, Inputs};
-
-/// Fault reset of the controlword.
-const FAULT_RESET: u16 = 1 << 7;
 
 impl Axis {
     /// One cycle of an axis with command signals.

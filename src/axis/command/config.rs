@@ -23,7 +23,7 @@ pub struct CommandSignals {
     pub target_velocity: Input<f64>,
 }
 
-/// The reaction to commands that nobody refreshes within their timeout.
+/// The reaction to commands that are not refreshed within their timeout.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum OnLoss {
     /// The fault [`CommandLost`](crate::axis::Fault::CommandLost): quick stop, then power off.

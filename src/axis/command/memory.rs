@@ -46,13 +46,13 @@ impl Mode {
 /// Who commands the axis.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(in crate::axis) enum Source {
-    /// Nobody has so far: the list of positions, if it has one.
+    /// No link so far: the list of positions, if it has one.
     Program,
     /// A link.
     Link,
     /// A link whose commands are stale.
     Lost,
-    /// Nobody: the link has released the axis.
+    /// None any more: the link has released the axis.
     Released,
 }
 

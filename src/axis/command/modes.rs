@@ -7,14 +7,9 @@ use super::config::{Commands, Order};
 use super::memory::Mode;
 use crate::axis::drive::Axis;
 use crate::axis::memory::AxisState;
+use crate::axis::words::control::{CHANGE_IMMEDIATELY, HALT, NEW_SET_POINT, RELATIVE};
 use crate::control::Sample;
 use crate::cycle::image::Inputs;
-
-/// Bits of the controlword (6040h).
-pub(super) const NEW_SET_POINT: u16 = 1 << 4;
-const IMMEDIATELY: u16 = 1 << 5;
-const RELATIVE: u16 = 1 << 6;
-pub(super) const HALT: u16 = 1 << 8;
 
 impl Axis {
     /// One cycle of Operation enabled with the controlword "enable operation". `rises` are its
@@ -92,7 +87,7 @@ impl Axis {
         target_rad: f64,
     ) {
         let command = &mut state.command;
-        let at_once = controlword & IMMEDIATELY != 0 || !command.busy;
+        let at_once = controlword & CHANGE_IMMEDIATELY != 0 || !command.busy;
         if !at_once && command.buffered_rad.is_some() {
             // No room: bit 12 stays 1.
             return;

@@ -106,7 +106,7 @@ fn commands_last_while_the_master_is_alive_and_are_stale_when_it_is_lost() {
     bench.machine(at(201)).alive(0);
     assert_eq!(bench.seen(at(201), 0, 0), Err(InputError::Stale));
     assert_eq!(bench.owners.claim(OTHER, 0), Ok(()));
-    // Without anybody who says that the master is alive, the timeout ends it.
+    // Without a sign that the master is alive, the timeout ends it.
     assert_eq!(bench.seen(at(260), 4, 1), Err(InputError::Stale));
 }
 
@@ -143,4 +143,49 @@ fn the_status_of_an_axis_is_that_of_the_newest_frame() {
     }
     let nothing = machine.get(1, Item::Statusword);
     assert_eq!(nothing, Err(Refusal::NoData));
+}
+
+#[test]
+fn a_master_that_goes_on_does_not_undo_a_stop() {
+    let mailbox = Mailbox::new();
+    let mut bench = Bench::new(&mailbox);
+    bench
+        .machine(at(1))
+        .set(0, Item::Controlword, 15.0)
+        .unwrap();
+    bench.owners.revoke(0).unwrap();
+    for state in [
+        State::OperationEnabled,
+        State::SwitchedOn,
+        State::ReadyToSwitchOn,
+        State::QuickStopActive,
+        State::FaultReactionActive,
+    ] {
+        bench.values.statuses[0][0] = f64::from(status::bits(state));
+        let refused = bench.machine(at(2)).set(0, Item::Controlword, 15.0);
+        assert_eq!(refused, Err(Refusal::Owner), "{state:?}");
+        assert_eq!(bench.seen(at(2), 0, 0), Err(InputError::NotRead));
+    }
+    bench.values.statuses[0][0] = f64::NAN;
+    let refused = bench.machine(at(3)).set(0, Item::Controlword, 6.0);
+    assert_eq!(refused, Err(Refusal::Owner), "its state is not known");
+    bench.values.statuses[0][0] = f64::from(status::bits(State::SwitchOnDisabled));
+    let claimed = bench.machine(at(4)).set(0, Item::Controlword, 6.0);
+    assert_eq!(claimed, Ok(()));
+    assert_eq!(bench.seen(at(4), 0, 0), Ok(6.0));
+}
+
+#[test]
+fn the_places_of_the_status_are_those_of_the_axis() {
+    for (place, name) in [
+        (Status::Statusword, "statusword"),
+        (Status::ModeDisplay, "mode_display"),
+        (Status::Position, "position"),
+        (Status::Velocity, "velocity"),
+        (Status::Setpoint, "setpoint"),
+        (Status::FollowingError, "following_error"),
+        (Status::Fault, "fault"),
+    ] {
+        assert_eq!(STATUS[place as usize].0, name);
+    }
 }

@@ -82,7 +82,7 @@ fn only_socket() -> Result<PathBuf, Failure> {
         for path in entries.map(|entry| entry.path()) {
             let name = path.file_name().map(|name| name.to_string_lossy());
             let is_ours = fs::symlink_metadata(&path).is_ok_and(|about| {
-                // In /tmp anybody can make a socket of this name.
+                // In /tmp every user can make a socket of this name.
                 [0, process::effective_user()].contains(&about.uid()) || !path.starts_with("/tmp")
             });
             if is_ours && name.is_some_and(|n| n.starts_with("steadfast-") && n.ends_with(".sock"))

@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use steadfast::axis::State;
+use steadfast::axis::words::{control, status};
 use steadfast::link::protocol::Kind;
 
 use crate::client::{Client, Signal};
@@ -11,22 +13,6 @@ use crate::{BAD_INPUT, Failure, print, units};
 
 /// The longest time for a change of the state, beside brakes.
 const STATE: Duration = Duration::from_secs(10);
-
-/// Controlwords (6040h).
-const SHUTDOWN: u16 = 0x06;
-const SWITCH_ON: u16 = 0x07;
-const ENABLE: u16 = 0x0F;
-/// New set-point in mode pp, start in mode hm.
-const START: u16 = 1 << 4;
-const CHANGE_AT_ONCE: u16 = 1 << 5;
-const RELATIVE: u16 = 1 << 6;
-const FAULT_RESET: u16 = 1 << 7;
-
-/// Bits of the statusword (6041h).
-const FAULT: u16 = 1 << 3;
-const REACHED: u16 = 1 << 10;
-const ACKNOWLEDGED: u16 = 1 << 12;
-const FAILED_13: u16 = 1 << 13;
 
 /// Modes (6060h).
 const PP: f64 = 1.0;
@@ -102,7 +88,7 @@ impl Axis {
             if reached(word) {
                 return Ok(word);
             }
-            if word & FAULT != 0 {
+            if word & status::FAULT != 0 {
                 return Err(self.faulted());
             }
             if limit.is_none() {
@@ -128,8 +114,8 @@ impl Axis {
     /// The error that the axis no longer follows this program, if that is so.
     fn follows(&self, word: u16) -> Result<(), Failure> {
         match word {
-            _ if word & FAULT != 0 => Err(self.faulted()),
-            _ if word & 0x6F == 0x27 => Ok(()),
+            _ if word & status::FAULT != 0 => Err(self.faulted()),
+            _ if status::state(word) == Some(State::OperationEnabled) => Ok(()),
             _ => {
                 let what = "was stopped by another program, the emergency stop or the loop";
                 let name = &self.name;
@@ -157,23 +143,26 @@ impl Axis {
             .signal(&format!("{}.position", self.name))?
             .clone();
         let target = self.client.frame()?.value(&at).unwrap_or_default();
-        self.write(SHUTDOWN, mode, target, 0.0)?;
-        let state = |word: u16| word & 0x6F;
-        self.until(Some(STATE), "get ready to switch on", |word| {
-            state(word) == 0x21
-        })?;
-        self.control(SWITCH_ON)?;
-        self.until(Some(STATE), "switch on", |word| state(word) == 0x23)?;
-        self.control(ENABLE)?;
-        self.until(Some(STATE), "enable operation", |word| state(word) == 0x27)
+        self.write(control::SHUTDOWN, mode, target, 0.0)?;
+        let reached = |state| move |word| status::state(word) == Some(state);
+        let ready = reached(State::ReadyToSwitchOn);
+        self.until(Some(STATE), "get ready to switch on", ready)?;
+        self.control(control::SWITCH_ON)?;
+        self.until(Some(STATE), "switch on", reached(State::SwitchedOn))?;
+        self.control(control::ENABLE_OPERATION)?;
+        let enabled = reached(State::OperationEnabled);
+        self.until(Some(STATE), "enable operation", enabled)
             .map(|_| ())
     }
 
     /// Stops on the ramp of the profile, removes power, and gives the axis up.
     fn release(mut self) -> Result<u8, Failure> {
-        self.control(SHUTDOWN)?;
+        self.control(control::SHUTDOWN)?;
         self.until(Some(STATE), "stop", |word| {
-            word & 0x4F == 0x40 || word & 0x6F == 0x21
+            matches!(
+                status::state(word),
+                Some(State::SwitchOnDisabled | State::ReadyToSwitchOn)
+            )
         })?;
         self.client.ask(Kind::Release, self.group, &[]).map(|_| 0)
     }
@@ -181,14 +170,14 @@ impl Axis {
 
 /// The group of the axis `name`, and its timeout.
 fn find(client: &Client, name: &str) -> Result<(u32, Duration), Failure> {
+    let is_axis = |name: &str| client.signal(&format!("{name}.controlword")).is_ok();
     let mut groups = (0..).zip(&client.groups);
-    if let Some((number, group)) = groups.find(|(_, group)| group.name == name && group.count == 4)
-    {
+    let found = groups.find(|(_, group)| group.name == name && is_axis(name));
+    if let Some((number, group)) = found {
         return Ok((number, group.timeout));
     }
-    let axes: Vec<&str> = (client.groups.iter().filter(|group| group.count == 4))
-        .map(|group| group.name.as_str())
-        .collect();
+    let names = client.groups.iter().map(|group| group.name.as_str());
+    let axes: Vec<&str> = names.filter(|name| is_axis(name)).collect();
     let fix = match axes[..] {
         [] => "give it a table [axis.X.command]".to_owned(),
         _ => format!("commanded axes: {}", axes.join(", ")),
@@ -209,16 +198,21 @@ pub(crate) fn move_to(
     let target = units::value(position, "rad")?;
     let mut axis = Axis::claim(socket, name)?;
     axis.enable(PP)?;
-    let relative = if relative { RELATIVE } else { 0 };
-    axis.write(ENABLE | START | CHANGE_AT_ONCE | relative, PP, target, 0.0)?;
+    let relative = if relative { control::RELATIVE } else { 0 };
+    axis.write(
+        control::ENABLE_OPERATION | control::NEW_SET_POINT | control::CHANGE_IMMEDIATELY | relative,
+        PP,
+        target,
+        0.0,
+    )?;
     axis.until(Some(STATE), "accept the position", |word| {
-        word & ACKNOWLEDGED != 0
+        word & status::MODE_SPECIFIC_12 != 0
     })?;
-    axis.control(ENABLE)?;
+    axis.control(control::ENABLE_OPERATION)?;
     axis.until(Some(STATE), "take the position", |word| {
-        word & ACKNOWLEDGED == 0
+        word & status::MODE_SPECIFIC_12 == 0
     })?;
-    axis.until(None, "arrive", |word| word & REACHED != 0)?;
+    axis.until(None, "arrive", |word| word & status::TARGET_REACHED != 0)?;
     let at = axis.client.signal(&format!("{name}.position"))?.clone();
     if let Some(position) = axis.client.frame()?.value(&at) {
         print(&format!("{name} is at {position:.6} rad\n"))?;
@@ -237,7 +231,7 @@ pub(crate) fn jog(
     let end = time.map(units::time).transpose()?;
     let mut axis = Axis::claim(socket, name)?;
     axis.enable(PV)?;
-    axis.write(ENABLE, PV, 0.0, speed)?;
+    axis.write(control::ENABLE_OPERATION, PV, 0.0, speed)?;
     let began = Instant::now();
     while end.is_none_or(|end| began.elapsed() < end) {
         axis.follows(axis.statusword()?)?;
@@ -250,12 +244,12 @@ pub(crate) fn jog(
 pub(crate) fn home(socket: Option<&Path>, name: &str) -> Result<u8, Failure> {
     let mut axis = Axis::claim(socket, name)?;
     axis.enable(HM)?;
-    axis.control(ENABLE | START)?;
-    let done = REACHED | ACKNOWLEDGED;
+    axis.control(control::ENABLE_OPERATION | control::NEW_SET_POINT)?;
+    let done = status::TARGET_REACHED | status::MODE_SPECIFIC_12;
     let word = axis.until(None, "home", |word| {
-        word & FAILED_13 != 0 || word & done == done
+        word & status::MODE_SPECIFIC_13 != 0 || word & done == done
     })?;
-    if word & FAILED_13 != 0 {
+    if word & status::MODE_SPECIFIC_13 != 0 {
         let what = format!(
             "axis {name} was not homed; see [axis.{name}.homing], its switch and its limits"
         );
@@ -267,7 +261,7 @@ pub(crate) fn home(socket: Option<&Path>, name: &str) -> Result<u8, Failure> {
     axis.release()
 }
 
-/// Stops the axis, or all, whoever commands it.
+/// Stops the axis, or all, also those that another program commands.
 pub(crate) fn stop(socket: Option<&Path>, name: Option<&str>) -> Result<u8, Failure> {
     let mut client = Client::connect(socket)?;
     let groups = match name {
@@ -285,9 +279,9 @@ pub(crate) fn reset(socket: Option<&Path>, name: &str) -> Result<u8, Failure> {
     let mut axis = Axis::claim(socket, name)?;
     axis.write(0, 0.0, 0.0, 0.0)?;
     axis.keep(Duration::from_millis(20))?;
-    axis.control(FAULT_RESET)?;
+    axis.control(control::FAULT_RESET)?;
     let began = Instant::now();
-    while axis.statusword()? & FAULT != 0 {
+    while axis.statusword()? & status::FAULT != 0 {
         if began.elapsed() > Duration::from_secs(2) {
             return Err(axis.faulted());
         }

@@ -139,7 +139,7 @@ enum Command {
         #[command(flatten)]
         socket: Socket,
     },
-    /// Stop an axis or all commands, whoever commands them
+    /// Stop an axis, or all, also if another program commands it
     Stop {
         /// The axis; without it, everything that takes commands
         axis: Option<String>,

@@ -1,4 +1,4 @@
-//! Commands that end, and commands that nobody refreshes.
+//! Commands that end, and commands that are not refreshed.
 
 use super::drive::*;
 use crate::axis::tests::plant::*;

@@ -173,4 +173,4 @@ pub(super) fn frame(id: u16, data: &[u8]) -> Frame {
 }
 
 /// No axis.
-pub(super) const NOBODY: [usize; 0] = [];
+pub(super) const NONE: [usize; 0] = [];

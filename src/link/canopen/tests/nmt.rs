@@ -1,7 +1,7 @@
 //! NMT states, boot-up, heartbeat of this node and of others.
 
 use super::super::{BusEvent, Frame, Loss, Nmt, Outbox};
-use super::fake::{Bench, NOBODY, frame};
+use super::fake::{Bench, NONE, frame};
 
 #[test]
 fn the_node_boots_up_and_follows_the_commands_of_the_master() {
@@ -95,10 +95,7 @@ fn a_lost_heartbeat_invalidates_commands_and_is_reported_until_it_comes_back() {
     assert_eq!(bench.node.nmt(), Nmt::PreOperational, "1029h");
     bench.wait(500);
     assert_eq!(bench.drive.lost.len(), 1, "reported once");
-    assert_eq!(
-        bench.drive.alive, NOBODY,
-        "not alive in the poll of the loss"
-    );
+    assert_eq!(bench.drive.alive, NONE, "not alive in the poll of the loss");
     assert_eq!(bench.read(0x1003, 1), Ok(0x007F_8130));
     bench.receive(0x77F, &[5]);
     assert_eq!(bench.wait(1), [frame(0x85, &[0; 8])]);
@@ -144,7 +141,7 @@ fn bus_off_invalidates_commands_until_the_controller_recovers() {
     assert_eq!(bench.drive.lost, [(0, Loss::Bus)]);
     bench.drive.alive.clear();
     bench.wait(10);
-    assert_eq!(bench.drive.alive, NOBODY);
+    assert_eq!(bench.drive.alive, NONE);
     bench.node.bus(BusEvent::Recovered, &mut bench.drive);
     let sent = bench.wait(2);
     assert_eq!(sent[0].data()[..3], [0x40, 0x81, 0x11]);
@@ -170,5 +167,5 @@ fn stopped_by_nmt_the_commands_are_not_valid() {
     assert_eq!(bench.drive.lost, [(0, Loss::Stopped)]);
     bench.drive.alive.clear();
     bench.wait(5);
-    assert_eq!(bench.drive.alive, NOBODY);
+    assert_eq!(bench.drive.alive, NONE);
 }

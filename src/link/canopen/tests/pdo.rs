@@ -1,7 +1,7 @@
 //! PDOs: presets, the mapping procedure, reception and transmission.
 
 use super::super::{Item, Loss, Outbox, Refusal};
-use super::fake::{Bench, NOBODY, frame};
+use super::fake::{Bench, NONE, frame};
 
 const INVALID: u32 = 0x8000_0000;
 
@@ -166,7 +166,7 @@ fn an_rpdo_is_supervised_by_its_event_timer_from_the_first_one_on() {
     let sent = bench.wait(30);
     assert_eq!(bench.drive.lost, [(0, Loss::Rpdo)]);
     assert_eq!(sent[0].data()[..4], [0x50, 0x82, 0x11, 1]);
-    assert_eq!(bench.drive.alive, NOBODY);
+    assert_eq!(bench.drive.alive, NONE);
     bench.receive(0x205, &[0x06, 0, 8]);
     bench.wait(1);
     assert_eq!(bench.drive.alive, [0]);

@@ -1,7 +1,7 @@
 //! SYNC: synchronous PDOs, the counter, supervision and measurement.
 
 use super::super::{Item, Loss, Nmt};
-use super::fake::{Bench, NOBODY, frame};
+use super::fake::{Bench, NONE, frame};
 
 const INVALID: u32 = 0x8000_0000;
 
@@ -105,7 +105,7 @@ fn one_missing_sync_is_counted_and_the_second_invalidates_commands() {
     assert_eq!(sent[0].data()[..4], [0x00, 0x87, 0x11, 2]);
     assert_eq!(bench.node.nmt(), Nmt::PreOperational);
     bench.wait(100);
-    assert_eq!(bench.drive.alive, NOBODY);
+    assert_eq!(bench.drive.alive, NONE);
     bench.receive(0x80, &[]);
     bench.wait(1);
     assert_eq!(bench.drive.alive, [0]);
