@@ -1,0 +1,286 @@
+"""python-canopen with its profile p402, unmodified, against an axis of the firmware.
+
+    axis.py FIRMWARE BUS [TEST...]
+
+FIRMWARE is built with --features canopen, and drives a simulated motor. BUS is bus.c as a shared
+library: the kernel of this machine need not have CAN.
+"""
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import warnings
+
+import can
+import canopen
+from canopen.objectdictionary import ODVariable
+
+import master
+from master import HERE, MASTER_ID, NODE_ID, NO_DATA, RADIAN, Case
+
+# 10^-6 rad, 10^-6 rad/s: a motor with friction and an encoder with noise.
+NEAR = 0.02 * RADIAN
+SLOW = 0.3 * RADIAN
+HOME = 0.5
+
+# Changes of the simulated board: it is armed again by a fault reset of the master, and a command
+# that the motor cannot follow is a following error.
+CHANGES = (
+    ('arm = "at-start"', 'arm = "at-start"\nrearm = "on-command"'),
+    ("following_error_window_rad = 0.5", "following_error_window_rad = 0.1"),
+    ("following_error_timeout_ms = 20", "following_error_timeout_ms = 3"),
+    ("[axis.x.motion]\npositions_rad = [6.283185, -6.283185]\ndwell_s = 0.25\n", ""),
+)
+LINK = f"""
+[axis.x.command]
+timeout_ms = 500
+interpolation_ms = 10
+
+[axis.x.homing]
+method = 37
+offset_rad = {HOME}
+
+[link.can]
+interface = "can0"
+node_id = {NODE_ID}
+bit_rate = 1_000_000
+sync_losses = 50
+"""
+
+
+class SocketBus(can.BusABC):
+    """The other end of bus.c: each packet is a struct can_frame."""
+
+    FRAME = struct.Struct("=IB3x8s")
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.channel_info = "bus.c"
+        super().__init__(channel="bus.c")
+
+    def send(self, message, timeout=None):
+        frame = self.FRAME.pack(message.arbitration_id, message.dlc, bytes(message.data))
+        self.connection.send(frame)
+
+    def _recv_internal(self, timeout):
+        self.connection.settimeout(timeout)
+        try:
+            frame = self.connection.recv(self.FRAME.size)
+        except (TimeoutError, BlockingIOError):
+            return None, False
+        if not frame:
+            # The firmware has ended.
+            time.sleep(timeout or 0)
+            return None, False
+        number, length, data = self.FRAME.unpack(frame)
+        message = can.Message(
+            timestamp=time.time(),
+            arbitration_id=number,
+            is_extended_id=False,
+            data=data[:length],
+        )
+        return message, False
+
+    def shutdown(self):
+        super().shutdown()
+        self.connection.close()
+
+
+class Axis(Case):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        with open(os.path.join(HERE, "../../board/sim/board.toml")) as file:
+            text = file.read() + LINK
+        for old, new in CHANGES:
+            self.assertEqual(text.count(old), 1, old)
+            text = text.replace(old, new)
+        board = os.path.join(folder.name, "board.toml")
+        with open(board, "w") as file:
+            file.write(text)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.addCleanup(listener.close)
+        path = os.path.join(folder.name, "bus")
+        listener.bind(path)
+        listener.listen(1)
+        listener.settimeout(10)
+        self.process = subprocess.Popen(
+            [firmware, "run", "--board", board, "--for", "1h", "--quiet"],
+            env=dict(os.environ, LD_PRELOAD=bus, STEADFAST_TEST_BUS=path),
+        )
+        try:
+            connection, _ = listener.accept()
+        except TimeoutError:
+            self.process.kill()
+            raise
+        self.network = canopen.Network(SocketBus(connection))
+        self.network.connect()
+        self.addCleanup(self.network.disconnect)
+        self.addCleanup(self.end_process)
+
+    def end_process(self):
+        self.process.send_signal(signal.SIGTERM)
+        # 4: the axis has a fault, as after the loss of the master.
+        self.assertIn(self.process.wait(10), (0, 4))
+
+    def enabled(self, mode):
+        node = self.operational()
+        node.op_mode = mode
+        self.assertEqual(node.op_mode, mode)
+        node.state = "OPERATION ENABLED"
+        self.assertEqual(node.state, "OPERATION ENABLED")
+        return node
+
+    def position(self, node):
+        return node.sdo[0x6064].raw
+
+    def velocity(self, node):
+        return node.sdo[0x606C].raw
+
+    def move_to(self, node, target):
+        """A set-point of mode pp with its handshake, until it is reached."""
+        node.rpdo[2]["Target position"].raw = target
+        node.rpdo[2].transmit()
+        node.controlword = 0x1F
+        self.wait("set-point acknowledge", lambda: node.statusword & 0x1000)
+        node.controlword = 0x0F
+        self.wait("end of the acknowledge", lambda: not node.statusword & 0x1000)
+        self.wait("target reached", lambda: node.statusword & 0x0400)
+        self.assertAlmostEqual(self.position(node), target, delta=NEAR)
+
+    def follow_sync(self, node):
+        """RPDO 2 and the TPDOs are synchronous; SYNC every 10 ms."""
+        for pdo in (node.tpdo[1], node.tpdo[2], node.rpdo[2]):
+            pdo.trans_type = 1
+        node.rpdo[2].clear()
+        node.rpdo[2].add_variable("Target position")
+        node.rpdo[2].add_variable("Target velocity")
+        for pdo in (node.tpdo[1], node.tpdo[2], node.rpdo[2]):
+            pdo.save()
+        node.rpdo[2]["Target position"].raw = self.position(node)
+        node.rpdo[2]["Target velocity"].raw = 0
+        node.sdo[0x1006].raw = 10_000
+        self.network.sync.start(0.01)
+        self.addCleanup(self.network.sync.stop)
+        node.rpdo[2].transmit()
+
+    def test_all_objects_of_the_served_eds_are_read_back(self):
+        node = self.node()
+        read, absent = 0, []
+        for obj in node.object_dictionary.values():
+            if obj.index < 0x1000 or obj.index == 0x1021:
+                continue
+            variables = [obj] if isinstance(obj, ODVariable) else obj.values()
+            for var in variables:
+                try:
+                    node.sdo.upload(var.index, var.subindex)
+                    read += 1
+                except canopen.SdoAbortedError as error:
+                    self.assertEqual(error.code, NO_DATA, f"{var.index:04X}h:{var.subindex}")
+                    absent.append(f"{var.index:04X}h:{var.subindex}")
+        print(f"{read} values read, without data: {' '.join(absent)}")
+        self.assertGreater(read, 150)
+
+    def test_the_states_of_cia_402_within_the_time_outs_of_p402(self):
+        node = self.operational()
+        for state in (
+            "READY TO SWITCH ON",
+            "SWITCHED ON",
+            "OPERATION ENABLED",
+            "SWITCHED ON",
+            "READY TO SWITCH ON",
+            "SWITCH ON DISABLED",
+            "OPERATION ENABLED",
+        ):
+            node.state = state
+            self.assertEqual(node.state, state)
+
+    def test_homing_and_profile_position(self):
+        node = self.enabled("PROFILED POSITION")
+        self.move_to(node, 2 * RADIAN)
+        self.move_to(node, -RADIAN)
+        self.assertTrue(node.homing(timeout=5))
+        self.assertTrue(node.is_homed())
+        # Method 37: where the axis is.
+        self.assertAlmostEqual(self.position(node), HOME * RADIAN, delta=NEAR)
+
+    def test_profile_velocity_and_halt(self):
+        node = self.enabled("PROFILED VELOCITY")
+        node.rpdo[3]["Target velocity"].raw = 3 * RADIAN
+        node.rpdo[3].transmit()
+        self.wait("motion", lambda: abs(self.velocity(node) - 3 * RADIAN) < SLOW)
+        node.controlword = 0x10F
+        self.wait("halt", lambda: abs(self.velocity(node)) < SLOW)
+        halted = self.position(node)
+        time.sleep(0.2)
+        self.assertAlmostEqual(self.position(node), halted, delta=NEAR)
+
+    def test_cyclic_synchronous_modes_follow_sync(self):
+        node = self.operational()
+        self.follow_sync(node)
+        start = self.position(node)
+        node.op_mode = "CYCLIC SYNCHRONOUS POSITION"
+        node.state = "OPERATION ENABLED"
+        for step in range(100):
+            node.rpdo[2]["Target position"].raw = start + step * 5000
+            node.rpdo[2].transmit()
+            self.assertIsNotNone(node.tpdo[2].wait_for_reception(0.2))
+        end = start + 99 * 5000
+        actual = node.tpdo[2]["Position actual value"]
+        self.wait("the last set-point", lambda: abs(actual.raw - end) < NEAR)
+        node.rpdo[2]["Target velocity"].raw = -RADIAN
+        node.rpdo[2].transmit()
+        node.op_mode = "CYCLIC SYNCHRONOUS VELOCITY"
+        self.wait("velocity", lambda: abs(self.velocity(node) + RADIAN) < SLOW)
+        self.assertEqual(node.state, "OPERATION ENABLED")
+
+    def test_a_following_error_is_reported_by_emcy_and_reset(self):
+        node = self.operational()
+        self.follow_sync(node)
+        node.op_mode = "CYCLIC SYNCHRONOUS POSITION"
+        node.state = "OPERATION ENABLED"
+        # 5 rad within the 10 ms of the interpolation.
+        target = node.rpdo[2]["Target position"].raw
+        node.rpdo[2]["Target position"].raw = target + 5 * RADIAN
+        node.rpdo[2].transmit()
+        self.wait("EMCY", lambda: node.emcy.log)
+        self.wait("a fault", node.is_faulted)
+        self.assertEqual(node.emcy.log[0].code, 0x8611)
+        self.assertEqual(node.sdo[0x603F].raw, 0x8611)
+        node.rpdo[2]["Target position"].raw = self.position(node)
+        node.rpdo[2].transmit()
+        node.reset_from_fault()
+        self.assertEqual(node.state, "OPERATION ENABLED")
+        self.wait("end of the error", lambda: node.emcy.active == [])
+        self.assertEqual(node.sdo[0x1001].raw, 0)
+
+    def test_the_loss_of_the_masters_heartbeat_stops_the_axis(self):
+        node = self.operational()
+        node.sdo[0x1016][1].raw = MASTER_ID << 16 | 300
+        beat = self.network.send_periodic(0x700 + MASTER_ID, b"\x05", 0.05)
+        node.state = "OPERATION ENABLED"
+        time.sleep(0.5)
+        self.assertEqual(node.emcy.log, [])
+        beat.stop()
+        self.wait("EMCY", lambda: node.emcy.log)
+        emergency = node.emcy.log[0]
+        self.assertEqual((emergency.code, emergency.data[0]), (0x8130, MASTER_ID))
+        self.wait("no power", lambda: node.sdo[0x6041].raw & 0x6F != 0x27)
+        self.wait("pre-operational", lambda: node.nmt.state == "PRE-OPERATIONAL")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    firmware, bus = (os.path.abspath(sys.argv.pop(1)) for _ in range(2))
+    # The EDS is uploaded as a block.
+    master.program = firmware
+    # p402 waits for threads that it did not start itself.
+    warnings.simplefilter("error", DeprecationWarning)
+    unittest.main()
