@@ -55,7 +55,16 @@ enum {
 };
 
 /* Kinds of requests. */
-enum { SF_HELLO, SF_CLAIM, SF_RELEASE, SF_WRITE, SF_REFRESH, SF_REVOKE };
+enum {
+	SF_HELLO,
+	SF_CLAIM,
+	SF_RELEASE,
+	SF_WRITE,
+	SF_REFRESH,
+	SF_REVOKE,
+	SF_PARAMETER, /* describe the parameter `target` */
+	SF_CHANGE     /* values: pairs of a number and its value; target 1: the rest as at the start */
+};
 
 struct sf_client {
 	int socket;
@@ -64,7 +73,17 @@ struct sf_client {
 	uint64_t start;         /* frames before it are from before the connection */
 	uint32_t number;        /* of the last request */
 	uint32_t client;        /* its number, as refusals name it */
+	uint32_t parameters;    /* see sf_parameters */
 	char refusal[SF_MAX_PACKET];
+};
+
+/* A parameter of a control law, which may change while the loop runs. */
+struct sf_parameter {
+	double value;
+	double start;    /* its value at the start */
+	double min, max; /* other parameters may limit it further */
+	char name[SF_MAX_PACKET];
+	char unit[32];
 };
 
 static inline uint64_t sf_word(const struct sf_client *c, size_t at)
@@ -327,6 +346,85 @@ static inline int sf_revoke(struct sf_client *c, int group)
 static inline int sf_refresh(struct sf_client *c)
 {
 	return sf_send(c, SF_REFRESH, 0, NULL, 0);
+}
+
+/* The parameter `number`; -ENOENT if there is none. */
+static inline int sf_parameter(struct sf_client *c, int number, struct sf_parameter *parameter)
+{
+	unsigned char packet[SF_MAX_PACKET + 1];
+	const char *name, *unit;
+	ssize_t length;
+	int status = sf_send(c, SF_PARAMETER, number, NULL, 0);
+	uint32_t head[4];
+
+	if (status == 0)
+		status = sf_wait(c);
+	if (status != 0)
+		return status;
+	length = recv(c->socket, packet, SF_MAX_PACKET, 0);
+	if (length <= 0)
+		return length < 0 ? -errno : -ECONNRESET;
+	if (length < 16)
+		return -EPROTO;
+	memcpy(head, packet, 16);
+	c->parameters = head[3];
+	if (head[1] != c->number)
+		return -EPROTO;
+	if (head[2] != 0)
+		return -ENOENT;
+	/* Value, start, min, max; the name, a zero, the unit. */
+	packet[length] = 0;
+	name = (const char *)packet + 48;
+	unit = length > 48 ? name + strlen(name) + 1 : NULL;
+	if (!unit || unit > (const char *)packet + length || strlen(unit) >= sizeof(parameter->unit))
+		return -EPROTO;
+	memcpy(&parameter->value, packet + 16, 32);
+	strcpy(parameter->name, name);
+	strcpy(parameter->unit, unit);
+	return 0;
+}
+
+/* How many parameters there can be: numbers are below it, but not every number has one. */
+static inline int sf_parameters(struct sf_client *c)
+{
+	struct sf_parameter first;
+	int status = sf_parameter(c, 0, &first);
+
+	return status == 0 || status == -ENOENT ? (int)c->parameters : status;
+}
+
+/* The number of the parameter `name`, such as "x.gains.kp"; -ENOENT if there is none. */
+static inline int sf_find_parameter(struct sf_client *c, const char *name,
+				    struct sf_parameter *parameter)
+{
+	int number, count = sf_parameters(c);
+
+	for (number = 0; number < count; number++) {
+		int status = sf_parameter(c, number, parameter);
+
+		if (status == 0 && strcmp(parameter->name, name) == 0)
+			return number;
+		if (status != 0 && status != -ENOENT)
+			return status;
+	}
+	return count < 0 ? count : -ENOENT;
+}
+
+/* Changes `count` parameters, at most SF_MAX_VALUES / 2, all or none: the loop takes them over
+ * between two cycles. With `from_start` all others get their values of the start. */
+static inline int sf_change(struct sf_client *c, int from_start, const int *numbers,
+			    const double *values, size_t count)
+{
+	double pairs[SF_MAX_VALUES];
+	size_t at;
+
+	if (count > SF_MAX_VALUES / 2)
+		return -EINVAL;
+	for (at = 0; at < count; at++) {
+		pairs[2 * at] = numbers[at];
+		pairs[2 * at + 1] = values[at];
+	}
+	return sf_ask(c, SF_CHANGE, from_start != 0, pairs, 2 * count);
 }
 
 #ifdef __cplusplus

@@ -6,6 +6,7 @@
         print(machine.read("x.position"))
         with machine.command("command.speed") as speed:
             speed.write(1.5)
+        machine.change({"x.gains.kp": 12.0})
 
 The controller offers this with a table `[link.local]` in its board file. Signals are read from
 memory that the controller shares (any signal, every cycle); commands are packets on a Unix
@@ -24,14 +25,14 @@ import struct
 import threading
 import time
 
-__all__ = ["connect", "Client", "Command", "Refused", "Frame", "Signal"]
+__all__ = ["connect", "Client", "Command", "Refused", "Frame", "Parameter", "Signal"]
 
 _MAGIC = int.from_bytes(b"steadfst", "big")
 _VERSION = 1
 _ENTRY = 24
 _HEAD = struct.Struct("=IIII")
 _WORD = struct.Struct("=Q")
-_HELLO, _CLAIM, _RELEASE, _WRITE, _REFRESH, _REVOKE = range(6)
+_HELLO, _CLAIM, _RELEASE, _WRITE, _REFRESH, _REVOKE, _PARAMETER, _CHANGE = range(8)
 _MAX_PACKET = 1024
 
 
@@ -50,6 +51,20 @@ class Signal:
 
     def __repr__(self):
         return f"Signal({self.name!r}, {self.unit!r})"
+
+
+class Parameter:
+    """A parameter of a control law: its name, unit, present value, value at the start, limits.
+
+    Other parameters may limit it further."""
+
+    def __init__(self, number, name, unit, value, start, limits):
+        self._number = number
+        self.name, self.unit = name, unit
+        self.value, self.start, self.limits = value, start, limits
+
+    def __repr__(self):
+        return f"Parameter({self.name!r}, {self.value!r}, {self.unit!r})"
 
 
 class Frame:
@@ -215,16 +230,19 @@ class Client:
         return self._number
 
     def _ask(self, kind, target=0, values=()):
+        packet = self._answer(kind, target, values)
+        if _HEAD.unpack_from(packet)[2] != 0:
+            raise Refused(packet[_HEAD.size :].decode())
+
+    def _answer(self, kind, target=0, values=()):
         with self._lock:
             number = self._send(kind, target, values)
             packet = self._socket.recv(_MAX_PACKET)
             if not packet:
                 raise ConnectionResetError("the controller closed the connection")
-            answered = _HEAD.unpack_from(packet)
-            if answered[1] != number:
+            if _HEAD.unpack_from(packet)[1] != number:
                 raise ConnectionError("an answer to another request")
-            if answered[2] != 0:
-                raise Refused(packet[_HEAD.size :].decode())
+            return packet
 
     def _refresh(self):
         with self._lock:
@@ -240,6 +258,32 @@ class Client:
     def stop(self, group):
         """Takes the commands of `group` from their owner, also if it is another client: a stop."""
         self._ask(_REVOKE, self.groups[group][0])
+
+    def parameters(self):
+        """The parameters that may change while the loop runs, by their names."""
+        found = {}
+        number = 0
+        while True:
+            packet = self._answer(_PARAMETER, number)
+            _, _, status, count = _HEAD.unpack_from(packet)
+            if status == 0:
+                value, start, *limits = struct.unpack_from("=4d", packet, _HEAD.size)
+                name, unit = packet[_HEAD.size + 32 :].decode().split("\0")
+                found[name] = Parameter(number, name, unit, value, start, tuple(limits))
+            number += 1
+            if number >= count:
+                return found
+
+    def change(self, values, from_start=False):
+        """Changes parameters, `{name: value}`, all or none: the loop takes them over between two
+        cycles. With `from_start` all others get their values of the start."""
+        known = self.parameters()
+        pairs = []
+        for name, value in values.items():
+            if name not in known:
+                raise KeyError(f"{name} is no parameter; parameters are: {', '.join(known)}")
+            pairs += [known[name]._number, value]
+        self._ask(_CHANGE, int(from_start), pairs)
 
     def close(self):
         """Closes the connection. Commands of open groups are void at once."""

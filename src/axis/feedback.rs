@@ -190,6 +190,14 @@ impl FeedbackConfig {
 }
 
 impl Feedback {
+    /// Prepares `state` for `to`, the same feedback with another low pass: the velocity goes on
+    /// from its present value.
+    pub fn hand_over(&self, state: &mut FeedbackState, to: &Self) {
+        if to.filter != self.filter {
+            state.filter = to.filter.settled(state.velocity_rad_s);
+        }
+    }
+
     /// Encoder channel of the process image.
     pub const fn channel(&self) -> u8 {
         self.channel

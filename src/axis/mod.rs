@@ -12,6 +12,7 @@
 //!     command   controlword, modes and targets from outside
 //!     status    statusword and actual values for links
 //!     config    the configuration of an axis
+//!     parameters  what of it may change while the axis runs
 //!   fault     the faults: number, code, texts
 //! ```
 //!
@@ -27,6 +28,7 @@ pub mod feedback;
 pub mod limits;
 pub mod memory;
 pub mod motion;
+pub mod parameters;
 pub mod servo;
 mod servo_state;
 pub mod state;
@@ -43,6 +45,7 @@ pub use feedback::{FeedbackConfig, Frozen};
 pub use limits::{LimitSwitch, LimitsConfig, PositionRange};
 pub use memory::AxisState;
 pub use motion::Motion;
+pub use parameters::{PARAMETERS, Parameter};
 pub use servo::{Arm, Rearm, Servo, ServoConfig, ServoError};
 pub use servo_state::ServoState;
 pub use state::State;

@@ -410,6 +410,21 @@ impl<A: Deref<Target = [Axis]>> Servo<A> {
     }
 }
 
+impl<A: DerefMut<Target = [Axis]>> Servo<A> {
+    /// Takes over `axes`, built from other values of the
+    /// [parameters](super::parameters::PARAMETERS): [`Axis::take_over`] of each.
+    pub fn take_over<S: DerefMut<Target = [AxisState]>>(
+        &mut self,
+        state: &mut ServoState<S>,
+        axes: &[Axis],
+    ) {
+        let pairs = self.axes.iter_mut().zip(state.axes.iter_mut());
+        for ((axis, state), to) in pairs.zip(axes) {
+            axis.take_over(state, to);
+        }
+    }
+}
+
 impl Decide for Servo {
     type Config = Self;
     type State = ServoState;

@@ -6,5 +6,6 @@ mod commanded;
 mod configuration;
 mod faults;
 mod operation;
+mod parameters;
 mod reset;
 mod stops;

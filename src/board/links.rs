@@ -12,13 +12,13 @@ use crate::link::frames::{MAX_STATUSES, Publisher, Shared};
 use crate::link::local::{Local, LocalConfig, Refused};
 use crate::link::mailbox::{Mailbox, Receiver};
 use crate::link::owner::Owners;
-use crate::link::server::{Link, Server};
+use crate::link::server::{CHANGED, Link, Server};
 use crate::sys::arena::Placed;
 
 /// Commands for the loop. Made by the first run with links, so that it takes no locked memory
 /// without them; it lives on, because the loop's thread has it as well.
 static MAILBOX: OnceLock<Box<Mailbox>> = OnceLock::new();
-/// Number of clients that read signals.
+/// Number of clients that read signals, and [`CHANGED`].
 static WATCHED: AtomicU32 = AtomicU32::new(0);
 
 /// The link thread's side.
@@ -59,7 +59,10 @@ impl Links {
             .get_or_init(|| Box::new(Mailbox::new()))
             .open(groups.ranges.len(), timeouts);
         let parts = groups.groups.iter().map(|group| (group.first, group.count));
-        let owners = Owners::new(sender, parts, groups.ranges.iter().copied());
+        let mut owners = Owners::new(sender, parts, groups.ranges.iter().copied());
+        if let Some(parameters) = machine.laws.iter().find_map(|law| law.law.parameters()) {
+            owners.parameters = parameters;
+        }
         let local = match &links.local {
             Some(local) => {
                 let opened = Local::open(local, shared);
@@ -115,7 +118,7 @@ impl LoopLinks {
         self.receiver.receive(tick.now, &mut inputs.received);
     }
 
-    /// Shows the cycle to clients, if there are any.
+    /// Shows the cycle to clients, if there are any. Returns whether parameters were changed.
     #[inline]
     pub(super) fn publish(
         &mut self,
@@ -123,12 +126,14 @@ impl LoopLinks {
         inputs: &Inputs,
         outputs: &Outputs,
         status: impl FnOnce(&mut [f64]),
-    ) {
-        if WATCHED.load(Ordering::Relaxed) == 0 {
-            return;
+    ) -> bool {
+        let watched = WATCHED.load(Ordering::Relaxed);
+        if watched == 0 {
+            return false;
         }
         let statuses = &mut self.statuses[..self.publisher.statuses().min(MAX_STATUSES)];
         status(statuses);
         self.publisher.publish(tick, inputs, outputs, statuses);
+        watched & CHANGED != 0
     }
 }

@@ -417,9 +417,10 @@ impl<D: Devices> Act for Ports<D> {
         inputs: &Inputs,
         outputs: &Outputs,
         status: impl FnOnce(&mut [f64]),
-    ) {
-        if let Some(links) = &mut self.links {
-            links.publish(tick, inputs, outputs, status);
+    ) -> bool {
+        match &mut self.links {
+            Some(links) => links.publish(tick, inputs, outputs, status),
+            None => false,
         }
     }
 

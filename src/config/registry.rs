@@ -16,6 +16,7 @@ use super::root_tables::RootTables;
 use crate::cycle::device::Device;
 use crate::cycle::law::{Law, RunLaw, Running};
 use crate::cycle::ports::{FaultNumber, TRACE_LEN};
+use crate::link::parameters::Parameters;
 use crate::sim::Plant;
 use crate::sys::arena::{Full, Placed};
 use crate::telemetry::report::Description;
@@ -142,6 +143,12 @@ pub trait StartLaw: Any + Send + Sync {
     /// # Errors
     /// The static memory is full.
     fn start(&self) -> Result<Placed<dyn AnyLaw>, Full>;
+
+    /// The parameters that clients of links may change while the law of the next
+    /// [`StartLaw::start`] runs. Allocates. By default there are none.
+    fn parameters(&self) -> Option<Box<dyn Parameters>> {
+        None
+    }
 
     /// Names and units of the values that the law shows to others
     /// ([`RunLaw::status`]).

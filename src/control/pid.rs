@@ -228,6 +228,32 @@ impl Pid {
         };
     }
 
+    /// Prepares `state` for `to`, the controller with other gains: its next step gives the output
+    /// that a step of `self` would have given, for the same `error`, the same `rate` of the
+    /// measurement, and a feed-forward that is greater by `feed_forward`.
+    ///
+    /// The integrator takes the difference. If neither controller has integral action, nothing
+    /// would ever remove it again, so the output then jumps by what the new gains make of the
+    /// error.
+    pub fn hand_over(
+        &self,
+        state: &mut PidState,
+        to: &Self,
+        error: f64,
+        rate: f64,
+        feed_forward: f64,
+    ) {
+        let mut changed = (to.kp - self.kp) * error + feed_forward;
+        if to.kd != self.kd {
+            let derivative = to.kd * rate;
+            changed -= derivative - state.derivative;
+            state.derivative = derivative;
+        }
+        if self.integral_gain > 0.0 || to.integral_gain > 0.0 {
+            state.integral -= changed;
+        }
+    }
+
     /// Moves the origin of setpoint and measurement: both increase by `by`. The output does not
     /// change.
     pub fn shift(&self, state: &mut PidState, by: f64) {
@@ -390,6 +416,52 @@ mod tests {
         let mut state = PidState::default();
         pid.track(&mut state, -3.25, 0.5, 0.75, 1.0, at(7));
         assert_eq!(pid.step(&mut state, 0.5, 0.75, 1.0, at(7)), Some(-3.25));
+    }
+
+    #[test]
+    fn other_gains_go_on_from_the_same_output() {
+        let pid = config().build(PERIOD).unwrap();
+        type Change = fn(&mut PidConfig);
+        let changes: [Change; 6] = [
+            |c| c.gains.kp = 20.0,
+            |c| c.gains.ki = 50.0,
+            |c| c.gains.ki = 0.0,
+            |c| c.gains.kd = 0.5,
+            |c| c.gains.kd = 0.0,
+            |c| (c.gains.kp, c.gains.kd, c.gains.derivative_cutoff_hz) = (0.0, 0.2, 20.0),
+        ];
+        // At a standstill with a constant error, and turning at a constant velocity.
+        for (change, rate) in changes.into_iter().flat_map(|c| [(c, 0.0), (c, 3.0)]) {
+            let mut state = PidState::default();
+            let step = |pid: &Pid, state: &mut PidState, k: u32, feed_forward| {
+                let y = rate * f64::from(k) * 1e-3;
+                pid.step(state, y + 0.25, y, feed_forward, at(k)).unwrap()
+            };
+            for k in 0..500 {
+                let _ = step(&pid, &mut state, k, 1.0);
+            }
+            let mut old = state;
+            let mut c = config();
+            change(&mut c);
+            let to = c.build(PERIOD).unwrap();
+            pid.hand_over(&mut state, &to, 0.25, rate, 0.5);
+            let expected = step(&pid, &mut old, 500, 1.0);
+            let found = step(&to, &mut state, 500, 1.5);
+            assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn without_integral_action_other_gains_leave_no_trace() {
+        let mut c = config();
+        (c.gains.ki, c.gains.kd) = (0.0, 0.0);
+        let pid = c.build(PERIOD).unwrap();
+        c.gains.kp = 5.0;
+        let to = c.build(PERIOD).unwrap();
+        let mut state = PidState::default();
+        let _ = pid.step(&mut state, 1.0, 0.0, 0.0, at(1));
+        pid.hand_over(&mut state, &to, 1.0, 0.0, 0.0);
+        assert_eq!(to.step(&mut state, 1.0, 0.0, 0.0, at(2)), Some(5.0));
     }
 
     #[test]

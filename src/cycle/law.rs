@@ -120,6 +120,8 @@ pub trait RunLaw: Send {
     fn at_rest(&self) -> bool;
     /// Writes the values for others: see [`Decide::status`].
     fn status(&self, values: &mut [f64]);
+    /// [`Decide::change`].
+    fn change(&mut self) {}
     /// Saves the state in the law's own memory: allocates nothing.
     fn save(&mut self);
     /// Restores the saved state.
@@ -405,9 +407,7 @@ where
     type Saved = ();
 
     fn save(&mut self) {
-        for seat in &mut self.seats {
-            seat.law.save();
-        }
+        self.seats.iter_mut().for_each(|seat| seat.law.save());
     }
 
     fn rewind(&mut self, (): ()) {
@@ -434,8 +434,7 @@ where
     type Config = ();
     type State = LawSet<P>;
 
-    // Inlined into the loop: saving and restoring registers would take a quarter of the time of
-    // this function.
+    // Inlined into the loop: saving registers for a call would take a quarter of its time.
     #[inline(always)]
     fn decide((): &(), laws: &mut LawSet<P>, inputs: &Inputs, tick: &Tick, outputs: &mut Outputs) {
         // The elapsed time for all laws that run in each cycle.
@@ -490,6 +489,10 @@ where
             seat.law.status(own);
             values = rest;
         }
+    }
+
+    fn change((): &(), laws: &mut LawSet<P>) {
+        laws.seats.iter_mut().for_each(|seat| seat.law.change());
     }
 }
 

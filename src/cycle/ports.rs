@@ -62,15 +62,17 @@ pub trait Act {
     fn safe(&mut self, tick: &Tick) -> Result<(), OutputError>;
 
     /// Shows the cycle to others, after its outputs have left: its process image, and the
-    /// values that `status` writes ([`Decide::status`]). The default does nothing.
+    /// values that `status` writes ([`Decide::status`]). Returns whether parameters of the law
+    /// were changed, for [`Decide::change`]. The default does nothing.
     fn publish(
         &mut self,
         tick: &Tick,
         inputs: &Inputs,
         outputs: &Outputs,
         status: impl FnOnce(&mut [f64]),
-    ) {
+    ) -> bool {
         let _ = (tick, inputs, outputs, status);
+        false
     }
 }
 
@@ -137,6 +139,12 @@ pub trait Decide {
     /// declared at the start. Called only while a client reads.
     fn status(config: &Self::Config, state: &Self::State, values: &mut [f64]) {
         let _ = (config, state, values);
+    }
+
+    /// Takes over parameters that were changed from outside, between two cycles. By default the
+    /// law has none.
+    fn change(config: &Self::Config, state: &mut Self::State) {
+        let _ = (config, state);
     }
 }
 

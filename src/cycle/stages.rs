@@ -118,10 +118,14 @@ impl<'a, P: Sense + Act, D: Decide> Cycle<'a, P, D> {
             trace: D::trace(self.config, &self.state),
         };
         let Self { config, state, .. } = self;
-        self.ports
+        let changed = self
+            .ports
             .publish(tick, &self.inputs, &self.outputs, |values| {
                 D::status(config, state, values);
             });
+        if changed {
+            D::change(config, state);
+        }
         Done {
             end,
             lateness,

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 
 use super::frames::Shared;
 use super::owner::{Client, Owners, Refusal};
+use super::parameters;
 use super::protocol::{self, Answer, Kind, MAX_PACKET, Request};
 use crate::sys::local_socket::{Connection, Listener, Peer, Waited, readable};
 use crate::sys::{Errno, process};
@@ -330,9 +331,14 @@ fn answer(
             return None;
         }
         (Kind::Hello, _) => Ok(()),
+        (Kind::Parameter | Kind::Change, _) => {
+            let parameters = &mut *owners.parameters;
+            let may = connected.may_command;
+            return Some(parameters::serve(&request, &client, may, parameters));
+        }
         (_, Err(_)) => Err(Refusal::NoSuchGroup),
         (Kind::Claim | Kind::Revoke, _) if !connected.may_command => {
-            let text = "this user may not command; see [link.local] commanders";
+            let text = parameters::NOT_COMMANDER;
             let kind = request.kind as u32;
             return Some(protocol::answer(
                 kind,

@@ -8,6 +8,7 @@
 //!   without a retry.
 //! - [`frames`] has the signals of the last cycles in memory that other processes read.
 //! - [`owner`] decides who may command: each group of commands has one owner at a time.
+//! - [`parameters`] are the values of control laws that clients may change.
 //! - [`local`] is the link for programs on the same machine, over a Unix socket.
 //! - [`can`] is the link for a master on a CAN bus: the CANopen node [`canopen`] with a CiA 402
 //!   drive for each axis.
@@ -20,5 +21,6 @@ pub mod frames;
 pub mod local;
 pub mod mailbox;
 pub mod owner;
+pub mod parameters;
 pub mod protocol;
 pub mod server;

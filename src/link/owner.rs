@@ -9,6 +9,7 @@
 use core::fmt;
 
 use super::mailbox::Sender;
+use super::parameters::{Fixed, Parameters};
 use crate::cycle::image::InputError;
 use crate::cycle::received::{Group, MAX_GROUPS, MAX_RECEIVED};
 use crate::time::Instant;
@@ -87,6 +88,8 @@ pub struct Owners<'m> {
     values: heapless::Vec<f64, MAX_RECEIVED>,
     ranges: heapless::Vec<(f64, f64), MAX_RECEIVED>,
     sender: Sender<'m>,
+    /// The parameters that clients may change.
+    pub parameters: Box<dyn Parameters>,
     /// Whether the loop has not yet got the newest state.
     changed: bool,
 }
@@ -116,6 +119,7 @@ impl<'m> Owners<'m> {
             parts,
             ranges,
             sender,
+            parameters: Box::new(Fixed),
             changed: false,
         }
     }

@@ -7,6 +7,8 @@
 pub const MAX_PACKET: usize = 1024;
 /// Bytes before the values of a request, and before the text of an answer.
 pub const HEAD: usize = 16;
+/// A packet.
+pub type Packet = heapless::Vec<u8, MAX_PACKET>;
 /// Most values of a request.
 pub const MAX_VALUES: usize = 64;
 /// The version of the protocol.
@@ -30,6 +32,12 @@ pub enum Kind {
     /// Take a group from its owner, which may be another client: its commands have no value any
     /// more. For a stop.
     Revoke = 5,
+    /// Describe the parameter `target`. The value of the answer, also of a refusal, is how many
+    /// numbers there are; what follows a grant is [`described`](super::parameters::described).
+    Parameter = 6,
+    /// Change parameters: the values are pairs of a number and its new value. They are granted or
+    /// refused together. With the target 1 all others get their values of the start.
+    Change = 7,
 }
 
 impl Kind {
@@ -41,6 +49,8 @@ impl Kind {
             3 => Self::Write,
             4 => Self::Refresh,
             5 => Self::Revoke,
+            6 => Self::Parameter,
+            7 => Self::Change,
             _ => return None,
         })
     }
@@ -96,7 +106,7 @@ impl Request {
 
     /// The packet of this request.
     #[must_use]
-    pub fn packet(&self) -> heapless::Vec<u8, MAX_PACKET> {
+    pub fn packet(&self) -> Packet {
         let head = [
             self.kind as u32,
             self.number,
@@ -111,13 +121,7 @@ impl Request {
 
 /// The packet of an answer to request `number` of `kind`.
 #[must_use]
-pub fn answer(
-    kind: u32,
-    number: u32,
-    answer: Answer,
-    value: u32,
-    text: &str,
-) -> heapless::Vec<u8, MAX_PACKET> {
+pub fn answer(kind: u32, number: u32, answer: Answer, value: u32, text: &str) -> Packet {
     let head = [kind, number, answer as u32, value];
     let head = head.into_iter().flat_map(u32::to_ne_bytes);
     head.chain(text.bytes().take(MAX_PACKET - HEAD)).collect()

@@ -19,6 +19,9 @@ const LOOK_MS: u16 = 100;
 /// How often it looks whether a status has changed that a CAN master waits for, ms.
 const STATUS_MS: u16 = 5;
 
+/// In the number of readers: parameters were changed, and the loop has not taken them over yet.
+pub const CHANGED: u32 = 1 << 31;
+
 /// A link beside the local one.
 pub trait Link: Send {
     /// What becomes readable when there is something to serve.
@@ -43,7 +46,7 @@ pub struct Server<'l> {
 
 impl Server<'_> {
     /// Serves the links until `done` is set. `watched` is the number of clients that read
-    /// signals.
+    /// signals, and [`CHANGED`].
     pub fn run(&mut self, done: &AtomicBool, watched: &AtomicU32) {
         let mut entries: heapless::Vec<_, MAX_WAITED> = heapless::Vec::new();
         let mut log = Log::default();
@@ -76,6 +79,9 @@ impl Server<'_> {
                 readers += 1;
             }
             self.owners.send();
+            if self.owners.parameters.is_pending() {
+                readers |= CHANGED;
+            }
             watched.store(readers, Ordering::Relaxed);
         }
         watched.store(0, Ordering::Relaxed);

@@ -84,6 +84,52 @@ fn the_document_lists_the_keys_that_the_readers_request() {
     );
 }
 
+/// A person copies a parameter from a running controller into the board file.
+#[test]
+fn each_parameter_of_an_axis_is_a_key_of_the_document_with_the_same_limit() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/board-file.md");
+    let document = fs::read_to_string(path).expect("the document");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/parameters.md");
+    let parameters = fs::read_to_string(path).expect("the document");
+    for parameter in &steadfast::axis::PARAMETERS {
+        let object = match parameter.object() {
+            None => String::new(),
+            Some((index, 0)) => format!("{index:04X}h "),
+            Some((index, sub)) => format!("{index:04X}h:{sub} "),
+        };
+        let (key, unit) = (parameter.key, parameter.unit());
+        let line = format!("| `{key}` | {unit} | {object}|");
+        assert!(parameters.lines().any(|found| found == line), "{line}");
+        let (table, key) = parameter.key.split_once('.').expect("a table and a key");
+        let head = format!("## `[axis.NAME.{table}]`");
+        let (_, section) = document
+            .split_once(&head)
+            .unwrap_or_else(|| panic!("{head}"));
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let line = format!("| `{key}` | ");
+        let (_, value) = section
+            .split_once(&line)
+            .unwrap_or_else(|| panic!("{head} {line}"));
+        let value = value.split(" |").next().unwrap_or_default();
+        let (_, most) = value
+            .split_once(" to ")
+            .unwrap_or_else(|| panic!("{value}"));
+        let most = most.split('.').next().unwrap_or_default();
+        assert_eq!(
+            most.parse(),
+            Ok(parameter.range().1),
+            "{}: {value}",
+            parameter.key
+        );
+        assert_eq!(
+            value.starts_with("whole number"),
+            parameter.unit() == "ms",
+            "{}: {value}",
+            parameter.key
+        );
+    }
+}
+
 /// A board with a pump that has none of its optional keys, and a law of another kind.
 const PUMP: &str = r#"
 [device.pump]

@@ -22,14 +22,14 @@ use super::{Scratch, command, emulated, json_at, number};
 const NEVER: Duration = Duration::from_secs(30);
 
 /// A controller with a local link and one command, `command.speed`.
-struct Controller {
+pub(super) struct Controller {
     running: Running,
     scratch: Scratch,
     socket: PathBuf,
 }
 
 impl Controller {
-    fn start(test: &str, link: &str) -> Self {
+    pub(super) fn start(test: &str, link: &str) -> Self {
         Self::start_by(test, link, |run| run)
     }
 
@@ -56,7 +56,7 @@ impl Controller {
         }
     }
 
-    fn connect(&self) -> Client {
+    pub(super) fn connect(&self) -> Client {
         let connection = connect(&self.socket).expect("the controller listens");
         let client = Client {
             connection,
@@ -67,12 +67,12 @@ impl Controller {
     }
 
     /// Ends it, and gives its report. Whatever clients did, the loop kept its promises.
-    fn end(self) -> Value {
+    pub(super) fn end(self) -> Value {
         self.end_with_errors().0
     }
 
     /// As [`Controller::end`], with what it wrote to standard error.
-    fn end_with_errors(self) -> (Value, String) {
+    pub(super) fn end_with_errors(self) -> (Value, String) {
         self.running.signal("TERM");
         let ended = self.running.ended();
         let report = json_at(&self.scratch.path("report.json"));
@@ -94,14 +94,14 @@ fn connect(socket: &Path) -> Option<Connection> {
     Connection::connect(&path).ok()
 }
 
-struct Client {
-    connection: Connection,
-    number: u32,
+pub(super) struct Client {
+    pub(super) connection: Connection,
+    pub(super) number: u32,
 }
 
 impl Client {
     /// Waits for an answer, and gives it to `check`.
-    fn receive<T>(&self, check: impl FnOnce(Answered<'_>) -> T) -> T {
+    pub(super) fn receive<T>(&self, check: impl FnOnce(Answered<'_>) -> T) -> T {
         let mut packet = [0; MAX_PACKET];
         let mut waited = [readable(self.connection.as_fd())];
         let begun = Instant::now();
@@ -114,7 +114,7 @@ impl Client {
     }
 
     /// Asks, and gives the text of the refusal, or nothing.
-    fn ask(&mut self, kind: Kind, target: u32, values: &[f64]) -> Result<(), String> {
+    pub(super) fn ask(&mut self, kind: Kind, target: u32, values: &[f64]) -> Result<(), String> {
         self.number += 1;
         let request = Request {
             kind,

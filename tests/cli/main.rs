@@ -9,6 +9,7 @@ mod audited;
 mod boards;
 mod json;
 mod links;
+mod parameters;
 mod quick_stop;
 mod signals;
 mod terminal;

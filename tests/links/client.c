@@ -19,8 +19,10 @@ int main(int count, char **arguments)
 	struct sf_client c, other;
 	struct timespec pause = { 0, 5000000 };
 	double value = 0, speed = 1.5, fast = 99, period;
+	const double refused[] = { 50, 41 }, changed[] = { 50, 10 };
+	struct sf_parameter parameter;
 	uint64_t number, first;
-	int signal, group, tries;
+	int signal, group, tries, numbers[2];
 
 	if (count != 2)
 		return 2;
@@ -60,6 +62,20 @@ int main(int count, char **arguments)
 		number++;
 	}
 	must(&c, sf_release(&c, group), 0, "release");
+	numbers[0] = sf_find_parameter(&c, "x.gains.kp", &parameter);
+	numbers[1] = sf_find_parameter(&c, "x.profile.velocity_rad_s", &parameter);
+	must(&c, strcmp(parameter.unit, "rad/s"), 0, "a unit");
+	must(&c, parameter.start == 20.0 && parameter.max == 1e5, 1, "start and range");
+	must(&c, sf_find_parameter(&c, "x.gains.no", &parameter), -ENOENT, "find nothing");
+	must(&c, sf_change(&c, 0, numbers, refused, 2), -EPERM, "change out of range");
+	must(&c, sf_parameter(&c, numbers[0], &parameter), 0, "describe");
+	must(&c, parameter.value == 40.0, 1, "a refused set changes nothing");
+	must(&c, sf_change(&c, 0, numbers, changed, 2), 0, "change");
+	must(&c, sf_parameter(&c, numbers[0], &parameter), 0, "describe");
+	must(&c, parameter.value == 50.0 && parameter.start == 40.0, 1, "it has changed");
+	must(&c, sf_change(&c, 1, NULL, NULL, 0), 0, "back to the start");
+	must(&c, sf_parameter(&c, numbers[0], &parameter), 0, "describe");
+	must(&c, parameter.value == 40.0, 1, "it is as at the start");
 	must(&c, sf_running(&c), 1, "it runs");
 	period = (double)sf_word(&c, SF_AT_PERIOD_NS) / 1e6;
 	must(&c, fabs(period - 1.0) < 1e-9, 1, "the period");

@@ -42,6 +42,24 @@ with steadfast.connect(sys.argv[1]) as machine, steadfast.connect(sys.argv[1]) a
     end = time.monotonic() + 30
     while machine.read("command.speed") is not None:
         assert time.monotonic() < end, "a released command keeps its value"
+    kp = machine.parameters()["x.gains.kp"]
+    assert (kp.value, kp.start, kp.unit, kp.limits) == (40.0, 40.0, "V/rad", (0.0, 1e9)), kp
+    machine.change({"x.gains.kp": 50, "x.gains.ki": 100.0})
+    try:
+        machine.change({"x.gains.kp": 60.0, "x.profile.velocity_rad_s": 41.0})
+        raise AssertionError("too fast")
+    except steadfast.Refused as refused:
+        assert "it must be from 0 to 40" in str(refused), refused
+    assert machine.parameters()["x.gains.kp"].value == 50.0
+    machine.change({}, from_start=True)
+    now = machine.parameters()
+    assert all(parameter.value == parameter.start for parameter in now.values()), now
+    try:
+        machine.change({"x.gains.kpp": 1.0})
+        raise AssertionError("a parameter that does not exist")
+    except KeyError as error:
+        assert "x.gains.kp" in str(error)
+
     try:
         machine.command("command.sped")
         raise AssertionError("a group that does not exist")

@@ -3,11 +3,13 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use super::tuning::{Exchange, Tuning};
 use crate::axis::{Axis, AxisConfig, AxisState, STATUS, Servo, ServoConfig, ServoState};
 use crate::config::{AnyLaw, Config, StartLaw};
 use crate::cycle::law::{Part, RunLaw, Status};
 use crate::cycle::ports::{FaultNumber, Trace};
 use crate::cycle::signal::Io;
+use crate::link::parameters::Parameters;
 use crate::sys::arena::{Full, Placed};
 use crate::telemetry::report::{Description, Field, Section, SectionEntry};
 use crate::time::Duration;
@@ -21,6 +23,8 @@ pub struct Axes {
     pub names: Arc<Names>,
     /// Period of the loop.
     pub(super) period: Duration,
+    /// Changed parameters on their way to the loop.
+    pub(super) exchange: Arc<Exchange>,
 }
 
 /// Names of axes and encoders for messages.
@@ -106,6 +110,15 @@ impl Names {
 }
 
 impl StartLaw for Axes {
+    fn parameters(&self) -> Option<Box<dyn Parameters>> {
+        Some(Box::new(Tuning::new(
+            self.names.axes.clone(),
+            &self.config.axes,
+            self.period,
+            Arc::clone(&self.exchange),
+        )))
+    }
+
     fn statuses(&self) -> Vec<(String, &'static str)> {
         let of_axis = |name: &String| STATUS.map(|(value, unit)| (format!("{name}.{value}"), unit));
         self.names.axes.iter().flat_map(of_axis).collect()
@@ -122,6 +135,7 @@ impl StartLaw for Axes {
             saved: state()?,
             law,
             names: Arc::clone(&self.names),
+            exchange: Arc::clone(&self.exchange),
         };
         Placed::<dyn AnyLaw>::new(started, |started| started)
     }
@@ -133,6 +147,7 @@ struct Started {
     state: ServoState<Placed<[AxisState]>>,
     saved: ServoState<Placed<[AxisState]>>,
     names: Arc<Names>,
+    exchange: Arc<Exchange>,
 }
 
 impl RunLaw for Started {
@@ -160,6 +175,16 @@ impl RunLaw for Started {
         for (values, (axis, state)) in values.iter_mut().zip(axes) {
             axis.status(state, values);
         }
+    }
+
+    fn change(&mut self) {
+        let Self {
+            law,
+            state,
+            exchange,
+            ..
+        } = self;
+        exchange.take(|axes| law.take_over(state, axes));
     }
 
     fn save(&mut self) {

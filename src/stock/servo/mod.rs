@@ -5,6 +5,7 @@ mod axes;
 mod bounds;
 mod read;
 mod read_command;
+mod tuning;
 
 use std::sync::Arc;
 

@@ -60,6 +60,7 @@ pub(super) fn read(tables: &mut RootTables<'_, '_>) -> Result<Option<Axes>> {
             encoders,
         }),
         period: tables.period(),
+        exchange: Arc::default(),
     }))
 }
 

@@ -1,0 +1,210 @@
+//! Parameters of control laws that clients change while the loop runs.
+//!
+//! A change is a set: the law's side ([`Parameters`]) checks it as a whole on the link thread, and
+//! hands it to the loop, which takes it over between two cycles
+//! ([`Decide::change`](crate::cycle::ports::Decide::change)). What is refused changes nothing.
+
+use core::fmt::{self, Write as _};
+
+use super::protocol::{Answer, HEAD, Kind, MAX_PACKET, MAX_VALUES, Packet, Request, answer};
+use crate::control::ParameterError;
+use crate::telemetry::say;
+
+/// The refusal of a client that may only read.
+pub(super) const NOT_COMMANDER: &str = "this user may not command; see [link.local] commanders";
+
+/// A parameter and its present value.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct Parameter<'p> {
+    /// What it belongs to, such as an axis.
+    pub of: &'p str,
+    /// Its key in the board file, below the table of that.
+    pub key: &'static str,
+    /// Its unit.
+    pub unit: &'static str,
+    /// Its value: that of the last change, which the loop takes over in its next cycle.
+    pub value: f64,
+    /// Its value at the start.
+    pub start: f64,
+    /// Its least value, and its greatest; other parameters may limit it further.
+    pub range: (f64, f64),
+}
+
+/// One value of a change.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// The number of the parameter.
+    pub number: u32,
+    /// Its new value.
+    pub value: f64,
+}
+
+/// Why a change was refused.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub enum Refusal<'p> {
+    /// The machine has no parameter with this number.
+    NoSuchParameter,
+    /// A value is not permitted.
+    Value {
+        /// What the parameter belongs to.
+        of: &'p str,
+        /// The parameter and what is wrong with it.
+        error: ParameterError,
+    },
+    /// The loop is taking over the last change at this moment.
+    Busy,
+}
+
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchParameter => f.write_str("there is no such parameter"),
+            Self::Value { of, error } => write!(f, "{of}: {error}"),
+            Self::Busy => f.write_str("the loop takes over another change; repeat it"),
+        }
+    }
+}
+
+/// The parameters of a machine, on the link thread. Allocates nothing.
+pub trait Parameters: Send {
+    /// How many numbers there are, from 0. Not every number has a parameter.
+    fn count(&self) -> u32;
+
+    /// The parameter `number`, if there is one.
+    fn get(&mut self, number: u32) -> Option<Parameter<'_>>;
+
+    /// Makes the changes, all of them or none, to the present values, or to those of the start if
+    /// `from_start` is set; and hands them to the loop.
+    ///
+    /// # Errors
+    /// A value is not permitted, alone or together with the others; then nothing has changed.
+    fn set(&mut self, from_start: bool, settings: &[Setting]) -> Result<(), Refusal<'_>>;
+
+    /// The value that the parameter `number` had before the last change.
+    fn before(&mut self, number: u32) -> f64;
+
+    /// Whether the loop has not taken over the last change yet.
+    fn is_pending(&self) -> bool;
+}
+
+/// Parameters of a machine that has none.
+pub struct Fixed;
+
+impl Parameters for Fixed {
+    fn count(&self) -> u32 {
+        0
+    }
+
+    fn get(&mut self, _: u32) -> Option<Parameter<'_>> {
+        None
+    }
+
+    fn set(&mut self, _: bool, settings: &[Setting]) -> Result<(), Refusal<'_>> {
+        match settings {
+            [] => Ok(()),
+            _ => Err(Refusal::NoSuchParameter),
+        }
+    }
+
+    fn before(&mut self, _: u32) -> f64 {
+        f64::NAN
+    }
+
+    fn is_pending(&self) -> bool {
+        false
+    }
+}
+
+/// The answer that describes `parameter`, one of `count`: after the head its value, its value at
+/// the start, its least and its greatest value; then its name, a zero, and its unit.
+#[must_use]
+pub fn described(number: u32, count: u32, parameter: &Parameter<'_>) -> Packet {
+    let kind = Kind::Parameter as u32;
+    let mut packet = answer(kind, number, Answer::Done, count, "");
+    let Parameter { value, start, .. } = *parameter;
+    let (min, max) = parameter.range;
+    let values = [value, start, min, max].into_iter();
+    packet.extend(values.flat_map(f64::to_ne_bytes));
+    // What is too long for a packet is cut off.
+    for text in [parameter.of, ".", parameter.key, "\0", parameter.unit] {
+        let room = MAX_PACKET - packet.len();
+        packet.extend(text.bytes().take(room));
+    }
+    packet
+}
+
+/// What [`described`] adds to the head, as a client reads it: the four values, name and unit.
+/// `None` for a packet without them.
+#[must_use]
+pub fn read_described(packet: &[u8]) -> Option<([f64; 4], &str, &str)> {
+    let (values, text) = packet.get(HEAD..)?.split_first_chunk::<32>()?;
+    let (name, unit) = core::str::from_utf8(text).ok()?.split_once('\0')?;
+    let value = |at: usize| {
+        let bytes = values[8 * at..].first_chunk();
+        f64::from_ne_bytes(bytes.copied().unwrap_or_default())
+    };
+    Some(([value(0), value(1), value(2), value(3)], name, unit))
+}
+
+/// Does what the request of `client` for parameters asks for, and gives the answer.
+pub(super) fn serve(
+    request: &Request,
+    client: &dyn fmt::Display,
+    may_command: bool,
+    parameters: &mut dyn Parameters,
+) -> Packet {
+    let (kind, number, count) = (request.kind as u32, request.number, parameters.count());
+    let refused = |refusal: &dyn fmt::Display| {
+        let mut text = heapless::String::<256>::new();
+        let _ = write!(text, "{refusal}");
+        answer(kind, number, Answer::Refused, count, &text)
+    };
+    if request.kind == Kind::Parameter {
+        return match parameters.get(request.target) {
+            Some(parameter) => described(number, count, &parameter),
+            None => refused(&Refusal::NoSuchParameter),
+        };
+    }
+    if !may_command {
+        return refused(&NOT_COMMANDER);
+    }
+    let (pairs, rest) = request.values.as_chunks::<2>();
+    // A number that is no integer is that of no parameter.
+    let settings = pairs.iter().map(|[number, value]| Setting {
+        number: Some(*number as u32)
+            .filter(|whole| f64::from(*whole) == *number)
+            .unwrap_or(u32::MAX),
+        value: *value,
+    });
+    let settings: heapless::Vec<_, { MAX_VALUES / 2 }> = settings.collect();
+    if !rest.is_empty() {
+        return refused(&"the values are not pairs of a number and a value");
+    }
+    match parameters.set(request.target == 1, &settings) {
+        Err(refusal) => refused(&refusal),
+        Ok(()) => {
+            log(parameters, client);
+            answer(kind, number, Answer::Done, count, "")
+        }
+    }
+}
+
+/// Says what the last change of `client` has changed.
+pub(super) fn log(parameters: &mut dyn Parameters, client: &dyn fmt::Display) {
+    for number in 0..parameters.count() {
+        let before = parameters.before(number);
+        let Some(now) = parameters.get(number).filter(|now| now.value != before) else {
+            continue;
+        };
+        let Parameter {
+            of,
+            key,
+            unit,
+            value,
+            ..
+        } = now;
+        say(format_args!(
+            "steadfast: {client} changed {of}.{key} from {before} to {value} {unit}"
+        ));
+    }
+}
