@@ -5,8 +5,10 @@
 //! and a terminal, in the text protocol of serial CAN adapters (slcan), so that a master outside
 //! of the board takes part. `can_bus master INTERFACE BITS_PER_S CYCLES WINDOW [parameters]`
 //! commands the axis of a CANopen node on the same bus for so many SYNC cycles; at the end it must
-//! be within WINDOW, 10^-6 rad, of its target.
+//! be within WINDOW, 10^-6 rad, of its target. `can_bus flood INTERFACE BITS_PER_S ID PERCENT MS`
+//! takes a part of the bus.
 
+mod flood;
 mod master;
 mod netlink;
 
@@ -19,7 +21,7 @@ use std::time::Duration;
 use steadfast::device::can::{Can, Received};
 
 const USAGE: &str = "up INTERFACE BITS_PER_S | bridge INTERFACE BITS_PER_S TTY | master INTERFACE \
-                     BITS_PER_S CYCLES WINDOW [parameters]";
+                     BITS_PER_S CYCLES WINDOW [parameters] | flood INTERFACE BITS_PER_S ID PERCENT MS";
 const PAUSE: Duration = Duration::from_millis(1);
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         ["master", interface, rate, cycles, window, "parameters"] => {
             command(interface, [rate, cycles, window], true)
         }
+        ["flood", interface, rate, id, percent, ms] => load(interface, [rate, id, percent, ms]),
         _ => Err(USAGE.to_owned()),
     };
     match done {
@@ -63,6 +66,20 @@ fn command(interface: &str, numbers: [&str; 3], parameters: bool) -> Result<(), 
         window,
     };
     master::run(&can, &expected)
+}
+
+fn load(interface: &str, numbers: [&str; 4]) -> Result<(), String> {
+    let [Ok(rate), Ok(id), Ok(percent), Ok(ms)] = numbers.map(str::parse::<u32>) else {
+        return Err(USAGE.to_owned());
+    };
+    let can = Can::open(interface, rate).map_err(|error| error.to_string())?;
+    let time = Duration::from_millis(ms.into());
+    let sent = flood::run(&can, rate, id as u16, percent, time);
+    println!(
+        "@@flood {id}: {} frames",
+        sent.map_err(|error| error.to_string())?
+    );
+    Ok(())
 }
 
 /// Runs until it is killed.

@@ -83,6 +83,8 @@ struct Seen {
     position: i32,
     nmt: u8,
     emergencies: Vec<u16>,
+    /// The answer to a request with this index and sub-index.
+    asked: [u8; 3],
     answer: Option<[u8; 8]>,
 }
 
@@ -117,7 +119,7 @@ impl Master<'_> {
                         self.seen.mode = c as i8;
                     }
                     0x280 => self.seen.position = i32::from_le_bytes([a, b, c, d]),
-                    0x580 => self.seen.answer = Some(data),
+                    0x580 if [b, c, d] == self.seen.asked => self.seen.answer = Some(data),
                     0x700 => self.seen.nmt = a,
                     _ => {}
                 }
@@ -127,6 +129,8 @@ impl Master<'_> {
     }
 
     fn request(&mut self, request: [u8; 8]) -> Result<[u8; 8], String> {
+        let [_, low, high, sub, ..] = request;
+        self.seen.asked = [low, high, sub];
         self.send(0x600 + NODE, &request)?;
         self.receive(Monotonic.now() + ANSWER)?;
         let answer = self.seen.answer.take();

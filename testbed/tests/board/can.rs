@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::guest::{
-    HOLD, ONE_CPU, SHOW, SHOWN, board_file, command, healthy, let_go, report_of, require_kept,
-    require_number, servo,
+    HOLD, ONE_CPU, SHOW, SHOWN, board_file, command, healthy, let_go, number, report_of,
+    require_kept, require_number, servo,
 };
 use crate::{Context, Failure, Test, require};
 use testbed::boards::{Board, Module, QEMUARM64};
@@ -20,7 +20,14 @@ pub(crate) const TESTS: &[Test] = &[
         name: "a_can_master_moves_the_firmwares_axis_and_its_silence_stops_it",
         run: firmware,
     },
+    Test {
+        name: "a_full_can_bus_and_a_flood_of_sdo_requests_delay_no_cycle",
+        run: full,
+    },
 ];
+
+/// Largest delay of a cycle, on an idle and on a full bus, ns.
+const LATE_NS: u64 = 25_000;
 
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -103,13 +110,29 @@ fn example(context: &Context<'_>) -> Result<(), Failure> {
 
 /// The axis of the firmware keeps its contract meanwhile.
 fn firmware(context: &Context<'_>) -> Result<(), Failure> {
+    commanded(context, "", 500)
+}
+
+/// Half of the bus belongs to strangers' frames, half to SDO requests and their answers.
+fn full(context: &Context<'_>) -> Result<(), Failure> {
+    let floods = "chrt -f 10 /can_bus flood can1 1000000 291 50 1500 &
+chrt -f 10 /can_bus flood can1 1000000 1537 25 1500 &
+";
+    commanded(context, floods, 13_000)
+}
+
+/// A master commands the firmware's axis for 2 s, beside the programs that `others` starts. There
+/// are at least so many `frames` on the bus, of which 9,000 fit into a second.
+fn commanded(context: &Context<'_>, others: &str, frames: u32) -> Result<(), Failure> {
     let text = board_file(context, &BOARD, &[ONE_CPU, LOCKED, COMMANDED])? + LINK;
     let script = servo(&BOARD)
         + "/can_bus up can0 1000000; /can_bus up can1 1000000\n"
         + &command("--for 1h").replace("/steadfast ", "/steadfast-canopen ")
         + " &\nfirmware=$!
 read order
-/can_bus master can1 1000000 200 5000; echo \"@@master $?\"
+" + others
+        + "/can_bus master can1 1000000 100 5000; echo \"@@master $?\"
+echo \"@@frames $(cat /sys/class/net/can[01]/statistics/rx_packets | tr '\\n' ' ')\"
 kill -TERM $firmware
 wait $firmware"
         + SHOW
@@ -136,10 +159,15 @@ wait $firmware"
         || "the axis had power before the master commanded it".to_owned(),
     )?;
     machine.type_line("command")?;
-    machine.wait_for_line("in 200 cycles", LIMIT)?;
+    machine.wait_for_line("in 100 cycles", LIMIT)?;
     machine.wait_for_line("@@SYNC missed 0", LIMIT)?;
     machine.wait_for_line("@@stopped after the loss of SYNC", LIMIT)?;
     machine.wait_for_line("@@master 0", LIMIT)?;
+    let counted = machine.wait_for_line("@@frames", LIMIT)?;
+    let counted: u32 = counted.split(' ').flat_map(str::parse::<u32>).sum();
+    require(counted >= frames, || {
+        format!("{counted} frames on the bus, expected at least {frames}")
+    })?;
     let lines = machine.collect_until(SHOWN, LIMIT)?;
     let pins = &mut machine.pins;
     let end = pins.all()?;
@@ -166,6 +194,10 @@ wait $firmware"
     let reason = report["exit"]["reason"].as_str().unwrap_or_default();
     require(reason.contains("command"), || {
         format!("the report does not name the loss of the commands: {reason}")
+    })?;
+    let late = number(&report, "/release_lateness_ns/max")?;
+    require(late <= LATE_NS, || {
+        format!("a cycle began {late} ns late, more than {LATE_NS}")
     })?;
     let_go(machine)
 }
