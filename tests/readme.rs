@@ -68,6 +68,26 @@ const COMMANDS: &[(&str, How)] = &[
         Not("tools/steadctl/tests/live.rs runs it beside a controller"),
     ),
     (
+        "steadctl parameters",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
+        "steadctl get x.gains.kp",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
+        "steadctl set x.gains.kp 50 x.profile.velocity_rad_s 90deg/s",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
+        "steadctl diff",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
+        "steadctl revert",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
         "steadctl move x 90deg",
         Not("tools/steadctl/tests/live.rs runs it beside a controller"),
     ),

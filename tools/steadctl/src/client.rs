@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use steadfast::link::frames::{ENTRY, HEADER, MAGIC, VERSION};
 use steadfast::link::local::FOLDERS;
-use steadfast::link::protocol::{self, Answered, Kind, MAX_PACKET, Request};
+use steadfast::link::parameters::read_described;
+use steadfast::link::protocol::{self, Answered, HEAD, Kind, MAX_PACKET, MAX_VALUES, Request};
 use steadfast::sys::local_socket::{Connection, readable, wait_any};
 use steadfast::sys::{Errno, process};
 
@@ -38,6 +39,17 @@ pub(crate) struct Group {
     pub(crate) name: String,
     pub(crate) timeout: Duration,
     pub(crate) count: usize,
+}
+
+/// A parameter as the controller describes it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Parameter {
+    number: u32,
+    pub(crate) name: String,
+    pub(crate) unit: String,
+    pub(crate) value: f64,
+    pub(crate) start: f64,
+    pub(crate) range: (f64, f64),
 }
 
 /// A connection to a controller.
@@ -255,6 +267,66 @@ impl Client {
 
     /// Sends a request and waits until it is granted.
     pub(crate) fn ask(&mut self, kind: Kind, target: u32, values: &[f64]) -> Result<u32, Failure> {
+        let packet = self.answer(kind, target, values)?;
+        match Answered::read(&packet) {
+            Some(answered) if answered.done => Ok(answered.value),
+            Some(answered) => Err(self.failed(answered.text)),
+            None => Err(self.malformed()),
+        }
+    }
+
+    fn malformed(&self) -> Failure {
+        self.failed("an answer is malformed; use steadctl of its version")
+    }
+
+    /// The parameters of the controller.
+    pub(crate) fn parameters(&mut self) -> Result<Vec<Parameter>, Failure> {
+        let (mut found, mut number) = (Vec::new(), 0);
+        loop {
+            let packet = self.answer(Kind::Parameter, number, &[])?;
+            let head = packet.get(..HEAD).and_then(Answered::read);
+            let head = head.ok_or_else(|| self.malformed())?;
+            if head.done {
+                let described = read_described(&packet).ok_or_else(|| self.malformed())?;
+                let ([value, start, min, max], name, unit) = described;
+                found.push(Parameter {
+                    number,
+                    name: name.to_owned(),
+                    unit: unit.to_owned(),
+                    value,
+                    start,
+                    range: (min, max),
+                });
+            }
+            number += 1;
+            if number >= head.value {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Changes parameters, all or none. With `from_start` the others get their values of the
+    /// start.
+    pub(crate) fn change(
+        &mut self,
+        from_start: bool,
+        settings: &[(&Parameter, f64)],
+    ) -> Result<(), Failure> {
+        let pairs = settings.iter();
+        let values: Vec<f64> = pairs
+            .flat_map(|(parameter, value)| [f64::from(parameter.number), *value])
+            .collect();
+        if values.len() > MAX_VALUES {
+            let most = MAX_VALUES / 2;
+            let what = format!("a change has at most {most} parameters; make several");
+            return Err(Failure(BAD_INPUT, what));
+        }
+        self.ask(Kind::Change, u32::from(from_start), &values)
+            .map(|_| ())
+    }
+
+    /// Sends a request and waits for its answer.
+    fn answer(&mut self, kind: Kind, target: u32, values: &[f64]) -> Result<Vec<u8>, Failure> {
         self.send(kind, target, values)?;
         let mut packet = [0; MAX_PACKET];
         loop {
@@ -264,14 +336,11 @@ impl Client {
                 Ok(None) => continue,
                 Ok(_) | Err(_) => return Err(self.failed("the controller is gone; see its log")),
             };
-            let answered = Answered::read(&packet[..length]).ok_or_else(|| {
-                self.failed("an answer is malformed; use steadctl of its version")
-            })?;
-            if answered.number == self.number {
-                return match answered.done {
-                    true => Ok(answered.value),
-                    false => Err(self.failed(answered.text)),
-                };
+            let packet = &packet[..length];
+            let head = packet.get(..HEAD).and_then(Answered::read);
+            let head = head.ok_or_else(|| self.malformed())?;
+            if head.number == self.number {
+                return Ok(packet.to_vec());
             }
         }
     }

@@ -7,6 +7,7 @@ mod drive;
 mod explain;
 mod live;
 mod new;
+mod parameters;
 mod status;
 mod units;
 
@@ -75,9 +76,26 @@ enum Command {
         #[command(flatten)]
         socket: Socket,
     },
-    /// Print the present values of signals
+    /// List the parameters that may change while the controller runs
+    Parameters {
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// List the parameters that differ from those of the start
+    Diff {
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Set parameters back to their values of the start
+    Revert {
+        /// Their names; without any, all
+        names: Vec<String>,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Print the present values of signals and parameters
     Get {
-        /// Their names, see `signals`
+        /// Their names, see `signals` and `parameters`
         #[arg(required = true)]
         names: Vec<String>,
         #[command(flatten)]
@@ -93,14 +111,17 @@ enum Command {
         #[command(flatten)]
         socket: Socket,
     },
-    /// Set a command of a control law, and keep it until this program ends
+    /// Set parameters; or a command of a control law, and keep it until this program ends
     Set {
-        /// Its name, see `signals`
+        /// Its name, see `parameters` and `signals`
         name: String,
         /// The value, such as 1.5, 90deg or 20rpm
         #[arg(allow_hyphen_values = true)]
         value: String,
-        /// End after this time, such as 10s
+        /// Names and values of more parameters: all are set, or none
+        #[arg(allow_negative_numbers = true, value_name = "NAME VALUE")]
+        more: Vec<String>,
+        /// End a command after this time, such as 10s
         #[arg(long = "for", value_name = "TIME")]
         time: Option<String>,
         #[command(flatten)]
@@ -192,12 +213,20 @@ fn run(command: Command) -> Result<u8, Failure> {
             time,
             socket,
         } => live::watch(socket.path.as_deref(), &names, time.as_deref()),
+        Command::Parameters { socket } => parameters::list(socket.path.as_deref()),
+        Command::Diff { socket } => parameters::diff(socket.path.as_deref()),
+        Command::Revert { names, socket } => parameters::revert(socket.path.as_deref(), &names),
         Command::Set {
             name,
             value,
+            more,
             time,
             socket,
-        } => live::set(socket.path.as_deref(), &name, &value, time.as_deref()),
+        } => {
+            let mut words = vec![name, value];
+            words.extend(more);
+            live::set(socket.path.as_deref(), &words, time.as_deref())
+        }
         Command::Move {
             axis,
             position,

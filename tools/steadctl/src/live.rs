@@ -1,4 +1,5 @@
 //! `steadctl signals`, `get`, `watch` and `set`: reads and sets signals of a running controller.
+//! `get` and `set` also take parameters.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use steadfast::link::protocol::Kind;
 
 use crate::client::{Client, Frame, Signal};
-use crate::{BAD_INPUT, Failure, print, units};
+use crate::{BAD_INPUT, Failure, parameters, print, units};
 
 /// How often `watch` prints.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -43,12 +44,18 @@ pub(crate) fn signals(socket: Option<&Path>) -> Result<u8, Failure> {
 
 /// Prints the present value of each of `names`.
 pub(crate) fn get(socket: Option<&Path>, names: &[String]) -> Result<u8, Failure> {
-    let client = Client::connect(socket)?;
-    let signals = names.iter().map(|name| client.signal(name));
-    let signals = signals.collect::<Result<Vec<_>, _>>()?;
+    let mut client = Client::connect(socket)?;
+    let known = parameters::if_named(&mut client, names)?;
     let frame = client.frame()?;
-    for signal in signals {
-        print(&format!("{}\n", shown(&frame, signal)))?;
+    let lines = names.iter().map(|name| {
+        let parameter = known.iter().find(|parameter| parameter.name == *name);
+        match parameter {
+            Some(parameter) => Ok(parameters::shown(parameter.value, parameter)),
+            None => client.signal(name).map(|signal| shown(&frame, signal)),
+        }
+    });
+    for line in lines.collect::<Result<Vec<_>, _>>()? {
+        print(&format!("{line}\n"))?;
     }
     Ok(0)
 }
@@ -90,15 +97,33 @@ pub(crate) fn watch(
     Ok(0)
 }
 
-/// Sets the command `name` to `value`, and keeps it for `time` or until the program is ended.
+/// Sets the parameters of `words`, names and values. Or sets one command, and keeps it for `time`
+/// or until the program is ended.
 pub(crate) fn set(
     socket: Option<&Path>,
-    name: &str,
-    value: &str,
+    words: &[String],
     time: Option<&str>,
 ) -> Result<u8, Failure> {
     let end = time.map(units::time).transpose()?;
     let mut client = Client::connect(socket)?;
+    let (pairs, rest) = words.as_chunks::<2>();
+    let names: Vec<String> = pairs.iter().map(|[name, _]| name.clone()).collect();
+    let known = parameters::if_named(&mut client, &names)?;
+    if let [without, ..] = rest {
+        let what = format!("\"{without}\" has no value; write names and values in turn");
+        return Err(Failure(BAD_INPUT, what));
+    }
+    if !known.is_empty() && time.is_none() {
+        return parameters::set(&mut client, &known, pairs);
+    }
+    let [[name, value]] = pairs else {
+        let what = "several values are set together only for parameters".to_owned();
+        return Err(Failure(BAD_INPUT, what));
+    };
+    if !known.is_empty() {
+        let what = format!("\"{name}\" is a parameter, which stays as it is set; leave --for out");
+        return Err(Failure(BAD_INPUT, what));
+    }
     let signal = client.signal(name)?;
     let Some(group) = signal.group else {
         let what = format!("\"{name}\" cannot be set; `steadctl signals` lists what may be set");

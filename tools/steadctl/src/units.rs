@@ -5,7 +5,7 @@ use std::f64::consts::{PI, TAU};
 use crate::{BAD_INPUT, Failure};
 
 /// A unit, the unit that it is converted to, and the factor.
-const UNITS: [(&str, &str, f64); 18] = [
+const UNITS: [(&str, &str, f64); 21] = [
     ("deg", "rad", PI / 180.0),
     ("turn", "rad", TAU),
     ("rev", "rad", TAU),
@@ -14,6 +14,9 @@ const UNITS: [(&str, &str, f64); 18] = [
     ("turn/s", "rad/s", TAU),
     ("rpm", "rad/s", TAU / 60.0),
     ("deg/s^2", "rad/s^2", PI / 180.0),
+    ("deg/s^3", "rad/s^3", PI / 180.0),
+    ("kHz", "Hz", 1e3),
+    ("s", "ms", 1e3),
     ("mm", "m", 1e-3),
     ("cm", "m", 1e-2),
     ("mm/s", "m/s", 1e-3),

@@ -50,6 +50,32 @@ impl Controller {
         controller
     }
 
+    /// The demonstration.
+    fn interactive(test: &str) -> Self {
+        let scratch = Scratch::new(test);
+        let folder = scratch.path("");
+        let mut command = emulation::start(&Path::new(STEADCTL).with_file_name("steadfast"));
+        command
+            .args(["--interactive", "--quiet"])
+            .stdin(Stdio::null());
+        command
+            .env("XDG_RUNTIME_DIR", &folder)
+            .env_remove("RUNTIME_DIRECTORY");
+        let controller = Self {
+            child: command.spawn().expect("run cargo test --workspace"),
+            socket: folder.join("steadfast-sim.sock"),
+            _scratch: scratch,
+        };
+        let begun = Instant::now();
+        while controller.steadctl("get x.position").code != Some(0) {
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "it does not start"
+            );
+        }
+        controller
+    }
+
     /// Runs `steadctl` with the words of `line` and the socket.
     fn steadctl(&self, line: &str) -> Ended {
         let mut command = Command::new(STEADCTL);
@@ -131,27 +157,7 @@ fn the_demonstration_is_driven_from_a_second_terminal() {
     if let Some(reason) = emulation::emulator().map(|_| "user-mode emulation has no such sockets") {
         return not_run(reason);
     }
-    let scratch = Scratch::new("interactive");
-    let folder = scratch.path("");
-    let mut command = emulation::start(&Path::new(STEADCTL).with_file_name("steadfast"));
-    command
-        .args(["--interactive", "--quiet"])
-        .stdin(Stdio::null());
-    command
-        .env("XDG_RUNTIME_DIR", &folder)
-        .env_remove("RUNTIME_DIRECTORY");
-    let controller = Controller {
-        child: command.spawn().expect("run cargo test --workspace"),
-        socket: folder.join("steadfast-sim.sock"),
-        _scratch: scratch,
-    };
-    let begun = Instant::now();
-    while controller.steadctl("get x.position").code != Some(0) {
-        assert!(
-            begun.elapsed() < Duration::from_secs(60),
-            "it does not start"
-        );
-    }
+    let controller = Controller::interactive("interactive");
     let position = || {
         let got = controller.steadctl("get x.position");
         let number = got
@@ -194,6 +200,92 @@ fn the_demonstration_is_driven_from_a_second_terminal() {
         assert_eq!(ended.code, Some(2), "{line}: {}", ended.err);
         assert!(ended.error_line().contains(what), "{line}: {}", ended.err);
     }
+}
+
+/// The interactive demonstration, whose axis another program holds where it is.
+#[test]
+fn parameters_change_while_the_axis_holds_its_position() {
+    if let Some(reason) = emulation::emulator().map(|_| "user-mode emulation has no such sockets") {
+        return not_run(reason);
+    }
+    let controller = Controller::interactive("parameters");
+    let steadctl = |line: &str| {
+        let ended = controller.steadctl(line);
+        assert_eq!(ended.code, Some(0), "{line}: {}", ended.err);
+        ended.out
+    };
+    let number = |name: &str| -> f64 {
+        let got = steadctl(&format!("get {name}"));
+        let number = got
+            .split_whitespace()
+            .next()
+            .and_then(|text| text.parse().ok());
+        number.unwrap_or_else(|| panic!("no {name}: {got}"))
+    };
+    let mut jog = Command::new(STEADCTL);
+    jog.args(["jog", "x", "0rad/s", "--socket"])
+        .arg(&controller.socket);
+    let mut jog = jog.spawn().expect("it starts");
+    let begun = Instant::now();
+    while number("x.statusword") as u16 & 0x6F != 0x27 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no power");
+    }
+    let position = number("x.position");
+    let set = "set x.gains.kp 60 x.gains.ki 300 x.profile.velocity_rad_s 90deg/s";
+    assert_eq!(
+        steadctl(set),
+        "x.gains.kp  40 -> 60 V/rad\nx.gains.ki  200 -> 300 V/rad/s\n\
+         x.profile.velocity_rad_s  20 -> 1.5707963267948966 rad/s\n"
+    );
+    assert_eq!(steadctl("get x.gains.kp"), "60 V/rad\n");
+    assert_eq!(steadctl("diff").lines().count(), 3);
+    assert!(steadctl("parameters").contains("60 V/rad   0 to 1000000000, 40 at the start"));
+    // It holds its position, with power, and what is refused changes nothing.
+    for (line, code, what) in [
+        (
+            "set x.gains.kp 70 x.profile.velocity_rad_s 41",
+            1,
+            "it must be from 0 to 40",
+        ),
+        ("set x.gains.kp -1", 1, "gains.kp is -1, it must be from 0"),
+        ("set x.gains.kp", 2, "VALUE"),
+        ("set x.gains.kp 70 x.gains.ki", 2, "has no value"),
+        ("set x.gains.kp 70rad", 2, "has another unit"),
+        ("set x.gains.kp 70 --for 1s", 2, "leave --for out"),
+        (
+            "set x.gains.kp 70 x.gains.kpp 1",
+            2,
+            "there is no parameter \"x.gains.kpp\"",
+        ),
+        ("revert x.gains.kpp", 2, "there is no parameter"),
+    ] {
+        let ended = controller.steadctl(line);
+        assert_eq!(ended.code, Some(code), "{line}: {}", ended.err);
+        assert!(ended.error_line().contains(what), "{line}: {}", ended.err);
+    }
+    assert_eq!(number("x.gains.kp"), 60.0);
+    assert!(
+        (number("x.position") - position).abs() < 0.02,
+        "it has moved"
+    );
+    assert_eq!(
+        number("x.statusword") as u16 & 0x6F,
+        0x27,
+        "it has lost its power"
+    );
+    steadctl("stop");
+    assert_eq!(jog.wait().expect("it ends").code(), Some(1));
+    // The loop moves with the new profile: 1 rad at 1.57 rad/s instead of 20 rad/s.
+    let begun = Instant::now();
+    steadctl("move x 1rad --relative");
+    assert!(begun.elapsed() > Duration::from_millis(600), "too fast");
+    assert_eq!(
+        steadctl("revert x.gains.kp"),
+        "x.gains.kp  60 -> 40 V/rad\n"
+    );
+    assert_eq!(steadctl("diff").lines().count(), 2);
+    assert_eq!(steadctl("revert").lines().count(), 2);
+    assert_eq!(steadctl("diff"), "");
 }
 
 #[test]

@@ -1,0 +1,112 @@
+//! `steadctl parameters`, `diff` and `revert`, and the part of `set` for parameters: changes of a
+//! running controller that stay.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::client::{Client, Parameter};
+use crate::{BAD_INPUT, Failure, print, units};
+
+/// `value` with the unit of `parameter`.
+pub(crate) fn shown(value: f64, parameter: &Parameter) -> String {
+    format!("{value} {}", parameter.unit).trim_end().to_owned()
+}
+
+/// The parameters of the controller, if one of `names` is not a signal.
+pub(crate) fn if_named(client: &mut Client, names: &[String]) -> Result<Vec<Parameter>, Failure> {
+    let mut known = Vec::new();
+    if names.iter().any(|name| client.signal(name).is_err()) {
+        known = client.parameters()?;
+    }
+    // Without one of them among the names it is the signal that is wrong.
+    if !known
+        .iter()
+        .any(|parameter| names.contains(&parameter.name))
+    {
+        known.clear();
+    }
+    Ok(known)
+}
+
+/// The parameter `name`.
+fn find<'p>(known: &'p [Parameter], name: &str) -> Result<&'p Parameter, Failure> {
+    let found = known.iter().find(|parameter| parameter.name == name);
+    found.ok_or_else(|| {
+        let what = format!("there is no parameter \"{name}\"; `steadctl parameters` lists them");
+        Failure(BAD_INPUT, what)
+    })
+}
+
+/// Lists all parameters.
+pub(crate) fn list(socket: Option<&Path>) -> Result<u8, Failure> {
+    let known = Client::connect(socket)?.parameters()?;
+    let most = known.iter().map(|parameter| parameter.name.len()).max();
+    let width = most.unwrap_or(0);
+    let mut text = String::new();
+    for parameter in &known {
+        let (min, max) = parameter.range;
+        let (name, value) = (&parameter.name, shown(parameter.value, parameter));
+        let _ = write!(text, "{name:width$}  {value}   {min} to {max}");
+        if parameter.value != parameter.start {
+            let _ = write!(text, ", {} at the start", parameter.start);
+        }
+        text.push('\n');
+    }
+    print(&text).map(|()| 0)
+}
+
+/// Lists the parameters that differ from those of the start.
+pub(crate) fn diff(socket: Option<&Path>) -> Result<u8, Failure> {
+    let known = Client::connect(socket)?.parameters()?;
+    let changed = known.iter().filter(|known| known.value != known.start);
+    print(
+        &changed
+            .map(|known| changes(known, known.start, known.value))
+            .collect::<String>(),
+    )
+    .map(|()| 0)
+}
+
+/// One line of a change.
+fn changes(parameter: &Parameter, before: f64, after: f64) -> String {
+    let name = &parameter.name;
+    format!("{name}  {before} -> {}\n", shown(after, parameter))
+}
+
+/// Sets the parameters in `pairs` of names and values, all or none.
+pub(crate) fn set(
+    client: &mut Client,
+    known: &[Parameter],
+    pairs: &[[String; 2]],
+) -> Result<u8, Failure> {
+    let settings = pairs.iter().map(|[name, value]| {
+        let parameter = find(known, name)?;
+        Ok((parameter, units::value(value, &parameter.unit)?))
+    });
+    let settings = settings.collect::<Result<Vec<_>, Failure>>()?;
+    client.change(false, &settings)?;
+    let lines = settings.iter();
+    let lines = lines.map(|(parameter, value)| changes(parameter, parameter.value, *value));
+    print(&lines.collect::<String>()).map(|()| 0)
+}
+
+/// Sets the parameters `names`, or all, back to their values of the start.
+pub(crate) fn revert(socket: Option<&Path>, names: &[String]) -> Result<u8, Failure> {
+    let mut client = Client::connect(socket)?;
+    let known = client.parameters()?;
+    if names.is_empty() {
+        client.change(true, &[])?;
+    } else {
+        let settings = names.iter().map(|name| {
+            let parameter = find(&known, name)?;
+            Ok((parameter, parameter.start))
+        });
+        let settings = settings.collect::<Result<Vec<_>, Failure>>()?;
+        client.change(false, &settings)?;
+    }
+    let reverted = known.iter().filter(|known| {
+        known.value != known.start && (names.is_empty() || names.contains(&known.name))
+    });
+    let lines = reverted.map(|known| changes(known, known.value, known.start));
+    print(&lines.collect::<String>()).map(|()| 0)
+}
