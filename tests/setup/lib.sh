@@ -178,7 +178,8 @@ need_bare_compiler() {
 }
 
 # guest_cargo ARGUMENT...: cargo for the guest, with qemu-user as the runner. Static linking,
-# because this machine has no dynamic loader for the guest's programs.
+# because this machine has no dynamic loader for the guest's programs. Tests without debug
+# information, which takes a good part of the time of their build.
 guest_cargo() {
     local prefix=CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU
     env RUSTC="$guest_rustc" RUSTDOC="${guest_rustc%rustc}rustdoc" \
@@ -186,6 +187,7 @@ guest_cargo() {
         "${prefix}_RUSTFLAGS=-C target-feature=+crt-static" \
         "${prefix}_RUSTDOCFLAGS=-C target-feature=+crt-static" \
         "${prefix}_RUNNER=qemu-aarch64" \
+        CARGO_PROFILE_DEV_DEBUG=false \
         cargo "$@" --target "$guest_target"
 }
 

@@ -51,7 +51,7 @@ fn command(random: &mut Random, trajectory: &Trajectory, state: &mut TrajectoryS
 #[test]
 fn random_targets_while_moving_keep_the_limits_and_the_last_is_reached_exactly() {
     let mut random = Random(0xA11CE);
-    for number in 0..2_000 {
+    for number in 0..400 {
         let c = random_config(&mut random);
         let trajectory = c.build(PERIOD).unwrap();
         let mut state = TrajectoryState::at_rest(10.0 * random.unit() - 5.0);
@@ -79,7 +79,7 @@ fn random_targets_while_moving_keep_the_limits_and_the_last_is_reached_exactly()
 #[test]
 fn a_velocity_is_reached_within_the_limits_and_kept() {
     let mut random = Random(0xFEED);
-    for number in 0..1_000 {
+    for number in 0..200 {
         let c = random_config(&mut random);
         let trajectory = c.build(PERIOD).unwrap();
         let mut state = TrajectoryState::at_rest(0.0);
