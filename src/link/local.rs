@@ -334,7 +334,12 @@ fn answer(
         (Kind::Parameter | Kind::Change, _) => {
             let parameters = &mut *owners.parameters;
             let may = connected.may_command;
-            return Some(parameters::serve(&request, &client, may, parameters));
+            return Some(parameters::serve(
+                &request,
+                (client.0, &client),
+                may,
+                parameters,
+            ));
         }
         (_, Err(_)) => Err(Refusal::NoSuchGroup),
         (Kind::Claim | Kind::Revoke, _) if !connected.may_command => {

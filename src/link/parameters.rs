@@ -8,6 +8,7 @@ use core::fmt::{self, Write as _};
 
 use super::protocol::{Answer, HEAD, Kind, MAX_PACKET, MAX_VALUES, Packet, Request, answer};
 use crate::control::ParameterError;
+use crate::telemetry::changes::{CHANGES, Change};
 use crate::telemetry::say;
 
 /// The refusal of a client that may only read.
@@ -146,10 +147,10 @@ pub fn read_described(packet: &[u8]) -> Option<([f64; 4], &str, &str)> {
     Some(([value(0), value(1), value(2), value(3)], name, unit))
 }
 
-/// Does what the request of `client` for parameters asks for, and gives the answer.
+/// Does what the request of `client`, its number and its name, asks for, and gives the answer.
 pub(super) fn serve(
     request: &Request,
-    client: &dyn fmt::Display,
+    client: (u32, &dyn fmt::Display),
     may_command: bool,
     parameters: &mut dyn Parameters,
 ) -> Packet {
@@ -189,8 +190,8 @@ pub(super) fn serve(
     }
 }
 
-/// Says what the last change of `client` has changed.
-pub(super) fn log(parameters: &mut dyn Parameters, client: &dyn fmt::Display) {
+/// Says and records what the last change of the client has changed.
+pub(super) fn log(parameters: &mut dyn Parameters, (client, name): (u32, &dyn fmt::Display)) {
     for number in 0..parameters.count() {
         let before = parameters.before(number);
         let Some(now) = parameters.get(number).filter(|now| now.value != before) else {
@@ -204,7 +205,14 @@ pub(super) fn log(parameters: &mut dyn Parameters, client: &dyn fmt::Display) {
             ..
         } = now;
         say(format_args!(
-            "steadfast: {client} changed {of}.{key} from {before} to {value} {unit}"
+            "steadfast: {name} changed {of}.{key} from {before} to {value} {unit}"
         ));
+        // Without room it is in the log alone.
+        let _ = CHANGES.add(Change {
+            number: number as u16,
+            client: client as u16,
+            before: before as f32,
+            after: value as f32,
+        });
     }
 }

@@ -4,6 +4,7 @@
 //! Runs on the reporter's thread, never on the loop's. Allocates nothing. Costs one pwrite(2)
 //! for up to 32 records, and one for each event.
 
+use super::changes::Changes;
 use super::flight::{Flight, STATUS_WORDS, layout};
 use super::ring::{self, RECORD_BYTES};
 use crate::cycle::record::{CycleRecord, flags};
@@ -41,6 +42,11 @@ pub enum Event {
     ArmedAgain,
     /// The promise of the contract with this number broke, in or before this slot.
     Broken(u32),
+    /// The parameter with this number, had this value, the bits of an `f32`, before the event after
+    /// this one.
+    ParameterFrom(u16, u32),
+    /// The client with this number set the parameter of the event before this one to this value.
+    ParameterTo(u16, u32),
     /// An event that this version does not know: kind and value.
     Other(u16, u32),
 }
@@ -55,7 +61,7 @@ pub struct EventRecord {
 }
 
 impl EventRecord {
-    /// Its bytes, little-endian: slot (8), kind (2), zero (2), value (4).
+    /// Its bytes, little-endian: slot (8), kind (2), number (2), value (4).
     #[must_use]
     pub fn to_bytes(self) -> [u8; layout::EVENT_BYTES] {
         let (kind, value) = match self.event {
@@ -68,11 +74,16 @@ impl EventRecord {
             Event::QuickStop(cause, missed) => (7, u32::from(cause) | missed.min(MOST_MISSED) << 8),
             Event::ArmedAgain => (8, 0),
             Event::Broken(promise) => (9, promise),
+            Event::ParameterFrom(_, bits) => (10, bits),
+            Event::ParameterTo(_, bits) => (11, bits),
             Event::Other(kind, value) => (kind, value),
         };
         let mut bytes = [0; layout::EVENT_BYTES];
         bytes[..8].copy_from_slice(&self.slot.to_le_bytes());
         bytes[8..10].copy_from_slice(&kind.to_le_bytes());
+        if let Event::ParameterFrom(number, _) | Event::ParameterTo(number, _) = self.event {
+            bytes[10..12].copy_from_slice(&number.to_le_bytes());
+        }
         bytes[12..].copy_from_slice(&value.to_le_bytes());
         bytes
     }
@@ -96,6 +107,8 @@ impl EventRecord {
             7 => Event::QuickStop(value as u8, value >> 8),
             8 => Event::ArmedAgain,
             9 => Event::Broken(value),
+            10 => Event::ParameterFrom((word >> 16) as u16, value),
+            11 => Event::ParameterTo((word >> 16) as u16, value),
             other => Event::Other(other, value),
         };
         Self {
@@ -281,6 +294,18 @@ impl<'f> Journal<'f> {
         self.note_quick_stop();
         self.flush();
         self.flight.publish(&self.status.to_words());
+    }
+
+    /// Records the changes of parameters since the last call.
+    pub fn changes(&mut self, changes: &Changes) {
+        let slot = self.status.last.slot;
+        changes.take(|change| {
+            let from = Event::ParameterFrom(change.number, change.before.to_bits());
+            let to = Event::ParameterTo(change.client, change.after.to_bits());
+            for event in [from, to] {
+                self.event(EventRecord { slot, event });
+            }
+        });
     }
 
     /// Records that the machine was suspended for `length`.

@@ -8,6 +8,7 @@
 
 mod atomic;
 pub mod blackbox;
+pub mod changes;
 pub mod flight;
 pub mod journal;
 mod json;

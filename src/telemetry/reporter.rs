@@ -8,6 +8,7 @@
 use core::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::changes::CHANGES;
 use super::journal::Journal;
 use super::notify::{Judged, Notify};
 use super::ring::Reader;
@@ -163,6 +164,7 @@ pub fn run<F: Fn(Incident)>(
                 notify.turn(std::time::Instant::now(), to.judged, stopping);
             }
         }
+        to.journal.changes(&CHANGES);
         to.journal.turn(ring.dropped());
         let quick_stops = to.journal.quick_stops();
         if let (Some(stop), true) = (quick_stops.last, stopped) {

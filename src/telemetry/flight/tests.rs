@@ -2,6 +2,7 @@ use super::*;
 use crate::cycle::ports::{Clock as _, Record as _};
 use crate::cycle::record::{CycleRecord, flags};
 use crate::cycle::stop::{QuickStop, QuickStops, StopCause};
+use crate::telemetry::changes::{Change, Changes, MAX_CHANGES};
 use crate::telemetry::journal::{Event, EventRecord, Journal};
 use crate::telemetry::ring;
 
@@ -130,6 +131,37 @@ fn a_broken_promise_is_an_event_in_its_slot_and_in_the_header() {
     let bits = Promises::default().with(Promise::Cpu).bits();
     assert_eq!(snapshot.header(word::BROKEN), u64::from(bits));
     assert_eq!(snapshot.header(word::CONTRACT), 2);
+}
+
+#[test]
+fn a_changed_parameter_is_two_events() {
+    let flight = flight(10);
+    let mut journal = Journal::new(&flight);
+    let changes = Changes::new();
+    journal.add(&record(7));
+    let change = |number| Change {
+        number,
+        client: 3,
+        before: 40.0,
+        after: -0.5,
+    };
+    for number in 0..MAX_CHANGES as u16 {
+        assert!(changes.add(change(number + 300)));
+    }
+    assert!(!changes.add(change(0)), "there is no room");
+    journal.changes(&changes);
+    journal.changes(&changes);
+    let bytes = bytes(&flight);
+    let written = Snapshot::of(&bytes).unwrap().header(word::EVENTS_WRITTEN);
+    let seen: Vec<_> = events(&bytes[layout::EVENTS..layout::RECORDS], written)
+        .map(|record| (record.slot, record.event))
+        .collect();
+    assert_eq!(seen.len(), 1 + 2 * MAX_CHANGES);
+    let expected = [
+        (7, Event::ParameterFrom(300, 40.0_f32.to_bits())),
+        (7, Event::ParameterTo(3, (-0.5_f32).to_bits())),
+    ];
+    assert_eq!(seen[1..3], expected);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use steadfast::axis::PARAMETERS;
 use steadfast::cycle::record::{CycleRecord, flags};
 use steadfast::cycle::stop::StopCause;
 use steadfast::realtime::audit::Promise;
@@ -120,6 +121,16 @@ pub fn event(record: &EventRecord) -> String {
             Some(promise) => format!("contract broken while running: {promise}"),
             None => format!("contract broken while running: promise {number} of a newer version"),
         },
+        Event::ParameterFrom(number, bits) => {
+            let number = usize::from(number);
+            let (axis, place) = (number / PARAMETERS.len(), number % PARAMETERS.len());
+            let (key, unit) = (PARAMETERS[place].key, PARAMETERS[place].unit());
+            let before = f32::from_bits(bits);
+            format!("parameter {key} of axis {axis} (from 0) was {before} {unit}")
+        }
+        Event::ParameterTo(client, bits) => {
+            format!("  client {client} set it to {}", f32::from_bits(bits))
+        }
         Event::Other(kind, value) => format!("event {kind} of a newer version, value {value}"),
     };
     format!("{:>12}  {what}", record.slot)

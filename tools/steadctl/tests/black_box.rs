@@ -126,6 +126,38 @@ fn start(board: &Path, memory: &Memory) -> Child {
     }
 }
 
+/// A person who changes a gain shortly before the controller dies.
+#[test]
+fn a_black_box_has_the_changed_parameters() {
+    let Some(memory) = Memory::new("changed") else {
+        return;
+    };
+    let scratch = Scratch::new("bb-changed");
+    let boxes = scratch.path("boxes");
+    let board = board(&scratch, &memory, &boxes, &[]);
+    let socket = scratch.path("link.sock");
+    let mut file = fs::File::options().append(true).open(&board).unwrap();
+    writeln!(file, "\n[link.local]\npath = \"{}\"", socket.display()).unwrap();
+    let mut killed = start(&board, &memory);
+    let mut set = Command::new(STEADCTL);
+    set.args(["set", "x.gains.kp", "42.5", "--socket"]);
+    let set = end_of(set.arg(&socket)).unwrap();
+    assert_eq!(set.code, Some(0), "{set:?}");
+    // The reporter empties its queue every 20 ms.
+    std::thread::sleep(Duration::from_millis(500));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let next = run(&board, "--cycles 10");
+    assert_eq!(next.code, Some(0), "{next:?}");
+    let shown = steadctl(&["blackbox"], &boxes.join("sim-000001.blackbox"));
+    for line in [
+        "parameter gains.kp of axis 0 (from 0) was 40 V/rad",
+        "client 1 set it to 42.5",
+    ] {
+        assert!(shown.out.contains(line), "{shown:?}");
+    }
+}
+
 #[test]
 fn the_next_start_saves_the_black_box_of_a_killed_process() {
     let Some(memory) = Memory::new("killed") else {
