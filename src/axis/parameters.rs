@@ -77,8 +77,8 @@ impl Parameter {
         match self.kind {
             Kind::Proportional => ("V/rad", 1e9),
             Kind::Integral => ("V/rad/s", 1e9),
-            Kind::Derivative => ("V s/rad", 1e9),
-            Kind::Inertia => ("V s^2/rad", 1e9),
+            Kind::Derivative => ("V/(rad/s)", 1e9),
+            Kind::Inertia => ("V/(rad/s^2)", 1e9),
             Kind::Hertz => ("Hz", 1e5),
             Kind::Seconds => ("s", 1e4),
             Kind::Millis => ("ms", 600_000.0),
