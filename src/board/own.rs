@@ -13,6 +13,7 @@ use crate::cycle::ports::Tick;
 use crate::cycle::signal::{Commands, Input, Readings, Value};
 use crate::sys::arena::{Full, Placed};
 use crate::sys::emergency::Slot;
+use crate::sys::sort::sort_by_key;
 use crate::time::Instant;
 
 use super::ports::failing::DebounceCounter;
@@ -251,7 +252,7 @@ impl Device for AtSignals {
 /// The indices of `entries` in shutdown order, those without outputs first.
 fn order(entries: &[OwnDevice]) -> Vec<usize> {
     let mut order: Vec<_> = (0..entries.len()).collect();
-    order.sort_by_key(|number| entries[*number].shutdown);
+    sort_by_key(&mut order, |number| entries[*number].shutdown);
     order
 }
 

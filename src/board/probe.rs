@@ -18,6 +18,7 @@ use crate::device::pwm::{self, PwmError};
 use crate::device::spi;
 use crate::device::spi::irq::{self, IrqError};
 use crate::device::{node, watchdog};
+use crate::sys::sort::sort_by_key;
 use crate::sys::{self, Errno};
 
 /// The machine to check.
@@ -137,7 +138,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
                 .position
                 .map(|position| (position.line, position.column))
         };
-        self.errors.sort_by_key(key);
+        sort_by_key(&mut self.errors, key);
         self.errors
     }
 

@@ -12,6 +12,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::accesses::{Expected, MAX_TEXT, Record, Target};
 use super::error::{ConfigError, Source, is_unprintable, quoted};
+use crate::sys::sort::sort_by_key;
 
 pub(crate) type Result<T> = std::result::Result<T, ConfigError>;
 
@@ -190,7 +191,7 @@ impl<'t> Table<'t> {
             };
             named.extend(entries.iter());
         }
-        named.sort_unstable_by_key(|(name, _)| name.span().start);
+        sort_by_key(&mut named, |(name, _)| name.span().start);
         if let Some((first, _)) = named.get(most) {
             return Err(self.source.error(
                 &first.span(),

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::scheduler::{CpuSet, parse_cpu_list};
+use crate::sys::sort::sort_by_key;
 
 /// The readings of one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,7 +200,7 @@ fn irq_threads(proc: &Path) -> Vec<IrqThread> {
             irq_thread(pid, entry.path())
         })
         .collect();
-    found.sort_unstable_by_key(|thread| thread.pid);
+    sort_by_key(&mut found, |thread| thread.pid);
     found
 }
 

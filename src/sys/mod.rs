@@ -7,7 +7,7 @@
 //!
 //! Code that needs `unsafe` for another reason is here too: the static stack ([`stack`]),
 //! static memory ([`arena`]), the queue ([`spsc`]), the counting allocator ([`alloc`]) and the
-//! signal handlers ([`fault`], [`signal`]).
+//! signal handlers ([`fault`], [`signal`]). [`sort`] is here because all layers above use it.
 #![expect(
     unsafe_code,
     reason = "system calls, signal handlers, the static stack and the global allocator; all of it is in this folder"
@@ -37,6 +37,7 @@ pub(crate) mod procfs;
 pub mod sched;
 pub mod shared;
 pub mod signal;
+pub mod sort;
 pub mod spi;
 pub mod spsc;
 pub mod stack;

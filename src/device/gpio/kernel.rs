@@ -2,6 +2,7 @@
 
 use super::{Chip, ChipInfo, Chips, Events, LineEvent, LineInfo, LineRequest, LineValues, Lines};
 use crate::sys::gpio as calls;
+use crate::sys::sort::sort_by_key;
 use crate::sys::{self, Errno, Ready};
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -42,7 +43,7 @@ impl Chips for KernelChips {
                 name.to_str()?.strip_prefix("gpiochip")?.parse().ok()
             })
             .collect();
-        numbers.sort_unstable();
+        sort_by_key(&mut numbers, |number| *number);
         numbers.iter().map(|n| format!("gpiochip{n}")).collect()
     }
 

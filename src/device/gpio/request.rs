@@ -3,6 +3,7 @@
 use super::{GpioError, LineRequest, Name, flag};
 use crate::cycle::image::MAX_DIGITAL;
 use crate::sys::gpio::{LineAttribute, LineConfigAttribute, MAX_ATTRIBUTES};
+use crate::sys::sort::sort_by_key;
 
 /// The consumer label of our lines, which the kernel shows to other processes.
 pub const CONSUMER: Name = Name::new("steadfast");
@@ -112,7 +113,7 @@ impl Line {
 /// # Errors
 /// No lines; a channel out of range; a channel or a line used twice.
 pub(super) fn in_channel_order(mut lines: Vec<Line>) -> Result<Vec<Line>, GpioError> {
-    lines.sort_unstable_by_key(|line| line.channel);
+    sort_by_key(&mut lines, |line| line.channel);
     let last = lines.last().ok_or(GpioError::NoLines)?.channel;
     if usize::from(last) >= MAX_DIGITAL {
         return Err(GpioError::ChannelOutOfRange { channel: last });

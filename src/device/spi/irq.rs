@@ -12,6 +12,7 @@
 use crate::device::node;
 use crate::realtime::scheduler;
 use crate::sys::Errno;
+use crate::sys::sort::sort_by_key;
 use core::fmt;
 use std::fs;
 use std::path::Path;
@@ -257,7 +258,7 @@ fn interrupts(root: &Path, device: &str) -> impl Iterator<Item = u32> {
         })
         .map(|(irq, _)| irq)
         .collect();
-    found.sort_unstable();
+    sort_by_key(&mut found, |irq| *irq);
     found.into_iter()
 }
 

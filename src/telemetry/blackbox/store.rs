@@ -12,6 +12,7 @@ use std::io;
 
 use super::BlackBoxConfig;
 use crate::sys::Errno;
+use crate::sys::sort::sort_by_key;
 
 /// The extension of a black box file.
 pub const ENDING: &str = ".blackbox";
@@ -97,7 +98,7 @@ impl Store {
                 found.push((number, data.len()));
             }
         }
-        found.sort_unstable();
+        sort_by_key(&mut found, |(number, _)| *number);
         store.next = found
             .last()
             .map_or(1, |(number, _)| number.saturating_add(1));

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind as Wrong;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use steadfast::telemetry::escaped;
 
 const CODES: &str = "\
@@ -174,6 +174,12 @@ enum Command {
         #[command(flatten)]
         socket: Socket,
     },
+    /// Print a script that completes the commands and options of steadctl in a shell
+    Completion {
+        /// The shell
+        #[arg(value_parser = ["bash", "zsh", "fish"])]
+        shell: String,
+    },
     /// Create a crate for your own machine: driver, control law, plant, board files, tests
     New(new::Arguments),
 }
@@ -205,6 +211,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(command: Command) -> Result<u8, Failure> {
     match command {
+        Command::Completion { shell } => completion(&shell),
         Command::New(new::Arguments { folder, path }) => new::main(&folder, path.as_deref()),
         Command::Signals { socket } => live::signals(socket.path.as_deref()),
         Command::Get { names, socket } => live::get(socket.path.as_deref(), &names),
@@ -248,6 +255,17 @@ fn run(command: Command) -> Result<u8, Failure> {
             status::main(file.or_else(|| board.as_deref().map(status::flight_of)))
         }
     }
+}
+
+/// Prints the completion script for `shell`.
+fn completion(shell: &str) -> Result<u8, Failure> {
+    print(&completion_script(shell.parse().map_err(usage)?)).map(|()| 0)
+}
+
+fn completion_script(shell: clap_complete::Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "steadctl", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 /// Prints help or version, or returns a message of one line for wrong arguments.
@@ -303,6 +321,28 @@ mod tests {
             assert_eq!(code, BAD_INPUT);
             line
         })
+    }
+
+    #[test]
+    fn bash_completes_a_command_by_the_script() {
+        assert!(parsed("completion csh").is_err());
+        for (shell, part) in [
+            ("zsh", "#compdef steadctl"),
+            ("fish", "complete -c steadctl"),
+        ] {
+            let script = completion_script(shell.parse().unwrap());
+            assert!(script.contains(part), "{script}");
+        }
+        let script = completion_script(clap_complete::Shell::Bash);
+        let ask = "\nCOMP_WORDS=(steadctl jo); COMP_CWORD=1; _steadctl steadctl jo steadctl\n\
+                   printf '%s\\n' \"${COMPREPLY[@]}\"\n";
+        let bash = std::process::Command::new("bash");
+        let Ok(done) = { bash }.args(["-c", &(script + ask)]).output() else {
+            testbed::emulation::not_run("this machine has no bash");
+            return;
+        };
+        let errors = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(String::from_utf8_lossy(&done.stdout), "jog\n", "{errors}");
     }
 
     #[test]
