@@ -15,7 +15,6 @@ use crate::telemetry::{escaped, say};
 #[inline(never)]
 pub(super) fn main(known: &Known, file: &Path) -> Result<u8, Failure> {
     let config = known.load(file)?;
-    board::can_is_supported(&config).map_err(|error| Failure::new(BAD_INPUT, &error))?;
     match &config.simulation {
         Some(simulation) => {
             Simulated::build(simulation, &config.io, config.run.period)
@@ -37,6 +36,7 @@ pub(super) fn main(known: &Known, file: &Path) -> Result<u8, Failure> {
             }
         }
     }
+    board::can_is_supported(&config).map_err(|error| Failure::new(BAD_INPUT, &error))?;
     print(&summary(&config))
 }
 
