@@ -118,7 +118,14 @@ impl LoopLinks {
         self.receiver.receive(tick.now, &mut inputs.received);
     }
 
-    /// Shows the cycle to clients, if there are any. Returns whether parameters were changed.
+    /// Whether parameters were changed. It includes a change before the last received command:
+    /// the link thread raises the flag before it sends.
+    #[inline]
+    pub(super) fn changed() -> bool {
+        WATCHED.load(Ordering::Relaxed) & CHANGED != 0
+    }
+
+    /// Shows the cycle to clients, if there are any.
     #[inline]
     pub(super) fn publish(
         &mut self,
@@ -126,14 +133,12 @@ impl LoopLinks {
         inputs: &Inputs,
         outputs: &Outputs,
         status: impl FnOnce(&mut [f64]),
-    ) -> bool {
-        let watched = WATCHED.load(Ordering::Relaxed);
-        if watched == 0 {
-            return false;
+    ) {
+        if WATCHED.load(Ordering::Relaxed) == 0 {
+            return;
         }
         let statuses = &mut self.statuses[..self.publisher.statuses().min(MAX_STATUSES)];
         status(statuses);
         self.publisher.publish(tick, inputs, outputs, statuses);
-        watched & CHANGED != 0
     }
 }

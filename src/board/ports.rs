@@ -362,6 +362,11 @@ impl<D: Devices> Sense for Ports<D> {
             links.receive(tick, inputs);
         }
     }
+
+    #[inline]
+    fn changed(&self) -> bool {
+        self.links.is_some() && LoopLinks::changed()
+    }
 }
 
 impl<D: Devices> Act for Ports<D> {
@@ -417,10 +422,9 @@ impl<D: Devices> Act for Ports<D> {
         inputs: &Inputs,
         outputs: &Outputs,
         status: impl FnOnce(&mut [f64]),
-    ) -> bool {
-        match &mut self.links {
-            Some(links) => links.publish(tick, inputs, outputs, status),
-            None => false,
+    ) {
+        if let Some(links) = &mut self.links {
+            links.publish(tick, inputs, outputs, status);
         }
     }
 

@@ -40,6 +40,13 @@ pub trait Sense {
     /// Reads every configured channel into `inputs`. A failure is stored in place of the value;
     /// the cycle goes on.
     fn sense(&mut self, tick: &Tick, inputs: &mut Inputs);
+
+    /// Whether parameters of the law were changed, for [`Decide::change`]. Asked after the
+    /// inputs were read, so that a command meets the parameters that were changed before it was
+    /// given. By default there are none.
+    fn changed(&self) -> bool {
+        false
+    }
 }
 
 /// Drives the outputs of the process image.
@@ -62,17 +69,15 @@ pub trait Act {
     fn safe(&mut self, tick: &Tick) -> Result<(), OutputError>;
 
     /// Shows the cycle to others, after its outputs have left: its process image, and the
-    /// values that `status` writes ([`Decide::status`]). Returns whether parameters of the law
-    /// were changed, for [`Decide::change`]. The default does nothing.
+    /// values that `status` writes ([`Decide::status`]). The default does nothing.
     fn publish(
         &mut self,
         tick: &Tick,
         inputs: &Inputs,
         outputs: &Outputs,
         status: impl FnOnce(&mut [f64]),
-    ) -> bool {
+    ) {
         let _ = (tick, inputs, outputs, status);
-        false
     }
 }
 
@@ -141,8 +146,8 @@ pub trait Decide {
         let _ = (config, state, values);
     }
 
-    /// Takes over parameters that were changed from outside, between two cycles. By default the
-    /// law has none.
+    /// Takes over parameters that were changed from outside, before the law decides. By default
+    /// it has none.
     fn change(config: &Self::Config, state: &mut Self::State) {
         let _ = (config, state);
     }

@@ -83,6 +83,9 @@ impl<'a, P: Sense + Act, D: Decide> Cycle<'a, P, D> {
         record: &mut CycleRecord,
     ) -> Done {
         self.ports.sense(tick, &mut self.inputs);
+        if self.ports.changed() {
+            D::change(self.config, &mut self.state);
+        }
         self.outputs.take(&self.safe);
         D::decide(
             self.config,
@@ -118,14 +121,10 @@ impl<'a, P: Sense + Act, D: Decide> Cycle<'a, P, D> {
             trace: D::trace(self.config, &self.state),
         };
         let Self { config, state, .. } = self;
-        let changed = self
-            .ports
+        self.ports
             .publish(tick, &self.inputs, &self.outputs, |values| {
                 D::status(config, state, values);
             });
-        if changed {
-            D::change(config, state);
-        }
         Done {
             end,
             lateness,
@@ -215,6 +214,66 @@ mod tests {
         fn stopped(config: &Self::Config, _: &u32) -> Option<StopCause> {
             config.1
         }
+    }
+
+    /// Has changed parameters.
+    struct Changed;
+
+    impl Sense for Changed {
+        fn sense(&mut self, _: &Tick, inputs: &mut Inputs) {
+            inputs.positions[0].value = Ok(Angle(7));
+        }
+
+        fn changed(&self) -> bool {
+            true
+        }
+    }
+
+    impl Act for Changed {
+        fn safe_image(&self) -> Outputs {
+            Outputs::new(0, &[])
+        }
+
+        fn act(&mut self, _: &Tick, _: &Outputs) -> Result<(), OutputError> {
+            Ok(())
+        }
+
+        fn safe(&mut self, _: &Tick) -> Result<(), OutputError> {
+            Ok(())
+        }
+    }
+
+    /// Its parameter, and that with which it decided on the position 7.
+    struct Tuned;
+
+    impl Decide for Tuned {
+        type Config = ();
+        type State = (u32, u32);
+
+        fn decide((): &(), state: &mut (u32, u32), inputs: &Inputs, _: &Tick, _: &mut Outputs) {
+            if inputs.positions[0].value == Ok(Angle(7)) {
+                state.1 = state.0;
+            }
+        }
+
+        fn change((): &(), state: &mut (u32, u32)) {
+            state.0 = 1;
+        }
+    }
+
+    #[test]
+    fn a_command_that_came_with_a_change_meets_the_changed_parameters() {
+        let mut cycle = Cycle::<_, Tuned>::new(Changed, &(), (0, 0), None);
+        let tick = Tick {
+            slot: 0,
+            release: Instant::from_nanos(0),
+            now: Instant::from_nanos(0),
+            elapsed_slots: 1,
+            directive: Directive::Run,
+        };
+        let mut record = CycleRecord::default();
+        cycle.run_once(&Stopped, &tick, Drive::Fresh, &mut record);
+        assert_eq!(cycle.state.1, 1);
     }
 
     struct Stopped;

@@ -78,11 +78,12 @@ impl Server<'_> {
                 can.serve(&mut self.owners, Monotonic.now());
                 readers += 1;
             }
-            self.owners.send();
             if self.owners.parameters.is_pending() {
                 readers |= CHANGED;
             }
             watched.store(readers, Ordering::Relaxed);
+            // After it: a command that follows a change finds it made.
+            self.owners.send();
         }
         watched.store(0, Ordering::Relaxed);
     }
