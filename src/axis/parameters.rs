@@ -6,6 +6,7 @@
 //! checks it as a whole outside of the loop; [`Axis::take_over`] then puts the new [`Axis`] in
 //! place of the old between two cycles.
 
+use super::command::config::{FAULT_REACTION_OPTION, SLOW_DOWN_OPTION};
 use super::config::AxisConfig;
 use super::drive::Axis;
 use super::memory::AxisState;
@@ -97,6 +98,15 @@ impl Parameter {
         match self.index {
             0 => None,
             index => Some((index, self.sub)),
+        }
+    }
+
+    /// Its value for one SI unit: 1000 for a time, which is in ms.
+    #[must_use]
+    pub const fn per_si(&self) -> f64 {
+        match self.kind {
+            Kind::Millis => 1e3,
+            _ => 1.0,
         }
     }
 
@@ -254,6 +264,29 @@ pub static PARAMETERS: [Parameter; 24] = [
         Number(&mut c.command_config.homing.stop_command_volts)
     }),
 ];
+
+impl AxisConfig {
+    /// The value, in SI units, of an object of CiA 402 that is not one of [`PARAMETERS`]: its
+    /// index and sub-index. `None` for one that the axis does not have.
+    #[must_use]
+    pub fn fixed_object(&self, object: (u16, u8)) -> Option<f64> {
+        let range = self.limits.position;
+        Some(match object {
+            (0x605A, 0) => f64::from(self.command_config.quick_stop as i8),
+            (0x605B..=0x605D, 0) => f64::from(SLOW_DOWN_OPTION),
+            (0x605E, 0) => f64::from(FAULT_REACTION_OPTION),
+            (0x607D, 1) => range?.min_rad,
+            (0x607D, 2) => range?.max_rad,
+            (0x607F, 0) => self.limits.max_velocity_rad_s,
+            // A move, and homing, decelerate as they accelerate (6083h).
+            (0x6084 | 0x609A, 0) => self.profile.acceleration_rad_s2,
+            (0x6098, 0) => f64::from(self.command_config.homing.method),
+            // Relative to the last accepted target; a new set-point waits.
+            (0x60F2, 0) => 0.0,
+            _ => return None,
+        })
+    }
+}
 
 impl Axis {
     /// Takes over `to`, which was built from the same configuration with other values of

@@ -13,11 +13,13 @@ use super::canopen::{
 };
 use super::frames::Shared;
 use super::owner::{self, Client, Owners};
+use super::parameters::{self, Object, Setting};
 use super::server::Link;
 use crate::axis::command::config::SUPPORTED_MODES;
 use crate::axis::state::State;
 use crate::axis::status::STATUS;
 use crate::axis::words::status;
+use crate::control::ParameterErrorKind;
 use crate::device::can::{Can, CanError, MAX_WANTED, Received};
 use crate::sys::Errno;
 use crate::telemetry::say;
@@ -25,6 +27,9 @@ use crate::time::Instant;
 
 /// Frames that are received before the loop gets the commands.
 const TURN: usize = 64;
+/// How often a change is repeated while the loop takes over the last one, which takes it
+/// microseconds.
+const TRIES: u8 = 3;
 /// The commands of an axis: controlword, mode, target position, target velocity.
 const COMMANDS: usize = 4;
 /// The values of its status.
@@ -239,12 +244,8 @@ impl Machine<'_, '_> {
     /// A master that sends a PDO with each SYNC would claim at once an axis that was taken from
     /// it, and so undo a stop: it may claim such an axis when its power is off.
     fn claim(&mut self, axis: usize, group: u8) -> Result<(), Refusal> {
-        let owner = self.owners.owners().nth(usize::from(group)).flatten();
-        if owner == Some(Client::CAN) {
+        if self.check_owner(axis, group)? {
             return Ok(());
-        }
-        if self.owners.is_revoked(group) && !self.is_off(axis) {
-            return Err(Refusal::Owner);
         }
         self.owners
             .claim(Client::CAN, group)
@@ -253,6 +254,71 @@ impl Machine<'_, '_> {
         let position = if position.is_finite() { position } else { 0.0 };
         self.values.commands[axis] = [0.0, 0.0, position, 0.0];
         Ok(())
+    }
+
+    /// Whether the master owns `group` of `axis`.
+    ///
+    /// # Errors
+    /// It may not claim it now.
+    fn check_owner(&self, axis: usize, group: u8) -> Result<bool, Refusal> {
+        match self.owners.owners().nth(usize::from(group)).flatten() {
+            Some(owner) if owner == Client::CAN => Ok(true),
+            None if !self.owners.is_revoked(group) || self.is_off(axis) => Ok(false),
+            _ => Err(Refusal::Owner),
+        }
+    }
+
+    /// The object of `axis` with a parameter, or with a value that cannot change.
+    fn object(&self, axis: usize, item: Item) -> Option<Object> {
+        let parameters = &*self.owners.parameters;
+        parameters.object(&self.axes[axis].name, item.object())
+    }
+
+    /// Changes a parameter of `axis` as a local client does. An axis without an owner stays
+    /// without one: a configuration is no command, and ends no one's turn.
+    fn change(&mut self, axis: usize, item: Item, si: f64) -> Result<(), Refusal> {
+        let Some(Object {
+            value: present,
+            number: Some(number),
+            per_si,
+        }) = self.object(axis, item)
+        else {
+            return Err(Refusal::ReadOnly);
+        };
+        self.check_owner(axis, self.axes[axis].group)?;
+        // A PDO repeats it in each cycle; nothing is to be built and logged then.
+        if (si - present).abs() <= 1e-12 * present.abs() {
+            return Ok(());
+        }
+        let value = si * per_si;
+        let parameters = &mut *self.owners.parameters;
+        let mut tries = 0..TRIES;
+        let refused = loop {
+            match parameters.set(false, &[Setting { number, value }]) {
+                Ok(()) => {
+                    parameters::log(parameters, &Client::CAN);
+                    return Ok(());
+                }
+                Err(parameters::Refusal::Busy) if tries.next().is_some() => {}
+                Err(parameters::Refusal::Busy) => return Err(Refusal::State),
+                Err(parameters::Refusal::NoSuchParameter) => return Err(Refusal::ReadOnly),
+                Err(parameters::Refusal::Value { error, .. }) => break error,
+            }
+        };
+        let last = |name: &'static str| name.rsplit('.').next();
+        let written = parameters.get(number).map_or("", |parameter| parameter.key);
+        Err(match refused.kind {
+            ParameterErrorKind::NonFinite => Refusal::Value,
+            // Another parameter no longer fits to this one.
+            _ if last(refused.name) != last(written) => Refusal::Conflict,
+            ParameterErrorKind::NotPositive { .. } | ParameterErrorKind::BelowMinimum { .. } => {
+                Refusal::TooLow
+            }
+            ParameterErrorKind::OutOfRange { max, value, .. } if value > max => Refusal::TooHigh,
+            ParameterErrorKind::OutOfRange { .. } => Refusal::TooLow,
+            ParameterErrorKind::AtOrAboveNyquist { .. } => Refusal::TooHigh,
+            _ => Refusal::Conflict,
+        })
     }
 
     /// Whether `axis` has no power, and needs the whole sequence of controlwords to get it.
@@ -284,7 +350,10 @@ impl Drive for Machine<'_, '_> {
             Item::FollowingError => Status::FollowingError,
             Item::ErrorCode => Status::Fault,
             Item::SupportedModes => return Ok(f64::from(SUPPORTED_MODES)),
-            _ => return Err(Refusal::NoData),
+            _ => {
+                let object = self.object(axis, item).ok_or(Refusal::NoData)?;
+                return Ok(object.value);
+            }
         };
         let value = self.values.statuses[axis][place as usize];
         if value.is_nan() {
@@ -295,7 +364,7 @@ impl Drive for Machine<'_, '_> {
 
     fn set(&mut self, axis: usize, item: Item, value: f64) -> Result<(), Refusal> {
         let Some(place) = command(item) else {
-            return Err(Refusal::ReadOnly);
+            return self.change(axis, item, value);
         };
         let group = self.axes[axis].group;
         self.claim(axis, group)?;

@@ -31,6 +31,17 @@ pub struct Parameter<'p> {
     pub range: (f64, f64),
 }
 
+/// The value of an object of CiA 402.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct Object {
+    /// The present value, in SI units.
+    pub value: f64,
+    /// The number of the parameter; `None` for a value that cannot change.
+    pub number: Option<u32>,
+    /// The value of the parameter for one SI unit.
+    pub per_si: f64,
+}
+
 /// One value of a change.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Setting {
@@ -74,6 +85,9 @@ pub trait Parameters: Send {
     /// The parameter `number`, if there is one.
     fn get(&mut self, number: u32) -> Option<Parameter<'_>>;
 
+    /// The object of CiA 402 with this index and sub-index of the axis `of`, if there is one.
+    fn object(&self, of: &str, object: (u16, u8)) -> Option<Object>;
+
     /// Makes the changes, all of them or none, to the present values, or to those of the start if
     /// `from_start` is set; and hands them to the loop.
     ///
@@ -97,6 +111,10 @@ impl Parameters for Fixed {
     }
 
     fn get(&mut self, _: u32) -> Option<Parameter<'_>> {
+        None
+    }
+
+    fn object(&self, _: &str, _: (u16, u8)) -> Option<Object> {
         None
     }
 

@@ -29,6 +29,13 @@ NEAR = 0.02 * RADIAN
 SLOW = 0.3 * RADIAN
 HOME = 0.5
 
+VALUE_TOO_HIGH = 0x06090031
+VALUE_TOO_LOW = 0x06090032
+INCOMPATIBLE = 0x06040043
+READ_ONLY = 0x06010002
+# Objects without a value: errors that have not occurred, and what the axis does not measure.
+ABSENT = {(0x1003, sub) for sub in range(1, 9)} | {(0x606B, 0), (0x60FD, 0)}
+
 # Changes of the simulated board: it is armed again by a fault reset of the master, and a command
 # that the motor cannot follow is a following error.
 CHANGES = (
@@ -42,15 +49,16 @@ LINK = f"""
 timeout_ms = 500
 interpolation_ms = 10
 
-[axis.x.homing]
-method = 37
-offset_rad = {HOME}
-
 [link.can]
 interface = "can0"
 node_id = {NODE_ID}
 bit_rate = 1_000_000
 sync_losses = 50
+"""
+HOMING = f"""
+[axis.x.homing]
+method = 37
+offset_rad = {HOME}
 """
 
 
@@ -92,12 +100,16 @@ class SocketBus(can.BusABC):
         self.connection.close()
 
 
-class Axis(Case):
+class Base(Case):
+    """An axis of the firmware with power from the start, and what a master does with it."""
+
+    homing = HOMING
+
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         with open(os.path.join(HERE, "../../board/sim/board.toml")) as file:
-            text = file.read() + LINK
+            text = file.read() + LINK + self.homing
         for old, new in CHANGES:
             self.assertEqual(text.count(old), 1, old)
             text = text.replace(old, new)
@@ -170,9 +182,11 @@ class Axis(Case):
         self.addCleanup(self.network.sync.stop)
         node.rpdo[2].transmit()
 
+
+class Axis(Base):
     def test_all_objects_of_the_served_eds_are_read_back(self):
         node = self.node()
-        read, absent = 0, []
+        read, absent = 0, set()
         for obj in node.object_dictionary.values():
             if obj.index < 0x1000 or obj.index == 0x1021:
                 continue
@@ -183,9 +197,110 @@ class Axis(Case):
                     read += 1
                 except canopen.SdoAbortedError as error:
                     self.assertEqual(error.code, NO_DATA, f"{var.index:04X}h:{var.subindex}")
-                    absent.append(f"{var.index:04X}h:{var.subindex}")
-        print(f"{read} values read, without data: {' '.join(absent)}")
-        self.assertGreater(read, 150)
+                    absent.add((var.index, var.subindex))
+        print(f"{read} values read, {len(absent)} without data")
+        self.assertEqual(absent, ABSENT)
+        self.assertGreater(read, 180)
+
+    def entry(self, node, index, sub=0):
+        entry = node.sdo[index]
+        return entry if isinstance(node.object_dictionary[index], ODVariable) else entry[sub]
+
+    def refused(self, node, code, value, index, sub=0):
+        """A download that is refused, and changes nothing."""
+        entry = self.entry(node, index, sub)
+        before = entry.raw
+        with self.assertRaises(canopen.SdoAbortedError) as raised:
+            entry.raw = value
+        self.assertEqual(raised.exception.code, code)
+        self.assertEqual(entry.raw, before)
+
+    def test_parameters_are_those_of_the_board_file(self):
+        node = self.node()
+        for index, sub, value in (
+            (0x605A, 0, 2),
+            (0x605B, 0, 1),
+            (0x605C, 0, 1),
+            (0x605D, 0, 1),
+            (0x605E, 0, 2),
+            (0x6065, 0, 100_000),
+            (0x6066, 0, 3),
+            (0x6067, 0, 10_000),
+            (0x6068, 0, 10),
+            (0x607C, 0, 500_000),
+            (0x607D, 1, -13 * RADIAN),
+            (0x607D, 2, 13 * RADIAN),
+            (0x607F, 0, 40 * RADIAN),
+            (0x6081, 0, 20 * RADIAN),
+            (0x6083, 0, 400_000),
+            (0x6084, 0, 400_000),
+            (0x6085, 0, 800_000),
+            (0x6098, 0, 37),
+            (0x60C2, 1, 10),
+            (0x60C2, 2, -3),
+            (0x60F2, 0, 0),
+        ):
+            with self.subTest(f"{index:04X}h:{sub}"):
+                entry = self.entry(node, index, sub)
+                self.assertEqual(entry.raw, value)
+                # A configuration that agrees is granted, also for what cannot change.
+                entry.raw = value
+
+    def test_parameters_are_changed_while_the_axis_has_power(self):
+        node = self.enabled("PROFILED POSITION")
+        for index, sub, value in (
+            (0x6065, 0, 200_000),
+            (0x6066, 0, 50),
+            (0x6067, 0, 20_000),
+            (0x6068, 0, 5),
+            (0x607C, 0, -500_000),
+            (0x6081, 0, 2 * RADIAN),
+            (0x6083, 0, 200_000),
+            (0x6085, 0, 600_000),
+            (0x60C2, 1, 50),
+            (0x60C2, 2, -4),
+        ):
+            with self.subTest(f"{index:04X}h:{sub}"):
+                entry = self.entry(node, index, sub)
+                self.assertNotEqual(entry.raw, value)
+                entry.raw = value
+                self.assertEqual(entry.raw, value)
+        self.assertEqual(node.sdo[0x6084].raw, 200_000)
+        self.assertEqual(node.state, "OPERATION ENABLED")
+
+    def test_a_move_has_the_profile_velocity_that_was_written(self):
+        node = self.enabled("PROFILED POSITION")
+        node.sdo[0x6081].raw = 2 * RADIAN
+        start = time.monotonic()
+        fastest = 0
+        node.rpdo[2]["Target position"].raw = self.position(node) + 2 * RADIAN
+        node.rpdo[2].transmit()
+        node.controlword = 0x1F
+        self.wait("set-point acknowledge", lambda: node.statusword & 0x1000)
+        node.controlword = 0x0F
+        self.wait("end of the acknowledge", lambda: not node.statusword & 0x1000)
+        while not node.statusword & 0x0400:
+            fastest = max(fastest, self.velocity(node))
+            self.assertLess(time.monotonic() - start, 5)
+        # 20 rad/s of the board file would take 0.15 s.
+        self.assertGreater(time.monotonic() - start, 1)
+        self.assertAlmostEqual(fastest, 2 * RADIAN, delta=2 * SLOW)
+
+    def test_refused_parameters_change_nothing(self):
+        node = self.node()
+        self.refused(node, VALUE_TOO_HIGH, 41 * RADIAN, 0x6081)
+        self.refused(node, VALUE_TOO_LOW, 0, 0x6081)
+        # Above the deceleration of the quick stop.
+        self.refused(node, INCOMPATIBLE, 900_000, 0x6083)
+        self.refused(node, VALUE_TOO_LOW, 0, 0x60C2, 1)
+        for index, sub, value in (
+            (0x605A, 0, 6),
+            (0x607D, 1, -RADIAN),
+            (0x607F, 0, 50 * RADIAN),
+            (0x6084, 0, 500_000),
+            (0x6098, 0, 35),
+        ):
+            self.refused(node, READ_ONLY, value, index, sub)
 
     def test_the_states_of_cia_402_within_the_time_outs_of_p402(self):
         node = self.operational()
@@ -273,6 +388,49 @@ class Axis(Case):
         self.assertEqual((emergency.code, emergency.data[0]), (0x8130, MASTER_ID))
         self.wait("no power", lambda: node.sdo[0x6041].raw & 0x6F != 0x27)
         self.wait("pre-operational", lambda: node.nmt.state == "PRE-OPERATIONAL")
+
+
+class BusYml(Base):
+    # bus.yml has homing method 0.
+
+    homing = ""
+
+    def test_an_axis_configured_by_bus_yml_follows_csp(self):
+        count = self.configure()
+        print(f"{count} downloads of the concise DCF")
+        node = self.node()
+        self.assertEqual(node.sdo[0x6081].raw, 2 * RADIAN)
+        self.assertEqual(node.sdo[0x6098].raw, 0)
+        for pdos in (node.tpdo, node.rpdo):
+            pdos.read()
+        command, target = node.rpdo[1], node.rpdo[2]
+        status, actual = node.tpdo[1], node.tpdo[2]
+        node.nmt.state = "OPERATIONAL"
+        self.network.sync.start(0.01)
+        self.addCleanup(self.network.sync.stop)
+        self.assertIsNotNone(actual.wait_for_reception(1))
+        start = actual["Position actual value"].raw
+        word = status["Statusword"]
+
+        def send(controlword, position):
+            command["Controlword"].raw = controlword
+            command["Modes of operation"].raw = 8
+            target["Target position"].raw = position
+            command.transmit()
+            target.transmit()
+            self.assertIsNotNone(actual.wait_for_reception(0.2))
+
+        for controlword, bits in ((0x06, 0x21), (0x07, 0x23), (0x0F, 0x27)):
+            end = time.monotonic() + 1
+            while word.raw & 0x6F != bits:
+                send(controlword, start)
+                self.assertLess(time.monotonic(), end, f"{word.raw:04X}h")
+        for step in range(1, 101):
+            send(0x0F, start + step * 5000)
+        position = actual["Position actual value"]
+        self.wait("the last set-point", lambda: abs(position.raw - start - 500_000) < NEAR)
+        self.assertEqual(word.raw & 0x6F, 0x27)
+        self.assertEqual(node.emcy.log, [])
 
 
 if __name__ == "__main__":

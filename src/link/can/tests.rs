@@ -1,5 +1,6 @@
 use super::super::mailbox::{Mailbox, Receiver};
 use super::*;
+use crate::control::ParameterError;
 use crate::cycle::image::InputError;
 use crate::cycle::received::Received;
 use crate::time::Duration;
@@ -187,5 +188,219 @@ fn the_places_of_the_status_are_those_of_the_axis() {
         (Status::Fault, "fault"),
     ] {
         assert_eq!(STATUS[place as usize].0, name);
+    }
+}
+
+/// The parameters of the axes "x" and "y": 6081h from 0 to 40 and 60C2h (in ms), and 6098h fixed
+/// to 37.
+struct Table {
+    values: [[f64; 2]; 2],
+    /// So often the loop is about to take over a change.
+    busy: usize,
+}
+
+const KEYS: [&str; 2] = ["profile.velocity_rad_s", "command.interpolation_ms"];
+
+impl parameters::Parameters for Table {
+    fn count(&self) -> u32 {
+        4
+    }
+
+    fn get(&mut self, number: u32) -> Option<parameters::Parameter<'_>> {
+        let number = number as usize;
+        let value = *self.values.as_flattened().get(number)?;
+        Some(parameters::Parameter {
+            of: ["x", "y"][number / 2],
+            key: KEYS[number % 2],
+            unit: "",
+            value,
+            start: value,
+            range: (0.0, 40.0),
+        })
+    }
+
+    fn object(&self, of: &str, object: (u16, u8)) -> Option<Object> {
+        let axis = usize::from(of == "y");
+        let place = match object {
+            (0x6081, 0) => 0,
+            (0x60C2, 1) => 1,
+            (0x6098, 0) => {
+                return Some(Object {
+                    value: 37.0,
+                    number: None,
+                    per_si: 1.0,
+                });
+            }
+            _ => return None,
+        };
+        let per_si = [1.0, 1e3][place];
+        Some(Object {
+            value: self.values[axis][place] / per_si,
+            number: Some((2 * axis + place) as u32),
+            per_si,
+        })
+    }
+
+    fn set(&mut self, _: bool, settings: &[Setting]) -> Result<(), parameters::Refusal<'_>> {
+        let [Setting { number, value }] = settings else {
+            panic!("one value")
+        };
+        let number = *number as usize;
+        let (value, max) = (*value, 40.0);
+        if self.busy > 0 {
+            self.busy -= 1;
+            return Err(parameters::Refusal::Busy);
+        }
+        let refused = |name, kind| {
+            let error = ParameterError { name, kind };
+            Err(parameters::Refusal::Value { of: "x", error })
+        };
+        if value == 13.0 {
+            let kind = ParameterErrorKind::OutOfRange {
+                min: 0.0,
+                max: 13.0,
+                value: 14.0,
+            };
+            return refused("fast_rad_s", kind);
+        }
+        if value == 0.0 {
+            return refused("velocity_rad_s", ParameterErrorKind::NotPositive { value });
+        }
+        if value > max {
+            let kind = ParameterErrorKind::OutOfRange {
+                min: 0.0,
+                max,
+                value,
+            };
+            return refused("velocity_rad_s", kind);
+        }
+        self.values[number / 2][number % 2] = value;
+        Ok(())
+    }
+
+    fn before(&mut self, number: u32) -> f64 {
+        let number = number as usize;
+        self.values[number / 2][number % 2]
+    }
+
+    fn is_pending(&self) -> bool {
+        false
+    }
+}
+
+/// A bench whose axes have the parameters of [`Table`].
+fn tunable(mailbox: &Mailbox, busy: usize) -> Bench<'_> {
+    let mut bench = Bench::new(mailbox);
+    bench.owners.parameters = Box::new(Table {
+        values: [[2.0, 0.0], [3.0, 0.0]],
+        busy,
+    });
+    bench
+}
+
+#[test]
+fn parameters_are_read_and_changed_in_si_units() {
+    let mailbox = Mailbox::new();
+    let mut bench = tunable(&mailbox, 0);
+    let mut machine = bench.machine(at(1));
+    assert_eq!(machine.get(0, Item::ProfileVelocity), Ok(2.0));
+    assert_eq!(machine.get(1, Item::ProfileVelocity), Ok(3.0));
+    assert_eq!(machine.set(1, Item::ProfileVelocity, 5.5), Ok(()));
+    assert_eq!(machine.get(1, Item::ProfileVelocity), Ok(5.5));
+    assert_eq!(machine.get(0, Item::ProfileVelocity), Ok(2.0));
+    assert_eq!(machine.set(0, Item::InterpolationPeriod, 0.01), Ok(()));
+    assert_eq!(machine.get(0, Item::InterpolationPeriod), Ok(0.01));
+    let ms = bench.owners.parameters.get(1).map(|now| now.value);
+    assert_eq!(ms, Some(10.0));
+    assert_eq!(bench.owners.owners().flatten().count(), 0, "no command");
+}
+
+#[test]
+fn a_fixed_value_is_read_and_one_that_the_machine_does_not_have_is_no_data() {
+    let mailbox = Mailbox::new();
+    let mut bench = tunable(&mailbox, 0);
+    let mut machine = bench.machine(at(1));
+    assert_eq!(machine.get(0, Item::HomingMethod), Ok(37.0));
+    let refused = machine.set(0, Item::HomingMethod, 35.0);
+    assert_eq!(refused, Err(Refusal::ReadOnly));
+    assert_eq!(machine.get(0, Item::MaxPosition), Err(Refusal::NoData));
+    let refused = machine.set(0, Item::MaxPosition, 1.0);
+    assert_eq!(refused, Err(Refusal::ReadOnly));
+}
+
+#[test]
+fn a_refused_parameter_has_its_reason_and_changes_nothing() {
+    let mailbox = Mailbox::new();
+    let mut bench = tunable(&mailbox, 0);
+    let mut machine = bench.machine(at(1));
+    for (value, refusal) in [
+        (41.0, Refusal::TooHigh),
+        (0.0, Refusal::TooLow),
+        (13.0, Refusal::Conflict),
+    ] {
+        let refused = machine.set(0, Item::ProfileVelocity, value);
+        assert_eq!(refused, Err(refusal), "{value}");
+        assert_eq!(machine.get(0, Item::ProfileVelocity), Ok(2.0));
+    }
+}
+
+#[test]
+fn a_change_is_repeated_while_the_loop_takes_over_another_one() {
+    let mailbox = Mailbox::new();
+    let mut bench = tunable(&mailbox, usize::from(TRIES));
+    let mut machine = bench.machine(at(1));
+    assert_eq!(machine.set(0, Item::ProfileVelocity, 4.0), Ok(()));
+    let mut bench = tunable(&mailbox, usize::from(TRIES) + 1);
+    let mut machine = bench.machine(at(1));
+    let refused = machine.set(0, Item::ProfileVelocity, 4.0);
+    assert_eq!(refused, Err(Refusal::State));
+}
+
+#[test]
+fn a_parameter_that_a_pdo_repeats_is_not_changed_again() {
+    let mailbox = Mailbox::new();
+    let mut bench = tunable(&mailbox, 0);
+    let mut machine = bench.machine(at(1));
+    assert_eq!(machine.set(0, Item::InterpolationPeriod, 0.029), Ok(()));
+    // A further change would be refused.
+    bench.owners.parameters = Box::new(Table {
+        values: [[2.0, 29.0], [3.0, 0.0]],
+        busy: usize::MAX,
+    });
+    let mut machine = bench.machine(at(2));
+    assert_eq!(machine.set(0, Item::InterpolationPeriod, 0.029), Ok(()));
+    let refused = machine.set(0, Item::InterpolationPeriod, 0.03);
+    assert_eq!(refused, Err(Refusal::State));
+}
+
+#[test]
+fn parameters_of_an_axis_that_another_client_commands_are_refused() {
+    let mailbox = Mailbox::new();
+    let mut bench = tunable(&mailbox, 0);
+    bench.owners.claim(OTHER, 0).unwrap();
+    let mut machine = bench.machine(at(1));
+    let refused = machine.set(0, Item::ProfileVelocity, 4.0);
+    assert_eq!(refused, Err(Refusal::Owner));
+    assert_eq!(machine.set(1, Item::ProfileVelocity, 4.0), Ok(()));
+    // Taken from its owner while it has power: the master must not go on with it.
+    bench.owners.revoke(0).unwrap();
+    bench.values.statuses[0][0] = f64::from(status::bits(State::OperationEnabled));
+    let refused = bench.machine(at(2)).set(0, Item::ProfileVelocity, 4.0);
+    assert_eq!(refused, Err(Refusal::Owner));
+    bench.values.statuses[0][0] = f64::from(status::bits(State::SwitchOnDisabled));
+    let granted = bench.machine(at(3)).set(0, Item::ProfileVelocity, 4.0);
+    assert_eq!(granted, Ok(()));
+}
+
+#[test]
+fn the_items_have_the_objects_of_the_table() {
+    for (item, object) in [
+        (Item::Controlword, (0x6040, 0)),
+        (Item::MaxPosition, (0x607D, 2)),
+        (Item::HomingZeroSpeed, (0x6099, 2)),
+        (Item::InterpolationPeriod, (0x60C2, 1)),
+        (Item::PositioningOption, (0x60F2, 0)),
+    ] {
+        assert_eq!(item.object(), object);
     }
 }

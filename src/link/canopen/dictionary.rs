@@ -1,7 +1,7 @@
 //! The values behind the object dictionary that the node keeps itself, and access to all.
 
 use super::abort::Abort;
-use super::drive::{Drive, Item};
+use super::drive::{Drive, Item, Refusal};
 use super::emergency::Emergencies;
 use super::frame::MAX_ID;
 use super::object::{Access, Mapping, Own, Preset, Source, Type, Unit};
@@ -215,6 +215,12 @@ impl Dictionary {
                 let offset = self.offset(found.axis, item, drive);
                 Ok(unit.to_raw(value - offset, object.kind))
             }
+            Source::Node(Own::InterpolationValue) => {
+                Ok(u32::from(self.period_parts(found.axis, drive).0))
+            }
+            Source::Node(Own::InterpolationIndex) => {
+                Ok(self.period_parts(found.axis, drive).1 as u32)
+            }
             Source::Node(own) => self.read_own(found, own),
         }
     }
@@ -282,7 +288,11 @@ impl Dictionary {
             Source::Drive(item, unit) => {
                 let offset = self.offset(found.axis, item, drive);
                 let value = unit.to_si(raw, object.kind) + offset;
-                drive.set(usize::from(found.axis), item, value)?;
+                match drive.set(usize::from(found.axis), item, value) {
+                    // A configuration that agrees with a fixed value is granted.
+                    Err(Refusal::ReadOnly) if self.has(found, raw, drive) => {}
+                    result => result?,
+                }
             }
             Source::Node(own) => self.write_own(found, own, raw, drive)?,
         }
@@ -295,6 +305,13 @@ impl Dictionary {
             self.verify = [0; 2];
         }
         Ok(())
+    }
+
+    /// Whether an object has the value `raw`.
+    fn has(&self, found: &Found, raw: u32, drive: &impl Drive) -> bool {
+        let kind = found.object.kind;
+        let present = self.read(found, drive);
+        present.is_ok_and(|present| kind.value(present) == kind.value(raw))
     }
 
     fn write_own(
@@ -392,13 +409,17 @@ impl Dictionary {
             Own::PositionOffset => self.own[axis].position_offset = raw,
             Own::VelocityOffset => self.own[axis].velocity_offset = raw,
             Own::InterpolationValue => {
-                let index = self.own[axis].period_index;
+                let (_, index) = self.period_parts(found.axis, drive);
                 drive.set(axis, Item::InterpolationPeriod, period(raw as u8, index))?;
                 self.own[axis].period_value = raw as u8;
+                self.own[axis].period_index = index;
             }
             Own::InterpolationIndex => {
-                let value = self.own[axis].period_value;
+                let (value, _) = self.period_parts(found.axis, drive);
                 drive.set(axis, Item::InterpolationPeriod, period(value, raw as i8))?;
+                if value != 0 {
+                    self.own[axis].period_value = value;
+                }
                 self.own[axis].period_index = raw as i8;
             }
             // Their rows are read-only.
@@ -426,15 +447,50 @@ impl Dictionary {
         Unit::Position.to_si(raw, Type::I32)
     }
 
-    /// The interpolation period of an axis, ns.
-    pub(super) fn interpolation_ns(&self, axis: u8) -> u64 {
+    /// Value and index of the interpolation period of an axis (60C2h): as they were written, if
+    /// that is the period that the axis has; otherwise those that come next to it.
+    fn period_parts(&self, axis: u8, drive: &impl Drive) -> (u8, i8) {
         let own = self.own(axis);
-        (period(own.period_value, own.period_index) * 1e9) as u64
+        let written = (own.period_value, own.period_index);
+        match drive.get(usize::from(axis), Item::InterpolationPeriod) {
+            Ok(s) if (s - period(written.0, written.1)).abs() > HALF_NS => parts(s, written.1),
+            _ => written,
+        }
+    }
+
+    /// The interpolation period of an axis, ns; the written one while the axis has none.
+    pub(super) fn interpolation_ns(&self, axis: u8, drive: &impl Drive) -> u64 {
+        let (value, index) = match self.period_parts(axis, drive) {
+            (0, _) => (self.own(axis).period_value, self.own(axis).period_index),
+            parts => parts,
+        };
+        (period(value, index) * 1e9) as u64
     }
 }
 
+/// Periods that differ by less are the same, s.
+const HALF_NS: f64 = 0.5e-9;
+
 /// `value` * 10^`index`, s; `index` from -6 to 0.
 fn period(value: u8, index: i8) -> f64 {
+    f64::from(value) / power(index)
+}
+
+/// 10^-`index`; `index` from -6 to 0.
+fn power(index: i8) -> f64 {
     const POWERS: [f64; 7] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
-    f64::from(value) / POWERS[usize::from(index.unsigned_abs()) % POWERS.len()]
+    POWERS[usize::from(index.unsigned_abs()) % POWERS.len()]
+}
+
+/// The value and the index that come next to `s`: with the index `like` if that is exact,
+/// otherwise with the least one that has room for the value.
+fn parts(s: f64, like: i8) -> (u8, i8) {
+    let scaled = s * power(like);
+    let whole = (scaled + 0.5) as u8;
+    if (scaled - f64::from(whole)).abs() < 1e-6 {
+        return (whole, like);
+    }
+    let fits = |index: &i8| s * power(*index) < 255.5;
+    let index = (-6..=0).find(fits).unwrap_or(0);
+    ((s * power(index) + 0.5) as u8, index)
 }

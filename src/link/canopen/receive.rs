@@ -107,7 +107,7 @@ impl Node {
         if self.nmt == Nmt::Stopped {
             return;
         }
-        self.measure_sync(now);
+        self.measure_sync(now, drive);
         if self.losses.sync {
             self.losses.sync = false;
             self.check_communication();
@@ -125,8 +125,8 @@ impl Node {
         self.transmit_after_sync(now, drive, out);
     }
 
-    fn measure_sync(&mut self, now: Instant) {
-        let nominal = self.sync_period_ns() / 1000;
+    fn measure_sync(&mut self, now: Instant, drive: &impl Drive) {
+        let nominal = self.sync_period_ns(drive) / 1000;
         let measured = &mut self.dictionary.sync_measured;
         if let Some(last) = self.sync {
             let period = now.since(last).as_nanos() / 1000;
@@ -245,7 +245,7 @@ impl Node {
 
     /// The period of SYNC by which it is supervised, ns: 1006h, or the interpolation period of
     /// the first axis that has a synchronous RPDO. 0: it is not supervised.
-    pub(super) fn sync_period_ns(&self) -> u64 {
+    pub(super) fn sync_period_ns(&self, drive: &impl Drive) -> u64 {
         let dictionary = &self.dictionary;
         if dictionary.sync_period != 0 {
             return u64::from(dictionary.sync_period) * 1000;
@@ -253,7 +253,7 @@ impl Node {
         let synchronous = |pdo: &super::pdo::Pdo| pdo.is_valid() && pdo.is_synchronous();
         let number = dictionary.rpdos.iter().position(synchronous);
         number.map_or(0, |number| {
-            dictionary.interpolation_ns((number / PDOS) as u8)
+            dictionary.interpolation_ns((number / PDOS) as u8, drive)
         })
     }
 }

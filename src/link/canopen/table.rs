@@ -179,8 +179,8 @@ pub(super) static OBJECTS: [Object; 108] = [
     row(0x60B0, 0, 1, Variable, I32, Rw, Rx, Value(0), any(), Node(PositionOffset), "Position offset", "added to 607Ah in csp"),
     row(0x60B1, 0, 1, Variable, I32, Rw, Rx, Value(0), any(), Node(VelocityOffset), "Velocity offset", "added to 60FFh in csv"),
     head(0x60C2, Record, 2, "Interpolation time period"),
-    row(0x60C2, 1, 1, Member, U8, Rw, No, Value(10), Some((1, 255)), Node(InterpolationValue), "Interpolation time period value", "time between two setpoints in csp and csv"),
-    row(0x60C2, 2, 1, Member, I8, Rw, No, Value(0xFD), Some((-6, 0)), Node(InterpolationIndex), "Interpolation time index", "power of ten, s"),
+    row(0x60C2, 1, 1, Member, U8, Rw, No, Live, Some((1, 255)), Node(InterpolationValue), "Interpolation time period value", "time between two setpoints in csp and csv"),
+    row(0x60C2, 2, 1, Member, I8, Rw, No, Live, Some((-6, 0)), Node(InterpolationIndex), "Interpolation time index", "power of ten, s"),
     head(0x60E3, Array, HOMING_METHODS.len() as u8, "Supported homing methods"),
     row(0x60E3, 1, HOMING_METHODS.len() as u8, Member, I8, Ro, No, Live, any(), Node(HomingMethods), "Supported homing method", ""),
     row(0x60F2, 0, 1, Variable, U16, Rw, Rx, Live, any(), Drive(Item::PositioningOption, Num), "Positioning option code", ""),
@@ -190,6 +190,20 @@ pub(super) static OBJECTS: [Object; 108] = [
     row(0x6502, 0, 1, Variable, U32, Ro, No, Live, any(), Drive(Item::SupportedModes, Num), "Supported drive modes", ""),
     row(0x67FF, 0, 1, Variable, U32, Const, No, Value(SERVO), any(), Fixed, "Single device type", ""),
 ];
+
+impl Item {
+    /// Its index and sub-index, of the first axis.
+    #[must_use]
+    pub fn object(self) -> (u16, u8) {
+        let is_its = |object: &&Object| match object.source {
+            Drive(item, _) => item == self,
+            Node(own) => own == InterpolationValue && self == Self::InterpolationPeriod,
+            _ => false,
+        };
+        let object = OBJECTS.iter().find(is_its);
+        object.map_or((0, 0), |object| (object.index, object.sub))
+    }
+}
 
 /// An entry of the dictionary.
 #[derive(Copy, Clone, Debug)]

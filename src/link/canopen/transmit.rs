@@ -101,7 +101,7 @@ impl Node {
 
     /// A SYNC counts as missing half a period after it was due.
     fn supervise_sync(&mut self, now: Instant, drive: &mut impl Drive, next: &mut Instant) {
-        let period = self.sync_period_ns();
+        let period = self.sync_period_ns(drive);
         let Some(last) = self.sync.filter(|_| self.nmt == Nmt::Operational) else {
             return;
         };

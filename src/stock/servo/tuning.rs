@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 
 use crate::axis::{Axis, AxisConfig, PARAMETERS};
-use crate::link::parameters::{Parameter, Parameters, Refusal, Setting};
+use crate::link::parameters::{Object, Parameter, Parameters, Refusal, Setting};
 use crate::time::Duration;
 
 /// The axes on their way to the loop.
@@ -102,6 +102,27 @@ impl Parameters for Tuning {
             value,
             start,
             range: parameter.range(),
+        })
+    }
+
+    fn object(&self, of: &str, object: (u16, u8)) -> Option<Object> {
+        let axis = self.names.iter().position(|name| name == of)?;
+        let config = self.present.get(axis)?;
+        let place = (PARAMETERS.iter()).position(|parameter| parameter.object() == Some(object));
+        let Some(place) = place else {
+            return Some(Object {
+                value: config.fixed_object(object)?,
+                number: None,
+                per_si: 1.0,
+            });
+        };
+        let parameter = &PARAMETERS[place];
+        parameter.is_of(config).then_some(())?;
+        let per_si = parameter.per_si();
+        Some(Object {
+            value: parameter.get(&mut config.clone()) / per_si,
+            number: Some((axis * PARAMETERS.len() + place) as u32),
+            per_si,
         })
     }
 

@@ -297,3 +297,38 @@ fn wrong_steps_of_a_block_upload_are_refused() {
         "acknowledged more than was sent"
     );
 }
+
+#[test]
+fn a_fixed_value_may_be_written_as_it_is() {
+    let mut bench = Bench::new(1);
+    bench.set(Item::HomingMethod, -3.0);
+    let method = Item::HomingMethod as u8;
+    bench.drive.refused.insert(method, Refusal::ReadOnly);
+    assert_eq!(bench.write(0x6098, 0, 0xFD, 1), Ok(()));
+    assert_eq!(bench.write(0x6098, 0, 37, 1), Err(0x0601_0002));
+}
+
+#[test]
+fn the_interpolation_period_is_that_of_the_axis() {
+    let mut bench = Bench::new(1);
+    // As written, and as changed by another client.
+    bench.write(0x60C2, 2, 0xFC, 1).unwrap();
+    bench.write(0x60C2, 1, 25, 1).unwrap();
+    assert_eq!(bench.value(Item::InterpolationPeriod), 0.0025);
+    for (seconds, value, index) in [
+        (0.0025, 25, 0xFC),
+        (0.010, 100, 0xFC),
+        (0.0, 0, 0xFC),
+        (0.0125, 125, 0xFC),
+        (0.000_125, 125, 0xFA),
+        (0.3, 30, 0xFE),
+        (600.0, 255, 0),
+    ] {
+        bench.set(Item::InterpolationPeriod, seconds);
+        assert_eq!(bench.read(0x60C2, 1), Ok(value), "{seconds}");
+        assert_eq!(bench.read(0x60C2, 2), Ok(index), "{seconds}");
+    }
+    bench.set(Item::InterpolationPeriod, 0.000_125);
+    bench.write(0x60C2, 2, 0xFB, 1).unwrap();
+    assert_eq!(bench.value(Item::InterpolationPeriod), 0.001_25);
+}
