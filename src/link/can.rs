@@ -296,7 +296,7 @@ impl Machine<'_, '_> {
         let refused = loop {
             match parameters.set(false, &[Setting { number, value }]) {
                 Ok(()) => {
-                    parameters::log(parameters, &Client::CAN);
+                    parameters::log(parameters, (Client::CAN.0, &Client::CAN));
                     return Ok(());
                 }
                 Err(parameters::Refusal::Busy) if tries.next().is_some() => {}

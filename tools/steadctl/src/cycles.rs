@@ -128,6 +128,10 @@ pub fn event(record: &EventRecord) -> String {
             let before = f32::from_bits(bits);
             format!("parameter {key} of axis {axis} (from 0) was {before} {unit}")
         }
+        // The lower 16 bits of `Client::CAN`.
+        Event::ParameterTo(u16::MAX, bits) => {
+            format!("  the CAN master set it to {}", f32::from_bits(bits))
+        }
         Event::ParameterTo(client, bits) => {
             format!("  client {client} set it to {}", f32::from_bits(bits))
         }
