@@ -6,7 +6,8 @@
 //! (hard stop in positive and in negative direction). The switch is searched at the fast
 //! velocity, its edge at the slow one. After homing the home position has the position
 //! `offset_rad`. While it searches, the range of positions does not count, and the switches end a
-//! phase instead of being a fault.
+//! phase instead of being a fault; what bounds the search is `max_travel_rad`: a broken switch
+//! must not let the axis go on.
 
 use crate::axis::fault::Fault;
 use crate::axis::limits::{LimitSwitch, LimitsConfig};
@@ -28,6 +29,9 @@ pub struct HomingConfig {
     pub switch: Option<LimitSwitch>,
     /// Command at which an axis that stands is at its hard stop, volts.
     pub stop_command_volts: f64,
+    /// Longest travel in one direction without the switch or the hard stop, rad, greater than 0
+    /// for a method that searches: beyond it homing has failed.
+    pub max_travel_rad: f64,
 }
 
 impl HomingConfig {
@@ -39,6 +43,7 @@ impl HomingConfig {
         offset_rad: 0.0,
         switch: None,
         stop_command_volts: 0.0,
+        max_travel_rad: 0.0,
     };
 }
 
@@ -70,6 +75,7 @@ pub struct Homing {
     pub(in crate::axis) slow_rad_s: f64,
     pub(in crate::axis) offset_rad: f64,
     pub(in crate::axis) stop_command_volts: f64,
+    pub(in crate::axis) max_travel_rad: f64,
 }
 
 /// The phases of a homing.
@@ -95,6 +101,8 @@ pub(in crate::axis) enum Phase {
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct HomingState {
     pub(in crate::axis) phase: Phase,
+    /// The setpoint at the begin of the phase.
+    pub(in crate::axis) from_rad: f64,
     /// The home position; `None` for that of rest.
     pub(in crate::axis) home_rad: Option<f64>,
     /// Cycles at the hard stop.
@@ -107,6 +115,7 @@ impl HomingState {
     /// Not homed.
     pub const NONE: Self = Self {
         phase: Phase::Idle,
+        from_rad: 0.0,
         home_rad: None,
         cycles: 0,
         homed: false,
@@ -198,6 +207,9 @@ impl HomingConfig {
             param::positive(name, value)?;
             param::in_range(name, value, 0.0, fastest)
         };
+        if !matches!(method, Method::None | Method::Here) {
+            param::positive("max_travel_rad", self.max_travel_rad)?;
+        }
         match method {
             Method::None | Method::Here => {}
             Method::Switch { .. } => {
@@ -217,6 +229,7 @@ impl HomingConfig {
             slow_rad_s: self.slow_rad_s,
             offset_rad: param::finite("offset_rad", self.offset_rad)?,
             stop_command_volts: self.stop_command_volts,
+            max_travel_rad: self.max_travel_rad,
         })
     }
 }

@@ -11,7 +11,8 @@ use crate::cycle::image::DigitalInputs;
 /// What one cycle of homing sees.
 struct Seen {
     switch: bool,
-    /// A limit switch that this phase does not expect.
+    /// A limit switch that this phase does not expect, or the longest travel without the one
+    /// that it does.
     blocked: bool,
 }
 
@@ -75,6 +76,7 @@ impl Axis {
     /// Begins a phase with its motion. The range of positions does not count.
     fn enter(&self, homing: &Homing, state: &mut AxisState, phase: Phase) {
         state.command.homing.phase = phase;
+        state.command.homing.from_rad = state.trajectory.last().position_rad;
         let velocity = match (homing.method, phase) {
             (Method::Switch { towards, .. }, Phase::Seek) => towards * homing.fast_rad_s,
             (Method::Switch { towards, .. }, Phase::Leave) => -towards * homing.fast_rad_s,
@@ -94,7 +96,16 @@ impl Axis {
             Method::Switch { switch, .. } => Some(switch),
             Method::None | Method::Here | Method::HardStop(_) => None,
         };
-        let velocity = state.trajectory.last().velocity_rad_s;
+        let Sample {
+            position_rad,
+            velocity_rad_s: velocity,
+            ..
+        } = *state.trajectory.last();
+        let travel = (position_rad - state.command.homing.from_rad).abs();
+        let searches = matches!(
+            state.command.homing.phase,
+            Phase::Seek | Phase::Leave | Phase::Edge | Phase::Push
+        );
         let in_the_way = self.limits.switch_towards(velocity);
         // Without digital inputs there is no switch: those that are not readable trip all axes.
         let is_hit = |switch: Option<LimitSwitch>| {
@@ -104,7 +115,8 @@ impl Axis {
             switch: is_hit(expected),
             blocked: state.command.homing.is_active()
                 && in_the_way != expected
-                && is_hit(in_the_way),
+                && is_hit(in_the_way)
+                || searches && travel > homing.max_travel_rad,
         }
     }
 

@@ -83,6 +83,10 @@ fn homing(tables: &mut RootTables<'_, '_>, mut table: Table<'_>) -> Result<Homin
             normally_closed: closed,
         }),
         stop_command_volts: table.number_or("stop_command_volts", VOLTS, 0.0)?,
+        max_travel_rad: match matches!(method, 0 | 35 | 37) {
+            true => table.number_or("max_travel_rad", RAD, 0.0)?,
+            false => table.number("max_travel_rad", RAD)?,
+        },
     };
     table.finish()?;
     Ok(config)
@@ -109,7 +113,7 @@ mod tests {
              quick_stop = \"slow-down-and-stay\"\nposition_window_rad = 0.5\n\
              position_window_time_ms = 7\ninterpolation_ms = 10\n\
              [axis.x.homing]\nmethod = -4\nfast_rad_s = 3.0\nslow_rad_s = 1.0\n\
-             offset_rad = 0.25\nstop_command_volts = 2.0\n",
+             offset_rad = 0.25\nstop_command_volts = 2.0\nmax_travel_rad = 9.0\n",
         )
         .unwrap();
         let axis = &Axes::of(&config).unwrap().config.axes[0];
@@ -126,6 +130,7 @@ mod tests {
                 offset_rad: 0.25,
                 switch: None,
                 stop_command_volts: 2.0,
+                max_travel_rad: 9.0,
             },
         };
         assert_eq!(axis.command_config, expected);
@@ -185,14 +190,20 @@ mod tests {
             (homing("method = 33"), "does not have"),
             (homing("method = 3.5"), "does not have"),
             (homing("method = 19"), "needs a home switch"),
-            (homing("method = 17"), "negative_switch"),
+            (homing("method = 17"), "has no `max_travel_rad`"),
+            (
+                homing("method = 17\nmax_travel_rad = 9.0"),
+                "negative_switch",
+            ),
             (homing("method = 37\nspeed = 1.0"), "speed"),
             (
-                homing("method = -3\nslow_rad_s = 1.0"),
+                homing("method = -3\nslow_rad_s = 1.0\nmax_travel_rad = 9.0"),
                 "stop_command_volts",
             ),
             (
-                homing("method = -3\nslow_rad_s = 1000.0\nstop_command_volts = 1.0"),
+                homing(
+                    "method = -3\nslow_rad_s = 1000.0\nstop_command_volts = 1.0\nmax_travel_rad = 9.0",
+                ),
                 "slow_rad_s",
             ),
         ] {

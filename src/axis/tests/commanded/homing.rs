@@ -27,6 +27,7 @@ fn homing(method: i8) -> HomingConfig {
             normally_closed: false,
         }),
         stop_command_volts: 2.0,
+        max_travel_rad: 17.0,
     }
 }
 
@@ -140,6 +141,35 @@ fn a_limit_switch_on_the_way_is_a_homing_error_and_the_axis_stays_enabled() {
     assert_eq!(drive.axis().fault(), None);
 }
 
+/// A broken home switch, a missing limit switch, no hard stop.
+#[test]
+fn a_search_without_an_end_is_a_homing_error_after_its_longest_travel() {
+    for (method, most) in [(17, 4.0), (19, 4.0), (22, 6.5), (-3, 2.0), (-4, 5.0)] {
+        let mut drive = Drive::new(|c| {
+            c.axes[0].command_config.homing = HomingConfig {
+                max_travel_rad: most,
+                ..homing(method)
+            };
+            c.axes[0].feedback.frozen = None;
+        });
+        drive.bench.levels &= !(1 << RESET);
+        drive.mode(HM);
+        drive.enable();
+        drive.write(ENABLE);
+        cycle(&mut drive, 99.0, 99.0);
+        drive.write(ENABLE | START);
+        for _ in 0..15_000 {
+            cycle(&mut drive, 99.0, 99.0);
+        }
+        assert!(drive.has(BIT_13) && !drive.has(BIT_12), "{method}");
+        assert_eq!(drive.state(), State::OperationEnabled);
+        assert!(drive.axis().velocity_rad_s().abs() < STANDSTILL);
+        let travel = drive.bench.bodies[0].position.abs();
+        // The axis stops on its ramp behind the bound.
+        assert!((most..most + 1.5).contains(&travel), "{method}: {travel}");
+    }
+}
+
 #[test]
 fn hard_stop_methods_home_where_the_axis_cannot_move_further() {
     for (method, direction) in [(-3, 1.0), (-4, -1.0)] {
@@ -240,6 +270,12 @@ fn methods_that_need_an_index_or_a_missing_switch_are_refused() {
         ("stop_command_volts", |c| {
             c.command_config.homing = HomingConfig {
                 stop_command_volts: 10.1,
+                ..homing(-3)
+            }
+        }),
+        ("max_travel_rad", |c| {
+            c.command_config.homing = HomingConfig {
+                max_travel_rad: 0.0,
                 ..homing(-3)
             }
         }),
