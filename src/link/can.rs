@@ -296,7 +296,8 @@ impl Machine<'_, '_> {
         let refused = loop {
             match parameters.set(false, &[Setting { number, value }]) {
                 Ok(()) => {
-                    parameters::log(parameters, (Client::CAN.0, &Client::CAN));
+                    let client = (Client::CAN.0, &Client::CAN as _);
+                    self.owners.changes.add(parameters, client, self.now);
                     return Ok(());
                 }
                 Err(parameters::Refusal::Busy) if tries.next().is_some() => {}

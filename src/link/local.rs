@@ -332,14 +332,11 @@ fn answer(
         }
         (Kind::Hello, _) => Ok(()),
         (Kind::Parameter | Kind::Change, _) => {
-            let parameters = &mut *owners.parameters;
             let may = connected.may_command;
-            return Some(parameters::serve(
-                &request,
-                (client.0, &client),
-                may,
-                parameters,
-            ));
+            let client = (client.0, &client as _);
+            let (parameters, changes) = (&mut *owners.parameters, &mut owners.changes);
+            let of = (parameters as _, changes);
+            return Some(parameters::serve(&request, client, may, of, now));
         }
         (_, Err(_)) => Err(Refusal::NoSuchGroup),
         (Kind::Claim | Kind::Revoke, _) if !connected.may_command => {

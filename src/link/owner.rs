@@ -9,7 +9,7 @@
 use core::fmt;
 
 use super::mailbox::Sender;
-use super::parameters::{Fixed, Parameters};
+use super::parameters::{ChangeLog, Fixed, Parameters};
 use crate::cycle::image::InputError;
 use crate::cycle::received::{Group, MAX_GROUPS, MAX_RECEIVED};
 use crate::time::Instant;
@@ -90,6 +90,8 @@ pub struct Owners<'m> {
     sender: Sender<'m>,
     /// The parameters that clients may change.
     pub parameters: Box<dyn Parameters>,
+    /// Their changes.
+    pub(super) changes: ChangeLog,
     /// Whether the loop has not yet got the newest state.
     changed: bool,
 }
@@ -120,6 +122,7 @@ impl<'m> Owners<'m> {
             ranges,
             sender,
             parameters: Box::new(Fixed),
+            changes: ChangeLog::default(),
             changed: false,
         }
     }

@@ -10,6 +10,7 @@ use super::protocol::{Answer, HEAD, Kind, MAX_PACKET, MAX_VALUES, Packet, Reques
 use crate::control::ParameterError;
 use crate::telemetry::changes::{CHANGES, Change};
 use crate::telemetry::say;
+use crate::time::{Duration, Instant};
 
 /// The refusal of a client that may only read.
 pub(super) const NOT_COMMANDER: &str = "this user may not command; see [link.local] commanders";
@@ -170,7 +171,8 @@ pub(super) fn serve(
     request: &Request,
     client: (u32, &dyn fmt::Display),
     may_command: bool,
-    parameters: &mut dyn Parameters,
+    (parameters, changes): (&mut dyn Parameters, &mut ChangeLog),
+    now: Instant,
 ) -> Packet {
     let (kind, number, count) = (request.kind as u32, request.number, parameters.count());
     let refused = |refusal: &dyn fmt::Display| {
@@ -202,35 +204,109 @@ pub(super) fn serve(
     match parameters.set(request.target == 1, &settings) {
         Err(refusal) => refused(&refusal),
         Ok(()) => {
-            log(parameters, client);
+            changes.add(parameters, client, now);
             answer(kind, number, Answer::Done, count, "")
         }
     }
 }
 
-/// Says and records what the last change of the client has changed.
-pub(super) fn log(parameters: &mut dyn Parameters, (client, name): (u32, &dyn fmt::Display)) {
-    for number in 0..parameters.count() {
-        let before = parameters.before(number);
-        let Some(now) = parameters.get(number).filter(|now| now.value != before) else {
-            continue;
-        };
-        let Parameter {
-            of,
-            key,
-            unit,
-            value,
-            ..
-        } = now;
-        say(format_args!(
-            "steadfast: {name} changed {of}.{key} from {before} to {value} {unit}"
-        ));
-        // Without room it is in the log alone.
-        let _ = CHANGES.add(Change {
-            number: number as u16,
-            client: client as u16,
-            before: before as f32,
-            after: value as f32,
-        });
+/// The lines of changes in the log, and their events in the black box: at most [`LINES`] at once,
+/// and then one in each [`REFILL`].
+///
+/// A PDO may change a parameter in each cycle, and a line can take long to write.
+#[derive(Debug)]
+pub struct ChangeLog {
+    /// How many may be written.
+    left: u64,
+    /// When it was refilled last.
+    at: Instant,
+    unlogged: u32,
+}
+
+const LINES: u64 = 64;
+const REFILL: Duration = Duration::from_millis(500);
+
+impl Default for ChangeLog {
+    fn default() -> Self {
+        Self {
+            left: LINES,
+            at: Instant::from_nanos(0),
+            unlogged: 0,
+        }
+    }
+}
+
+impl ChangeLog {
+    /// Says and records what the last change of the client has changed.
+    pub(super) fn add(
+        &mut self,
+        parameters: &mut dyn Parameters,
+        (client, name): (u32, &dyn fmt::Display),
+        now: Instant,
+    ) {
+        for number in 0..parameters.count() {
+            let before = parameters.before(number);
+            let Some(parameter) = parameters.get(number).filter(|now| now.value != before) else {
+                continue;
+            };
+            if !self.has_room(now) {
+                continue;
+            }
+            let Parameter {
+                of,
+                key,
+                unit,
+                value,
+                ..
+            } = parameter;
+            say(format_args!(
+                "steadfast: {name} changed {of}.{key} from {before} to {value} {unit}"
+            ));
+            // Without room it is in the log alone.
+            let _ = CHANGES.add(Change {
+                number: number as u16,
+                client: client as u16,
+                before: before as f32,
+                after: value as f32,
+            });
+        }
+    }
+
+    /// Whether a line may be written at `now`; it is then counted as written.
+    fn has_room(&mut self, now: Instant) -> bool {
+        let refilled = now.since(self.at).as_nanos() / REFILL.as_nanos();
+        if refilled > 0 {
+            self.left = self.left.saturating_add(refilled).min(LINES);
+            self.at = now;
+        }
+        if self.left == 0 {
+            self.unlogged = self.unlogged.saturating_add(1);
+            return false;
+        }
+        self.left -= 1;
+        if self.unlogged > 0 {
+            let unlogged = core::mem::take(&mut self.unlogged);
+            say(format_args!(
+                "steadfast: {unlogged} changes of parameters before the next one were not logged"
+            ));
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_in_each_cycle_do_not_fill_the_log() {
+        let at = |ms: u64| Instant::from_nanos(ms * 1_000_000);
+        let mut log = ChangeLog::default();
+        let lines = (5000..15_000).filter(|ms| log.has_room(at(*ms))).count();
+        // The first 64, and two in each of ten seconds.
+        assert!((64..=84).contains(&lines), "{lines}");
+        assert!(log.unlogged > 400, "{log:?}");
+        let again = (60_000..60_100).filter(|ms| log.has_room(at(*ms))).count();
+        assert_eq!(again, 64);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-/// Most changes between two turns of the reporter, 20 ms; further ones are only in the log.
+/// Most changes between two turns of the reporter, 20 ms: as many as the link logs at once.
 pub const MAX_CHANGES: usize = 64;
 
 /// A changed parameter.
