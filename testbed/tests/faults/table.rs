@@ -183,6 +183,10 @@ fn recounted(document: &str) -> String {
 }
 
 fn noticed(row: &Row) -> String {
+    // A program that refuses to start drives no lamp: it is as the case before has left it.
+    if let Outcome::Refused { .. } = (row.case.fault.outcome)(row.case.state) {
+        return "–".to_owned();
+    }
     match (row.observed.lamp_before, row.observed.lamp) {
         (true, _) => "before".to_owned(),
         (false, Some(periods)) => counted(row, periods),
