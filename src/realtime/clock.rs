@@ -54,13 +54,19 @@ pub(super) const fn release_phase(period: Duration) -> Duration {
     Duration::from_nanos(if half < LONGEST { half } else { LONGEST })
 }
 
-/// The first release with the offset of `release_phase` that is at least a quarter of a period
-/// away, which leaves time to go to sleep. All runs of a machine have the same phase, and
-/// rehearsal and run continue the same schedule.
+/// The first release with the offset of `release_phase` that is at least 100 us away, or a quarter
+/// of a shorter period: that leaves time to go to sleep, which takes microseconds. All runs of a
+/// machine have the same phase, and rehearsal and run continue the same schedule.
 pub(super) fn first_release(now: Instant, period: Duration) -> Instant {
     let phase = release_phase(period).as_nanos();
     let period = period.as_nanos();
-    let periods = (now.as_nanos() + period / 4)
+    const LONGEST: u64 = 100_000;
+    let margin = if period / 4 < LONGEST {
+        period / 4
+    } else {
+        LONGEST
+    };
+    let periods = (now.as_nanos() + margin)
         .saturating_sub(phase)
         .div_ceil(period);
     Instant::from_nanos(periods * period + phase)
@@ -106,10 +112,13 @@ mod tests {
         assert_eq!(release(5_500), 6_500, "never now");
         // After a cycle that ends in time, no slot is left out.
         assert_eq!(release(5_501), 6_500);
-        assert_eq!(release(6_250), 6_500);
-        assert_eq!(release(6_251), 7_500);
+        assert_eq!(release(6_400), 6_500);
+        assert_eq!(release(6_401), 7_500);
         assert_eq!(release(6_499), 7_500);
         assert_eq!(release(0), 500);
+        let short = Duration::from_micros(100);
+        let release = |ns: u64| first_release(Instant::from_nanos(ns), short).as_nanos();
+        assert_eq!((release(25_000), release(25_001)), (50_000, 150_000));
     }
 
     #[test]
