@@ -210,8 +210,8 @@ pub(super) fn serve(
     }
 }
 
-/// The lines of changes in the log, and their events in the black box: at most [`LINES`] at once,
-/// and then one in each [`REFILL`].
+/// The lines of changes in the log, and their events in the black box: at most 64 at once, and
+/// then two in a second.
 ///
 /// A PDO may change a parameter in each cycle, and a line can take long to write.
 #[derive(Debug)]
