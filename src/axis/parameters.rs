@@ -4,7 +4,7 @@
 //! the limits that protect the machine (range, largest velocity and command) are not in it: they
 //! need a restart. A change is made to an [`AxisConfig`], whose [`build`](AxisConfig::build)
 //! checks it as a whole outside of the loop; [`Axis::take_over`] then puts the new [`Axis`] in
-//! place of the old between two cycles.
+//! place of the old before a cycle decides.
 
 use super::command::config::{FAULT_REACTION_OPTION, SLOW_DOWN_OPTION};
 use super::config::AxisConfig;
@@ -290,7 +290,7 @@ impl AxisConfig {
 
 impl Axis {
     /// Takes over `to`, which was built from the same configuration with other values of
-    /// [`PARAMETERS`], between two cycles.
+    /// [`PARAMETERS`], before a cycle decides.
     ///
     /// Bumpless: with the same error and setpoint, the next command is as it would have been. The
     /// integrator takes the difference ([`Pid::hand_over`](crate::control::Pid::hand_over)). A

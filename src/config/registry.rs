@@ -145,7 +145,7 @@ pub trait StartLaw: Any + Send + Sync {
     fn start(&self) -> Result<Placed<dyn AnyLaw>, Full>;
 
     /// The parameters that clients of links may change while the law of the next
-    /// [`StartLaw::start`] runs. Allocates. By default there are none.
+    /// [`StartLaw::start`] runs. Allocates. The default has none.
     fn parameters(&self) -> Option<Box<dyn Parameters>> {
         None
     }

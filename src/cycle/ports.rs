@@ -43,7 +43,7 @@ pub trait Sense {
 
     /// Whether parameters of the law were changed, for [`Decide::change`]. Asked after the
     /// inputs were read, so that a command meets the parameters that were changed before it was
-    /// given. By default there are none.
+    /// given. The default is false.
     fn changed(&self) -> bool {
         false
     }

@@ -1,14 +1,14 @@
 //! Parameters of control laws that clients change while the loop runs.
 //!
 //! A change is a set: the law's side ([`Parameters`]) checks it as a whole on the link thread, and
-//! hands it to the loop, which takes it over between two cycles
+//! hands it to the loop, which takes it over in its next cycle before it decides
 //! ([`Decide::change`](crate::cycle::ports::Decide::change)). What is refused changes nothing.
 
 use core::fmt::{self, Write as _};
 
 use super::protocol::{Answer, HEAD, Kind, MAX_PACKET, MAX_VALUES, Packet, Request, answer};
 use crate::control::ParameterError;
-use crate::telemetry::changes::{CHANGES, Change};
+use crate::telemetry::changes::{CHANGES, Change, MAX_CHANGES};
 use crate::telemetry::say;
 use crate::time::{Duration, Instant};
 
@@ -223,7 +223,7 @@ pub struct ChangeLog {
     unlogged: u32,
 }
 
-const LINES: u64 = 64;
+const LINES: u64 = MAX_CHANGES as u64;
 const REFILL: Duration = Duration::from_millis(500);
 
 impl Default for ChangeLog {

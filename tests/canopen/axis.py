@@ -303,18 +303,7 @@ class Axis(Base):
             self.refused(node, READ_ONLY, value, index, sub)
 
     def test_the_states_of_cia_402_within_the_time_outs_of_p402(self):
-        node = self.operational()
-        for state in (
-            "READY TO SWITCH ON",
-            "SWITCHED ON",
-            "OPERATION ENABLED",
-            "SWITCHED ON",
-            "READY TO SWITCH ON",
-            "SWITCH ON DISABLED",
-            "OPERATION ENABLED",
-        ):
-            node.state = state
-            self.assertEqual(node.state, state)
+        self.walk_through_the_states(self.operational())
 
     def test_homing_and_profile_position(self):
         node = self.enabled("PROFILED POSITION")

@@ -60,6 +60,19 @@ class Case(unittest.TestCase):
 
     axes = 1
 
+    def walk_through_the_states(self, node):
+        for state in (
+            "READY TO SWITCH ON",
+            "SWITCHED ON",
+            "OPERATION ENABLED",
+            "SWITCHED ON",
+            "READY TO SWITCH ON",
+            "SWITCH ON DISABLED",
+            "OPERATION ENABLED",
+        ):
+            node.state = state
+            self.assertEqual(node.state, state)
+
     def setUp(self):
         port = int(program) if program.isdigit() else self.start_program()
         bus = can.Bus(
@@ -194,18 +207,7 @@ class Dictionary(Case):
 
 class States(Case):
     def test_the_states_of_cia_402_within_the_time_outs_of_p402(self):
-        node = self.operational()
-        for state in (
-            "READY TO SWITCH ON",
-            "SWITCHED ON",
-            "OPERATION ENABLED",
-            "SWITCHED ON",
-            "READY TO SWITCH ON",
-            "SWITCH ON DISABLED",
-            "OPERATION ENABLED",
-        ):
-            node.state = state
-            self.assertEqual(node.state, state)
+        self.walk_through_the_states(self.operational())
 
     def test_a_fault_is_reported_by_emcy_and_reset(self):
         node = self.operational()

@@ -1,7 +1,7 @@
 //! The parameters of the axes, changed by links while the loop runs.
 //!
 //! The link thread builds the axes anew with the changed values, puts them into an exchange and
-//! raises its flag; the loop copies them from there between two cycles. Both sides only try the
+//! raises its flag; the loop copies them from there before it decides. Both sides only try the
 //! exchange's lock, so neither waits for the other. Nothing is allocated after the start.
 
 use std::sync::atomic::{AtomicBool, Ordering};

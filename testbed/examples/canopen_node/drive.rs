@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use steadfast::axis::State;
 use steadfast::axis::state::{Command, Event};
+use steadfast::axis::words::status;
 use steadfast::link::canopen::{Drive, Item, Loss, Refusal, Saved};
 use steadfast::time::Instant;
 
@@ -153,18 +154,7 @@ impl Axis {
     }
 
     fn statusword(&self) -> u16 {
-        let state = match self.state {
-            State::NotReadyToSwitchOn => 0x00,
-            State::SwitchOnDisabled => 0x40,
-            State::ReadyToSwitchOn => 0x21,
-            State::SwitchedOn => 0x23,
-            State::OperationEnabled => 0x27,
-            State::QuickStopActive => 0x07,
-            State::FaultReactionActive => 0x0F,
-            State::Fault => 0x08,
-        };
-        // Voltage enabled, remote.
-        let mut word = state | 0x210;
+        let mut word = status::bits(self.state) | status::VOLTAGE_ENABLED | status::REMOTE;
         let enabled = self.state == State::OperationEnabled;
         let (reached, bit_12) = match self.mode() {
             1 => (self.position == self.target, self.acknowledged),
