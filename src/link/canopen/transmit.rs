@@ -228,10 +228,9 @@ impl Node {
                 *next = allowed.min(*next);
             } else {
                 self.transmit(now, number, &data, events, out);
-                *next = self.dictionary.tpdos[number]
-                    .due()
-                    .unwrap_or(*next)
-                    .min(*next);
+                let pdo = &self.dictionary.tpdos[number];
+                let retry = pdo.pending.then_some(now + RETRY);
+                *next = retry.or(pdo.due()).unwrap_or(*next).min(*next);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::super::{Item, Loss, Outbox, Refusal};
 use super::fake::{Bench, NONE, frame};
+use crate::time::Duration;
 
 const INVALID: u32 = 0x8000_0000;
 
@@ -214,8 +215,15 @@ fn a_full_outbox_delays_a_tpdo() {
     bench.set(Item::Statusword, 1.0);
     let mut full = Outbox::new();
     while full.push_back(frame(1, &[])).is_ok() {}
-    bench.node.poll(bench.now, &mut bench.drive, &mut full);
-    assert_eq!(bench.poll(), [frame(0x185, &[1, 0, 0])]);
+    let next = bench.node.poll(bench.now, &mut bench.drive, &mut full);
+    assert_eq!(next.since(bench.now).as_nanos(), 1_000_000);
+    // The event timer of TPDO 2 ends meanwhile; the next poll is not in the past.
+    bench.now += Duration::from_millis(200);
+    let next = bench.node.poll(bench.now, &mut bench.drive, &mut full);
+    assert_eq!(next.since(bench.now).as_nanos(), 1_000_000);
+    assert!(next > bench.now);
+    let sent = bench.poll();
+    assert_eq!(sent, [frame(0x185, &[1, 0, 0]), frame(0x285, &[0; 8])]);
 }
 
 #[test]
