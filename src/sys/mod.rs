@@ -42,6 +42,8 @@ pub mod spi;
 pub mod spsc;
 pub mod stack;
 mod stack_bounds;
+#[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+mod static_libc;
 pub mod unused_stack;
 pub mod unwind_tables;
 pub mod waiting;
