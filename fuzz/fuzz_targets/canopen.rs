@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use steadfast::link::canopen::{
-    BusEvent, Config, Drive, Frame, Item, Loss, Nmt, Node, Outbox, Refusal, Saved,
+    BusEvent, Config, Drive, Frame, Item, Loss, Nmt, Node, Outbox, Pace, Refusal, Saved,
 };
 use steadfast::time::{Duration, Instant};
 
@@ -98,6 +98,10 @@ impl Drive for Machine {
         assert!(axis < AXES && !self.stopped);
     }
 
+    fn pace(&mut self, axis: usize, pace: Pace) {
+        assert!(axis < AXES && (pace == Pace::Free || !self.stopped));
+    }
+
     fn lost(&mut self, axis: usize, _loss: Loss) {
         assert!(axis < AXES);
     }
@@ -135,6 +139,7 @@ fuzz_target!(|bytes: &[u8]| {
         node_id: 5,
         serial: 1,
         sync_losses: 2,
+        sync_hold: 1,
     };
     let mut node = Node::new(config, AXES);
     let mut machine = Machine::default();

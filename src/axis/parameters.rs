@@ -6,7 +6,9 @@
 //! checks it as a whole outside of the loop; [`Axis::take_over`] then puts the new [`Axis`] in
 //! place of the old before a cycle decides.
 
-use super::command::config::{FAULT_REACTION_OPTION, SLOW_DOWN_OPTION};
+use super::command::config::{
+    ABORT_FAULT_OPTION, ABORT_HOLD_OPTION, FAULT_REACTION_OPTION, OnLoss, SLOW_DOWN_OPTION,
+};
 use super::config::AxisConfig;
 use super::drive::Axis;
 use super::memory::AxisState;
@@ -272,6 +274,10 @@ impl AxisConfig {
     pub fn fixed_object(&self, object: (u16, u8)) -> Option<f64> {
         let range = self.limits.position;
         Some(match object {
+            (0x6007, 0) => f64::from(match self.command_config.on_loss {
+                OnLoss::QuickStop => ABORT_FAULT_OPTION,
+                OnLoss::Hold => ABORT_HOLD_OPTION,
+            }),
             (0x605A, 0) => f64::from(self.command_config.quick_stop as i8),
             (0x605B..=0x605D, 0) => f64::from(SLOW_DOWN_OPTION),
             (0x605E, 0) => f64::from(FAULT_REACTION_OPTION),

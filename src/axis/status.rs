@@ -7,8 +7,9 @@ use super::state::State;
 use super::words::status as word;
 
 /// The status values of an axis and their units, in the order of [`Axis::status`].
-pub const STATUS: [(&str, &str); 9] = [
-    // 6041h, 6061h, 6064h, 606Ch, 6062h, 60F4h, the output in volts, 603Fh, the accepted target.
+pub const STATUS: [(&str, &str); 11] = [
+    // 6041h, 6061h, 6064h, 606Ch, 6062h, 60F4h, the output in volts, 603Fh, the accepted target,
+    // 606Bh, 60FDh.
     ("statusword", ""),
     ("mode_display", ""),
     ("position", "rad"),
@@ -18,12 +19,14 @@ pub const STATUS: [(&str, &str); 9] = [
     ("command", "V"),
     ("fault", ""),
     ("accepted_target", "rad"),
+    ("velocity_demand", "rad/s"),
+    ("switches", ""),
 ];
 
 impl Axis {
-    /// The status of this axis with the names and units of [`STATUS`]. Cost: about fifty
+    /// The status of this axis with the names and units of [`STATUS`]. Cost: about sixty
     /// instructions.
-    pub fn status(&self, state: &AxisState, values: &mut [f64; 9]) {
+    pub fn status(&self, state: &AxisState, values: &mut [f64; 11]) {
         let fault = state.fault().map_or(0, super::fault::Fault::code);
         *values = [
             f64::from(self.statusword(state)),
@@ -35,7 +38,31 @@ impl Axis {
             state.command_volts(),
             f64::from(fault),
             state.target_rad(),
+            state.setpoint_velocity_rad_s(),
+            self.switches(state),
         ];
+    }
+
+    /// The digital inputs (60FDh): bit 0 the negative limit switch, bit 1 the positive one, bit 2
+    /// the home switch; 1: hit, also for a moment since the last cycle. Not a number if the axis
+    /// has a switch and the inputs could not be read.
+    fn switches(&self, state: &AxisState) -> f64 {
+        let limits = self.limits.config();
+        let home = self
+            .command
+            .as_ref()
+            .and_then(|command| command.homing.switch);
+        let switches = [limits.negative_switch, limits.positive_switch, home];
+        let mut word = 0.0;
+        for (switch, bit) in switches.into_iter().zip([1.0, 2.0, 4.0]) {
+            let Some(switch) = switch else { continue };
+            match &state.command.digital {
+                Some(digital) if switch.is_hit(digital) => word += bit,
+                Some(_) => {}
+                None => return f64::NAN,
+            }
+        }
+        word
     }
 
     /// The statusword (6041h).

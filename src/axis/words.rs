@@ -18,6 +18,10 @@ pub mod control {
     pub const FAULT_RESET: u16 = 1 << 7;
     /// Halt.
     pub const HALT: u16 = 1 << 8;
+    /// Of the manufacturer: changes with each SYNC, if [`PACED`] is set.
+    pub const PACE: u16 = 1 << 14;
+    /// Of the manufacturer: targets come with SYNC. A link sets it, no master.
+    pub const PACED: u16 = 1 << 15;
 }
 
 /// Bits of the statusword.

@@ -99,8 +99,21 @@ fn read_can(mut table: Table<'_>, signals: &Signals) -> Result<CanConfig> {
             node_id: table.integer("node_id", 1..=127)? as u8,
             serial: table.integer_or("serial", 0..=u64::from(u32::MAX), 0)? as u32,
             sync_losses: table.integer_or("sync_losses", 1..=100, 2)? as u8,
+            sync_hold: table.integer_or("sync_hold", 0..=99, 0)? as u8,
         },
     };
+    let Config {
+        sync_losses,
+        sync_hold,
+        ..
+    } = config.node;
+    if sync_hold >= sync_losses {
+        return Err(table.error_at(
+            "sync_hold",
+            "`sync_hold` is not below `sync_losses`, so the axes would never hold".to_owned(),
+            format!("give at most {}, or 0 for no hold", sync_losses - 1),
+        ));
+    }
     let is_drive = |group: &CommandGroup| {
         let controlword = format!("{}.controlword", group.name);
         signals.iter().any(|signal| signal.name == controlword)

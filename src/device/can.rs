@@ -6,7 +6,8 @@
 //! receiving is one system call for each frame and allocates nothing.
 
 use crate::sys::can::{self, CanFilter, CanFrame};
-use crate::sys::{Errno, Ready, wait_ready};
+use crate::sys::{Errno, Ready, clock, wait_ready};
+use crate::time::Duration;
 use core::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -15,6 +16,9 @@ pub const MAX_WANTED: usize = 64;
 
 /// The highest 11-bit identifier.
 const MAX_ID: u32 = 0x7FF;
+
+/// A frame does not wait for longer: an older stamp is that of a clock that was set.
+const OLDEST: Duration = Duration::from_secs(1);
 
 /// An open interface.
 #[derive(Debug)]
@@ -135,6 +139,8 @@ impl Can {
         can::set_error_mask(fd, errors)
             .map_err(|errno| CanError::kernel("setsockopt(CAN_RAW_ERR_FILTER)", errno))?;
         can::bind(fd, index).map_err(|errno| CanError::kernel("bind(AF_CAN)", errno))?;
+        // Frames have a stamp from now on; without one, their age is 0.
+        let _ = can::stamp_ns(fd);
         Ok(Self { socket })
     }
 
@@ -173,6 +179,14 @@ impl Can {
                 Err(errno) => return Err(errno),
             }
         }
+    }
+
+    /// How long ago the kernel got the frame that was received last, from its stamp. Zero if
+    /// the kernel gives no stamp, or the clock of the stamps was set meanwhile.
+    pub fn age(&self) -> Duration {
+        let stamp = can::stamp_ns(self.socket.as_fd()).unwrap_or(u64::MAX);
+        let age = Duration::from_nanos(clock::realtime_ns().saturating_sub(stamp));
+        if age > OLDEST { Duration::ZERO } else { age }
     }
 
     /// Sends a frame; `false` when the queue of the interface is full or the interface is down,

@@ -8,8 +8,8 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::canopen::{
-    BusEvent, Config, Drive, Frame, Item, Loss, MAX_AXES, Node, OUTBOX_FRAMES, Outbox, Refusal,
-    Saved,
+    BusEvent, Config, Drive, Frame, Item, Loss, MAX_AXES, Node, OUTBOX_FRAMES, Outbox, Pace,
+    Refusal, Saved,
 };
 use super::frames::Shared;
 use super::owner::{self, Client, Owners};
@@ -18,9 +18,11 @@ use super::server::Link;
 use crate::axis::command::config::SUPPORTED_MODES;
 use crate::axis::state::State;
 use crate::axis::status::STATUS;
-use crate::axis::words::status;
+use crate::axis::words::{control, status};
 use crate::control::ParameterErrorKind;
+use crate::cycle::ports::Clock;
 use crate::device::can::{Can, CanError, MAX_WANTED, Received};
+use crate::realtime::clock::Monotonic;
 use crate::sys::Errno;
 use crate::telemetry::say;
 use crate::time::Instant;
@@ -67,6 +69,8 @@ enum Status {
     Setpoint = 4,
     FollowingError = 5,
     Fault = 7,
+    VelocityDemand = 9,
+    Switches = 10,
 }
 
 /// The values of the axes.
@@ -74,6 +78,21 @@ enum Status {
 struct Values {
     commands: [[f64; COMMANDS]; MAX_AXES],
     statuses: [[f64; STATUSES]; MAX_AXES],
+    /// Bits of the controlword that the loop gets besides those of the master: what the targets
+    /// follow, and Halt.
+    marks: [u16; MAX_AXES],
+    /// A hold was reported.
+    held: bool,
+}
+
+impl Values {
+    /// None.
+    const NONE: Self = Self {
+        commands: [[0.0; COMMANDS]; MAX_AXES],
+        statuses: [[f64::NAN; STATUSES]; MAX_AXES],
+        marks: [0; MAX_AXES],
+        held: false,
+    };
 }
 
 /// The link.
@@ -111,10 +130,7 @@ impl<'l> CanLink<'l> {
             out: Outbox::new(),
             shared,
             axes,
-            values: Values {
-                commands: [[0.0; COMMANDS]; MAX_AXES],
-                statuses: [[f64::NAN; STATUSES]; MAX_AXES],
-            },
+            values: Values::NONE,
             wanted: heapless::Vec::new(),
             next: Instant::from_nanos(0),
             down: false,
@@ -148,7 +164,6 @@ impl Link for CanLink<'_> {
             axes: &self.axes,
             values: &mut self.values,
         };
-        self.next = self.node.poll(now, &mut machine, &mut self.out);
         for _ in 0..TURN {
             if self.out.len() > OUTBOX_FRAMES / 2 {
                 break;
@@ -170,7 +185,13 @@ impl Link for CanLink<'_> {
                 } => {
                     let data = data.get(..usize::from(len)).unwrap_or(&data);
                     if !remote && let Some(frame) = Frame::new(id, data) {
-                        self.node.receive(now, &frame, &mut machine, &mut self.out);
+                        // SYNC is measured and supervised by the time at which the kernel got it,
+                        // however late this thread is.
+                        let at = match self.node.is_sync(id) {
+                            true => Monotonic.now() - self.can.age(),
+                            false => now,
+                        };
+                        self.node.receive(at, &frame, &mut machine, &mut self.out);
                     }
                     continue;
                 }
@@ -185,6 +206,8 @@ impl Link for CanLink<'_> {
             };
             self.node.bus(event, &mut machine);
         }
+        // After it: what has come in time is not lost because this thread is late.
+        self.next = self.node.poll(now, &mut machine, &mut self.out);
         while let Some(frame) = self.out.front() {
             match self.can.send(frame.id(), frame.data()) {
                 Ok(true) => {}
@@ -322,6 +345,19 @@ impl Machine<'_, '_> {
         })
     }
 
+    /// Hands the commands of `axis` to the loop: those of the master, and what they follow. The
+    /// bits of the manufacturer are not the master's.
+    fn write(&mut self, axis: usize, mut values: [f64; COMMANDS]) -> Result<(), owner::Refusal> {
+        let marks = self.values.marks[axis];
+        // The modes pv, csp and csv hold; a set-point of pp and homing do not come with SYNC.
+        let holds = matches!(values[1] as i8, 3 | 8 | 9);
+        let marks = if holds { marks } else { marks & !control::HALT };
+        let word = values[0] as u16 & !(control::PACED | control::PACE);
+        values[0] = f64::from(word | marks);
+        let group = self.axes[axis].group;
+        self.owners.write(Client::CAN, group, &values, self.now)
+    }
+
     /// Whether `axis` has no power, and needs the whole sequence of controlwords to get it.
     fn is_off(&self, axis: usize) -> bool {
         let word = self.values.statuses[axis][Status::Statusword as usize];
@@ -350,6 +386,8 @@ impl Drive for Machine<'_, '_> {
             Item::Setpoint => Status::Setpoint,
             Item::FollowingError => Status::FollowingError,
             Item::ErrorCode => Status::Fault,
+            Item::SetpointVelocity => Status::VelocityDemand,
+            Item::DigitalInputs => Status::Switches,
             Item::SupportedModes => return Ok(f64::from(SUPPORTED_MODES)),
             _ => {
                 let object = self.object(axis, item).ok_or(Refusal::NoData)?;
@@ -371,8 +409,7 @@ impl Drive for Machine<'_, '_> {
         self.claim(axis, group)?;
         let mut values = self.values.commands[axis];
         values[place] = value;
-        let written = self.owners.write(Client::CAN, group, &values, self.now);
-        match written {
+        match self.write(axis, values) {
             Ok(()) => {
                 self.values.commands[axis] = values;
                 Ok(())
@@ -388,7 +425,29 @@ impl Drive for Machine<'_, '_> {
             .refresh_group(Client::CAN, self.axes[axis].group, self.now);
     }
 
+    fn pace(&mut self, axis: usize, pace: Pace) {
+        let before = self.values.marks[axis];
+        let marks = match pace {
+            Pace::Free => 0,
+            Pace::Sync => (before ^ control::PACE | control::PACED) & !control::HALT,
+            Pace::Hold => before | control::HALT,
+        };
+        self.values.marks[axis] = marks;
+        // It is refused for an axis that the master does not command.
+        if marks != before
+            && self.write(axis, self.values.commands[axis]).is_ok()
+            && pace == Pace::Hold
+            && !core::mem::replace(&mut self.values.held, true)
+        {
+            say(format_args!(
+                "steadfast: SYNC is missing: the axes that follow it hold until it comes back; \
+                 this is said once and counted in 2001h"
+            ));
+        }
+    }
+
     fn lost(&mut self, axis: usize, loss: Loss) {
+        self.values.marks[axis] = 0;
         let DriveConfig { name, group, .. } = &self.axes[axis];
         if self.owners.lost_group(Client::CAN, *group, self.now) {
             let what = match loss {

@@ -4,6 +4,7 @@
 //! See Documentation/networking/can.rst in the kernel's sources, socket(7), netlink(7) and
 //! rtnetlink(7).
 
+use super::ioctl::{Request, ioctl, ior};
 use super::{Errno, check};
 use core::mem::offset_of;
 use std::ffi::CString;
@@ -174,6 +175,23 @@ pub fn receive(fd: BorrowedFd<'_>) -> Result<Option<CanFrame>, Errno> {
             error => Err(error),
         },
     }
+}
+
+/// ioctl(`SIOCGSTAMPNS`): the time of `CLOCK_REALTIME`, ns, at which the kernel got the frame that
+/// was read last; before the first frame, the present time. The kernel stamps frames from the
+/// first call on.
+///
+/// # Errors
+/// `ENOENT` for a frame without a stamp, `ENOTTY` before Linux 5.1 and of another socket.
+pub fn stamp_ns(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
+    /// `SIOCGSTAMPNS_NEW` of linux/sockios.h: seconds and nanoseconds, 64 bits each on every
+    /// target.
+    const GET_STAMP: Request = ior::<[i64; 2]>(0x89, 7);
+    let mut stamp = [0_i64; 2];
+    // SAFETY: the kernel writes the two numbers to `stamp`.
+    unsafe { ioctl(fd, GET_STAMP, &raw mut stamp) }?;
+    let [seconds, ns] = stamp.map(|part| part as u64);
+    Ok(seconds.saturating_mul(1_000_000_000).saturating_add(ns))
 }
 
 /// write(2) of one frame; `false` when the queue of the interface is full. Never blocks.

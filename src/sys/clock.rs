@@ -34,6 +34,18 @@ pub fn boottime_ns() -> u64 {
     now.tv_sec as u64 * NANOS_PER_SECOND + now.tv_nsec as u64
 }
 
+/// `clock_gettime(CLOCK_REALTIME)`: nanoseconds since 1970. It steps when it is set.
+#[must_use]
+pub fn realtime_ns() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `now` is a live, writable timespec.
+    let _ = unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut now) };
+    now.tv_sec as u64 * NANOS_PER_SECOND + now.tv_nsec as u64
+}
+
 /// `clock_getres(CLOCK_MONOTONIC)`: the resolution, ns: 1 with high resolution timers,
 /// otherwise a tick (1 to 10 ms).
 ///

@@ -33,8 +33,8 @@ VALUE_TOO_HIGH = 0x06090031
 VALUE_TOO_LOW = 0x06090032
 INCOMPATIBLE = 0x06040043
 READ_ONLY = 0x06010002
-# Objects without a value: errors that have not occurred, and what the axis does not measure.
-ABSENT = {(0x1003, sub) for sub in range(1, 9)} | {(0x606B, 0), (0x60FD, 0)}
+# Objects without a value: errors that have not occurred.
+ABSENT = {(0x1003, sub) for sub in range(1, 9)}
 
 # Changes of the simulated board: it is armed again by a fault reset of the master, and a command
 # that the motor cannot follow is a following error.
@@ -53,7 +53,8 @@ interpolation_ms = 10
 interface = "can0"
 node_id = {NODE_ID}
 bit_rate = 1_000_000
-sync_losses = 50
+sync_hold = 25
+sync_losses = 100
 """
 HOMING = f"""
 [axis.x.homing]
@@ -218,6 +219,7 @@ class Axis(Base):
     def test_parameters_are_those_of_the_board_file(self):
         node = self.node()
         for index, sub, value in (
+            (0x6007, 0, 1),
             (0x605A, 0, 2),
             (0x605B, 0, 1),
             (0x605C, 0, 1),
@@ -343,6 +345,31 @@ class Axis(Base):
         node.op_mode = "CYCLIC SYNCHRONOUS VELOCITY"
         self.wait("velocity", lambda: abs(self.velocity(node) + RADIAN) < SLOW)
         self.assertEqual(node.state, "OPERATION ENABLED")
+
+    def test_the_axis_holds_while_sync_is_missing_and_follows_the_next_one(self):
+        node = self.operational()
+        self.follow_sync(node)
+        node.op_mode = "CYCLIC SYNCHRONOUS VELOCITY"
+        node.state = "OPERATION ENABLED"
+        node.rpdo[2]["Target velocity"].raw = RADIAN
+        node.rpdo[2].transmit()
+        demand = node.sdo[0x606B]
+        self.wait("velocity", lambda: demand.raw == RADIAN)
+        word = node.sdo[0x6041]
+        self.assertTrue(word.raw & 0x1000)
+        self.assertEqual(node.sdo[0x60FD].raw, 0)
+        measured = node.sdo[0x2001]
+        self.assertAlmostEqual(measured[5].raw, 10_000_000, delta=1_000_000)
+        self.assertGreater(measured[4].raw, 10)
+        measured[4].raw = 0
+        self.network.sync.stop()
+        self.wait("a hold", lambda: not word.raw & 0x1000)
+        self.wait("rest", lambda: demand.raw == 0)
+        self.assertEqual(measured[9].raw, 1)
+        self.network.sync.start(0.01)
+        self.wait("velocity", lambda: demand.raw == RADIAN)
+        self.assertEqual(word.raw & 0x106F, 0x1027)
+        self.assertEqual(node.emcy.log, [])
 
     def test_a_following_error_is_reported_by_emcy_and_reset(self):
         node = self.operational()

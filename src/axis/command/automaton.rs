@@ -24,6 +24,7 @@ impl Axis {
         elapsed: u32,
     ) {
         state.command.permitted = request == Request::Operate;
+        state.command.digital = inputs.digital.ok();
         match commands.read(inputs) {
             Ok(order) => {
                 let word = order.controlword;

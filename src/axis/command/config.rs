@@ -76,6 +76,10 @@ impl QuickStopOption {
 pub const SLOW_DOWN_OPTION: i16 = 1;
 /// Fault reaction option code (605Eh): the quick stop ramp.
 pub const FAULT_REACTION_OPTION: i16 = 2;
+/// Abort connection option code (6007h) of [`OnLoss::QuickStop`]: fault signal.
+pub const ABORT_FAULT_OPTION: i16 = 1;
+/// That of [`OnLoss::Hold`], of the manufacturer: the ramp of the profile, then hold.
+pub const ABORT_HOLD_OPTION: i16 = -1;
 /// Supported drive modes (6502h): pp, pv, hm, csp, csv.
 pub const SUPPORTED_MODES: u32 = 1 | 1 << 2 | 1 << 5 | 1 << 7 | 1 << 8;
 
@@ -93,12 +97,17 @@ pub struct CommandConfig {
     /// Interpolation time period (60C2h): the axis takes this time to a new target of mode csp.
     /// Zero, or up to one period: the next cycle has it.
     pub interpolation: Duration,
+    /// Mode csp with SYNC: the setpoint goes on at its velocity for so long after the
+    /// interpolation while SYNC is missing, then it stops on the ramp of the profile. Zero: it
+    /// stands at once.
+    pub extrapolation: Duration,
     /// Homing.
     pub homing: HomingConfig,
 }
 
 impl Default for CommandConfig {
-    /// A window of 10 mrad for 10 ms, quick stop after a loss, no interpolation, no homing.
+    /// A window of 10 mrad for 10 ms, quick stop after a loss, no interpolation, no
+    /// extrapolation, no homing.
     fn default() -> Self {
         Self {
             on_loss: OnLoss::QuickStop,
@@ -106,6 +115,7 @@ impl Default for CommandConfig {
             position_window_rad: 0.01,
             position_window_time: Duration::from_millis(10),
             interpolation: Duration::ZERO,
+            extrapolation: Duration::ZERO,
             homing: HomingConfig::NONE,
         }
     }
@@ -124,6 +134,7 @@ pub struct Commands {
     pub(in crate::axis) window_rad: f64,
     pub(in crate::axis) window_cycles: u32,
     pub(in crate::axis) interpolation_slots: u32,
+    pub(in crate::axis) extrapolation_slots: u32,
     pub(in crate::axis) homing: Homing,
     /// The range of targets, infinite without one.
     pub(in crate::axis) min_rad: f64,
@@ -184,6 +195,7 @@ impl CommandSignals {
             window_rad: config.position_window_rad,
             window_cycles: periods(config.position_window_time, period),
             interpolation_slots: periods(config.interpolation, period).max(1),
+            extrapolation_slots: periods(config.extrapolation, period),
             homing: config.homing.build(limits, profile)?,
             min_rad: range.map_or(f64::NEG_INFINITY, |range| range.min_rad),
             max_rad: range.map_or(f64::INFINITY, |range| range.max_rad),

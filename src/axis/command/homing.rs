@@ -71,6 +71,8 @@ pub(in crate::axis) enum Method {
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Homing {
     pub(in crate::axis) method: Method,
+    /// The home switch, also of a method that does not search it.
+    pub(in crate::axis) switch: Option<LimitSwitch>,
     pub(in crate::axis) fast_rad_s: f64,
     pub(in crate::axis) slow_rad_s: f64,
     pub(in crate::axis) offset_rad: f64,
@@ -225,6 +227,7 @@ impl HomingConfig {
         }
         Ok(Homing {
             method,
+            switch: self.switch,
             fast_rad_s: self.fast_rad_s,
             slow_rad_s: self.slow_rad_s,
             offset_rad: param::finite("offset_rad", self.offset_rad)?,

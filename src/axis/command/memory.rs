@@ -1,6 +1,7 @@
 //! What a commanded axis remembers between cycles.
 
 use super::homing::HomingState;
+use crate::cycle::image::DigitalInputs;
 
 /// Modes of operation (6060h) of the axis.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -86,6 +87,14 @@ pub struct CommandState {
     pub(in crate::axis) velocity_rad_s: Option<f64>,
     /// Mode csp: slots left to the target.
     pub(in crate::axis) slots_left: u32,
+    /// Mode csp with SYNC: the pace bits of the last cycle; whether the way to the target was
+    /// never limited; slots for which the setpoint went on without SYNC, `u32::MAX` once it
+    /// stops.
+    pub(in crate::axis) pace: u16,
+    pub(in crate::axis) exact: bool,
+    pub(in crate::axis) extrapolated: u32,
+    /// The digital inputs of the last cycle; `None` if they could not be read.
+    pub(in crate::axis) digital: Option<DigitalInputs>,
     pub(in crate::axis) homing: HomingState,
 }
 
@@ -107,6 +116,10 @@ impl CommandState {
         target_rad: 0.0,
         velocity_rad_s: None,
         slots_left: 0,
+        pace: 0,
+        exact: false,
+        extrapolated: 0,
+        digital: None,
         homing: HomingState::NONE,
     };
 
@@ -125,6 +138,8 @@ impl CommandState {
         self.target_rad = setpoint_rad;
         self.velocity_rad_s = None;
         self.slots_left = 0;
+        self.pace = 0;
+        self.extrapolated = 0;
         self.halted = false;
         self.limited = false;
         self.homing.abort();

@@ -7,7 +7,7 @@ use super::config::{Commands, Order};
 use super::memory::Mode;
 use crate::axis::drive::Axis;
 use crate::axis::memory::AxisState;
-use crate::axis::words::control::{CHANGE_IMMEDIATELY, HALT, NEW_SET_POINT, RELATIVE};
+use crate::axis::words::control::{CHANGE_IMMEDIATELY, HALT, NEW_SET_POINT, PACE, PACED, RELATIVE};
 use crate::control::Sample;
 use crate::cycle::image::Inputs;
 
@@ -27,7 +27,7 @@ impl Axis {
         let halt = order.controlword & HALT != 0;
         match state.command.mode {
             Mode::SyncPosition => {
-                self.sync_position(commands, state, inputs, elapsed, halt);
+                self.sync_position(commands, state, inputs, elapsed, order.controlword);
             }
             Mode::SyncVelocity => {
                 let target = if halt {
@@ -221,8 +221,12 @@ impl Axis {
         state: &mut AxisState,
         inputs: &Inputs,
         elapsed: u32,
-        halt: bool,
+        controlword: u16,
     ) {
+        let halt = controlword & HALT != 0;
+        let pace = controlword & (PACED | PACE);
+        let waits = pace & PACED != 0 && pace == state.command.pace;
+        state.command.pace = pace;
         if halt || state.command.halted {
             if !state.command.halted {
                 self.brake(commands, state);
@@ -235,10 +239,17 @@ impl Axis {
             let target = commands.within_range(asked);
             state.command.limited = target != asked;
             // Not each refresh: a link may refresh the commands more often than the target.
-            if target != state.command.target_rad {
+            let resumes = !waits && state.command.extrapolated > 0;
+            if target != state.command.target_rad || resumes {
                 state.command.target_rad = target;
                 state.command.slots_left = commands.interpolation_slots;
+                state.command.extrapolated = 0;
+                state.command.exact = true;
             }
+        }
+        if waits && state.command.slots_left == 0 && commands.extrapolation_slots > 0 {
+            self.go_on(commands, state, elapsed);
+            return;
         }
         let last = state.trajectory.last().position_rad;
         let mut step = state.command.target_rad - last;
@@ -249,6 +260,25 @@ impl Axis {
         state.command.slots_left = left.saturating_sub(elapsed);
         let velocity = step * commands.rate_hz / f64::from(elapsed);
         self.step_at(commands, state, velocity, elapsed);
+        state.command.exact &= !state.command.limited;
+    }
+
+    /// Mode csp: SYNC did not come with the next target when the last one was reached. The
+    /// setpoint goes on at its velocity, then it stops on the ramp of the profile. One that was
+    /// limited on its way, and so has another velocity than its targets, stands.
+    #[cold]
+    #[inline(never)]
+    fn go_on(&self, commands: &Commands, state: &mut AxisState, elapsed: u32) {
+        let command = &mut state.command;
+        if command.extrapolated < commands.extrapolation_slots {
+            command.extrapolated += elapsed;
+            let last = state.trajectory.last().velocity_rad_s;
+            let velocity = if command.exact { last } else { 0.0 };
+            self.step_at(commands, state, velocity, elapsed);
+        } else if command.extrapolated != u32::MAX {
+            command.extrapolated = u32::MAX;
+            self.brake(commands, state);
+        }
     }
 
     /// Mode csv. The velocity changes by no more than the acceleration of the profile.

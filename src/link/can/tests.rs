@@ -29,11 +29,20 @@ impl<'m> Bench<'m> {
             group,
             status: 0,
         };
-        let mut values = Values {
-            commands: [[0.0; COMMANDS]; MAX_AXES],
-            statuses: [[f64::NAN; STATUSES]; MAX_AXES],
-        };
-        values.statuses[0] = [0x237 as f64, 8.0, 1.0, 0.5, 1.1, 0.1, 3.0, 0.0, 9.0];
+        let mut values = Values::NONE;
+        values.statuses[0] = [
+            0x237 as f64,
+            8.0,
+            1.0,
+            0.5,
+            1.1,
+            0.1,
+            3.0,
+            0.0,
+            9.0,
+            0.6,
+            4.0,
+        ];
         values.statuses[1][Status::Position as usize] = 2.0;
         Self {
             owners: Owners::new(sender, [(0, 4), (4, 4)], [ranges, ranges].concat()),
@@ -72,6 +81,45 @@ fn the_first_command_claims_the_axis_with_its_position_as_the_target() {
     assert_eq!(bench.seen(at(2), 0, 0), Err(InputError::NotRead));
     let claimed = bench.owners.claim(OTHER, 1);
     assert_eq!(claimed, Err(owner::Refusal::Owned(Client::CAN)));
+}
+
+#[test]
+fn the_loop_sees_each_sync_and_a_hold_is_halt_in_the_modes_that_follow_it() {
+    let mailbox = Mailbox::new();
+    let mut bench = Bench::new(&mailbox);
+    let paced = f64::from(control::PACED);
+    let pace = f64::from(control::PACE);
+    let halt = f64::from(control::HALT);
+    bench.machine(at(1)).pace(0, Pace::Sync);
+    assert_eq!(
+        bench.seen(at(1), 0, 0),
+        Err(InputError::NotRead),
+        "no claim"
+    );
+    let mut machine = bench.machine(at(1));
+    machine.set(0, Item::Mode, 8.0).unwrap();
+    // The bits of the manufacturer are not the master's.
+    machine.set(0, Item::Controlword, 15.0 + pace).unwrap();
+    assert_eq!(machine.get(0, Item::Controlword), Ok(15.0 + pace));
+    assert_eq!(bench.seen(at(1), 0, 0), Ok(15.0 + paced + pace));
+    for (mode, added) in [
+        (8.0, halt),
+        (9.0, halt),
+        (3.0, halt),
+        (1.0, 0.0),
+        (6.0, 0.0),
+    ] {
+        let mut machine = bench.machine(at(2));
+        machine.set(0, Item::Mode, mode).unwrap();
+        machine.pace(0, Pace::Sync);
+        assert_eq!(bench.seen(at(2), 0, 0), Ok(15.0 + paced));
+        bench.machine(at(2)).pace(0, Pace::Hold);
+        assert_eq!(bench.seen(at(2), 0, 0), Ok(15.0 + paced + added), "{mode}");
+        bench.machine(at(2)).pace(0, Pace::Sync);
+        assert_eq!(bench.seen(at(2), 0, 0), Ok(15.0 + paced + pace));
+    }
+    bench.machine(at(3)).pace(0, Pace::Free);
+    assert_eq!(bench.seen(at(3), 0, 0), Ok(15.0));
 }
 
 #[test]
@@ -139,6 +187,8 @@ fn the_status_of_an_axis_is_that_of_the_newest_frame() {
         (Item::Setpoint, 1.1),
         (Item::FollowingError, 0.1),
         (Item::ErrorCode, 0.0),
+        (Item::SetpointVelocity, 0.6),
+        (Item::DigitalInputs, 4.0),
     ] {
         assert_eq!(machine.get(0, item), Ok(value), "{item:?}");
     }
@@ -186,6 +236,8 @@ fn the_places_of_the_status_are_those_of_the_axis() {
         (Status::Setpoint, "setpoint"),
         (Status::FollowingError, "following_error"),
         (Status::Fault, "fault"),
+        (Status::VelocityDemand, "velocity_demand"),
+        (Status::Switches, "switches"),
     ] {
         assert_eq!(STATUS[place as usize].0, name);
     }

@@ -4,6 +4,7 @@ use super::abort::Abort;
 use super::drive::{Drive, Item, Refusal};
 use super::emergency::Emergencies;
 use super::frame::MAX_ID;
+use super::measure::Measurement;
 use super::object::{Access, Mapping, Own, Preset, Source, Type, Unit};
 use super::pdo::{Direction, INVALID, Pdo, Preset as PdoPreset, is_restricted};
 use super::table::{CONSUMERS, Found, HOMING_METHODS, MAP, MAX_AXES, PDOS, SERVO};
@@ -26,6 +27,8 @@ pub struct Config {
     pub serial: u32,
     /// SYNC messages that may be missing before the commands are no longer valid, at least 1.
     pub sync_losses: u8,
+    /// SYNC messages that may be missing before the axes that follow it hold; 0: they never do.
+    pub sync_hold: u8,
 }
 
 /// A producer whose heartbeat is supervised.
@@ -86,8 +89,8 @@ pub(super) struct Dictionary {
     pub(super) sync_period: u32,
     /// 1019h.
     pub(super) sync_overflow: u8,
-    /// 2001h: period, largest deviation, missed.
-    pub(super) sync_measured: [u32; 3],
+    /// 2001h.
+    pub(super) sync_measured: Measurement,
     /// 1014h.
     pub(super) emcy_id: u32,
     /// 1015h, multiples of 100 us.
@@ -122,7 +125,7 @@ impl Dictionary {
             sync_id: 0x80,
             sync_period: 0,
             sync_overflow: 0,
-            sync_measured: [0; 3],
+            sync_measured: Measurement::default(),
             emcy_id: 0x80 + u32::from(id),
             emcy_inhibit: 0,
             consumers: [Consumer::new(0); CONSUMERS],
@@ -236,7 +239,7 @@ impl Dictionary {
             Own::SyncId => self.sync_id,
             Own::SyncPeriod => self.sync_period,
             Own::SyncOverflow => u32::from(self.sync_overflow),
-            Own::SyncMeasured => self.sync_measured[number % 3],
+            Own::SyncMeasured => self.sync_measured.read(found.sub),
             Own::Store | Own::Restore => 1,
             Own::EmcyId => self.emcy_id,
             Own::EmcyInhibit => u32::from(self.emcy_inhibit),
@@ -326,6 +329,7 @@ impl Dictionary {
         let axis = usize::from(found.axis) % MAX_AXES;
         match own {
             Own::HistoryCount => self.errors.forget(),
+            Own::SyncMeasured => self.sync_measured = Measurement::default(),
             Own::SyncId => {
                 if raw & !u32::from(MAX_ID) != 0 || is_restricted(raw as u16) {
                     return Err(Abort::VALUE);
@@ -426,7 +430,6 @@ impl Dictionary {
             Own::DeviceType
             | Own::ErrorRegister
             | Own::History
-            | Own::SyncMeasured
             | Own::Serial
             | Own::HomingMethods => return Err(Abort::READ_ONLY),
         }

@@ -33,6 +33,8 @@ pub enum Item {
     DigitalInputs,
     /// 6502h.
     SupportedModes,
+    /// 6007h.
+    AbortOption,
     /// 605Ah.
     QuickStopOption,
     /// 605Bh.
@@ -119,6 +121,17 @@ pub enum Loss {
     Stopped,
 }
 
+/// What the targets of an axis follow.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Pace {
+    /// Nothing: they come when the master sends them.
+    Free,
+    /// SYNC, which has just come.
+    Sync,
+    /// SYNC, which is missing for so long that the axis holds.
+    Hold,
+}
+
 /// A stored communication parameter: index, sub-index, value.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Saved {
@@ -150,6 +163,10 @@ pub trait Drive {
     /// The commands of the bus for `axis` are still valid. Called in each poll while the master
     /// is supervised without a loss.
     fn alive(&mut self, axis: usize);
+
+    /// What the targets of `axis` follow from now on. Called with each SYNC after its values; an
+    /// axis without a synchronous RPDO follows nothing.
+    fn pace(&mut self, axis: usize, pace: Pace);
 
     /// The commands of the bus for `axis` are no longer valid. Called once for each loss.
     fn lost(&mut self, axis: usize, loss: Loss);

@@ -12,6 +12,7 @@
 //!     emergency error register, history, messages
 //!     table     the object dictionary
 //!     object    one row of it
+//!   measure     the measurement of SYNC
 //!   drive       what the node needs of the machine
 //!   abort       SDO abort codes
 //!   frame       CAN frames
@@ -26,6 +27,7 @@ mod drive;
 mod eds;
 mod emergency;
 mod frame;
+mod measure;
 mod node;
 mod object;
 mod pdo;
@@ -37,7 +39,7 @@ mod transmit;
 
 pub use abort::Abort;
 pub use dictionary::Config;
-pub use drive::{Drive, Item, Loss, Refusal, Saved};
+pub use drive::{Drive, Item, Loss, Pace, Refusal, Saved};
 pub use frame::{Frame, MAX_ID, OUTBOX_FRAMES, Outbox};
 pub use node::{BusEvent, Nmt, Node};
 pub use table::MAX_AXES;

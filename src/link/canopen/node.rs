@@ -57,6 +57,8 @@ pub struct Node {
     pub(super) sync: Option<Instant>,
     /// SYNC messages missed since the last one.
     pub(super) sync_missing: u8,
+    /// The axes hold because SYNC is missing.
+    pub(super) held: bool,
     /// The counter of SYNC, or the number of SYNC messages.
     pub(super) sync_counter: u8,
     /// A frame with this node's id was reported.
@@ -90,6 +92,7 @@ impl Node {
             emcy: None,
             sync: None,
             sync_missing: 0,
+            held: false,
             sync_counter: 0,
             same_id: false,
             losses: Losses::default(),
@@ -107,6 +110,12 @@ impl Node {
     #[must_use]
     pub const fn node_id(&self) -> u8 {
         self.dictionary.config.node_id
+    }
+
+    /// Whether `id` is the identifier of SYNC.
+    #[must_use]
+    pub fn is_sync(&self, id: u16) -> bool {
+        self.dictionary.sync_id == u32::from(id)
     }
 
     /// The identifiers of the frames that this node needs, as pairs of an identifier and the bits
@@ -145,7 +154,7 @@ impl Node {
                         .receive(now, request, &mut self.dictionary, drive, out);
                 }
             }
-            can_id if u32::from(can_id) == self.dictionary.sync_id => {
+            can_id if self.is_sync(can_id) => {
                 self.receive_sync(now, frame.data(), drive, out);
             }
             can_id @ 0x701..=0x77F => self.receive_heartbeat(now, can_id, frame.data()),

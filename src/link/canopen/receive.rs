@@ -1,6 +1,6 @@
 //! NMT commands, heartbeats of others, SYNC and RPDO.
 
-use super::drive::{Drive, Loss};
+use super::drive::{Drive, Loss, Pace};
 use super::emergency::{LONG_PDO, REFUSED, SAME_NODE_ID, SHORT_PDO, SYNC_LENGTH};
 use super::frame::Outbox;
 use super::node::{Nmt, Node};
@@ -17,15 +17,16 @@ impl Node {
             return;
         }
         match command {
-            1 => self.enter(Nmt::Operational),
+            1 => self.enter(Nmt::Operational, drive),
             2 => {
-                self.enter(Nmt::Stopped);
+                self.enter(Nmt::Stopped, drive);
                 self.lost_all(Loss::Stopped, drive);
             }
-            0x80 => self.enter(Nmt::PreOperational),
+            0x80 => self.enter(Nmt::PreOperational, drive),
             // Reset node and reset communication. The firmware itself goes on.
             0x81 | 0x82 => {
                 self.lost_all(Loss::Stopped, drive);
+                self.pace(Pace::Free, drive);
                 self.dictionary.reset(drive);
                 self.server = Server::IDLE;
                 self.beat = None;
@@ -44,10 +45,11 @@ impl Node {
         }
     }
 
-    fn enter(&mut self, state: Nmt) {
+    fn enter(&mut self, state: Nmt, drive: &mut impl Drive) {
         if self.nmt == state {
             return;
         }
+        self.pace(Pace::Free, drive);
         if state == Nmt::Stopped {
             self.server = Server::IDLE;
         }
@@ -122,20 +124,15 @@ impl Node {
                 self.apply(number, drive);
             }
         }
+        self.pace(Pace::Sync, drive);
         self.transmit_after_sync(now, drive, out);
     }
 
     fn measure_sync(&mut self, now: Instant, drive: &impl Drive) {
-        let nominal = self.sync_period_ns(drive) / 1000;
-        let measured = &mut self.dictionary.sync_measured;
-        if let Some(last) = self.sync {
-            let period = now.since(last).as_nanos() / 1000;
-            measured[0] = u32::try_from(period).unwrap_or(u32::MAX);
-            if nominal != 0 {
-                let deviation = u32::try_from(period.abs_diff(nominal)).unwrap_or(u32::MAX);
-                measured[1] = measured[1].max(deviation);
-            }
-        }
+        let nominal = self.sync_period_ns(drive);
+        let interval = self.sync.map(|last| now.since(last).as_nanos());
+        let missing = self.sync_missing;
+        (self.dictionary.sync_measured).add(interval, missing, nominal);
         self.sync = Some(now);
         self.sync_missing = 0;
     }
@@ -230,6 +227,18 @@ impl Node {
             let [a, b, c, d] = abort.0.to_le_bytes();
             let about = [number as u8 + 1, a, b, c, d];
             self.dictionary.errors.report(REFUSED, 0, about);
+        }
+    }
+
+    /// Tells the axes with a synchronous RPDO what their targets follow.
+    pub(super) fn pace(&mut self, pace: Pace, drive: &mut impl Drive) {
+        self.held = pace == Pace::Hold;
+        let axes = usize::from(self.dictionary.axes);
+        for (axis, pdos) in self.dictionary.rpdos.chunks(PDOS).take(axes).enumerate() {
+            let follows = pdos
+                .iter()
+                .any(|pdo| pdo.is_valid() && pdo.is_synchronous());
+            drive.pace(axis, if follows { pace } else { Pace::Free });
         }
     }
 

@@ -67,7 +67,7 @@ impl Dictionary {
                     continue;
                 };
                 let in_pass = match own {
-                    Own::HistoryCount => continue,
+                    Own::HistoryCount | Own::SyncMeasured => continue,
                     Own::MapEntry => 0,
                     Own::MapCount => 1,
                     _ => 2,

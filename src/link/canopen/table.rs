@@ -5,6 +5,7 @@
 
 use super::abort::Abort;
 use super::drive::Item;
+use super::measure::COUNT;
 use super::object::Access::{Const, Ro, Rw};
 use super::object::Mapping::{Event, No, Rx, Tx};
 use super::object::Own::*;
@@ -80,7 +81,7 @@ const fn head(index: u16, part: Part, last: u8, name: &'static str) -> Object {
 
 /// The rows, by index and sub-index.
 #[rustfmt::skip]
-pub(super) static OBJECTS: [Object; 108] = [
+pub(super) static OBJECTS: [Object; 115] = [
     row(0x1000, 0, 1, Variable, U32, Const, No, Live, any(), Node(DeviceType), "Device type", "0x00020192; with several axes 0xFFFF0192"),
     row(0x1001, 0, 1, Variable, U8, Ro, Event, Live, any(), Node(ErrorRegister), "Error register", "bit 0 any error, bit 4 communication, bit 5 axis"),
     row(0x1003, 0, 1, Array, U8, Rw, No, Value(0), Some((0, 0)), Node(HistoryCount), "Pre-defined error field", "number of errors; writing 0 clears them"),
@@ -129,10 +130,17 @@ pub(super) static OBJECTS: [Object; 108] = [
     row(0x1800, 6, 1, Member, U8, Rw, No, Value(0), Some((0, 240)), Node(PdoStart), "SYNC start value", ""),
     row(0x1A00, 0, 1, Record, U8, Rw, No, Pdo, Some((0, MAP as i32)), Node(MapCount), "TPDO mapping parameter", ""),
     row(0x1A00, 1, MAP as u8, Member, U32, Rw, No, Pdo, any(), Node(MapEntry), "Application object", "bits 16 to 31 index, 8 to 15 sub-index, 0 to 7 length in bits"),
-    head(0x2001, Record, 3, "SYNC measurement"),
+    head(0x2001, Record, 9, "SYNC measurement"),
     row(0x2001, 1, 1, Member, U32, Ro, Tx, Value(0), any(), Node(SyncMeasured), "Period", "us, of the last SYNC"),
-    row(0x2001, 2, 1, Member, U32, Ro, Tx, Value(0), any(), Node(SyncMeasured), "Largest deviation of the period", "us, since the last reset"),
+    row(0x2001, 2, 1, Member, U32, Ro, Tx, Value(0), any(), Node(SyncMeasured), "Largest deviation of the period", "us, since the last reset: the larger one of 6 and 7"),
     row(0x2001, 3, 1, Member, U32, Ro, Tx, Value(0), any(), Node(SyncMeasured), "Missed SYNC messages", "since the last reset"),
+    row(0x2001, COUNT, 1, Member, U32, Rw, Tx, Value(0), Some((0, 0)), Node(SyncMeasured), "Number of SYNC messages", "writing 0 resets all of 2001h"),
+    row(0x2001, 5, 1, Member, U32, Ro, Tx, Value(0), any(), Node(SyncMeasured), "Mean period", "ns, since the last reset; missing messages are counted as periods"),
+    row(0x2001, 6, 1, Member, I32, Ro, Tx, Value(0), any(), Node(SyncMeasured), "Jitter, earliest", "us, 0 or less: the shortest period minus 1006h or 60C2h"),
+    row(0x2001, 7, 1, Member, I32, Ro, Tx, Value(0), any(), Node(SyncMeasured), "Jitter, latest", "us, 0 or more: the longest period minus 1006h or 60C2h"),
+    row(0x2001, 8, 1, Member, I32, Ro, Tx, Value(0), any(), Node(SyncMeasured), "Jitter, last", "us: the last period minus 1006h or 60C2h"),
+    row(0x2001, 9, 1, Member, U32, Ro, Tx, Value(0), any(), Node(SyncMeasured), "Holds", "how often the axes held because SYNC was missing (sync_hold)"),
+    row(0x6007, 0, 1, Variable, I16, Rw, No, Live, any(), Drive(Item::AbortOption, Num), "Abort connection option code", "on_loss of the axis: 1 fault, -1 ramp of the profile, then hold"),
     row(0x603F, 0, 1, Variable, U16, Ro, Event, Live, any(), Drive(Item::ErrorCode, Num), "Error code", "fault of the axis, see docs/canopen.md"),
     row(0x6040, 0, 1, Variable, U16, Rw, Rx, Value(0), any(), Drive(Item::Controlword, Num), "Controlword", ""),
     row(0x6041, 0, 1, Variable, U16, Ro, Event, Live, any(), Drive(Item::Statusword, Num), "Statusword", ""),

@@ -1,6 +1,6 @@
 //! Heartbeat, supervision, EMCY and TPDO: what time or the drive makes the node send.
 
-use super::drive::{Drive, Item, Loss};
+use super::drive::{Drive, Item, Loss, Pace};
 use super::emergency::{COMMUNICATION, HEARTBEAT, PROFILE, RPDO_TIMEOUT, SYNC_LOST};
 use super::frame::{Frame, Outbox};
 use super::node::{Nmt, Node};
@@ -113,10 +113,12 @@ impl Node {
         let missing = u8::try_from(missing.saturating_sub(1)).unwrap_or(u8::MAX);
         let new = missing.saturating_sub(self.sync_missing);
         self.sync_missing = missing.max(self.sync_missing);
-        let missed = &mut self.dictionary.sync_measured[2];
-        *missed = missed.saturating_add(u32::from(new));
-        if self.sync_missing >= self.dictionary.config.sync_losses.max(1) {
+        let measured = &mut self.dictionary.sync_measured;
+        measured.missed = measured.missed.saturating_add(u32::from(new));
+        let config = self.dictionary.config;
+        if self.sync_missing >= config.sync_losses.max(1) {
             self.sync = None;
+            self.pace(Pace::Free, drive);
             self.losses.sync = true;
             let about = [self.sync_missing, 0, 0, 0, 0];
             self.dictionary
@@ -125,6 +127,10 @@ impl Node {
             self.communication_error();
             self.lost_all(Loss::Sync, drive);
             return;
+        }
+        if config.sync_hold != 0 && self.sync_missing >= config.sync_hold && !self.held {
+            measured.holds = measured.holds.saturating_add(1);
+            self.pace(Pace::Hold, drive);
         }
         let periods = u64::from(self.sync_missing) + 1;
         let due = last + Duration::from_nanos(period.saturating_mul(periods) + period / 2);

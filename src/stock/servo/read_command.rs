@@ -38,6 +38,7 @@ pub(super) fn command(
     config.position_window_rad = command.number_or("position_window_rad", RAD, window)?;
     config.position_window_time = millis(&mut command, "position_window_time_ms", 10)?;
     config.interpolation = millis(&mut command, "interpolation_ms", 0)?;
+    config.extrapolation = millis(&mut command, "extrapolation_ms", 0)?;
     let mut signal =
         |signal, unit, range| tables.command(&command, group, (name, signal), unit, &range);
     let signals = CommandSignals {
@@ -111,7 +112,7 @@ mod tests {
         let config = read(
             "[axis.x.command]\ntimeout_ms = 100\non_loss = \"hold\"\n\
              quick_stop = \"slow-down-and-stay\"\nposition_window_rad = 0.5\n\
-             position_window_time_ms = 7\ninterpolation_ms = 10\n\
+             position_window_time_ms = 7\ninterpolation_ms = 10\nextrapolation_ms = 15\n\
              [axis.x.homing]\nmethod = -4\nfast_rad_s = 3.0\nslow_rad_s = 1.0\n\
              offset_rad = 0.25\nstop_command_volts = 2.0\nmax_travel_rad = 9.0\n",
         )
@@ -123,6 +124,7 @@ mod tests {
             position_window_rad: 0.5,
             position_window_time: Duration::from_millis(7),
             interpolation: Duration::from_millis(10),
+            extrapolation: Duration::from_millis(15),
             homing: HomingConfig {
                 method: -4,
                 fast_rad_s: 3.0,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use steadfast::axis::State;
 use steadfast::axis::state::{Command, Event};
 use steadfast::axis::words::status;
-use steadfast::link::canopen::{Drive, Item, Loss, Refusal, Saved};
+use steadfast::link::canopen::{Drive, Item, Loss, Pace, Refusal, Saved};
 use steadfast::time::Instant;
 
 /// Homing takes this long, s.
@@ -217,6 +217,8 @@ impl Drive for Simulated {
     }
 
     fn alive(&mut self, _axis: usize) {}
+
+    fn pace(&mut self, _axis: usize, _pace: Pace) {}
 
     fn lost(&mut self, axis: usize, _loss: Loss) {
         self.axes[axis].event(Event::Command(Command::QuickStop));

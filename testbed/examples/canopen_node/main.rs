@@ -68,6 +68,7 @@ const CONFIG: Config = Config {
     node_id: NODE_ID,
     serial: 4711,
     sync_losses: 3,
+    sync_hold: 0,
 };
 
 /// Runs a node on a CAN interface.

@@ -370,7 +370,7 @@ fn the_status_has_the_names_and_values_of_the_axis() {
     let mut drive = Drive::enabled(PP, |_| {});
     drive.set_point(2.0, 0);
     drive.run(ENABLE | START, 50);
-    let mut values = [0.0; 9];
+    let mut values = [0.0; 11];
     drive.bench.servo.axes()[0].status(drive.axis(), &mut values);
     let axis = drive.axis();
     let expected = [
@@ -383,11 +383,50 @@ fn the_status_has_the_names_and_values_of_the_axis() {
         axis.command_volts(),
         0.0,
         2.0,
+        axis.setpoint_velocity_rad_s(),
+        0.0,
     ];
     assert_eq!(values, expected);
+    assert!(values[9] > 1.0, "it moves");
     assert_eq!(STATUS[0].0, "statusword");
     drive.bench.set(ESTOP, true);
     drive.bench.cycle();
     drive.bench.servo.axes()[0].status(drive.axis(), &mut values);
     assert_eq!(values[7], f64::from(Fault::EmergencyStop.code()));
+}
+
+#[test]
+fn the_status_has_the_switches_of_the_axis_with_and_without_power() {
+    const HOME: u8 = 5;
+    let mut drive = Drive::new(|c| {
+        let switch = |number, normally_closed| LimitSwitch {
+            channel: input(number),
+            normally_closed,
+        };
+        c.axes[0].limits.negative_switch = Some(switch(NEGATIVE, true));
+        c.axes[0].limits.positive_switch = Some(switch(POSITIVE, false));
+        c.axes[0].command_config.homing.switch = Some(switch(HOME, false));
+    });
+    let seen = |drive: &Drive| {
+        let mut values = [0.0; 11];
+        drive.bench.servo.axes()[0].status(drive.axis(), &mut values);
+        values[10]
+    };
+    for (levels, expected) in [
+        ([true, false, false], 0.0),
+        ([false, false, false], 1.0),
+        ([true, true, false], 2.0),
+        ([true, false, true], 4.0),
+        ([false, false, true], 5.0),
+    ] {
+        for (channel, level) in [NEGATIVE, POSITIVE, HOME].into_iter().zip(levels) {
+            drive.bench.set(channel, level);
+        }
+        // Beyond the cycle that sees the edges.
+        drive.run(SHUTDOWN, 2);
+        assert_eq!(seen(&drive), expected, "{levels:?}");
+    }
+    drive.bench.digital = Some(InputError::NotRead);
+    drive.run(SHUTDOWN, 1);
+    assert!(seen(&drive).is_nan(), "they were not read");
 }

@@ -13,6 +13,8 @@ pub(super) const QUICK_STOP: u16 = 0x02;
 pub(super) const DISABLE_VOLTAGE: u16 = 0x00;
 pub(super) const FAULT_RESET: u16 = 0x80;
 pub(super) const HALT: u16 = 1 << 8;
+pub(super) const PACE: u16 = 1 << 14;
+pub(super) const PACED: u16 = 1 << 15;
 /// Bit 4: new set-point, or start of homing.
 pub(super) const START: u16 = 1 << 4;
 pub(super) const IMMEDIATELY: u16 = 1 << 5;

@@ -206,6 +206,78 @@ fn csp_interpolates_between_targets_that_come_less_often() {
     }
 }
 
+/// The setpoint in each cycle of csp with SYNC every 10 ms and a target 0.04 rad further each
+/// time, without the SYNC messages of `missing`.
+fn paced(extrapolation_ms: u64, missing: core::ops::Range<u32>) -> (Drive, Vec<f64>) {
+    let mut drive = Drive::enabled(CSP, |c| {
+        c.axes[0].command_config.interpolation = Duration::from_millis(10);
+        c.axes[0].command_config.extrapolation = Duration::from_millis(extrapolation_ms);
+    });
+    let mut setpoints = Vec::new();
+    let mut word = ENABLE | PACED;
+    for cycle in 0..400_u32 {
+        if cycle.is_multiple_of(10) && !missing.contains(&(cycle / 10)) {
+            drive.target(0.04 * f64::from(cycle / 10));
+            word ^= PACE;
+        }
+        drive.run(word, 1);
+        setpoints.push(drive.axis().setpoint_rad());
+    }
+    (drive, setpoints)
+}
+
+/// The steps of the setpoint between cycles.
+fn steps(setpoints: &[f64]) -> impl Iterator<Item = f64> + '_ {
+    setpoints.windows(2).map(|pair| pair[1] - pair[0])
+}
+
+#[test]
+fn csp_goes_on_at_its_velocity_while_one_sync_is_missing() {
+    let (_, setpoints) = paced(15, 20..21);
+    for (cycle, step) in steps(&setpoints).enumerate().skip(30) {
+        assert!((step - 0.004).abs() < 1e-9, "{cycle}: {step}");
+    }
+    let (_, stands) = paced(0, 20..21);
+    assert!(steps(&stands).any(|step| step == 0.0), "without it");
+}
+
+#[test]
+fn csp_stops_on_the_ramp_when_sync_is_missing_for_longer_and_follows_again() {
+    let (drive, setpoints) = paced(15, 20..30);
+    let all: Vec<f64> = steps(&setpoints).collect();
+    // The last target is reached in cycle 199; 15 cycles go on.
+    assert!(all[30..214].iter().all(|step| (step - 0.004).abs() < 1e-9));
+    let ramp: Vec<f64> = all[214..299].to_vec();
+    assert!(ramp.iter().all(|step| (0.0..=0.004 + 1e-9).contains(step)));
+    let sudden = |pair: &[f64]| pair[0] - pair[1] > 0.001;
+    assert!(!ramp.windows(2).any(sudden), "no step of the velocity");
+    assert_eq!(ramp.last(), Some(&0.0), "it stands");
+    assert_eq!(drive.axis().setpoint_rad(), 0.04 * 39.0);
+    assert_eq!(drive.axis().fault(), None);
+}
+
+#[test]
+fn csp_does_not_go_on_beyond_a_target_that_stays_or_that_it_did_not_reach_in_time() {
+    for distance in [0.05, 1.0] {
+        let mut drive = Drive::enabled(CSP, |c| {
+            c.axes[0].command_config.interpolation = Duration::from_millis(10);
+            c.axes[0].command_config.extrapolation = Duration::from_millis(15);
+            c.axes[0].limits.following_error_window_rad = 5.0;
+        });
+        let mut word = ENABLE | PACED;
+        drive.target(distance);
+        for cycle in 0..200_u32 {
+            // SYNC goes on with the same target, half a cycle of interpolation late.
+            if cycle % 10 == 5 {
+                word ^= PACE;
+            }
+            drive.run(word, 1);
+            assert!(drive.axis().setpoint_rad() <= distance + 0.05 / 10.0 * 5.1);
+        }
+        assert!((drive.axis().setpoint_rad() - distance).abs() < 1e-12);
+    }
+}
+
 #[test]
 fn csp_approaches_a_distant_target_at_the_velocity_of_the_profile() {
     let mut drive = Drive::enabled(CSP, |c| {

@@ -1,6 +1,6 @@
 //! A drive that keeps what it is given, and a node with it on a bus.
 
-use super::super::{Config, Drive, Frame, Item, Loss, Node, Outbox, Refusal, Saved};
+use super::super::{Config, Drive, Frame, Item, Loss, Node, Outbox, Pace, Refusal, Saved};
 use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
 
@@ -12,6 +12,7 @@ pub(super) struct Fake {
     pub(super) refused: BTreeMap<u8, Refusal>,
     pub(super) lost: Vec<(usize, Loss)>,
     pub(super) alive: Vec<usize>,
+    pub(super) paces: Vec<(usize, Pace)>,
     pub(super) stored: Vec<Saved>,
     pub(super) powered: bool,
 }
@@ -35,6 +36,10 @@ impl Drive for Fake {
 
     fn alive(&mut self, axis: usize) {
         self.alive.push(axis);
+    }
+
+    fn pace(&mut self, axis: usize, pace: Pace) {
+        self.paces.push((axis, pace));
     }
 
     fn lost(&mut self, axis: usize, loss: Loss) {
@@ -73,6 +78,7 @@ impl Bench {
             node_id: 5,
             serial: 77,
             sync_losses: 2,
+            sync_hold: 0,
         };
         let mut bench = Self {
             node: Node::new(config, axes),
@@ -82,6 +88,7 @@ impl Bench {
                 refused: BTreeMap::new(),
                 lost: Vec::new(),
                 alive: Vec::new(),
+                paces: Vec::new(),
                 stored: Vec::new(),
                 powered: false,
             },

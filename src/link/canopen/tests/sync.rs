@@ -1,7 +1,8 @@
 //! SYNC: synchronous PDOs, the counter, supervision and measurement.
 
-use super::super::{Item, Loss, Nmt};
+use super::super::{Item, Loss, Nmt, Pace};
 use super::fake::{Bench, NONE, frame};
+use crate::time::Duration;
 
 const INVALID: u32 = 0x8000_0000;
 
@@ -133,6 +134,68 @@ fn the_period_and_its_largest_deviation_are_measured() {
     bench.receive(0x80, &[]);
     assert_eq!(bench.read(0x2001, 1), Ok(12_000));
     assert_eq!(bench.read(0x2001, 2), Ok(2_000));
+}
+
+#[test]
+fn the_jitter_is_measured_with_its_sign_and_a_missing_sync_is_no_jitter() {
+    let mut bench = Bench::new(1);
+    bench.write(0x1006, 0, 10_000, 4).unwrap();
+    bench.receive(0, &[1, 5]);
+    for late_us in [0, 300, 0, -200, 9_900, 100, 400] {
+        bench.receive(0x80, &[]);
+        bench.now += Duration::from_micros((10_000 + late_us) as u64);
+        bench.poll();
+    }
+    bench.receive(0x80, &[]);
+    // 9,900 us later is one missing message, and 100 us early.
+    assert_eq!(bench.read(0x2001, 3), Ok(1));
+    assert_eq!(bench.read(0x2001, 4), Ok(8), "messages");
+    assert_eq!(bench.read(0x2001, 5), Ok((80_000 + 500) * 1000 / 8), "mean");
+    assert_eq!(bench.read(0x2001, 6), Ok(-200_i32 as u32));
+    assert_eq!(bench.read(0x2001, 7), Ok(400));
+    assert_eq!(bench.read(0x2001, 8), Ok(400));
+    assert_eq!(bench.write(0x2001, 4, 1, 4), Err(0x0609_0031), "only 0");
+    bench.write(0x2001, 4, 0, 4).unwrap();
+    for sub in 1..=9 {
+        assert_eq!(bench.read(0x2001, sub), Ok(0), "{sub}");
+    }
+    bench.receive(0x80, &[]);
+    assert_eq!(bench.read(0x2001, 4), Ok(1));
+}
+
+#[test]
+fn the_axes_hold_before_sync_is_lost_and_follow_the_next_one() {
+    let mut bench = synchronous();
+    bench.node.dictionary.config.sync_hold = 2;
+    bench.node.dictionary.config.sync_losses = 4;
+    assert_eq!(bench.drive.paces.last(), Some(&(0, Pace::Sync)));
+    bench.drive.paces.clear();
+    // The last SYNC is 10 ms old; the first one is missing after 15 ms, the second after 25 ms.
+    bench.wait(14);
+    assert_eq!(bench.read(0x2001, 3), Ok(1));
+    assert_eq!(bench.drive.paces, []);
+    bench.wait(2);
+    assert_eq!(bench.drive.paces, [(0, Pace::Hold)]);
+    bench.wait(8);
+    assert_eq!(bench.read(0x2001, 9), Ok(1));
+    bench.receive(0x80, &[]);
+    assert_eq!(bench.drive.paces, [(0, Pace::Hold), (0, Pace::Sync)]);
+    bench.drive.paces.clear();
+    assert_eq!(bench.drive.lost, []);
+    bench.wait(50);
+    assert_eq!(bench.drive.paces, [(0, Pace::Hold), (0, Pace::Free)]);
+    assert_eq!(bench.drive.lost, [(0, Loss::Sync)]);
+    assert_eq!(bench.read(0x2001, 9), Ok(2));
+}
+
+#[test]
+fn an_axis_without_a_synchronous_rpdo_follows_no_sync() {
+    let mut bench = synchronous();
+    bench.drive.paces.clear();
+    let id = bench.read(0x1401, 1).unwrap();
+    bench.write(0x1401, 1, INVALID | id, 4).unwrap();
+    bench.receive(0x80, &[]);
+    assert_eq!(bench.drive.paces, [(0, Pace::Free)]);
 }
 
 #[test]
