@@ -110,7 +110,7 @@ fn read_can(mut table: Table<'_>, signals: &Signals) -> Result<CanConfig> {
     if sync_hold >= sync_losses {
         return Err(table.error_at(
             "sync_hold",
-            "`sync_hold` is not below `sync_losses`, so the axes would never hold".to_owned(),
+            "`sync_hold` is not below `sync_losses`, so it would never act".to_owned(),
             format!("give at most {}, or 0 for no hold", sync_losses - 1),
         ));
     }

@@ -5,10 +5,13 @@
 //! take over. While it commands, others are refused, and while another client commands, its SDO
 //! downloads are aborted with 0x08000021 and its PDOs are reported by EMCY.
 
+mod notices;
+
 use std::os::fd::{AsFd, BorrowedFd};
 
+use self::notices::{Notice, Notices};
 use super::canopen::{
-    BusEvent, Config, Drive, Frame, Item, Loss, MAX_AXES, Node, OUTBOX_FRAMES, Outbox, Pace,
+    BusEvent, Config, Drive, Frame, Item, Loss, MAX_AXES, Nmt, Node, OUTBOX_FRAMES, Outbox, Pace,
     Refusal, Saved,
 };
 use super::frames::Shared;
@@ -81,8 +84,8 @@ struct Values {
     /// Bits of the controlword that the loop gets besides those of the master: what the targets
     /// follow, and Halt.
     marks: [u16; MAX_AXES],
-    /// A hold was reported.
-    held: bool,
+    /// What was logged.
+    notices: Notices,
 }
 
 impl Values {
@@ -91,7 +94,7 @@ impl Values {
         commands: [[0.0; COMMANDS]; MAX_AXES],
         statuses: [[f64::NAN; STATUSES]; MAX_AXES],
         marks: [0; MAX_AXES],
-        held: false,
+        notices: Notices::NONE,
     };
 }
 
@@ -164,6 +167,10 @@ impl Link for CanLink<'_> {
             axes: &self.axes,
             values: &mut self.values,
         };
+        if self.node.nmt() == Nmt::Initialising {
+            // The boot-up message comes before the first frame is received.
+            self.node.poll(now, &mut machine, &mut self.out);
+        }
         for _ in 0..TURN {
             if self.out.len() > OUTBOX_FRAMES / 2 {
                 break;
@@ -195,16 +202,26 @@ impl Link for CanLink<'_> {
                     }
                     continue;
                 }
-                Received::BusOff => BusEvent::Off,
+                Received::BusOff => {
+                    machine.values.notices.add(Notice::Off);
+                    BusEvent::Off
+                }
                 Received::Down => {
+                    machine.values.notices.add(Notice::Down);
                     self.down = true;
                     BusEvent::Off
                 }
                 Received::Restarted => BusEvent::Recovered,
-                Received::Passive => BusEvent::Passive,
+                Received::Passive => {
+                    machine.values.notices.add(Notice::Passive);
+                    BusEvent::Passive
+                }
                 Received::Overrun => BusEvent::Overrun,
             };
             self.node.bus(event, &mut machine);
+        }
+        if self.node.has_twin() {
+            machine.values.notices.add(Notice::SameId);
         }
         // After it: what has come in time is not lost because this thread is late.
         self.next = self.node.poll(now, &mut machine, &mut self.out);
@@ -437,12 +454,8 @@ impl Drive for Machine<'_, '_> {
         if marks != before
             && self.write(axis, self.values.commands[axis]).is_ok()
             && pace == Pace::Hold
-            && !core::mem::replace(&mut self.values.held, true)
         {
-            say(format_args!(
-                "steadfast: SYNC is missing: the axes that follow it hold until it comes back; \
-                 this is said once and counted in 2001h"
-            ));
+            self.values.notices.add(Notice::Hold);
         }
     }
 

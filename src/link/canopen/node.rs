@@ -2,7 +2,7 @@
 
 use super::dictionary::{Config, Dictionary};
 use super::drive::{Drive, Loss};
-use super::emergency::{COMMUNICATION, OVERRUN, PASSIVE, RECOVERED};
+use super::emergency::{COMMUNICATION, OVERRUN, PASSIVE, RECOVERED, SAME_NODE_ID};
 use super::frame::{Frame, MAX_ID, Outbox};
 use super::sdo::Server;
 use crate::time::Instant;
@@ -63,6 +63,8 @@ pub struct Node {
     pub(super) sync_counter: u8,
     /// A frame with this node's id was reported.
     pub(super) same_id: bool,
+    /// The last SYNC had a wrong length, which was reported.
+    pub(super) wrong_sync: bool,
     /// Commands are not valid at present.
     pub(super) losses: Losses,
     /// The fault codes last reported.
@@ -95,6 +97,7 @@ impl Node {
             held: false,
             sync_counter: 0,
             same_id: false,
+            wrong_sync: false,
             losses: Losses::default(),
             faults: [0; super::table::MAX_AXES],
         }
@@ -124,8 +127,10 @@ impl Node {
         let id = u16::from(self.node_id());
         let sync = self.dictionary.sync_id as u16;
         let fixed = [(0, MAX_ID), (sync, MAX_ID), (0x600 + id, MAX_ID)];
-        // All heartbeats: those consumed, and that of another node with this id.
-        let heartbeats = [(0x700, 0x780)];
+        // All heartbeats: those consumed, and that of another node with this id. It also sends
+        // on the identifiers of SDO answers and EMCY.
+        let emcy = self.dictionary.emcy_id as u16 & MAX_ID;
+        let heartbeats = [(0x700, 0x780), (0x580 + id, MAX_ID), (emcy, MAX_ID)];
         let pdos = self.dictionary.rpdos.iter().filter(|pdo| pdo.is_valid());
         let pdos = pdos.map(|pdo| (pdo.can_id(), MAX_ID));
         fixed.into_iter().chain(heartbeats).chain(pdos)
@@ -157,8 +162,25 @@ impl Node {
             can_id if self.is_sync(can_id) => {
                 self.receive_sync(now, frame.data(), drive, out);
             }
+            can_id if can_id == 0x580 + id || u32::from(can_id) == self.dictionary.emcy_id => {
+                self.report_same_id();
+            }
             can_id @ 0x701..=0x77F => self.receive_heartbeat(now, can_id, frame.data()),
             can_id => self.receive_pdo(now, can_id, frame.data(), drive),
+        }
+    }
+
+    /// Whether another node has sent with this node's id since the last reset.
+    #[must_use]
+    pub const fn has_twin(&self) -> bool {
+        self.same_id
+    }
+
+    /// A frame that only a node with this node's id sends. It is reported, and nothing stops:
+    /// a stranger's frame must not stop an axis.
+    pub(super) fn report_same_id(&mut self) {
+        if !core::mem::replace(&mut self.same_id, true) {
+            self.dictionary.errors.report(SAME_NODE_ID, 0, [0; 5]);
         }
     }
 

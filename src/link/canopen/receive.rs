@@ -1,7 +1,7 @@
 //! NMT commands, heartbeats of others, SYNC and RPDO.
 
 use super::drive::{Drive, Loss, Pace};
-use super::emergency::{LONG_PDO, REFUSED, SAME_NODE_ID, SHORT_PDO, SYNC_LENGTH};
+use super::emergency::{LONG_PDO, REFUSED, SHORT_PDO, SYNC_LENGTH};
 use super::frame::Outbox;
 use super::node::{Nmt, Node};
 use super::pdo::{Direction, mapped_bits};
@@ -33,6 +33,7 @@ impl Node {
                 self.sync = None;
                 self.sync_missing = 0;
                 self.same_id = false;
+                self.wrong_sync = false;
                 let bus = self.losses.bus;
                 self.losses = super::node::Losses {
                     bus,
@@ -68,10 +69,7 @@ impl Node {
         let node = (can_id - 0x700) as u8;
         let &[_state] = data else { return };
         if node == self.node_id() {
-            if !self.same_id {
-                self.same_id = true;
-                self.dictionary.errors.report(SAME_NODE_ID, 0, [0; 5]);
-            }
+            self.report_same_id();
             return;
         }
         let mut any_lost = false;
@@ -101,11 +99,14 @@ impl Node {
             [] if overflow == 0 => self.sync_counter = 0,
             &[counter] if overflow != 0 => self.sync_counter = counter,
             _ => {
-                let about = [data.len() as u8, 0, 0, 0, 0];
-                self.dictionary.errors.report(SYNC_LENGTH, 0, about);
+                if !core::mem::replace(&mut self.wrong_sync, true) {
+                    let about = [data.len() as u8, 0, 0, 0, 0];
+                    self.dictionary.errors.report(SYNC_LENGTH, 0, about);
+                }
                 return;
             }
         }
+        self.wrong_sync = false;
         if self.nmt == Nmt::Stopped {
             return;
         }

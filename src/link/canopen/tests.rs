@@ -4,6 +4,7 @@ mod documentation;
 mod eds;
 mod emergency;
 mod fake;
+mod hostile;
 mod nmt;
 mod pdo;
 mod sdo;
