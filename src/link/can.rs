@@ -39,6 +39,7 @@ const TRIES: u8 = 3;
 const COMMANDS: usize = 4;
 /// The values of its status.
 const STATUSES: usize = STATUS.len();
+const _: () = assert!(crate::axis::MAX_AXES * STATUSES <= super::frames::MAX_STATUSES);
 
 /// `[link.can]`.
 #[derive(Clone, Debug, PartialEq, Eq)]

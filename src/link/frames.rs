@@ -31,7 +31,7 @@ pub const FRAME_HEAD: usize = 7;
 /// Bytes that the ring of frames takes at most.
 const RING_BYTES: usize = 32 * 1024;
 /// Most values that laws publish besides the process image.
-pub const MAX_STATUSES: usize = 320;
+pub const MAX_STATUSES: usize = 352;
 
 /// Header: index of the word with the version.
 const AT_VERSION: usize = 1;
