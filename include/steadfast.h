@@ -63,8 +63,13 @@ enum {
 	SF_REFRESH,
 	SF_REVOKE,
 	SF_PARAMETER, /* describe the parameter `target` */
-	SF_CHANGE     /* values: pairs of a number and its value; target 1: the rest as at the start */
+	SF_CHANGE,    /* values: pairs of a number and its value; target 1: the rest as at the start */
+	SF_FORCE,     /* values: the value of the signal `target`, and a time in s */
+	SF_UNFORCE,   /* end the forces of the signal `target`, or of SF_ALL */
+	SF_FORCED     /* describe the force at the place `target` */
 };
+
+#define SF_ALL 0x7fffffff
 
 struct sf_client {
 	int socket;
@@ -425,6 +430,29 @@ static inline int sf_change(struct sf_client *c, int from_start, const int *numb
 		pairs[2 * at + 1] = values[at];
 	}
 	return sf_ask(c, SF_CHANGE, from_start != 0, pairs, 2 * count);
+}
+
+/* Overrides the input or output `signal` for at most `seconds`, to commission a machine. It ends
+ * with this connection, with a fault and with a quick stop: see docs/forcing.md. */
+static inline int sf_force(struct sf_client *c, int signal, double value, double seconds)
+{
+	double values[2];
+
+	values[0] = value;
+	values[1] = seconds;
+	return sf_ask(c, SF_FORCE, signal, values, 2);
+}
+
+/* Ends the force of `signal`, whoever asked for it. */
+static inline int sf_unforce(struct sf_client *c, int signal)
+{
+	return sf_ask(c, SF_UNFORCE, signal, NULL, 0);
+}
+
+/* Ends all forces. */
+static inline int sf_unforce_all(struct sf_client *c)
+{
+	return sf_ask(c, SF_UNFORCE, SF_ALL, NULL, 0);
 }
 
 #ifdef __cplusplus

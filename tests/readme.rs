@@ -68,6 +68,22 @@ const COMMANDS: &[(&str, How)] = &[
         Not("tools/steadctl/tests/live.rs runs it beside a controller"),
     ),
     (
+        "steadctl force output.lamp on --for 10s",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
+        "steadctl forces",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
+        "steadctl unforce output.lamp",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
+        "steadctl unforce --all",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
         "steadctl parameters",
         Not("tools/steadctl/tests/live.rs runs it beside a controller"),
     ),

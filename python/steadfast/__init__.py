@@ -7,6 +7,7 @@
         with machine.command("command.speed") as speed:
             speed.write(1.5)
         machine.change({"x.gains.kp": 12.0})
+        machine.force("output.lamp", True, 10.0)
 
 The controller offers this with a table `[link.local]` in its board file. Signals are read from
 memory that the controller shares (any signal, every cycle); commands are packets on a Unix
@@ -33,6 +34,8 @@ _ENTRY = 24
 _HEAD = struct.Struct("=IIII")
 _WORD = struct.Struct("=Q")
 _HELLO, _CLAIM, _RELEASE, _WRITE, _REFRESH, _REVOKE, _PARAMETER, _CHANGE = range(8)
+_FORCE, _UNFORCE, _FORCED = range(8, 11)
+_ALL = 0x7FFFFFFF
 _MAX_PACKET = 1024
 
 
@@ -284,6 +287,35 @@ class Client:
                 raise KeyError(f"{name} is no parameter; parameters are: {', '.join(known)}")
             pairs += [known[name]._number, value]
         self._ask(_CHANGE, int(from_start), pairs)
+
+    def _signal_number(self, name):
+        if name not in self.signals:
+            raise KeyError(f"there is no signal {name}")
+        return list(self.signals).index(name)
+
+    def force(self, name, value, seconds):
+        """Overrides the input or output `name` for at most `seconds`, to commission a machine.
+
+        It ends with this connection, with a fault and with a quick stop: see docs/forcing.md."""
+        self._ask(_FORCE, self._signal_number(name), (float(value), float(seconds)))
+
+    def unforce(self, name=None):
+        """Ends the force of the signal `name`, or all, whoever asked for them."""
+        self._ask(_UNFORCE, _ALL if name is None else self._signal_number(name))
+
+    def forces(self):
+        """The forced signals: `{name: (value, seconds left, client)}`."""
+        found = {}
+        place, count = 0, 1
+        while place < count:
+            packet = self._answer(_FORCED, place)
+            _, _, status, count = _HEAD.unpack_from(packet)
+            if status == 0:
+                value, left, client, _ = struct.unpack_from("=4d", packet, _HEAD.size)
+                name = packet[_HEAD.size + 32 :].split(b"\0", 1)[0].decode()
+                found[name] = (value, left, int(client))
+            place += 1
+        return found
 
     def close(self):
         """Closes the connection. Commands of open groups are void at once."""

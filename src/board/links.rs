@@ -5,20 +5,24 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::error::RunError;
 use crate::config::Config;
+use crate::cycle::force::Forces;
 use crate::cycle::image::{Inputs, Outputs};
 use crate::cycle::ports::Tick;
 use crate::link::can::CanLink;
+use crate::link::force::{Exchange, Forcing, Taker};
 use crate::link::frames::{MAX_STATUSES, Publisher, Shared};
 use crate::link::local::{Local, LocalConfig, Refused};
 use crate::link::mailbox::{Mailbox, Receiver};
 use crate::link::owner::Owners;
-use crate::link::server::{CHANGED, Link, Server};
+use crate::link::server::{CHANGED, FORCING, Link, Server};
 use crate::sys::arena::Placed;
 
 /// Commands for the loop. Made by the first run with links, so that it takes no locked memory
 /// without them; it lives on, because the loop's thread has it as well.
 static MAILBOX: OnceLock<Box<Mailbox>> = OnceLock::new();
-/// Number of clients that read signals, and [`CHANGED`].
+/// Forces for the loop.
+static FORCES: Exchange = Exchange::new();
+/// Number of clients that read signals, and [`CHANGED`] and [`FORCING`].
 static WATCHED: AtomicU32 = AtomicU32::new(0);
 
 /// The link thread's side.
@@ -31,6 +35,7 @@ pub(super) struct Links(Box<Server<'static>>);
 pub(super) struct LoopLinks {
     receiver: Receiver<'static>,
     publisher: Publisher,
+    taker: Taker<'static>,
     statuses: [f64; MAX_STATUSES],
 }
 
@@ -65,7 +70,8 @@ impl Links {
         }
         let local = match &links.local {
             Some(local) => {
-                let opened = Local::open(local, shared);
+                let forcing = Forcing::new(&FORCES, machine.force_rules(&config.io, local));
+                let opened = Local::open(local, shared, forcing);
                 Some(opened.map_err(|refused| error(local, refused))?)
             }
             None => None,
@@ -80,9 +86,11 @@ impl Links {
             }
             _ => None,
         };
+        let guarded = machine.signals.guarded();
         let in_loop = LoopLinks {
             receiver,
             publisher,
+            taker: Taker::new(&FORCES, Forces::new(guarded.power, guarded.stop)),
             statuses: [0.0; MAX_STATUSES],
         };
         let in_loop = Placed::of(in_loop).map_err(RunError::Full)?;
@@ -112,10 +120,19 @@ fn error(config: &LocalConfig, refused: Refused) -> RunError {
 }
 
 impl LoopLinks {
-    /// Takes the newest commands.
+    /// Takes the newest commands and forces. `levels` are those of the digital outputs.
     #[inline]
-    pub(super) fn receive(&mut self, tick: &Tick, inputs: &mut Inputs) {
+    pub(super) fn receive(&mut self, tick: &Tick, inputs: &mut Inputs, levels: u32) {
         self.receiver.receive(tick.now, &mut inputs.received);
+        if WATCHED.load(Ordering::Relaxed) & FORCING != 0 || self.taker.is_busy() {
+            self.taker.take(tick, levels);
+        }
+    }
+
+    /// The forces, if there are any.
+    #[inline]
+    pub(super) fn forces(&mut self) -> Option<&mut Forces> {
+        self.taker.forces()
     }
 
     /// Whether parameters were changed. It includes a change before the last received command:
@@ -134,6 +151,7 @@ impl LoopLinks {
         outputs: &Outputs,
         status: impl FnOnce(&mut [f64]),
     ) {
+        self.taker.tell();
         if WATCHED.load(Ordering::Relaxed) == 0 {
             return;
         }

@@ -13,6 +13,7 @@ use crate::realtime::contract::Contract;
 use crate::realtime::runner::{Outcome, Requirement, Usage};
 use crate::realtime::signals;
 use crate::sys::cause::{self, Kind};
+use crate::telemetry::forced;
 use crate::telemetry::report::{
     Cycles, Description, Exit, Memory, Pace, QuickStopReport, Report, WatchdogReport,
 };
@@ -74,6 +75,7 @@ pub(super) fn report<D: Decide>(
         board: config.name.clone(),
         pace,
         cycles,
+        forces: forced::all().of_run(),
         quick_stops: quick_stops(&outcome, stopped, config),
         release_lateness_ns: timing.release_lateness.summary(),
         execution_ns: timing.execution.summary(),

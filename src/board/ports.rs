@@ -27,6 +27,7 @@ use heapless::Vec;
 
 use super::links::LoopLinks;
 use crate::config::{self, Io, MAX_SHUTDOWN};
+use crate::cycle::force::Forces;
 use crate::cycle::image::{
     InputError, Inputs, Lost, MAX_ANALOG_INPUTS, MAX_ANALOG_OUTPUTS, MAX_POSITIONS, OutputError,
     Outputs, Sample,
@@ -359,13 +360,18 @@ impl<D: Devices> Sense for Ports<D> {
             self.watch(tick, inputs);
         }
         if let Some(links) = &mut self.links {
-            links.receive(tick, inputs);
+            links.receive(tick, inputs, self.levels);
         }
     }
 
     #[inline]
     fn changed(&self) -> bool {
         self.links.is_some() && LoopLinks::changed()
+    }
+
+    #[inline]
+    fn forces(&mut self) -> Option<&mut Forces> {
+        self.links.as_mut()?.forces()
     }
 }
 

@@ -22,6 +22,7 @@ use crate::realtime::runner::{self, Parts, Request};
 use crate::realtime::signals;
 use crate::sim::VirtualClock;
 use crate::sys::arena::Placed;
+use crate::telemetry::forced;
 use crate::telemetry::report::{Description, Pace, Report};
 use crate::telemetry::ring::Discard;
 use crate::telemetry::say;
@@ -81,6 +82,7 @@ where
     };
     let workspace = &mut *workspace;
     workspace.clear();
+    forced::all().clear();
     runner::prepare().map_err(RunError::Start)?;
     if options.pace == Pace::Real {
         // Before a watchdog is armed: a start that fails here must not reset the board again and

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::forced;
 use super::groups::CommandGroup;
 use super::machine::Machine;
 use super::reader::{Result, Table};
@@ -31,7 +32,7 @@ impl LinksConfig {
         let mut links = Self::default();
         if let Some(mut table) = root.table_if("link")? {
             if let Some(local) = table.table_if("local")? {
-                links.local = Some(read_local(local, board)?);
+                links.local = Some(read_local(local, board, signals)?);
             }
             if let Some(can) = table.table_if("can")? {
                 links.can = Some(read_can(can, signals)?);
@@ -51,7 +52,7 @@ impl LinksConfig {
     }
 }
 
-fn read_local(mut table: Table<'_>, board: &str) -> Result<LocalConfig> {
+fn read_local(mut table: Table<'_>, board: &str, signals: &Signals) -> Result<LocalConfig> {
     let path = match table.has("path") {
         true => PathBuf::from(table.string("path")?),
         false => default_path(board),
@@ -75,11 +76,15 @@ fn read_local(mut table: Table<'_>, board: &str) -> Result<LocalConfig> {
             "a commander has to be a reader; change one of them",
         ));
     }
+    let force_with_power = forced::list(&mut table, signals, "force_with_power")?;
+    let never_force = forced::list(&mut table, signals, "never_force")?;
     table.finish()?;
     Ok(LocalConfig {
         path,
         readers,
         commanders,
+        force_with_power,
+        never_force,
     })
 }
 

@@ -103,6 +103,20 @@ impl<'t> Table<'t> {
         sets: bool,
     ) -> Result<Vec<At<&'t str>>> {
         self.note_signal(key, (T::TYPE.describe(), unit), Count::UpTo(most), sets);
+        self.texts_up_to(key, most)
+    }
+
+    /// The names of at most `most` signals of any type, which the table reads.
+    pub(super) fn any_signals(
+        &mut self,
+        key: &'static str,
+        most: usize,
+    ) -> Result<Vec<At<&'t str>>> {
+        self.note_signal(key, ("", ANY_UNIT), Count::UpTo(most), false);
+        self.texts_up_to(key, most)
+    }
+
+    fn texts_up_to(&mut self, key: &'static str, most: usize) -> Result<Vec<At<&'t str>>> {
         let (_, names) = self.text_list(key, &Expected::TextsUpTo(most))?;
         if names.len() > most {
             let what = format!("`{key}` has {} entries", names.len());

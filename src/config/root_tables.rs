@@ -64,17 +64,33 @@ impl RootTables<'_, '_> {
     /// cycle. Without the key there is no heartbeat.
     pub(crate) fn heartbeat(&mut self, table: &mut Table<'_>, key: &'static str) -> Result<()> {
         *self.heartbeat = self.output_if(table, key)?;
+        self.guard(*self.heartbeat, false);
         Ok(())
     }
 
     /// The digital input that `key` of `table` names, claimed by this table; `None` without the
-    /// key.
+    /// key. It is one of safety: it is never forced.
     pub(crate) fn input_if(
         &mut self,
         table: &mut Table<'_>,
         key: &'static str,
     ) -> Result<Option<InputChannel>> {
-        self.claims.input_if(table, key, self.io)
+        let channel = self.claims.input_if(table, key, self.io)?;
+        self.signals.guarded.inputs |= channel.map_or(0, InputChannel::bit);
+        Ok(channel)
+    }
+
+    /// Marks `input` as the emergency stop: no signal is forced while it is active.
+    pub(crate) fn ends_forces(&mut self, input: Option<InputChannel>) {
+        self.signals.guarded.stop |= input.map_or(0, InputChannel::bit);
+    }
+
+    /// Marks `output` as needed for safety: it is never forced. With `gives_power` other signals
+    /// are not forced either while it is active.
+    pub(crate) fn guard(&mut self, output: Option<OutputChannel>, gives_power: bool) {
+        let bit = output.map_or(0, OutputChannel::bit);
+        self.signals.guarded.outputs |= bit;
+        self.signals.guarded.power |= if gives_power { bit } else { 0 };
     }
 
     /// The digital output that `key` of `table` names, claimed by this table.
@@ -97,7 +113,7 @@ impl RootTables<'_, '_> {
     }
 
     /// The angle that `key` of `table` names, claimed by this table: the name of an
-    /// `[encoder.NAME]`, or a signal of a `[device.NAME]`, as `NAME.angle`.
+    /// `[encoder.NAME]`, or a signal of a `[device.NAME]`, as `NAME.angle`. It is one of safety: it is never forced.
     pub(crate) fn angle(&mut self, table: &mut Table<'_>, key: &'static str) -> Result<AngleInput> {
         let at = table.signal::<Angle>(key, "", false)?;
         let is_channel = self
@@ -112,12 +128,14 @@ impl RootTables<'_, '_> {
             let shown = format!("\"{}\"", at.value);
             self.claims
                 .take(table, key, (Kind::Encoder, number), &shown)?;
+            self.signals.guarded.angles |= 1 << number;
             return Ok(AngleInput {
                 number,
                 device: format!("[device.{device}]"),
             });
         }
         let number = self.claims.channel(table, key, Kind::Encoder, self.io)?;
+        self.signals.guarded.angles |= 1 << number;
         let encoder = &self.io.encoders[usize::from(number)];
         let device = self.io.device_name(encoder.spi);
         Ok(AngleInput {
@@ -146,6 +164,7 @@ impl RootTables<'_, '_> {
                 .output::<f64>(table.source(), &at, "V", &title)?;
             let channels = self.io.analog_outputs.len();
             let number = own_number(table, key, at.value, signal.number(), channels)?;
+            self.signals.guarded.volts |= 1 << number;
             let (least, most) = self.signals.ranges()[usize::from(number)];
             return Ok(VoltsOutput {
                 number,
@@ -156,6 +175,7 @@ impl RootTables<'_, '_> {
         let number = self
             .claims
             .channel(table, key, Kind::AnalogOutput, self.io)?;
+        self.signals.guarded.volts |= 1 << number;
         let output = &self.io.analog_outputs[usize::from(number)];
         Ok(VoltsOutput {
             number,

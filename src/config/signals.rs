@@ -7,7 +7,9 @@
 use std::ops::{Range, RangeInclusive};
 
 use super::error::{ConfigError, Source};
+
 use super::groups::Groups;
+use super::guarded::Guarded;
 use super::io::Io;
 use super::reader::{At, Result, nearest};
 use super::types::{Named, Type};
@@ -57,6 +59,8 @@ pub struct Signals {
     channels: usize,
     /// Commands from outside.
     pub(super) received: Groups,
+    /// Channels that are needed for safety.
+    pub(super) guarded: Guarded,
 }
 
 impl Signals {

@@ -5,9 +5,10 @@
 //! [`image`]. [`stages`] is one cycle. [`run`] repeats it on the absolute [`schedule`], watched
 //! by the [`overrun`] ladder and measured by [`timing`]. [`stop`] has the causes of a quick
 //! stop. [`law`] runs several control laws in a cycle; a [`device`] senses and drives the
-//! [`signal`]s between them. Nothing here allocates.
+//! [`signal`]s between them. A [`force`] overrides one for a time. Nothing here allocates.
 
 pub mod device;
+pub mod force;
 pub mod histogram;
 pub mod image;
 pub mod law;

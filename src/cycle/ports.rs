@@ -3,6 +3,7 @@
 //! A control law implements [`Decide`], a board [`Sense`] and [`Act`], a clock [`Clock`], a
 //! recorder [`Record`]. What runs in a cycle runs on the loop's thread and must not allocate.
 
+use super::force::Forces;
 use super::image::{Inputs, OutputError, Outputs};
 use super::record::CycleRecord;
 pub use super::record::{TRACE_LEN, Trace};
@@ -46,6 +47,12 @@ pub trait Sense {
     /// given. The default is false.
     fn changed(&self) -> bool {
         false
+    }
+
+    /// The forces of this cycle; `None` without any, as by default. Asked after the inputs were
+    /// read.
+    fn forces(&mut self) -> Option<&mut Forces> {
+        None
     }
 }
 

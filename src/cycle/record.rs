@@ -47,6 +47,9 @@ pub mod flags {
     /// The control law keeps everything at rest after a quick stop and has not been armed
     /// again.
     pub const STOPPED: u16 = 1 << 7;
+    /// A signal is forced: inputs that laws saw, or outputs that were driven, are not what the
+    /// devices and laws gave.
+    pub const FORCED: u16 = 1 << 12;
     /// The number of the control law whose fault it is, from 0 in the order of the board file.
     pub const LAW: u16 = 0xf << LAW_SHIFT;
     const LAW_SHIFT: u32 = 8;
@@ -81,6 +84,7 @@ mod tests {
             (64, ALLOCATED),
             (128, STOPPED),
             (0xf00, LAW),
+            (0x1000, FORCED),
         ];
         for (number, flag) in documented {
             assert_eq!(flag, number);

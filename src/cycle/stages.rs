@@ -83,6 +83,18 @@ impl<'a, P: Sense + Act, D: Decide> Cycle<'a, P, D> {
         record: &mut CycleRecord,
     ) -> Done {
         self.ports.sense(tick, &mut self.inputs);
+        let forced = match self.ports.forces() {
+            Some(forces) if drive == Drive::Fresh => {
+                let stop = tick.directive != Directive::Run;
+                forces.sensed((tick.slot, tick.now), stop, &mut self.inputs);
+                true
+            }
+            _ => false,
+        };
+        let fault_before = match forced {
+            true => D::fault(self.config, &self.state),
+            false => None,
+        };
         if self.ports.changed() {
             D::change(self.config, &mut self.state);
         }
@@ -94,6 +106,10 @@ impl<'a, P: Sense + Act, D: Decide> Cycle<'a, P, D> {
             tick,
             &mut self.outputs,
         );
+        let forced = match forced {
+            true => self.force(tick, fault_before),
+            false => 0,
+        };
         let acted = match drive {
             Drive::Fresh => {
                 self.toggle_heartbeat();
@@ -104,7 +120,7 @@ impl<'a, P: Sense + Act, D: Decide> Cycle<'a, P, D> {
         let end = clock.now();
         let lateness = tick.now.since(tick.release);
         let execution = end.since(tick.now);
-        let mut flags = flags::of_law(D::faulted(self.config, &self.state));
+        let mut flags = flags::of_law(D::faulted(self.config, &self.state)) | forced;
         let input_failed = self.inputs.digital.is_err();
         let stopped = D::stopped(self.config, &self.state).is_some();
         let asked = tick.directive != Directive::Run;
@@ -131,6 +147,19 @@ impl<'a, P: Sense + Act, D: Decide> Cycle<'a, P, D> {
             execution,
             acted,
         }
+    }
+
+    /// Overrides what the laws have set by the forced outputs, and gives the flag of the record.
+    #[cold]
+    #[inline(never)]
+    fn force(&mut self, tick: &Tick, before: Option<FaultNumber>) -> u16 {
+        let fault = D::fault(self.config, &self.state);
+        let is_new = fault.is_some() && fault != before;
+        let (safe, outputs) = (&self.safe, &mut self.outputs);
+        let forces = self.ports.forces();
+        let is_left =
+            forces.is_some_and(|forces| forces.commanded(tick.slot, is_new, safe, outputs));
+        bit(flags::FORCED, is_left)
     }
 
     fn toggle_heartbeat(&mut self) {

@@ -16,6 +16,7 @@ use crate::cycle::ports::Tick;
 use crate::cycle::received::MAX_GROUPS;
 use crate::sys::Errno;
 use crate::sys::shared::{SharedMapping, allocate, seal, sealable_memory_file};
+use crate::telemetry::forced::Name;
 use crate::time::Duration;
 
 /// The first word, `steadfst` in ASCII.
@@ -233,6 +234,32 @@ impl Shared {
         }
         put_text(&self.words[at + 4..at + 8], unit);
         put_text(&self.words[at + 8..at + ENTRY], name);
+    }
+
+    /// The name of the signal with this number; empty for an unknown one.
+    #[must_use]
+    pub fn name(&self, signal: usize) -> Name {
+        let mut name = Name::new();
+        let at = HEADER + ENTRY * signal + 8;
+        let words = self.words.get(at..at + ENTRY - 8).unwrap_or_default();
+        if at < self.groups_at {
+            let bytes = (words.iter()).flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes());
+            for byte in bytes.take_while(|byte| *byte != 0) {
+                // Names of a board file are ASCII. What is too long is cut off.
+                let _ = name.push(char::from(byte));
+            }
+        }
+        name
+    }
+
+    /// The slot of the newest frame; 0 without one.
+    #[must_use]
+    pub fn slot(&self) -> u64 {
+        let mut slot = [0.0];
+        match self.newest(1, &mut slot) {
+            true => slot[0].to_bits(),
+            false => 0,
+        }
     }
 
     /// The file to hand to a client.

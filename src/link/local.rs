@@ -15,6 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::PathBuf;
 
+use super::force::Forcing;
 use super::frames::Shared;
 use super::owner::{Client, Owners, Refusal};
 use super::parameters;
@@ -71,6 +72,10 @@ pub struct LocalConfig {
     pub readers: Who,
     /// Who may command.
     pub commanders: Who,
+    /// The signals that may be forced while an axis has power, by their numbers.
+    pub force_with_power: Vec<usize>,
+    /// The signals that are never forced.
+    pub never_force: Vec<usize>,
 }
 
 /// Folders in which a client looks for sockets, besides `XDG_RUNTIME_DIR`.
@@ -118,6 +123,7 @@ pub struct Local<'l> {
     path: PathBuf,
     commanders: Who,
     shared: &'l Shared,
+    forcing: Forcing<'l>,
     clients: heapless::Vec<Connected, MAX_CLIENTS>,
     next: u32,
     /// The last client could not be accepted: the next one waits for one turn.
@@ -143,7 +149,11 @@ impl<'l> Local<'l> {
     ///
     /// # Errors
     /// [`Refused`].
-    pub fn open(config: &LocalConfig, shared: &'l Shared) -> Result<Self, Refused> {
+    pub fn open(
+        config: &LocalConfig,
+        shared: &'l Shared,
+        forcing: Forcing<'l>,
+    ) -> Result<Self, Refused> {
         let path = CString::new(config.path.as_os_str().as_bytes())
             .map_err(|_| Refused::Errno(Errno(libc::EINVAL)))?;
         let bind = || Listener::bind(&path, config.readers.mode(), MAX_CLIENTS as i32);
@@ -170,6 +180,7 @@ impl<'l> Local<'l> {
             path: config.path.clone(),
             commanders: config.commanders,
             shared,
+            forcing,
             clients: heapless::Vec::new(),
             next: 1,
             paused: false,
@@ -180,6 +191,12 @@ impl<'l> Local<'l> {
     #[must_use]
     pub fn clients(&self) -> usize {
         self.clients.len()
+    }
+
+    /// Whether a signal is forced, or is to be.
+    #[must_use]
+    pub fn is_forcing(&self) -> bool {
+        self.forcing.is_any()
     }
 
     /// Adds what to wait for.
@@ -212,6 +229,7 @@ impl<'l> Local<'l> {
             {
                 let client = self.clients.swap_remove(number).client;
                 let lost = owners.lost(client, now);
+                self.forcing.lost(client);
                 match gone {
                     Gone::NotReading => log(Event::NotReading(client)),
                     Gone::Closed if lost > 0 => log(Event::Lost(client, lost)),
@@ -222,6 +240,14 @@ impl<'l> Local<'l> {
         if entries.first().is_some_and(Waited::is_ready) {
             self.accept(log);
         }
+        let clients = &self.clients;
+        self.forcing.turn(self.shared, now, |client, packet| {
+            let asked = clients.iter().find(|known| known.client == client);
+            if let Some(asked) = asked {
+                // One that does not read its answers is disconnected by the next one.
+                let _ = asked.connection.send(packet, None);
+            }
+        });
         for (owner, group) in owners.owners().zip(0..) {
             let number = owner.map_or(0, |client| u64::from(client.0));
             self.shared.note_owner(group, number);
@@ -290,7 +316,8 @@ impl<'l> Local<'l> {
                 Ok(Some(0)) | Err(_) => return Err(Gone::Closed),
                 Ok(Some(length)) => length,
             };
-            let answer = answer(connected, &packet[..length], owners, now);
+            let forcing = (&mut self.forcing, self.shared);
+            let answer = answer(connected, &packet[..length], owners, forcing, now);
             if let Some(answer) = answer {
                 connected
                     .connection
@@ -316,6 +343,7 @@ fn answer(
     connected: &Connected,
     packet: &[u8],
     owners: &mut Owners<'_>,
+    (forcing, shared): (&mut Forcing<'_>, &Shared),
     now: Instant,
 ) -> Option<heapless::Vec<u8, MAX_PACKET>> {
     let Some(request) = Request::read(packet) else {
@@ -337,6 +365,9 @@ fn answer(
             let (parameters, changes) = (&mut *owners.parameters, &mut owners.changes);
             let of = (parameters as _, changes);
             return Some(parameters::serve(&request, client, may, of, now));
+        }
+        (Kind::Force | Kind::Unforce | Kind::Forced, _) => {
+            return forcing.serve(&request, client, connected.may_command, shared, now);
         }
         (_, Err(_)) => Err(Refusal::NoSuchGroup),
         (Kind::Claim | Kind::Revoke, _) if !connected.may_command => {
@@ -369,6 +400,7 @@ fn answer(
 
 impl Drop for Local<'_> {
     fn drop(&mut self) {
+        self.forcing.finish(self.shared);
         self.shared.end();
         // It may be gone already, with the folder of the service.
         let _ = std::fs::remove_file(&self.path);

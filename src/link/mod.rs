@@ -9,6 +9,7 @@
 //! - [`frames`] has the signals of the last cycles in memory that other processes read.
 //! - [`owner`] decides who may command: each group of commands has one owner at a time.
 //! - [`parameters`] are the values of control laws that clients may change.
+//! - [`force`] hands values to the loop that override signals for a limited time.
 //! - [`local`] is the link for programs on the same machine, over a Unix socket.
 //! - [`can`] is the link for a master on a CAN bus: the CANopen node [`canopen`] with a CiA 402
 //!   drive for each axis.
@@ -17,6 +18,7 @@
 
 pub mod can;
 pub mod canopen;
+pub mod force;
 pub mod frames;
 pub mod local;
 pub mod mailbox;

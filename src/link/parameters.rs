@@ -159,11 +159,13 @@ pub fn described(number: u32, count: u32, parameter: &Parameter<'_>) -> Packet {
 pub fn read_described(packet: &[u8]) -> Option<([f64; 4], &str, &str)> {
     let (values, text) = packet.get(HEAD..)?.split_first_chunk::<32>()?;
     let (name, unit) = core::str::from_utf8(text).ok()?.split_once('\0')?;
-    let value = |at: usize| {
-        let bytes = values[8 * at..].first_chunk();
-        f64::from_ne_bytes(bytes.copied().unwrap_or_default())
-    };
-    Some(([value(0), value(1), value(2), value(3)], name, unit))
+    Some((four(values), name, unit))
+}
+
+/// The four numbers in `bytes`.
+pub(super) fn four(bytes: &[u8; 32]) -> [f64; 4] {
+    let (words, _) = bytes.as_chunks::<8>();
+    core::array::from_fn(|at| f64::from_ne_bytes(words[at]))
 }
 
 /// Does what the request of `client`, its number and its name, asks for, and gives the answer.

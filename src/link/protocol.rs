@@ -38,6 +38,16 @@ pub enum Kind {
     /// Change parameters: the values are pairs of a number and its new value. They are granted or
     /// refused together. With the target 1 all others get their values of the start.
     Change = 7,
+    /// Force the signal `target`, its number in the shared memory: the values are its value and
+    /// the time in s. The answer comes when the loop has taken it over or refused it.
+    Force = 8,
+    /// End the forces of the signal `target`, or all with [`ALL`](super::force::ALL), whoever
+    /// asked for them. The value of the answer is how many there were.
+    Unforce = 9,
+    /// Describe the force at the place `target`. The value of the answer is how many places there
+    /// are; behind the head of a grant are four numbers: the value, the rest of the time in s,
+    /// the numbers of client and signal; then the signal's name and a zero.
+    Forced = 10,
 }
 
 impl Kind {
@@ -51,6 +61,9 @@ impl Kind {
             5 => Self::Revoke,
             6 => Self::Parameter,
             7 => Self::Change,
+            8 => Self::Force,
+            9 => Self::Unforce,
+            10 => Self::Forced,
             _ => return None,
         })
     }

@@ -16,11 +16,14 @@ use crate::time::{Duration, Instant};
 
 /// How often the thread looks whether the run has ended, ms.
 const LOOK_MS: u16 = 100;
-/// How often it looks whether a status has changed that a CAN master waits for, ms.
+/// How often it looks whether a status has changed that a CAN master waits for, and what has
+/// become of a force, ms.
 const STATUS_MS: u16 = 5;
 
 /// In the number of readers: parameters were changed, and the loop has not taken them over yet.
 pub const CHANGED: u32 = 1 << 31;
+/// In the number of readers: a signal is forced, or is to be.
+pub const FORCING: u32 = 1 << 30;
 
 /// A link beside the local one.
 pub trait Link: Send {
@@ -46,7 +49,7 @@ pub struct Server<'l> {
 
 impl Server<'_> {
     /// Serves the links until `done` is set. `watched` is the number of clients that read
-    /// signals, and [`CHANGED`].
+    /// signals, and [`CHANGED`] and [`FORCING`].
     pub fn run(&mut self, done: &AtomicBool, watched: &AtomicU32) {
         let mut entries: heapless::Vec<_, MAX_WAITED> = heapless::Vec::new();
         let mut log = Log::default();
@@ -55,11 +58,14 @@ impl Server<'_> {
             let mut timeout = LOOK_MS;
             if let Some(local) = &mut self.local {
                 local.wait_for(&mut entries);
+                if local.is_forcing() {
+                    timeout = STATUS_MS;
+                }
             }
             if let Some(can) = &self.can {
                 // There is room for it.
                 let _ = entries.push(readable(can.as_fd()));
-                timeout = can.timeout_ms(Monotonic.now()).min(STATUS_MS);
+                timeout = timeout.min(can.timeout_ms(Monotonic.now()).min(STATUS_MS));
             }
             if let Err(errno) = wait_any(&mut entries, timeout) {
                 say(format_args!(
@@ -73,6 +79,9 @@ impl Server<'_> {
                 local.serve(&entries, &mut self.owners, now, |event| log.add(event, now));
                 log.report_unlogged(now);
                 readers += local.clients() as u32;
+                if local.is_forcing() {
+                    readers |= FORCING;
+                }
             }
             if let Some(can) = &mut self.can {
                 can.serve(&mut self.owners, Monotonic.now());

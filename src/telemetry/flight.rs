@@ -15,6 +15,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::forced::{self, FORCED_BYTES};
 use super::ring::{CAPACITY, Memory, RECORD_BYTES};
 use super::seqlock;
 use crate::realtime::audit::Promises;
@@ -100,6 +101,8 @@ pub mod word {
     pub const CONTRACT: usize = 9;
     /// The promises that broke while the loop ran: bit n for the promise with number n.
     pub const BROKEN: usize = 10;
+    /// The signals that are forced, as text that a zero byte ends: all words from here on.
+    pub const FORCED: usize = 16;
 }
 
 /// State: the process runs, or died before it ended in order.
@@ -318,6 +321,16 @@ impl Flight {
         self.header()[word::CONTRACT].store(2, Ordering::Release);
     }
 
+    /// Shows the signals that are forced. A reader that comes meanwhile may see a mixed text.
+    pub fn forced(&self, text: &forced::Text) {
+        let bytes = text.as_bytes().iter().copied().chain([0; 8]);
+        let mut bytes = bytes.take(FORCED_BYTES);
+        for word in &self.header()[word::FORCED..] {
+            let next = core::array::from_fn(|_| bytes.next().unwrap_or(0));
+            word.store(u64::from_le_bytes(next), Ordering::Relaxed);
+        }
+    }
+
     /// Publishes the live status. Readers see all of it or none.
     pub fn publish(&self, status: &[u64; STATUS_WORDS]) {
         let words: &[AtomicU64; STATUS_WORDS] = self.mapping.view(layout::STATUS + 8);
@@ -411,6 +424,7 @@ impl fmt::Write for Area<'_> {
 }
 
 const _: () = {
+    assert!(FORCED_BYTES == (64 - word::FORCED) * 8);
     assert!(layout::STATUS + 8 + STATUS_WORDS * 8 <= layout::FACTS);
     assert!(layout::MAPPED == layout::RING_CONTROL + size_of::<Memory>());
     assert!(layout::MAPPED.is_multiple_of(4096));

@@ -6,6 +6,7 @@
 
 use super::changes::Changes;
 use super::flight::{Flight, STATUS_WORDS, layout};
+use super::forced;
 use super::ring::{self, RECORD_BYTES};
 use crate::cycle::record::{CycleRecord, flags};
 use crate::cycle::stop::{QuickStop, QuickStops, StopCause};
@@ -47,6 +48,14 @@ pub enum Event {
     ParameterFrom(u16, u32),
     /// The client with this number set the parameter of the event before this one to this value.
     ParameterTo(u16, u32),
+    /// The place of the process image with this number was forced to this value, the bits of an
+    /// `f32`.
+    ForcedTo(u16, u32),
+    /// The client with this number did it, in the event before this one, for so many ms.
+    ForcedBy(u16, u32),
+    /// This place is not forced any more: the number of the reason
+    /// ([`Ended`](crate::cycle::force::Ended)).
+    ForceEnded(u16, u32),
     /// An event that this version does not know: kind and value.
     Other(u16, u32),
 }
@@ -76,12 +85,20 @@ impl EventRecord {
             Event::Broken(promise) => (9, promise),
             Event::ParameterFrom(_, bits) => (10, bits),
             Event::ParameterTo(_, bits) => (11, bits),
+            Event::ForcedTo(_, bits) => (12, bits),
+            Event::ForcedBy(_, ms) => (13, ms),
+            Event::ForceEnded(_, why) => (14, why),
             Event::Other(kind, value) => (kind, value),
         };
         let mut bytes = [0; layout::EVENT_BYTES];
         bytes[..8].copy_from_slice(&self.slot.to_le_bytes());
         bytes[8..10].copy_from_slice(&kind.to_le_bytes());
-        if let Event::ParameterFrom(number, _) | Event::ParameterTo(number, _) = self.event {
+        if let Event::ParameterFrom(number, _)
+        | Event::ParameterTo(number, _)
+        | Event::ForcedTo(number, _)
+        | Event::ForcedBy(number, _)
+        | Event::ForceEnded(number, _) = self.event
+        {
             bytes[10..12].copy_from_slice(&number.to_le_bytes());
         }
         bytes[12..].copy_from_slice(&value.to_le_bytes());
@@ -109,6 +126,9 @@ impl EventRecord {
             9 => Event::Broken(value),
             10 => Event::ParameterFrom((word >> 16) as u16, value),
             11 => Event::ParameterTo((word >> 16) as u16, value),
+            12 => Event::ForcedTo((word >> 16) as u16, value),
+            13 => Event::ForcedBy((word >> 16) as u16, value),
+            14 => Event::ForceEnded((word >> 16) as u16, value),
             other => Event::Other(other, value),
         };
         Self {
@@ -202,6 +222,8 @@ pub struct Journal<'f> {
     filled: usize,
     status: Status,
     broken: Promises,
+    /// Whether the flight file shows a forced signal.
+    forced: bool,
 }
 
 impl<'f> Journal<'f> {
@@ -214,6 +236,7 @@ impl<'f> Journal<'f> {
             filled: 0,
             status: Status::default(),
             broken: Promises::default(),
+            forced: false,
         }
     }
 
@@ -306,6 +329,31 @@ impl<'f> Journal<'f> {
                 self.event(EventRecord { slot, event });
             }
         });
+    }
+
+    /// Records what happened to forces since the last call, and gives those that last as text.
+    pub fn forces(&mut self, forces: &mut forced::All) -> forced::Text {
+        forces.take_events(|noted| {
+            let (slot, place) = (noted.slot, noted.place);
+            match noted.what {
+                Ok((client, value, ms)) => {
+                    let event = Event::ForcedTo(place, value.to_bits());
+                    self.event(EventRecord { slot, event });
+                    let event = Event::ForcedBy(client, ms);
+                    self.event(EventRecord { slot, event });
+                }
+                Err(why) => {
+                    let event = Event::ForceEnded(place, why as u32);
+                    self.event(EventRecord { slot, event });
+                }
+            }
+        });
+        let text = forces.text();
+        if !text.is_empty() || self.forced {
+            self.flight.forced(&text);
+            self.forced = !text.is_empty();
+        }
+        text
     }
 
     /// Records that the machine was suspended for `length`.

@@ -10,6 +10,7 @@ mod atomic;
 pub mod blackbox;
 pub mod changes;
 pub mod flight;
+pub mod forced;
 pub mod journal;
 mod json;
 pub mod notify;

@@ -1,6 +1,7 @@
 //! The report of a run, and its JSON document. The keys and units are those of the fields here;
 //! an absent figure is `null`. Allocates: it is made after the loop has ended.
 
+use super::forced::Forced;
 use super::json::Json;
 use crate::cycle::histogram::Summary;
 use crate::cycle::stop::QuickStop;
@@ -180,6 +181,8 @@ pub struct Report {
     pub watchdog: Option<WatchdogReport>,
     /// The black boxes, if the board file asks for them.
     pub black_box: Option<BlackBoxReport>,
+    /// How many signals were forced, and the last of them.
+    pub forces: (u64, Vec<Forced>),
     /// Failures that did not end the run, one line each.
     pub warnings: Vec<String>,
     /// The exit code and its reason.
@@ -208,6 +211,7 @@ impl Report {
             laws,
             watchdog,
             black_box,
+            forces: (forced, forces),
             warnings,
             exit,
             timing: _,
@@ -239,12 +243,44 @@ impl Report {
             if let Some(black_box) = black_box {
                 black_box.json(json.key("black_box"));
             }
+            // A run without forces has the report that it had before there were any.
+            if *forced > 0 {
+                json.key("forced").integer(*forced);
+                json.key("forces").array(forces, forced_json);
+            }
             json.key("warnings")
                 .array(warnings, |json, line| json.string(line));
             exit.json(json.key("exit"));
         });
         json.finish()
     }
+}
+
+fn forced_json(json: &mut Json, forced: &Forced) {
+    let Forced {
+        name,
+        place: _,
+        client,
+        value,
+        ms,
+        slot,
+        ended,
+    } = forced;
+    json.object(|json| {
+        json.key("signal").string(name);
+        json.key("value").float(*value);
+        json.key("client").integer((*client).into());
+        json.key("ms").integer((*ms).into());
+        json.key("slot").integer(*slot);
+        json.key("ended");
+        match ended {
+            None => json.null(),
+            Some((why, slot)) => json.object(|json| {
+                json.key("slot").integer(*slot);
+                json.key("reason").string(why.name());
+            }),
+        }
+    });
 }
 
 impl Cycles {

@@ -9,6 +9,7 @@ use core::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::changes::CHANGES;
+use super::forced;
 use super::journal::Journal;
 use super::notify::{Judged, Notify};
 use super::ring::Reader;
@@ -25,6 +26,8 @@ use crate::time::Duration;
 const INTERVAL: Duration = Duration::from_millis(20);
 /// The live line is redrawn once in this many intervals.
 const REDRAW: u32 = 5;
+/// Longest live line, bytes.
+const LINE: usize = 496;
 
 /// The run so far, for the live line.
 #[derive(Copy, Clone, Debug, Default)]
@@ -43,13 +46,14 @@ impl Progress {
     }
 
     /// The live line: elapsed time, cycles, worst lateness, the first trace value of the
-    /// control law, and the quick stops.
+    /// control law, the quick stops, and the forced signals.
     fn line(
         &self,
         period: Duration,
         watched: Option<&str>,
         stops: &QuickStops,
-    ) -> heapless::String<240> {
+        forced: &str,
+    ) -> heapless::String<LINE> {
         let mut line = heapless::String::new();
         let elapsed = (period * (self.last.slot + 1)).as_secs_f64();
         let worst = Duration::from_nanos(u64::from(self.worst_lateness_ns));
@@ -73,6 +77,9 @@ impl Progress {
             Some(_) => write!(line, "  {} quick stops", stops.count),
             None => Ok(()),
         };
+        if !forced.is_empty() {
+            let _ = write!(line, "  FORCED {forced}");
+        }
         line
     }
 }
@@ -165,6 +172,7 @@ pub fn run<F: Fn(Incident)>(
             }
         }
         to.journal.changes(&CHANGES);
+        let forced = to.journal.forces(&mut forced::all());
         to.journal.turn(ring.dropped());
         let quick_stops = to.journal.quick_stops();
         if let (Some(stop), true) = (quick_stops.last, stopped) {
@@ -172,7 +180,10 @@ pub fn run<F: Fn(Incident)>(
             (to.incident)(Incident::QuickStop(stop.cause));
         }
         if to.live && progress.cycles > 0 && (last || turn % REDRAW == 0) {
-            draw(&progress.line(period, to.watched, quick_stops), last);
+            draw(
+                &progress.line(period, to.watched, quick_stops, &forced),
+                last,
+            );
         }
         if last {
             noticed.dropped = ring.dropped();
@@ -188,7 +199,7 @@ const LAST_MS: u16 = 50;
 
 /// Redraws the live line. If the terminal does not accept it at once, the line is skipped.
 fn draw(line: &str, last: bool) {
-    let mut drawn = heapless::String::<256>::new();
+    let mut drawn = heapless::String::<{ LINE + 16 }>::new();
     let end = if last { "\n" } else { "" };
     // The buffer exceeds the longest line.
     let _ = write!(drawn, "\r\x1b[K{line}{end}");
@@ -214,11 +225,16 @@ mod tests {
             progress.add(&record);
         }
         let line = |progress: &Progress, stops| {
-            progress.line(Duration::from_millis(1), Some("tracking_error_rad"), stops)
+            let period = Duration::from_millis(1);
+            progress.line(period, Some("tracking_error_rad"), stops, "")
         };
         let none = QuickStops::default();
         let begin = "     5.0 s  3 cycles  worst lateness 90.0 us  tracking_error_rad -0.00125";
         assert_eq!(line(&progress, &none).as_str(), begin);
+
+        let forced = "output.lamp = 1 by client 3 for 10 s";
+        let shown = progress.line(Duration::from_millis(1), None, &none, forced);
+        assert!(shown.ends_with("us  FORCED output.lamp = 1 by client 3 for 10 s"));
 
         let stops = QuickStops {
             count: 2,

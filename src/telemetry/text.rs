@@ -5,6 +5,7 @@
 use std::fmt::{self, Write};
 
 use super::report::{Memory, Pace, QuickStopReport, Report, WatchdogReport};
+use crate::cycle::force::Ended;
 use crate::cycle::histogram::{Histogram, Summary};
 use crate::cycle::timing::Timing;
 use crate::realtime::contract::{Contract, Row, Verdict};
@@ -67,6 +68,15 @@ pub fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
         for reason in &black_box.failed {
             writeln!(out, "{:SUBJECT$}NOT KEPT: {reason}", "black box")?;
         }
+    }
+    for forced in &report.forces.1 {
+        let why = forced.ended.map_or(Ended::Run, |(why, _)| why);
+        writeln!(out, "{:SUBJECT$}{forced}; ended: {why}", "forced")?;
+    }
+    if let Some(more) =
+        (report.forces.0.checked_sub(report.forces.1.len() as u64)).filter(|more| *more > 0)
+    {
+        writeln!(out, "{:SUBJECT$}{more} more before these", "forced")?;
     }
     for warning in &report.warnings {
         writeln!(out, "{:SUBJECT$}{warning}", "warning")?;

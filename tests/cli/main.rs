@@ -7,6 +7,7 @@
 mod arguments;
 mod audited;
 mod boards;
+mod force;
 mod json;
 mod links;
 mod parameters;

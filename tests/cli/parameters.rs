@@ -12,7 +12,7 @@ use super::emulated;
 use super::links::{Client, Controller};
 
 /// The number and the values of each parameter: present, at the start, least, greatest.
-fn parameters(client: &mut Client) -> BTreeMap<String, (u32, [f64; 4])> {
+pub(super) fn parameters(client: &mut Client) -> BTreeMap<String, (u32, [f64; 4])> {
     let (mut found, mut count) = (BTreeMap::new(), 1);
     let mut target = 0;
     while target < count {

@@ -76,6 +76,24 @@ int main(int count, char **arguments)
 	must(&c, sf_change(&c, 1, NULL, NULL, 0), 0, "back to the start");
 	must(&c, sf_parameter(&c, numbers[0], &parameter), 0, "describe");
 	must(&c, parameter.value == 40.0, 1, "it is as at the start");
+	signal = sf_signal(&c, "output.lamp");
+	must(&c, sf_force(&c, sf_signal(&c, "output.enable"), 1.0, 1.0), -EPERM, "force the enable");
+	must(&c, sf_force(&c, signal, 1.0, 0.0), -EPERM, "force without a time");
+	must(&c, sf_force(&c, signal, 1.0, 60.0), 0, "force");
+	for (tries = 0, value = 0.0; tries < 1000 && value != 1.0; tries++) {
+		nanosleep(&pause, NULL);
+		must(&c, sf_read(&c, signal, &value), 0, "read the lamp");
+	}
+	must(&c, value == 1.0, 1, "the lamp is forced");
+	must(&other, sf_force(&other, signal, 0.0, 1.0), -EPERM, "force what another forces");
+	must(&other, sf_unforce(&other, sf_signal(&c, "output.lamb")), -EINVAL, "unforce nothing");
+	must(&other, sf_unforce(&other, signal), 0, "unforce");
+	must(&other, sf_unforce_all(&other), 0, "unforce all");
+	for (tries = 0; tries < 1000 && value != 0.0; tries++) {
+		nanosleep(&pause, NULL);
+		must(&c, sf_read(&c, signal, &value), 0, "read the lamp");
+	}
+	must(&c, value == 0.0, 1, "the lamp is free");
 	must(&c, sf_running(&c), 1, "it runs");
 	period = (double)sf_word(&c, SF_AT_PERIOD_NS) / 1e6;
 	must(&c, fabs(period - 1.0) < 1e-9, 1, "the period");

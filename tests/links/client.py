@@ -60,6 +60,22 @@ with steadfast.connect(sys.argv[1]) as machine, steadfast.connect(sys.argv[1]) a
     except KeyError as error:
         assert "x.gains.kp" in str(error)
 
+    machine.force("output.lamp", True, 60.0)
+    value, left, client = machine.forces()["output.lamp"]
+    assert value == 1.0 and 0.0 < left <= 60.0 and client == machine.number, (value, left)
+    end = time.monotonic() + 30
+    while not machine.read("output.lamp"):
+        assert time.monotonic() < end, "a force does not arrive"
+    machine.unforce()
+    while machine.read("output.lamp") or machine.forces():
+        assert time.monotonic() < end, "a force does not end"
+    for name, values in [("output.enable", (1, 1)), ("output.lamp", (1, 3601)), ("x.position", (1, 1))]:
+        try:
+            machine.force(name, *values)
+            raise AssertionError(name)
+        except steadfast.Refused:
+            pass
+
     try:
         machine.command("command.sped")
         raise AssertionError("a group that does not exist")

@@ -150,6 +150,7 @@ fn safety(
     no_axes: bool,
 ) -> Result<()> {
     servo.emergency_stop = tables.input_if(&mut table, "emergency_stop")?;
+    tables.ends_forces(servo.emergency_stop);
     servo.reset = tables.input_if(&mut table, "reset")?;
     tables.heartbeat(&mut table, "heartbeat")?;
     servo.fault_lamp = tables.output_if(&mut table, "fault_lamp")?;
@@ -182,6 +183,8 @@ fn axis(
     let output = tables.volts(&mut table, "analog_output")?;
     let enable_channel = tables.output(&mut table, "enable")?;
     let brake_channel = tables.output_if(&mut table, "brake_release")?;
+    tables.guard(Some(enable_channel), true);
+    tables.guard(brake_channel, false);
     let gains = table.table("gains")?;
     let (gains, [velocity_feed_forward, acceleration_feed_forward]) = read_gains(gains)?;
     let (command, command_config) = command(tables, &mut table, name)?;

@@ -49,6 +49,14 @@ impl<'b> Snapshot<'b> {
         number(self.0, at)
     }
 
+    /// The signals that are forced; empty without one.
+    #[must_use]
+    pub fn forced(&self) -> String {
+        let words = (word::FORCED..64).flat_map(|at| self.header(at).to_le_bytes());
+        let text: Vec<u8> = words.take_while(|byte| *byte != 0).collect();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
     /// The [`word`] of the header with this index.
     #[must_use]
     pub fn header(&self, word: usize) -> u64 {

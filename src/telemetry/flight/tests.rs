@@ -1,8 +1,10 @@
 use super::*;
+use crate::cycle::force::Ended;
 use crate::cycle::ports::{Clock as _, Record as _};
 use crate::cycle::record::{CycleRecord, flags};
 use crate::cycle::stop::{QuickStop, QuickStops, StopCause};
 use crate::telemetry::changes::{Change, Changes, MAX_CHANGES};
+use crate::telemetry::forced::{All, Forced, Name};
 use crate::telemetry::journal::{Event, EventRecord, Journal};
 use crate::telemetry::ring;
 
@@ -242,4 +244,46 @@ fn invalid_numbers_in_the_file_are_read_without_a_panic() {
 fn a_flight_file_outside_of_memory_is_refused() {
     let refused = Claimed::at("/proc/self/comm").unwrap_err();
     assert_eq!(refused, FlightError::OnDisk);
+}
+
+#[test]
+fn a_force_is_events_with_its_slots_and_text_in_the_header() {
+    let flight = flight(10);
+    let mut journal = Journal::new(&flight);
+    journal.add(&record(7));
+    let mut forces = All::new();
+    let mut name = Name::new();
+    name.push_str("output.lamp").unwrap();
+    let lamp = Forced {
+        name,
+        place: 4 | 3 << 8,
+        client: 5,
+        value: 1.0,
+        ms: 10_000,
+        slot: 6,
+        ended: None,
+    };
+    forces.begin(2, lamp);
+    let shown = "output.lamp = 1 by client 5 for 10 s";
+    assert_eq!(journal.forces(&mut forces), shown);
+    let image = bytes(&flight);
+    assert_eq!(Snapshot::of(&image).unwrap().forced(), shown);
+    let ended = forces.end(2, Ended::Fault, 8).unwrap();
+    assert_eq!(ended.ended, Some((Ended::Fault, 8)));
+    assert_eq!(journal.forces(&mut forces), "");
+    let bytes = bytes(&flight);
+    let snapshot = Snapshot::of(&bytes).unwrap();
+    assert_eq!(snapshot.forced(), "");
+    let written = snapshot.header(word::EVENTS_WRITTEN);
+    let seen: Vec<_> = events(&bytes[layout::EVENTS..layout::RECORDS], written)
+        .map(|record| (record.slot, record.event))
+        .collect();
+    let expected = [
+        (6, Event::ForcedTo(4 | 3 << 8, 1.0_f32.to_bits())),
+        (6, Event::ForcedBy(5, 10_000)),
+        (8, Event::ForceEnded(4 | 3 << 8, 4)),
+    ];
+    assert_eq!(seen[1..], expected);
+    let (count, last) = forces.of_run();
+    assert_eq!((count, last.len()), (1, 1));
 }

@@ -1,6 +1,7 @@
 use super::super::report::{BlackBoxReport, Cycles, Exit, Section, SectionEntry};
 use super::*;
 use crate::realtime::contract::Text;
+use crate::telemetry::forced::{Forced, Name};
 
 fn row(name: &'static str, verdict: Verdict) -> Row {
     let of = |text: &str| Text::of(format_args!("{text}"));
@@ -30,6 +31,7 @@ fn report() -> Report {
         laws: Vec::new(),
         watchdog: None,
         black_box: None,
+        forces: (0, Vec::new()),
         warnings: Vec::new(),
         cycles: Cycles {
             run: 3,
@@ -231,4 +233,32 @@ fn promises_broken_while_running_come_first_and_are_not_shown_as_broken_at_the_s
     assert!(first.ends_with("broken while running."), "{first}");
     let second = "  BROKEN 1.50 s after the start: scheduler: OTHER instead of FIFO 80";
     assert_eq!(lines.next(), Some(second));
+}
+
+#[test]
+fn the_last_forces_of_the_run_are_listed_with_the_reasons_of_their_ends() {
+    let mut name = Name::new();
+    name.push_str("output.lamp").expect("it fits");
+    let lamp = Forced {
+        name,
+        place: 4,
+        client: 3,
+        value: 1.0,
+        ms: 10_000,
+        slot: 5,
+        ended: Some((Ended::Fault, 9)),
+    };
+    let mut report = report();
+    report.forces = (3, vec![lamp]);
+    let text = text_of(&report);
+    let lines = "\
+forced            output.lamp = 1 by client 3 for 10 s; ended: a fault
+forced            2 more before these
+";
+    assert!(text.contains(lines), "{text}");
+    let json = report.to_json();
+    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    assert_eq!(json["forced"], 3);
+    let ended = serde_json::json!({"slot": 9, "reason": "fault"});
+    assert_eq!(json["forces"][0]["ended"], ended);
 }

@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use steadfast::link::force::read_forced;
 use steadfast::link::frames::{ENTRY, HEADER, MAGIC, VERSION};
 use steadfast::link::local::FOLDERS;
 use steadfast::link::parameters::read_described;
@@ -52,6 +53,18 @@ pub(crate) struct Parameter {
     pub(crate) range: (f64, f64),
 }
 
+/// A force as the controller describes it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Force {
+    pub(crate) name: String,
+    pub(crate) value: f64,
+    /// The rest of its time, s.
+    pub(crate) left: f64,
+    pub(crate) client: u32,
+    /// The number of the signal.
+    pub(crate) signal: usize,
+}
+
 /// A connection to a controller.
 pub(crate) struct Client {
     path: PathBuf,
@@ -59,6 +72,8 @@ pub(crate) struct Client {
     memory: File,
     header: [u64; HEADER],
     number: u32,
+    /// The number of this client.
+    pub(crate) own: u32,
     pub(crate) signals: Vec<Signal>,
     pub(crate) groups: Vec<Group>,
 }
@@ -188,6 +203,7 @@ impl Client {
             memory,
             header,
             number: 0,
+            own: hello.value,
         })
     }
 
@@ -203,7 +219,12 @@ impl Client {
 
     /// The signal `name`.
     pub(crate) fn signal(&self, name: &str) -> Result<&Signal, Failure> {
-        let found = self.signals.iter().find(|signal| signal.name == name);
+        self.signal_number(name).map(|number| &self.signals[number])
+    }
+
+    /// The number of the signal `name`, which is its place in `signals`.
+    pub(crate) fn signal_number(&self, name: &str) -> Result<usize, Failure> {
+        let found = self.signals.iter().position(|signal| signal.name == name);
         found.ok_or_else(|| {
             let what = format!("there is no signal \"{name}\"; `steadctl signals` lists them");
             Failure(BAD_INPUT, what)
@@ -300,6 +321,31 @@ impl Client {
             }
             number += 1;
             if number >= head.value {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The forces of the controller.
+    pub(crate) fn forces(&mut self) -> Result<Vec<Force>, Failure> {
+        let (mut found, mut place) = (Vec::new(), 0);
+        loop {
+            let packet = self.answer(Kind::Forced, place, &[])?;
+            let head = packet.get(..HEAD).and_then(Answered::read);
+            let head = head.ok_or_else(|| self.malformed())?;
+            if head.done {
+                let described = read_forced(&packet).ok_or_else(|| self.malformed())?;
+                let ([value, left, client, signal], name) = described;
+                found.push(Force {
+                    name: name.to_owned(),
+                    value,
+                    left,
+                    client: client as u32,
+                    signal: signal as usize,
+                });
+            }
+            place += 1;
+            if place >= head.value {
                 return Ok(found);
             }
         }

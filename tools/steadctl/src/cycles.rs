@@ -3,13 +3,14 @@
 use std::fmt::{self, Write};
 
 use steadfast::axis::PARAMETERS;
+use steadfast::cycle::force::Ended;
 use steadfast::cycle::record::{CycleRecord, flags};
 use steadfast::cycle::stop::StopCause;
 use steadfast::realtime::audit::Promise;
 use steadfast::telemetry::journal::{Event, EventRecord};
 use steadfast::time::Duration;
 
-const FLAGS: [(u16, &str); 8] = [
+const FLAGS: [(u16, &str); 9] = [
     (flags::OVERRUN, "overrun"),
     (flags::INPUT_FAILED, "input-failed"),
     (flags::OUTPUT_FAILED, "output-failed"),
@@ -18,6 +19,7 @@ const FLAGS: [(u16, &str); 8] = [
     (flags::SAFE, "safe"),
     (flags::ALLOCATED, "allocated"),
     (flags::STOPPED, "stopped"),
+    (flags::FORCED, "forced"),
 ];
 
 /// The names of `bits`, joined by `+`; bits without a name as one hexadecimal number.
@@ -135,9 +137,33 @@ pub fn event(record: &EventRecord) -> String {
         Event::ParameterTo(client, bits) => {
             format!("  client {client} set it to {}", f32::from_bits(bits))
         }
+        Event::ForcedTo(at, bits) => {
+            format!("{} was forced to {}", place(at), f32::from_bits(bits))
+        }
+        Event::ForcedBy(client, ms) => format!("  by client {client} for {ms} ms"),
+        Event::ForceEnded(at, why) => match Ended::from_number(why as u8) {
+            Some(why) => format!("{} is not forced any more: {why}", place(at)),
+            None => format!("{} is not forced any more: reason {why}", place(at)),
+        },
         Event::Other(kind, value) => format!("event {kind} of a newer version, value {value}"),
     };
     format!("{:>12}  {what}", record.slot)
+}
+
+/// The words for a place of the process image: the kind and the number in the order of the board
+/// file.
+fn place(packed: u16) -> String {
+    let kinds = [
+        "digital input",
+        "flag of a device",
+        "reading",
+        "angle",
+        "digital output",
+        "flag for a device",
+        "command",
+    ];
+    let kind = kinds.get(usize::from(packed & 0xff)).unwrap_or(&"signal");
+    format!("{kind} {} (from 0)", packed >> 8)
 }
 
 /// A time with its unit.

@@ -5,6 +5,7 @@ mod client;
 pub mod cycles;
 mod drive;
 mod explain;
+mod force;
 mod live;
 mod new;
 mod parameters;
@@ -127,6 +128,35 @@ enum Command {
         #[command(flatten)]
         socket: Socket,
     },
+    /// Override an input or an output for a limited time, to commission a machine
+    Force {
+        /// The signal, see `signals`
+        signal: String,
+        /// The value, such as on, off, 1.5 or 90deg
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+        /// The time after which it ends, such as 10s; at most 1 h
+        #[arg(long = "for", value_name = "TIME")]
+        time: String,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// End the force of a signal, also that of another program
+    Unforce {
+        /// The signal
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        signal: Option<String>,
+        /// End all forces
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// List the forced signals: value, rest of the time, client
+    Forces {
+        #[command(flatten)]
+        socket: Socket,
+    },
     /// Move an axis to a position, and wait until it is there
     Move {
         /// The axis
@@ -234,6 +264,18 @@ fn run(command: Command) -> Result<u8, Failure> {
             words.extend(more);
             live::set(socket.path.as_deref(), &words, time.as_deref())
         }
+        Command::Force {
+            signal,
+            value,
+            time,
+            socket,
+        } => force::force(socket.path.as_deref(), &signal, &value, &time),
+        Command::Unforce {
+            signal,
+            all: _,
+            socket,
+        } => force::unforce(socket.path.as_deref(), signal.as_deref()),
+        Command::Forces { socket } => force::forces(socket.path.as_deref()),
         Command::Move {
             axis,
             position,

@@ -13,7 +13,7 @@ use steadfast::sys::shared;
 use steadfast::telemetry::blackbox::{BlackBox, store::file_stem};
 use steadfast::telemetry::flight::{ENDED, NotFlight, STATUS_WORDS, Snapshot, layout, word};
 use steadfast::telemetry::journal::Status;
-use steadfast::telemetry::seqlock;
+use steadfast::telemetry::{escaped, seqlock};
 use steadfast::time::Duration;
 
 use crate::cycles::{flag_names, ns, trace_names};
@@ -172,6 +172,10 @@ fn write(out: &mut String, snapshot: &Snapshot<'_>, status: &Status, alive: bool
         names => writeln!(out, "flags            {names}")?,
     }
     write_quick_stops(out, snapshot, status)?;
+    let forced = snapshot.forced();
+    if alive && !forced.is_empty() {
+        writeln!(out, "FORCED           {}", escaped(&forced))?;
+    }
     if status.errno != 0 {
         let error = io::Error::from_raw_os_error(status.errno as i32);
         writeln!(out, "NOT RECORDED     {error}")?;
