@@ -15,7 +15,7 @@ use crate::realtime::signals;
 use crate::sys::cause::{self, Kind};
 use crate::telemetry::forced;
 use crate::telemetry::report::{
-    Cycles, Description, Exit, Memory, Pace, QuickStopReport, Report, WatchdogReport,
+    Cycles, Description, Exit, Memory, Pace, QuickStopReport, Report, WakeReport, WatchdogReport,
 };
 
 /// The results of a run after its devices are closed.
@@ -76,6 +76,11 @@ pub(super) fn report<D: Decide>(
         pace,
         cycles,
         forces: forced::all().of_run(),
+        wake: WakeReport {
+            wake: config.run.wake,
+            percent: config.run.wake.percent(config.run.period),
+            wakes: outcome.usage.wakes,
+        },
         quick_stops: quick_stops(&outcome, stopped, config),
         release_lateness_ns: timing.release_lateness.summary(),
         execution_ns: timing.execution.summary(),

@@ -14,6 +14,7 @@ use crate::realtime::required::{LoopConfig, Scheduler};
 use crate::realtime::runner;
 use crate::realtime::scheduler::CpuSet;
 use crate::telemetry::text;
+use crate::time::Duration;
 
 /// Acceptable exit latency of an idle state, us.
 const SHALLOW_US: u64 = 10;
@@ -41,9 +42,10 @@ pub(super) fn main(known: &Known, board: Option<&Path>) -> Result<u8, Failure> {
         rows.extend(bus_rows(config));
         rows.extend(config.watchdog.iter().map(watchdog_row));
     }
-    let contract = runner::examine(&required).map_err(|error| Failure::new(FAILED, &error))?;
+    let found = runner::examine(&required).map_err(|error| Failure::new(FAILED, &error))?;
+    rows.push(wake_row(&required, found.longest_wake, found.sleeps));
     let mut shown = String::new();
-    text::write_contract(&mut shown, &contract)
+    text::write_contract(&mut shown, &found.contract)
         .and_then(|()| {
             shown.push_str("\nThe machine:\n");
             text::write_rows(&mut shown, &rows)
@@ -177,6 +179,30 @@ fn platform_rows(platform: &Platform, required: &LoopConfig) -> Vec<Row> {
     rows
 }
 
+/// The watch of the clock that suits a machine whose longest wake took `longest`, us: twice that,
+/// rounded up to 5 us. A measurement sees neither each load nor each interrupt.
+fn recommended_us(longest: Duration) -> u64 {
+    (longest.as_nanos() * 2).div_ceil(5_000).max(1) * 5
+}
+
+/// The longest of the wakes that were measured, against `spin_us`.
+fn wake_row(required: &LoopConfig, longest: Duration, sleeps: u64) -> Row {
+    let us = recommended_us(longest);
+    let most = required.wake.most();
+    row(
+        "longest wake",
+        &match most {
+            Duration::ZERO => "any, with wake = \"sleep\"".to_owned(),
+            most => format!("shorter than spin_us, {most}"),
+        },
+        format!(
+            "{longest} in {sleeps} wakes under the present load; for wake = \"spin\": spin_us = {us}"
+        ),
+        most == Duration::ZERO || longest < most,
+        &format!("set [loop] spin_us = {us}, and measure beside the load of the machine"),
+    )
+}
+
 /// FIFO priority of the loop; 99 for a deadline task, which precedes all FIFO threads.
 const fn loop_priority(required: &LoopConfig) -> u32 {
     match required.scheduler {
@@ -263,5 +289,34 @@ fn spi_row(path: &str, asked: Option<u8>, required: &LoopConfig) -> Row {
             false,
             "check the SPI device; nothing to set if its driver polls or has no interrupt thread",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cycle::wake::Wake;
+
+    #[test]
+    fn the_recommended_watch_is_twice_the_longest_wake_in_steps_of_5_us() {
+        let us = |ns| recommended_us(Duration::from_nanos(ns));
+        assert_eq!([0, 1, 2_500, 2_501, 8_500].map(us), [5, 5, 5, 10, 20]);
+    }
+
+    #[test]
+    fn a_watch_that_is_not_longer_than_a_wake_is_not_kept() {
+        let us = Duration::from_micros;
+        let row = |wake, longest| {
+            let required = LoopConfig {
+                wake,
+                ..LoopConfig::default()
+            };
+            wake_row(&required, us(longest), 1_000)
+        };
+        assert_eq!(row(Wake::Sleep, 900).verdict, Verdict::Kept);
+        assert_eq!(row(Wake::Spin(us(20)), 19).verdict, Verdict::Kept);
+        let short = row(Wake::Adaptive(us(20)), 20);
+        assert_eq!(short.verdict, Verdict::Broken);
+        assert!(short.fix.as_str().contains("spin_us = 40"), "{}", short.fix);
     }
 }

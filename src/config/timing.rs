@@ -6,6 +6,7 @@ use super::io::MAX_SHUTDOWN;
 use super::reader::{Result, Table};
 use super::value::NumberOrText;
 use crate::cycle::overrun::LadderConfig;
+use crate::cycle::wake::Wake;
 use crate::realtime::required::{Cpu, Lock, LoopConfig, Scheduler};
 use crate::time::Duration;
 
@@ -22,6 +23,9 @@ pub struct WatchdogConfig {
 
 /// Shortest and longest period, microseconds.
 const PERIOD_US: (u64, u64) = (50, 1_000_000);
+/// Shortest and longest time for which the clock is watched before a release, microseconds. A
+/// machine whose wakes take longer needs another remedy.
+const SPIN_US: (u64, u64) = (1, 1_000);
 /// Smallest and largest real-time stack, kB.
 const STACK_KB: (u64, u64) = (32, 1024);
 
@@ -52,12 +56,14 @@ pub(super) fn read_loop(table: &mut Table<'_>) -> Result<LoopConfig> {
         let runtime = Duration::from_micros(table.integer("runtime_us", 1..=deadline_us)?);
         Scheduler::Deadline { runtime }
     };
+    let wake = read_wake(table, period_us, scheduler)?;
     let locks = [("all", Lock::All), ("selective", Lock::Selective)];
     let config = LoopConfig {
         // Set by read_overrun, which needs the longest hold of all outputs.
         stall: None,
         period: Duration::from_micros(period_us),
         deadline: Duration::from_micros(deadline_us),
+        wake,
         cpu,
         scheduler,
         stack_bytes: table.integer_or("stack_kb", STACK_KB.0..=STACK_KB.1, 64)? as usize * 1024,
@@ -68,6 +74,37 @@ pub(super) fn read_loop(table: &mut Table<'_>) -> Result<LoopConfig> {
         output_failures: table.integer_or("output_failures", 1..=1_000, 3)? as u32,
     };
     Ok(config)
+}
+
+/// Reads `wake` and `spin_us`.
+fn read_wake(table: &mut Table<'_>, period_us: u64, scheduler: Scheduler) -> Result<Wake> {
+    let none = Duration::ZERO;
+    let modes = [Wake::Sleep, Wake::Spin(none), Wake::Adaptive(none)].map(|it| (it.name(), it));
+    let mode = table.choice_or("wake", &modes, Wake::Sleep)?;
+    if mode == Wake::Sleep {
+        table.without("spin_us", "it needs wake = \"spin\" or \"adaptive\"")?;
+        return Ok(Wake::Sleep);
+    }
+    if let Scheduler::Deadline { .. } = scheduler {
+        let what = "`wake` watches the clock with scheduler = \"deadline\"";
+        let fix = "use scheduler = \"fifo\", or wake = \"sleep\": the kernel counts the watching as \
+                   run time, and stops the loop when `runtime_us` is used up";
+        return Err(table.error_at("wake", what, fix));
+    }
+    let spin_us = table.integer("spin_us", SPIN_US.0..=SPIN_US.1)?;
+    if spin_us * 2 > period_us {
+        let what = format!("`spin_us` is {spin_us}, more than half of `period_us` = {period_us}");
+        let fix = format!(
+            "make it at most {}: twice the longest wake that steadfast doctor measures is enough",
+            period_us / 2
+        );
+        return Err(table.error_at("spin_us", what, fix));
+    }
+    let most = Duration::from_micros(spin_us);
+    Ok(match mode {
+        Wake::Adaptive(_) => Wake::Adaptive(most),
+        _ => Wake::Spin(most),
+    })
 }
 
 /// Refuses `output_failures` that would let outputs keep their values for longer than

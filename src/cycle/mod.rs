@@ -3,7 +3,7 @@
 //! The modules here define the order and the times of a cycle. They depend on no chip, axis or
 //! kernel: devices are the traits of [`ports`], and the stages share only the process
 //! [`image`]. [`stages`] is one cycle. [`run`] repeats it on the absolute [`schedule`], watched
-//! by the [`overrun`] ladder and measured by [`timing`]. [`stop`] has the causes of a quick
+//! by the [`overrun`] ladder and measured by [`timing`]. [`wake`] is how it waits for a release. [`stop`] has the causes of a quick
 //! stop. [`law`] runs several control laws in a cycle; a [`device`] senses and drives the
 //! [`signal`]s between them. A [`force`] overrides one for a time. Nothing here allocates.
 
@@ -23,3 +23,4 @@ pub mod signal;
 pub mod stages;
 pub mod stop;
 pub mod timing;
+pub mod wake;

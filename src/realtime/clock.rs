@@ -5,6 +5,7 @@
 //! system call.
 
 use crate::cycle::ports::Clock;
+use crate::cycle::wake::{Spin, Wake, Wakes};
 use crate::sys::Errno;
 use crate::sys::clock as sys;
 use crate::time::{Duration, Instant};
@@ -40,6 +41,52 @@ impl Clock for Monotonic {
         }
         self.now()
     }
+}
+
+/// The loop's clock: [`Monotonic`], which waits as the board file asks for.
+pub(super) struct LoopClock {
+    spin: Option<Spin>,
+}
+
+impl LoopClock {
+    /// The clock of a loop that waits with `wake`.
+    pub(super) fn new(wake: Wake) -> Self {
+        let spin = Spin::new(wake);
+        Self { spin }
+    }
+
+    /// Forgets the wakes of the rehearsal.
+    pub(super) fn restart(&mut self) {
+        if let Some(spin) = &mut self.spin {
+            spin.restart();
+        }
+    }
+
+    /// What the waits have shown; `None` for a loop that only sleeps.
+    pub(super) fn wakes(&self) -> Option<Wakes> {
+        self.spin.as_ref().map(Spin::wakes)
+    }
+}
+
+impl Clock for LoopClock {
+    #[inline]
+    fn now(&self) -> Instant {
+        Monotonic.now()
+    }
+
+    #[inline]
+    fn wait_until(&mut self, release: Instant) -> Instant {
+        match &mut self.spin {
+            None => Monotonic.wait_until(release),
+            Some(spin) => watched(spin, release),
+        }
+    }
+}
+
+// Not inlined, so that a loop that only sleeps is as short as without it.
+#[inline(never)]
+fn watched(spin: &mut Spin, release: Instant) -> Instant {
+    spin.wait(&mut Monotonic, release)
 }
 
 /// Offset of the releases from whole multiples of the period: half a period, at most 500 us.
@@ -86,6 +133,25 @@ mod tests {
             assert!(woken >= release);
             assert!(clock.now() >= woken);
             last = woken;
+        }
+    }
+
+    #[test]
+    fn a_loop_that_watches_the_clock_never_begins_early() {
+        for wake in [Wake::Sleep, Wake::Spin(Duration::from_micros(300))] {
+            let mut clock = LoopClock::new(wake);
+            for _ in 0..5 {
+                let release = clock.now() + Duration::from_millis(2);
+                assert!(clock.wait_until(release) >= release);
+            }
+            let wakes = clock.wakes().map(|wakes| wakes.longest > Duration::ZERO);
+            assert_eq!(wakes, (wake != Wake::Sleep).then_some(true));
+            clock.restart();
+            assert!(
+                clock
+                    .wakes()
+                    .is_none_or(|wakes| wakes.longest == Duration::ZERO)
+            );
         }
     }
 

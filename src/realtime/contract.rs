@@ -8,8 +8,8 @@
 use super::audit::{Breach, Breaches, Promise, Promises};
 use super::guard::policy_above;
 use super::observed::{Observed, Placement, Rehearsal};
-use super::platform::Throttling;
 pub use super::text::Text;
+pub(super) use share::leaves_enough;
 
 use super::required::{Cpu, Lock, LoopConfig, Scheduler};
 use super::scheduler::{CPU_DMA_LATENCY, Policy, RunawayLimit, ScheduleError};
@@ -40,7 +40,7 @@ pub struct Row {
 }
 
 /// Most rows of a contract.
-pub const MAX_ROWS: usize = 17;
+pub const MAX_ROWS: usize = 18;
 
 /// All promises of one start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -116,11 +116,25 @@ impl Contract {
         scheduler(self, config, observed);
         guard(self, config, observed);
         cpu(self, config, observed);
+        if let Some(judged) = share::wake(config, observed) {
+            self.judged("wake", judged);
+        }
         machine(self, observed);
+        self.judged("throttling", share::throttling(config, observed));
         runaway(self, config, observed);
         if let Some(rehearsal) = &observed.rehearsal {
             rehearsed(self, config, rehearsal);
         }
+    }
+
+    fn judged(&mut self, name: &'static str, judged: share::Judged) {
+        let share::Judged {
+            required,
+            observed,
+            kept,
+            fix,
+        } = judged;
+        self.row(name, required, observed, kept, fix);
     }
 
     fn row(&mut self, name: &'static str, required: Text, observed: Text, kept: bool, fix: Text) {
@@ -350,21 +364,6 @@ fn machine(contract: &mut Contract, observed: &Observed) {
         )),
     );
     contract.row(
-        "throttling",
-        Text::of(format_args!("off, or {LEAST_SHARE_US} us of each second")),
-        match observed.throttling {
-            None => Text::of(format_args!("not in this kernel")),
-            Some(Throttling::Off) => Text::of(format_args!("off")),
-            Some(Throttling::MicrosPerPeriod(us)) => {
-                Text::of(format_args!("{us} us of each second"))
-            }
-        },
-        leaves_enough(observed.throttling),
-        Text::of(format_args!(
-            "sysctl kernel.sched_rt_runtime_us=-1, or 950000"
-        )),
-    );
-    contract.row(
         "compaction",
         Text::of(format_args!("locked pages are not moved")),
         match observed.moves_locked_pages {
@@ -377,14 +376,6 @@ fn machine(contract: &mut Contract, observed: &Observed) {
             "sysctl vm.compact_unevictable_allowed=0 (a PREEMPT_RT kernel starts with it)"
         )),
     );
-}
-
-/// Whether the throttling leaves real-time threads at least [`LEAST_SHARE_US`].
-pub(super) fn leaves_enough(throttling: Option<Throttling>) -> bool {
-    match throttling {
-        None | Some(Throttling::Off) => true,
-        Some(Throttling::MicrosPerPeriod(us)) => us >= LEAST_SHARE_US,
-    }
 }
 
 fn runaway(contract: &mut Contract, config: &LoopConfig, observed: &Observed) {
@@ -411,9 +402,6 @@ fn runaway(contract: &mut Contract, config: &LoopConfig, observed: &Observed) {
         )),
     );
 }
-
-/// Least time for real-time threads per second, us: the kernel's default (sched(7)).
-const LEAST_SHARE_US: u64 = 950_000;
 
 fn rehearsed(contract: &mut Contract, config: &LoopConfig, rehearsal: &Rehearsal) {
     contract.row(
@@ -460,5 +448,6 @@ fn rehearsed(contract: &mut Contract, config: &LoopConfig, rehearsal: &Rehearsal
     );
 }
 
+mod share;
 #[cfg(test)]
 mod tests;

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::memory::{Essential, LockError};
 use super::platform::{Kernel, Throttling};
 use super::required::{Cpu, Lock, LoopConfig, Scheduler};
-use super::scheduler::{self, DmaLatency, Policy, RunawayLimit, ScheduleError};
+use super::scheduler::{self, CpuSet, DmaLatency, Policy, RunawayLimit, ScheduleError};
 use super::text::Text;
 use crate::sys::memory::Range;
 use crate::sys::{Errno, arena, objects};
+use crate::time::Duration;
 
 /// Measurements of the real-time thread during the rehearsal.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Rehearsal {
     pub stack_bytes: usize,
     /// Deepest use of that stack, bytes.
     pub stack_used: usize,
+    /// The longest execution of these cycles.
+    pub longest: Duration,
 }
 
 /// Whether the loop's objects are in static memory.
@@ -73,7 +76,9 @@ pub struct Observed {
     /// The only CPU of the affinity, read back; `None` if there are several; or why it was
     /// refused.
     pub cpu: Result<Option<usize>, ScheduleError>,
-    /// The highest isolated CPU that is online.
+    /// The isolated CPUs.
+    pub isolated: CpuSet,
+    /// The highest of them that is online.
     pub isolated_cpu: Option<usize>,
     /// The value of `/dev/cpu_dma_latency`, read back, us.
     pub dma_latency_us: Result<i32, Errno>,
@@ -121,6 +126,7 @@ impl Observed {
             unlocked: Ok(None),
             policy: scheduler::policy().map_err(ScheduleError::Other),
             cpu: scheduler::pinned_cpu().map_err(ScheduleError::Other),
+            isolated: kernel.isolated.unwrap_or(CpuSet::EMPTY),
             isolated_cpu,
             dma_latency_us: match latency {
                 Ok(held) => held.read_back().map_err(|error| error.into()),

@@ -1,6 +1,7 @@
 //! [`LoopConfig`]: what a board file requires of the kernel and of its loop. The
 //! [`contract`](super::contract) judges it.
 
+use crate::cycle::wake::Wake;
 use crate::time::Duration;
 
 /// Which CPU the loop runs on.
@@ -47,6 +48,8 @@ pub struct LoopConfig {
     pub period: Duration,
     /// Time from the release by which the outputs must be written, at most the period.
     pub deadline: Duration,
+    /// How the loop waits for a release.
+    pub wake: Wake,
     /// Which CPU the loop runs on.
     pub cpu: Cpu,
     /// How the kernel schedules the loop.
@@ -74,6 +77,7 @@ impl Default for LoopConfig {
         Self {
             period: Duration::from_millis(1),
             deadline: Duration::from_millis(1),
+            wake: Wake::Sleep,
             cpu: Cpu::Isolated,
             scheduler: Scheduler::Fifo { priority: 80 },
             stack_bytes: 64 * 1024,

@@ -15,13 +15,14 @@ use crate::cycle::ports::{Act, Clock, Decide, Record, Rewind, Sense};
 use crate::cycle::run::{self, Limit, Plan, Plant};
 use crate::cycle::stages::{Cycle, Drive};
 use crate::cycle::timing::Timing;
+use crate::cycle::wake::Wakes;
 use crate::sys::Errno;
 use crate::sys::cause;
 use crate::time::{Duration, Instant};
 
 use super::allocator::{self, RealtimeThread, SEAL_OF_BUILD};
 use super::audit::{Audit, Baseline, Reaction};
-use super::clock::{Monotonic, first_release};
+use super::clock::{LoopClock, first_release};
 use super::contract::Contract;
 use super::faults;
 use super::guard::Watch;
@@ -34,7 +35,7 @@ use super::scheduler::{self, DmaLatency};
 use super::stack::{self, Stack};
 use super::supervise::{Rehearsed, Rehearsing, Seal, Supervisor, Watched};
 
-pub use super::start::{Feed, StartError, examine, prepare};
+pub use super::start::{Examined, Feed, StartError, examine, prepare};
 
 /// Whether the loop may run with a broken contract.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -64,7 +65,7 @@ pub struct Request<'a> {
     pub plant: Plant,
 }
 
-/// Memory and faults of a run.
+/// Memory, faults and wakes of a run.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Locked memory before the loop, kB.
@@ -84,6 +85,8 @@ pub struct Usage {
     pub stack_bytes: usize,
     /// Deepest use of that stack, bytes.
     pub stack_used: usize,
+    /// The waits of a loop that watches the clock.
+    pub wakes: Option<Wakes>,
 }
 
 /// The result of a request.
@@ -371,7 +374,7 @@ where
     allocator::seal(SEAL_OF_BUILD);
     let seal = Seal;
 
-    let mut clock = Monotonic;
+    let mut clock = LoopClock::new(config.wake);
     let rehearsal = rehearse(request, installed, parts, &mut clock);
     let rehearsal = rehearsal.map_err(StartError::Proc)?;
     let status = Status::now().map_err(StartError::Proc)?;
@@ -385,6 +388,7 @@ where
     let allowed = handshake.ask();
 
     parts.timing.clear();
+    clock.restart();
     // Last, directly before the first cycle: from here on the watchdog has to be fed.
     if allowed && !parts.deadline_met.arm() {
         return Err(StartError::NotArmed);
@@ -407,6 +411,7 @@ where
         allocations: installed.then(allocations),
         stack_bytes: stack::size_bytes(),
         stack_used: stack::high_water_bytes(),
+        wakes: clock.wakes(),
     };
     if let (Some(audit), true) = (parts.audit, allowed) {
         audit.finish(during);
@@ -421,7 +426,7 @@ fn rehearse<P, D, R, F>(
     request: &Request<'_>,
     installed: bool,
     parts: &mut Parts<'_, '_, P, D, R, F>,
-    clock: &mut Monotonic,
+    clock: &mut LoopClock,
 ) -> Result<Rehearsal, Errno>
 where
     P: Sense + Act,
@@ -470,6 +475,7 @@ where
         allocations: allocations(),
         stack_bytes: stack::size_bytes(),
         stack_used: stack::high_water_bytes(),
+        longest: Duration::from_nanos(parts.timing.execution.summary().max.into()),
     })
 }
 

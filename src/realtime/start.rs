@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::audit;
+use super::clock::{Monotonic, first_release};
 use super::contract::Contract;
 use super::guard;
 use super::memory::{self, Essential, LockFlags, Status};
@@ -13,8 +14,9 @@ use super::required::{Lock, LoopConfig};
 use super::scheduler::{self, DmaLatency};
 use super::signals;
 use super::stack::{Stack, StackError};
-use crate::cycle::ports::Tick;
+use crate::cycle::ports::{Clock, Tick};
 use crate::sys::{self, Errno, cause, emergency};
+use crate::time::Duration;
 
 /// Why a run did not start. Only [`StartError::Proc`] can also come after the loop.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -92,12 +94,36 @@ pub fn prepare() -> Result<(), StartError> {
     Ok(())
 }
 
-/// Judges what this machine grants to a loop with `config`, without running a loop. Locks and
-/// requests are removed again.
+/// What [`examine`] found.
+pub struct Examined {
+    /// The judged contract.
+    pub contract: Box<Contract>,
+    /// The longest time from the programmed end of a sleep until the loop's thread ran.
+    pub longest_wake: Duration,
+    /// The number of sleeps, one after the other within about a second.
+    pub sleeps: u64,
+}
+
+/// Time for which wakes are measured, and the longest sleep in it.
+const MEASURED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_millis(1));
+
+/// The longest of the wakes of the calling thread after `sleeps` sleeps, in steps of `period`.
+/// Does not allocate.
+fn longest_wake(period: Duration, sleeps: u64) -> Duration {
+    let mut longest = Duration::ZERO;
+    for _ in 0..sleeps {
+        let release = first_release(Monotonic.now(), period);
+        longest = longest.max(Monotonic.wait_until(release).since(release));
+    }
+    longest
+}
+
+/// Judges what this machine grants to a loop with `config`, and measures how long its wakes take
+/// for a second, without running a loop. Locks and requests are removed again.
 ///
 /// # Errors
 /// Signal handlers, `/proc` or the real-time stack failed.
-pub fn examine(config: &LoopConfig) -> Result<Box<Contract>, StartError> {
+pub fn examine(config: &LoopConfig) -> Result<Examined, StartError> {
     prepare()?;
     let latency = DmaLatency::hold(Path::new(scheduler::CPU_DMA_LATENCY)).map(Arc::new);
     let runaway = scheduler::limit_runaway(config.period);
@@ -116,13 +142,20 @@ pub fn examine(config: &LoopConfig) -> Result<Box<Contract>, StartError> {
     let status = Status::now().map_err(StartError::Proc)?;
     observed.vm_lck_kb = status.vm_lck_kb;
     observed.vm_rss_kb = status.vm_rss_kb;
+    let period = config.period.min(MEASURED.1);
+    let sleeps = MEASURED.0 / period;
     let taken = stack.run(|| {
         observed.guard = config.stall.map(|_| guard::try_policy(config.scheduler));
         observed.take_schedule(config);
+        longest_wake(period, sleeps)
     });
     drop(latency);
     let _ = memory::unlock_all();
-    taken.map_err(StartError::Stack)?;
+    let longest_wake = taken.map_err(StartError::Stack)?;
     contract.judge(config, &observed);
-    Ok(contract)
+    Ok(Examined {
+        contract,
+        longest_wake,
+        sleeps,
+    })
 }

@@ -19,6 +19,7 @@ pub mod reporter;
 pub mod ring;
 pub mod seqlock;
 pub mod text;
+mod wake;
 
 use core::fmt::Write;
 

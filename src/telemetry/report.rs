@@ -3,6 +3,7 @@
 
 use super::forced::Forced;
 use super::json::Json;
+pub use super::wake::WakeReport;
 use crate::cycle::histogram::Summary;
 use crate::cycle::stop::QuickStop;
 use crate::cycle::timing::Timing;
@@ -163,6 +164,8 @@ pub struct Report {
     pub contract: Box<Contract>,
     /// Counts of slots and cycles.
     pub cycles: Cycles,
+    /// How the loop waited for its releases.
+    pub wake: WakeReport,
     /// The quick stops of the overrun ladder.
     pub quick_stops: QuickStopReport,
     /// Time from the planned release to the beginning of a cycle.
@@ -202,6 +205,7 @@ impl Report {
             pace,
             contract,
             cycles,
+            wake,
             quick_stops,
             release_lateness_ns,
             execution_ns,
@@ -226,6 +230,7 @@ impl Report {
             });
             contract_json(json.key("contract"), contract);
             cycles.json(json.key("cycles"));
+            wake.json(json.key("wake"));
             quick_stops.json(json.key("quick_stops"));
             summary_json(json.key("release_lateness_ns"), release_lateness_ns);
             summary_json(json.key("execution_ns"), execution_ns);

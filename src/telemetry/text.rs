@@ -4,10 +4,11 @@
 
 use std::fmt::{self, Write};
 
-use super::report::{Memory, Pace, QuickStopReport, Report, WatchdogReport};
+use super::report::{Memory, Pace, QuickStopReport, Report, WakeReport, WatchdogReport};
 use crate::cycle::force::Ended;
 use crate::cycle::histogram::{Histogram, Summary};
 use crate::cycle::timing::Timing;
+use crate::cycle::wake::Wakes;
 use crate::realtime::contract::{Contract, Row, Verdict};
 use crate::time::Duration;
 
@@ -167,6 +168,9 @@ fn write_cycles(out: &mut impl Write, report: &Report) -> fmt::Result {
         "{:SUBJECT$}{} run, {} slots skipped, {} overruns (bucket at most {})",
         "cycles", cycles.run, cycles.skipped, cycles.overruns, cycles.bucket_fullest
     )?;
+    if let Some(wakes) = report.wake.wakes {
+        write_wakes(out, &report.wake, &wakes)?;
+    }
     if cycles.records_dropped > 0 {
         writeln!(
             out,
@@ -184,6 +188,30 @@ fn write_cycles(out: &mut impl Write, report: &Report) -> fmt::Result {
     write_summary(out, "response", &report.response_ns)?;
     writeln!(out)?;
     write_histograms(out, &report.timing)?;
+    writeln!(out)
+}
+
+fn write_wakes(out: &mut impl Write, report: &WakeReport, wakes: &Wakes) -> fmt::Result {
+    write!(
+        out,
+        "{:SUBJECT$}{}, {} before the release, at most {} % of one CPU; longest {}, {} after the release",
+        "wakes",
+        report.wake.name(),
+        wakes.margin,
+        report.percent,
+        wakes.longest,
+        wakes.late
+    )?;
+    if wakes.late > 0 {
+        write!(out, "; raise [loop] spin_us")?;
+    }
+    if wakes.crowded > 0 {
+        let count = wakes.crowded;
+        write!(
+            out,
+            "; {count} not watched, the cycle before ended too late"
+        )?;
+    }
     writeln!(out)
 }
 

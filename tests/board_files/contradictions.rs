@@ -2,6 +2,8 @@
 
 use super::{LINUX, SIM, edit, edited, refused};
 use steadfast::config::Config;
+use steadfast::cycle::wake::Wake;
+use steadfast::time::Duration;
 
 #[test]
 fn cut_off_frequencies_are_below_half_the_sample_rate() {
@@ -185,6 +187,52 @@ loop: "fifo"\npriority = 80 -> §"deadline"\nruntime_us = 300
     scheduler = "deadline" with a CPU of its own; set cpu = "any"
 "#,
     );
+}
+
+#[test]
+fn the_watch_before_a_release_has_a_length_a_limit_and_fifo() {
+    refused(
+        LINUX,
+        r#"
+loop: wake = "spin" -> wake = §"spni"
+    `wake` is "spni"; did you mean "spin"? It must be "sleep" or "spin" or "adaptive"
+loop: wake = "spin"\nspin_us = 20 -> §spin_us = 20
+    `spin_us` of [loop] has no effect: it needs wake = "spin" or "adaptive"; remove it
+loop: wake = "spin"\nspin_us = 20 -> wake = "sleep"\n§spin_us = 20
+    `spin_us` of [loop] has no effect: it needs wake = "spin" or "adaptive"; remove it
+§loop: spin_us = 20\n ->
+    [loop] has no `spin_us`; a whole number from 1 to 1000
+loop: spin_us = 20 -> spin_us = §0
+    `spin_us` is 0; from 1 to 1000
+loop: spin_us = 20 -> spin_us = §501
+    `spin_us` is 501, more than half of `period_us` = 1000; make it at most 500
+loop: cpu = 3 -> cpu = "any"
+loop: wake = "spin" -> wake = §"adaptive"
+loop: "fifo"\npriority = 80 -> "deadline"\nruntime_us = 300
+    `wake` watches the clock with scheduler = "deadline"; use scheduler = "fifo"
+"#,
+    );
+}
+
+#[test]
+fn a_watch_before_the_release_is_read_and_none_is_the_default() {
+    let wake = |keys: &str| {
+        let file = edited(
+            LINUX,
+            &[edit("loop", "wake = \"spin\"\nspin_us = 20", keys)],
+        );
+        Config::parse("b.toml", &file)
+            .expect("a good file")
+            .run
+            .wake
+    };
+    let us = Duration::from_micros;
+    assert_eq!(wake("wake = \"spin\"\nspin_us = 500"), Wake::Spin(us(500)));
+    assert_eq!(
+        wake("wake = \"adaptive\"\nspin_us = 60"),
+        Wake::Adaptive(us(60))
+    );
+    assert_eq!(wake(""), Wake::Sleep);
 }
 
 #[test]

@@ -14,6 +14,7 @@ const MORE: &[(&str, &str, &str)] = &[
         "scheduler = \"deadline\"\nruntime_us = 300",
     ),
     ("loop", "cpu = 3", "cpu = \"any\""),
+    ("loop", "wake = \"spin\"\nspin_us = 20", "wake = \"sleep\""),
 ];
 
 /// Tables for keys that are in none of the good files.

@@ -8,7 +8,7 @@ fn a_gpio_line_is_used_by_one_channel_only() {
         LINUX,
         r#"
 output.brake: line = 9 -> line = §8
-    line 8 of [gpio.main] is already used by [output.enable] in line 83; only one table can use it
+    line 8 of [gpio.main] is already used by [output.enable] in line 85; only one table can use it
 output.brake: line = 9 -> line = §5
     line 5 of [gpio.main] is already used by [input.emergency_stop]; only one table can use it
 input.lower: line = 6 -> line = §"RESET"

@@ -25,6 +25,10 @@ fn check_keys(report: &Value) {
             "/cycles",
             "bucket_fullest overruns records_dropped rest run skipped",
         ),
+        (
+            "/wake",
+            "crowded late longest_ns margin_ns mode percent_of_cpu spin_ns",
+        ),
         ("/release_lateness_ns", "max min p50 p99 p999"),
         ("/execution_ns", "max min p50 p99 p999"),
         ("/response_ns", "max min p50 p99 p999"),
@@ -87,6 +91,31 @@ fn a_real_time_run_reports_every_figure() {
         (Some("x"), "done")
     );
     assert_eq!(report["pace"], "real");
+}
+
+#[test]
+fn a_watch_of_the_clock_is_honoured_on_the_real_clock_and_ignored_on_the_virtual_one() {
+    let scratch = Scratch::new("wake");
+    let spin = [("[loop]\n", "[loop]\nwake = \"spin\"\nspin_us = 90\n")];
+    let board = scratch.board(super::SIM_BOARD, &spin);
+    let run = |pace: &str| {
+        let board = board.display();
+        reported(
+            &format!("run {pace} --for 200ms --quiet --board {board}"),
+            &scratch,
+        )
+        .1
+    };
+    let real = run("")["wake"].clone();
+    assert_eq!(
+        (&real["mode"], &real["percent_of_cpu"]),
+        (&"spin".into(), &9.into())
+    );
+    assert_eq!(number(&real, "/margin_ns"), 90_000);
+    assert!(number(&real, "/longest_ns") > 0, "{real}");
+    let ran = run("--pace free");
+    assert_eq!(number(&ran, "/release_lateness_ns/max"), 0);
+    assert!(ran["wake"]["longest_ns"].is_null(), "{ran}");
 }
 
 #[test]

@@ -2,9 +2,12 @@
 
 use super::super::observed::{Observed, Rehearsal};
 use super::*;
+use crate::cycle::wake::Wake;
 use crate::realtime::memory::LockError;
+use crate::realtime::platform::Throttling;
 use crate::realtime::scheduler::RunawayLimit;
 use crate::sys::Errno;
+use crate::time::Duration;
 
 fn config() -> LoopConfig {
     LoopConfig::default()
@@ -20,6 +23,7 @@ fn good() -> Observed {
         unlocked: Ok(None),
         policy: Ok(Policy::Fifo { priority: 80 }),
         cpu: Ok(Some(3)),
+        isolated: crate::realtime::scheduler::parse_cpu_list("2-3").unwrap(),
         isolated_cpu: Some(3),
         dma_latency_us: Ok(0),
         timer_resolution_ns: Ok(1),
@@ -179,4 +183,52 @@ fn a_later_breach_breaks_the_contract_and_only_kept_promises_are_audited() {
     assert!(!contract.kept());
     contract.judge(&config(), &good());
     assert!(contract.kept(), "judged anew");
+}
+
+#[test]
+fn a_watch_of_the_clock_needs_a_cpu_of_its_own_or_a_small_share() {
+    let us = Duration::from_micros;
+    let judge = |wake, cpu| {
+        let config = LoopConfig { wake, ..config() };
+        let mut contract = Contract::default();
+        let cpu = Ok(cpu);
+        contract.judge(&config, &Observed { cpu, ..good() });
+        let row = contract.rows().iter().find(|row| row.name == "wake");
+        row.map(|row| (row.verdict, row.observed.to_string(), row.fix.to_string()))
+    };
+    let kept = |text: &str| Some((Verdict::Kept, text.to_owned(), String::new()));
+    assert_eq!(judge(Wake::Sleep, Some(3)), None);
+    let isolated = kept("50 % of a CPU that is isolated");
+    assert_eq!(judge(Wake::Spin(us(500)), Some(2)), isolated);
+    let shared = kept("10 % of a CPU that is shared");
+    assert_eq!(judge(Wake::Adaptive(us(100)), Some(0)), shared);
+    for cpu in [Some(0), None] {
+        let (verdict, observed, fix) = judge(Wake::Spin(us(101)), cpu).unwrap();
+        assert_eq!(verdict, Verdict::Broken);
+        assert_eq!(observed, "11 % of a CPU that is shared");
+        assert!(fix.contains("spin_us to at most 100"), "{fix}");
+    }
+}
+
+#[test]
+fn throttling_leaves_the_watch_and_the_cycle_of_a_loop_that_watches_the_clock() {
+    let us = Duration::from_micros;
+    let judge = |wake, longest, runtime_us| {
+        let config = LoopConfig { wake, ..config() };
+        let mut contract = Contract::default();
+        let mut observed = good();
+        observed.rehearsal.as_mut().unwrap().longest = us(longest);
+        observed.throttling = Some(Throttling::MicrosPerPeriod(runtime_us));
+        contract.judge(&config, &observed);
+        let row = contract.rows().iter().find(|row| row.name == "throttling");
+        let row = row.unwrap();
+        (row.verdict, row.required.to_string())
+    };
+    let least = |us: u32| format!("off, or {us} us of each second");
+    let most = Wake::Spin(us(500));
+    assert_eq!(judge(most, 450, 950_000), (Verdict::Kept, least(950_000)));
+    let broken = (Verdict::Broken, least(960_000));
+    assert_eq!(judge(most, 460, 950_000), broken);
+    assert_eq!(judge(most, 460, 970_000).0, Verdict::Kept);
+    assert_eq!(judge(Wake::Sleep, 999, 950_000).0, Verdict::Kept);
 }

@@ -40,6 +40,7 @@ fn report() -> Report {
             bucket_fullest: 10,
             ..Cycles::default()
         },
+        wake: WakeReport::default(),
         quick_stops: QuickStopReport::default(),
         release_lateness_ns: timing.release_lateness.summary(),
         execution_ns: timing.execution.summary(),
@@ -261,4 +262,28 @@ forced            2 more before these
     assert_eq!(json["forced"], 3);
     let ended = serde_json::json!({"slot": 9, "reason": "fault"});
     assert_eq!(json["forces"][0]["ended"], ended);
+}
+
+#[test]
+fn wakes_are_shown_with_the_remedy_for_late_ones() {
+    use crate::cycle::wake::Wake;
+    let us = Duration::from_micros;
+    let mut report = report();
+    report.wake = WakeReport {
+        wake: Wake::Adaptive(us(60)),
+        percent: 6,
+        wakes: Some(Wakes {
+            longest: us(12),
+            margin: us(24),
+            ..Wakes::default()
+        }),
+    };
+    let line = "\nwakes             adaptive, 24.0 us before the release, at most 6 % of one CPU; \
+                longest 12.0 us, 0 after the release\n";
+    assert!(text_of(&report).contains(line), "{}", text_of(&report));
+    let wakes = report.wake.wakes.as_mut().unwrap();
+    (wakes.late, wakes.crowded) = (3, 2);
+    let line = " 3 after the release; raise [loop] spin_us; \
+                2 not watched, the cycle before ended too late\n";
+    assert!(text_of(&report).contains(line), "{}", text_of(&report));
 }
