@@ -5,7 +5,6 @@
 //! order, for the stall guard and the crash handlers. Opening allocates and may wait; reading
 //! and writing in the loop do not allocate.
 
-use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::own::OwnDevices;
@@ -222,8 +221,8 @@ impl Linux {
         for channel in io.analog_shutdown() {
             let output = &io.analog_outputs[channel];
             let frame = safe_frame(output);
-            let spi = self.spi[index(output.spi)].calls().as_fd();
-            let slot = emergency::register_frame(spi, &frame).map_err(full)?;
+            let spi = &self.spi[index(output.spi)];
+            let slot = spi.safe_action(&frame).map_err(full)?;
             let _ = self.emergency.push(slot);
         }
         Ok(())

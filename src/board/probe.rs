@@ -289,10 +289,23 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
             },
             fix: "use one device for each chip, as each has its own chip select",
         };
-        let entries = config.io.spi.iter();
+        if depth == Depth::Everything {
+            for entry in &config.io.spi {
+                // Mapping accesses no register.
+                if let Some((registers, place)) = entry.place()
+                    && let Err(error) = place.map(self.machine.root, registers.kind)
+                {
+                    self.say(entry.position, &error.explain(place.path).to_string());
+                }
+            }
+        }
+        let nodes: Vec<_> = (config.io.spi.iter())
+            .filter(|entry| entry.registers.is_none())
+            .collect();
+        let entries = nodes.iter();
         let entries = entries.map(|entry| (&*entry.name, &*entry.path, entry.position));
         for index in self.nodes(depth, &bus, &entries.collect::<Vec<_>>()) {
-            let entry = &config.io.spi[index];
+            let entry = nodes[index];
             if depth == Depth::Everything
                 && entry.irq_priority.is_some()
                 && let Err(error) = irq::find(self.machine.root, Path::new(&entry.path))

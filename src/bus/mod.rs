@@ -5,7 +5,7 @@
 //!
 //! | handle | trait | on a board | simulated |
 //! |---|---|---|---|
-//! | [`Spi`] | `embedded_hal::spi::SpiDevice` | spidev, [`device::spi`](crate::device::spi) | [`SpiChip`] |
+//! | [`Spi`] | `embedded_hal::spi::SpiDevice` | spidev or registers, [`device::spi`](crate::device::spi) | [`SpiChip`] |
 //! | [`I2c`] | `embedded_hal::i2c::I2c` | i2c-dev, [`device::i2c`](crate::device::i2c) | [`I2cChip`], by address |
 //! | [`Pwm`] | `embedded_hal::pwm::SetDutyCycle` | sysfs, [`device::pwm`](crate::device::pwm) | [`PwmLoad`] |
 //!

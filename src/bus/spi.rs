@@ -2,16 +2,15 @@
 
 use core::fmt;
 use embedded_hal::spi::{ErrorType, Operation, SpiDevice};
-use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::{SpiError, driven};
 use crate::device::spi::{OpenError, SpiConfig, Spidev};
 use crate::sim::{SpiChip, SpiFrame};
 use crate::sys::Errno;
-use crate::sys::emergency::{self, Slot};
+use crate::sys::emergency::Slot;
 
-/// A handle of one chip on an SPI bus, of the kernel or simulated.
+/// A handle of one chip on an SPI bus: through the kernel, by registers, or simulated.
 #[derive(Debug)]
 pub struct Spi {
     port: Port,
@@ -20,7 +19,7 @@ pub struct Spi {
 
 #[derive(Debug)]
 enum Port {
-    Kernel(Spidev),
+    Device(Spidev),
     Simulated(Box<Simulated>),
 }
 
@@ -68,24 +67,23 @@ impl Spi {
     /// The action may block.
     ///
     /// # Errors
-    /// `EMSGSIZE` for a frame that exceeds spidev's buffer; else those of
-    /// [`emergency::register_frame`].
+    /// Those of [`Spidev::safe_action`].
     pub fn safe_action(&self, frame: &[u8]) -> Result<Option<Slot>, Errno> {
-        let Port::Kernel(device) = &self.port else {
-            return Ok(None);
-        };
-        device
-            .fits(&[frame.len()])
-            .map_err(|_| Errno(libc::EMSGSIZE))?;
-        emergency::register_frame(device.calls().as_fd(), frame).map(Some)
+        match &self.port {
+            Port::Device(device) => device.safe_action(frame).map(Some),
+            Port::Simulated(_) => Ok(None),
+        }
     }
 }
 
-impl From<Spidev> for Spi {
+impl<M> From<Spidev<M>> for Spi
+where
+    Spidev: From<Spidev<M>>,
+{
     /// A handle of an open device, not marked as driving.
-    fn from(device: Spidev) -> Self {
+    fn from(device: Spidev<M>) -> Self {
         Self {
-            port: Port::Kernel(device),
+            port: Port::Device(device.into()),
             driving: false,
         }
     }
@@ -99,7 +97,7 @@ impl SpiDevice for Spi {
     fn transaction(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), SpiError> {
         let port = &mut self.port;
         driven(self.driving, || match port {
-            Port::Kernel(device) => device.transaction(operations).map_err(SpiError::Device),
+            Port::Device(device) => device.transaction(operations).map_err(SpiError::Device),
             Port::Simulated(simulated) => {
                 let Simulated { chip, frame } = &mut **simulated;
                 frame

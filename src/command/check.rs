@@ -70,6 +70,16 @@ fn summary(config: &Config) -> String {
         io.analog_inputs.len(),
         config.run.period,
     );
+    for entry in &io.spi {
+        if let Some(registers) = entry.registers {
+            let (kind, hz) = (registers.kind.name(), registers.divider.hz);
+            let _ = writeln!(
+                shown,
+                "  [spi.{}] by registers of {kind}, {hz} Hz",
+                entry.name
+            );
+        }
+    }
     let devices = (machine.devices.iter()).map(|device| ("device", &device.name, device.every));
     let laws = (machine.laws.iter())
         .filter_map(|law| law.name.as_ref().map(|name| ("law", name, law.every)));

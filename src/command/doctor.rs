@@ -37,6 +37,7 @@ pub(super) fn main(known: &Known, board: Option<&Path>) -> Result<u8, Failure> {
                 .io
                 .spi
                 .iter()
+                .filter(|spi| spi.registers.is_none())
                 .map(|spi| spi_row(&spi.path, spi.irq_priority, &required)),
         );
         rows.extend(bus_rows(config));

@@ -10,7 +10,8 @@ use crate::device::pwm::Polarity;
 #[derive(PartialEq)]
 pub(super) enum Thing {
     GpioChip(String),
-    SpiPath(String),
+    /// A device node; of a controller that is driven by registers, address and chip select.
+    SpiPath(String, Option<(Option<u64>, u8)>),
     I2cPath(String),
     /// A channel of the PWM chip of this name.
     PwmOf(String, u32),

@@ -6,7 +6,9 @@
 use super::error::Position;
 pub use crate::device::gpio::Bias;
 use crate::device::pwm::Polarity;
+use crate::device::spi::registers::{Divider, Kind, Place};
 use crate::time::Duration;
+use std::path::Path;
 
 /// Most GPIO chips of a board; also most SPI devices, I2C adapters and PWM channels.
 pub const MAX_DEVICES: usize = 16;
@@ -82,16 +84,44 @@ pub struct DigitalOutput {
 pub struct SpiDevice {
     /// Its name in the board file.
     pub name: String,
-    /// The device node, `/dev/spidevB.C`.
+    /// The device node, `/dev/spidevB.C`; by registers, `/dev/uioN` or `/dev/mem`.
     pub path: String,
     /// Clock, Hz, 1 kHz to 50 MHz, within the limit of its chip. If that limit depends on the
     /// supply, it is taken at `supply_volts` of the chip's inputs, or at the lowest supply
     /// without that key.
     pub speed_hz: u32,
+    /// How it is driven by registers; `None`: through spidev.
+    pub registers: Option<SpiRegisters>,
     /// `SCHED_FIFO` priority to set for the controller's interrupt thread, 1 to 98.
     pub irq_priority: Option<u8>,
     /// Its position in the file.
     pub position: Position,
+}
+
+/// A chip of an SPI controller that this process drives by registers.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct SpiRegisters {
+    /// The kind of controller.
+    pub kind: Kind,
+    /// Physical address of its registers in `/dev/mem`; `None` for a UIO device.
+    pub address: Option<u64>,
+    /// Chip select of the controller, 0 to [`Kind::last_select`].
+    pub chip_select: u8,
+    /// The clock.
+    pub divider: Divider,
+    /// Least time from the chip select to the first edge of the clock, ns: 0 to 100,000.
+    pub setup_ns: u32,
+}
+
+impl SpiDevice {
+    /// Where the registers of its controller are, if it is driven by registers.
+    #[must_use]
+    pub fn place(&self) -> Option<(SpiRegisters, Place<'_>)> {
+        let registers = self.registers?;
+        let path = Path::new(&self.path);
+        let address = registers.address;
+        Some((registers, Place { path, address }))
+    }
 }
 
 /// An I2C adapter.

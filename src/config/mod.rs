@@ -33,6 +33,7 @@ mod registry;
 mod root_tables;
 mod signals;
 mod simulation;
+mod spi_access;
 mod timing;
 mod types;
 mod value;
@@ -49,7 +50,7 @@ pub use error::{ConfigError, Details, Position};
 pub use groups::{CommandGroup, Groups};
 pub use io::{
     AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, I2cAdapter,
-    Io, Line, MAX_DEVICES, MAX_SHUTDOWN, Monitor, Pin, PwmChannel, SpiDevice,
+    Io, Line, MAX_DEVICES, MAX_SHUTDOWN, Monitor, Pin, PwmChannel, SpiDevice, SpiRegisters,
 };
 pub use links::LinksConfig;
 pub use machine::{MAX_OWN_DEVICES, MAX_PLANTS, Machine, OwnDevice, OwnLaw, OwnPlant};

@@ -14,6 +14,7 @@ use crate::bus::{I2c, Pwm, Spi};
 use crate::device::i2c::I2cConfig;
 use crate::device::pwm::{self, PwmConfig, PwmError};
 use crate::device::spi::irq::{self, IrqError};
+use crate::device::spi::registers::{Chip, Wire};
 use crate::device::spi::{SpiConfig, Spidev};
 use crate::sys::Errno;
 
@@ -26,7 +27,8 @@ pub struct Buses<'c> {
     pub io: &'c Io,
 }
 
-/// Opens the device of `[spi.NAME]` in `mode`, with the clock of the file, and ensures the
+/// Opens the device of `[spi.NAME]` in `mode`, with the clock of the file: maps the registers of
+/// its controller (`access = "registers"`), or opens it through spidev and ensures the
 /// priority of its controller's interrupt thread (`irq_priority`).
 ///
 /// # Errors
@@ -44,6 +46,17 @@ pub(crate) fn spidev(buses: Buses<'_>, index: usize, mode: Mode) -> Result<Spide
         max_speed_hz: entry.speed_hz,
     };
     let refused = |position: Position, what: String| device_error(buses.file, position, &what);
+    if let Some((registers, place)) = entry.place() {
+        let wire = Wire {
+            mode,
+            select: registers.chip_select,
+            divider: registers.divider,
+            setup_ns: registers.setup_ns,
+        };
+        let chip = Chip::open(registers.kind, place, wire);
+        let chip = chip.map_err(|error| refused(entry.position, error.explain(path).to_string()));
+        return chip.map(Spidev::by_registers);
+    }
     let spi = Spidev::open(path, &asked)
         .map_err(|error| refused(entry.position, error.explain(path).to_string()))?;
     if let Some(priority) = entry.irq_priority {

@@ -16,6 +16,7 @@ use super::io::{
     MAX_DEVICES, Monitor, Pin, SpiDevice,
 };
 use super::reader::{At, Result, Table};
+use super::spi_access;
 use super::timing;
 use super::value::{NumberOrText, figure};
 use crate::cycle::image::{MAX_ANALOG_INPUTS, MAX_ANALOG_OUTPUTS, MAX_DIGITAL, MAX_POSITIONS};
@@ -141,14 +142,14 @@ impl Reader {
     fn spi_device(&mut self, name: &str, table: &mut Table<'_>) -> Result<SpiDevice> {
         self.spi.push(name.to_owned());
         let path = table.text("device")?.value.to_owned();
-        self.uses
-            .take(Thing::SpiPath(path.clone()), table, "device", &path)?;
         let speed_hz = table.integer_or("speed_hz", 1_000..=50_000_000, 1_000_000)? as u32;
         self.clocks.add(name, speed_hz, table);
+        let registers = spi_access::read(&mut self.uses, table, &path, speed_hz)?;
         Ok(SpiDevice {
             name: name.to_owned(),
             path,
             speed_hz,
+            registers,
             irq_priority: table.integer_if("irq_priority", 1..=98)?.map(|p| p as u8),
             position: table.source().position(table.span()),
         })

@@ -15,8 +15,9 @@ mod actions;
 
 use actions::{ALL, Entry, FRAME, LINES, each, on_file};
 pub use actions::{
-    ARGUMENT_MAX, CAPACITY, FRAME_MAX, POOL_BYTES, Slot, When, register, register_frame,
-    register_i2c, register_line_values, register_witness, register_write,
+    ARGUMENT_MAX, CAPACITY, DirectBus, FRAME_MAX, POOL_BYTES, Slot, When, register,
+    register_direct, register_frame, register_i2c, register_line_values, register_witness,
+    register_write,
 };
 
 /// The result of [`run`].

@@ -34,6 +34,7 @@ pub mod objects;
 pub mod output;
 pub mod process;
 pub(crate) mod procfs;
+pub mod registers;
 pub mod sched;
 pub mod shared;
 pub mod signal;

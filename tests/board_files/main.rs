@@ -14,6 +14,7 @@ mod migration;
 mod mutations;
 mod numbers;
 mod ranges;
+mod spi_access;
 mod stock;
 mod stock_laws;
 mod structure;

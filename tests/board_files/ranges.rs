@@ -15,6 +15,12 @@ const MORE: &[(&str, &str, &str)] = &[
     ),
     ("loop", "cpu = 3", "cpu = \"any\""),
     ("loop", "wake = \"spin\"\nspin_us = 20", "wake = \"sleep\""),
+    (
+        "spi.dac",
+        "device = \"/dev/spidev0.1\"",
+        "device = \"/dev/uio0\"\naccess = \"registers\"\ncontroller = \"ecspi\"\n\
+         chip_select = 1\nclock_hz = 80_000_000\ncs_setup_ns = 350",
+    ),
 ];
 
 /// Tables for keys that are in none of the good files.

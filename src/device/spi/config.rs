@@ -242,7 +242,7 @@ impl Spidev {
             .map_err(|error| OpenError::Query(error.into()))?;
         check_readback(config, &after)?;
         Ok(Self::with(
-            Kernel::from(OwnedFd::from(device.0.into_inner())),
+            Kernel::from(OwnedFd::from(device.0.into_inner())).into(),
             buffer_bytes(Path::new("/")),
         ))
     }

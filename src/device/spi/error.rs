@@ -29,8 +29,16 @@ pub enum SpiError {
         /// Bytes clocked.
         got: usize,
     },
-    /// The controller did not finish within its driver's time-out (`ETIMEDOUT`).
+    /// The controller did not finish within its driver's time-out (`ETIMEDOUT`); by registers,
+    /// it delivered no word for too long ([`registers`](super::registers)).
     TimedOut,
+    /// A received word was lost in the controller (`EOVERFLOW`).
+    Overrun,
+    /// By registers: the controller cannot pause there with the chip selected (`ENOTSUP`).
+    /// Nothing was clocked out.
+    Pause,
+    /// By registers: the safe plan drives the controller (`ECANCELED`).
+    TakenOver,
     /// The controller's driver reports a failed transfer (`EIO`).
     Io,
     /// The device or its controller was removed (`ENODEV`, `ENXIO`, `ESHUTDOWN`,
@@ -47,6 +55,9 @@ impl SpiError {
             libc::EMSGSIZE => Self::MessageTooLong { bytes },
             libc::ETIMEDOUT => Self::TimedOut,
             libc::EIO => Self::Io,
+            libc::EOVERFLOW => Self::Overrun,
+            libc::ECANCELED => Self::TakenOver,
+            libc::ENOTSUP => Self::Pause,
             libc::ENODEV | libc::ENXIO | libc::ESHUTDOWN | libc::ECONNABORTED | libc::ENOTCONN => {
                 Self::Gone(errno)
             }
@@ -60,13 +71,15 @@ impl Error for SpiError {
     /// that needs the distinction matches on the error itself.
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Kernel(Errno(libc::EOVERFLOW)) => ErrorKind::Overrun,
+            Self::Overrun => ErrorKind::Overrun,
             Self::Kernel(Errno(libc::EPROTO)) => ErrorKind::FrameFormat,
             Self::TooManyOperations { .. }
             | Self::TooManyTransfers
             | Self::MessageTooLong { .. }
             | Self::Short { .. }
             | Self::TimedOut
+            | Self::Pause
+            | Self::TakenOver
             | Self::Io
             | Self::Gone(_)
             | Self::Kernel(_) => ErrorKind::Other,
@@ -91,7 +104,8 @@ impl core::fmt::Display for SpiError {
             Self::MessageTooLong { bytes } => write!(
                 f,
                 "{bytes} bytes exceed one SPI message; split it, or load \
-                 spidev with a larger bufsiz (kernel command line: spidev.bufsiz=65536)"
+                 spidev with a larger bufsiz (kernel command line: spidev.bufsiz=65536); \
+                 by registers of ECSPI 512 bytes are the most"
             ),
             Self::Short { expected, got } => {
                 write!(
@@ -101,8 +115,15 @@ impl core::fmt::Display for SpiError {
             }
             Self::TimedOut => f.write_str(
                 "the SPI controller did not finish in time; raise `irq_priority` if its interrupt \
-                 thread starves, or `speed_hz` if the message takes too long",
+                 thread starves, or `speed_hz` if the message takes too long; by registers, \
+                 compare `clock_hz` with the controller's clock",
             ),
+            Self::Overrun => f.write_str("a received word was lost in the SPI controller"),
+            Self::Pause => f.write_str(
+                "the SPI controller cannot pause there by registers; put the pause where a word of \
+                 4 bytes ends, counted from the end, or use access = \"kernel\"",
+            ),
+            Self::TakenOver => f.write_str("the safe plan drives the SPI controller"),
             Self::Io => f.write_str(
                 "the SPI controller's driver reports a failed transfer; see the kernel log (dmesg)",
             ),
@@ -139,6 +160,9 @@ mod tests {
         ] {
             assert_eq!(from(gone), SpiError::Gone(Errno(gone)));
         }
+        assert_eq!(from(libc::EOVERFLOW), SpiError::Overrun);
+        assert_eq!(from(libc::ECANCELED), SpiError::TakenOver);
+        assert_eq!(from(libc::ENOTSUP), SpiError::Pause);
         assert_eq!(from(libc::EINVAL), SpiError::Kernel(Errno(libc::EINVAL)));
     }
 

@@ -6,7 +6,10 @@
 //! other process comes between. A pause is at least as long as requested. A transaction that
 //! exceeds a limit is refused before anything is clocked out; a short transfer is an error.
 //!
-//! Costs: 1 kB of stack and one system call, in which the kernel allocates and copies
+//! A chip is reached through spidev, or by the registers of its controller ([`registers`]):
+//! [`Access`] is one type for both, so that a driver is compiled once.
+//!
+//! Costs through spidev: 1 kB of stack and one system call, in which the kernel allocates and copies
 //! (`spidev_message` in drivers/spi/spidev.c) and sleeps until the interrupt thread ran ([`irq`]).
 
 mod config;
@@ -14,6 +17,7 @@ mod error;
 mod frame;
 pub mod irq;
 mod limits;
+pub mod registers;
 
 pub use super::node::Kernel;
 pub use crate::sys::spi::Transfer;
@@ -23,9 +27,11 @@ pub use config::{
 pub use error::SpiError;
 pub use limits::{MAX_OPERATIONS, MAX_TRANSFERS};
 
+use crate::sys::emergency::{self, Slot};
 use crate::sys::{self, Errno};
 use embedded_hal::spi::{ErrorType, Operation, SpiDevice};
 use frame::Frame;
+use registers::{Block, Chip};
 use std::os::fd::AsFd;
 
 /// The only system call of the loop on an SPI device.
@@ -45,11 +51,45 @@ impl Message for Kernel {
     }
 }
 
+/// How a chip is reached.
+#[derive(Debug)]
+pub enum Access {
+    /// Through spidev.
+    Kernel(Kernel),
+    /// By the registers of its controller.
+    Registers(&'static Chip),
+}
+
+impl From<Kernel> for Access {
+    fn from(kernel: Kernel) -> Self {
+        Self::Kernel(kernel)
+    }
+}
+
+impl<B: Block> Message for &'static Chip<B> {
+    #[inline]
+    fn message(&mut self, transfers: &mut [Transfer<'_>]) -> Result<usize, Errno> {
+        Chip::message(self, transfers)
+    }
+}
+
+impl Message for Access {
+    #[inline]
+    fn message(&mut self, transfers: &mut [Transfer<'_>]) -> Result<usize, Errno> {
+        match self {
+            Self::Kernel(kernel) => kernel.message(transfers),
+            Self::Registers(chip) => chip.message(transfers),
+        }
+    }
+}
+
 /// One chip on an SPI bus.
 #[derive(Debug)]
-pub struct Spidev<M = Kernel> {
+pub struct Spidev<M = Access> {
     calls: M,
     buffer_bytes: usize,
+    /// What the length of a transfer is rounded up to in the buffer, bytes.
+    align: usize,
 }
 
 impl<M: Message> Spidev<M> {
@@ -59,6 +99,7 @@ impl<M: Message> Spidev<M> {
         Self {
             calls,
             buffer_bytes,
+            align: limits::DMA_ALIGN,
         }
     }
 
@@ -73,7 +114,7 @@ impl<M: Message> Spidev<M> {
     /// [`SpiError::MessageTooLong`] if it does not fit.
     pub fn fits(&self, lengths: &[usize]) -> Result<(), SpiError> {
         let needed = lengths.iter().fold(0_usize, |sum, bytes| {
-            let laid = bytes.checked_next_multiple_of(limits::DMA_ALIGN);
+            let laid = bytes.checked_next_multiple_of(self.align);
             sum.saturating_add(laid.unwrap_or(usize::MAX))
         });
         if needed > self.buffer_bytes {
@@ -97,6 +138,37 @@ impl<M: Message> Spidev<M> {
     /// The implementation of the system call, mutable.
     pub const fn calls_mut(&mut self) -> &mut M {
         &mut self.calls
+    }
+}
+
+impl Spidev {
+    /// A chip that is driven by registers.
+    pub fn by_registers(chip: &'static Chip) -> Self {
+        let align = 1;
+        Self {
+            align,
+            ..Self::with(Access::Registers(chip), chip.most_bytes())
+        }
+    }
+
+    /// Registers a safe action: `frame`, sent as one message. It may block.
+    ///
+    /// # Errors
+    /// `EMSGSIZE` for a frame that is too long for one message; else those of
+    /// [`emergency::register_frame`].
+    pub fn safe_action(&self, frame: &[u8]) -> Result<Slot, Errno> {
+        let long = |_| Errno(libc::EMSGSIZE);
+        self.fits(&[frame.len()]).map_err(long)?;
+        match &self.calls {
+            Access::Kernel(kernel) => emergency::register_frame(kernel.as_fd(), frame),
+            Access::Registers(chip) => emergency::register_direct(*chip, frame),
+        }
+    }
+}
+
+impl From<Spidev<Kernel>> for Spidev {
+    fn from(device: Spidev<Kernel>) -> Self {
+        Self::with(device.calls.into(), device.buffer_bytes)
     }
 }
 

@@ -3,7 +3,7 @@
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicI32, AtomicU8, AtomicU16, AtomicU32, Ordering};
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::super::gpio;
 use super::super::i2c::{self, Address};
@@ -52,7 +52,26 @@ enum Call {
     I2c(Address),
     /// Writes the bytes at the start of a file.
     Write,
+    /// Sends the bytes on the bus at this place of [`DIRECT`].
+    Direct(u32),
 }
+
+/// A bus that this process drives itself, without a descriptor.
+pub trait DirectBus: Sync {
+    /// Sends `frame` as one message, and takes the bus from whoever drives it. It may wait for
+    /// the bus, but not without end. Async-signal-safe.
+    ///
+    /// # Errors
+    /// Those of the bus.
+    fn send(&self, frame: &[u8]) -> Result<(), Errno>;
+}
+
+/// Most buses of [`register_direct`]: a board has at most 16 SPI devices.
+const DIRECT_MAX: usize = 16;
+
+/// The buses of [`register_direct`], from the first place on.
+static DIRECT: [OnceLock<&'static dyn DirectBus>; DIRECT_MAX] =
+    [const { OnceLock::new() }; DIRECT_MAX];
 
 impl Call {
     /// The kind, and its number of 32 bits.
@@ -62,6 +81,7 @@ impl Call {
             Self::Spi => (1, 0),
             Self::I2c(address) => (2, address.pack()),
             Self::Write => (3, 0),
+            Self::Direct(place) => (4, place),
         }
     }
 
@@ -70,7 +90,8 @@ impl Call {
             0 => Self::Ioctl(number),
             1 => Self::Spi,
             2 => Self::I2c(Address::unpack(number)),
-            _ => Self::Write,
+            3 => Self::Write,
+            _ => Self::Direct(number),
         }
     }
 }
@@ -136,12 +157,16 @@ impl Entry {
     /// Executes the action, which must stay registered meanwhile. Async-signal-safe.
     pub(super) fn perform(&self) -> Result<(), Errno> {
         let bytes = self.bytes();
-        // SAFETY: the descriptor belongs to the action, and is not closed before `clear`.
-        let fd = unsafe { BorrowedFd::borrow_raw(self.number()) };
         let call = Call::unpack(
             self.call.load(Ordering::Relaxed),
             self.argument.load(Ordering::Relaxed),
         );
+        if let Call::Direct(place) = call {
+            let bus = DIRECT.get(place as usize).and_then(OnceLock::get);
+            return bus.ok_or(Errno(libc::ENODEV))?.send(bytes);
+        }
+        // SAFETY: the descriptor belongs to the action, and is not closed before `clear`.
+        let fd = unsafe { BorrowedFd::borrow_raw(self.number()) };
         let whole = match call {
             Call::Ioctl(request) => {
                 let mut argument = [0_u64; WORDS];
@@ -178,6 +203,7 @@ impl Entry {
                 }
                 written as usize == bytes.len()
             }
+            Call::Direct(_) => false,
         };
         if whole { Ok(()) } else { Err(Errno(libc::EIO)) }
     }
@@ -216,7 +242,13 @@ impl Slot {
     }
 }
 
+/// The descriptor of an action without one.
+const NO_FILE: libc::c_int = -1;
+
 fn close(fd: libc::c_int) {
+    if fd == NO_FILE {
+        return;
+    }
     // SAFETY: the duplicate was made here and is not used any more.
     unsafe { libc::close(fd) };
 }
@@ -236,10 +268,10 @@ pub unsafe fn register(fd: BorrowedFd<'_>, request: u32, argument: &[u8]) -> Res
     if argument.len() > ARGUMENT_MAX {
         return Err(Errno(libc::EMSGSIZE));
     }
-    enter(When::Immediate, Call::Ioctl(request), fd, argument)
+    enter(When::Immediate, Call::Ioctl(request), Some(fd), argument)
 }
 
-fn enter(when: When, call: Call, fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<Slot, Errno> {
+fn enter(when: When, call: Call, fd: Option<BorrowedFd<'_>>, bytes: &[u8]) -> Result<Slot, Errno> {
     if bytes.len() > FRAME_MAX {
         return Err(Errno(libc::EMSGSIZE));
     }
@@ -252,9 +284,12 @@ fn enter(when: When, call: Call, fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<Slo
     let index = TABLE.iter().rposition(in_use).map_or(0, |last| last + 1);
     let entry = TABLE.get(index).ok_or(Errno(libc::EBUSY))?;
     let at = free_offset(bytes.len()).ok_or(Errno(libc::ENOSPC))?;
-    // SAFETY: takes no pointer.
-    let own = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) };
-    if own < 0 {
+    let own = match fd {
+        // SAFETY: takes no pointer.
+        Some(fd) => unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) },
+        None => NO_FILE,
+    };
+    if own < 0 && fd.is_some() {
         return Err(Errno::last());
     }
     // SAFETY: the bytes from `at` on are inside of the pool and belong to no registered action,
@@ -310,7 +345,21 @@ pub fn register_line_values(lines: BorrowedFd<'_>, bits: u64, mask: u64) -> Resu
 /// `EMSGSIZE` when the frame is longer than [`FRAME_MAX`], `EINVAL` when it is empty; otherwise
 /// as for [`register`]. The size of spidev's buffer is not checked.
 pub fn register_frame(spi: BorrowedFd<'_>, frame: &[u8]) -> Result<Slot, Errno> {
-    enter(When::MayBlock, Call::Spi, spi, frame)
+    enter(When::MayBlock, Call::Spi, Some(spi), frame)
+}
+
+/// Registers a transfer of `frame` as one message on `bus`. It counts as an action that may
+/// block.
+///
+/// # Errors
+/// As for [`register_frame`].
+pub fn register_direct(bus: &'static dyn DirectBus, frame: &[u8]) -> Result<Slot, Errno> {
+    let same = |known: &&dyn DirectBus| core::ptr::addr_eq(*known, bus);
+    let place = DIRECT
+        .iter()
+        .position(|place| same(place.get_or_init(|| bus)));
+    let place = place.ok_or(Errno(libc::EBUSY))?;
+    enter(When::MayBlock, Call::Direct(place as u32), None, frame)
 }
 
 /// Registers a transfer of `bytes` as one message to the chip at `address` on the I2C adapter
@@ -323,7 +372,7 @@ pub fn register_i2c(
     address: Address,
     bytes: &[u8],
 ) -> Result<Slot, Errno> {
-    enter(When::MayBlock, Call::I2c(address), adapter, bytes)
+    enter(When::MayBlock, Call::I2c(address), Some(adapter), bytes)
 }
 
 /// Registers `pwrite(file, bytes, 0)`, for an attribute of a driver in sysfs such as the duty
@@ -334,7 +383,7 @@ pub fn register_i2c(
 /// As for [`register_frame`]. A file without positions (a pipe) fails only when the action is
 /// executed.
 pub fn register_write(file: BorrowedFd<'_>, bytes: &[u8], when: When) -> Result<Slot, Errno> {
-    enter(when, Call::Write, file, bytes)
+    enter(when, Call::Write, Some(file), bytes)
 }
 
 /// For tests: registers an action that is visible from outside of a dead process without

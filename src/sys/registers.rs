@@ -1,0 +1,142 @@
+//! Registers of a device, mapped into this process: mmap(2) of `/dev/uioN`
+//! (Documentation/driver-api/uio-howto) or of `/dev/mem` (mem(4)).
+//!
+//! The kernel maps such pages as `VM_IO | VM_PFNMAP`: present from the call on, so that no
+//! access takes a page fault; not locked by mlockall(2), and not counted in `VmLck`.
+
+use core::ptr::with_exposed_provenance_mut;
+use core::sync::atomic::{Ordering, fence};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::memory::page_size;
+use super::{Errno, check};
+
+/// A block of 32-bit registers. It stays mapped until the process ends, because a safe action
+/// may use it at any time.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Registers {
+    address: usize,
+    length: usize,
+}
+
+impl Registers {
+    /// `mmap(NULL, .., PROT_READ | PROT_WRITE, MAP_SHARED, file, ..)` of the `length` bytes at
+    /// `offset` of `file`, with the pages around them. The child of a fork does not get them.
+    ///
+    /// # Errors
+    /// mmap(2); `EPERM` for a region of `/dev/mem` that a driver has claimed or that is memory
+    /// (`CONFIG_IO_STRICT_DEVMEM`, `CONFIG_STRICT_DEVMEM`); `EINVAL` for an offset or a length
+    /// that is not a multiple of 4, or a length of 0.
+    pub fn map(file: BorrowedFd<'_>, offset: u64, length: usize) -> Result<Self, Errno> {
+        let into_page = offset as usize & (page_size() - 1);
+        if !offset.is_multiple_of(4) || !length.is_multiple_of(4) || length == 0 {
+            return Err(Errno(libc::EINVAL));
+        }
+        let start = offset - into_page as u64;
+        let start = libc::off_t::try_from(start).map_err(|_| Errno(libc::EOVERFLOW))?;
+        // SAFETY: a new mapping at an address of the kernel's choice overlaps no existing
+        // memory.
+        let mapped = unsafe {
+            libc::mmap(
+                core::ptr::null_mut(),
+                into_page + length,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                file.as_raw_fd(),
+                start,
+            )
+        };
+        if mapped == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        // SAFETY: exactly the range that was mapped; a child of fork would be left without it.
+        check(unsafe { libc::madvise(mapped, into_page + length, libc::MADV_DONTFORK) })?;
+        Ok(Self {
+            address: mapped.expose_provenance() + into_page,
+            length,
+        })
+    }
+
+    /// The register at `offset`, `None` outside of the block.
+    fn at(self, offset: usize) -> Option<*mut u32> {
+        let inside = offset.is_multiple_of(4) && offset < self.length;
+        inside.then(|| with_exposed_provenance_mut(self.address + offset))
+    }
+
+    /// Reads the register at `offset`, bytes. Outside of the block all bits are set, as on a
+    /// bus where no device answers.
+    #[inline]
+    #[must_use]
+    pub fn read(self, offset: usize) -> u32 {
+        let Some(register) = self.at(offset) else {
+            return u32::MAX;
+        };
+        // SAFETY: a multiple of 4 below the length of the mapping, which is never unmapped; no
+        // reference to its bytes is ever made.
+        let value = unsafe { register.read_volatile() };
+        // Memory accesses after it must not be done before it.
+        fence(Ordering::Acquire);
+        value
+    }
+
+    /// Writes the register at `offset`, bytes; no effect outside of the block. Writes arrive at
+    /// the device in their order.
+    #[inline]
+    pub fn write(self, offset: usize, value: u32) {
+        if let Some(register) = self.at(offset) {
+            fence(Ordering::Release);
+            // SAFETY: as in `read`; the pages are writable.
+            unsafe { register.write_volatile(value) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    /// A file in memory stands in for the device.
+    fn block(bytes: u64) -> File {
+        let path = std::env::temp_dir().join(format!("steadfast-{}-regs", std::process::id()));
+        let mut options = File::options();
+        let file = options.read(true).write(true).create(true).truncate(false);
+        let file = file.open(&path).unwrap();
+        file.set_len(bytes).unwrap();
+        std::fs::remove_file(path).unwrap();
+        file
+    }
+
+    #[test]
+    fn registers_are_those_at_the_offset_and_two_mappings_are_one_block() {
+        let page = page_size() as u64;
+        let file = block(2 * page);
+        let one = Registers::map(file.as_fd(), page + 0x40, 0x20).unwrap();
+        let whole = Registers::map(file.as_fd(), 0, 2 * page_size()).unwrap();
+        one.write(0x1c, 0x1234_5678);
+        assert_eq!(whole.read(page_size() + 0x5c), 0x1234_5678);
+        whole.write(page_size() + 0x40, 7);
+        assert_eq!(one.read(0), 7);
+    }
+
+    #[test]
+    fn outside_of_the_block_nothing_is_written_and_all_bits_are_set() {
+        let file = block(page_size() as u64);
+        let registers = Registers::map(file.as_fd(), 0, 8).unwrap();
+        for outside in [8, 2, usize::MAX] {
+            registers.write(outside, 5);
+            assert_eq!(registers.read(outside), u32::MAX);
+        }
+        assert_eq!((registers.read(0), registers.read(4)), (0, 0));
+    }
+
+    #[test]
+    fn a_block_that_is_none_is_refused() {
+        let file = block(page_size() as u64);
+        for (offset, length) in [(2, 8), (0, 6), (0, 0)] {
+            let refused = Registers::map(file.as_fd(), offset, length);
+            assert_eq!(refused, Err(Errno(libc::EINVAL)), "{offset} {length}");
+        }
+    }
+}
