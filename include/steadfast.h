@@ -36,6 +36,7 @@ extern "C" {
 #define SF_MAX_PACKET 1024
 #define SF_MAX_VALUES 64
 #define SF_TIMEOUT_MS 2000 /* longest wait for an answer */
+#define SF_DISK_MS 60000   /* longest wait for a disk */
 
 /* Words of the header. */
 enum {
@@ -66,7 +67,9 @@ enum {
 	SF_CHANGE,    /* values: pairs of a number and its value; target 1: the rest as at the start */
 	SF_FORCE,     /* values: the value of the signal `target`, and a time in s */
 	SF_UNFORCE,   /* end the forces of the signal `target`, or of SF_ALL */
-	SF_FORCED     /* describe the force at the place `target` */
+	SF_FORCED,    /* describe the force at the place `target` */
+	SF_SAVE,      /* save the parameters for the next start; target 1: remove the saved ones */
+	SF_KEPT       /* the values of the parameter `target` in the board file and at the next start */
 };
 
 #define SF_ALL 0x7fffffff
@@ -101,14 +104,19 @@ static inline const uint64_t *sf_entry(const struct sf_client *c, int table, siz
 	return c->words + sf_word(c, (size_t)table) + SF_ENTRY * number;
 }
 
-static inline int sf_wait(const struct sf_client *c)
+static inline int sf_wait_ms(const struct sf_client *c, int ms)
 {
 	struct pollfd waited = { c->socket, POLLIN, 0 };
-	int ready = poll(&waited, 1, SF_TIMEOUT_MS);
+	int ready = poll(&waited, 1, ms);
 
 	if (ready < 0)
 		return -errno;
 	return ready == 0 ? -ETIMEDOUT : 0;
+}
+
+static inline int sf_wait(const struct sf_client *c)
+{
+	return sf_wait_ms(c, SF_TIMEOUT_MS);
 }
 
 static inline void sf_close(struct sf_client *c)
@@ -304,16 +312,13 @@ static inline int sf_send(struct sf_client *c, uint32_t kind, int target, const 
 	return 0;
 }
 
-static inline int sf_ask(struct sf_client *c, uint32_t kind, int target, const double *values,
-			 size_t count)
+/* Waits for the answer to the last request; `head` is its head. */
+static inline int sf_answer(struct sf_client *c, int ms, uint32_t *head)
 {
 	unsigned char packet[SF_MAX_PACKET];
-	uint32_t head[4];
 	ssize_t length;
-	int status = sf_send(c, kind, target, values, count);
+	int status = sf_wait_ms(c, ms);
 
-	if (status == 0)
-		status = sf_wait(c);
 	if (status != 0)
 		return status;
 	length = recv(c->socket, packet, sizeof(packet), 0);
@@ -321,6 +326,15 @@ static inline int sf_ask(struct sf_client *c, uint32_t kind, int target, const d
 		return length < 0 ? -errno : -ECONNRESET;
 	status = sf_answered(c, packet, (size_t)length, head);
 	return head[1] == c->number ? status : -EPROTO;
+}
+
+static inline int sf_ask(struct sf_client *c, uint32_t kind, int target, const double *values,
+			 size_t count)
+{
+	uint32_t head[4];
+	int status = sf_send(c, kind, target, values, count);
+
+	return status == 0 ? sf_answer(c, SF_TIMEOUT_MS, head) : status;
 }
 
 /* Becomes the owner of `group`. */
@@ -453,6 +467,18 @@ static inline int sf_unforce(struct sf_client *c, int signal)
 static inline int sf_unforce_all(struct sf_client *c)
 {
 	return sf_ask(c, SF_UNFORCE, SF_ALL, NULL, 0);
+}
+
+/* Saves the parameters that differ from the board file for the next start, or, with `defaults`,
+ * removes the saved ones. Gives how many are saved now; -EPERM while an axis has power. */
+static inline int sf_save(struct sf_client *c, int defaults)
+{
+	uint32_t head[4];
+	int status = sf_send(c, SF_SAVE, defaults != 0, NULL, 0);
+
+	if (status == 0)
+		status = sf_answer(c, SF_DISK_MS, head);
+	return status == 0 ? (int)head[3] : status;
 }
 
 #ifdef __cplusplus

@@ -100,6 +100,10 @@ const COMMANDS: &[(&str, How)] = &[
         Not("tools/steadctl/tests/live.rs runs it beside a controller"),
     ),
     (
+        "steadctl save",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
         "steadctl revert",
         Not("tools/steadctl/tests/live.rs runs it beside a controller"),
     ),

@@ -35,7 +35,10 @@ _HEAD = struct.Struct("=IIII")
 _WORD = struct.Struct("=Q")
 _HELLO, _CLAIM, _RELEASE, _WRITE, _REFRESH, _REVOKE, _PARAMETER, _CHANGE = range(8)
 _FORCE, _UNFORCE, _FORCED = range(8, 11)
+_SAVE, _KEPT = range(11, 13)
 _ALL = 0x7FFFFFFF
+# Longest wait for a disk, s.
+_DISK = 60.0
 _MAX_PACKET = 1024
 
 
@@ -234,8 +237,10 @@ class Client:
 
     def _ask(self, kind, target=0, values=()):
         packet = self._answer(kind, target, values)
-        if _HEAD.unpack_from(packet)[2] != 0:
+        _, _, status, value = _HEAD.unpack_from(packet)
+        if status != 0:
             raise Refused(packet[_HEAD.size :].decode())
+        return value
 
     def _answer(self, kind, target=0, values=()):
         with self._lock:
@@ -316,6 +321,22 @@ class Client:
                 found[name] = (value, left, int(client))
             place += 1
         return found
+
+    def kept(self, name):
+        """The value of a parameter in the board file, and its value at the next start."""
+        number = self.parameters()[name]._number
+        return struct.unpack_from("=2d", self._answer(_KEPT, number), _HEAD.size)
+
+    def save(self, defaults=False):
+        """Saves the parameters that differ from the board file for the next start, or, with
+        `defaults`, removes the saved ones. Returns how many are saved now. Refused while an axis has
+        power. Waits for the disk."""
+        patience = self._socket.gettimeout()
+        self._socket.settimeout(_DISK)
+        try:
+            return self._ask(_SAVE, int(defaults))
+        finally:
+            self._socket.settimeout(patience)
 
     def close(self):
         """Closes the connection. Commands of open groups are void at once."""

@@ -14,6 +14,7 @@ use crate::link::frames::{MAX_STATUSES, Publisher, Shared};
 use crate::link::local::{Local, LocalConfig, Refused};
 use crate::link::mailbox::{Mailbox, Receiver};
 use crate::link::owner::Owners;
+use crate::link::saved::Store;
 use crate::link::server::{CHANGED, FORCING, Link, Server};
 use crate::sys::arena::Placed;
 
@@ -67,6 +68,12 @@ impl Links {
         let mut owners = Owners::new(sender, parts, groups.ranges.iter().copied());
         if let Some(parameters) = machine.laws.iter().find_map(|law| law.law.parameters()) {
             owners.parameters = parameters;
+        }
+        if let Some(parameters) = &config.parameters {
+            let node_id = links.can.as_ref().map(|can| can.node.node_id);
+            let axes = machine.statuswords();
+            let store = Store::new(parameters, &config.name, node_id, shared, axes);
+            owners.store = Some(store);
         }
         let local = match &links.local {
             Some(local) => {

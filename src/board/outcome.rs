@@ -90,6 +90,7 @@ pub(super) fn report<D: Decide>(
         sections: description.sections,
         laws: description.laws,
         watchdog,
+        saved_parameters: config.parameters.as_ref().map(|saved| saved.in_force),
         black_box: recording.and_then(|recording| recording.end(&exit)),
         warnings,
         exit,

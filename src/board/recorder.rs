@@ -113,12 +113,18 @@ impl Recorder {
                 }
             }
         }
+        let saved = match &config.parameters {
+            Some(saved) if saved.in_force > 0 => {
+                format!("saved_parameters = {}\n", saved.in_force)
+            }
+            _ => String::new(),
+        };
         let begin = |claimed: Claimed, records| {
             claimed.begin(
                 records,
                 config.run.period,
                 format_args!(
-                    "board = {}\nversion = {}\nperiod_ns = {}\ntrace = {}\n",
+                    "board = {}\nversion = {}\nperiod_ns = {}\n{saved}trace = {}\n",
                     config.name,
                     env!("CARGO_PKG_VERSION"),
                     config.run.period.as_nanos(),

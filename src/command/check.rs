@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::failure::{BAD_INPUT, FAILED, Failure, print};
 use super::known::Known;
+use super::run::with_saved;
 use crate::board::{self, Machine, RunError, Simulated};
 use crate::config::Config;
 use crate::stock::servo::Axes;
@@ -14,7 +15,7 @@ use crate::telemetry::{escaped, say};
 // Not inlined, so that `run`, whose stack is locked, has a small stack frame.
 #[inline(never)]
 pub(super) fn main(known: &Known, file: &Path) -> Result<u8, Failure> {
-    let config = known.load(file)?;
+    let config = with_saved(known.load(file)?)?;
     match &config.simulation {
         Some(simulation) => {
             Simulated::build(simulation, &config.io, config.run.period)

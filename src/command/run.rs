@@ -12,6 +12,7 @@ use crate::axis::{Arm, AxisConfig};
 use crate::board::{self, Options, RunError};
 use crate::config::Config;
 use crate::cycle::run::Limit;
+use crate::link::saved::SavedConfig;
 use crate::stock::servo::Axes;
 use crate::sys::Errno;
 use crate::sys::output::Output;
@@ -22,12 +23,32 @@ use crate::time::Duration;
 /// Duration of a run without a board file and without a limit.
 const DEMONSTRATION: Duration = Duration::from_secs(10);
 
+/// `config` with the parameters that were saved for it.
+pub(super) fn with_saved(mut config: Config) -> Result<Config, Failure> {
+    // A disk may be missing for a while; a file that does not fit stays so.
+    let text = config.saved_text();
+    let text = text.map_err(|error| Failure::in_file(FAILED, &error))?;
+    if let Some(text) = text {
+        let put = config.put_saved(&text);
+        put.map_err(|error| Failure::in_file(BAD_INPUT, &error))?;
+    }
+    if let Some(SavedConfig { path, in_force, .. }) = &config.parameters
+        && *in_force > 0
+    {
+        say(format_args!(
+            "steadfast: {in_force} saved parameters are in force ({path}); steadctl diff lists them"
+        ));
+    }
+    Ok(config)
+}
+
 pub(super) fn main(known: &Known, args: &RunArgs) -> Result<u8, Failure> {
     let config = match &args.board {
         Some(path) => known.load(path)?,
         None if args.interactive => known.interactive()?,
         None => known.built_in()?,
     };
+    let config = with_saved(config)?;
     if config.machine.laws.is_empty() {
         let line = format!(
             "{}: the board file has no control law; add [axis.X] or [law.X] (examples/ shows a law of your own)",

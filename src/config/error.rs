@@ -96,6 +96,16 @@ impl Write for OneLine<'_, '_> {
     }
 }
 
+/// The content of an error of the whole `file`.
+pub(super) fn whole(file: &str, what: String, fix: &str) -> Details {
+    Details {
+        file: file.to_owned(),
+        position: None,
+        what,
+        fix: fix.to_owned(),
+    }
+}
+
 /// The error that the device named at `position` of `file` is not usable on this machine.
 /// `message` is `what; remedy`; without a remedy, the kernel log is suggested.
 pub(super) fn device_error(file: &str, position: Position, message: &str) -> ConfigError {

@@ -1,6 +1,6 @@
 //! Reads `[link.local]` and `[link.can]`, and describes the signals for links.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::forced;
 use super::groups::CommandGroup;
@@ -12,6 +12,7 @@ use crate::link::can::{CanConfig, DriveConfig};
 use crate::link::canopen::Config;
 use crate::link::frames::{Described, DescribedGroup, Kind, Layout};
 use crate::link::local::{LocalConfig, Who, default_path};
+use crate::link::saved::SavedConfig;
 use crate::sys::local_socket::MAX_PATH;
 
 /// Longest name of a network interface (`IFNAMSIZ` without the zero byte), bytes.
@@ -28,14 +29,21 @@ pub struct LinksConfig {
 
 impl LinksConfig {
     /// Reads `[link.X]` of the board with this name.
-    pub(super) fn read(root: &mut Table<'_>, board: &str, signals: &Signals) -> Result<Self> {
+    ///
+    /// `stores` is whether parameters can be saved.
+    pub(super) fn read(
+        root: &mut Table<'_>,
+        board: &str,
+        signals: &Signals,
+        stores: bool,
+    ) -> Result<Self> {
         let mut links = Self::default();
         if let Some(mut table) = root.table_if("link")? {
             if let Some(local) = table.table_if("local")? {
                 links.local = Some(read_local(local, board, signals)?);
             }
             if let Some(can) = table.table_if("can")? {
-                links.can = Some(read_can(can, signals)?);
+                links.can = Some(read_can(can, signals, stores)?);
             }
             table.finish()?;
         }
@@ -88,7 +96,23 @@ fn read_local(mut table: Table<'_>, board: &str, signals: &Signals) -> Result<Lo
     })
 }
 
-fn read_can(mut table: Table<'_>, signals: &Signals) -> Result<CanConfig> {
+/// Reads `[parameters]`.
+pub(super) fn read_parameters(mut table: Table<'_>) -> Result<SavedConfig> {
+    let path = table.string("file")?;
+    if !path.starts_with('/') || Path::new(path).file_name().is_none() {
+        let what = format!("`file` is \"{path}\", not the absolute path of a file");
+        let fix = "use one such as \"/data/steadfast/parameters/saved.toml\"";
+        return Err(table.error_at("file", what, fix));
+    }
+    table.finish()?;
+    Ok(SavedConfig {
+        path: path.to_owned(),
+        in_force: 0,
+        communication: Vec::new(),
+    })
+}
+
+fn read_can(mut table: Table<'_>, signals: &Signals, stores: bool) -> Result<CanConfig> {
     let interface = table.string("interface")?;
     if interface.is_empty() || interface.len() > MAX_INTERFACE {
         return Err(table.error_at(
@@ -105,6 +129,7 @@ fn read_can(mut table: Table<'_>, signals: &Signals) -> Result<CanConfig> {
             serial: table.integer_or("serial", 0..=u64::from(u32::MAX), 0)? as u32,
             sync_losses: table.integer_or("sync_losses", 1..=100, 2)? as u8,
             sync_hold: table.integer_or("sync_hold", 0..=99, 0)? as u8,
+            stores,
         },
     };
     let Config {
@@ -135,6 +160,18 @@ fn read_can(mut table: Table<'_>, signals: &Signals) -> Result<CanConfig> {
 }
 
 impl Machine {
+    /// The names of the axes, and the words of a frame with their statuswords.
+    pub(crate) fn statuswords(&self) -> Vec<(String, usize)> {
+        let described = self.described().into_iter();
+        let words = described.filter(|signal| signal.group.is_none());
+        words
+            .filter_map(|signal| {
+                let name = signal.name.strip_suffix(".statusword")?;
+                Some((name.to_owned(), signal.word))
+            })
+            .collect()
+    }
+
     /// The drives for a CAN bus: each group with a controlword of a law that has a statusword.
     pub(crate) fn drives(&self) -> Vec<DriveConfig> {
         let described = self.described();

@@ -31,6 +31,7 @@ mod reader;
 mod recorded;
 mod registry;
 mod root_tables;
+mod saved;
 mod signals;
 mod simulation;
 mod spi_access;
@@ -72,6 +73,7 @@ pub(crate) use value::figure;
 
 use crate::cycle::image::OutputChannel;
 use crate::cycle::overrun::LadderConfig;
+use crate::link::saved::SavedConfig;
 use crate::realtime::audit::Reaction;
 use crate::realtime::required::LoopConfig;
 use crate::realtime::runner::Requirement;
@@ -110,6 +112,8 @@ pub struct Config {
     pub black_box: Option<BlackBoxConfig>,
     /// How the controller is commanded, and who reads its signals.
     pub links: LinksConfig,
+    /// Where parameters are saved, and those in force; `None` without `[parameters]`.
+    pub parameters: Option<SavedConfig>,
     /// Control laws, `[device.X]`, plants, and the signals between them.
     pub machine: Machine,
 }
@@ -123,12 +127,7 @@ impl Config {
     #[inline(never)]
     pub fn load_with(path: &Path, registry: &Registry) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
-        let whole = |what: String, fix: &str| Details {
-            file: file.clone(),
-            position: None,
-            what,
-            fix: fix.to_owned(),
-        };
+        let whole = |what: String, fix: &str| error::whole(&file, what, fix);
         let unreadable = |error: std::io::Error| {
             whole(
                 format!("cannot be read: {error}"),
@@ -244,7 +243,12 @@ impl Config {
         machine.signals.read_commands(&mut root, run.period)?;
         let heartbeat = machine.read_root_laws(&mut root, registry, &io, run.period)?;
         machine.read_laws(&mut root, registry, run.period)?;
-        let links = LinksConfig::read(&mut root, &name, &machine.signals)?;
+        let parameters = root
+            .table_if("parameters")?
+            .map(links::read_parameters)
+            .transpose()?;
+        let stores = parameters.is_some();
+        let links = LinksConfig::read(&mut root, &name, &machine.signals, stores)?;
         let simulation = if simulated {
             root.without("watchdog", wiring::SIMULATED)?;
             let table = root.table("simulation")?;
@@ -275,6 +279,7 @@ impl Config {
             watchdog,
             black_box,
             links,
+            parameters,
             machine,
         })
     }

@@ -16,7 +16,7 @@ use super::root_tables::RootTables;
 use crate::cycle::device::Device;
 use crate::cycle::law::{Law, RunLaw, Running};
 use crate::cycle::ports::{FaultNumber, TRACE_LEN};
-use crate::link::parameters::Parameters;
+use crate::link::parameters::{Parameters, Setting};
 use crate::sim::Plant;
 use crate::sys::arena::{Full, Placed};
 use crate::telemetry::report::Description;
@@ -147,6 +147,13 @@ pub trait StartLaw: Any + Send + Sync {
     /// The parameters that clients of links may change while the law of the next
     /// [`StartLaw::start`] runs. Allocates. The default has none.
     fn parameters(&self) -> Option<Box<dyn Parameters>> {
+        None
+    }
+
+    /// The law with these values of its parameters in force from the start on, or why they are
+    /// refused. Allocates. The default, `None`, has no parameters.
+    fn with_saved(&self, settings: &[Setting]) -> Option<Result<Arc<dyn StartLaw>, String>> {
+        let _ = settings;
         None
     }
 

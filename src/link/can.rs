@@ -17,6 +17,7 @@ use super::canopen::{
 use super::frames::Shared;
 use super::owner::{self, Client, Owners};
 use super::parameters::{self, Object, Setting};
+use super::saved::{Keep, MAX_SAVED};
 use super::server::Link;
 use crate::axis::command::config::SUPPORTED_MODES;
 use crate::axis::state::State;
@@ -477,17 +478,19 @@ impl Drive for Machine<'_, '_> {
         }
     }
 
-    // There is no place to store parameters yet.
-    fn store(&mut self, _next: &mut dyn FnMut() -> Option<Saved>) -> Result<(), Refusal> {
-        Err(Refusal::ReadOnly)
+    fn store(&mut self, next: &mut dyn FnMut() -> Option<Saved>) -> Result<(), Refusal> {
+        let all: heapless::Vec<Saved, MAX_SAVED> = core::iter::from_fn(next).collect();
+        self.owners.keep(Client::CAN, Keep::With(&all), self.now)?;
+        Ok(())
     }
 
     fn restore(&mut self) -> Result<(), Refusal> {
-        Err(Refusal::ReadOnly)
+        self.owners.keep(Client::CAN, Keep::Defaults, self.now)?;
+        Ok(())
     }
 
-    fn saved(&self, _number: usize) -> Option<Saved> {
-        None
+    fn saved(&self, number: usize) -> Option<Saved> {
+        self.owners.store.as_ref()?.communication(number)
     }
 }
 

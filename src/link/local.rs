@@ -20,6 +20,7 @@ use super::frames::Shared;
 use super::owner::{Client, Owners, Refusal};
 use super::parameters;
 use super::protocol::{self, Answer, Kind, MAX_PACKET, Request};
+use super::saved::Keep;
 use crate::sys::local_socket::{Connection, Listener, Peer, Waited, readable};
 use crate::sys::{Errno, process};
 use crate::telemetry::blackbox::store::file_stem;
@@ -359,7 +360,7 @@ fn answer(
             return None;
         }
         (Kind::Hello, _) => Ok(()),
-        (Kind::Parameter | Kind::Change, _) => {
+        (Kind::Parameter | Kind::Change | Kind::Kept, _) => {
             let may = connected.may_command;
             let client = (client.0, &client as _);
             let (parameters, changes) = (&mut *owners.parameters, &mut owners.changes);
@@ -370,7 +371,7 @@ fn answer(
             return forcing.serve(&request, client, connected.may_command, shared, now);
         }
         (_, Err(_)) => Err(Refusal::NoSuchGroup),
-        (Kind::Claim | Kind::Revoke, _) if !connected.may_command => {
+        (Kind::Claim | Kind::Revoke | Kind::Save, _) if !connected.may_command => {
             let text = parameters::NOT_COMMANDER;
             let kind = request.kind as u32;
             return Some(protocol::answer(
@@ -380,6 +381,22 @@ fn answer(
                 0,
                 text,
             ));
+        }
+        (Kind::Save, Ok(target)) => {
+            let what = match target {
+                1 => Keep::Defaults,
+                _ => Keep::Present,
+            };
+            let mut text = heapless::String::<256>::new();
+            let (answer, count) = match owners.keep(client, what, now) {
+                Ok(count) => (Answer::Done, count),
+                Err(refusal) => {
+                    let _ = write!(text, "{refusal}");
+                    (Answer::Refused, 0)
+                }
+            };
+            let (kind, number) = (request.kind as u32, request.number);
+            return Some(protocol::answer(kind, number, answer, count, &text));
         }
         (Kind::Claim, Ok(group)) => owners.claim(client, group),
         (Kind::Revoke, Ok(group)) => owners.revoke(group),

@@ -8,7 +8,8 @@
 //!   without a retry.
 //! - [`frames`] has the signals of the last cycles in memory that other processes read.
 //! - [`owner`] decides who may command: each group of commands has one owner at a time.
-//! - [`parameters`] are the values of control laws that clients may change.
+//! - [`parameters`] are the values of control laws that clients may change; [`saved`] keeps them
+//!   for the next start.
 //! - [`force`] hands values to the loop that override signals for a limited time.
 //! - [`local`] is the link for programs on the same machine, over a Unix socket.
 //! - [`can`] is the link for a master on a CAN bus: the CANopen node [`canopen`] with a CiA 402
@@ -25,4 +26,5 @@ pub mod mailbox;
 pub mod owner;
 pub mod parameters;
 pub mod protocol;
+pub mod saved;
 pub mod server;

@@ -10,6 +10,7 @@ use core::fmt;
 
 use super::mailbox::Sender;
 use super::parameters::{ChangeLog, Fixed, Parameters};
+use super::saved::{self, Keep, Store};
 use crate::cycle::image::InputError;
 use crate::cycle::received::{Group, MAX_GROUPS, MAX_RECEIVED};
 use crate::time::Instant;
@@ -92,6 +93,8 @@ pub struct Owners<'m> {
     pub parameters: Box<dyn Parameters>,
     /// Their changes.
     pub(super) changes: ChangeLog,
+    /// Where they are saved; `None` if the board file names no file.
+    pub store: Option<Store<'m>>,
     /// Whether the loop has not yet got the newest state.
     changed: bool,
 }
@@ -123,6 +126,7 @@ impl<'m> Owners<'m> {
             sender,
             parameters: Box::new(Fixed),
             changes: ChangeLog::default(),
+            store: None,
             changed: false,
         }
     }
@@ -273,6 +277,21 @@ impl<'m> Owners<'m> {
             self.set(group, Err(InputError::Stale), now);
         }
         commanded
+    }
+
+    /// Keeps parameters for the next start, as `client` asks for, and gives how many are saved
+    /// now. Waits for the disk.
+    ///
+    /// # Errors
+    /// [`saved::Refusal`]; with one of them, what was saved before is unchanged.
+    pub fn keep(
+        &mut self,
+        client: Client,
+        what: Keep<'_>,
+        now: Instant,
+    ) -> Result<u32, saved::Refusal> {
+        let store = self.store.as_mut().ok_or(saved::Refusal::NoFile)?;
+        store.keep(what, &mut *self.parameters, (client.0, &client), now)
     }
 
     fn set(&mut self, group: u8, valid: Result<(), InputError>, at: Instant) {

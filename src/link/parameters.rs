@@ -8,7 +8,7 @@ use core::fmt::{self, Write as _};
 
 use super::protocol::{Answer, HEAD, Kind, MAX_PACKET, MAX_VALUES, Packet, Request, answer};
 use crate::control::ParameterError;
-use crate::telemetry::changes::{CHANGES, Change, MAX_CHANGES};
+use crate::telemetry::changes::{CHANGES, Change, MAX_CHANGES, Noted};
 use crate::telemetry::say;
 use crate::time::{Duration, Instant};
 
@@ -30,6 +30,10 @@ pub struct Parameter<'p> {
     pub start: f64,
     /// Its least value, and its greatest; other parameters may limit it further.
     pub range: (f64, f64),
+    /// Its value in the board file.
+    pub board: f64,
+    /// Its value at the next start: the saved one, or that of the board file.
+    pub next: f64,
 }
 
 /// The value of an object of CiA 402.
@@ -101,6 +105,9 @@ pub trait Parameters: Send {
 
     /// Whether the loop has not taken over the last change yet.
     fn is_pending(&self) -> bool;
+
+    /// The next start has the present values, or those of the board file if `defaults` is set.
+    fn kept(&mut self, defaults: bool);
 }
 
 /// Parameters of a machine that has none.
@@ -133,6 +140,8 @@ impl Parameters for Fixed {
     fn is_pending(&self) -> bool {
         false
     }
+
+    fn kept(&mut self, _: bool) {}
 }
 
 /// The answer that describes `parameter`, one of `count`: after the head its value, its value at
@@ -182,9 +191,16 @@ pub(super) fn serve(
         let _ = write!(text, "{refusal}");
         answer(kind, number, Answer::Refused, count, &text)
     };
-    if request.kind == Kind::Parameter {
+    if matches!(request.kind, Kind::Parameter | Kind::Kept) {
         return match parameters.get(request.target) {
-            Some(parameter) => described(number, count, &parameter),
+            Some(parameter) if request.kind == Kind::Parameter => {
+                described(number, count, &parameter)
+            }
+            Some(Parameter { board, next, .. }) => {
+                let mut packet = answer(kind, number, Answer::Done, count, "");
+                packet.extend([board, next].into_iter().flat_map(f64::to_ne_bytes));
+                packet
+            }
             None => refused(&Refusal::NoSuchParameter),
         };
     }
@@ -265,12 +281,12 @@ impl ChangeLog {
                 "steadfast: {name} changed {of}.{key} from {before} to {value} {unit}"
             ));
             // Without room it is in the log alone.
-            let _ = CHANGES.add(Change {
+            let _ = CHANGES.add(Noted::Changed(Change {
                 number: number as u16,
                 client: client as u16,
                 before: before as f32,
                 after: value as f32,
-            });
+            }));
         }
     }
 

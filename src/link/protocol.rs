@@ -48,6 +48,12 @@ pub enum Kind {
     /// are; behind the head of a grant are four numbers: the value, the rest of the time in s,
     /// the numbers of client and signal; then the signal's name and a zero.
     Forced = 10,
+    /// Save the parameters for the next start; with the target 1, remove the saved ones. The value
+    /// of the answer is how many are saved now.
+    Save = 11,
+    /// Tell the value of the parameter `target` in the board file, and its value at the next start:
+    /// two values after the head of the answer.
+    Kept = 12,
 }
 
 impl Kind {
@@ -64,6 +70,8 @@ impl Kind {
             8 => Self::Force,
             9 => Self::Unforce,
             10 => Self::Forced,
+            11 => Self::Save,
+            12 => Self::Kept,
             _ => return None,
         })
     }

@@ -1,4 +1,4 @@
-//! Changes of parameters on their way from the link thread to the journal of the reporter.
+//! Changes of parameters, and that they were saved, on their way from the link thread to the journal of the reporter.
 //!
 //! Both are ordinary threads, so a lock is enough: the loop has no part in it.
 
@@ -20,8 +20,22 @@ pub struct Change {
     pub after: f32,
 }
 
+/// What is noted in the journal.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub enum Noted {
+    /// A parameter was changed.
+    Changed(Change),
+    /// Parameters were saved for the next start.
+    Saved {
+        /// The number of the client that asked for it; its lower 16 bits.
+        client: u16,
+        /// How many; 0: the saved ones were removed.
+        count: u32,
+    },
+}
+
 /// Changes on their way.
-pub struct Changes(Mutex<heapless::Vec<Change, MAX_CHANGES>>);
+pub struct Changes(Mutex<heapless::Vec<Noted, MAX_CHANGES>>);
 
 /// Those of the run.
 pub static CHANGES: Changes = Changes::new();
@@ -34,13 +48,13 @@ impl Changes {
     }
 
     /// Adds a change. Returns whether there was room for it.
-    pub fn add(&self, change: Change) -> bool {
+    pub fn add(&self, change: Noted) -> bool {
         let mut changes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         changes.push(change).is_ok()
     }
 
     /// Takes all changes out, the oldest first.
-    pub fn take(&self, with: impl FnMut(Change)) {
+    pub fn take(&self, with: impl FnMut(Noted)) {
         let mut changes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         changes.iter().copied().for_each(with);
         changes.clear();

@@ -4,7 +4,7 @@
 //! Runs on the reporter's thread, never on the loop's. Allocates nothing. Costs one pwrite(2)
 //! for up to 32 records, and one for each event.
 
-use super::changes::Changes;
+use super::changes::{Changes, Noted};
 use super::flight::{Flight, STATUS_WORDS, layout};
 use super::forced;
 use super::ring::{self, RECORD_BYTES};
@@ -56,6 +56,9 @@ pub enum Event {
     /// This place is not forced any more: the number of the reason
     /// ([`Ended`](crate::cycle::force::Ended)).
     ForceEnded(u16, u32),
+    /// The client with this number saved so many parameters for the next start; with 0, it removed
+    /// the saved ones.
+    Saved(u16, u32),
     /// An event that this version does not know: kind and value.
     Other(u16, u32),
 }
@@ -88,6 +91,7 @@ impl EventRecord {
             Event::ForcedTo(_, bits) => (12, bits),
             Event::ForcedBy(_, ms) => (13, ms),
             Event::ForceEnded(_, why) => (14, why),
+            Event::Saved(_, count) => (15, count),
             Event::Other(kind, value) => (kind, value),
         };
         let mut bytes = [0; layout::EVENT_BYTES];
@@ -97,7 +101,8 @@ impl EventRecord {
         | Event::ParameterTo(number, _)
         | Event::ForcedTo(number, _)
         | Event::ForcedBy(number, _)
-        | Event::ForceEnded(number, _) = self.event
+        | Event::ForceEnded(number, _)
+        | Event::Saved(number, _) = self.event
         {
             bytes[10..12].copy_from_slice(&number.to_le_bytes());
         }
@@ -129,6 +134,7 @@ impl EventRecord {
             12 => Event::ForcedTo((word >> 16) as u16, value),
             13 => Event::ForcedBy((word >> 16) as u16, value),
             14 => Event::ForceEnded((word >> 16) as u16, value),
+            15 => Event::Saved((word >> 16) as u16, value),
             other => Event::Other(other, value),
         };
         Self {
@@ -322,12 +328,13 @@ impl<'f> Journal<'f> {
     /// Records the changes of parameters since the last call.
     pub fn changes(&mut self, changes: &Changes) {
         let slot = self.status.last.slot;
-        changes.take(|change| {
-            let from = Event::ParameterFrom(change.number, change.before.to_bits());
-            let to = Event::ParameterTo(change.client, change.after.to_bits());
-            for event in [from, to] {
-                self.event(EventRecord { slot, event });
+        let mut note = |event| self.event(EventRecord { slot, event });
+        changes.take(|noted| match noted {
+            Noted::Changed(change) => {
+                note(Event::ParameterFrom(change.number, change.before.to_bits()));
+                note(Event::ParameterTo(change.client, change.after.to_bits()));
             }
+            Noted::Saved { client, count } => note(Event::Saved(client, count)),
         });
     }
 

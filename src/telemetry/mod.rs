@@ -20,6 +20,7 @@ pub mod ring;
 pub mod seqlock;
 pub mod text;
 mod wake;
+pub mod whole;
 
 use core::fmt::Write;
 

@@ -182,6 +182,8 @@ pub struct Report {
     pub laws: Vec<LawReport>,
     /// The watchdog, if one was fed.
     pub watchdog: Option<WatchdogReport>,
+    /// How many saved parameters were in force from the start; `None` without `[parameters]`.
+    pub saved_parameters: Option<u32>,
     /// The black boxes, if the board file asks for them.
     pub black_box: Option<BlackBoxReport>,
     /// How many signals were forced, and the last of them.
@@ -214,6 +216,7 @@ impl Report {
             sections,
             laws,
             watchdog,
+            saved_parameters,
             black_box,
             forces: (forced, forces),
             warnings,
@@ -244,6 +247,9 @@ impl Report {
             match watchdog {
                 Some(watchdog) => watchdog.json(json),
                 None => json.null(),
+            }
+            if let Some(saved) = saved_parameters {
+                json.key("saved_parameters").integer(u64::from(*saved));
             }
             if let Some(black_box) = black_box {
                 black_box.json(json.key("black_box"));

@@ -62,6 +62,9 @@ pub fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
     if let Some(watchdog) = &report.watchdog {
         write_watchdog(out, watchdog)?;
     }
+    if let Some(saved) = report.saved_parameters.filter(|saved| *saved > 0) {
+        writeln!(out, "{:SUBJECT$}{saved} saved ones in force", "parameters")?;
+    }
     if let Some(black_box) = &report.black_box {
         for path in &black_box.saved {
             writeln!(out, "{:SUBJECT$}{path}", "black box")?;

@@ -15,6 +15,7 @@ mod mutations;
 mod numbers;
 mod ranges;
 mod spi_access;
+mod saved;
 mod stock;
 mod stock_laws;
 mod structure;

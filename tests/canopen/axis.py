@@ -33,6 +33,7 @@ VALUE_TOO_HIGH = 0x06090031
 VALUE_TOO_LOW = 0x06090032
 INCOMPATIBLE = 0x06040043
 READ_ONLY = 0x06010002
+DEVICE_STATE = 0x08000022
 # Objects without a value: errors that have not occurred.
 ABSENT = {(0x1003, sub) for sub in range(1, 9)}
 
@@ -109,26 +110,29 @@ class Base(Case):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
+        self.saved = os.path.join(folder.name, "saved.toml")
         with open(os.path.join(HERE, "../../board/sim/board.toml")) as file:
-            text = file.read() + LINK + self.homing
+            text = file.read() + LINK + self.homing + f'[parameters]\nfile = "{self.saved}"\n'
         for old, new in CHANGES:
             self.assertEqual(text.count(old), 1, old)
             text = text.replace(old, new)
-        board = os.path.join(folder.name, "board.toml")
-        with open(board, "w") as file:
+        self.board = os.path.join(folder.name, "board.toml")
+        with open(self.board, "w") as file:
             file.write(text)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.addCleanup(listener.close)
-        path = os.path.join(folder.name, "bus")
-        listener.bind(path)
-        listener.listen(1)
-        listener.settimeout(10)
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.addCleanup(self.listener.close)
+        self.listener.bind(os.path.join(folder.name, "bus"))
+        self.listener.listen(1)
+        self.listener.settimeout(10)
+        self.start()
+
+    def start(self):
         self.process = subprocess.Popen(
-            [firmware, "run", "--board", board, "--for", "1h", "--quiet"],
-            env=dict(os.environ, LD_PRELOAD=bus, STEADFAST_TEST_BUS=path),
+            [firmware, "run", "--board", self.board, "--for", "1h", "--quiet"],
+            env=dict(os.environ, LD_PRELOAD=bus, STEADFAST_TEST_BUS=self.listener.getsockname()),
         )
         try:
-            connection, _ = listener.accept()
+            connection, _ = self.listener.accept()
         except TimeoutError:
             self.process.kill()
             raise
@@ -137,7 +141,16 @@ class Base(Case):
         self.addCleanup(self.network.disconnect)
         self.addCleanup(self.end_process)
 
+    def restarted(self):
+        """The node after a restart of the controller."""
+        self.network.disconnect()
+        self.end_process()
+        self.start()
+        return self.node()
+
     def end_process(self):
+        if self.process.poll() is not None:
+            return
         self.process.send_signal(signal.SIGTERM)
         # 4: the axis has a fault, as after the loss of the master.
         self.assertIn(self.process.wait(10), (0, 4))
@@ -269,6 +282,34 @@ class Axis(Base):
                 self.assertEqual(entry.raw, value)
         self.assertEqual(node.sdo[0x6084].raw, 200_000)
         self.assertEqual(node.state, "OPERATION ENABLED")
+        for index, word in ((0x1010, b"save"), (0x1011, b"load")):
+            with self.assertRaises(canopen.SdoAbortedError) as raised:
+                node.sdo.download(index, 1, word)
+            self.assertEqual(raised.exception.code, DEVICE_STATE)
+        self.assertFalse(os.path.exists(self.saved))
+
+    def test_stored_parameters_are_in_force_after_a_restart(self):
+        node = self.node()
+        self.assertEqual((node.sdo[0x1010][0].raw, node.sdo[0x1010][1].raw), (1, 1))
+        self.assertEqual((node.sdo[0x1011][0].raw, node.sdo[0x1011][1].raw), (1, 1))
+        node.sdo[0x6081].raw = 2 * RADIAN
+        node.sdo[0x1017].raw = 500
+        with self.assertRaises(canopen.SdoAbortedError) as raised:
+            node.sdo.download(0x1010, 1, b"sabe")
+        self.assertEqual(raised.exception.code, 0x08000020)
+        # It waits for the disk.
+        node.sdo.RESPONSE_TIMEOUT = 10
+        node.sdo.download(0x1010, 1, b"save")
+        node = self.restarted()
+        self.assertEqual(node.sdo[0x6081].raw, 2 * RADIAN)
+        self.assertEqual(node.sdo[0x1017].raw, 500)
+        self.assertEqual(node.sdo[0x6083].raw, 400_000)
+        node.sdo.RESPONSE_TIMEOUT = 10
+        node.sdo.download(0x1011, 1, b"load")
+        self.assertEqual(node.sdo[0x6081].raw, 2 * RADIAN)
+        node = self.restarted()
+        self.assertEqual(node.sdo[0x6081].raw, 20 * RADIAN)
+        self.assertEqual(node.sdo[0x1017].raw, 1000)
 
     def test_a_move_has_the_profile_velocity_that_was_written(self):
         node = self.enabled("PROFILED POSITION")

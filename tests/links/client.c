@@ -73,6 +73,7 @@ int main(int count, char **arguments)
 	must(&c, sf_change(&c, 0, numbers, changed, 2), 0, "change");
 	must(&c, sf_parameter(&c, numbers[0], &parameter), 0, "describe");
 	must(&c, parameter.value == 50.0 && parameter.start == 40.0, 1, "it has changed");
+	must(&c, sf_save(&c, 0), -EPERM, "save without [parameters]");
 	must(&c, sf_change(&c, 1, NULL, NULL, 0), 0, "back to the start");
 	must(&c, sf_parameter(&c, numbers[0], &parameter), 0, "describe");
 	must(&c, parameter.value == 40.0, 1, "it is as at the start");

@@ -51,6 +51,12 @@ with steadfast.connect(sys.argv[1]) as machine, steadfast.connect(sys.argv[1]) a
     except steadfast.Refused as refused:
         assert "it must be from 0 to 40" in str(refused), refused
     assert machine.parameters()["x.gains.kp"].value == 50.0
+    assert machine.kept("x.gains.kp") == (40.0, 40.0), "nothing is saved"
+    try:
+        machine.save()
+        raise AssertionError("the board file has no [parameters]")
+    except steadfast.Refused as refused:
+        assert "[parameters]" in str(refused), refused
     machine.change({}, from_start=True)
     now = machine.parameters()
     assert all(parameter.value == parameter.start for parameter in now.values()), now

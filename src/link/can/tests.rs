@@ -268,6 +268,8 @@ impl parameters::Parameters for Table {
             value,
             start: value,
             range: (0.0, 40.0),
+            board: 20.0,
+            next: value,
         })
     }
 
@@ -334,6 +336,8 @@ impl parameters::Parameters for Table {
         let number = number as usize;
         self.values[number / 2][number % 2]
     }
+
+    fn kept(&mut self, _: bool) {}
 
     fn is_pending(&self) -> bool {
         false

@@ -65,6 +65,7 @@ impl From<Refusal> for Abort {
             Refusal::ReadOnly => Self::READ_ONLY,
             Refusal::NoData => Self::NO_DATA,
             Refusal::Failed => Self::HARDWARE,
+            Refusal::NotStored => Self::APPLICATION,
         }
     }
 }

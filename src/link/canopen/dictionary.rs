@@ -13,9 +13,8 @@ use crate::time::Instant;
 /// Most RPDOs, and most TPDOs.
 pub(super) const MAX_PDOS: usize = MAX_AXES * PDOS;
 
-/// "save" as an UNSIGNED32.
+/// "save" and "load" as UNSIGNED32.
 const SAVE: u32 = 0x6576_6173;
-/// "load" as an UNSIGNED32.
 const LOAD: u32 = 0x6461_6F6C;
 
 /// What the board file says of a node.
@@ -29,6 +28,8 @@ pub struct Config {
     pub sync_losses: u8,
     /// SYNC messages that may be missing before the axes that follow it hold; 0: they never do.
     pub sync_hold: u8,
+    /// 1010h, 1011h: parameters are stored on command; otherwise not at all.
+    pub stores: bool,
 }
 
 /// A producer whose heartbeat is supervised.
@@ -240,7 +241,7 @@ impl Dictionary {
             Own::SyncPeriod => self.sync_period,
             Own::SyncOverflow => u32::from(self.sync_overflow),
             Own::SyncMeasured => self.sync_measured.read(found.sub),
-            Own::Store | Own::Restore => 1,
+            Own::Store | Own::Restore => u32::from(self.config.stores),
             Own::EmcyId => self.emcy_id,
             Own::EmcyInhibit => u32::from(self.emcy_inhibit),
             Own::Consumer => self.consumers[number % CONSUMERS].value,

@@ -104,6 +104,8 @@ pub enum Refusal {
     NoData,
     /// A file or device failed.
     Failed,
+    /// This machine does not store parameters.
+    NotStored,
 }
 
 /// Why commands from the bus are no longer valid.

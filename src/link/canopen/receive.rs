@@ -23,11 +23,11 @@ impl Node {
                 self.lost_all(Loss::Stopped, drive);
             }
             0x80 => self.enter(Nmt::PreOperational, drive),
-            // Reset node and reset communication. The firmware itself goes on.
+            // Reset node and reset communication: the next poll loads the stored parameters and
+            // sends the boot-up message. The firmware itself goes on.
             0x81 | 0x82 => {
                 self.lost_all(Loss::Stopped, drive);
                 self.pace(Pace::Free, drive);
-                self.dictionary.reset(drive);
                 self.server = Server::IDLE;
                 self.beat = None;
                 self.sync = None;

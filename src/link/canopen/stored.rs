@@ -72,7 +72,8 @@ impl Dictionary {
                     Own::MapCount => 1,
                     _ => 2,
                 };
-                if object.access != Access::Rw || in_pass != pass {
+                // Objects of an axis are commands, or parameters that the drive stores itself.
+                if object.access != Access::Rw || in_pass != pass || object.index >= 0x6000 {
                     continue;
                 }
                 for instance in 0..instances(object.index, self.axes) {

@@ -27,6 +27,7 @@ impl Node {
             if out.push_back(Frame::clipped(id, &[0])).is_err() {
                 return now + RETRY;
             }
+            self.dictionary.reset(drive);
             self.nmt = Nmt::PreOperational;
             self.beat = Some(now);
         }

@@ -9,7 +9,7 @@ use crate::config::{AnyLaw, Config, StartLaw};
 use crate::cycle::law::{Part, RunLaw, Status};
 use crate::cycle::ports::{FaultNumber, Trace};
 use crate::cycle::signal::Io;
-use crate::link::parameters::Parameters;
+use crate::link::parameters::{Parameters, Setting};
 use crate::sys::arena::{Full, Placed};
 use crate::telemetry::report::{Description, Field, Section, SectionEntry};
 use crate::time::Duration;
@@ -21,6 +21,8 @@ pub struct Axes {
     pub config: ServoConfig<Vec<AxisConfig>>,
     /// The names of the axes and of their encoders.
     pub names: Arc<Names>,
+    /// The configurations of the axes in the board file, where saved parameters are in force.
+    pub(super) board: Option<Vec<AxisConfig>>,
     /// Period of the loop.
     pub(super) period: Duration,
     /// Changed parameters on their way to the loop.
@@ -50,6 +52,16 @@ impl Axes {
     #[must_use]
     pub fn law(&self) -> Servo {
         self.law_in()
+    }
+
+    fn tuning(&self) -> Tuning {
+        Tuning::new(
+            self.names.axes.clone(),
+            &self.config.axes,
+            self.board.as_deref().unwrap_or(&self.config.axes),
+            self.period,
+            Arc::clone(&self.exchange),
+        )
     }
 
     fn law_in<A: Default + Extend<Axis>>(&self) -> Servo<A> {
@@ -111,12 +123,18 @@ impl Names {
 
 impl StartLaw for Axes {
     fn parameters(&self) -> Option<Box<dyn Parameters>> {
-        Some(Box::new(Tuning::new(
-            self.names.axes.clone(),
-            &self.config.axes,
-            self.period,
-            Arc::clone(&self.exchange),
-        )))
+        Some(Box::new(self.tuning()))
+    }
+
+    fn with_saved(&self, settings: &[Setting]) -> Option<Result<Arc<dyn StartLaw>, String>> {
+        let mut tuning = self.tuning();
+        if let Err(refusal) = tuning.set(true, settings) {
+            return Some(Err(refusal.to_string()));
+        }
+        let mut saved = self.clone();
+        let board = core::mem::replace(&mut saved.config.axes, tuning.present);
+        saved.board.get_or_insert(board);
+        Some(Ok(Arc::new(saved)))
     }
 
     fn statuses(&self) -> Vec<(String, &'static str)> {

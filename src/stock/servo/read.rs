@@ -59,6 +59,7 @@ pub(super) fn read(tables: &mut RootTables<'_, '_>) -> Result<Option<Axes>> {
             axes: names,
             encoders,
         }),
+        board: None,
         period: tables.period(),
         exchange: Arc::default(),
     }))

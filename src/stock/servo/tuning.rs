@@ -37,17 +37,23 @@ pub(super) struct Tuning {
     period: Duration,
     exchange: Arc<Exchange>,
     start: Vec<AxisConfig>,
-    present: Vec<AxisConfig>,
+    /// Those of the board file.
+    board: Vec<AxisConfig>,
+    /// Those of the next start.
+    next: Vec<AxisConfig>,
+    pub(super) present: Vec<AxisConfig>,
     /// The next values while a change is checked, otherwise those before the last change.
     other: Vec<AxisConfig>,
     built: Vec<Axis>,
 }
 
 impl Tuning {
-    /// The parameters of axes with these names and configurations.
+    /// The parameters of axes with these names and configurations: those of the start, and of the
+    /// board file.
     pub(super) fn new(
         names: Vec<String>,
         start: &[AxisConfig],
+        board: &[AxisConfig],
         period: Duration,
         exchange: Arc<Exchange>,
     ) -> Self {
@@ -60,7 +66,7 @@ impl Tuning {
         if let Ok(mut axes) = exchange.axes.lock() {
             *axes = in_exchange;
         }
-        let [start, present, other] = core::array::from_fn(|_| start.to_vec());
+        let [next, start, present, other] = core::array::from_fn(|_| start.to_vec());
         Self {
             names,
             period,
@@ -68,6 +74,8 @@ impl Tuning {
             present,
             other,
             start,
+            board: board.to_vec(),
+            next,
             built,
         }
     }
@@ -95,6 +103,8 @@ impl Parameters for Tuning {
         parameter.is_of(start).then_some(())?;
         let start = parameter.get(start);
         let value = parameter.get(self.present.get_mut(axis)?);
+        let board = parameter.get(self.board.get_mut(axis)?);
+        let next = parameter.get(self.next.get_mut(axis)?);
         Some(Parameter {
             of: self.name(axis),
             key: parameter.key,
@@ -102,6 +112,8 @@ impl Parameters for Tuning {
             value,
             start,
             range: parameter.range(),
+            board,
+            next,
         })
     }
 
@@ -172,5 +184,10 @@ impl Parameters for Tuning {
 
     fn is_pending(&self) -> bool {
         self.exchange.fresh.load(Ordering::Relaxed)
+    }
+
+    fn kept(&mut self, defaults: bool) {
+        let from = if defaults { &self.board } else { &self.present };
+        self.next.clone_from_slice(from);
     }
 }

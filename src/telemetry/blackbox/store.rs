@@ -1,18 +1,18 @@
 //! The folder of black boxes: numbered files, each complete or absent. The oldest files are
 //! removed first.
 //!
-//! A file is written under a name that begins with a dot, synced to the disk (fsync(2)) and
-//! renamed; then the folder is synced. If the machine stops in between, every file with a final
-//! name is complete. Files are ordered by number, not by date: the clock of a board without a
+//! If the machine stops while a file is written, every file with a final name is complete
+//! ([`write_whole`]). Files are ordered by number, not by date: the clock of a board without a
 //! battery starts in 1970.
 
-use core::fmt::{self, Write as _};
+use core::fmt::Write as _;
 use std::fs::{self, File};
 use std::io;
 
 use super::BlackBoxConfig;
-use crate::sys::Errno;
 use crate::sys::sort::sort_by_key;
+pub use crate::telemetry::whole::FileError as StoreError;
+use crate::telemetry::whole::{at, sync_folder, write_whole};
 
 /// The extension of a black box file.
 pub const ENDING: &str = ".blackbox";
@@ -21,33 +21,6 @@ const MAX_FILES: usize = 256;
 
 /// A path in a fixed buffer, so that it allocates nothing.
 pub type Path = heapless::String<192>;
-
-/// Why a step in the folder failed. Its text is formatted without allocating, unlike that of
-/// [`io::Error`]: a black box is also saved while the allocator is sealed.
-#[derive(Debug)]
-pub struct StoreError {
-    step: &'static str,
-    errno: Errno,
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let why = match self.errno.0 {
-            libc::ENOSPC => "no space left on the device",
-            libc::EROFS => "read-only file system",
-            libc::EACCES | libc::EPERM => "permission denied",
-            _ => return write!(f, "{} ({})", self.step, self.errno),
-        };
-        write!(f, "{}: {why}", self.step)
-    }
-}
-
-fn at(step: &'static str) -> impl FnOnce(io::Error) -> StoreError {
-    move |error| StoreError {
-        step,
-        errno: error.into(),
-    }
-}
 
 /// The black boxes of one board. Only one process at a time may write them: the process that
 /// has locked the board's flight file.
@@ -149,43 +122,11 @@ impl Store {
         let path = self.path(number);
         let mut temporary = Path::new();
         let _ = write!(temporary, "{}/.{}.new", self.directory, self.board);
-        let written = self.write_whole(&temporary, &path, write);
-        match written {
-            Ok(length) => {
-                self.files.push((number, length));
-                self.next = number.saturating_add(1);
-                self.make_room(0);
-                Ok(path)
-            }
-            Err(error) => {
-                // The partial file takes space that is already short.
-                let _ = fs::remove_file(temporary.as_str());
-                Err(error)
-            }
-        }
-    }
-
-    fn write_whole(
-        &self,
-        temporary: &Path,
-        path: &Path,
-        write: impl FnOnce(&mut File) -> io::Result<()>,
-    ) -> Result<u64, StoreError> {
-        let mut file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(temporary.as_str())
-            .map_err(at("a file cannot be created"))?;
-        write(&mut file).map_err(at("the file cannot be written"))?;
-        file.sync_all()
-            .map_err(at("the file cannot be synced to the disk"))?;
-        let length = file.metadata().map_or(0, |data| data.len());
-        fs::rename(temporary.as_str(), path.as_str()).map_err(at("the file cannot be renamed"))?;
-        File::open(self.directory.as_str())
-            .and_then(|folder| folder.sync_all())
-            .map_err(at("the folder cannot be synced to the disk"))?;
-        Ok(length)
+        let length = write_whole([&self.directory, &temporary, &path], write)?;
+        self.files.push((number, length));
+        self.next = number.saturating_add(1);
+        self.make_room(0);
+        Ok(path)
     }
 
     fn make_room(&mut self, expected: u64) {
@@ -211,9 +152,7 @@ impl Store {
         let file = File::create(self.marker().as_str()).map_err(at("a file cannot be created"))?;
         file.sync_all()
             .map_err(at("the file cannot be synced to the disk"))?;
-        File::open(self.directory.as_str())
-            .and_then(|folder| folder.sync_all())
-            .map_err(at("the folder cannot be synced to the disk"))
+        sync_folder(&self.directory)
     }
 
     /// Whether the last run was marked and the mark was not removed.

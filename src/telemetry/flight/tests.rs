@@ -3,7 +3,7 @@ use crate::cycle::force::Ended;
 use crate::cycle::ports::{Clock as _, Record as _};
 use crate::cycle::record::{CycleRecord, flags};
 use crate::cycle::stop::{QuickStop, QuickStops, StopCause};
-use crate::telemetry::changes::{Change, Changes, MAX_CHANGES};
+use crate::telemetry::changes::{Change, Changes, MAX_CHANGES, Noted};
 use crate::telemetry::forced::{All, Forced, Name};
 use crate::telemetry::journal::{Event, EventRecord, Journal};
 use crate::telemetry::ring;
@@ -141,15 +141,22 @@ fn a_changed_parameter_is_two_events() {
     let mut journal = Journal::new(&flight);
     let changes = Changes::new();
     journal.add(&record(7));
-    let change = |number| Change {
-        number,
-        client: 3,
-        before: 40.0,
-        after: -0.5,
+    let change = |number| {
+        Noted::Changed(Change {
+            number,
+            client: 3,
+            before: 40.0,
+            after: -0.5,
+        })
     };
-    for number in 0..MAX_CHANGES as u16 {
-        assert!(changes.add(change(number + 300)));
+    let saved = Noted::Saved {
+        client: u16::MAX,
+        count: 2,
+    };
+    for number in 1..MAX_CHANGES as u16 {
+        assert!(changes.add(change(number + 299)));
     }
+    assert!(changes.add(saved));
     assert!(!changes.add(change(0)), "there is no room");
     journal.changes(&changes);
     journal.changes(&changes);
@@ -158,7 +165,8 @@ fn a_changed_parameter_is_two_events() {
     let seen: Vec<_> = events(&bytes[layout::EVENTS..layout::RECORDS], written)
         .map(|record| (record.slot, record.event))
         .collect();
-    assert_eq!(seen.len(), 1 + 2 * MAX_CHANGES);
+    assert_eq!(seen.len(), 2 * MAX_CHANGES);
+    assert_eq!(seen.last(), Some(&(7, Event::Saved(u16::MAX, 2))));
     let expected = [
         (7, Event::ParameterFrom(300, 40.0_f32.to_bits())),
         (7, Event::ParameterTo(3, (-0.5_f32).to_bits())),

@@ -29,6 +29,7 @@ fn report() -> Report {
         pace: Pace::Free,
         contract: Box::default(),
         laws: Vec::new(),
+        saved_parameters: Some(3),
         watchdog: None,
         black_box: None,
         forces: (0, Vec::new()),
@@ -96,6 +97,7 @@ response              300 ns    303 ns   49.0 us   49.0 us   49.0 us
     let end = "
 axis x            Operation enabled; tracking error max 0.010000 rad, rms 0.002000 rad
 allocations       0 since the seal
+parameters        3 saved ones in force
 exit 0            done
 ";
     assert!(text.ends_with(end), "{text}");

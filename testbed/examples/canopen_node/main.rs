@@ -69,6 +69,7 @@ const CONFIG: Config = Config {
     serial: 4711,
     sync_losses: 3,
     sync_hold: 0,
+    stores: true,
 };
 
 /// Runs a node on a CAN interface.

@@ -21,6 +21,8 @@ use crate::{BAD_INPUT, FAILED, Failure};
 
 /// The longest wait for an answer or for a frame.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The longest wait for a disk.
+const DISK: Duration = Duration::from_secs(60);
 
 /// A signal as the controller describes it.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +76,8 @@ pub(crate) struct Client {
     number: u32,
     /// The number of this client.
     pub(crate) own: u32,
+    /// The longest wait for an answer.
+    patience: Duration,
     pub(crate) signals: Vec<Signal>,
     pub(crate) groups: Vec<Group>,
 }
@@ -162,7 +166,7 @@ impl Client {
         let connection = Connection::connect(&name).map_err(refused)?;
         let gone = || failed("the controller closed the connection; see its log".to_owned());
         let mut packet = [0; MAX_PACKET];
-        wait_for(&connection).map_err(failed)?;
+        wait_for(&connection, PATIENCE).map_err(failed)?;
         let (length, memory) = connection
             .receive_with_file(&mut packet)
             .map_err(|_| gone())?;
@@ -204,6 +208,7 @@ impl Client {
             header,
             number: 0,
             own: hello.value,
+            patience: PATIENCE,
         })
     }
 
@@ -371,12 +376,31 @@ impl Client {
             .map(|_| ())
     }
 
+    /// The value of `parameter` in the board file, and its value at the next start.
+    pub(crate) fn kept(&mut self, parameter: &Parameter) -> Result<[f64; 2], Failure> {
+        let packet = self.answer(Kind::Kept, parameter.number, &[])?;
+        let (values, _) = packet.get(HEAD..).unwrap_or_default().as_chunks::<8>();
+        match values {
+            [board, next] => Ok([*board, *next].map(f64::from_ne_bytes)),
+            _ => Err(self.malformed()),
+        }
+    }
+
+    /// Saves the parameters for the next start, or removes the saved ones; gives how many are
+    /// saved now.
+    pub(crate) fn save(&mut self, defaults: bool) -> Result<u32, Failure> {
+        // The controller refuses it until the loop has written a frame.
+        self.frame()?;
+        self.patience = DISK;
+        self.ask(Kind::Save, u32::from(defaults), &[])
+    }
+
     /// Sends a request and waits for its answer.
     fn answer(&mut self, kind: Kind, target: u32, values: &[f64]) -> Result<Vec<u8>, Failure> {
         self.send(kind, target, values)?;
         let mut packet = [0; MAX_PACKET];
         loop {
-            wait_for(&self.connection).map_err(|what| self.failed(what))?;
+            wait_for(&self.connection, self.patience).map_err(|what| self.failed(what))?;
             let length = match self.connection.receive(&mut packet) {
                 Ok(Some(length)) if length > 0 => length,
                 Ok(None) => continue,
@@ -393,9 +417,9 @@ impl Client {
 }
 
 /// Waits for a packet.
-fn wait_for(connection: &Connection) -> Result<(), String> {
+fn wait_for(connection: &Connection, patience: Duration) -> Result<(), String> {
     let mut waited = [readable(connection.as_fd())];
-    match wait_any(&mut waited, PATIENCE.as_millis() as u16) {
+    match wait_any(&mut waited, patience.as_millis() as u16) {
         Ok(true) => Ok(()),
         Ok(false) | Err(_) => Err("the controller does not answer; see its log".to_owned()),
     }

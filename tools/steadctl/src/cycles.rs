@@ -145,6 +145,16 @@ pub fn event(record: &EventRecord) -> String {
             Some(why) => format!("{} is not forced any more: {why}", place(at)),
             None => format!("{} is not forced any more: reason {why}", place(at)),
         },
+        Event::Saved(client, count) => {
+            let client = match client {
+                u16::MAX => "the CAN master".to_owned(),
+                client => format!("client {client}"),
+            };
+            match count {
+                0 => format!("{client} removed the saved parameters"),
+                _ => format!("{client} saved {count} parameters for the next start"),
+            }
+        }
         Event::Other(kind, value) => format!("event {kind} of a newer version, value {value}"),
     };
     format!("{:>12}  {what}", record.slot)

@@ -82,7 +82,7 @@ enum Command {
         #[command(flatten)]
         socket: Socket,
     },
-    /// List the parameters that differ from those of the start
+    /// List the parameters that differ from those of the start, of the board file or of the next start
     Diff {
         #[command(flatten)]
         socket: Socket,
@@ -91,6 +91,16 @@ enum Command {
     Revert {
         /// Their names; without any, all
         names: Vec<String>,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Save the parameters that differ from the board file for the next start
+    Save {
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Remove the saved parameters: the next start has those of the board file
+    Restore {
         #[command(flatten)]
         socket: Socket,
     },
@@ -226,7 +236,7 @@ struct Socket {
 /// exit code.
 #[must_use]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let done = match Arguments::try_parse_from(arguments) {
+    let done = match Arguments::try_parse_from(negative(arguments)) {
         Ok(Arguments { command }) => run(command),
         Err(error) => not_run(&error),
     };
@@ -237,6 +247,24 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+/// `arguments` with the sign of negative values such as -90deg as a minus (U+2212), because clap
+/// takes a hyphen for an option where more values follow. [`hyphen`] undoes it.
+fn negative(arguments: impl IntoIterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    arguments.into_iter().map(|argument| {
+        let rest = argument.to_str().and_then(|text| text.strip_prefix('-'));
+        match rest.filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '.')) {
+            Some(rest) => OsString::from(format!("{MINUS}{rest}")),
+            None => argument,
+        }
+    })
+}
+
+const MINUS: char = '\u{2212}';
+
+fn hyphen(value: &str) -> String {
+    value.replace(MINUS, "-")
 }
 
 fn run(command: Command) -> Result<u8, Failure> {
@@ -253,6 +281,8 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Parameters { socket } => parameters::list(socket.path.as_deref()),
         Command::Diff { socket } => parameters::diff(socket.path.as_deref()),
         Command::Revert { names, socket } => parameters::revert(socket.path.as_deref(), &names),
+        Command::Save { socket } => parameters::save(socket.path.as_deref(), false),
+        Command::Restore { socket } => parameters::save(socket.path.as_deref(), true),
         Command::Set {
             name,
             value,
@@ -260,8 +290,8 @@ fn run(command: Command) -> Result<u8, Failure> {
             time,
             socket,
         } => {
-            let mut words = vec![name, value];
-            words.extend(more);
+            let words = [name, value].into_iter().chain(more);
+            let words: Vec<String> = words.map(|word| hyphen(&word)).collect();
             live::set(socket.path.as_deref(), &words, time.as_deref())
         }
         Command::Force {
@@ -281,13 +311,18 @@ fn run(command: Command) -> Result<u8, Failure> {
             position,
             relative,
             socket,
-        } => drive::move_to(socket.path.as_deref(), &axis, &position, relative),
+        } => drive::move_to(socket.path.as_deref(), &axis, &hyphen(&position), relative),
         Command::Jog {
             axis,
             speed,
             time,
             socket,
-        } => drive::jog(socket.path.as_deref(), &axis, &speed, time.as_deref()),
+        } => drive::jog(
+            socket.path.as_deref(),
+            &axis,
+            &hyphen(&speed),
+            time.as_deref(),
+        ),
         Command::Home { axis, socket } => drive::home(socket.path.as_deref(), &axis),
         Command::Stop { axis, socket } => drive::stop(socket.path.as_deref(), axis.as_deref()),
         Command::Reset { axis, socket } => drive::reset(socket.path.as_deref(), &axis),

@@ -1,4 +1,4 @@
-//! `steadctl parameters`, `diff` and `revert`, and the part of `set` for parameters: changes of a
+//! `steadctl parameters`, `diff`, `revert`, `save` and `restore`, and the part of `set` for parameters: changes of a
 //! running controller that stay.
 
 use std::fmt::Write as _;
@@ -55,16 +55,41 @@ pub(crate) fn list(socket: Option<&Path>) -> Result<u8, Failure> {
     print(&text).map(|()| 0)
 }
 
-/// Lists the parameters that differ from those of the start.
+/// Lists the parameters that differ from those of the start, of the board file or of the next
+/// start.
 pub(crate) fn diff(socket: Option<&Path>) -> Result<u8, Failure> {
-    let known = Client::connect(socket)?.parameters()?;
-    let changed = known.iter().filter(|known| known.value != known.start);
-    print(
-        &changed
-            .map(|known| changes(known, known.start, known.value))
-            .collect::<String>(),
-    )
-    .map(|()| 0)
+    let mut client = Client::connect(socket)?;
+    let mut text = String::new();
+    for known in client.parameters()? {
+        let [board, next] = client.kept(&known)?;
+        let Parameter { value, start, .. } = known;
+        if [value, board, next].iter().all(|value| *value == start) {
+            continue;
+        }
+        let _ = match value == start {
+            true => write!(text, "{}  {}", known.name, shown(value, &known)),
+            false => write!(text, "{}", changes(&known, start, value).trim_end()),
+        };
+        if next != board {
+            let _ = write!(text, ", saved {next}");
+        }
+        if board != start {
+            let _ = write!(text, ", board file {board}");
+        }
+        text.push('\n');
+    }
+    print(&text).map(|()| 0)
+}
+
+/// Saves the parameters for the next start, or removes the saved ones.
+pub(crate) fn save(socket: Option<&Path>, defaults: bool) -> Result<u8, Failure> {
+    let saved = Client::connect(socket)?.save(defaults)?;
+    let text = match (defaults, saved) {
+        (true, _) => "removed; the next start has the parameters of the board file\n".to_owned(),
+        (false, 0) => "nothing to save: all parameters are those of the board file\n".to_owned(),
+        (false, _) => format!("saved {saved} parameters for the next start\n"),
+    };
+    print(&text).map(|()| 0)
 }
 
 /// One line of a change.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use steadfast::stock::SIM_BOARD;
+use steadfast::stock::{SIM_BOARD, SIM_INTERACTIVE};
 use testbed::emulation::{self, not_run};
 use testbed::program::{Ended, Scratch, end_of};
 
@@ -67,6 +67,45 @@ impl Controller {
             child: command.spawn().expect("run cargo test --workspace"),
             socket: folder.join("steadfast-sim.sock"),
             _scratch: scratch,
+        };
+        let begun = Instant::now();
+        while controller.steadctl("get x.position").code != Some(0) {
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "it does not start"
+            );
+        }
+        controller
+    }
+
+    /// The demonstration from a board file in `scratch`, with a file for saved parameters there.
+    fn saving(scratch: &Scratch) -> Self {
+        let socket = scratch.path("link.sock");
+        let interactive = SIM_INTERACTIVE.replace(
+            "[link.local]",
+            &format!("[link.local]\npath = \"{}\"", socket.display()),
+        );
+        let saved = scratch.path("saved.toml");
+        let text = format!(
+            "{SIM_BOARD}\n{interactive}\n[parameters]\nfile = \"{}\"\n",
+            saved.display()
+        )
+        .replace(
+            "[axis.x.motion]\npositions_rad = [6.283185, -6.283185]\ndwell_s = 0.25\n",
+            "",
+        );
+        let board = scratch.file("board.toml", &text);
+        let mut command = emulation::start(&Path::new(STEADCTL).with_file_name("steadfast"));
+        command.args(["run", "--for", "1h", "--quiet", "--board"]);
+        command.arg(&board).stdin(Stdio::null());
+        let log = std::fs::File::create(scratch.path("log")).expect("a log");
+        let controller = Self {
+            child: command
+                .stderr(log)
+                .spawn()
+                .expect("run cargo test --workspace"),
+            socket,
+            _scratch: Scratch::new("saving"),
         };
         let begun = Instant::now();
         while controller.steadctl("get x.position").code != Some(0) {
@@ -204,13 +243,16 @@ fn the_demonstration_is_driven_from_a_second_terminal() {
     }
 }
 
-/// The interactive demonstration, whose axis another program holds where it is.
+/// The interactive demonstration with a file for parameters, whose axis another program holds
+/// where it is.
 #[test]
 fn parameters_change_while_the_axis_holds_its_position() {
     if let Some(reason) = emulation::emulator().map(|_| "user-mode emulation has no such sockets") {
         return not_run(reason);
     }
-    let controller = Controller::interactive("parameters");
+    let scratch = Scratch::new("parameters");
+    let saved = scratch.path("saved.toml");
+    let controller = Controller::saving(&scratch);
     let steadctl = |line: &str| {
         let ended = controller.steadctl(line);
         assert_eq!(ended.code, Some(0), "{line}: {}", ended.err);
@@ -259,6 +301,8 @@ fn parameters_change_while_the_axis_holds_its_position() {
             2,
             "there is no parameter \"x.gains.kpp\"",
         ),
+        ("save", 1, "x has power; stop it"),
+        ("restore", 1, "x has power"),
         ("revert x.gains.kpp", 2, "there is no parameter"),
     ] {
         let ended = controller.steadctl(line);
@@ -286,8 +330,61 @@ fn parameters_change_while_the_axis_holds_its_position() {
         "x.gains.kp  60 -> 40 V/rad\n"
     );
     assert_eq!(steadctl("diff").lines().count(), 2);
-    assert_eq!(steadctl("revert").lines().count(), 2);
-    assert_eq!(steadctl("diff"), "");
+    // Saved without power, and in force after the controller was killed.
+    let begun = Instant::now();
+    while number("x.statusword") as u16 & 0x4F != 0x40 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it keeps power");
+    }
+    assert_eq!(steadctl("save"), "saved 2 parameters for the next start\n");
+    let ki = "x.gains.ki  200 -> 300 V/rad/s, saved 300\n";
+    assert!(steadctl("diff").starts_with(ki), "{}", steadctl("diff"));
+    drop(controller);
+    let log = std::fs::read_to_string(scratch.path("log")).expect("a log");
+    let line = format!(
+        "saved 2 parameters for the next start ({})",
+        saved.display()
+    );
+    assert!(log.contains(&line), "{log}");
+
+    let controller = Controller::saving(&scratch);
+    let steadctl = |line: &str| {
+        let ended = controller.steadctl(line);
+        assert_eq!(ended.code, Some(0), "{line}: {}", ended.err);
+        ended.out
+    };
+    let in_force = "x.gains.ki  300 V/rad/s, saved 300, board file 200\n";
+    assert!(
+        steadctl("diff").starts_with(in_force),
+        "{}",
+        steadctl("diff")
+    );
+    assert_eq!(steadctl("diff").lines().count(), 2);
+    assert_eq!(
+        steadctl("restore"),
+        "removed; the next start has the parameters of the board file\n"
+    );
+    assert!(!saved.exists());
+    let in_force = "x.gains.ki  300 V/rad/s, board file 200\n";
+    assert!(
+        steadctl("diff").starts_with(in_force),
+        "{}",
+        steadctl("diff")
+    );
+    // A negative value with a unit, also behind another pair.
+    let wrong = controller.steadctl("set x.gains.ki 200 x.profile.velocity_rad_s -90deg/s");
+    assert!(
+        wrong.error_line().contains("velocity_rad_s is -1.57"),
+        "{}",
+        wrong.err
+    );
+    steadctl("set x.gains.ki 200 x.profile.velocity_rad_s 20");
+    assert_eq!(
+        steadctl("save"),
+        "nothing to save: all parameters are those of the board file\n"
+    );
+    drop(controller);
+    let log = std::fs::read_to_string(scratch.path("log")).expect("a log");
+    assert!(log.contains("2 saved parameters are in force"), "{log}");
 }
 
 #[test]

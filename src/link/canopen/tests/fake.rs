@@ -79,6 +79,7 @@ impl Bench {
             serial: 77,
             sync_losses: 2,
             sync_hold: 0,
+            stores: true,
         };
         let mut bench = Self {
             node: Node::new(config, axes),
