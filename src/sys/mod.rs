@@ -42,7 +42,7 @@ pub mod sort;
 pub mod spi;
 pub mod spsc;
 pub mod stack;
-mod stack_bounds;
+mod static_binary;
 #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
 mod static_libc;
 pub mod unused_stack;
