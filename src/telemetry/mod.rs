@@ -17,6 +17,7 @@ pub mod notify;
 pub mod report;
 pub mod reporter;
 pub mod ring;
+mod section;
 pub mod seqlock;
 pub mod text;
 mod wake;

@@ -3,6 +3,7 @@
 
 use super::forced::Forced;
 use super::json::Json;
+pub use super::section::{Field, Section, SectionEntry};
 pub use super::wake::WakeReport;
 use crate::cycle::histogram::Summary;
 use crate::cycle::stop::QuickStop;
@@ -66,37 +67,6 @@ pub struct Memory {
     pub stack_bytes: Option<usize>,
     /// The most of it that was ever used, bytes.
     pub stack_high_water_bytes: Option<usize>,
-}
-
-/// A list of parts of one kind that control laws report on, such as axes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Section {
-    /// The key of the list in the JSON report, plural.
-    pub key: &'static str,
-    /// The name of one part in the text report.
-    pub label: &'static str,
-    /// The parts.
-    pub entries: Vec<SectionEntry>,
-}
-
-/// One part of a [`Section`] at the end of a run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SectionEntry {
-    /// Its name in the board file.
-    pub name: String,
-    /// Its state for the text report, one line.
-    pub text: String,
-    /// Its fields in the JSON report, beside its name.
-    pub fields: Vec<(&'static str, Field)>,
-}
-
-/// A value in a [`SectionEntry`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum Field {
-    /// A text.
-    Text(String),
-    /// A number, in the unit at the end of its key.
-    Number(f64),
 }
 
 /// The state of all control laws, described for the report.
