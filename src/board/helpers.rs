@@ -160,7 +160,12 @@ pub(super) fn run_with_helpers(
         }
         if let Some(links) = helpers.links {
             helper::spawn(scope, "links", HELPER_STACK, barrier, move || {
-                links.run(done)
+                // A client that sees the rehearsal takes its states for those of the run, and
+                // what it commands or changes there is undone with them.
+                while !judged.is_set() && !done.load(Ordering::Relaxed) {
+                    thread::sleep(std::time::Duration::from_millis(1));
+                }
+                links.run(done);
             })
             .map_err(refused)?;
         }

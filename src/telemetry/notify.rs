@@ -82,6 +82,12 @@ impl Judged {
         self.rows.store(rows, Ordering::Release);
     }
 
+    /// Whether there is a verdict: the rehearsal is over.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.broken().is_some()
+    }
+
     fn broken(&self) -> Option<u32> {
         self.rows.load(Ordering::Acquire).checked_sub(1)
     }

@@ -112,7 +112,11 @@ fn a_longer_old_report_is_replaced_completely() {
 #[test]
 fn a_virtual_clock_with_real_devices_is_refused() {
     let scratch = Scratch::new("free-linux");
-    let board = scratch.file("b.toml", include_str!("../board_files/linux.toml"));
+    // Saved parameters, which are read first, are on a disk that is not mounted here.
+    let text = include_str!("../board_files/linux.toml")
+        .split("\n[parameters]")
+        .next();
+    let board = scratch.file("b.toml", text.expect("a first part"));
     let mut command = command(["run", "--pace", "free", "--board"]);
     let ended = end_of(command.arg(&board)).expect("it starts");
     assert_eq!(ended.code, Some(2), "{ended:?}");
