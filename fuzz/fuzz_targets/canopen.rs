@@ -140,6 +140,7 @@ fuzz_target!(|bytes: &[u8]| {
         serial: 1,
         sync_losses: 2,
         sync_hold: 1,
+        stores: true,
     };
     let mut node = Node::new(config, AXES);
     let mut machine = Machine::default();
