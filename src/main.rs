@@ -8,7 +8,7 @@ use steadfast::realtime::allocator::SealedAllocator;
 #[global_allocator]
 static ALLOCATOR: SealedAllocator = SealedAllocator;
 
-steadfast::static_binary!();
+steadfast::static_binary!(no_resolver);
 
 fn main() -> ExitCode {
     Firmware::stock().main()

@@ -8,12 +8,13 @@
 //! the outputs safe and recorded cause and address by then, and names an overflow of the
 //! real-time stack itself.
 //!
-//! Each thread of glibc has a state of the resolver, which brings the resolver with it: 50 kB.
+//! Each thread of glibc has a state of the resolver, which brings the resolver with it: 50 kB. The
+//! standard library refers to it as well, until link-time optimisation has removed what is not used.
 //!
 //! The macro is for a firmware's `main.rs` and not for the library, because sanitizers and other
 //! runtimes need the real functions, and other programs resolve names.
 
-/// For the `main.rs` of a firmware: makes a static binary 125 kB smaller, all of which would be
+/// For the `main.rs` of a firmware: makes a static binary 75 kB smaller, all of which would be
 /// locked into RAM. Has no effect in a dynamically linked binary.
 ///
 /// The standard library asks the C library for a thread's stack bounds, to name the thread in a
@@ -21,12 +22,47 @@
 /// by a function that fails with `ENOSYS`. The firmware's own handler makes the outputs safe
 /// and records the overflow in any case.
 ///
-/// It also leaves out glibc's resolver. A firmware that resolves host names (getaddrinfo(3),
-/// `std::net::ToSocketAddrs` with a name) is refused by the linker, which then finds
-/// `__res_vinit` twice: it must do without this macro. A static glibc could resolve names only
-/// with its shared libraries beside it in any case.
+/// `static_binary!(no_resolver)` leaves out glibc's resolver of host names as well, in a release:
+/// 50 kB more. It needs `lto = "fat"` in the profile, and a firmware that resolves no names
+/// (getaddrinfo(3), `std::net::ToSocketAddrs` with a name); otherwise the linker refuses it, because
+/// it finds `__res_vinit` twice.
 #[macro_export]
 macro_rules! static_binary {
+    (no_resolver) => {
+        $crate::static_binary!();
+
+        #[cfg(all(
+            target_feature = "crt-static",
+            target_env = "gnu",
+            not(debug_assertions)
+        ))]
+        const _: () = {
+            /// `__res_vinit`, refused.
+            ///
+            /// # Safety
+            /// No requirement: it accesses nothing.
+            // SAFETY: the function has the name and the type of glibc's (resolv/resolv-internal.h),
+            // and an error is a result that every caller must expect: without it, the name servers
+            // of resolv.conf(5) cannot be read either. In a static program the program's own
+            // definition is linked.
+            #[unsafe(no_mangle)]
+            extern "C" fn __res_vinit(
+                _: *mut ::core::ffi::c_void,
+                _: ::core::ffi::c_int,
+            ) -> ::core::ffi::c_int {
+                -1
+            }
+
+            /// `__res_iclose`: closes the sockets to the name servers, of which this program has
+            /// none.
+            ///
+            /// # Safety
+            /// No requirement: it accesses nothing.
+            // SAFETY: as above; the function returns nothing.
+            #[unsafe(no_mangle)]
+            extern "C" fn __res_iclose(_: *mut ::core::ffi::c_void, _: bool) {}
+        };
+    };
     () => {
         #[cfg(target_feature = "crt-static")]
         const _: () = {
@@ -45,33 +81,6 @@ macro_rules! static_binary {
                 // ENOSYS on every architecture that steadfast supports.
                 38
             }
-
-            /// `__res_vinit`, refused.
-            ///
-            /// # Safety
-            /// No requirement: it accesses nothing.
-            // SAFETY: the function has the name and the type of glibc's (resolv/resolv-internal.h),
-            // and an error is a result that every caller must expect: without it, the name servers
-            // of resolv.conf(5) cannot be read either. In a static program the program's own
-            // definition is linked.
-            #[cfg(target_env = "gnu")]
-            #[unsafe(no_mangle)]
-            extern "C" fn __res_vinit(
-                _: *mut ::core::ffi::c_void,
-                _: ::core::ffi::c_int,
-            ) -> ::core::ffi::c_int {
-                -1
-            }
-
-            /// `__res_iclose`: closes the sockets to the name servers, of which this program has
-            /// none.
-            ///
-            /// # Safety
-            /// No requirement: it accesses nothing.
-            // SAFETY: as above; the function returns nothing.
-            #[cfg(target_env = "gnu")]
-            #[unsafe(no_mangle)]
-            extern "C" fn __res_iclose(_: *mut ::core::ffi::c_void, _: bool) {}
         };
     };
 }
