@@ -72,6 +72,20 @@ impl Module {
     }
 }
 
+/// The SPI controller of the flash chip, to be driven by registers after the kernel's driver is
+/// unbound: the emulator has no clocks that the driver could switch off.
+#[derive(Copy, Clone, Debug)]
+pub struct Controller {
+    /// Its name in a board file.
+    pub kind: &'static str,
+    /// Its platform driver in the kernel.
+    pub driver: &'static str,
+    /// Physical address, hexadecimal, as in the name of its platform device.
+    pub address: &'static str,
+    /// Input clock on hardware, Hz.
+    pub clock_hz: u32,
+}
+
 /// An emulated board.
 #[derive(Copy, Clone, Debug)]
 pub struct Board {
@@ -117,6 +131,8 @@ pub struct Board {
     pub servo: [&'static str; 2],
     /// An SPI device of the kernel with a flash chip.
     pub flash: Option<&'static str>,
+    /// Its controller.
+    pub controller: Option<Controller>,
     /// Whether `/dev/watchdog` resets the board.
     pub has_watchdog: bool,
 }
@@ -207,6 +223,12 @@ pub const IMX8MP_EVK: Board = Board {
     ],
     servo: ["spidev3.0", "spidev3.1"],
     flash: Some("/dev/spidev3.0"),
+    controller: Some(Controller {
+        kind: "ecspi",
+        driver: "spi_imx",
+        address: "30840000",
+        clock_hz: 80_000_000,
+    }),
     has_watchdog: true,
 };
 
@@ -284,6 +306,12 @@ timeout_s = 2
     )],
     servo: ["spidev0.0", "spidev0.1"],
     flash: Some("/dev/spidev0.0"),
+    controller: Some(Controller {
+        kind: "bcm2835-spi",
+        driver: "spi-bcm2835",
+        address: "fe204000",
+        clock_hz: 500_000_000,
+    }),
     has_watchdog: false,
 };
 
@@ -327,5 +355,6 @@ pub const QEMUARM64: Board = Board {
     board_file_changes: &[],
     servo: ["spidev9.0", "spidev9.1"],
     flash: None,
+    controller: None,
     has_watchdog: false,
 };

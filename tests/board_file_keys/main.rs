@@ -36,6 +36,13 @@ period_us = 1000
 cpu = "any"
 [spi.chip]
 device = "/dev/spidev0.0"
+[spi.mapped]
+device = "/dev/mem"
+access = "registers"
+controller = "ecspi"
+address = 0x30840000
+chip_select = 0
+clock_hz = 80_000_000
 [i2c.chip]
 device = "/dev/i2c-1"
 [pwm.valve]

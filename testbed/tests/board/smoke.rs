@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{Context, Failure, Test, require};
-use testbed::boards::{Board, IMX8MP_EVK, QEMUARM64, RASPBERRYPI4_64};
+use testbed::boards::{Board, Controller, IMX8MP_EVK, QEMUARM64, RASPBERRYPI4_64};
 use testbed::emulator::Boot;
 use testbed::machine::Finished;
 use testbed::pins::Edge;
@@ -74,6 +74,59 @@ fn read_flash(board: &Board) -> String {
     format!("/spi_client {node} 9f,3 9f,3\n")
 }
 
+/// The same transactions through the kernel and by registers, where the flash chip's controller
+/// can be driven so. The kernel does not map a region that a driver has claimed.
+fn both_paths(board: &Board) -> String {
+    let (Some(node), Some(controller)) = (board.flash, board.controller) else {
+        return String::new();
+    };
+    let Controller {
+        kind,
+        driver,
+        address,
+        clock_hz,
+    } = controller;
+    format!(
+        "echo @@kernel; /spi_paths {node}
+echo @@claimed; /spi_paths {kind} {address} {clock_hz} 2>&1
+echo {address}.spi >/sys/bus/platform/drivers/{driver}/unbind
+echo @@registers; /spi_paths {kind} {address} {clock_hz}; echo @@paths
+"
+    )
+}
+
+/// Both paths give the same bytes, and the claimed region was refused.
+fn paths(finished: &Finished, board: &Board) -> Result<(), Failure> {
+    if board.controller.is_none() {
+        return Ok(());
+    }
+    let from = |mark: &str| {
+        let lines = finished.lines.iter().skip_while(move |line| *line != mark);
+        let lines = lines.skip(1).take_while(|line| !is_mark(line));
+        lines.map(String::as_str).collect::<Vec<_>>()
+    };
+    let refusal = from("@@claimed");
+    require(
+        refusal
+            .iter()
+            .any(|line| line.contains("does not map address")),
+        || format!("a claimed region was not refused: {refusal:?}"),
+    )?;
+    let (kernel, registers) = (from("@@kernel"), from("@@registers"));
+    require(
+        kernel.len() == 8 && kernel.contains(&"@@path id ef5014"),
+        || format!("through the kernel: {kernel:?}"),
+    )?;
+    require(kernel == registers, || {
+        format!("through the kernel: {kernel:?}, by registers: {registers:?}")
+    })
+}
+
+/// The first line of a path's output.
+fn is_mark(line: &str) -> bool {
+    line.starts_with("@@") && !line.starts_with("@@path ")
+}
+
 fn flash(finished: &Finished, board: &Board) -> Result<(), Failure> {
     if board.flash.is_none() {
         return Ok(());
@@ -111,6 +164,7 @@ fn works(context: &Context<'_>, board: &'static Board, nodes: &[&str]) -> Result
     let lines = board.lines;
     let script = INVENTORY.to_owned()
         + &read_flash(board)
+        + &both_paths(board)
         + &format!(
             "cd /sys/class/gpio
 base=$(grep -l {label} gpiochip*/label | head -n1 | sed 's/gpiochip//; s,/.*,,')
@@ -133,6 +187,7 @@ done
         );
     let mut machine = Boot::new(context, board)
         .program("examples/spi_client")?
+        .program("examples/spi_paths")?
         .start(&[(lines.emergency_stop, true)], &script)?;
     let start = machine.pins.mark();
     let enabled = machine.pins.wait_for(start, lines.enable, true, LIMIT)?;
@@ -159,6 +214,7 @@ done
     let finished = machine.finish(LIMIT)?;
     inventory(&finished, board, nodes)?;
     flash(&finished, board)?;
+    paths(&finished, board)?;
     let all = finished.pins.between(start, finished.pins.mark());
     let enables: Vec<bool> = all
         .iter()

@@ -1,16 +1,21 @@
 //! The SPI controller is removed while the loop runs with the kernel's driver: encoder and
-//! DAC disappear together.
+//! DAC disappear together. Then nobody claims its registers, and the firmware drives the same
+//! chips by them: the contract is kept, and a crash makes the lines safe.
 
 use crate::Test;
-use crate::guest::{HOLD, LIMIT, NO_WATCHDOG, SHOW, SHOWN, command, energising, let_go, report_of};
+use crate::guest::{
+    HOLD, LIMIT, NO_WATCHDOG, SHOW, SHOWN, command, energising, let_go, number, report_of,
+    require_kept, require_number,
+};
 use crate::{Context, Failure, require};
 use testbed::boards::{IMX8MP_EVK, healthy};
 use testbed::emulator::Boot;
 use testbed::fixed_encoder::{READY, board, board_file, write_frames};
+use testbed::machine::Machine;
 use testbed::work::WorkFolder;
 
 pub(crate) const TESTS: &[Test] = &[Test {
-    name: "removing_the_spi_controller_ends_the_run_with_safe_lines",
+    name: "removing_the_spi_controller_ends_the_run_and_by_registers_it_is_driven_again",
     run: vanished,
 }];
 
@@ -19,6 +24,66 @@ const UNBIND: &str = "
 controller=$(readlink -f /sys/class/spi_master/spi3/device)
 echo ${controller##*/} >$controller/driver/unbind
 ";
+
+/// The board file with both chips by the registers of their controller.
+fn by_registers(text: &str) -> String {
+    let chip = |text: String, select: u8| {
+        let node = format!("device = \"/dev/spidev3.{select}\"\n");
+        let keys = format!(
+            "device = \"/dev/mem\"\naddress = 0x30840000\naccess = \"registers\"\n\
+             controller = \"ecspi\"\nchip_select = {select}\nclock_hz = 80_000_000\n\
+             cs_setup_ns = 350\n"
+        );
+        text.replace(&node, &keys)
+    };
+    chip(chip(text.to_owned(), 0), 1)
+}
+
+/// Shell lines: a run by registers to its end, and one that is killed by SIGSEGV.
+fn again() -> String {
+    let run = "/steadfast run --board /registers.toml --quiet";
+    format!(
+        "
+/steadfast check /registers.toml
+{run} --cycles 1000 --json /tmp/report.json{SHOW}
+{run} & firmware=$!
+read order
+kill -SEGV $firmware
+wait $firmware
+echo \"@@crashed $?\"
+"
+    )
+}
+
+/// The runs of [`again`].
+fn driven_again(machine: &mut Machine) -> Result<(), Failure> {
+    let printed = machine.collect_until(SHOWN, LIMIT)?;
+    let clock = "[spi.dac] by registers of ecspi, 1000000 Hz";
+    require(printed.iter().any(|line| line.contains(clock)), || {
+        format!("`check` does not print '{clock}': {printed:?}")
+    })?;
+    let report = report_of(&printed, 0)?;
+    require_kept(&report)?;
+    require_number(&report, "/cycles/run", 1000)?;
+    require_number(&report, "/memory/minor_faults", 0)?;
+    let locked = number(&report, "/memory/vm_lck_kb")?;
+    require(locked > 0, || "nothing was locked".to_owned())?;
+
+    let start = machine.pins.mark();
+    for line in energising(&IMX8MP_EVK) {
+        machine.pins.wait_for(start, line, true, LIMIT)?;
+    }
+    let armed = machine.pins.mark();
+    machine.type_line("crash")?;
+    let printed = machine.collect_until("@@crashed", LIMIT)?;
+    require(printed.iter().any(|line| line == "@@crashed 139"), || {
+        format!("expected an end by SIGSEGV: {printed:?}")
+    })?;
+    for line in energising(&IMX8MP_EVK) {
+        machine.pins.wait_for(armed, line, false, LIMIT)?;
+    }
+    Ok(())
+}
 
 fn vanished(context: &Context<'_>) -> Result<(), Failure> {
     let lines = IMX8MP_EVK.lines;
@@ -32,11 +97,13 @@ fn vanished(context: &Context<'_>) -> Result<(), Failure> {
         + UNBIND
         + "wait $firmware"
         + SHOW
+        + &again()
         + HOLD;
     let mut machine = Boot::new(context, board)
         .cpus(1)
         .program("steadfast")?
         .file("/board.toml", 0o644, text.as_bytes())
+        .file("/registers.toml", 0o644, by_registers(&text).as_bytes())
         .start(&healthy(board), &script)?;
     let start = machine.pins.mark();
     for line in energising(board) {
@@ -63,5 +130,6 @@ fn vanished(context: &Context<'_>) -> Result<(), Failure> {
             format!("line {line} changed {edges} times after the removal, expected once")
         })?;
     }
+    driven_again(&mut machine)?;
     let_go(machine)
 }
