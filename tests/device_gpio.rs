@@ -5,13 +5,15 @@
 mod device_stub;
 
 use device_stub::{StubChip, chip, input};
+use std::os::fd::AsFd;
 use steadfast::cycle::image::DigitalInputs;
 use steadfast::device::gpio::{
-    Bias, Chips, GpioError, InputLine, InputLines, KernelChips, LineId, LineValues, Name,
-    OutputLine, OutputLines, Requested, find_chip, find_line, flag, present_chips,
+    Bank, Bias, Chips, GpioError, InputLine, InputLines, KernelChips, Levels, LineId, LineValues,
+    Name, OutputLine, OutputLines, Requested, find_chip, find_line, flag, present_chips,
 };
 use steadfast::sys::Errno;
 use steadfast::sys::gpio::{LineAttribute, LineConfigAttribute};
+use steadfast::sys::registers::Registers;
 use testbed::emulation;
 
 struct StubChips(Vec<Result<StubChip, Errno>>);
@@ -203,6 +205,45 @@ fn inputs_are_read_by_one_call_and_edges_are_changes_of_level() {
     assert_eq!(read(0b110), digital(0b110, 0b110, 0b001));
     assert_eq!(read(0b110), digital(0b110, 0, 0));
     assert_eq!(chip.wires.gets.get(), 3);
+}
+
+/// Registers of a chip in a file, which stands in for its device.
+fn registers(test: &str, levels: u32) -> Registers {
+    let name = format!("steadfast-{}-{test}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    std::fs::write(&path, [0; 4_096]).unwrap();
+    let file = std::fs::File::options().read(true).write(true).open(&path);
+    let registers = Registers::map(file.unwrap().as_fd(), 0, Bank::Mxc.block_bytes()).unwrap();
+    std::fs::remove_file(path).unwrap();
+    registers.write(0x08, levels);
+    registers
+}
+
+#[test]
+fn inputs_by_registers_need_no_call_and_must_agree_with_the_kernel_at_first() {
+    let chip = chip("gpiochip0", "", &[]);
+    let lines = [input(8, 2), input(9, 3)];
+    let (mut inputs, _) = InputLines::request(&chip, &lines).unwrap();
+    let block = registers("levels", 1 << 3);
+    let levels = || Levels::new(Bank::Mxc, block, &lines).unwrap();
+
+    chip.wires.levels.set(0b01);
+    let refused = inputs.by_registers(levels());
+    assert_eq!(refused, Err(GpioError::OtherLevels));
+    // They are still read through the kernel.
+    assert_eq!(inputs.read().unwrap().levels, 0b01 << 8);
+
+    chip.wires.levels.set(0b10);
+    inputs.by_registers(levels()).unwrap();
+    let calls = chip.wires.gets.get();
+    assert_eq!(inputs.read().unwrap().levels, 0b10 << 8);
+    block.write(0x08, 1 << 2);
+    let read = inputs.read().unwrap();
+    assert_eq!(
+        (read.levels, read.rose, read.fell),
+        (1 << 8, 1 << 8, 2 << 8)
+    );
+    assert_eq!(chip.wires.gets.get(), calls);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::cycle::image::{DigitalInputs, InputError, Inputs, Lost, OutputError, 
 use crate::cycle::ports::{Clock, Tick};
 use crate::device::gpio::{
     self, EdgeReader, GpioError, InputLines, KernelChip, KernelChips, KernelEvents, KernelLines,
-    LineId, OutputLine, OutputLines,
+    Levels, LineId, OutputLine, OutputLines,
 };
 use crate::device::spi::Spidev;
 use crate::device::watchdog::{self, Standing, Watchdog, WatchdogError};
@@ -248,12 +248,23 @@ impl Linux {
             }
             lines.push(probe::input_line(input, *channel, opened.offset(pin)?));
         }
-        let (requested, reader) = InputLines::request(&opened.chip, &lines).map_err(|error| {
-            opened.refused(
-                error,
-                lines.iter().map(|l| l.offset).zip(mine.iter().map(|m| m.1)),
-            )
-        })?;
+        let refused = |error| {
+            let offsets = lines.iter().map(|line| line.offset);
+            opened.refused(error, offsets.zip(mine.iter().map(|m| m.1)))
+        };
+        let (mut requested, reader) =
+            InputLines::request(&opened.chip, &lines).map_err(&refused)?;
+        let entry = &config.io.gpio[chip];
+        if let Some(by) = &entry.registers {
+            let place = by.place();
+            let mapped = place.map(Path::new("/"), by.bank.block_bytes());
+            let mapped = mapped.map_err(|error| {
+                config.device_error(entry.position, &error.explain(place.path).to_string())
+            })?;
+            Levels::new(by.bank, mapped, &lines)
+                .and_then(|levels| requested.by_registers(levels))
+                .map_err(&refused)?;
+        }
         let _ = self.inputs.push(requested);
         Ok(reader)
     }

@@ -196,6 +196,14 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
                 None => chips.push((device, index)),
             }
             self.lines(depth, index, (&chip, &info), &wired);
+            // Mapping accesses no register.
+            if depth == Depth::Everything
+                && wired.iter().any(|wired| wired.input.is_some())
+                && let Some(by) = &entry.registers
+                && let Err(error) = by.place().map(self.machine.root, by.bank.block_bytes())
+            {
+                self.say(entry.position, &error.explain(by.place().path).to_string());
+            }
         }
     }
 
@@ -293,7 +301,7 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
             for entry in &config.io.spi {
                 // Mapping accesses no register.
                 if let Some((registers, place)) = entry.place()
-                    && let Err(error) = place.map(self.machine.root, registers.kind)
+                    && let Err(error) = place.map(self.machine.root, registers.kind.block_bytes())
                 {
                     self.say(entry.position, &error.explain(place.path).to_string());
                 }

@@ -71,6 +71,12 @@ fn summary(config: &Config) -> String {
         io.analog_inputs.len(),
         config.run.period,
     );
+    for entry in &io.gpio {
+        if let Some(registers) = &entry.registers {
+            let (name, bank) = (&entry.name, registers.bank.name());
+            let _ = writeln!(shown, "  [gpio.{name}] inputs by registers of {bank}");
+        }
+    }
     for entry in &io.spi {
         if let Some(registers) = entry.registers {
             let (kind, hz) = (registers.kind.name(), registers.divider.hz);

@@ -4,9 +4,11 @@
 //! the order of the file. On a simulated board channels have no device.
 
 use super::error::Position;
+use crate::device::gpio::Bank;
 pub use crate::device::gpio::Bias;
 use crate::device::pwm::Polarity;
-use crate::device::spi::registers::{Divider, Kind, Place};
+use crate::device::registers::Place;
+use crate::device::spi::registers::{Divider, Kind};
 use crate::time::Duration;
 use std::path::Path;
 
@@ -20,8 +22,32 @@ pub struct GpioChip {
     pub name: String,
     /// Its label, kernel name (`gpiochip0`) or path.
     pub chip: String,
+    /// How its inputs are read by registers; `None`: through the kernel.
+    pub registers: Option<InputRegisters>,
     /// Its position in the file.
     pub position: Position,
+}
+
+/// The registers of a GPIO chip, by which its inputs are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputRegisters {
+    /// The kind of chip.
+    pub bank: Bank,
+    /// `/dev/uioN` or `/dev/mem`.
+    pub path: String,
+    /// Physical address in `/dev/mem`; `None` for a UIO device.
+    pub address: Option<u64>,
+}
+
+impl InputRegisters {
+    /// Where they are.
+    #[must_use]
+    pub fn place(&self) -> Place<'_> {
+        Place {
+            path: Path::new(&self.path),
+            address: self.address,
+        }
+    }
 }
 
 /// A line of a GPIO chip.

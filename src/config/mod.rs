@@ -16,6 +16,7 @@ mod commands;
 mod error;
 mod forced;
 mod found;
+mod gpio_access;
 mod groups;
 mod guarded;
 mod io;
@@ -51,7 +52,8 @@ pub use error::{ConfigError, Details, Position};
 pub use groups::{CommandGroup, Groups};
 pub use io::{
     AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, I2cAdapter,
-    Io, Line, MAX_DEVICES, MAX_SHUTDOWN, Monitor, Pin, PwmChannel, SpiDevice, SpiRegisters,
+    InputRegisters, Io, Line, MAX_DEVICES, MAX_SHUTDOWN, Monitor, Pin, PwmChannel, SpiDevice,
+    SpiRegisters,
 };
 pub use links::LinksConfig;
 pub use machine::{MAX_OWN_DEVICES, MAX_PLANTS, Machine, OwnDevice, OwnLaw, OwnPlant};

@@ -35,17 +35,7 @@ pub(super) fn read(
     )?;
     let kinds = [Kind::Ecspi, Kind::Bcm2835].map(|kind| (kind.name(), kind));
     let kind = table.choice("controller", &kinds)?;
-    let address = if path == MEMORY {
-        let address = table.integer("address", 4_096..=1 << 40)?;
-        if !address.is_multiple_of(4) {
-            let fix = "set it to the start of the controller's `reg` in the device tree";
-            return Err(table.error_at("address", "`address` is not a multiple of 4", fix));
-        }
-        Some(address)
-    } else {
-        table.without("address", "only device = \"/dev/mem\" needs it")?;
-        None
-    };
+    let address = address(table, path)?;
     let chip_select = table.integer("chip_select", 0..=kind.last_select().into())? as u8;
     let clock_hz = table.integer("clock_hz", 1_000_000..=1_000_000_000)? as u32;
     let setup_ns = table.integer_or("cs_setup_ns", 0..=100_000, 0)? as u32;
@@ -77,4 +67,18 @@ pub(super) fn read(
         divider,
         setup_ns,
     }))
+}
+
+/// Reads the physical address of the registers, which only [`MEMORY`] needs.
+pub(super) fn address(table: &mut Table<'_>, path: &str) -> Result<Option<u64>> {
+    if path != MEMORY {
+        table.without("address", "only device = \"/dev/mem\" needs it")?;
+        return Ok(None);
+    }
+    let address = table.integer("address", 4_096..=1 << 40)?;
+    if !address.is_multiple_of(4) {
+        let fix = "set it to the start of the controller's `reg` in the device tree";
+        return Err(table.error_at("address", "`address` is not a multiple of 4", fix));
+    }
+    Ok(Some(address))
 }

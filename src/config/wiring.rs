@@ -11,6 +11,7 @@ use super::bias;
 use super::buses::{self, Thing, Used, Uses};
 use super::clocks::{Chip, Clocks};
 use super::found::index_of;
+use super::gpio_access;
 use super::io::{
     AnalogInput, AnalogOutput, DigitalInput, DigitalOutput, Encoder, GpioChip, Io, Line,
     MAX_DEVICES, Monitor, Pin, SpiDevice,
@@ -135,6 +136,7 @@ impl Reader {
         Ok(GpioChip {
             name: name.to_owned(),
             chip,
+            registers: gpio_access::read(table)?,
             position: table.source().position(table.span()),
         })
     }

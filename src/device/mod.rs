@@ -15,5 +15,6 @@ pub mod gpio;
 pub mod i2c;
 pub mod node;
 pub mod pwm;
+pub mod registers;
 pub mod spi;
 pub mod watchdog;

@@ -25,6 +25,7 @@ pub struct Boot<'a> {
     files: Vec<GuestFile>,
     disk: Option<PathBuf>,
     resets: bool,
+    parameters: &'static str,
 }
 
 impl<'a> Boot<'a> {
@@ -38,6 +39,7 @@ impl<'a> Boot<'a> {
             files: Vec::new(),
             disk: None,
             resets: false,
+            parameters: "",
         }
     }
 
@@ -51,6 +53,12 @@ impl<'a> Boot<'a> {
     /// Lets a reset boot the board again instead of ending the emulator.
     pub fn resets(mut self) -> Self {
         self.resets = true;
+        self
+    }
+
+    /// Adds parameters to the kernel's command line.
+    pub fn parameters(mut self, parameters: &'static str) -> Self {
+        self.parameters = parameters;
         self
     }
 
@@ -120,9 +128,10 @@ impl<'a> Boot<'a> {
             .args([
                 "-append",
                 &format!(
-                    "console={} loglevel=3 panic=-1 nokaslr {}",
+                    "console={} loglevel=3 panic=-1 nokaslr {} {}",
                     self.board.console,
-                    isolation(self.cpus)
+                    isolation(self.cpus),
+                    self.parameters
                 ),
             ]);
         if !self.resets {

@@ -19,6 +19,34 @@ head -c 1 /dev/random >/dev/null
 sleep 30
 ";
 
+/// Shell lines that unbind the kernel's driver from the SPI controller.
+pub const UNBIND: &str = r"
+controller=$(readlink -f /sys/class/spi_master/spi3/device)
+echo ${controller##*/} >$controller/driver/unbind
+";
+
+/// A parameter of the kernel with which it maps the registers of a GPIO chip that its own driver
+/// drives as well.
+pub const SHARED: &str = "iomem=relaxed";
+
+/// The board file with both chips by the registers of their controller, and the inputs by those
+/// of the GPIO chip.
+pub fn by_registers(text: &str) -> String {
+    let chip = |text: String, select: u8| {
+        let node = format!("device = \"/dev/spidev3.{select}\"\n");
+        let keys = format!(
+            "device = \"/dev/mem\"\naddress = 0x30840000\naccess = \"registers\"\n\
+             controller = \"ecspi\"\nchip_select = {select}\nclock_hz = 80_000_000\n\
+             cs_setup_ns = 350\n"
+        );
+        text.replace(&node, &keys)
+    };
+    let inputs = "chip = \"30200000.gpio\"\ninputs = \"registers\"\ncontroller = \"imx-gpio\"\n\
+                  device = \"/dev/mem\"\naddress = 0x30200000\n";
+    let text = text.replace("chip = \"30200000.gpio\"\n", inputs);
+    chip(chip(text, 0), 1)
+}
+
 /// Writes the chip's content into `folder`: 1 MiB of AS5047P frames. Each is at once a
 /// valid angle, a valid diagnosis, and a zero position with both enable bits set, as the
 /// firmware's driver expects.

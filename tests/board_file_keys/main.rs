@@ -36,6 +36,12 @@ period_us = 1000
 cpu = "any"
 [spi.chip]
 device = "/dev/spidev0.0"
+[gpio.mapped]
+chip = "gpiochip0"
+inputs = "registers"
+controller = "imx-gpio"
+device = "/dev/mem"
+address = 0x30200000
 [spi.mapped]
 device = "/dev/mem"
 access = "registers"

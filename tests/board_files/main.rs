@@ -9,6 +9,7 @@
 mod buses;
 mod contradictions;
 mod files;
+mod gpio_access;
 mod limits;
 mod migration;
 mod mutations;

@@ -16,6 +16,12 @@ const MORE: &[(&str, &str, &str)] = &[
     ("loop", "cpu = 3", "cpu = \"any\""),
     ("loop", "wake = \"spin\"\nspin_us = 20", "wake = \"sleep\""),
     (
+        "gpio.main",
+        "chip = \"pinctrl-bcm2711\"",
+        "chip = \"pinctrl-bcm2711\"\ninputs = \"registers\"\ncontroller = \"bcm2835-gpio\"\n\
+         device = \"/dev/mem\"\naddress = 0xfe200000",
+    ),
+    (
         "spi.dac",
         "device = \"/dev/spidev0.1\"",
         "device = \"/dev/uio0\"\naccess = \"registers\"\ncontroller = \"ecspi\"\n\

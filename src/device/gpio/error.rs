@@ -74,6 +74,8 @@ pub enum GpioError {
     Get(Errno),
     /// The values could not be set.
     Set(Errno),
+    /// The registers do not show the levels that the kernel reads.
+    OtherLevels,
 }
 
 /// The requested chip and line, for a message.
@@ -216,6 +218,11 @@ impl fmt::Display for Explained<'_> {
             GpioError::Set(errno) => write!(
                 f,
                 "GPIO chip \"{chip}\": writing failed ({errno}); see the kernel log (dmesg)"
+            ),
+            GpioError::OtherLevels => write!(
+                f,
+                "GPIO chip \"{chip}\": the registers show other levels than the kernel; name the \
+                 registers of this chip"
             ),
         }
     }

@@ -7,12 +7,14 @@
 //! levels are logical (the kernel inverts active-low lines); a latched input reports every
 //! pulse for which the hardware raises an interrupt ([`EdgeReader`]); errors name chip, line
 //! and consumer. Costs: one system call per chip and direction in each cycle; a shift and a
-//! mask if the channels of the chip are consecutive, else a loop over its lines.
+//! mask if the channels of the chip are consecutive, else a loop over its lines. Inputs can be read by
+//! registers in place of the system call ([`Levels`]).
 
 mod error;
 mod find;
 mod kernel;
 mod latch;
+mod levels;
 mod lines;
 mod map;
 mod request;
@@ -22,6 +24,7 @@ pub use error::{Explained, GpioError, Requested};
 pub use find::{LineId, find_chip, find_line, present_chips};
 pub use kernel::{KernelChip, KernelChips, KernelEvents, KernelLines};
 pub use latch::{EdgeLatch, EdgeReader, Edges};
+pub use levels::{Bank, Levels};
 pub use lines::{InputLines, OutputLines, RequestedInputs};
 pub use request::{Bias, CONSUMER, InputLine, OutputLine, check_inputs};
 

@@ -102,6 +102,11 @@ impl From<&OutputLine> for Line {
 }
 
 impl Line {
+    /// Whether it is active when its level is low.
+    pub(super) const fn is_active_low(&self) -> bool {
+        self.flags & flag::ACTIVE_LOW != 0
+    }
+
     /// Whether its edges are reported.
     pub(super) const fn is_latched(&self) -> bool {
         self.flags & flag::EDGE_RISING != 0

@@ -10,7 +10,9 @@ use crate::guest::{
 use crate::{Context, Failure, require};
 use testbed::boards::{IMX8MP_EVK, healthy};
 use testbed::emulator::Boot;
-use testbed::fixed_encoder::{READY, board, board_file, write_frames};
+use testbed::fixed_encoder::{
+    READY, SHARED, UNBIND, board, board_file, by_registers, write_frames,
+};
 use testbed::machine::Machine;
 use testbed::work::WorkFolder;
 
@@ -18,26 +20,6 @@ pub(crate) const TESTS: &[Test] = &[Test {
     name: "removing_the_spi_controller_ends_the_run_and_by_registers_it_is_driven_again",
     run: vanished,
 }];
-
-/// Shell lines that unbind the driver of the controller of bus 3.
-const UNBIND: &str = "
-controller=$(readlink -f /sys/class/spi_master/spi3/device)
-echo ${controller##*/} >$controller/driver/unbind
-";
-
-/// The board file with both chips by the registers of their controller.
-fn by_registers(text: &str) -> String {
-    let chip = |text: String, select: u8| {
-        let node = format!("device = \"/dev/spidev3.{select}\"\n");
-        let keys = format!(
-            "device = \"/dev/mem\"\naddress = 0x30840000\naccess = \"registers\"\n\
-             controller = \"ecspi\"\nchip_select = {select}\nclock_hz = 80_000_000\n\
-             cs_setup_ns = 350\n"
-        );
-        text.replace(&node, &keys)
-    };
-    chip(chip(text.to_owned(), 0), 1)
-}
 
 /// Shell lines: a run by registers to its end, and one that is killed by SIGSEGV.
 fn again() -> String {
@@ -59,9 +41,11 @@ echo \"@@crashed $?\"
 fn driven_again(machine: &mut Machine) -> Result<(), Failure> {
     let printed = machine.collect_until(SHOWN, LIMIT)?;
     let clock = "[spi.dac] by registers of ecspi, 1000000 Hz";
-    require(printed.iter().any(|line| line.contains(clock)), || {
-        format!("`check` does not print '{clock}': {printed:?}")
-    })?;
+    for shown in [clock, "[gpio.gpio1] inputs by registers of imx-gpio"] {
+        require(printed.iter().any(|line| line.contains(shown)), || {
+            format!("`check` does not print '{shown}': {printed:?}")
+        })?;
+    }
     let report = report_of(&printed, 0)?;
     require_kept(&report)?;
     require_number(&report, "/cycles/run", 1000)?;
@@ -101,6 +85,7 @@ fn vanished(context: &Context<'_>) -> Result<(), Failure> {
         + HOLD;
     let mut machine = Boot::new(context, board)
         .cpus(1)
+        .parameters(SHARED)
         .program("steadfast")?
         .file("/board.toml", 0o644, text.as_bytes())
         .file("/registers.toml", 0o644, by_registers(&text).as_bytes())

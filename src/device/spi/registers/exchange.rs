@@ -240,9 +240,11 @@ fn send<B: Block>(
                 return Err(Errno(libc::ETIMEDOUT));
             }
         }
-        let until = block.now_ns() + pause_ns;
-        while pause_ns > 0 && block.now_ns() < until {
-            check()?;
+        if pause_ns > 0 {
+            let until = block.now_ns() + pause_ns;
+            while block.now_ns() < until {
+                check()?;
+            }
         }
         if last {
             return Ok(());

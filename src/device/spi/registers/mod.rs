@@ -31,9 +31,9 @@ mod parts;
 #[cfg(test)]
 mod tests;
 
+pub use crate::device::registers::{Place, RegistersError};
 pub use exchange::MARGIN_NS;
 pub use kind::Kind;
-pub use open::{Place, RegistersError};
 pub use owner::{Chip, LEAVE_NS};
 pub use parts::Divider;
 

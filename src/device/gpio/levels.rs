@@ -1,0 +1,187 @@
+//! Levels of input lines, read from the registers of their chip without a system call.
+//!
+//! The lines stay requested through the kernel: it keeps other processes away from them, sets
+//! their bias and reports their edges. Only the reading of their levels in the loop is replaced, by one
+//! read of a register for each 32 lines. The register of the levels has no side effect, so the kernel's
+//! driver goes on with the same chip.
+//!
+//! Sources: i.MX 8M Plus Applications Processor Reference Manual, "General Purpose Input/Output",
+//! PSR; BCM2711 ARM Peripherals, chapter 5, "GPIO", GPLEV0 and GPLEV1.
+
+use super::request::{self, Line};
+use super::{GpioError, InputLine};
+use crate::cycle::image::MAX_DIGITAL;
+use crate::sys::registers::Registers;
+
+/// A kind of GPIO chip with readable levels.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Bank {
+    /// GPIO of i.MX: 32 lines in one register.
+    Mxc,
+    /// GPIO of BCM2835 to BCM2711: 58 lines in two registers.
+    Bcm2835,
+}
+
+impl Bank {
+    /// The name in a board file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mxc => "imx-gpio",
+            Self::Bcm2835 => "bcm2835-gpio",
+        }
+    }
+
+    /// Offset of the register with the levels of lines 0 to 31, bytes; the next ones follow.
+    const fn levels(self) -> usize {
+        match self {
+            Self::Mxc => 0x08,
+            Self::Bcm2835 => 0x34,
+        }
+    }
+
+    /// Number of lines.
+    #[must_use]
+    pub const fn lines(self) -> u32 {
+        match self {
+            Self::Mxc => 32,
+            Self::Bcm2835 => 58,
+        }
+    }
+
+    /// Least size of its register block, bytes.
+    #[must_use]
+    pub const fn block_bytes(self) -> usize {
+        self.levels() + 4 * self.lines().div_ceil(32) as usize
+    }
+}
+
+/// The levels of the input lines of one chip.
+#[derive(Clone, Debug)]
+pub struct Levels {
+    registers: Registers,
+    /// Offset of the first register.
+    first: usize,
+    /// The number of each line on the chip, in the order of the request.
+    offsets: heapless::Vec<u8, MAX_DIGITAL>,
+    /// Bits of the lines that are active low.
+    inverted: u64,
+}
+
+impl Levels {
+    /// The levels of `inputs`, from the `registers` of their chip.
+    ///
+    /// # Errors
+    /// [`GpioError::OffsetOutOfRange`], and those of a request for the same lines.
+    pub fn new(bank: Bank, registers: Registers, inputs: &[InputLine]) -> Result<Self, GpioError> {
+        let lines = request::in_channel_order(inputs.iter().map(Line::from).collect())?;
+        let mut offsets = heapless::Vec::new();
+        for Line { offset, .. } in &lines {
+            let (offset, lines) = (*offset, bank.lines());
+            if offset >= lines {
+                return Err(GpioError::OffsetOutOfRange { offset, lines });
+            }
+            // `in_channel_order` accepts no more than MAX_DIGITAL lines.
+            let _ = offsets.push(offset as u8);
+        }
+        Ok(Self {
+            registers,
+            first: bank.levels(),
+            offsets,
+            inverted: request::mask_of(&lines, Line::is_active_low),
+        })
+    }
+
+    /// The logical values, one bit for each line of the request, as
+    /// [`Lines::get`](super::Lines::get) gives them. One read for each 32 lines of the chip.
+    #[inline]
+    #[must_use]
+    pub fn read(&self) -> u64 {
+        let (mut bank, mut levels) = (usize::MAX, 0);
+        let mut bits = 0;
+        for (bit, offset) in self.offsets.iter().enumerate() {
+            let offset = usize::from(*offset);
+            if offset / 32 != bank {
+                bank = offset / 32;
+                levels = self.registers.read(self.first + 4 * bank);
+            }
+            bits |= u64::from(levels >> (offset % 32) & 1) << bit;
+        }
+        bits ^ self.inverted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    /// Registers with these bytes at these offsets.
+    fn chip(bank: Bank, test: &str, words: &[(usize, u32)]) -> Registers {
+        let name = format!("steadfast-{}-levels-{test}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let mut options = File::options();
+        let file = options.read(true).write(true).create(true).truncate(false);
+        let file = file.open(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        file.set_len(4_096).unwrap();
+        let registers = Registers::map(file.as_fd(), 0, bank.block_bytes()).unwrap();
+        for (offset, word) in words {
+            registers.write(*offset, *word);
+        }
+        registers
+    }
+
+    fn line(channel: u8, offset: u32, active_low: bool) -> InputLine {
+        InputLine {
+            channel,
+            offset,
+            active_low,
+            ..InputLine::default()
+        }
+    }
+
+    #[test]
+    fn each_bit_is_that_of_the_request_in_the_order_of_channels() {
+        // Channels 4, 1, 0: lines 31, 5, 13 of the chip; 13 is active low.
+        let lines = [line(4, 31, false), line(1, 5, false), line(0, 13, true)];
+        let read = |levels: u32| {
+            let registers = chip(Bank::Mxc, "order", &[(0x08, levels)]);
+            Levels::new(Bank::Mxc, registers, &lines).unwrap().read()
+        };
+        assert_eq!(read(0), 0b001);
+        assert_eq!(read(1 << 13), 0b000);
+        assert_eq!(read(1 << 5), 0b011);
+        assert_eq!(read(1 << 31 | 1 << 13), 0b100);
+        // Other lines of the chip.
+        assert_eq!(read(!(1 << 13 | 1 << 5 | 1 << 31)), 0b001);
+    }
+
+    #[test]
+    fn lines_from_32_on_are_in_the_second_register() {
+        let registers = chip(Bank::Bcm2835, "second", &[(0x34, 1 << 1), (0x38, 1 << 8)]);
+        let lines = [
+            line(0, 1, false),
+            line(1, 40, false),
+            line(2, 33, false),
+            line(3, 8, false),
+        ];
+        let levels = Levels::new(Bank::Bcm2835, registers, &lines).unwrap();
+        assert_eq!(levels.read(), 0b0011);
+    }
+
+    #[test]
+    fn a_line_that_the_chip_does_not_have_is_refused() {
+        for (bank, offset) in [(Bank::Mxc, 32), (Bank::Bcm2835, 58)] {
+            let registers = chip(bank, "refused", &[]);
+            let lines = bank.lines();
+            assert_eq!(
+                Levels::new(bank, registers, &[line(0, offset, false)]).unwrap_err(),
+                GpioError::OffsetOutOfRange { offset, lines },
+            );
+            let last = Levels::new(bank, registers, &[line(0, offset - 1, false)]);
+            assert_eq!(last.map(|levels| levels.read()), Ok(0));
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! `[gpio.X] inputs`: inputs read through the kernel or by the registers of their chip.
+
+use super::{LINUX, refused};
+use steadfast::config::{Config, InputRegisters};
+use steadfast::device::gpio::Bank;
+
+/// The board file with `keys` in `[gpio.main]`.
+fn with(keys: &str) -> String {
+    let chip = "chip = \"pinctrl-bcm2711\"\n";
+    LINUX.replace(chip, &format!("{chip}{keys}\n"))
+}
+
+const UIO: &str = "inputs = \"registers\"
+controller = \"imx-gpio\"
+device = \"/dev/uio0\"";
+
+const MEMORY: &str = "inputs = \"registers\"
+controller = \"bcm2835-gpio\"
+device = \"/dev/mem\"
+address = 0xfe200000";
+
+fn registers(text: &str) -> Option<InputRegisters> {
+    let config = Config::parse("b.toml", text).expect("good");
+    let mut chips = config.io.gpio.into_iter();
+    let chip = chips.find(|chip| chip.name == "main");
+    chip.expect("in the file").registers
+}
+
+#[test]
+fn inputs_are_read_by_registers_only_if_the_file_says_so() {
+    assert_eq!(registers(LINUX), None);
+    assert_eq!(registers(&with("inputs = \"kernel\"")), None);
+    let uio = registers(&with(UIO)).expect("by registers");
+    assert_eq!((uio.bank, uio.address), (Bank::Mxc, None));
+    assert_eq!(uio.path, "/dev/uio0");
+    let memory = registers(&with(MEMORY)).expect("by registers");
+    assert_eq!(
+        (memory.bank, memory.address),
+        (Bank::Bcm2835, Some(0xfe20_0000))
+    );
+}
+
+#[test]
+fn each_wrong_key_of_the_inputs_is_refused_at_its_place() {
+    refused(
+        &with(UIO),
+        r#"
+gpio.main: "registers" -> §"register"
+    `inputs` is "register"; did you mean "registers"? It must be "kernel" or "registers"
+gpio.main: "imx-gpio" -> §"ecspi"
+    `controller` is "ecspi"; "imx-gpio" or "bcm2835-gpio"
+gpio.§main: controller = "imx-gpio"\n ->
+    [gpio.main] has no `controller`;
+gpio.§main: device = "/dev/uio0"\n ->
+    [gpio.main] has no `device`;
+gpio.main: "/dev/uio0" -> "/dev/uio0"\n§address = 4096
+    `address` of [gpio.main] has no effect: only device = "/dev/mem" needs it; remove it
+"#,
+    );
+    refused(
+        &with(MEMORY),
+        r#"
+gpio.§main: address = 0xfe200000\n ->
+    [gpio.main] has no `address`;
+gpio.main: 0xfe200000 -> §0xfe200002
+    `address` is not a multiple of 4; `reg`
+"#,
+    );
+    refused(
+        LINUX,
+        r#"
+gpio.main: "pinctrl-bcm2711" -> "pinctrl-bcm2711"\n§device = "/dev/uio0"
+    `device` of [gpio.main] has no effect: it needs inputs = "registers"; remove it
+"#,
+    );
+}
