@@ -3,9 +3,11 @@
 // The least that a 1 kHz control loop on Linux can be: what `cargo bench --bench
 // board` measures the firmware against.
 //
-//     minimal_loop CYCLES
+//     minimal_loop CYCLES [SPIN_US]
+//     minimal_loop cost
 //
-// Each cycle sleeps to an absolute time and makes four kernel calls: all inputs
+// Each cycle sleeps to an absolute time, or to SPIN_US before it and then reads the
+// clock until it is reached, and makes four kernel calls: all inputs
 // in one GPIO_V2_LINE_GET_VALUES, one SPI frame of 2 bytes to the encoder, all
 // outputs in one GPIO_V2_LINE_SET_VALUES (one of them toggles), one SPI frame
 // of 2 bytes to the DAC. There is no control law, no check of an answer, no
@@ -18,6 +20,9 @@
 //     skipped N            periods that passed without a cycle
 //     lateness NS COUNT    from the planned release to the wake
 //     execution NS COUNT   from the wake until the last call has returned
+//     response NS COUNT    from the planned release until then
+//
+// With `cost`, the mean time of each of the four calls when it is made 1,000 times in a row, ns.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -37,7 +42,7 @@
 #define PERIOD_NS 1000000u
 #define MOST_CYCLES 20000
 
-static uint32_t lateness[MOST_CYCLES], execution[MOST_CYCLES];
+static uint32_t lateness[MOST_CYCLES], execution[MOST_CYCLES], response[MOST_CYCLES];
 
 static void check(int answer, const char *what)
 {
@@ -107,16 +112,27 @@ static unsigned locked_kb(void)
 	return kb;
 }
 
+static void cost(const char *name, int device, unsigned long request, void *argument)
+{
+	uint64_t start = now_ns();
+
+	for (unsigned n = 0; n < 1000; n++)
+		check(ioctl(device, request, argument), name);
+	printf("%s %u\n", name, (unsigned)((now_ns() - start) / 1000));
+}
+
 int main(int count, char **words)
 {
 	static const uint32_t in[] = { 5, 7, 13, 15 }, out[] = { 6, 8, 9, 10 };
 	unsigned cycles = count > 1 ? strtoul(words[1], NULL, 10) : 0;
+	uint64_t spin = count > 2 ? strtoul(words[2], NULL, 10) * UINT64_C(1000) : 0;
 	struct sched_param priority = { .sched_priority = 80 };
 	struct timespec release;
 	unsigned skipped = 0;
 
-	if (cycles == 0 || cycles > MOST_CYCLES) {
-		fprintf(stderr, "minimal_loop CYCLES, at most %d cycles\n", MOST_CYCLES);
+	int costs = count > 1 && strcmp(words[1], "cost") == 0;
+	if (!costs && (cycles == 0 || cycles > MOST_CYCLES)) {
+		fprintf(stderr, "minimal_loop CYCLES [SPIN_US] or cost, at most %d cycles\n", MOST_CYCLES);
 		return 2;
 	}
 	int chip = open("/dev/gpiochip0", O_RDWR | O_CLOEXEC);
@@ -134,14 +150,22 @@ int main(int count, char **words)
 	};
 	struct spi_ioc_transfer write_dac = { .tx_buf = (uintptr_t)command, .len = sizeof(command) };
 	struct gpio_v2_line_values levels = { .mask = 15 }, driven = { .mask = 15 };
+	if (costs) {
+		cost("GPIO_V2_LINE_GET_VALUES", inputs, GPIO_V2_LINE_GET_VALUES_IOCTL, &levels);
+		cost("GPIO_V2_LINE_SET_VALUES", outputs, GPIO_V2_LINE_SET_VALUES_IOCTL, &driven);
+		cost("SPI_IOC_MESSAGE(1)", dac, SPI_IOC_MESSAGE(1), &write_dac);
+		return 0;
+	}
 	uint64_t next = (now_ns() / PERIOD_NS + 2) * PERIOD_NS;
 
 	for (unsigned cycle = 0; cycle < cycles; cycle++) {
-		release.tv_sec = next / 1000000000;
-		release.tv_nsec = next % 1000000000;
+		release.tv_sec = (next - spin) / 1000000000;
+		release.tv_nsec = (next - spin) % 1000000000;
 		while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &release, NULL) == EINTR)
 			;
 		uint64_t start = now_ns();
+		while (start < next)
+			start = now_ns();
 		check(ioctl(inputs, GPIO_V2_LINE_GET_VALUES_IOCTL, &levels), "GET_VALUES");
 		memset(frame, 0xff, sizeof(frame));
 		check(ioctl(encoder, SPI_IOC_MESSAGE(1), &read_angle), "encoder");
@@ -151,6 +175,7 @@ int main(int count, char **words)
 		uint64_t end = now_ns();
 		lateness[cycle] = start - next;
 		execution[cycle] = end - start;
+		response[cycle] = end - next;
 		for (next += PERIOD_NS; next < end; next += PERIOD_NS)
 			skipped++;
 	}
@@ -160,5 +185,6 @@ int main(int count, char **words)
 	printf("locked %u\nskipped %u\n", locked_kb(), skipped);
 	print("lateness", lateness, cycles);
 	print("execution", execution, cycles);
+	print("response", response, cycles);
 	return 0;
 }

@@ -8,7 +8,9 @@ use testbed::boards::{Board, healthy};
 use testbed::context::Context;
 use testbed::emulator::Boot;
 use testbed::failure::Failure;
-use testbed::fixed_encoder::{READY, board, board_file, write_frames};
+use testbed::fixed_encoder::{
+    READY, SHARED, UNBIND, board, board_file, by_registers, write_frames,
+};
 
 /// Numbers of cycles.
 #[derive(Copy, Clone, Debug)]
@@ -22,6 +24,20 @@ pub(crate) const COUNTED: [u32; 2] = [200, 400];
 /// Cycles of the run that is timed from exec to its first cycle.
 pub(crate) const STARTED: u32 = 20;
 
+/// Cycles of the runs that watch the clock before each release or go by registers. A second beside
+/// the load takes the emulator ten.
+pub(crate) const FAST: Cycles = Cycles {
+    idle: 2_000,
+    loaded: 300,
+};
+/// The same with `--fast`.
+pub(crate) const FAST_LONG: Cycles = Cycles {
+    idle: 10_000,
+    loaded: 3_000,
+};
+/// Time for which the clock is watched, us: above the longest wake beside the load.
+pub(crate) const SPIN_US: u32 = 60;
+
 /// Wall time for the whole boot.
 const LIMIT: Duration = Duration::from_secs(900);
 
@@ -34,6 +50,8 @@ pub(crate) struct Ready {
     numa: Vec<u8>,
     /// The shipped board file with the changes for this boot.
     pub(crate) board_file: String,
+    /// The same by registers.
+    by_registers: String,
     pub(crate) board: &'static Board,
 }
 
@@ -44,7 +62,13 @@ impl Ready {
     /// A file is missing, or the C loop does not compile.
     pub(crate) fn make(host: &Prepared) -> Result<Self, Failure> {
         let shipped = host.host.read_source("board/imx8mp-evk/board.toml")?;
+        let board_file = board_file(&String::from_utf8_lossy(&shipped))?;
+        let by_registers = by_registers(&board_file);
+        // The fastest clock of both chips: at 1 MHz the driver waits for 2 us of the wire, which
+        // the emulator does not have.
+        let by_registers = by_registers.replace("speed_hz = 1_000_000", "speed_hz = 10_000_000");
         Ok(Self {
+            by_registers,
             firmware: host.host.read_guest_program("steadfast")?,
             minimal_loop: host.compile_minimal_loop()?,
             cyclictest: host.host.read_tool("usr/bin/cyclictest")?,
@@ -52,7 +76,7 @@ impl Ready {
             numa: host
                 .host
                 .read_tool("usr/lib/aarch64-linux-gnu/libnuma.so.1")?,
-            board_file: board_file(&String::from_utf8_lossy(&shipped))?,
+            board_file,
             board: board(&write_frames(&host.output)?),
         })
     }
@@ -73,34 +97,49 @@ impl Ready {
 pub(crate) fn measure(
     context: &Context<'_>,
     ready: &Ready,
-    cycles: Cycles,
+    (cycles, fast): (Cycles, Cycles),
 ) -> Result<Vec<String>, Failure> {
     let boot = Boot::new(context, ready.board)
         .cpus(1)
+        .parameters(SHARED)
         .file("/steadfast", 0o755, &ready.firmware)
         .file("/minimal_loop", 0o755, &ready.minimal_loop)
         .file("/cyclictest", 0o755, &ready.cyclictest)
-        .file("/board.toml", 0o644, ready.board_file.as_bytes());
+        .file("/board.toml", 0o644, ready.board_file.as_bytes())
+        .file("/spin.toml", 0o644, spinning(&ready.board_file).as_bytes())
+        .file("/registers.toml", 0o644, ready.by_registers.as_bytes())
+        .file(
+            "/both.toml",
+            0o644,
+            spinning(&ready.by_registers).as_bytes(),
+        );
     let finished = ready
         .put_load(boot)
-        .start(&healthy(ready.board), &script(cycles))?
+        .start(&healthy(ready.board), &script(cycles, fast))?
         .finish(LIMIT)?;
     Ok(finished.lines)
 }
 
+/// The board file with a watch of the clock.
+fn spinning(text: &str) -> String {
+    let spin = format!("[loop]\nwake = \"spin\"\nspin_us = {SPIN_US}\n");
+    text.replacen("[loop]\n", &spin, 1)
+}
+
 /// Shell lines for the guest. Every part begins with a line `@@part NAME`.
-fn script(cycles: Cycles) -> String {
+fn script(cycles: Cycles, fast: Cycles) -> String {
     let Cycles { idle, loaded } = cycles;
     let [counted, counted_twice] = COUNTED;
+    let (fast_idle, fast_loaded) = (fast.idle, fast.loaded);
     format!(
         r#"set -e
 part() {{ echo; echo "@@part $*"; }}
 firmware() {{
     rm -f /tmp/report.json
-    /steadfast run --board /board.toml --cycles $1 --quiet --json /tmp/report.json
+    /steadfast run --board /${{2:-board}}.toml --cycles $1 --quiet --json /tmp/report.json
     cat /tmp/report.json
 }}
-minimal_loop() {{ /minimal_loop $1; }}
+minimal_loop() {{ /minimal_loop $*; }}
 cyclictest() {{ /cyclictest -m -p80 -i1000 -a0 -l$1 -q -N; }}
 # The histogram is in nanoseconds; lines with a count of 0 are left out.
 cyclictest_histogram() {{
@@ -113,14 +152,32 @@ measure() {{
         $program $2
     done
 }}
+kernel() {{
+    part firmware_spin $1
+    firmware $2 spin
+    part minimal_loop_spin $1
+    minimal_loop $2 {SPIN_US}
+}}
+by_registers() {{
+    for variant in registers both; do
+        part firmware_$variant $1
+        firmware $2 $variant
+    done
+}}
+load() {{
+    /hackbench -g 1 -l 100000000 >/dev/null 2>&1 &
+    load=$!
+    sleep $1
+}}
+unload() {{
+    kill -INT $load
+    wait $load || :
+}}
 {READY}
 measure idle {idle}
-/hackbench -g 1 -l 100000000 >/dev/null 2>&1 &
-load=$!
-sleep 1
+load 1
 measure loaded {loaded}
-kill -INT $load
-wait $load || :
+unload
 
 mount -t tracefs tracefs /sys/kernel/tracing
 cd /sys/kernel/tracing
@@ -129,20 +186,27 @@ calls=events/raw_syscalls/sys_enter/trigger
 requests=events/syscalls/sys_enter_ioctl/trigger
 by_call='hist:keys=common_pid.execname,id:size=4096'
 by_request='hist:keys=common_pid.execname,cmd.hex:size=4096'
-for program in firmware minimal_loop cyclictest; do
+# count NAME PROGRAM ARGUMENT...
+count() {{
+    name=$1
+    program=$2
+    shift 2
     for cycles in {counted} {counted_twice}; do
         echo "$by_call" >$calls
         echo "$by_request" >$requests
-        $program $cycles >/tmp/output
+        $program $cycles $* >/tmp/output
         cat events/raw_syscalls/sys_enter/hist >/tmp/calls
         cat events/syscalls/sys_enter_ioctl/hist >/tmp/requests
         echo "!$by_call" >$calls
         echo "!$by_request" >$requests
-        part $program calls $cycles
+        part $name calls $cycles
         grep hitcount: /tmp/calls
-        part $program requests $cycles
+        part $name requests $cycles
         grep hitcount: /tmp/requests || :
     done
+}}
+for program in firmware minimal_loop cyclictest; do
+    count $program $program
 done
 echo 1 >events/syscalls/sys_enter_execve/enable
 echo 1 >events/syscalls/sys_exit_clock_nanosleep/enable
@@ -162,6 +226,19 @@ sleep 0.3
 part cyclictest locked
 grep VmLck /proc/$other/status
 wait $other
+
+part minimal_loop_cost
+minimal_loop cost
+kernel idle {fast_idle}
+load 0.2
+kernel loaded {fast_loaded}
+unload
+{UNBIND}
+count firmware_registers firmware registers
+by_registers idle {fast_idle}
+load 0.2
+by_registers loaded {fast_loaded}
+unload
 part end
 "#
     )

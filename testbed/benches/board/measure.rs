@@ -59,6 +59,8 @@ pub(crate) struct Times {
     pub(crate) lateness: Distribution,
     /// `None` for cyclictest, which executes nothing.
     pub(crate) execution: Option<Distribution>,
+    /// From the planned release until the outputs have left; `None` for cyclictest.
+    pub(crate) response: Option<Distribution>,
     /// Periods without a cycle; `None` for cyclictest, which does not report it.
     pub(crate) skipped: Option<u64>,
 }
@@ -78,17 +80,19 @@ pub(crate) struct Figures {
 }
 
 #[derive(Serialize)]
-struct TimesJson {
+pub(crate) struct TimesJson {
     release_lateness_ns: Summary,
     execution_ns: Option<Summary>,
+    response_ns: Option<Summary>,
     skipped: Option<u64>,
 }
 
 impl Times {
-    fn to_json(&self) -> TimesJson {
+    pub(crate) fn to_json(&self) -> TimesJson {
         TimesJson {
             release_lateness_ns: self.lateness.summary,
             execution_ns: self.execution.as_ref().map(|times| times.summary),
+            response_ns: self.response.as_ref().map(|times| times.summary),
             skipped: self.skipped,
         }
     }
@@ -109,10 +113,10 @@ impl Figures {
 }
 
 /// The parts of the console, by name.
-struct Parts(BTreeMap<String, Vec<String>>);
+pub(crate) struct Parts(BTreeMap<String, Vec<String>>);
 
 impl Parts {
-    fn of(lines: &[String]) -> Self {
+    pub(crate) fn of(lines: &[String]) -> Self {
         let mut parts = Self(BTreeMap::new());
         let mut name = String::new();
         for line in lines {
@@ -125,7 +129,7 @@ impl Parts {
         parts
     }
 
-    fn get(&self, name: &str) -> Result<&[String], Failure> {
+    pub(crate) fn get(&self, name: &str) -> Result<&[String], Failure> {
         self.0
             .get(name)
             .map(Vec::as_slice)
@@ -152,18 +156,7 @@ fn of(program: Program, parts: &Parts, ready: &Ready) -> Result<Figures, Failure
         Program::MinimalLoop => minimal(parts.get(&format!("{key} {load}"))?),
         Program::Cyclictest => cyclictest(parts.get(&format!("cyclictest_histogram {load}"))?),
     };
-    let counted = |cycles: u32| {
-        let hits = |what: &str| -> Result<Hits, Failure> {
-            let lines = parts.get(&format!("{key} {what} {cycles}"));
-            // cyclictest makes no ioctl.
-            Ok(Hits::parse(lines.unwrap_or(&[]), program.threads()))
-        };
-        Ok::<_, Failure>(Counted {
-            calls: hits("calls")?,
-            requests: hits("requests")?,
-        })
-    };
-    let calls = trace::calls(&counted(COUNTED[0])?, &counted(COUNTED[1])?)?;
+    let calls = calls(parts, key, program)?;
     let start = parts.get(&format!("{key} start"))?;
     let (vm_lck_kb, at_rest, binary_bytes) = match program {
         Program::Firmware => {
@@ -197,8 +190,24 @@ fn of(program: Program, parts: &Parts, ready: &Ready) -> Result<Figures, Failure
     })
 }
 
+/// The system calls in a cycle of `program`, counted in the parts that begin with `key`.
+pub(crate) fn calls(parts: &Parts, key: &str, program: Program) -> Result<Calls, Failure> {
+    let counted = |cycles: u32| {
+        let hits = |what: &str| -> Result<Hits, Failure> {
+            let lines = parts.get(&format!("{key} {what} {cycles}"));
+            // cyclictest makes no ioctl.
+            Ok(Hits::parse(lines.unwrap_or(&[]), program.threads()))
+        };
+        Ok::<_, Failure>(Counted {
+            calls: hits("calls")?,
+            requests: hits("requests")?,
+        })
+    };
+    trace::calls(&counted(COUNTED[0])?, &counted(COUNTED[1])?)
+}
+
 /// The firmware's report from a part that also has other lines.
-fn report(lines: &[String]) -> Result<Value, Failure> {
+pub(crate) fn report(lines: &[String]) -> Result<Value, Failure> {
     let json: String = lines
         .iter()
         .skip_while(|line| *line != "{")
@@ -209,14 +218,14 @@ fn report(lines: &[String]) -> Result<Value, Failure> {
         .map_err(|error| Failure::new(format!("the firmware's report is not JSON: {error}")))
 }
 
-fn number(report: &Value, path: &str) -> Result<u64, Failure> {
+pub(crate) fn number(report: &Value, path: &str) -> Result<u64, Failure> {
     report
         .pointer(path)
         .and_then(Value::as_u64)
         .ok_or_else(|| Failure::new(format!("the firmware's report has no number {path}")))
 }
 
-fn firmware(report: &Value) -> Result<Times, Failure> {
+pub(crate) fn firmware(report: &Value) -> Result<Times, Failure> {
     let exit = &report["exit"];
     // Page faults, unlocked memory or another end would make the figures incomparable.
     let well = report["contract"]["kept"] == true
@@ -246,12 +255,13 @@ fn firmware(report: &Value) -> Result<Times, Failure> {
     Ok(Times {
         lateness: summary("release_lateness_ns")?,
         execution: Some(summary("execution_ns")?),
+        response: Some(summary("response_ns")?),
         skipped: Some(number(report, "/cycles/skipped")?),
     })
 }
 
 /// The number after `name` on a line of its own.
-fn value(lines: &[String], name: &str) -> Result<u64, Failure> {
+pub(crate) fn value(lines: &[String], name: &str) -> Result<u64, Failure> {
     lines
         .iter()
         .filter_map(|line| line.strip_prefix(name))
@@ -259,7 +269,7 @@ fn value(lines: &[String], name: &str) -> Result<u64, Failure> {
         .ok_or_else(|| Failure::new(format!("the guest printed no '{name}'")))
 }
 
-fn minimal(lines: &[String]) -> Result<Times, Failure> {
+pub(crate) fn minimal(lines: &[String]) -> Result<Times, Failure> {
     let samples = |name: &str| {
         let found = lines
             .iter()
@@ -270,6 +280,7 @@ fn minimal(lines: &[String]) -> Result<Times, Failure> {
     Ok(Times {
         lateness: samples("lateness")?,
         execution: Some(samples("execution")?),
+        response: Some(samples("response")?),
         skipped: Some(value(lines, "skipped")?),
     })
 }
@@ -287,6 +298,7 @@ fn cyclictest(lines: &[String]) -> Result<Times, Failure> {
     Ok(Times {
         lateness,
         execution: None,
+        response: None,
         skipped: None,
     })
 }
