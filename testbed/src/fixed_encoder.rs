@@ -29,11 +29,14 @@ echo ${controller##*/} >$controller/driver/unbind
 /// drives as well.
 pub const SHARED: &str = "iomem=relaxed";
 
-/// The board file with both chips by the registers of their controller, and the inputs by those
-/// of the GPIO chip.
-pub fn by_registers(text: &str) -> String {
-    let chip = |text: String, select: u8| {
-        let node = format!("device = \"/dev/spidev3.{select}\"\n");
+/// The chips of one axis: the numbers of their nodes and their chip selects.
+pub const CHIPS: [(u8, u8); 2] = [(0, 0), (1, 1)];
+
+/// The board file with `chips` by the registers of their controller, and the inputs by those of
+/// the GPIO chip.
+pub fn by_registers(text: &str, chips: &[(u8, u8)]) -> String {
+    let chip = |text: String, (node, select): &(u8, u8)| {
+        let node = format!("device = \"/dev/spidev3.{node}\"\n");
         let keys = format!(
             "device = \"/dev/mem\"\naddress = 0x30840000\naccess = \"registers\"\n\
              controller = \"ecspi\"\nchip_select = {select}\nclock_hz = 80_000_000\n\
@@ -44,7 +47,7 @@ pub fn by_registers(text: &str) -> String {
     let inputs = "chip = \"30200000.gpio\"\ninputs = \"registers\"\ncontroller = \"imx-gpio\"\n\
                   device = \"/dev/mem\"\naddress = 0x30200000\n";
     let text = text.replace("chip = \"30200000.gpio\"\n", inputs);
-    chip(chip(text, 0), 1)
+    chips.iter().fold(text, chip)
 }
 
 /// Writes the chip's content into `folder`: 1 MiB of AS5047P frames. Each is at once a

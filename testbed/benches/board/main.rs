@@ -9,6 +9,8 @@
 //!                                                         differ; fails when no two agree
 //! cargo bench -p testbed --bench board -- --accept        writes the results as the baseline
 //! cargo bench -p testbed --bench board -- --rates         the shortest period without a missed slot
+//! cargo bench -p testbed --bench board -- --rates-registers
+//!                                                         the same with SPI and inputs by registers
 //!     --fast                                              more cycles of the runs that watch the
 //!                                                         clock or go by registers: 10,000 idle and 3,000
 //!                                                         beside the load, in place of 2,000 and 300
@@ -37,6 +39,7 @@ use std::thread;
 
 use guest::{Cycles, Ready};
 use host::Prepared;
+use rates::Access;
 use steadfast::realtime::scheduler;
 use testbed::context::Context;
 use testbed::failure::Failure;
@@ -52,7 +55,7 @@ struct Arguments {
     check: bool,
     accept: bool,
     twice: bool,
-    rates: bool,
+    rates: Option<Access>,
     longest: bool,
     cycles: Cycles,
     fast: Cycles,
@@ -64,7 +67,7 @@ fn arguments() -> Result<Arguments, Failure> {
         check: false,
         accept: false,
         twice: false,
-        rates: false,
+        rates: None,
         longest: false,
         cycles: Cycles {
             idle: 3_000,
@@ -81,7 +84,8 @@ fn arguments() -> Result<Arguments, Failure> {
             "--check" => found.check = true,
             "--accept" => found.accept = true,
             "--twice" => found.twice = true,
-            "--rates" => found.rates = true,
+            "--rates" => found.rates = Some(Access::Kernel),
+            "--rates-registers" => found.rates = Some(Access::Registers),
             "--fast" => found.fast = guest::FAST_LONG,
             "--longest" => found.longest = true,
             "--from" => {
@@ -119,8 +123,8 @@ fn run() -> Result<bool, Failure> {
     let arguments = arguments()?;
     let host = Prepared::find()?;
     let ready = Ready::make(&host)?;
-    if arguments.rates {
-        return rates(&host, &ready);
+    if let Some(access) = arguments.rates {
+        return rates(&host, &ready, access);
     }
     if arguments.longest {
         return longest(&host, &ready);
@@ -197,9 +201,9 @@ fn longest(host: &Prepared, ready: &Ready) -> Result<bool, Failure> {
 }
 
 /// The highest rates, as a table and as JSON.
-fn rates(host: &Prepared, ready: &Ready) -> Result<bool, Failure> {
+fn rates(host: &Prepared, ready: &Ready, access: Access) -> Result<bool, Failure> {
     let rates = with_console(host, "rates.console", |context| {
-        rates::measure(host, context, ready)
+        rates::measure(host, context, ready, access)
     })?;
     println!("{}", rates::table(&rates));
     let json = serde_json::json!(rates);

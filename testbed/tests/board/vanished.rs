@@ -11,7 +11,7 @@ use crate::{Context, Failure, require};
 use testbed::boards::{IMX8MP_EVK, healthy};
 use testbed::emulator::Boot;
 use testbed::fixed_encoder::{
-    READY, SHARED, UNBIND, board, board_file, by_registers, write_frames,
+    CHIPS, READY, SHARED, UNBIND, board, board_file, by_registers, write_frames,
 };
 use testbed::machine::Machine;
 use testbed::work::WorkFolder;
@@ -88,7 +88,11 @@ fn vanished(context: &Context<'_>) -> Result<(), Failure> {
         .parameters(SHARED)
         .program("steadfast")?
         .file("/board.toml", 0o644, text.as_bytes())
-        .file("/registers.toml", 0o644, by_registers(&text).as_bytes())
+        .file(
+            "/registers.toml",
+            0o644,
+            by_registers(&text, &CHIPS).as_bytes(),
+        )
         .start(&healthy(board), &script)?;
     let start = machine.pins.mark();
     for line in energising(board) {

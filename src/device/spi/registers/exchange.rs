@@ -1,5 +1,7 @@
 //! One transaction by registers.
 
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
 use super::kind::Kind;
 use super::parts::{Burst, State};
 use super::{Block, Wire};
@@ -11,7 +13,7 @@ pub const MARGIN_NS: u64 = 100_000;
 
 /// Whether the transaction still has the controller.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum Grip {
+enum Grip {
     /// It goes on.
     Held,
     /// The safe plan waits for the controller: disable the block and leave.
@@ -20,28 +22,53 @@ pub(super) enum Grip {
     Lost,
 }
 
-/// The block, as long as it is not lost.
-struct Guarded<'a, B> {
-    block: &'a B,
-    grip: &'a dyn Fn() -> Grip,
+/// How a thread has the controller for one transaction.
+pub(super) struct Hold<'a> {
+    pub(super) owner: &'a AtomicUsize,
+    /// This thread, as the owner.
+    pub(super) me: usize,
+    /// Number of executions of the safe plan that want the controller; `None` for one of these.
+    pub(super) wanted: Option<&'a AtomicU32>,
 }
 
-impl<B> Guarded<'_, B> {
+impl Hold<'_> {
+    /// Before each register access: a load and a comparison.
+    #[inline]
     fn is_lost(&self) -> bool {
-        (self.grip)() == Grip::Lost
+        self.owner.load(Ordering::Relaxed) != self.me
+    }
+
+    #[inline]
+    fn grip(&self) -> Grip {
+        let is_wanted = |wanted: &AtomicU32| wanted.load(Ordering::Relaxed) > 0;
+        if self.is_lost() {
+            Grip::Lost
+        } else if self.wanted.is_some_and(is_wanted) {
+            Grip::Wanted
+        } else {
+            Grip::Held
+        }
     }
 }
 
+/// The block, as long as it is not lost.
+struct Guarded<'a, B> {
+    block: &'a B,
+    hold: &'a Hold<'a>,
+}
+
 impl<B: Block> Block for Guarded<'_, B> {
+    #[inline]
     fn read(&self, offset: usize) -> u32 {
-        if self.is_lost() {
+        if self.hold.is_lost() {
             return u32::MAX;
         }
         self.block.read(offset)
     }
 
+    #[inline]
     fn write(&self, offset: usize, value: u32) {
-        if !self.is_lost() {
+        if !self.hold.is_lost() {
             self.block.write(offset, value);
         }
     }
@@ -122,7 +149,7 @@ pub(super) fn run<B: Block>(
     block: &B,
     wire: &Wire,
     transfers: &mut [Transfer<'_>],
-    grip: &dyn Fn() -> Grip,
+    hold: &Hold<'_>,
 ) -> Result<usize, Errno> {
     let bytes = transfers.iter().map(Transfer::bytes).sum();
     if bytes > kind.most_bytes() {
@@ -149,13 +176,13 @@ pub(super) fn run<B: Block>(
         lead_ns: lead_ns.max(u64::from(wire.setup_ns)),
         hold: hold_ns > 0,
     };
-    let block = &Guarded { block, grip };
+    let block = &Guarded { block, hold };
     kind.end(block, wire);
     let sent = kind
         .begin(block, wire, &burst)
         .and_then(|start| send(kind, block, wire, transfers, (&burst, start)));
     kind.end(block, wire);
-    if block.is_lost() {
+    if hold.is_lost() {
         // Whatever was read since then was the plan's.
         return Err(Errno(libc::ECANCELED));
     }
@@ -201,7 +228,7 @@ fn send<B: Block>(
         deadline: None,
         overdue: false,
     };
-    let check = || match (block.grip)() {
+    let check = || match block.hold.grip() {
         Grip::Held => Ok(()),
         Grip::Wanted | Grip::Lost => Err(Errno(libc::ECANCELED)),
     };

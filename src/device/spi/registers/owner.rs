@@ -15,7 +15,7 @@
 
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use super::exchange::{Grip, run};
+use super::exchange::{Hold, run};
 use super::{Block, Kind, Wire};
 use crate::sys::Errno;
 use crate::sys::emergency::DirectBus;
@@ -118,16 +118,12 @@ impl<B: Block> Chip<B> {
         if !controller.change(FREE, me) {
             return Err(Errno(libc::ECANCELED));
         }
-        let grip = || {
-            if controller.owner.load(Ordering::Relaxed) != me {
-                Grip::Lost
-            } else if controller.wanted.load(Ordering::Relaxed) > 0 {
-                Grip::Wanted
-            } else {
-                Grip::Held
-            }
+        let hold = Hold {
+            owner: &controller.owner,
+            me,
+            wanted: Some(&controller.wanted),
         };
-        let sent = run(controller.kind, &controller.block, wire, transfers, &grip);
+        let sent = run(controller.kind, &controller.block, wire, transfers, &hold);
         controller.change(me, FREE);
         sent
     }
@@ -140,16 +136,17 @@ impl<B: Block + Sync> DirectBus for Chip<B> {
         let plan = me() | PLAN;
         controller.wanted.fetch_add(1, Ordering::SeqCst);
         controller.take(plan);
-        let grip = || match controller.owner.load(Ordering::Relaxed) == plan {
-            true => Grip::Held,
-            false => Grip::Lost,
+        let hold = Hold {
+            owner: &controller.owner,
+            me: plan,
+            wanted: None,
         };
         let sent = run(
             controller.kind,
             &controller.block,
             wire,
             &mut transfers,
-            &grip,
+            &hold,
         );
         controller.change(plan, FREE);
         controller.wanted.fetch_sub(1, Ordering::SeqCst);
