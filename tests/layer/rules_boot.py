@@ -80,7 +80,7 @@ def both_copies_are_written_before_a_try_is_counted(tree):
 def an_overlay_is_applied_to_a_copy_with_free_space(tree):
     """Not to U-Boot's own tree, and only with addresses that every board defines."""
     script = re.sub(r"^\s*#.*\n", "", tree.text(SCRIPT), flags=re.M)
-    given = set(re.findall(r"\b(?:setenv|setexpr) (\w+)", script)) | {"kernel_addr_r", "fdt_addr", "env_copies"}
+    given = set(re.findall(r"\b(?:setenv|setexpr) (\w+)", script)) | {"kernel_addr_r", "fdt_addr", "filesize", "env_copies"}
     bad = [f"{SCRIPT}: ${{{n}}} is not defined on every board" for n in sorted(set(re.findall(r"\$\{(\w+)\}", script)) - given - {"candidate"})]
     apply = script.find("fdt apply")
     for command in ("fdt resize", "fdt move ${fdt_addr} ${tree} 80000"):
@@ -110,6 +110,30 @@ def runqemu_finds_disk_and_network(tree):
     return bad
 
 
+def a_disk_on_pci_has_its_environment_loaded_again(tree):
+    """U-Boot loads the environment before it scans PCI: tries would always be the default."""
+    bad = []
+    for machine in tree.machines():
+        if tree.value(tree.name(machine), "STEADFAST_BOOT_DEVICE").split()[0] != "virtio":
+            continue
+        path = f"{FRAGMENTS}/{machine.stem}/steadfast-env.cfg"
+        have = tree.module("kconfig").symbols(tree.text(path))
+        for symbol, wanted in (("CONFIG_CMD_NVEDIT_LOAD", "y"), ("CONFIG_USE_PREBOOT", "y"), ("CONFIG_PREBOOT", '"env load"')):
+            if have.get(symbol) != wanted:
+                bad.append(f"{path}: {symbol} is {have.get(symbol)}, not {wanted}")
+    return bad
+
+
+def the_emulated_machine_keeps_its_gpio_chip(tree):
+    """With ACPI and a boot loader the machine `virt` has no PL061."""
+    bad = []
+    for machine in tree.machines():
+        name = tree.name(machine)
+        if tree.value(name, "QB_DEFAULT_BIOS") and "acpi=off" not in (tree.value(name, "QB_MACHINE") or ""):
+            bad.append(f"{name}: QB_MACHINE does not have acpi=off")
+    return bad
+
+
 def recipes_require_the_features_of_the_distribution(tree):
     """Otherwise yocto-check-layer fails with any other distribution."""
     return [
@@ -136,6 +160,8 @@ RULES = [
     both_copies_are_written_before_a_try_is_counted,
     an_overlay_is_applied_to_a_copy_with_free_space,
     runqemu_finds_disk_and_network,
+    a_disk_on_pci_has_its_environment_loaded_again,
+    the_emulated_machine_keeps_its_gpio_chip,
     recipes_require_the_features_of_the_distribution,
     no_machine_enables_graphics,
 ]

@@ -76,6 +76,8 @@ BREAKS = [
     ("an_overlay_is_applied_to_a_copy_with_free_space", BOOT, "fdt apply ${overlay} || reset", "fdt apply ${overlay}"),
     ("runqemu_finds_disk_and_network", BSP + "/conf/machine/steadfast-qemuarm64.conf", 'IMAGE_FSTYPES += "wic"', ""),
     ("runqemu_finds_disk_and_network", BSP + "/conf/machine/steadfast-qemuarm64.conf", '"slirp"', '""'),
+    ("a_disk_on_pci_has_its_environment_loaded_again", BSP + "/recipes-bsp/u-boot/files/steadfast-qemuarm64/steadfast-env.cfg", 'CONFIG_PREBOOT="env load"\n', ""),
+    ("the_emulated_machine_keeps_its_gpio_chip", BSP + "/conf/machine/steadfast-qemuarm64.conf", "virt,acpi=off", "virt"),
     ("recipes_require_the_features_of_the_distribution", BUNDLE, "features_check ", ""),
     ("no_machine_enables_graphics", BSP + "/conf/machine/steadfast-raspberrypi4-64.conf", "DISABLE_VC4GRAPHICS", "#"),
     ("a_board_for_hardware_has_a_watchdog", "board/raspberrypi4-64/board.toml", "timeout_s = 2 ", "timeout_s = 16"),

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! tests/run deploy                         sets everything up, runs all
+//! tests/run image                          the same with the image of an SD card
 //! cargo test -p testbed --test deploy -- [FILTER]...
 //!                                          runs the boots with a case whose name
 //!                                          contains a FILTER
@@ -15,7 +16,8 @@
 //! Environment:
 //!
 //! - `STEADFAST_KERNEL`: what `tests/setup/kernel rt` printed.
-//! - `STEADFAST_DISKS`: the folder made by `tests/deploy/image`.
+//! - `STEADFAST_DISKS`: the folder made by `tests/deploy/image`, or by `tests/image/build`: then
+//!   the boots of the tier `image` are run, with U-Boot.
 //!
 //! Boots are slow and cases are fast, so cases share boots; each leaves the target in
 //! order for the next. After a failed case the following ones may fail too.
@@ -42,6 +44,9 @@ use target::Target;
 use testbed::arguments::Arguments;
 use testbed::failure::{Failure, require};
 use testbed::machine::Transcript;
+
+/// The boots of the card of `tests/image/build`.
+const IMAGE_BOOTS: &[&Boot] = &[&updates::IMAGE];
 
 /// The resources of the tests on this machine.
 #[derive(Clone, Debug)]
@@ -155,7 +160,10 @@ fn main() -> ExitCode {
 
 fn run() -> Result<bool, Failure> {
     let arguments = Arguments::read(|_, _| Ok(false))?;
-    let chosen: Vec<&Boot> = BOOTS
+    let card = std::env::var_os("STEADFAST_DISKS")
+        .is_some_and(|folder| Path::new(&folder).join("image.img").exists());
+    let boots = if card { IMAGE_BOOTS } else { BOOTS };
+    let chosen: Vec<&Boot> = boots
         .iter()
         .copied()
         .filter(|boot| boot.cases().any(|case| arguments.choose(case.name)))

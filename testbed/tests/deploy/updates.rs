@@ -50,6 +50,26 @@ pub(crate) const INSTALLED: Boot = Boot {
     ]],
 };
 
+/// The card of `image/build`: U-Boot, the boot script and RAUC's own back end for them.
+pub(crate) const IMAGE: Boot = Boot {
+    name: "image",
+    start: start_card,
+    cases: &[&[
+        Case {
+            name: "image_its_boot_loader_starts_slot_a_which_is_marked_good_and_proven",
+            run: first_slot,
+        },
+        Case {
+            name: "image_an_update_that_keeps_its_contract_is_kept",
+            run: good_after_first,
+        },
+        Case {
+            name: "image_an_update_that_does_not_keep_its_contract_is_rolled_back",
+            run: bad,
+        },
+    ]],
+};
+
 pub(crate) const BOTH_BAD: Boot = Boot {
     name: "both-bad",
     start: start_without_isolation,
@@ -66,6 +86,10 @@ fn start(host: &Host, transcript: Arc<Transcript>) -> Result<Target, Failure> {
         Disks::copied(host)?,
         Isolation::OfTheLayer,
     )
+}
+
+fn start_card(host: &Host, transcript: Arc<Transcript>) -> Result<Target, Failure> {
+    Target::power_on(host, transcript, Disks::card(host)?, Isolation::OfTheLayer)
 }
 
 fn start_without_isolation(host: &Host, transcript: Arc<Transcript>) -> Result<Target, Failure> {
@@ -183,6 +207,10 @@ fn install(target: &mut Target, bundle: &str) -> Result<(), Failure> {
 fn good(target: &mut Target) -> Result<(), Failure> {
     boots(target, 'A')?;
     is_up(target)?;
+    good_after_first(target)
+}
+
+fn good_after_first(target: &mut Target) -> Result<(), Failure> {
     install(target, "good")?;
     let line = boots(target, 'B')?;
     require(line.ends_with("B 2"), || {

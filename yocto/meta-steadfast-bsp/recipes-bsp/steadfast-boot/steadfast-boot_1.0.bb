@@ -24,6 +24,7 @@ do_compile() {
         -e 's|@@CMDLINE@@|${STEADFAST_KERNEL_CMDLINE}|' \
         -e 's|@@BOOT_DEVICE@@|${STEADFAST_BOOT_DEVICE}|' \
         -e 's|@@BASE_DTB@@|${STEADFAST_BASE_DTB}|' \
+        -e 's|@@INITRAMFS@@|${STEADFAST_INITRAMFS}|' \
         -e 's|@@OVERLAY@@|${@'steadfast.dtbo' if d.getVar('STEADFAST_OVERLAY_PACKAGE') else ''}|' \
         ${S}/boot.cmd.in > ${B}/boot.cmd
     if grep -n '@@' ${B}/boot.cmd; then

@@ -1,0 +1,54 @@
+# Functions of the scripts that make disks for the tiers deploy and image, after image/lib.sh.
+# shellcheck shell=bash
+
+# edit FILE OLD NEW: changes the board file; OLD must exist.
+edit() {
+    grep -qF "$2" "$1" || die "$1 has no '$2'"
+    sed -i "s|$2|$3|" "$1"
+}
+
+# The emulator runs four CPUs in turns, a millisecond or more each: the loop has a longer
+# period, and the axis parameters that suit it.
+slow_board() {
+    edit "$1" 'period_us = 1000' 'period_us = 10_000'
+    edit "$1" 'max_hold_ms = 20' 'max_hold_ms = 200'
+    edit "$1" 'plausible_velocity_rad_s = 400.0' 'plausible_velocity_rad_s = 300.0'
+    edit "$1" 'velocity_cutoff_hz = 200.0' 'velocity_cutoff_hz = 20.0'
+    edit "$1" 'derivative_cutoff_hz = 250.0' 'derivative_cutoff_hz = 20.0'
+    edit "$1" 'kp = 40.0' 'kp = 4.0'
+    edit "$1" 'ki = 200.0' 'ki = 0.0'
+    edit "$1" 'kd = 0.8' 'kd = 0.0'
+    edit "$1" 'following_error_window_rad = 0.5' 'following_error_window_rad = 10.0'
+    edit "$1" 'following_error_timeout_ms = 20' 'following_error_timeout_ms = 500'
+    grep -q '^\[black_box\]' "$1" || printf '\n[black_box]\ndirectory = "/data/steadfast/black-box"\nsize_limit_kb = 4096\n' >>"$1"
+}
+
+# tests_of_target ROOT GUEST: the files of the tests in a root file system, with a board file that
+# suits the emulator. GUEST/examples/virtual_servo replaces the hardware.
+tests_of_target() {
+    local root=$1 ours=tests/deploy/target
+    install -D -m 0644 board/qemuarm64/board.toml "$root/etc/steadfast/board.toml"
+    slow_board "$root/etc/steadfast/board.toml"
+    # Instead of a minute, in guest time.
+    printf 'STEADFAST_HEALTH_SECONDS=5\n' >"$root/etc/steadfast/health"
+    install -D -m 0755 -t "$root/usr/libexec/deploy" $ours/agent $ours/virtual-servo "$2/examples/virtual_servo"
+    install -D -m 0644 -t "$root/usr/lib/systemd/system" $ours/*.service
+    install -D -m 0644 $ours/virtual-servo.conf "$root/usr/lib/systemd/system/steadfast.service.d/20-virtual-servo.conf"
+    install -D -m 0644 $ours/61-virtual-servo.rules "$root/usr/lib/udev/rules.d/61-virtual-servo.rules"
+    systemctl --quiet --root="$root" enable agent.service
+}
+
+# broken_slot IMAGE COPY: a copy of a slot whose controller cannot keep its contract: no process is
+# that small.
+broken_slot() {
+    local folder
+    folder=$(mktemp -d)
+    cp --sparse=always "$1" "$2"
+    debugfs -R "dump /etc/steadfast/board.toml $folder/board.toml" "$1" 2>/dev/null
+    edit "$folder/board.toml" 'max_locked_kb = 2048' 'max_locked_kb = 64'
+    debugfs -w -f - "$2" >/dev/null 2>"$folder/log" <<COMMANDS || die "$(cat "$folder/log")"
+rm /etc/steadfast/board.toml
+write $folder/board.toml /etc/steadfast/board.toml
+COMMANDS
+    rm -r "$folder"
+}
