@@ -94,6 +94,10 @@ impl Drive for Machine {
         }
     }
 
+    fn is_taken(&self) -> bool {
+        self.noise & 0x200 == 0
+    }
+
     fn alive(&mut self, axis: usize) {
         assert!(axis < AXES && !self.stopped);
     }

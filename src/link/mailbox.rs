@@ -128,6 +128,12 @@ impl Sender<'_> {
         self.own = taken & NUMBER;
         self.mailbox.writer.store(self.own, Ordering::Relaxed);
     }
+
+    /// Whether the loop has taken what was sent last.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.mailbox.between.load(Ordering::Relaxed) & FRESH == 0
+    }
 }
 
 impl Receiver<'_> {
@@ -191,7 +197,9 @@ mod tests {
         assert_eq!(received.get(0, 0).value, Err(InputError::NotRead));
         sender.send(&[1.0, 2.0], &[valid(5), valid(5)]);
         sender.send(&[3.0, 4.0], &[valid(6), valid(6)]);
+        assert!(!sender.is_taken());
         receiver.receive(at(7), &mut received);
+        assert!(sender.is_taken());
         assert_eq!(received.get(0, 0).value, Ok(3.0));
         assert_eq!(received.get(1, 1).value, Ok(4.0));
         receiver.receive(at(16), &mut received);

@@ -95,8 +95,12 @@ pub struct Owners<'m> {
     pub(super) changes: ChangeLog,
     /// Where they are saved; `None` if the board file names no file.
     pub store: Option<Store<'m>>,
-    /// Whether the loop has not yet got the newest state.
+    /// Whether the newest state was not yet handed to the loop.
     changed: bool,
+    /// Number of the last hand-over.
+    sent: u64,
+    /// Number of the newest one that the loop has taken, as far as this side has seen.
+    taken: u64,
 }
 
 impl<'m> Owners<'m> {
@@ -128,6 +132,8 @@ impl<'m> Owners<'m> {
             changes: ChangeLog::default(),
             store: None,
             changed: false,
+            sent: 0,
+            taken: 0,
         }
     }
 
@@ -301,10 +307,25 @@ impl<'m> Owners<'m> {
         }
     }
 
+    /// The number of the next hand-over to the loop, which has what was written until now.
+    #[must_use]
+    pub const fn next_hand_over(&self) -> u64 {
+        self.sent + self.changed as u64
+    }
+
+    /// The number of the newest hand-over that the loop has taken for certain.
+    pub fn taken(&mut self) -> u64 {
+        if self.sender.is_taken() {
+            self.taken = self.sent;
+        }
+        self.taken
+    }
+
     /// Hands the newest state to the loop, if it has changed.
     pub fn send(&mut self) {
         if self.changed {
             self.changed = false;
+            self.sent += 1;
             self.sender.send(&self.values, &self.groups);
         }
     }

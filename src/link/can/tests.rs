@@ -1,8 +1,14 @@
-use super::super::mailbox::{Mailbox, Receiver};
+use super::machine::Status;
 use super::*;
-use crate::control::ParameterError;
+use crate::axis::state::State;
+use crate::axis::words::{control, status};
+use crate::control::{ParameterError, ParameterErrorKind};
 use crate::cycle::image::InputError;
 use crate::cycle::received::Received;
+use crate::link::canopen::{Drive, Item, Loss, Pace, Refusal};
+use crate::link::mailbox::{Mailbox, Receiver};
+use crate::link::owner::{self, Client};
+use crate::link::parameters::{self, Object, Setting};
 use crate::time::Duration;
 
 const OTHER: Client = Client(3);
@@ -81,6 +87,35 @@ fn the_first_command_claims_the_axis_with_its_position_as_the_target() {
     assert_eq!(bench.seen(at(2), 0, 0), Err(InputError::NotRead));
     let claimed = bench.owners.claim(OTHER, 1);
     assert_eq!(claimed, Err(owner::Refusal::Owned(Client::CAN)));
+}
+
+#[test]
+fn a_controlword_is_taken_when_the_loop_has_seen_it() {
+    let mailbox = Mailbox::new();
+    let mut bench = Bench::new(&mailbox);
+    let mut machine = bench.machine(at(1));
+    machine.set(0, Item::TargetPosition, 3.0).unwrap();
+    assert!(machine.is_taken(), "a value is not an edge");
+    machine.set(0, Item::Controlword, 6.0).unwrap();
+    assert!(!machine.is_taken());
+    // Handed over, but not taken; what comes after it does not take longer for that.
+    bench.owners.send();
+    bench.values.note_taken(&mut bench.owners);
+    assert!(!bench.machine(at(1)).is_taken());
+    bench.machine(at(1)).alive(0);
+    assert_eq!(bench.seen(at(2), 0, 0), Ok(6.0));
+    bench.machine(at(2)).alive(0);
+    bench.values.note_taken(&mut bench.owners);
+    let mut machine = bench.machine(at(2));
+    assert!(machine.is_taken());
+    machine.set(0, Item::Controlword, 6.0).unwrap();
+    assert!(machine.is_taken(), "the same again is no edge");
+    assert_eq!(
+        machine.set(0, Item::TargetPosition, 99.0),
+        Err(Refusal::TooHigh)
+    );
+    assert_eq!(machine.set(0, Item::Controlword, 7.0), Ok(()));
+    assert!(!machine.is_taken());
 }
 
 #[test]

@@ -162,6 +162,11 @@ pub trait Drive {
     /// Why it was not done; nothing has changed.
     fn set(&mut self, axis: usize, item: Item, value: f64) -> Result<(), Refusal>;
 
+    /// Whether the machine has taken the last controlword that was set. An SDO download is
+    /// confirmed only then: its client may write the next one at once, and the machine, which
+    /// sees only the newest, would miss an edge.
+    fn is_taken(&self) -> bool;
+
     /// The commands of the bus for `axis` are still valid. Called in each poll while the master
     /// is supervised without a loss.
     fn alive(&mut self, axis: usize);

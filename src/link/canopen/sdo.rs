@@ -61,6 +61,8 @@ enum State {
         len: u8,
         toggle: u8,
     },
+    /// Done; the confirmation waits until the machine has taken the controlword.
+    Held([u8; 8]),
     /// Initiated; the client has not started it.
     BlockReady(Block),
     /// Segments are being sent, or the acknowledgement is awaited.
@@ -139,6 +141,10 @@ impl Server {
             }
         };
         match answer {
+            // After a download.
+            Ok(Some(answer)) if matches!(request[0] >> 5, 0 | 1) && !drive.is_taken() => {
+                self.state = State::Held(answer);
+            }
             Ok(Some(answer)) => send(node_id, answer, out),
             Ok(None) => {}
             Err(abort) => self.abort(node_id, abort, out),
@@ -146,18 +152,26 @@ impl Server {
         self.send_block(now, dictionary.axes, node_id, out);
     }
 
-    /// Sends segments of a block as long as there is room, and ends a transfer that stands
-    /// still.
+    /// Confirms a download that waits for the machine, sends segments of a block as long as there
+    /// is room, and ends a transfer that stands still.
     pub(super) fn poll(
         &mut self,
         now: Instant,
-        axes: u8,
-        node_id: u8,
+        dictionary: &Dictionary,
+        drive: &impl Drive,
         out: &mut Outbox,
         next: &mut Instant,
     ) {
-        if let State::Idle = self.state {
-            return;
+        let node_id = dictionary.config.node_id;
+        match self.state {
+            State::Idle => return,
+            State::Held(answer) if drive.is_taken() => {
+                self.state = State::Idle;
+                send(node_id, answer, out);
+                return;
+            }
+            State::Held(_) => *next = (now + PAUSE).min(*next),
+            _ => {}
         }
         let due = self.last + TIMEOUT;
         if due <= now {
@@ -165,7 +179,7 @@ impl Server {
             return;
         }
         *next = due.min(*next);
-        if self.send_block(now, axes, node_id, out) {
+        if self.send_block(now, dictionary.axes, node_id, out) {
             *next = (now + PAUSE).min(*next);
         }
     }

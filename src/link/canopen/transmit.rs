@@ -41,7 +41,7 @@ impl Node {
             self.transmit_events(now, drive, out, &mut next);
         }
         self.server
-            .poll(now, self.dictionary.axes, self.node_id(), out, &mut next);
+            .poll(now, &self.dictionary, drive, out, &mut next);
         for axis in 0..usize::from(self.dictionary.axes) {
             if self.is_alive(axis) {
                 drive.alive(axis);

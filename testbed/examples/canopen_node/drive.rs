@@ -216,6 +216,10 @@ impl Drive for Simulated {
         Ok(())
     }
 
+    fn is_taken(&self) -> bool {
+        true
+    }
+
     fn alive(&mut self, _axis: usize) {}
 
     fn pace(&mut self, _axis: usize, _pace: Pace) {}

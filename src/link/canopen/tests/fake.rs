@@ -15,6 +15,8 @@ pub(super) struct Fake {
     pub(super) paces: Vec<(usize, Pace)>,
     pub(super) stored: Vec<Saved>,
     pub(super) powered: bool,
+    /// The machine has not taken the last controlword.
+    pub(super) waits: bool,
 }
 
 impl Drive for Fake {
@@ -32,6 +34,10 @@ impl Drive for Fake {
         }
         self.values.insert((axis, item as u8), value);
         Ok(())
+    }
+
+    fn is_taken(&self) -> bool {
+        !self.waits
     }
 
     fn alive(&mut self, axis: usize) {
@@ -92,6 +98,7 @@ impl Bench {
                 paces: Vec::new(),
                 stored: Vec::new(),
                 powered: false,
+                waits: false,
             },
             now: Instant::from_nanos(1_000_000_000),
         };

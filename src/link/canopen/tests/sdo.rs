@@ -55,6 +55,39 @@ fn a_download_sets_the_value_of_the_axis_in_si_units() {
 }
 
 #[test]
+fn a_controlword_is_confirmed_when_the_machine_has_taken_it() {
+    let mut bench = Bench::new(1);
+    bench.drive.waits = true;
+    let request = [0x2B, 0x40, 0x60, 0, 6, 0, 0, 0];
+    assert_eq!(bench.receive(0x605, &request), []);
+    assert_eq!(bench.value(Item::Controlword), 6.0);
+    assert_eq!(bench.wait(3), []);
+    // A refusal is said at once, and an upload waits for nothing.
+    assert_eq!(bench.write(0x6041, 0, 6, 2), Err(0x0601_0002));
+    assert_eq!(bench.read(0x6040, 0), Ok(6));
+    assert_eq!(bench.receive(0x605, &request), []);
+    bench.drive.waits = false;
+    assert_eq!(
+        bench.wait(3),
+        [frame(0x585, &[0x60, 0x40, 0x60, 0, 0, 0, 0, 0])]
+    );
+    assert_eq!(bench.write(0x6040, 0, 7, 2), Ok(()));
+    // In segments, of which the last one writes.
+    let begin = [0x21, 0x40, 0x60, 0, 2, 0, 0, 0];
+    assert_eq!(bench.sdo(begin)[0], 0x60);
+    bench.drive.waits = true;
+    assert_eq!(bench.receive(0x605, &[0x0B, 15, 0, 0, 0, 0, 0, 0]), []);
+    bench.drive.waits = false;
+    assert_eq!(bench.wait(1), [frame(0x585, &[0x20, 0, 0, 0, 0, 0, 0, 0])]);
+    assert_eq!(bench.value(Item::Controlword), 15.0);
+    // A machine that does not take it: the client learns of it.
+    bench.drive.waits = true;
+    assert_eq!(bench.receive(0x605, &request), []);
+    let timeout = frame(0x585, &[0x80, 0x40, 0x60, 0, 0, 0, 4, 5]);
+    assert_eq!(bench.wait(1100), [timeout]);
+}
+
+#[test]
 fn access_errors_have_the_codes_of_the_standard() {
     let mut bench = Bench::new(1);
     assert_eq!(bench.read(0x1007, 0), Err(0x0602_0000), "no object");
