@@ -22,13 +22,15 @@ use crate::device::can::{Can, CanError, MAX_WANTED, Received};
 use crate::realtime::clock::Monotonic;
 use crate::sys::Errno;
 use crate::telemetry::say;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// Frames that are received before the loop gets the commands.
 const TURN: usize = 64;
 /// How often a change is repeated while the loop takes over the last one, which takes it
 /// microseconds.
 const TRIES: u8 = 3;
+/// How often the first cycle is looked for.
+const FIRST_CYCLE: Duration = Duration::from_millis(1);
 /// The commands of an axis: controlword, mode, target position, target velocity.
 const COMMANDS: usize = 4;
 /// The values of its status.
@@ -73,6 +75,8 @@ pub struct CanLink<'l> {
     down: bool,
     /// An error of the socket was reported.
     failed: bool,
+    /// The loop has shown its first cycle.
+    is_running: bool,
 }
 
 impl<'l> CanLink<'l> {
@@ -97,6 +101,7 @@ impl<'l> CanLink<'l> {
             next: Instant::from_nanos(0),
             down: false,
             failed: false,
+            is_running: false,
         })
     }
 }
@@ -119,7 +124,14 @@ impl Link for CanLink<'_> {
             let mut newest = [0.0; STATUSES];
             if self.shared.newest(axis.status, &mut newest) {
                 *statuses = newest;
+                self.is_running = true;
             }
+        }
+        if !self.is_running {
+            // The boot-up message tells the master that the node can be used: not before the
+            // states of the axes are known.
+            self.next = now + FIRST_CYCLE;
+            return;
         }
         let mut machine = Machine {
             owners,

@@ -348,6 +348,16 @@ class Axis(Base):
     def test_the_states_of_cia_402_within_the_time_outs_of_p402(self):
         self.walk_through_the_states(self.operational())
 
+    def test_controlwords_by_sdo_without_a_pause_are_all_taken(self):
+        node = self.operational()
+        for _ in range(20):
+            # Each of them acts only in the state that the one before it has reached.
+            for controlword in (0x06, 0x07, 0x0F):
+                node.sdo[0x6040].raw = controlword
+            self.wait("operation enabled", lambda: node.sdo[0x6041].raw & 0x6F == 0x27, 0.5)
+            node.sdo[0x6040].raw = 0
+            self.wait("no power", lambda: node.sdo[0x6041].raw & 0x4F == 0x40, 0.5)
+
     def test_homing_and_profile_position(self):
         node = self.enabled("PROFILED POSITION")
         self.move_to(node, 2 * RADIAN)

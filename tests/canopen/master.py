@@ -34,6 +34,8 @@ INVALID = 1 << 31
 RADIAN = 1_000_000
 HERE = os.path.dirname(os.path.abspath(__file__))
 VISIBLE_STRING = 9
+# s; the default of 0.3 s is the pause of a busy test machine at times.
+canopen.sdo.SdoClient.RESPONSE_TIMEOUT = 2
 NO_DATA = 0x08000024
 
 program = None

@@ -9,7 +9,6 @@ use crate::link::canopen::{Drive, Item, Loss, Pace, Refusal};
 use crate::link::mailbox::{Mailbox, Receiver};
 use crate::link::owner::{self, Client};
 use crate::link::parameters::{self, Object, Setting};
-use crate::time::Duration;
 
 const OTHER: Client = Client(3);
 
