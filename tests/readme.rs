@@ -128,6 +128,10 @@ const COMMANDS: &[(&str, How)] = &[
         Not("tools/steadctl/tests/live.rs runs it beside a controller"),
     ),
     (
+        "steadctl arm",
+        Not("tools/steadctl/tests/live.rs runs it beside a controller"),
+    ),
+    (
         "steadctl reset x",
         Not("tools/steadctl/tests/live.rs runs it beside a controller"),
     ),

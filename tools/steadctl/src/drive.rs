@@ -1,4 +1,4 @@
-//! `steadctl move`, `jog`, `home`, `stop` and `reset`: drives an axis of a running controller as
+//! `steadctl move`, `jog`, `home`, `stop`, `arm` and `reset`: drives an axis of a running controller as
 //! a CiA 402 master does.
 
 use std::path::Path;
@@ -13,6 +13,9 @@ use crate::{BAD_INPUT, Failure, print, units};
 
 /// The longest time for a change of the state, beside brakes.
 const STATE: Duration = Duration::from_secs(10);
+
+/// The longest time until a reset has an effect.
+const RESET: Duration = Duration::from_secs(2);
 
 /// Modes (6060h).
 const PP: f64 = 1.0;
@@ -155,6 +158,26 @@ impl Axis {
             .map(|_| ())
     }
 
+    /// Gives a rising edge of fault reset. Whether the statusword is as `done` says soon after.
+    fn reset(&mut self, done: impl Fn(u16) -> bool) -> Result<bool, Failure> {
+        self.write(0, 0.0, 0.0, 0.0)?;
+        self.keep(Duration::from_millis(20))?;
+        self.control(control::FAULT_RESET)?;
+        let began = Instant::now();
+        while !done(self.statusword()?) {
+            if began.elapsed() > RESET {
+                return Ok(false);
+            }
+            self.keep(Duration::from_millis(5))?;
+        }
+        Ok(true)
+    }
+
+    /// Gives the axis up.
+    fn give_up(mut self) -> Result<u8, Failure> {
+        self.client.ask(Kind::Release, self.group, &[]).map(|_| 0)
+    }
+
     /// Stops on the ramp of the profile, removes power, and gives the axis up.
     fn release(mut self) -> Result<u8, Failure> {
         self.control(control::SHUTDOWN)?;
@@ -164,23 +187,36 @@ impl Axis {
                 Some(State::SwitchOnDisabled | State::ReadyToSwitchOn)
             )
         })?;
-        self.client.ask(Kind::Release, self.group, &[]).map(|_| 0)
+        self.give_up()
     }
+}
+
+/// The axes that take commands: name, group, and its timeout.
+fn axes(client: &Client) -> impl Iterator<Item = (&str, u32, Duration)> {
+    let is_axis = |name: &str| client.signal(&format!("{name}.controlword")).is_ok();
+    let groups = (0..).zip(&client.groups);
+    let groups = groups.filter(move |(_, group)| is_axis(&group.name));
+    groups.map(|(number, group)| (group.name.as_str(), number, group.timeout))
+}
+
+/// What to do about a machine without an axis that takes commands.
+const NO_AXIS: &str = "give it a table [axis.X.command]";
+
+/// The first axis that takes commands.
+fn first(client: &Client) -> Result<String, Failure> {
+    let first = axes(client).next().map(|(name, ..)| name.to_owned());
+    first.ok_or_else(|| Failure(BAD_INPUT, format!("no axis takes commands; {NO_AXIS}")))
 }
 
 /// The group of the axis `name`, and its timeout.
 fn find(client: &Client, name: &str) -> Result<(u32, Duration), Failure> {
-    let is_axis = |name: &str| client.signal(&format!("{name}.controlword")).is_ok();
-    let mut groups = (0..).zip(&client.groups);
-    let found = groups.find(|(_, group)| group.name == name && is_axis(name));
-    if let Some((number, group)) = found {
-        return Ok((number, group.timeout));
+    if let Some((_, number, timeout)) = axes(client).find(|(axis, ..)| *axis == name) {
+        return Ok((number, timeout));
     }
-    let names = client.groups.iter().map(|group| group.name.as_str());
-    let axes: Vec<&str> = names.filter(|name| is_axis(name)).collect();
-    let fix = match axes[..] {
-        [] => "give it a table [axis.X.command]".to_owned(),
-        _ => format!("commanded axes: {}", axes.join(", ")),
+    let names: Vec<&str> = axes(client).map(|(name, ..)| name).collect();
+    let fix = match names[..] {
+        [] => NO_AXIS.to_owned(),
+        _ => format!("commanded axes: {}", names.join(", ")),
     };
     Err(Failure(
         BAD_INPUT,
@@ -274,18 +310,32 @@ pub(crate) fn stop(socket: Option<&Path>, name: Option<&str>) -> Result<u8, Fail
     Ok(0)
 }
 
+/// Arms the axes by the command of one of them, `name` or the first.
+pub(crate) fn arm(socket: Option<&Path>, name: Option<&str>) -> Result<u8, Failure> {
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None => first(&Client::connect(socket)?)?,
+    };
+    let mut axis = Axis::claim(socket, &name)?;
+    if axis.statusword()? & status::VOLTAGE_ENABLED != 0 {
+        print("the axes are armed already\n")?;
+        return axis.give_up();
+    }
+    if axis.reset(|word| word & status::VOLTAGE_ENABLED != 0)? {
+        print("the axes are armed\n")?;
+        return axis.give_up();
+    }
+    Err(axis.client.failed(
+        "the axes were not armed: is the emergency stop released, is the cause of every fault gone, and does the board file have [safety] arm = \"on-command\" or rearm = \"on-command\"?"
+            .to_owned(),
+    ))
+}
+
 /// Resets the fault of the axis.
 pub(crate) fn reset(socket: Option<&Path>, name: &str) -> Result<u8, Failure> {
     let mut axis = Axis::claim(socket, name)?;
-    axis.write(0, 0.0, 0.0, 0.0)?;
-    axis.keep(Duration::from_millis(20))?;
-    axis.control(control::FAULT_RESET)?;
-    let began = Instant::now();
-    while axis.statusword()? & status::FAULT != 0 {
-        if began.elapsed() > Duration::from_secs(2) {
-            return Err(axis.faulted());
-        }
-        axis.keep(Duration::from_millis(5))?;
+    match axis.reset(|word| word & status::FAULT == 0)? {
+        true => axis.give_up(),
+        false => Err(axis.faulted()),
     }
-    axis.client.ask(Kind::Release, axis.group, &[]).map(|_| 0)
 }

@@ -207,6 +207,13 @@ enum Command {
         #[command(flatten)]
         socket: Socket,
     },
+    /// Arm the axes, where the board file lets a command do so
+    Arm {
+        /// The axis that gives the command; without it, the first that takes commands
+        axis: Option<String>,
+        #[command(flatten)]
+        socket: Socket,
+    },
     /// Reset the fault of an axis
     Reset {
         /// The axis
@@ -325,6 +332,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         ),
         Command::Home { axis, socket } => drive::home(socket.path.as_deref(), &axis),
         Command::Stop { axis, socket } => drive::stop(socket.path.as_deref(), axis.as_deref()),
+        Command::Arm { axis, socket } => drive::arm(socket.path.as_deref(), axis.as_deref()),
         Command::Reset { axis, socket } => drive::reset(socket.path.as_deref(), &axis),
         Command::Explain { name } => explain::main(name.as_deref()),
         Command::BlackBox { file, csv, last } => blackbox::main(&file, csv, last),

@@ -80,21 +80,24 @@ impl Controller {
 
     /// The demonstration from a board file in `scratch`, with a file for saved parameters there.
     fn saving(scratch: &Scratch) -> Self {
+        let saved = scratch.path("saved.toml");
+        let saves = format!("\n[parameters]\nfile = \"{}\"\n", saved.display());
+        Self::changed(scratch, |text| text + &saves)
+    }
+
+    /// The demonstration from a board file in `scratch`, as `change` makes it; without the list of
+    /// positions.
+    fn changed(scratch: &Scratch, change: impl Fn(String) -> String) -> Self {
         let socket = scratch.path("link.sock");
         let interactive = SIM_INTERACTIVE.replace(
             "[link.local]",
             &format!("[link.local]\npath = \"{}\"", socket.display()),
         );
-        let saved = scratch.path("saved.toml");
-        let text = format!(
-            "{SIM_BOARD}\n{interactive}\n[parameters]\nfile = \"{}\"\n",
-            saved.display()
-        )
-        .replace(
+        let text = format!("{SIM_BOARD}\n{interactive}\n").replace(
             "[axis.x.motion]\npositions_rad = [6.283185, -6.283185]\ndwell_s = 0.25\n",
             "",
         );
-        let board = scratch.file("board.toml", &text);
+        let board = scratch.file("board.toml", &change(text));
         let mut command = emulation::start(&Path::new(STEADCTL).with_file_name("steadfast"));
         command.args(["run", "--for", "1h", "--quiet", "--board"]);
         command.arg(&board).stdin(Stdio::null());
@@ -105,7 +108,7 @@ impl Controller {
                 .spawn()
                 .expect("run cargo test --workspace"),
             socket,
-            _scratch: Scratch::new("saving"),
+            _scratch: Scratch::new("changed"),
         };
         let begun = Instant::now();
         while controller.steadctl("get x.position").code != Some(0) {
@@ -385,6 +388,44 @@ fn parameters_change_while_the_axis_holds_its_position() {
     drop(controller);
     let log = std::fs::read_to_string(scratch.path("log")).expect("a log");
     assert!(log.contains("2 saved parameters are in force"), "{log}");
+}
+
+#[test]
+fn a_command_arms_the_axes_where_the_board_file_permits_it() {
+    if let Some(reason) = emulation::emulator().map(|_| "user-mode emulation has no such sockets") {
+        return not_run(reason);
+    }
+    let scratch = Scratch::new("arm");
+    let armed_by = |how: &str| {
+        let how = format!("arm = \"{how}\"\nreset = \"reset\"");
+        Controller::changed(&scratch, move |text| {
+            text.replace("arm = \"at-start\"", &how) + "[input.reset]\n"
+        })
+    };
+    // Statusword bit 4, "voltage enabled".
+    let is_armed = |controller: &Controller| {
+        let word = controller.steadctl("get x.statusword").out;
+        let word = word.split_whitespace().next().expect("a value");
+        word.parse::<f64>().expect("a number") as u16 & 1 << 4 != 0
+    };
+
+    let controller = armed_by("on-command");
+    assert!(!is_armed(&controller));
+    let armed = controller.steadctl("arm");
+    assert_eq!((armed.code, &*armed.out), (Some(0), "the axes are armed\n"));
+    assert!(is_armed(&controller));
+    let again = controller.steadctl("arm x");
+    assert_eq!(again.out, "the axes are armed already\n");
+    assert_eq!(controller.steadctl("move x 0.1rad").code, Some(0));
+    let unknown = controller.steadctl("arm y");
+    assert_eq!(unknown.code, Some(2), "{unknown:?}");
+    drop(controller);
+
+    let controller = armed_by("on-reset");
+    let refused = controller.steadctl("arm");
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.err.contains("[safety] arm"), "{refused:?}");
+    assert!(!is_armed(&controller));
 }
 
 #[test]
