@@ -1,9 +1,9 @@
 //! The link to a CAN bus: the node of [`canopen`](super::canopen) on an interface.
 //!
 //! The master on the bus is one client of [`Owners`]: with its first command it claims the group
-//! of an axis, and it loses it when the master is lost ([`Loss`]), so that another client can
-//! take over. While it commands, others are refused, and while another client commands, its SDO
-//! downloads are aborted with 0x08000021 and its PDOs are reported by EMCY.
+//! of an axis, and it loses it when the master is lost ([`Loss`](super::canopen::Loss)), so that
+//! another client can take over. While it commands, others are refused, and while another client
+//! commands, its SDO downloads are aborted with 0x08000021 and its PDOs are reported by EMCY.
 
 mod machine;
 mod notices;
