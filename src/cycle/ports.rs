@@ -164,17 +164,19 @@ pub trait Decide {
 ///
 /// A state that is `Clone` implements it already.
 pub trait Rewind {
-    /// The copy that is kept during the rehearsal.
-    type Saved;
+    /// The copy that is kept during the rehearsal. The main thread makes it, and the real-time
+    /// thread restores it.
+    type Saved: Send;
 
-    /// Saves the state. It must not allocate: it may be called on the real-time thread.
+    /// Saves the state.
     fn save(&mut self) -> Self::Saved;
 
-    /// Restores the state.
+    /// Restores the state. It must not allocate or free memory: it is called on the real-time
+    /// thread.
     fn rewind(&mut self, saved: Self::Saved);
 }
 
-impl<T: Clone> Rewind for T {
+impl<T: Clone + Send> Rewind for T {
     type Saved = T;
 
     fn save(&mut self) -> T {

@@ -172,8 +172,10 @@ where
     };
     let handshake = Handshake::new(observed);
     let mut compared = Ok(());
+    // Here, because the state of a law may be a large part of the fixed stack.
+    let mut saved = Some(parts.cycle.state.save());
     let ran = stack.run_beside(
-        || on_thread(request, installed, &mut parts, &handshake),
+        || on_thread(request, installed, &mut parts, &mut saved, &handshake),
         || {
             let judged =
                 handshake.answer(|observed| asked.judge(observed, &mut contract, essential));
@@ -354,10 +356,14 @@ impl Asked<'_> {
     }
 }
 
+/// The copy of a law's state before the rehearsal.
+type Saved<D> = <<D as Decide>::State as Rewind>::Saved;
+
 fn on_thread<P, D, R, F>(
     request: &Request<'_>,
     installed: bool,
     parts: &mut Parts<'_, '_, P, D, R, F>,
+    saved: &mut Option<Saved<D>>,
     handshake: &Handshake<Observed>,
 ) -> Result<(Option<run::Summary>, Usage), StartError>
 where
@@ -375,7 +381,7 @@ where
     let seal = Seal;
 
     let mut clock = LoopClock::new(config.wake);
-    let rehearsal = rehearse(request, installed, parts, &mut clock);
+    let rehearsal = rehearse(request, installed, parts, saved, &mut clock);
     let rehearsal = rehearsal.map_err(StartError::Proc)?;
     let status = Status::now().map_err(StartError::Proc)?;
     {
@@ -426,6 +432,7 @@ fn rehearse<P, D, R, F>(
     request: &Request<'_>,
     installed: bool,
     parts: &mut Parts<'_, '_, P, D, R, F>,
+    saved: &mut Option<Saved<D>>,
     clock: &mut LoopClock,
 ) -> Result<Rehearsal, Errno>
 where
@@ -435,7 +442,6 @@ where
     F: Feed,
 {
     let config = request.config;
-    let saved = parts.cycle.state.save();
     let mut cycles = |limit| {
         let plan = Plan {
             period: config.period,
@@ -466,7 +472,9 @@ where
     };
     let before = cycles(SETTLING_CYCLES)?;
     let during = cycles(config.warm_up_cycles)?.since(before);
-    parts.cycle.state.rewind(saved);
+    if let Some(saved) = saved.take() {
+        parts.cycle.state.rewind(saved);
+    }
     Ok(Rehearsal {
         cycles: config.warm_up_cycles,
         minor_faults: during.minor,
