@@ -7,12 +7,14 @@ library: the kernel of this machine need not have CAN.
 """
 
 import os
+import select
 import signal
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import warnings
@@ -24,7 +26,11 @@ from canopen.objectdictionary import ODVariable
 import master
 from master import HERE, MASTER_ID, NODE_ID, NO_DATA, RADIAN, Case
 
+sys.path.insert(0, os.path.join(HERE, "../../python"))
+import steadfast  # noqa: E402
+
 # 10^-6 rad, 10^-6 rad/s: a motor with friction and an encoder with noise.
+STEP = 5000
 NEAR = 0.02 * RADIAN
 SLOW = 0.3 * RADIAN
 HOME = 0.5
@@ -65,29 +71,34 @@ offset_rad = {HOME}
 
 
 class SocketBus(can.BusABC):
-    """The other end of bus.c: each packet is a struct can_frame."""
+    """The other ends of bus.c in several nodes: each packet is a struct can_frame, which all
+    others get."""
 
     FRAME = struct.Struct("=IB3x8s")
 
-    def __init__(self, connection):
-        self.connection = connection
+    def __init__(self, connections):
+        self.connections = list(connections)
         self.channel_info = "bus.c"
         super().__init__(channel="bus.c")
 
     def send(self, message, timeout=None):
         frame = self.FRAME.pack(message.arbitration_id, message.dlc, bytes(message.data))
-        self.connection.send(frame)
+        for connection in self.connections:
+            connection.send(frame)
 
     def _recv_internal(self, timeout):
-        self.connection.settimeout(timeout)
-        try:
-            frame = self.connection.recv(self.FRAME.size)
-        except (TimeoutError, BlockingIOError):
+        ready, _, _ = select.select(self.connections, [], [], timeout)
+        if not ready:
             return None, False
+        frame = ready[0].recv(self.FRAME.size)
         if not frame:
-            # The firmware has ended.
-            time.sleep(timeout or 0)
+            # This firmware has ended.
+            self.connections.remove(ready[0])
+            ready[0].close()
             return None, False
+        for connection in self.connections:
+            if connection is not ready[0]:
+                connection.send(frame)
         number, length, data = self.FRAME.unpack(frame)
         message = can.Message(
             timestamp=time.time(),
@@ -99,61 +110,71 @@ class SocketBus(can.BusABC):
 
     def shutdown(self):
         super().shutdown()
-        self.connection.close()
+        for connection in self.connections:
+            connection.close()
 
 
 class Base(Case):
     """An axis of the firmware with power from the start, and what a master does with it."""
 
     homing = HOMING
+    # One firmware with one axis each.
+    nodes = (NODE_ID,)
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
+        self.folder = folder.name
         self.saved = os.path.join(folder.name, "saved.toml")
-        with open(os.path.join(HERE, "../../board/sim/board.toml")) as file:
-            text = file.read() + LINK + self.homing + f'[parameters]\nfile = "{self.saved}"\n'
-        for old, new in CHANGES:
-            self.assertEqual(text.count(old), 1, old)
-            text = text.replace(old, new)
-        self.board = os.path.join(folder.name, "board.toml")
-        with open(self.board, "w") as file:
-            file.write(text)
+        self.boards = [self.board(number) for number in self.nodes]
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.addCleanup(self.listener.close)
         self.listener.bind(os.path.join(folder.name, "bus"))
-        self.listener.listen(1)
+        self.listener.listen(len(self.nodes))
         self.listener.settimeout(10)
         self.start()
 
+    def board(self, number):
+        """The path of the board file of a node."""
+        with open(os.path.join(HERE, "../../board/sim/board.toml")) as file:
+            text = file.read() + LINK + self.homing + f'[parameters]\nfile = "{self.saved}"\n'
+        changes = (*CHANGES, (f"node_id = {NODE_ID}\n", f"node_id = {number}\n"))
+        for old, new in changes:
+            self.assertEqual(text.count(old), 1, old)
+            text = text.replace(old, new)
+        path = os.path.join(self.folder, f"board{number}.toml")
+        with open(path, "w") as file:
+            file.write(text)
+        return path
+
     def start(self):
-        self.process = subprocess.Popen(
-            [firmware, "run", "--board", self.board, "--for", "1h", "--quiet"],
-            env=dict(os.environ, LD_PRELOAD=bus, STEADFAST_TEST_BUS=self.listener.getsockname()),
-        )
-        try:
-            connection, _ = self.listener.accept()
-        except TimeoutError:
-            self.process.kill()
-            raise
-        self.network = canopen.Network(SocketBus(connection))
+        self.processes = []
+        self.addCleanup(self.end_processes)
+        connections = []
+        for board in self.boards:
+            process = subprocess.Popen(
+                [firmware, "run", "--board", board, "--for", "1h", "--quiet"],
+                env=dict(os.environ, LD_PRELOAD=bus, STEADFAST_TEST_BUS=self.listener.getsockname()),
+            )
+            self.processes.append(process)
+            connections.append(self.listener.accept()[0])
+        self.network = canopen.Network(SocketBus(connections))
         self.network.connect()
         self.addCleanup(self.network.disconnect)
-        self.addCleanup(self.end_process)
 
     def restarted(self):
         """The node after a restart of the controller."""
         self.network.disconnect()
-        self.end_process()
+        self.end_processes()
         self.start()
         return self.node()
 
-    def end_process(self):
-        if self.process.poll() is not None:
-            return
-        self.process.send_signal(signal.SIGTERM)
-        # 4: the axis has a fault, as after the loss of the master.
-        self.assertIn(self.process.wait(10), (0, 4))
+    def end_processes(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                # 4: the axis has a fault, as after the loss of the master.
+                self.assertIn(process.wait(10), (0, 4))
 
     def enabled(self, mode):
         node = self.operational()
@@ -385,10 +406,10 @@ class Axis(Base):
         node.op_mode = "CYCLIC SYNCHRONOUS POSITION"
         node.state = "OPERATION ENABLED"
         for step in range(100):
-            node.rpdo[2]["Target position"].raw = start + step * 5000
+            node.rpdo[2]["Target position"].raw = start + step * STEP
             node.rpdo[2].transmit()
             self.assertIsNotNone(node.tpdo[2].wait_for_reception(0.2))
-        end = start + 99 * 5000
+        end = start + 99 * STEP
         actual = node.tpdo[2]["Position actual value"]
         self.wait("the last set-point", lambda: abs(actual.raw - end) < NEAR)
         node.rpdo[2]["Target velocity"].raw = -RADIAN
@@ -457,6 +478,89 @@ class Axis(Base):
         self.wait("pre-operational", lambda: node.nmt.state == "PRE-OPERATIONAL")
 
 
+class Pair(Base):
+    """Two controllers with one axis each on one bus."""
+
+    nodes = (1, 2)
+
+    def board(self, number):
+        path = super().board(number)
+        with open(path, "a") as file:
+            file.write(f'[link.local]\npath = "{self.link(number)}"\n')
+        return path
+
+    def link(self, number):
+        return os.path.join(self.folder, f"link{number}")
+
+    def test_two_controllers_follow_one_sync(self):
+        nodes = [self.operational(number) for number in self.nodes]
+        for node in nodes:
+            self.follow_sync(node)
+        starts = [self.position(node) for node in nodes]
+
+        def send(offset):
+            for node, start in zip(nodes, starts):
+                node.rpdo[2]["Target position"].raw = start + offset
+                node.rpdo[2].transmit()
+            for node in nodes:
+                self.assertIsNotNone(node.tpdo[2].wait_for_reception(0.2))
+
+        for node in nodes:
+            node.op_mode = "CYCLIC SYNCHRONOUS POSITION"
+            node.state = "OPERATION ENABLED"
+        machines = [steadfast.connect(self.link(number)) for number in self.nodes]
+        tracks = [[], []]
+
+        def record(machine, track):
+            for frame in machine.frames():
+                track.append((frame.time_ns, frame["x.setpoint"]))
+
+        threads = [
+            threading.Thread(target=record, args=pair, daemon=True)
+            for pair in zip(machines, tracks)
+        ]
+        for thread in threads:
+            thread.start()
+        for step in range(200):
+            send(step * STEP)
+        end = 199 * STEP
+        for node, start in zip(nodes, starts):
+            actual = node.tpdo[2]["Position actual value"]
+            self.wait("the last set-point", lambda: abs(actual.raw - start - end) < NEAR)
+            self.assertEqual(node.emcy.log, [])
+        for node in nodes:
+            node.state = "SWITCHED ON"
+        self.network.sync.stop()
+        self.network.disconnect()
+        self.end_processes()
+        for thread in threads:
+            thread.join(10)
+        for machine in machines:
+            machine.close()
+        first, second = tracks
+        offset = (starts[0] - starts[1]) / RADIAN
+        period_us = 1000
+        phase_us = (second[0][0] - first[0][0]) / 1e3 % period_us
+        # The set-point of the second controller at the time of each cycle of the first one,
+        # between its own cycles.
+        worst = 0.0
+        at = 0
+        for now, setpoint in first:
+            while at + 1 < len(second) and second[at + 1][0] <= now:
+                at += 1
+            if at + 1 == len(second) or second[at][0] > now:
+                continue
+            (before, low), (after, high) = second[at : at + 2]
+            if None in (setpoint, low, high):
+                continue
+            other = low + (high - low) * (now - before) / (after - before)
+            worst = max(worst, abs(setpoint - other - offset))
+        print(
+            f"two controllers: phase {phase_us:.0f} us of {period_us} us; set-points at most "
+            f"{worst * RADIAN:.0f} of 10^-6 rad apart at {STEP / 10_000:.1f} rad/s"
+        )
+
+
 class BusYml(Base):
     # bus.yml has homing method 0.
 
@@ -493,7 +597,7 @@ class BusYml(Base):
                 send(controlword, start)
                 self.assertLess(time.monotonic(), end, f"{word.raw:04X}h")
         for step in range(1, 101):
-            send(0x0F, start + step * 5000)
+            send(0x0F, start + step * STEP)
         position = actual["Position actual value"]
         self.wait("the last set-point", lambda: abs(position.raw - start - 500_000) < NEAR)
         self.assertEqual(word.raw & 0x6F, 0x27)

@@ -104,19 +104,19 @@ class Case(unittest.TestCase):
         self.process.wait(10)
         self.process.stdout.close()
 
-    def node(self):
+    def node(self, number=NODE_ID):
         """The node, after its boot-up, with the dictionary that it serves itself."""
         if self.axes not in served:
             served[self.axes] = upload_eds(self.network, block=not program.isdigit()).decode("ascii")
-        dictionary = import_eds(io.StringIO(served[self.axes]), NODE_ID)
-        node = BaseNode402(NODE_ID, dictionary)
+        dictionary = import_eds(io.StringIO(served[self.axes]), number)
+        node = BaseNode402(number, dictionary)
         self.network.add_node(node)
         node.nmt.wait_for_heartbeat()
         return node
 
-    def operational(self):
+    def operational(self, number=NODE_ID):
         """The node, operational, with the state machine of p402."""
-        node = self.node()
+        node = self.node(number)
         node.setup_402_state_machine()
         node.nmt.state = "OPERATIONAL"
         return node
