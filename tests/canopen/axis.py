@@ -4,6 +4,9 @@
 
 FIRMWARE is built with --features canopen, and drives a simulated motor. BUS is bus.c as a shared
 library: the kernel of this machine need not have CAN.
+
+With STEADFAST_TRACES=FOLDER the frames of each test are written there, as candump -L does: those
+in tests/canopen/traces are replayed by the tests of the node.
 """
 
 import os
@@ -78,11 +81,14 @@ class SocketBus(can.BusABC):
 
     def __init__(self, connections):
         self.connections = list(connections)
+        self.trace = None
         self.channel_info = "bus.c"
         super().__init__(channel="bus.c")
 
     def send(self, message, timeout=None):
         frame = self.FRAME.pack(message.arbitration_id, message.dlc, bytes(message.data))
+        if self.trace:
+            self.trace.add(message)
         for connection in self.connections:
             connection.send(frame)
 
@@ -106,12 +112,33 @@ class SocketBus(can.BusABC):
             is_extended_id=False,
             data=data[:length],
         )
+        if self.trace:
+            self.trace.add(message)
         return message, False
 
     def shutdown(self):
         super().shutdown()
+        if self.trace:
+            self.trace.file.close()
         for connection in self.connections:
             connection.close()
+
+
+class Trace:
+    """A log as that of candump -L, without the uploads of the EDS, which would be most of it."""
+
+    def __init__(self, path):
+        self.file = open(path, "a")
+        self.skips = False
+
+    def add(self, message):
+        service, data = message.arbitration_id & ~0x7F, bytes(message.data)
+        # A request that begins a transfer: a download, an upload or a block upload.
+        if service == 0x600 and (data[0] >> 5 in (1, 2) or data[0] & ~4 == 0xA0):
+            self.skips = data[1:3] == b"\x21\x10"
+        if not (self.skips and service in (0x580, 0x600)):
+            line = f"({time.time():.6f}) can0 {message.arbitration_id:03X}#{data.hex().upper()}\n"
+            self.file.write(line)
 
 
 class Base(Case):
@@ -158,7 +185,12 @@ class Base(Case):
             )
             self.processes.append(process)
             connections.append(self.listener.accept()[0])
-        self.network = canopen.Network(SocketBus(connections))
+        socket_bus = SocketBus(connections)
+        if "STEADFAST_TRACES" in os.environ:
+            name = self.id().rsplit(".", 1)[1].removeprefix("test_")
+            path = os.path.join(os.environ["STEADFAST_TRACES"], name + ".log")
+            socket_bus.trace = Trace(path)
+        self.network = canopen.Network(socket_bus)
         self.network.connect()
         self.addCleanup(self.network.disconnect)
 

@@ -7,6 +7,7 @@ mod fake;
 mod hostile;
 mod nmt;
 mod pdo;
+mod replay;
 mod sdo;
 mod stored;
 mod sync;

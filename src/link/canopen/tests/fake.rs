@@ -19,6 +19,23 @@ pub(super) struct Fake {
     pub(super) waits: bool,
 }
 
+impl Fake {
+    /// Without values.
+    pub(super) fn new(axes: usize) -> Self {
+        Self {
+            axes,
+            values: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            lost: Vec::new(),
+            alive: Vec::new(),
+            paces: Vec::new(),
+            stored: Vec::new(),
+            powered: false,
+            waits: false,
+        }
+    }
+}
+
 impl Drive for Fake {
     fn axes(&self) -> usize {
         self.axes
@@ -89,17 +106,7 @@ impl Bench {
         };
         let mut bench = Self {
             node: Node::new(config, axes),
-            drive: Fake {
-                axes,
-                values: BTreeMap::new(),
-                refused: BTreeMap::new(),
-                lost: Vec::new(),
-                alive: Vec::new(),
-                paces: Vec::new(),
-                stored: Vec::new(),
-                powered: false,
-                waits: false,
-            },
+            drive: Fake::new(axes),
             now: Instant::from_nanos(1_000_000_000),
         };
         assert_eq!(bench.poll(), [frame(0x705, &[0])]);
