@@ -106,7 +106,7 @@ fn replay(log: &str) -> (Vec<Frame>, Nmt, Vec<Frame>) {
             0x081 | 0x181 | 0x281 | 0x381 | 0x481 | 0x701 => {}
             _ => node.receive(now, &frame, &mut drive, &mut out),
         }
-        sent.extend(core::mem::take(&mut out).into_iter());
+        sent.extend(core::mem::take(&mut out));
     }
     sent.retain(|frame| frame.id() == 0x581);
     (sent, node.nmt(), logged)
