@@ -10,13 +10,13 @@ mod notices;
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use self::machine::{Machine, Values};
+pub use self::machine::DriveConfig;
+use self::machine::{Machine, STATUSES, Values};
 use self::notices::Notice;
 use super::canopen::{BusEvent, Config, Frame, MAX_AXES, Nmt, Node, OUTBOX_FRAMES, Outbox};
 use super::frames::Shared;
 use super::owner::Owners;
 use super::server::Link;
-use crate::axis::status::STATUS;
 use crate::cycle::ports::Clock;
 use crate::device::can::{Can, CanError, MAX_WANTED, Received};
 use crate::realtime::clock::Monotonic;
@@ -26,16 +26,8 @@ use crate::time::{Duration, Instant};
 
 /// Frames that are received before the loop gets the commands.
 const TURN: usize = 64;
-/// How often a change is repeated while the loop takes over the last one, which takes it
-/// microseconds.
-const TRIES: u8 = 3;
 /// How often the first cycle is looked for.
 const FIRST_CYCLE: Duration = Duration::from_millis(1);
-/// The commands of an axis: controlword, mode, target position, target velocity.
-const COMMANDS: usize = 4;
-/// The values of its status.
-const STATUSES: usize = STATUS.len();
-const _: () = assert!(crate::axis::MAX_AXES * STATUSES <= super::frames::MAX_STATUSES);
 
 /// `[link.can]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,17 +38,6 @@ pub struct CanConfig {
     pub bit_rate: u32,
     /// The node.
     pub node: Config,
-}
-
-/// A drive on the bus: an axis.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DriveConfig {
-    /// Its name.
-    pub name: String,
-    /// The group of its commands: controlword, mode, target position, target velocity.
-    pub group: u8,
-    /// The word of a frame with the first value of its status.
-    pub status: usize,
 }
 
 /// The link.

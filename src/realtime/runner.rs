@@ -356,14 +356,11 @@ impl Asked<'_> {
     }
 }
 
-/// The copy of a law's state before the rehearsal.
-type Saved<D> = <<D as Decide>::State as Rewind>::Saved;
-
 fn on_thread<P, D, R, F>(
     request: &Request<'_>,
     installed: bool,
     parts: &mut Parts<'_, '_, P, D, R, F>,
-    saved: &mut Option<Saved<D>>,
+    saved: &mut Option<<D::State as Rewind>::Saved>,
     handshake: &Handshake<Observed>,
 ) -> Result<(Option<run::Summary>, Usage), StartError>
 where
@@ -432,7 +429,7 @@ fn rehearse<P, D, R, F>(
     request: &Request<'_>,
     installed: bool,
     parts: &mut Parts<'_, '_, P, D, R, F>,
-    saved: &mut Option<Saved<D>>,
+    saved: &mut Option<<D::State as Rewind>::Saved>,
     clock: &mut LoopClock,
 ) -> Result<Rehearsal, Errno>
 where

@@ -1,9 +1,9 @@
 //! The machine as the node sees it: the axes behind [`Owners`].
 
 use super::notices::{Notice, Notices};
-use super::{COMMANDS, DriveConfig, STATUSES, TRIES};
 use crate::axis::command::config::SUPPORTED_MODES;
 use crate::axis::state::State;
+use crate::axis::status::STATUS;
 use crate::axis::words::{control, status};
 use crate::control::ParameterErrorKind;
 use crate::link::canopen::{Drive, Item, Loss, MAX_AXES, Pace, Refusal, Saved};
@@ -12,6 +12,26 @@ use crate::link::parameters::{self, Object, Setting};
 use crate::link::saved::{Keep, MAX_SAVED};
 use crate::telemetry::say;
 use crate::time::Instant;
+
+/// How often a change is repeated while the loop takes over the last one, which takes it
+/// microseconds.
+pub(super) const TRIES: u8 = 3;
+/// The commands of an axis: controlword, mode, target position, target velocity.
+const COMMANDS: usize = 4;
+/// The values of its status.
+pub(super) const STATUSES: usize = STATUS.len();
+const _: () = assert!(crate::axis::MAX_AXES * STATUSES <= crate::link::frames::MAX_STATUSES);
+
+/// A drive on the bus: an axis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DriveConfig {
+    /// Its name.
+    pub name: String,
+    /// The group of its commands: controlword, mode, target position, target velocity.
+    pub group: u8,
+    /// The word of a frame with the first value of its status.
+    pub status: usize,
+}
 
 /// The place of a value in [`STATUS`].
 #[derive(Copy, Clone)]

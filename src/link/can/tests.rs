@@ -1,6 +1,7 @@
-use super::machine::Status;
+use super::machine::{Status, TRIES};
 use super::*;
 use crate::axis::state::State;
+use crate::axis::status::STATUS;
 use crate::axis::words::{control, status};
 use crate::control::{ParameterError, ParameterErrorKind};
 use crate::cycle::image::InputError;

@@ -194,7 +194,10 @@ pub(crate) fn run(can: &Can, expected: &Expected) -> Result<(), String> {
         can,
         seen: Seen::default(),
     };
-    check(master.upload(0x1000, 0)? == 0x0002_0192, "the device type")?;
+    // The node may be about to start.
+    let first = (0..10).find_map(|_| master.upload(0x1000, 0).ok());
+    let device_type = first.ok_or("the node does not answer")?;
+    check(device_type == 0x0002_0192, "the device type")?;
     check(master.upload(0x1018, 2)? == 0x5D, "the product code")?;
     for download in COMMUNICATION {
         master.download(download)?;
