@@ -4,16 +4,15 @@
 //! side exchanges its buffer for the one between by one atomic operation, so neither waits or
 //! repeats, and a writer that dies half-way leaves what the reader has.
 
+mod atomic;
+mod exchange;
+
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use self::exchange::Exchange;
 use crate::cycle::image::InputError;
 use crate::cycle::received::{Group, MAX_GROUPS, MAX_RECEIVED, Received};
 use crate::time::{Duration, Instant};
-
-/// In [`Mailbox::between`]: the buffer has not been read yet.
-const FRESH: usize = 4;
-/// In [`Mailbox::between`]: the number of the buffer.
-const NUMBER: usize = 3;
 
 /// One buffer. A group is two words: its time, and its validity.
 struct Buffer {
@@ -33,7 +32,7 @@ impl Buffer {
 /// The buffers between link thread and loop.
 pub struct Mailbox {
     buffers: [Buffer; 3],
-    between: AtomicUsize,
+    exchange: Exchange,
     /// The buffers of the writer and of the reader, for the next [`Mailbox::open`].
     writer: AtomicUsize,
     reader: AtomicUsize,
@@ -65,7 +64,7 @@ impl Mailbox {
     pub const fn new() -> Self {
         Self {
             buffers: [const { Buffer::new() }; 3],
-            between: AtomicUsize::new(1),
+            exchange: Exchange::new(AtomicUsize::new(1)),
             writer: AtomicUsize::new(0),
             reader: AtomicUsize::new(2),
         }
@@ -80,8 +79,7 @@ impl Mailbox {
         timeouts: impl IntoIterator<Item = Duration>,
     ) -> (Sender<'_>, Receiver<'_>) {
         // What the last run left is not read.
-        let between = self.between.load(Ordering::Relaxed) & NUMBER;
-        self.between.store(between, Ordering::Relaxed);
+        self.exchange.forget();
         let sender = Sender {
             mailbox: self,
             own: self.writer.load(Ordering::Relaxed),
@@ -124,15 +122,14 @@ impl Sender<'_> {
             };
             valid.store(code, Ordering::Relaxed);
         }
-        let taken = (self.mailbox.between).swap(self.own | FRESH, Ordering::AcqRel);
-        self.own = taken & NUMBER;
+        self.own = self.mailbox.exchange.give(self.own);
         self.mailbox.writer.store(self.own, Ordering::Relaxed);
     }
 
     /// Whether the loop has taken what was sent last.
     #[must_use]
     pub fn is_taken(&self) -> bool {
-        self.mailbox.between.load(Ordering::Relaxed) & FRESH == 0
+        !self.mailbox.exchange.is_fresh()
     }
 }
 
@@ -141,7 +138,7 @@ impl Receiver<'_> {
     /// refreshed within their timeout before `now`. Wait-free.
     #[inline]
     pub fn receive(&mut self, now: Instant, received: &mut Received) {
-        let fresh = self.mailbox.between.load(Ordering::Relaxed) & FRESH != 0;
+        let fresh = self.mailbox.exchange.is_fresh();
         if fresh || now > self.expires {
             self.take(fresh, now, received);
         }
@@ -150,8 +147,7 @@ impl Receiver<'_> {
     #[inline(never)]
     fn take(&mut self, fresh: bool, now: Instant, received: &mut Received) {
         if fresh {
-            let taken = self.mailbox.between.swap(self.own, Ordering::AcqRel);
-            self.own = taken & NUMBER;
+            self.own = self.mailbox.exchange.take(self.own);
             self.mailbox.reader.store(self.own, Ordering::Relaxed);
             let buffer = &self.mailbox.buffers[self.own % 3];
             let values = received.values.iter_mut().zip(&buffer.values);

@@ -1,8 +1,9 @@
-//! Ring and live status under every interleaving of their threads that the memory model
+//! Ring, live status and mailbox under every interleaving of their threads that the memory model
 //! allows, with loom: the source files of the product, compiled with loom's atomics and
 //! cells.
 #![cfg(test)]
 
+mod link;
 mod spsc;
 mod telemetry;
 
@@ -10,8 +11,10 @@ use core::convert::Infallible;
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
 
+use link::exchange::Exchange;
+use loom::cell::UnsafeCell;
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use loom::thread;
 use telemetry::seqlock;
 
@@ -97,5 +100,66 @@ fn a_status_read_is_consistent() {
         (&GAVE_UP, "not read, because of a writer"),
     ] {
         assert!(seen.load(Relaxed), "no interleaving in which it was {what}");
+    }
+}
+
+/// Three buffers, and which of them is between the sides. Loom detects two accesses at once.
+struct Mailbox {
+    exchange: Exchange,
+    buffers: [UnsafeCell<[u64; 2]>; 3],
+}
+
+#[test]
+fn the_loop_gets_whole_commands_and_never_older_ones() {
+    static FIRST: AtomicBool = AtomicBool::new(false);
+    static SKIPPED: AtomicBool = AtomicBool::new(false);
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    loom::model(|| {
+        let mailbox = Arc::new(Mailbox {
+            exchange: Exchange::new(AtomicUsize::new(1)),
+            buffers: core::array::from_fn(|_| UnsafeCell::new([0; 2])),
+        });
+        mailbox.exchange.forget();
+        let theirs = Arc::clone(&mailbox);
+        let writer = thread::spawn(move || {
+            let mut own = 0;
+            for value in 1..=3 {
+                // SAFETY: loom checks that no other thread accesses it.
+                theirs.buffers[own].with_mut(|buffer| unsafe { *buffer = [value; 2] });
+                own = theirs.exchange.give(own);
+            }
+            // What was given last is taken, if nothing fresh is left.
+            if !theirs.exchange.is_fresh() {
+                TAKEN.store(true, Relaxed);
+            }
+        });
+        let mut own = 2;
+        let mut last = 0;
+        let mut look = || {
+            if mailbox.exchange.is_fresh() {
+                own = mailbox.exchange.take(own);
+                // SAFETY: loom checks that no thread writes to it.
+                let [one, other] = mailbox.buffers[own].with(|buffer| unsafe { *buffer });
+                assert_eq!(one, other, "half of one and half of another");
+                assert!(one > last, "{one} after {last}");
+                last = one;
+            }
+            last
+        };
+        match look() {
+            1 => FIRST.store(true, Relaxed),
+            2 | 3 => SKIPPED.store(true, Relaxed),
+            _ => {}
+        }
+        look();
+        writer.join().unwrap();
+        assert_eq!(look(), 3, "the newest is not lost");
+    });
+    for (seen, what) in [
+        (&FIRST, "the first command was taken"),
+        (&SKIPPED, "commands were replaced before they were taken"),
+        (&TAKEN, "the writer saw that the last one was taken"),
+    ] {
+        assert!(seen.load(Relaxed), "no interleaving in which {what}");
     }
 }
