@@ -13,6 +13,7 @@ use super::parameters::{ChangeLog, Fixed, Parameters};
 use super::saved::{self, Keep, Store};
 use crate::cycle::image::InputError;
 use crate::cycle::received::{Group, MAX_GROUPS, MAX_RECEIVED};
+use crate::telemetry::changes::{CHANGES, Lost, Noted};
 use crate::time::Instant;
 
 /// A client of a link: its number, from 1. The link gives them.
@@ -265,13 +266,13 @@ impl<'m> Owners<'m> {
     pub fn lost(&mut self, client: Client, now: Instant) -> usize {
         let groups = 0..self.parts.len() as u8;
         groups
-            .filter(|group| self.lost_group(client, *group, now))
+            .filter(|group| self.lost_group(client, *group, Lost::Gone, now))
             .count()
     }
 
-    /// The commands of `client` for `group` are no longer valid: they are stale at once. Gives
-    /// whether it commanded the group.
-    pub fn lost_group(&mut self, client: Client, group: u8, now: Instant) -> bool {
+    /// The commands of `client` for `group` are no longer valid: they are stale at once, and it is
+    /// noted in the black box. Gives whether it commanded the group.
+    pub fn lost_group(&mut self, client: Client, group: u8, why: Lost, now: Instant) -> bool {
         let number = usize::from(group);
         let owned = (self.parts.get_mut(number)).filter(|part| part.owner == Some(client));
         let Some(part) = owned else {
@@ -281,6 +282,12 @@ impl<'m> Owners<'m> {
         let commanded = self.groups[number].valid.is_ok();
         if commanded {
             self.set(group, Err(InputError::Stale), now);
+            // Without room it is in the log alone.
+            let _ = CHANGES.add(Noted::Lost {
+                client: client.0 as u16,
+                group,
+                why,
+            });
         }
         commanded
     }

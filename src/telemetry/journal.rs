@@ -59,6 +59,9 @@ pub enum Event {
     /// The client with this number saved so many parameters for the next start; with 0, it removed
     /// the saved ones.
     Saved(u16, u32),
+    /// The commands of the client with this number for the group in bits 8 and above of the value
+    /// are no longer valid; the low byte is why ([`Lost`](super::changes::Lost)).
+    CommandsLost(u16, u32),
     /// An event that this version does not know: kind and value.
     Other(u16, u32),
 }
@@ -92,6 +95,7 @@ impl EventRecord {
             Event::ForcedBy(_, ms) => (13, ms),
             Event::ForceEnded(_, why) => (14, why),
             Event::Saved(_, count) => (15, count),
+            Event::CommandsLost(_, what) => (16, what),
             Event::Other(kind, value) => (kind, value),
         };
         let mut bytes = [0; layout::EVENT_BYTES];
@@ -102,7 +106,8 @@ impl EventRecord {
         | Event::ForcedTo(number, _)
         | Event::ForcedBy(number, _)
         | Event::ForceEnded(number, _)
-        | Event::Saved(number, _) = self.event
+        | Event::Saved(number, _)
+        | Event::CommandsLost(number, _) = self.event
         {
             bytes[10..12].copy_from_slice(&number.to_le_bytes());
         }
@@ -135,6 +140,7 @@ impl EventRecord {
             13 => Event::ForcedBy((word >> 16) as u16, value),
             14 => Event::ForceEnded((word >> 16) as u16, value),
             15 => Event::Saved((word >> 16) as u16, value),
+            16 => Event::CommandsLost((word >> 16) as u16, value),
             other => Event::Other(other, value),
         };
         Self {
@@ -335,6 +341,10 @@ impl<'f> Journal<'f> {
                 note(Event::ParameterTo(change.client, change.after.to_bits()));
             }
             Noted::Saved { client, count } => note(Event::Saved(client, count)),
+            Noted::Lost { client, group, why } => {
+                let what = u32::from(group) << 8 | why as u32;
+                note(Event::CommandsLost(client, what));
+            }
         });
     }
 

@@ -5,5 +5,4 @@ mod atomic {
 }
 
 #[path = "../../src/link/mailbox/exchange.rs"]
-#[expect(unreachable_pub, reason = "its module is private in the product")]
 pub(crate) mod exchange;

@@ -10,6 +10,7 @@ use crate::link::canopen::{Drive, Item, Loss, MAX_AXES, Pace, Refusal, Saved};
 use crate::link::owner::{self, Client, Owners};
 use crate::link::parameters::{self, Object, Setting};
 use crate::link::saved::{Keep, MAX_SAVED};
+use crate::telemetry::changes::Lost;
 use crate::telemetry::say;
 use crate::time::Instant;
 
@@ -290,16 +291,16 @@ impl Drive for Machine<'_, '_> {
     fn lost(&mut self, axis: usize, loss: Loss) {
         self.values.marks[axis] = 0;
         let DriveConfig { name, group, .. } = &self.axes[axis];
-        if self.owners.lost_group(Client::CAN, *group, self.now) {
-            let what = match loss {
-                Loss::Heartbeat => "its heartbeat did not come",
-                Loss::Sync => "SYNC did not come",
-                Loss::Rpdo => "a PDO did not come in time",
-                Loss::Bus => "the bus is off",
-                Loss::Stopped => "it stopped or reset this node",
-            };
+        let why = match loss {
+            Loss::Heartbeat => Lost::Heartbeat,
+            Loss::Sync => Lost::Sync,
+            Loss::Rpdo => Lost::Pdo,
+            Loss::Bus => Lost::Bus,
+            Loss::Stopped => Lost::Stopped,
+        };
+        if (self.owners).lost_group(Client::CAN, *group, why, self.now) {
             say(format_args!(
-                "steadfast: the CAN master no longer commands {name}: {what}"
+                "steadfast: the CAN master no longer commands {name}: {why}"
             ));
         }
     }

@@ -11,37 +11,37 @@ const NUMBER: usize = 3;
 /// The number of the buffer between the sides. Each side has one of the other two, and exchanges
 /// it by one atomic operation: no buffer ever belongs to both.
 #[derive(Debug)]
-pub struct Exchange {
+pub(crate) struct Exchange {
     between: AtomicUsize,
 }
 
 impl Exchange {
     /// Begins with the buffer whose number is in `between`, which is not fresh.
-    pub const fn new(between: AtomicUsize) -> Self {
+    pub(crate) const fn new(between: AtomicUsize) -> Self {
         Self { between }
     }
 
     /// Whether the buffer between the sides was written, and not taken since.
     #[inline]
-    pub fn is_fresh(&self) -> bool {
+    pub(crate) fn is_fresh(&self) -> bool {
         self.between.load(Ordering::Relaxed) & FRESH != 0
     }
 
     /// What was written is not read any more. Only while neither side is at work.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         let between = self.between.load(Ordering::Relaxed) & NUMBER;
         self.between.store(between, Ordering::Relaxed);
     }
 
     /// The writer gives its buffer `own`, which it has written, and gets another one.
-    pub fn give(&self, own: usize) -> usize {
+    pub(crate) fn give(&self, own: usize) -> usize {
         // Release: the reader sees what was written. Acquire: the reader has read the buffer that
         // comes back, before it is written again.
         self.between.swap(own | FRESH, Ordering::AcqRel) & NUMBER
     }
 
     /// The reader gives its buffer `own`, which it has read, and gets the one between.
-    pub fn take(&self, own: usize) -> usize {
+    pub(crate) fn take(&self, own: usize) -> usize {
         self.between.swap(own, Ordering::AcqRel) & NUMBER
     }
 }

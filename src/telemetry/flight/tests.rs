@@ -3,7 +3,7 @@ use crate::cycle::force::Ended;
 use crate::cycle::ports::{Clock as _, Record as _};
 use crate::cycle::record::{CycleRecord, flags};
 use crate::cycle::stop::{QuickStop, QuickStops, StopCause};
-use crate::telemetry::changes::{Change, Changes, MAX_CHANGES, Noted};
+use crate::telemetry::changes::{Change, Changes, Lost, MAX_CHANGES, Noted};
 use crate::telemetry::forced::{All, Forced, Name};
 use crate::telemetry::journal::{Event, EventRecord, Journal};
 use crate::telemetry::ring;
@@ -172,6 +172,30 @@ fn a_changed_parameter_is_two_events() {
         (7, Event::ParameterTo(3, (-0.5_f32).to_bits())),
     ];
     assert_eq!(seen[1..3], expected);
+}
+
+#[test]
+fn a_lost_client_is_an_event() {
+    let flight = flight(10);
+    let mut journal = Journal::new(&flight);
+    let changes = Changes::new();
+    journal.add(&record(7));
+    let why = (1..=6).filter_map(Lost::from_number);
+    for (why, group) in why.zip(0..) {
+        let client = u16::MAX - u16::from(group);
+        assert!(changes.add(Noted::Lost { client, group, why }));
+    }
+    journal.changes(&changes);
+    let bytes = bytes(&flight);
+    let written = Snapshot::of(&bytes).unwrap().header(word::EVENTS_WRITTEN);
+    let seen: Vec<_> = events(&bytes[layout::EVENTS..layout::RECORDS], written)
+        .skip(1)
+        .map(|record| (record.slot, record.event))
+        .collect();
+    assert_eq!(seen.len(), 6);
+    assert_eq!(seen[0], (7, Event::CommandsLost(u16::MAX, 1)));
+    assert_eq!(seen[5], (7, Event::CommandsLost(u16::MAX - 5, 0x506)));
+    assert_eq!(Lost::from_number(7), None);
 }
 
 #[test]

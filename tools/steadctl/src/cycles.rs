@@ -7,6 +7,7 @@ use steadfast::cycle::force::Ended;
 use steadfast::cycle::record::{CycleRecord, flags};
 use steadfast::cycle::stop::StopCause;
 use steadfast::realtime::audit::Promise;
+use steadfast::telemetry::changes::Lost;
 use steadfast::telemetry::journal::{Event, EventRecord};
 use steadfast::time::Duration;
 
@@ -130,12 +131,8 @@ pub fn event(record: &EventRecord) -> String {
             let before = f32::from_bits(bits);
             format!("parameter {key} of axis {axis} (from 0) was {before} {unit}")
         }
-        // The lower 16 bits of `Client::CAN`.
-        Event::ParameterTo(u16::MAX, bits) => {
-            format!("  the CAN master set it to {}", f32::from_bits(bits))
-        }
-        Event::ParameterTo(client, bits) => {
-            format!("  client {client} set it to {}", f32::from_bits(bits))
+        Event::ParameterTo(number, bits) => {
+            format!("  {} set it to {}", client(number), f32::from_bits(bits))
         }
         Event::ForcedTo(at, bits) => {
             format!("{} was forced to {}", place(at), f32::from_bits(bits))
@@ -145,19 +142,34 @@ pub fn event(record: &EventRecord) -> String {
             Some(why) => format!("{} is not forced any more: {why}", place(at)),
             None => format!("{} is not forced any more: reason {why}", place(at)),
         },
-        Event::Saved(client, count) => {
-            let client = match client {
-                u16::MAX => "the CAN master".to_owned(),
-                client => format!("client {client}"),
-            };
-            match count {
-                0 => format!("{client} removed the saved parameters"),
-                _ => format!("{client} saved {count} parameters for the next start"),
-            }
+        Event::Saved(number, 0) => format!("{} removed the saved parameters", client(number)),
+        Event::Saved(number, count) => {
+            let client = client(number);
+            format!("{client} saved {count} parameters for the next start")
+        }
+        Event::CommandsLost(number, what) => {
+            let why = Lost::from_number(what as u8);
+            let why = why.map_or("reason of a newer version".to_owned(), |why| {
+                why.to_string()
+            });
+            let client = client(number);
+            format!(
+                "{client} no longer commands group {} (from 0): {why}",
+                what >> 8
+            )
         }
         Event::Other(kind, value) => format!("event {kind} of a newer version, value {value}"),
     };
     format!("{:>12}  {what}", record.slot)
+}
+
+/// The words for a client, by the lower 16 bits of its number.
+fn client(number: u16) -> String {
+    match number {
+        // Those of `Client::CAN`.
+        u16::MAX => "the CAN master".to_owned(),
+        number => format!("client {number}"),
+    }
 }
 
 /// The words for a place of the process image: the kind and the number in the order of the board
