@@ -126,9 +126,10 @@ fn start(board: &Path, memory: &Memory) -> Child {
     }
 }
 
-/// A person who changes a gain shortly before the controller dies.
+/// A person who changes a gain, and a program that commands and dies, shortly before the controller
+/// does.
 #[test]
-fn a_black_box_has_the_changed_parameters() {
+fn a_black_box_has_the_changed_parameters_and_the_lost_clients() {
     let Some(memory) = Memory::new("changed") else {
         return;
     };
@@ -137,12 +138,24 @@ fn a_black_box_has_the_changed_parameters() {
     let board = board(&scratch, &memory, &boxes, &[]);
     let socket = scratch.path("link.sock");
     let mut file = fs::File::options().append(true).open(&board).unwrap();
-    writeln!(file, "\n[link.local]\npath = \"{}\"", socket.display()).unwrap();
+    let command = "[command.speed]\nunit = \"rad/s\"\nmin = -5.0\nmax = 5.0\ntimeout_ms = 2000";
+    let path = socket.display();
+    writeln!(file, "\n[link.local]\npath = \"{path}\"\n{command}").unwrap();
     let mut killed = start(&board, &memory);
-    let mut set = Command::new(STEADCTL);
-    set.args(["set", "x.gains.kp", "42.5", "--socket"]);
-    let set = end_of(set.arg(&socket)).unwrap();
+    let beside = |words: &[&str]| {
+        let mut command = Command::new(STEADCTL);
+        command.args(words).arg("--socket").arg(&socket);
+        command
+    };
+    let set = end_of(&mut beside(&["set", "x.gains.kp", "42.5"])).unwrap();
     assert_eq!(set.code, Some(0), "{set:?}");
+    let mut commander = beside(&["set", "command.speed", "1.5"]).spawn().unwrap();
+    let patience = Instant::now() + Duration::from_secs(30);
+    while !(end_of(&mut beside(&["get", "command.speed"])).unwrap().out).contains("1.5") {
+        assert!(Instant::now() < patience, "it does not command");
+    }
+    commander.kill().unwrap();
+    commander.wait().unwrap();
     // The reporter empties its queue every 20 ms.
     std::thread::sleep(Duration::from_millis(500));
     killed.kill().unwrap();
@@ -153,6 +166,7 @@ fn a_black_box_has_the_changed_parameters() {
     for line in [
         "parameter gains.kp of axis 0 (from 0) was 40 V/rad",
         "client 1 set it to 42.5",
+        "client 2 no longer commands group 0 (from 0): it is gone",
     ] {
         assert!(shown.out.contains(line), "{shown:?}");
     }
