@@ -5,7 +5,8 @@
 //! and a terminal, in the text protocol of serial CAN adapters (slcan), so that a master outside
 //! of the board takes part. `can_bus master INTERFACE BITS_PER_S CYCLES WINDOW [parameters]`
 //! commands the axis of a CANopen node on the same bus for so many SYNC cycles; at the end it must
-//! be within WINDOW, 10^-6 rad, of its target. `can_bus flood INTERFACE BITS_PER_S ID PERCENT MS`
+//! be within WINDOW, 10^-6 rad, of its target. `can_bus pair INTERFACE BITS_PER_S CYCLES` moves the
+//! axes of nodes 1 and 2 by the same SYNC messages. `can_bus flood INTERFACE BITS_PER_S ID PERCENT MS`
 //! takes a part of the bus.
 
 mod flood;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use steadfast::device::can::{Can, Received};
 
 const USAGE: &str = "up INTERFACE BITS_PER_S | bridge INTERFACE BITS_PER_S TTY | master INTERFACE \
-                     BITS_PER_S CYCLES WINDOW [parameters] | flood INTERFACE BITS_PER_S ID PERCENT MS";
+                     BITS_PER_S CYCLES WINDOW [parameters] | pair INTERFACE BITS_PER_S CYCLES | flood INTERFACE BITS_PER_S ID PERCENT MS";
 const PAUSE: Duration = Duration::from_millis(1);
 
 fn main() -> ExitCode {
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         ["master", interface, rate, cycles, window, "parameters"] => {
             command(interface, [rate, cycles, window], true)
         }
+        ["pair", interface, rate, cycles] => pair(interface, [rate, cycles]),
         ["flood", interface, rate, id, percent, ms] => load(interface, [rate, id, percent, ms]),
         _ => Err(USAGE.to_owned()),
     };
@@ -66,6 +68,14 @@ fn command(interface: &str, numbers: [&str; 3], parameters: bool) -> Result<(), 
         window,
     };
     master::run(&can, &expected)
+}
+
+fn pair(interface: &str, numbers: [&str; 2]) -> Result<(), String> {
+    let [Ok(rate), Ok(cycles)] = numbers.map(str::parse) else {
+        return Err(USAGE.to_owned());
+    };
+    let open = || Can::open(interface, rate).map_err(|error| error.to_string());
+    master::run_pair([&open()?, &open()?], cycles)
 }
 
 fn load(interface: &str, numbers: [&str; 4]) -> Result<(), String> {

@@ -8,6 +8,7 @@ use crate::guest::{
     require_kept, require_number, servo,
 };
 use crate::{Context, Failure, Test, require};
+use steadfast::stock::SIM_BOARD;
 use testbed::boards::{Board, Module, QEMUARM64};
 use testbed::emulator::Boot;
 
@@ -23,6 +24,10 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "a_full_can_bus_and_a_flood_of_sdo_requests_delay_no_cycle",
         run: full,
+    },
+    Test {
+        name: "two_controllers_on_one_can_bus_follow_one_sync",
+        run: pair,
     },
 ];
 
@@ -111,6 +116,48 @@ fn example(context: &Context<'_>) -> Result<(), Failure> {
 /// The axis of the firmware keeps its contract meanwhile.
 fn firmware(context: &Context<'_>) -> Result<(), Failure> {
     commanded(context, "", 500)
+}
+
+/// Largest distance between the set-points of two controllers, 10^-6 rad. Their loops take a target
+/// over up to a period of 1 ms apart, and what they show is up to a period old; each moves by 500
+/// in a period.
+const APART: u32 = 1000;
+
+/// Two controllers with simulated devices, each with its own loop; the second has another period, so
+/// that their phase goes through all values as that of two boards does. Both show their set-points
+/// after each SYNC.
+fn pair(context: &Context<'_>) -> Result<(), Failure> {
+    let text = |number: u8, period: &str| {
+        let (_, command) = COMMANDED;
+        let text = SIM_BOARD
+            .replace("period_us = 1000", period)
+            .replace("name = \"sim\"", &format!("name = \"sim{number}\""))
+            .replace(COMMANDED.0, command);
+        text + &LINK.replace("node_id = 1", &format!("node_id = {number}"))
+    };
+    let run = "/steadfast-canopen run --for 1h --quiet --board";
+    let script = format!(
+        "/can_bus up can0 1000000; /can_bus up can1 1000000
+{run} /one.toml & {run} /two.toml &
+/can_bus pair can1 1000000 200; echo \"@@pair $?\"
+"
+    );
+    let boot = Boot::new(context, &BOARD)
+        .cpus(1)
+        .program("steadfast-canopen")?
+        .program("examples/can_bus")?
+        .file("/one.toml", 0o644, text(1, "period_us = 1000").as_bytes())
+        .file("/two.toml", 0o644, text(2, "period_us = 990").as_bytes());
+    let mut machine = boot.start(&healthy(&BOARD), &script)?;
+    let line = machine.wait_for_line("@@set-points", LIMIT)?;
+    machine.wait_for_line("@@pair 0", LIMIT)?;
+    let apart: u32 = line
+        .split(' ')
+        .find_map(|word| word.parse().ok())
+        .unwrap_or(u32::MAX);
+    require(apart <= APART, || {
+        format!("more than {APART} of 10^-6 rad: {line}")
+    })
 }
 
 /// Half of the bus belongs to strangers' frames, half to SDO requests and their answers.
