@@ -24,7 +24,9 @@ impl Axis {
         elapsed: u32,
     ) {
         state.command.permitted = request == Request::Operate;
-        state.command.digital = inputs.digital.ok();
+        if commands.has_switches {
+            state.command.digital = inputs.digital.ok();
+        }
         match commands.read(inputs) {
             Ok(order) => {
                 let word = order.controlword;

@@ -136,6 +136,8 @@ pub struct Commands {
     pub(in crate::axis) interpolation_slots: u32,
     pub(in crate::axis) extrapolation_slots: u32,
     pub(in crate::axis) homing: Homing,
+    /// The axis has a limit switch or a home switch, which its status shows.
+    pub(in crate::axis) has_switches: bool,
     /// The range of targets, infinite without one.
     pub(in crate::axis) min_rad: f64,
     pub(in crate::axis) max_rad: f64,
@@ -197,6 +199,9 @@ impl CommandSignals {
             interpolation_slots: periods(config.interpolation, period).max(1),
             extrapolation_slots: periods(config.extrapolation, period),
             homing: config.homing.build(limits, profile)?,
+            has_switches: limits.negative_switch.is_some()
+                || limits.positive_switch.is_some()
+                || config.homing.switch.is_some(),
             min_rad: range.map_or(f64::NEG_INFINITY, |range| range.min_rad),
             max_rad: range.map_or(f64::INFINITY, |range| range.max_rad),
             period_s,

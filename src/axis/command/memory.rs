@@ -1,6 +1,7 @@
 //! What a commanded axis remembers between cycles.
 
 use super::homing::HomingState;
+use crate::axis::words::control::{PACE, PACED};
 use crate::cycle::image::DigitalInputs;
 
 /// Modes of operation (6060h) of the axis.
@@ -122,6 +123,14 @@ impl CommandState {
         digital: None,
         homing: HomingState::NONE,
     };
+
+    /// Whether the targets follow SYNC, and none has come since the last cycle.
+    pub(in crate::axis) const fn waits_for_sync(&mut self, controlword: u16) -> bool {
+        let pace = controlword & (PACED | PACE);
+        let waits = pace & PACED != 0 && pace == self.pace;
+        self.pace = pace;
+        waits
+    }
 
     /// The mode (6061h).
     #[must_use]

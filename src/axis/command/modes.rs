@@ -7,7 +7,7 @@ use super::config::{Commands, Order};
 use super::memory::Mode;
 use crate::axis::drive::Axis;
 use crate::axis::memory::AxisState;
-use crate::axis::words::control::{CHANGE_IMMEDIATELY, HALT, NEW_SET_POINT, PACE, PACED, RELATIVE};
+use crate::axis::words::control::{CHANGE_IMMEDIATELY, HALT, NEW_SET_POINT, RELATIVE};
 use crate::control::Sample;
 use crate::cycle::image::Inputs;
 
@@ -224,9 +224,7 @@ impl Axis {
         controlword: u16,
     ) {
         let halt = controlword & HALT != 0;
-        let pace = controlword & (PACED | PACE);
-        let waits = pace & PACED != 0 && pace == state.command.pace;
-        state.command.pace = pace;
+        let waits = commands.extrapolation_slots > 0 && state.command.waits_for_sync(controlword);
         if halt || state.command.halted {
             if !state.command.halted {
                 self.brake(commands, state);
@@ -239,7 +237,7 @@ impl Axis {
             let target = commands.within_range(asked);
             state.command.limited = target != asked;
             // Not each refresh: a link may refresh the commands more often than the target.
-            let resumes = !waits && state.command.extrapolated > 0;
+            let resumes = state.command.extrapolated > 0 && !waits;
             if target != state.command.target_rad || resumes {
                 state.command.target_rad = target;
                 state.command.slots_left = commands.interpolation_slots;
@@ -247,7 +245,7 @@ impl Axis {
                 state.command.exact = true;
             }
         }
-        if waits && state.command.slots_left == 0 && commands.extrapolation_slots > 0 {
+        if waits && state.command.slots_left == 0 {
             self.go_on(commands, state, elapsed);
             return;
         }
@@ -260,7 +258,9 @@ impl Axis {
         state.command.slots_left = left.saturating_sub(elapsed);
         let velocity = step * commands.rate_hz / f64::from(elapsed);
         self.step_at(commands, state, velocity, elapsed);
-        state.command.exact &= !state.command.limited;
+        if state.command.limited {
+            state.command.exact = false;
+        }
     }
 
     /// Mode csp: SYNC did not come with the next target when the last one was reached. The
