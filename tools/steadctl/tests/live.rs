@@ -17,6 +17,18 @@ struct Controller {
     _scratch: Scratch,
 }
 
+fn firmware() -> Command {
+    emulation::start(&Path::new(STEADCTL).with_file_name("steadfast"))
+}
+
+/// A run of the firmware with `board`.
+fn run(board: &Path) -> Command {
+    let mut command = firmware();
+    command.args(["run", "--for", "1h", "--quiet", "--board"]);
+    command.arg(board);
+    command
+}
+
 impl Controller {
     fn start(test: &str) -> Self {
         let scratch = Scratch::new(test);
@@ -28,54 +40,21 @@ impl Controller {
              min = -5.0\nmax = 5.0\ntimeout_ms = 2000\n",
             socket.display()
         );
-        let board = scratch.file("board.toml", &text);
-        let firmware = Path::new(STEADCTL).with_file_name("steadfast");
-        let mut command = emulation::start(&firmware);
-        command.args(["run", "--for", "1h", "--quiet", "--board"]);
-        command
-            .arg(&board)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null());
-        let child = command.spawn().expect("run cargo test --workspace");
-        let controller = Self {
-            child,
-            socket,
-            _scratch: scratch,
-        };
-        let begun = Instant::now();
-        while controller.steadctl("get input.emergency_stop").code != Some(0) {
-            assert!(
-                begun.elapsed() < Duration::from_secs(60),
-                "it does not start"
-            );
-        }
-        controller
+        let mut command = run(&scratch.file("board.toml", &text));
+        command.stderr(Stdio::null());
+        Self::started(command, socket, scratch)
     }
 
     /// The demonstration.
     fn interactive(test: &str) -> Self {
         let scratch = Scratch::new(test);
         let folder = scratch.path("");
-        let mut command = emulation::start(&Path::new(STEADCTL).with_file_name("steadfast"));
+        let mut command = firmware();
         command
             .args(["--interactive", "--quiet"])
-            .stdin(Stdio::null());
-        command
             .env("XDG_RUNTIME_DIR", &folder)
             .env_remove("RUNTIME_DIRECTORY");
-        let controller = Self {
-            child: command.spawn().expect("run cargo test --workspace"),
-            socket: folder.join("steadfast-sim.sock"),
-            _scratch: scratch,
-        };
-        let begun = Instant::now();
-        while controller.steadctl("get x.position").code != Some(0) {
-            assert!(
-                begun.elapsed() < Duration::from_secs(60),
-                "it does not start"
-            );
-        }
-        controller
+        Self::started(command, folder.join("steadfast-sim.sock"), scratch)
     }
 
     /// The demonstration from a board file in `scratch`, with a file for saved parameters there.
@@ -97,18 +76,20 @@ impl Controller {
             "[axis.x.motion]\npositions_rad = [6.283185, -6.283185]\ndwell_s = 0.25\n",
             "",
         );
-        let board = scratch.file("board.toml", &change(text));
-        let mut command = emulation::start(&Path::new(STEADCTL).with_file_name("steadfast"));
-        command.args(["run", "--for", "1h", "--quiet", "--board"]);
-        command.arg(&board).stdin(Stdio::null());
-        let log = std::fs::File::create(scratch.path("log")).expect("a log");
+        let mut command = run(&scratch.file("board.toml", &change(text)));
+        command.stderr(std::fs::File::create(scratch.path("log")).expect("a log"));
+        Self::started(command, socket, Scratch::new("changed"))
+    }
+
+    /// Starts the controller, and waits until it answers.
+    fn started(mut command: Command, socket: PathBuf, scratch: Scratch) -> Self {
         let controller = Self {
             child: command
-                .stderr(log)
+                .stdin(Stdio::null())
                 .spawn()
                 .expect("run cargo test --workspace"),
             socket,
-            _scratch: Scratch::new("changed"),
+            _scratch: scratch,
         };
         let begun = Instant::now();
         while controller.steadctl("get x.position").code != Some(0) {

@@ -1,6 +1,6 @@
-//! The frames of masters that nobody here wrote, as tests/canopen/axis.py has logged them against
-//! the firmware's axis (python-canopen 2.4 with its profile p402; the concise DCF of Lely's
-//! dcfgen): the node answers each of their SDO requests as it did then.
+//! The frames of masters by other authors: python-canopen 2.4 with its profile p402, and the
+//! concise DCF of Lely's dcfgen. tests/canopen/axis.py logged them against the firmware's axis. The
+//! node must answer each SDO request in the same way again.
 
 use super::super::{Config, Frame, Nmt, Node, Outbox};
 use super::fake::Fake;
