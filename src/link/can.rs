@@ -76,13 +76,14 @@ impl<'l> CanLink<'l> {
             node: Node::new(config.node, axes.len()),
             out: Outbox::new(),
             shared,
+            // Without an axis there is nothing to wait for.
+            is_running: axes.is_empty(),
             axes,
             values: Values::NONE,
             wanted: heapless::Vec::new(),
             next: Instant::from_nanos(0),
             down: false,
             failed: false,
-            is_running: false,
         })
     }
 }
@@ -110,7 +111,8 @@ impl Link for CanLink<'_> {
         }
         if !self.is_running {
             // The boot-up message tells the master that the node can be used: not before the
-            // states of the axes are known.
+            // states of the axes are known. A frame that has come already waits in the socket:
+            // this thread then looks again and again, at most until the first cycle.
             self.next = now + FIRST_CYCLE;
             return;
         }

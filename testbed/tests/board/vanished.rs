@@ -1,6 +1,6 @@
 //! The SPI controller is removed while the loop runs with the kernel's driver: encoder and
-//! DAC disappear together. Then nobody claims its registers, and the firmware drives the same
-//! chips by them: the contract is kept, and a crash makes the lines safe.
+//! DAC disappear together. No driver claims the controller's registers then, and the firmware
+//! drives the same chips by them: the contract is kept, and a crash makes the lines safe.
 
 use crate::Test;
 use crate::guest::{
