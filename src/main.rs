@@ -8,7 +8,7 @@ use steadfast::realtime::allocator::SealedAllocator;
 #[global_allocator]
 static ALLOCATOR: SealedAllocator = SealedAllocator;
 
-steadfast::static_binary!(no_resolver);
+steadfast::static_binary!(no_resolver, no_backtrace);
 
 fn main() -> ExitCode {
     Firmware::stock().main()
