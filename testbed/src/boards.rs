@@ -154,6 +154,20 @@ impl Board {
         }
         Ok(text)
     }
+
+    /// Shell lines that make `line` of the GPIO chip an output, and the file `/pin-NAME` its level.
+    pub fn pin_script(&self, name: &str, line: u8) -> String {
+        format!(
+            "for chip in /sys/class/gpio/gpiochip*; do
+[ \"$(cat $chip/label)\" = {} ] && number=$(($(cat $chip/base) + {line}))
+done
+echo $number >/sys/class/gpio/export
+echo out >/sys/class/gpio/gpio$number/direction
+ln -s /sys/class/gpio/gpio$number/value /pin-{name}
+",
+            self.gpio_label
+        )
+    }
 }
 
 /// A line of a board file, whose texts contain no `#`.

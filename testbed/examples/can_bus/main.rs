@@ -7,8 +7,10 @@
 //! commands the axis of a CANopen node on the same bus for so many SYNC cycles; at the end it must
 //! be within WINDOW, 10^-6 rad, of its target. `can_bus pair INTERFACE BITS_PER_S CYCLES` moves the
 //! axes of nodes 1 and 2 by the same SYNC messages. `can_bus flood INTERFACE BITS_PER_S ID PERCENT MS`
-//! takes a part of the bus.
+//! takes a part of the bus. `can_bus disturb INTERFACE BITS_PER_S FAULT MARK` moves the axis of node 1
+//! on can0 while the bus has a fault; the file MARK, a pin, is 1 meanwhile.
 
+mod disturb;
 mod flood;
 mod master;
 mod netlink;
@@ -22,7 +24,8 @@ use std::time::Duration;
 use steadfast::device::can::{Can, Received};
 
 const USAGE: &str = "up INTERFACE BITS_PER_S | bridge INTERFACE BITS_PER_S TTY | master INTERFACE \
-                     BITS_PER_S CYCLES WINDOW [parameters] | pair INTERFACE BITS_PER_S CYCLES | flood INTERFACE BITS_PER_S ID PERCENT MS";
+                     BITS_PER_S CYCLES WINDOW [parameters] | pair INTERFACE BITS_PER_S CYCLES | flood INTERFACE BITS_PER_S ID PERCENT MS | \
+                     disturb INTERFACE BITS_PER_S FAULT MARK";
 const PAUSE: Duration = Duration::from_millis(1);
 
 fn main() -> ExitCode {
@@ -45,6 +48,10 @@ fn main() -> ExitCode {
         }
         ["pair", interface, rate, cycles] => pair(interface, [rate, cycles]),
         ["flood", interface, rate, id, percent, ms] => load(interface, [rate, id, percent, ms]),
+        ["disturb", interface, rate, fault, mark] => {
+            let rate = rate.parse().map_err(|_| "not a bit rate".to_owned());
+            rate.and_then(|rate| disturb(interface, rate, fault, mark))
+        }
         _ => Err(USAGE.to_owned()),
     };
     match done {
@@ -90,6 +97,11 @@ fn load(interface: &str, numbers: [&str; 4]) -> Result<(), String> {
         sent.map_err(|error| error.to_string())?
     );
     Ok(())
+}
+
+fn disturb(interface: &str, rate: u32, fault: &str, mark: &str) -> Result<(), String> {
+    let can = Can::open(interface, rate).map_err(|error| error.to_string())?;
+    disturb::run(&can, rate, fault, mark.as_ref())
 }
 
 /// Runs until it is killed.

@@ -9,12 +9,12 @@ use steadfast::device::can::{Can, Received};
 use steadfast::realtime::clock::Monotonic;
 use steadfast::time::{Duration, Instant};
 
-const SYNC: Duration = Duration::from_millis(10);
+pub(crate) const SYNC: Duration = Duration::from_millis(10);
 const ANSWER: Duration = Duration::from_millis(1000);
 const INVALID: u32 = 0x8000_0000;
 
 /// An index, a sub-index, a value and its size.
-type Download = (u16, u8, u32, u8);
+pub(crate) type Download = (u16, u8, u32, u8);
 
 /// The downloads before the node is started: communication, with the COB-IDs of node 1.
 const COMMUNICATION: [Download; 31] = [
@@ -80,32 +80,33 @@ pub(crate) struct Expected {
 }
 
 /// The target moves by so much in a cycle, 10^-6 rad.
-const STEP: i32 = 5000;
+pub(crate) const STEP: i32 = 5000;
 /// The position is there so many cycles after the last step.
 const SETTLING: u32 = 20;
 
 /// What the node has sent last.
 #[derive(Default)]
-struct Seen {
+pub(crate) struct Seen {
     statusword: u16,
     mode: i8,
-    position: i32,
+    pub(crate) position: i32,
     nmt: u8,
-    emergencies: Vec<u16>,
+    /// The codes, and when they came.
+    pub(crate) emergencies: Vec<(u16, Instant)>,
     /// The answer to a request with this index and sub-index.
     asked: [u8; 3],
     answer: Option<[u8; 8]>,
 }
 
 /// The master of one node, on a socket of its own.
-struct Master<'c> {
+pub(crate) struct Master<'c> {
     can: &'c Can,
     node: u16,
-    seen: Seen,
+    pub(crate) seen: Seen,
 }
 
 impl<'c> Master<'c> {
-    fn new(can: &'c Can, node: u16) -> Result<Self, String> {
+    pub(crate) fn new(can: &'c Can, node: u16) -> Result<Self, String> {
         let wanted = [(0, 0)].into_iter();
         can.want(wanted).map_err(|error| error.to_string())?;
         Ok(Self {
@@ -115,7 +116,7 @@ impl<'c> Master<'c> {
         })
     }
 
-    fn send(&self, id: u16, data: &[u8]) -> Result<(), String> {
+    pub(crate) fn send(&self, id: u16, data: &[u8]) -> Result<(), String> {
         while !self.can.send(id, data).map_err(|error| error.to_string())? {
             std::thread::sleep(Pause::from_millis(1));
         }
@@ -124,7 +125,7 @@ impl<'c> Master<'c> {
 
     /// Receives until `end`, or until there is an answer to an SDO request; after `end`, what is
     /// there.
-    fn receive(&mut self, end: Instant) -> Result<(), String> {
+    pub(crate) fn receive(&mut self, end: Instant) -> Result<(), String> {
         loop {
             let left = end.since(Monotonic.now()).as_nanos() / 1_000_000;
             let ready = self.can.wait(left.min(1000) as u16);
@@ -135,7 +136,10 @@ impl<'c> Master<'c> {
                 };
                 let [a, b, c, d, ..] = data;
                 match id.wrapping_sub(self.node) {
-                    0x080 => self.seen.emergencies.push(u16::from_le_bytes([a, b])),
+                    0x080 => {
+                        let code = u16::from_le_bytes([a, b]);
+                        self.seen.emergencies.push((code, Monotonic.now()));
+                    }
                     0x180 => {
                         self.seen.statusword = u16::from_le_bytes([a, b]);
                         self.seen.mode = c as i8;
@@ -187,7 +191,7 @@ impl<'c> Master<'c> {
 
     /// Sends the PDOs of a cycle, with the commands of CiA 402 by the state, as the Cia402Driver
     /// gives them. The target moves by `step` while the axis is enabled.
-    fn command(&self, step: i32, target: &mut i32) -> Result<(), String> {
+    pub(crate) fn command(&self, step: i32, target: &mut i32) -> Result<(), String> {
         let word: u16 = match self.seen.statusword & 0x6F {
             0x21 => 0x07,
             0x23 | 0x27 => 0x0F,
@@ -202,13 +206,18 @@ impl<'c> Master<'c> {
         self.send(0x300 + self.node, &[a, b, c, d, 0, 0, 0, 0])
     }
 
-    fn is_enabled(&self) -> bool {
+    pub(crate) fn is_enabled(&self) -> bool {
         self.seen.statusword & 0x6F == 0x27
     }
 
     /// `cycles` SYNC messages, each after the PDOs; the target moves by `step` after each, while
     /// the axis is enabled.
-    fn cycles(&mut self, cycles: u32, step: i32, target: &mut i32) -> Result<(), String> {
+    pub(crate) fn cycles(
+        &mut self,
+        cycles: u32,
+        step: i32,
+        target: &mut i32,
+    ) -> Result<(), String> {
         let mut next = Monotonic.now();
         for _ in 0..cycles {
             self.command(step, target)?;
@@ -220,7 +229,7 @@ impl<'c> Master<'c> {
     }
 
     /// Configures the node and starts it.
-    fn configure(&mut self, more: &[Download]) -> Result<(), String> {
+    pub(crate) fn configure(&mut self, more: &[Download]) -> Result<(), String> {
         // The node may be about to start.
         let first = (0..10).find_map(|_| self.upload(0x1000, 0).ok());
         let device_type = first.ok_or("the node does not answer")?;
@@ -233,7 +242,7 @@ impl<'c> Master<'c> {
     }
 }
 
-fn check(holds: bool, what: &str) -> Result<(), String> {
+pub(crate) fn check(holds: bool, what: &str) -> Result<(), String> {
     holds.then_some(()).ok_or_else(|| what.to_owned())
 }
 
@@ -261,9 +270,9 @@ pub(crate) fn run(can: &Can, expected: &Expected) -> Result<(), String> {
     check(master.seen.emergencies.is_empty(), "no EMCY with SYNC")?;
     // SYNC ends: three are missing after 35 ms.
     master.receive(Monotonic.now() + Duration::from_millis(100))?;
-    let emergencies = &master.seen.emergencies;
+    let first = master.seen.emergencies.first();
     check(
-        emergencies.first() == Some(&0x8700),
+        first.is_some_and(|(code, _)| *code == 0x8700),
         "EMCY 8700 without SYNC",
     )?;
     master.receive(Monotonic.now() + Duration::from_millis(600))?;

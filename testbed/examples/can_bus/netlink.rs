@@ -1,4 +1,4 @@
-//! Sets a CAN interface up through rtnetlink(7), as `ip link set NAME up type can bitrate N`.
+//! Sets a CAN interface up and down through rtnetlink(7), as `ip link set NAME up type can bitrate N`.
 
 #![expect(
     unsafe_code,
@@ -36,6 +36,11 @@ pub(crate) fn up(interface: &str, rate: u32) -> Result<()> {
     request(index, 0, &[])?;
     request(index, 0, &info)?;
     request(index, libc::IFF_UP as u32, &[])
+}
+
+pub(crate) fn down(interface: &str) -> Result<()> {
+    let index = steadfast::sys::can::interface_index(interface)?;
+    request(index, 0, &[])
 }
 
 /// `RTM_NEWLINK` for an existing interface.

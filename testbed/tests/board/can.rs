@@ -22,25 +22,21 @@ pub(crate) const TESTS: &[Test] = &[
         run: firmware,
     },
     Test {
-        name: "a_full_can_bus_and_a_flood_of_sdo_requests_delay_no_cycle",
-        run: full,
-    },
-    Test {
         name: "two_controllers_on_one_can_bus_follow_one_sync",
         run: pair,
     },
 ];
 
 /// Largest delay of a cycle, on an idle and on a full bus, ns.
-const LATE_NS: u64 = 25_000;
+pub(crate) const LATE_NS: u64 = 25_000;
 
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// For the firmware with CANopen, which is larger.
-const LOCKED: (&str, &str) = ("max_locked_kb = 2048", "max_locked_kb = 2176");
+pub(crate) const LOCKED: (&str, &str) = ("max_locked_kb = 2048", "max_locked_kb = 2176");
 
 /// For an axis that is commanded instead of moving through a list.
-const COMMANDED: (&str, &str) = (
+pub(crate) const COMMANDED: (&str, &str) = (
     "[axis.x.motion]
 positions_rad = [6.283185, -6.283185]
 dwell_s = 0.25
@@ -51,7 +47,7 @@ interpolation_ms = 10
 ",
 );
 
-const LINK: &str = "
+pub(crate) const LINK: &str = "
 [link.can]
 interface = \"can0\"
 node_id = 1
@@ -59,7 +55,7 @@ bit_rate = 1_000_000
 sync_losses = 3
 ";
 
-static BOARD: Board = Board {
+pub(crate) static BOARD: Board = Board {
     machine: &[
         "-M",
         "virt",
@@ -113,11 +109,6 @@ fn example(context: &Context<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The axis of the firmware keeps its contract meanwhile.
-fn firmware(context: &Context<'_>) -> Result<(), Failure> {
-    commanded(context, "", 500)
-}
-
 /// Largest distance between the set-points of two controllers, 10^-6 rad. Their loops take a target
 /// over up to a period of 1 ms apart, and what they show is up to a period old; each moves by 500
 /// in a period.
@@ -160,26 +151,15 @@ fn pair(context: &Context<'_>) -> Result<(), Failure> {
     })
 }
 
-/// Half of the bus belongs to strangers' frames, half to SDO requests and their answers.
-fn full(context: &Context<'_>) -> Result<(), Failure> {
-    let floods = "chrt -f 10 /can_bus flood can1 1000000 291 50 1500 &
-chrt -f 10 /can_bus flood can1 1000000 1537 25 1500 &
-";
-    commanded(context, floods, 13_000)
-}
-
-/// A master commands the firmware's axis for 2 s, beside the programs that `others` starts. There
-/// are at least so many `frames` on the bus, of which 9,000 fit into a second.
-fn commanded(context: &Context<'_>, others: &str, frames: u32) -> Result<(), Failure> {
+/// The axis of the firmware keeps its contract meanwhile.
+fn firmware(context: &Context<'_>) -> Result<(), Failure> {
     let text = board_file(context, &BOARD, &[ONE_CPU, LOCKED, COMMANDED])? + LINK;
     let script = servo(&BOARD)
         + "/can_bus up can0 1000000; /can_bus up can1 1000000\n"
         + &command("--for 1h").replace("/steadfast ", "/steadfast-canopen ")
         + " &\nfirmware=$!
 read order
-" + others
-        + "/can_bus master can1 1000000 100 5000; echo \"@@master $?\"
-echo \"@@frames $(cat /sys/class/net/can[01]/statistics/rx_packets | tr '\\n' ' ')\"
+/can_bus master can1 1000000 100 5000; echo \"@@master $?\"
 kill -TERM $firmware
 wait $firmware"
         + SHOW
@@ -210,11 +190,6 @@ wait $firmware"
     machine.wait_for_line("@@SYNC missed 0", LIMIT)?;
     machine.wait_for_line("@@stopped after the loss of SYNC", LIMIT)?;
     machine.wait_for_line("@@master 0", LIMIT)?;
-    let counted = machine.wait_for_line("@@frames", LIMIT)?;
-    let counted: u32 = counted.split(' ').flat_map(str::parse::<u32>).sum();
-    require(counted >= frames, || {
-        format!("{counted} frames on the bus, expected at least {frames}")
-    })?;
     let lines = machine.collect_until(SHOWN, LIMIT)?;
     let pins = &mut machine.pins;
     let end = pins.all()?;

@@ -21,6 +21,7 @@
 
 mod audited;
 mod can;
+mod can_faults;
 mod chips;
 mod firmware;
 mod granted;
@@ -85,6 +86,7 @@ fn run() -> Result<bool, Failure> {
         vanished::TESTS,
         chips::TESTS,
         can::TESTS,
+        can_faults::TESTS,
         soak::TESTS,
     ]
     .into_iter()

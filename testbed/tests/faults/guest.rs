@@ -1,5 +1,6 @@
 //! The script of a boot: runs one case after the other without input from the host.
 
+use crate::boot::BOARD;
 use crate::catalogue::{Fault, Outcome, Program};
 use crate::own::PWM_CHIP;
 use crate::state::{self, State, UNTIL_MOVING_US};
@@ -86,30 +87,22 @@ const SERVO: &str = "spidev3.0=as5047p spidev3.1=mcp4922";
 
 /// Lines before the first case: pins, servo, metronome.
 fn setup() -> String {
-    let (metronome, mark) = (line::METRONOME, line::MARK);
-    let (driven, duty, torque) = (line::DRIVEN, line::DUTY, line::TORQUE);
-    format!(
-        "base=
-for chip in /sys/class/gpio/gpiochip*; do
-[ \"$(cat $chip/label)\" = 30200000.gpio ] && base=$(cat $chip/base)
-done
-pin() {{
-number=$((base + $2))
-echo $number >/sys/class/gpio/export
-echo out >/sys/class/gpio/gpio$number/direction
-ln -s /sys/class/gpio/gpio$number/value /pin-$1
-}}
-pin metronome {metronome}
-pin mark {mark}
-pin driven {driven}
-pin duty {duty}
-pin torque {torque}
-start_servo --mark /pin-mark {SERVO}:/pin-driven \
+    let pins = [
+        ("metronome", line::METRONOME),
+        ("mark", line::MARK),
+        ("driven", line::DRIVEN),
+        ("duty", line::DUTY),
+        ("torque", line::TORQUE),
+    ];
+    let pins = pins.map(|(name, line)| BOARD.pin_script(name, line));
+    pins.concat()
+        + &format!(
+            "start_servo --mark /pin-mark {SERVO}:/pin-driven \
 spidev3.2=windings:/pin-torque pwm-duty=duty:/pin-duty
 {PWM_CHIP}chrt -f 99 /metronome /pin-metronome {TICK_US} &
 press() {{ echo; echo \"{PRESS}$1 $2\"; read answer; }}
 "
-    )
+        )
 }
 
 /// Lines of one case.

@@ -51,6 +51,10 @@ period and has no rows; \"Not ready to switch on\" is covered by the fault \"enc
 the start\". The own machine has no ramp: its outputs go to their safe values in the cycle
 that receives the stop.
 
+Faults of a CAN bus and its master are not in these tables: their states are those of the bus, and the
+axis must move by its master. They are cases of one boot of the board tier, with their own table in
+[canopen.md](canopen.md#faults-of-the-bus-on-the-emulated-board).
+
 ";
 
 /// The part of a document that is compared: all but the digits of the columns from
