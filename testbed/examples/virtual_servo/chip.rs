@@ -57,6 +57,13 @@ impl Plant {
         }
     }
 
+    /// The position of the first motor's shaft, rad; 0 without a motor.
+    pub(crate) fn position(&self) -> f64 {
+        self.board
+            .motor(0)
+            .map_or(0.0, |motor| motor.position_rad())
+    }
+
     /// Blocks the first motor's shaft at its position, or frees it.
     pub(crate) fn block(&mut self, blocked: bool) {
         let position = self.board.motor(0).map(|motor| motor.position_rad());

@@ -13,6 +13,9 @@
 //! (`spidev3.1=mcp4922:/pin-driven`) sets that pin while the chip's output is not the safe
 //! one. `--mark FILE`, before the nodes, names the pin of the command `mark`.
 //!
+//! `--cam SET CLEAR LINE FROM TO`, before the nodes, adds a switch on the first motor's shaft: see
+//! [`Cam::new`]. Reading `/dev/servo-control` gives the position of that shaft, rad.
+//!
 //! `NODE=duty` serves the attribute `duty_cycle` of a PWM channel as `/dev/NODE`, for a link
 //! in a folder with the other attributes. No emulated board has a PWM controller.
 //!
@@ -23,6 +26,7 @@
 //! with the priority of its client (`chrt -f 80`), or a busy CPU delays the client for
 //! seconds. Not modelled: `delay_usecs` and clock speed; a transfer takes no bus time.
 
+mod cam;
 mod chip;
 mod cuse;
 mod lamp;
@@ -34,6 +38,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::{io, thread};
 
+use cam::Cam;
 use chip::{Model, Plant};
 use lamp::Lamp;
 use rig::{Asked, ControlNode, DutyNode, Rig};
@@ -45,11 +50,17 @@ fn main() -> ExitCode {
     let mut plant = Plant::new();
     let mut chips = Vec::new();
     let mut mark = None;
+    let mut cams = Vec::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let asked = if argument == "--mark" {
             let file = arguments.next().unwrap_or_default();
             lamp(&file).map(|opened| mark = Some(opened))
+        } else if argument == "--cam" {
+            let words = std::array::from_fn(|_| arguments.next().unwrap_or_default());
+            let cam = Cam::new(words.each_ref().map(String::as_str));
+            cam.map(|cam| cams.push(cam))
+                .map_err(|error| error.to_string())
         } else {
             chip(&argument, &mut plant).map(|chip| chips.push(chip))
         };
@@ -58,7 +69,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     }
-    match serve(plant, chips, mark) {
+    match serve(plant, chips, mark, cams) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("virtual servo: {error}");
@@ -86,11 +97,11 @@ fn chip(argument: &str, plant: &mut Plant) -> Result<Asked, String> {
 }
 
 /// Serves every chip, each on its own thread, until the first one ends.
-fn serve(plant: Plant, chips: Vec<Asked>, mark: Option<Lamp>) -> io::Result<()> {
+fn serve(plant: Plant, chips: Vec<Asked>, mark: Option<Lamp>, cams: Vec<Cam>) -> io::Result<()> {
     let nodes: Vec<(String, bool)> = (chips.iter())
         .map(|(node, model, _)| (node.clone(), matches!(model, Model::Duty(_))))
         .collect();
-    let rig = Arc::new(Mutex::new(Rig::new(plant, chips, mark)));
+    let rig = Arc::new(Mutex::new(Rig::new(plant, chips, mark, cams)));
     let (ended, end) = channel::<io::Error>();
     let (ready, is_ready) = channel::<()>();
     let awaited = nodes.len() + 1;
@@ -107,7 +118,7 @@ fn serve(plant: Plant, chips: Vec<Asked>, mark: Option<Lamp>) -> io::Result<()> 
         });
     }
     thread::spawn(move || {
-        let mut device = ControlNode { rig };
+        let mut device = ControlNode::new(rig);
         let outcome = cuse::serve(CONTROL, &mut device, || announce(&ready));
         report(CONTROL, outcome, &ended);
     });

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use steadfast::sim::Fault;
 
+use crate::cam::Cam;
 use crate::chip::{Chip, Model, Plant};
 use crate::cuse::{Answer, Device, Ioctl, errno};
 use crate::lamp::Lamp;
@@ -47,6 +48,8 @@ pub(crate) struct Rig {
     start: Instant,
     /// Switched by the command `mark`.
     mark: Option<Lamp>,
+    /// The switches on the first motor's shaft.
+    cams: Vec<Cam>,
 }
 
 /// Rest position of the shaft, not the encoder's zero, which the AS5047P driver reads
@@ -54,7 +57,7 @@ pub(crate) struct Rig {
 const REST_RAD: f64 = 1.0;
 
 impl Rig {
-    pub(crate) fn new(plant: Plant, chips: Vec<Asked>, mark: Option<Lamp>) -> Self {
+    pub(crate) fn new(plant: Plant, chips: Vec<Asked>, mark: Option<Lamp>, cams: Vec<Cam>) -> Self {
         let slots = chips
             .into_iter()
             .map(|(node, chip, lamp)| Slot {
@@ -71,12 +74,15 @@ impl Rig {
             plant,
             start: Instant::now(),
             mark,
+            cams,
         }
     }
 
     /// Advances the plant to now, in guest time: `Instant` is `CLOCK_MONOTONIC`.
     pub(crate) fn advance(&mut self) {
         self.plant.advance_to(self.start.elapsed());
+        let position = self.plant.position();
+        self.cams.iter().for_each(|cam| cam.follow(position));
     }
 
     /// One frame: everything between two edges of chip select.
@@ -132,8 +138,9 @@ impl Rig {
     /// `xCOUNT` limits the effect of the first four lines to this many messages.
     ///
     /// `mark on|off` switches the mark; `shaft blocked|free` blocks the first motor's shaft
-    /// at its position or frees it; `NODE rest` brings the first motor to rest, and sends
-    /// the chip at `NODE` its safe frame (of a DAC half its range, which is 0 V).
+    /// at its position or frees it; `NODE rest [RAD]` brings the first motor to rest, and sends
+    /// the chip at `NODE` its safe frame (of a DAC half its range, which is 0 V); `cams broken`
+    /// breaks the wires of the switches.
     ///
     /// # Errors
     /// `None`: unknown node, fault or argument.
@@ -151,7 +158,9 @@ impl Rig {
             ["mark", "off"] => self.mark(false),
             ["shaft", "blocked"] => self.plant.block(true),
             ["shaft", "free"] => self.plant.block(false),
-            [node, "rest"] => self.rest(node)?,
+            ["cams", "broken"] => self.cams.iter_mut().for_each(Cam::break_wire),
+            [node, "rest"] => self.rest(node, REST_RAD)?,
+            [node, "rest", position] => self.rest(node, position.parse().ok()?)?,
             [node, ref fault @ ..] => self.disturb(node, fault, count)?,
             [] => return None,
         }
@@ -164,12 +173,12 @@ impl Rig {
         }
     }
 
-    fn rest(&mut self, node: &str) -> Option<()> {
+    fn rest(&mut self, node: &str, position_rad: f64) -> Option<()> {
         let chip = self.slots.iter().position(|slot| slot.node == *node)?;
         self.advance();
         let frame = self.slots[chip].chip.safe_frame();
         self.frame(chip, &frame, &mut vec![0; frame.len()]);
-        self.plant.rest(REST_RAD);
+        self.plant.rest(position_rad);
         Some(())
     }
 
@@ -279,9 +288,21 @@ impl Device for DutyNode {
     }
 }
 
-/// `/dev/servo-control`: a write is one command, completed when it returns.
+/// `/dev/servo-control`: a write is one command, completed when it returns. A read gives the
+/// position of the first motor's shaft, rad.
 pub(crate) struct ControlNode {
-    pub(crate) rig: Arc<Mutex<Rig>>,
+    rig: Arc<Mutex<Rig>>,
+    /// As in [`DutyNode`].
+    is_at_end: bool,
+}
+
+impl ControlNode {
+    pub(crate) fn new(rig: Arc<Mutex<Rig>>) -> Self {
+        Self {
+            rig,
+            is_at_end: true,
+        }
+    }
 }
 
 impl Device for ControlNode {
@@ -290,7 +311,14 @@ impl Device for ControlNode {
     }
 
     fn read(&mut self, _len: usize) -> Result<Vec<u8>, i32> {
-        Ok(Vec::new())
+        self.is_at_end = !self.is_at_end;
+        Ok(match self.is_at_end {
+            true => Vec::new(),
+            false => with(&self.rig, |rig| {
+                rig.advance();
+                format!("{:.6}\n", rig.plant.position()).into_bytes()
+            }),
+        })
     }
 
     fn write(&mut self, data: &[u8]) -> Result<(), i32> {

@@ -41,13 +41,18 @@ while read up rest </proc/uptime; [ ${up%%.*} -lt 12 ]; do sleep 1; done
 
 /// Shell lines that replace the kernel's SPI nodes by the virtual servo, after [`SETTLED`].
 pub(crate) fn servo(board: &Board) -> String {
-    SETTLED.to_owned() + &unbind(board) + &serve_chips(board)
+    servo_with(board, "")
+}
+
+/// As [`servo`], with further arguments of the virtual servo.
+pub(crate) fn servo_with(board: &Board, arguments: &str) -> String {
+    SETTLED.to_owned() + &unbind(board) + &serve_chips(board, arguments)
 }
 
 /// Shell lines that serve encoder and DAC.
-pub(crate) fn serve_chips(board: &Board) -> String {
+pub(crate) fn serve_chips(board: &Board, arguments: &str) -> String {
     let [encoder, dac] = board.servo;
-    serve(&format!("{encoder}=as5047p {dac}=mcp4922"))
+    serve(&format!("{arguments} {encoder}=as5047p {dac}=mcp4922"))
 }
 
 /// The board's file for the emulator, with the changes `(old, new)`.

@@ -26,6 +26,7 @@ mod chips;
 mod firmware;
 mod granted;
 mod guest;
+mod homing;
 mod killed;
 mod memory;
 mod moves;
@@ -87,6 +88,7 @@ fn run() -> Result<bool, Failure> {
         chips::TESTS,
         can::TESTS,
         can_faults::TESTS,
+        homing::TESTS,
         soak::TESTS,
     ]
     .into_iter()

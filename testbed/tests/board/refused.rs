@@ -310,7 +310,7 @@ fn one_reason(context: &Context<'_>) -> Result<(), Failure> {
     for start in &WITHOUT_DEVICES {
         script += &start.script();
     }
-    script += &serve_chips(&IMX8MP_EVK);
+    script += &serve_chips(&IMX8MP_EVK, "");
     script += OPEN_TO_ALL;
     for start in &STARTS {
         script += &start.script();
