@@ -349,7 +349,9 @@ static inline int sf_release(struct sf_client *c, int group)
 	return sf_ask(c, SF_RELEASE, group, NULL, 0);
 }
 
-/* Sets all commands of `group`, and refreshes it. */
+/* Sets all commands of `group`, and refreshes it. With another controlword than before it returns
+ * when the loop has taken it, 1 to 2 periods later, so that no controlword is lost; -EPERM after
+ * 1 s in which the loop did not. */
 static inline int sf_write(struct sf_client *c, int group, const double *values, size_t count)
 {
 	return sf_ask(c, SF_WRITE, group, values, count);

@@ -368,7 +368,11 @@ class Command:
                 return
 
     def write(self, *values):
-        """Sets all commands of the group. Refused as a whole if one is out of its limits."""
+        """Sets all commands of the group. Refused as a whole if one is out of its limits.
+
+        With another controlword than before it returns when the loop has taken it, 1 to 2 periods
+        later, so that no controlword is lost; refused after 1 s in which the loop did not.
+        """
         self._client._ask(_WRITE, self._target, values)
 
     def close(self):

@@ -78,7 +78,8 @@ impl Links {
         let local = match &links.local {
             Some(local) => {
                 let forcing = Forcing::new(&FORCES, machine.force_rules(&config.io, local));
-                let opened = Local::open(local, shared, forcing);
+                let drives = machine.drives().into_iter().map(|drive| drive.group);
+                let opened = Local::open(local, shared, forcing, drives);
                 Some(opened.map_err(|refused| error(local, refused))?)
             }
             None => None,

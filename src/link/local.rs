@@ -7,24 +7,31 @@
 //! the next reader then takes page faults.
 //!
 //! A client that does not read its answers is disconnected.
+//!
+//! A controlword acts by its changes, and the loop reads the newest one only. The answer to a write
+//! that changes it comes when the loop has taken it, and the next packet of that client is read
+//! then: a client that writes 6, 7, 15 in a row loses none of them.
+
+mod access;
 
 use core::fmt::Write as _;
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::PathBuf;
 
+pub use self::access::{FOLDERS, LocalConfig, Who, default_path};
 use super::force::Forcing;
 use super::frames::Shared;
 use super::owner::{Client, Owners, Refusal};
 use super::parameters;
-use super::protocol::{self, Answer, Kind, MAX_PACKET, Request};
+use super::protocol::{self, Answer, Kind, MAX_PACKET, Packet, Request};
 use super::saved::Keep;
-use crate::sys::local_socket::{Connection, Listener, Peer, Waited, readable};
+use crate::cycle::received::MAX_GROUPS;
+use crate::sys::local_socket::{Connection, Listener, Waited, readable};
 use crate::sys::{Errno, process};
-use crate::telemetry::blackbox::store::file_stem;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// Most clients at a time.
 pub const MAX_CLIENTS: usize = 8;
@@ -32,73 +39,8 @@ pub const MAX_CLIENTS: usize = 8;
 pub const MAX_WAITED: usize = MAX_CLIENTS + 2;
 /// Packets of one client that are served before the others get their turn.
 const TURN: usize = 16;
-
-/// Who may do something.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Who {
-    /// The user of the controller, and root.
-    Owner,
-    /// As above, and processes with the controller's group as their own.
-    Group,
-    /// Every user.
-    All,
-}
-
-impl Who {
-    /// Whether `peer` belongs to it, for a controller with this user and group.
-    fn includes(self, peer: Peer, user: u32, group: u32) -> bool {
-        match self {
-            Self::All => true,
-            Self::Group if peer.gid == group => true,
-            Self::Group | Self::Owner => peer.uid == user || peer.uid == 0,
-        }
-    }
-
-    /// The mode of the socket's file.
-    const fn mode(self) -> u32 {
-        match self {
-            Self::Owner => 0o600,
-            Self::Group => 0o660,
-            Self::All => 0o666,
-        }
-    }
-}
-
-/// Where the link is, and who may use it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LocalConfig {
-    /// The path of the socket.
-    pub path: PathBuf,
-    /// Who may connect, and so read all signals.
-    pub readers: Who,
-    /// Who may command.
-    pub commanders: Who,
-    /// The signals that may be forced while an axis has power, by their numbers.
-    pub force_with_power: Vec<usize>,
-    /// The signals that are never forced.
-    pub never_force: Vec<usize>,
-}
-
-/// Folders in which a client looks for sockets, besides `XDG_RUNTIME_DIR`.
-pub const FOLDERS: [&str; 2] = ["/run/steadfast", "/tmp"];
-
-/// The path of the socket without a `path` in the board file: `steadfast-BOARD.sock` in the
-/// folder of the service (`RUNTIME_DIRECTORY`, systemd.exec(5)), else in that of the user
-/// (`XDG_RUNTIME_DIR`), else in `/tmp`.
-#[must_use]
-pub fn default_path(board: &str) -> PathBuf {
-    let folder = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"]
-        .into_iter()
-        .filter_map(std::env::var_os)
-        // systemd lists several folders with colons between them.
-        .filter_map(|list| {
-            let first = list.as_bytes().split(|byte| *byte == b':').next()?;
-            Some(PathBuf::from(OsStr::from_bytes(first)))
-        })
-        .find(|folder| folder.is_absolute())
-        .unwrap_or_else(|| PathBuf::from("/tmp"));
-    folder.join(format!("steadfast-{}.sock", file_stem(board)))
-}
+/// Longest wait until the loop has taken a controlword.
+const TAKEN: Duration = Duration::from_secs(1);
 
 /// Why the socket could not be opened.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -116,6 +58,37 @@ struct Connected {
     connection: Connection,
     client: Client,
     may_command: bool,
+    /// A controlword that the loop may not have taken yet.
+    awaited: Option<Awaited>,
+}
+
+/// A write whose answer waits.
+#[derive(Copy, Clone)]
+struct Awaited {
+    /// The number of the request.
+    number: u32,
+    /// The hand-over that has it.
+    hand_over: u64,
+    since: Instant,
+}
+
+impl Awaited {
+    /// The answer, when the loop has taken hand-over `taken`; `None` while it is not due.
+    fn answer(self, client: Client, taken: u64, now: Instant) -> Option<Packet> {
+        let write = Kind::Write as u32;
+        if self.hand_over <= taken {
+            return Some(protocol::answer(
+                write,
+                self.number,
+                Answer::Done,
+                client.0,
+                "",
+            ));
+        }
+        let text = "the loop has not taken the controlword within 1 s; see whether it runs (steadctl status)";
+        (now.since(self.since) >= TAKEN)
+            .then(|| protocol::answer(write, self.number, Answer::Refused, client.0, text))
+    }
 }
 
 /// The server.
@@ -125,6 +98,8 @@ pub struct Local<'l> {
     commanders: Who,
     shared: &'l Shared,
     forcing: Forcing<'l>,
+    /// The groups whose first command is a controlword.
+    drives: heapless::Vec<u8, MAX_GROUPS>,
     clients: heapless::Vec<Connected, MAX_CLIENTS>,
     next: u32,
     /// The last client could not be accepted: the next one waits for one turn.
@@ -146,7 +121,7 @@ pub enum Event {
 
 impl<'l> Local<'l> {
     /// Opens the socket of `config`. A socket that a dead process left is replaced; any other
-    /// file is left as it is. Allocates.
+    /// file is left as it is. The first command of the groups `drives` is a controlword. Allocates.
     ///
     /// # Errors
     /// [`Refused`].
@@ -154,6 +129,7 @@ impl<'l> Local<'l> {
         config: &LocalConfig,
         shared: &'l Shared,
         forcing: Forcing<'l>,
+        drives: impl IntoIterator<Item = u8>,
     ) -> Result<Self, Refused> {
         let path = CString::new(config.path.as_os_str().as_bytes())
             .map_err(|_| Refused::Errno(Errno(libc::EINVAL)))?;
@@ -182,6 +158,7 @@ impl<'l> Local<'l> {
             commanders: config.commanders,
             shared,
             forcing,
+            drives: drives.into_iter().take(MAX_GROUPS).collect(),
             clients: heapless::Vec::new(),
             next: 1,
             paused: false,
@@ -200,6 +177,12 @@ impl<'l> Local<'l> {
         self.forcing.is_any()
     }
 
+    /// Whether the answer to a client waits for the loop.
+    #[must_use]
+    pub fn is_awaiting(&self) -> bool {
+        (self.clients.iter()).any(|connected| connected.awaited.is_some())
+    }
+
     /// Adds what to wait for.
     pub fn wait_for(&mut self, entries: &mut heapless::Vec<Waited, MAX_WAITED>) {
         // A client that waits keeps the listener readable: without the pause, the thread would
@@ -211,7 +194,10 @@ impl<'l> Local<'l> {
         };
         let _ = entries.push(listener);
         for connected in &self.clients {
-            let _ = entries.push(readable(connected.connection.as_fd()));
+            let _ = entries.push(match connected.awaited {
+                Some(_) => Waited::NONE,
+                None => readable(connected.connection.as_fd()),
+            });
         }
     }
 
@@ -225,9 +211,8 @@ impl<'l> Local<'l> {
     ) {
         // From the end: a client that is gone gives its place to the last one.
         for number in (0..self.clients.len()).rev() {
-            if entries.get(number + 1).is_some_and(Waited::is_ready)
-                && let Err(gone) = self.serve_client(number, owners, now)
-            {
+            let ready = entries.get(number + 1).is_some_and(Waited::is_ready);
+            if let Err(gone) = self.serve_client(number, ready, owners, now) {
                 let client = self.clients.swap_remove(number).client;
                 let lost = owners.lost(client, now);
                 self.forcing.lost(client);
@@ -296,6 +281,7 @@ impl<'l> Local<'l> {
                 connection,
                 client: Client(number),
                 may_command,
+                awaited: None,
             });
         }
         true
@@ -304,32 +290,49 @@ impl<'l> Local<'l> {
     fn serve_client(
         &mut self,
         number: usize,
+        ready: bool,
         owners: &mut Owners<'_>,
         now: Instant,
     ) -> Result<(), Gone> {
-        let Some(connected) = self.clients.get(number) else {
+        let Some(connected) = self.clients.get_mut(number) else {
             return Ok(());
         };
+        if let Some(awaited) = connected.awaited {
+            let answer = awaited.answer(connected.client, owners.taken(), now);
+            if let Some(answer) = answer {
+                connected.awaited = None;
+                connected.answer(&answer)?;
+            }
+            return Ok(());
+        }
         let mut packet = [0; MAX_PACKET];
-        for _ in 0..TURN {
+        for _ in 0..if ready { TURN } else { 0 } {
             let length = match connected.connection.receive(&mut packet) {
                 Ok(None) => return Ok(()),
                 Ok(Some(0)) | Err(_) => return Err(Gone::Closed),
                 Ok(Some(length)) => length,
             };
             let forcing = (&mut self.forcing, self.shared);
-            let answer = answer(connected, &packet[..length], owners, forcing, now);
+            let drives = &self.drives;
+            let answer = answer(connected, &packet[..length], owners, drives, forcing, now);
             if let Some(answer) = answer {
-                connected
-                    .connection
-                    .send(&answer, None)
-                    .map_err(|error| match error {
-                        Errno(libc::EAGAIN) => Gone::NotReading,
-                        _ => Gone::Closed,
-                    })?;
+                connected.answer(&answer)?;
+            }
+            if connected.awaited.is_some() {
+                return Ok(());
             }
         }
         Ok(())
+    }
+}
+
+impl Connected {
+    fn answer(&self, packet: &Packet) -> Result<(), Gone> {
+        let sent = self.connection.send(packet, None);
+        sent.map(|_| ()).map_err(|error| match error {
+            Errno(libc::EAGAIN) => Gone::NotReading,
+            _ => Gone::Closed,
+        })
     }
 }
 
@@ -339,14 +342,16 @@ enum Gone {
     NotReading,
 }
 
-/// Does what `packet` of the client asks for, and gives the answer.
+/// Does what `packet` of the client asks for, and gives the answer, if there is one now. The first
+/// command of the groups `drives` is a controlword.
 fn answer(
-    connected: &Connected,
+    connected: &mut Connected,
     packet: &[u8],
     owners: &mut Owners<'_>,
+    drives: &[u8],
     (forcing, shared): (&mut Forcing<'_>, &Shared),
     now: Instant,
-) -> Option<heapless::Vec<u8, MAX_PACKET>> {
+) -> Option<Packet> {
     let Some(request) = Request::read(packet) else {
         let (kind, number) = protocol::kind_and_number(packet);
         let text = "the packet is malformed; see include/steadfast.h";
@@ -368,7 +373,8 @@ fn answer(
             return Some(parameters::serve(&request, client, may, of, now));
         }
         (Kind::Force | Kind::Unforce | Kind::Forced, _) => {
-            return forcing.serve(&request, client, connected.may_command, shared, now);
+            let may = connected.may_command;
+            return forcing.serve(&request, client, may, shared, now);
         }
         (_, Err(_)) => Err(Refusal::NoSuchGroup),
         (Kind::Claim | Kind::Revoke | Kind::Save, _) if !connected.may_command => {
@@ -401,7 +407,19 @@ fn answer(
         (Kind::Claim, Ok(group)) => owners.claim(client, group),
         (Kind::Revoke, Ok(group)) => owners.revoke(group),
         (Kind::Release, Ok(group)) => owners.release(client, group),
-        (Kind::Write, Ok(group)) => owners.write(client, group, &request.values, now),
+        (Kind::Write, Ok(group)) => {
+            let before = owners.first(group);
+            let written = owners.write(client, group, &request.values, now);
+            if written.is_ok() && drives.contains(&group) && owners.first(group) != before {
+                connected.awaited = Some(Awaited {
+                    number: request.number,
+                    hand_over: owners.next_hand_over(),
+                    since: now,
+                });
+                return None;
+            }
+            written
+        }
     };
     let mut text = heapless::String::<128>::new();
     let answer = match done {
@@ -421,5 +439,29 @@ impl Drop for Local<'_> {
         self.shared.end();
         // It may be gone already, with the folder of the service.
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::protocol::Answered;
+
+    #[test]
+    fn a_controlword_is_confirmed_when_the_loop_has_taken_it_and_refused_when_the_loop_stands() {
+        let at = |ms: u64| Instant::from_nanos(ms * 1_000_000);
+        let awaited = Awaited {
+            number: 7,
+            hand_over: 3,
+            since: at(10),
+        };
+        let due = |taken, now| awaited.answer(Client(2), taken, now);
+        assert_eq!(due(2, at(1_009)), None);
+        let taken = due(3, at(11)).unwrap();
+        let taken = Answered::read(&taken).unwrap();
+        assert!(taken.done && taken.number == 7 && taken.kind == Kind::Write as u32);
+        let stands = due(2, at(1_010)).unwrap();
+        let stands = Answered::read(&stands).unwrap();
+        assert!(!stands.done && stands.text.contains("has not taken"));
     }
 }

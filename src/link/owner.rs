@@ -173,6 +173,18 @@ impl<'m> Owners<'m> {
         part.is_some_and(|part| part.revoked)
     }
 
+    /// The first command of `group`; `None` while it has no value.
+    #[must_use]
+    pub fn first(&self, group: u8) -> Option<f64> {
+        let number = usize::from(group);
+        let valid = self.groups.get(number)?.valid.is_ok();
+        let first = self.parts.get(number)?.first;
+        self.values
+            .get(usize::from(first))
+            .copied()
+            .filter(|_| valid)
+    }
+
     /// Sets all commands of `group`, and refreshes it.
     ///
     /// # Errors

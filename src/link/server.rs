@@ -19,6 +19,8 @@ const LOOK_MS: u16 = 100;
 /// How often it looks whether a status has changed that a CAN master waits for, and what has
 /// become of a force, ms.
 const STATUS_MS: u16 = 5;
+/// How often it looks whether the loop has taken a controlword, ms.
+const TAKEN_MS: u16 = 1;
 
 /// In the number of readers: parameters were changed, and the loop has not taken them over yet.
 pub const CHANGED: u32 = 1 << 31;
@@ -60,6 +62,9 @@ impl Server<'_> {
                 local.wait_for(&mut entries);
                 if local.is_forcing() {
                     timeout = STATUS_MS;
+                }
+                if local.is_awaiting() {
+                    timeout = TAKEN_MS;
                 }
             }
             if let Some(can) = &self.can {

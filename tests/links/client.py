@@ -42,6 +42,14 @@ with steadfast.connect(sys.argv[1]) as machine, steadfast.connect(sys.argv[1]) a
     end = time.monotonic() + 30
     while machine.read("command.speed") is not None:
         assert time.monotonic() < end, "a released command keeps its value"
+    # Each controlword acts by its change: none is lost, though nothing waits between them.
+    with machine.command("x") as axis:
+        for _ in range(50):
+            for controlword in (0, 6, 7, 15):
+                axis.write(controlword, 3, 0.0, 0.0)
+            end = time.monotonic() + 30
+            while int(machine.read("x.statusword")) & 0x6F != 0x27:
+                assert time.monotonic() < end, hex(int(machine.read("x.statusword")))
     kp = machine.parameters()["x.gains.kp"]
     assert (kp.value, kp.start, kp.unit, kp.limits) == (40.0, 40.0, "V/rad", (0.0, 1e9)), kp
     machine.change({"x.gains.kp": 50, "x.gains.ki": 100.0})
