@@ -158,7 +158,7 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `canopen` | no | `[link.can]`: 49 kB more of static binary |
+//! | `canopen` | yes | `[link.can]`: 49 kB of the static binary |
 //! | `linux` | yes | the Linux half and the firmware. Without it the crate is the core alone: `no_std`, without `alloc`, with `embedded-hal`, `heapless` and `libm` as its dependencies |
 #![cfg_attr(not(any(test, feature = "linux")), no_std)]
 #![cfg_attr(

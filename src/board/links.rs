@@ -117,10 +117,14 @@ impl Links {
 /// # Errors
 /// [`RunError::WithoutCanopen`].
 pub fn can_is_supported(config: &Config) -> Result<(), RunError> {
-    match &config.links.can {
-        Some(_) if !cfg!(feature = "canopen") => Err(RunError::WithoutCanopen),
-        _ => Ok(()),
+    supported(config.links.can.is_some(), cfg!(feature = "canopen"))
+}
+
+const fn supported(asked: bool, is_built_in: bool) -> Result<(), RunError> {
+    if asked && !is_built_in {
+        return Err(RunError::WithoutCanopen);
     }
+    Ok(())
 }
 
 fn error(config: &LocalConfig, refused: Refused) -> RunError {
@@ -166,5 +170,21 @@ impl LoopLinks {
         let statuses = &mut self.statuses[..self.publisher.statuses().min(MAX_STATUSES)];
         status(statuses);
         self.publisher.publish(tick, inputs, outputs, statuses);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_can_link_needs_a_firmware_with_canopen() {
+        assert!(matches!(
+            supported(true, false),
+            Err(RunError::WithoutCanopen)
+        ));
+        for (asked, is_built_in) in [(true, true), (false, false), (false, true)] {
+            assert!(supported(asked, is_built_in).is_ok());
+        }
     }
 }

@@ -371,11 +371,10 @@ fn a_client_beyond_the_limit_of_descriptors_waits_until_there_is_one() {
     assert!(lines < 20, "the log is flooded by {lines} lines");
 }
 
+/// `cargo test --test cli --no-default-features --features linux`
+#[cfg(not(feature = "canopen"))]
 #[test]
 fn a_can_link_is_refused_by_check_and_run_of_a_firmware_without_canopen() {
-    if cfg!(feature = "canopen") {
-        return;
-    }
     let scratch = Scratch::new("without-canopen");
     let text = format!(
         "{}\n[axis.x.command]\ntimeout_ms = 100\n\
