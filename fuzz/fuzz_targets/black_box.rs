@@ -37,8 +37,11 @@ fn read(bytes: &[u8]) {
     let last = &found.cycles[found.cycles.len().saturating_sub(20)..];
     cycles::table(&mut shown, last, &names).expect("a string takes all");
     cycles::csv(&mut shown, last, &names).expect("a string takes all");
+    let names = cycles::Names::of(&found.facts);
     for event in found.events.iter().take(20) {
-        shown += &cycles::event(event);
+        let line = cycles::event(event, &names);
+        assert!(!line.contains(char::is_control), "{line:?}");
+        shown += &line;
         shown += "\n";
     }
     let lines = 2 + 2 * last.len() + found.events.len().min(20);

@@ -3,6 +3,8 @@
 
 #![no_main]
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use libfuzzer_sys::fuzz_target;
 use steadfast::link::canopen::{
     BusEvent, Config, Drive, Frame, Item, Loss, Nmt, Node, Outbox, Pace, Refusal, Saved,
@@ -138,6 +140,18 @@ impl Drive for Machine {
 /// Bytes of the fuzzer for each frame.
 const STEP: usize = 12;
 
+/// Frames so far. Each million is in the log.
+static FRAMES: AtomicU64 = AtomicU64::new(0);
+
+fn count(frames: u64) {
+    const LINE: u64 = 1_000_000;
+    let before = FRAMES.fetch_add(frames, Ordering::Relaxed);
+    let millions = (before + frames) / LINE;
+    if millions > before / LINE {
+        eprintln!("frames: {millions} million");
+    }
+}
+
 fuzz_target!(|bytes: &[u8]| {
     let config = Config {
         node_id: 5,
@@ -151,6 +165,7 @@ fuzz_target!(|bytes: &[u8]| {
     let mut out = Outbox::new();
     let mut now = Instant::from_nanos(1_000_000_000);
     node.poll(now, &mut machine, &mut out);
+    count((bytes.len() / STEP) as u64);
     for step in bytes.chunks_exact(STEP) {
         let [what, time, id, len, data @ ..] = step else {
             return;

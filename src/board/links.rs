@@ -45,7 +45,7 @@ impl Links {
     #[inline(never)]
     pub(super) fn open(config: &Config) -> Result<Option<(Self, Placed<LoopLinks>)>, RunError> {
         let links = &config.links;
-        if links.local.is_none() && links.can.is_none() {
+        if !links.is_any() {
             return Ok(None);
         }
         can_is_supported(config)?;

@@ -119,12 +119,16 @@ impl Recorder {
             }
             _ => String::new(),
         };
+        let names = match config.links.is_any() {
+            true => config.machine.names_for_clients(),
+            false => String::new(),
+        };
         let begin = |claimed: Claimed, records| {
             claimed.begin(
                 records,
                 config.run.period,
                 format_args!(
-                    "board = {}\nversion = {}\nperiod_ns = {}\n{saved}trace = {}\n",
+                    "board = {}\nversion = {}\nperiod_ns = {}\n{saved}trace = {}\n{names}",
                     config.name,
                     env!("CARGO_PKG_VERSION"),
                     config.run.period.as_nanos(),

@@ -8,7 +8,7 @@ use super::signals::{Index, Signal, Signals};
 use super::types::Type;
 use crate::cycle::force::Place;
 use crate::cycle::image::{InputChannel, OutputChannel};
-use crate::link::force::{Never, Rule};
+use crate::link::force::{Never, Rule, noted};
 use crate::link::local::LocalConfig;
 
 /// Most signals of one list.
@@ -19,6 +19,15 @@ impl Signals {
     #[must_use]
     pub const fn guarded(&self) -> &Guarded {
         &self.guarded
+    }
+
+    /// The signals that may be forced: number of the place as in a black box, and name.
+    pub(super) fn named_places(&self) -> Vec<String> {
+        let named = |signal: &Signal| {
+            let place = self.place(signal).ok()?;
+            Some(format!("{} {}", noted(place), signal.name))
+        };
+        self.iter().filter_map(named).collect()
     }
 
     /// The place of `signal` in the process image, or why it is never forced.

@@ -28,6 +28,12 @@ pub struct LinksConfig {
 }
 
 impl LinksConfig {
+    /// Whether there is one.
+    #[must_use]
+    pub const fn is_any(&self) -> bool {
+        self.local.is_some() || self.can.is_some()
+    }
+
     /// Reads `[link.X]` of the board with this name.
     ///
     /// `stores` is whether parameters can be saved.
@@ -248,6 +254,36 @@ impl Machine {
             }
         }
         all
+    }
+
+    /// The names of what events in a black box number because a client acts on it: lines
+    /// `key = value`.
+    pub(crate) fn names_for_clients(&self) -> String {
+        let mut tuned: Vec<String> = Vec::new();
+        let parameters = self.laws.iter().find_map(|law| law.law.parameters());
+        if let Some(mut parameters) = parameters {
+            for number in 0..parameters.count() {
+                let of = parameters.get(number).map(|parameter| parameter.of);
+                tuned.extend(of.map(str::to_owned));
+                tuned.dedup();
+            }
+        }
+        let groups: Vec<String> = self
+            .described_groups()
+            .into_iter()
+            .map(|g| g.name)
+            .collect();
+        let mut text = String::new();
+        for (key, names) in [
+            ("parameters_of", tuned),
+            ("groups", groups),
+            ("places", self.signals.named_places()),
+        ] {
+            if !names.is_empty() {
+                text += &format!("{key} = {}\n", names.join(", "));
+            }
+        }
+        text
     }
 
     /// The groups of commands, for clients of links.

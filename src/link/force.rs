@@ -340,7 +340,7 @@ fn refusal(why: Option<Ended>, name: &str) -> heapless::String<224> {
 fn begin(seat: usize, held: &Held, name: &forced::Name, slot: u64) {
     let forced = Forced {
         name: name.clone(),
-        place: packed(held.place) as u16,
+        place: noted(held.place),
         client: held.client.0,
         value: held.value,
         ms: (held.length.as_nanos() / 1_000_000) as u32,
@@ -361,4 +361,9 @@ fn end(seat: usize, why: Ended, slot: u64) {
             ended.name
         ));
     }
+}
+
+/// A place as the number in the events of a black box.
+pub(crate) const fn noted(place: Place) -> u16 {
+    packed(place) as u16
 }

@@ -268,7 +268,6 @@ fn judge(case: &Case, machine: &mut Machine, from: &mut Mark) -> Result<String, 
             })?;
             let lost = format!("the CAN master no longer commands x: {why}");
             require(has(&lost), || format!("the log does not have '{lost}'"))?;
-            let lost = format!("the CAN master no longer commands group 0 (from 0): {why}");
             let is_noted = lines
                 .iter()
                 .any(|line| line.starts_with("@@box") && line.contains(&lost));

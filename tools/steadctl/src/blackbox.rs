@@ -8,7 +8,7 @@ use std::path::Path;
 use steadfast::telemetry::blackbox::{BlackBox, NotBlackBox, parse};
 use steadfast::telemetry::escaped;
 
-use crate::cycles::{csv, event, table, trace_names};
+use crate::cycles::{Names, csv, event, table, trace_names};
 use crate::{BAD_INPUT, DAMAGED, FAILED, Failure, print, shown_lines};
 
 /// Maximum size of a file, bytes: more than a controller writes.
@@ -71,7 +71,13 @@ fn report(out: &mut String, found: &BlackBox, trace: &[String], last: usize) -> 
         writeln!(out)?;
     }
     out.push_str(&shown_lines(&found.cause));
-    out.push_str(&shown_lines(&found.facts));
+    let facts = found
+        .facts
+        .lines()
+        .filter(|line| !line.starts_with("places = "));
+    for line in facts {
+        out.push_str(&shown_lines(line));
+    }
     writeln!(out)?;
     if found.contract.is_empty() {
         writeln!(out, "The contract was not judged.")?;
@@ -79,8 +85,9 @@ fn report(out: &mut String, found: &BlackBox, trace: &[String], last: usize) -> 
     out.push_str(&shown_lines(&found.contract));
     writeln!(out, "\nevents, by slot: {}", found.events.len())?;
     let earlier = found.events.len().saturating_sub(MAX_EVENTS);
+    let names = Names::of(&found.facts);
     for record in &found.events[earlier..] {
-        writeln!(out, "{}", event(record))?;
+        writeln!(out, "{}", event(record, &names))?;
     }
     let cycles = &found.cycles;
     writeln!(

@@ -7,7 +7,9 @@ use steadfast::cycle::force::Ended;
 use steadfast::cycle::record::{CycleRecord, flags};
 use steadfast::cycle::stop::StopCause;
 use steadfast::realtime::audit::Promise;
+use steadfast::telemetry::blackbox::BlackBox;
 use steadfast::telemetry::changes::Lost;
+use steadfast::telemetry::escaped;
 use steadfast::telemetry::journal::{Event, EventRecord};
 use steadfast::time::Duration;
 
@@ -105,8 +107,54 @@ pub fn table(out: &mut String, cycles: &[CycleRecord], trace: &[String]) -> fmt:
     Ok(())
 }
 
+/// The names of what events number.
+#[derive(Debug, Default)]
+pub struct Names<'f> {
+    axes: Vec<&'f str>,
+    groups: Vec<&'f str>,
+    /// With their numbers.
+    places: Vec<&'f str>,
+}
+
+impl<'f> Names<'f> {
+    /// The names in the facts of a black box. Those of an earlier version are not there, and the
+    /// last ones of a large machine may have had no room.
+    pub fn of(facts: &'f str) -> Self {
+        let whole = facts.rfind(['\n', ',']).map_or("", |end| &facts[..end]);
+        let list = |key| {
+            let names = BlackBox::value(whole, key).map(|names| names.split(", "));
+            names.into_iter().flatten().collect()
+        };
+        Self {
+            axes: list("parameters_of"),
+            groups: list("groups"),
+            places: list("places"),
+        }
+    }
+
+    fn axis(&self, number: usize) -> String {
+        let name = self.axes.get(number).map(|name| escaped(name));
+        name.unwrap_or_else(|| format!("axis {number} (from 0)"))
+    }
+
+    fn group(&self, number: usize) -> String {
+        let name = self.groups.get(number).map(|name| escaped(name));
+        name.unwrap_or_else(|| format!("group {number} (from 0)"))
+    }
+
+    /// The name of a place of the process image, or its kind and number.
+    fn place(&self, packed: u16) -> String {
+        let named = self.places.iter().find_map(|place| {
+            let (number, name) = place.split_once(' ')?;
+            (number.parse() == Ok(packed)).then(|| escaped(name))
+        });
+        named.unwrap_or_else(|| place(packed))
+    }
+}
+
 /// One event as a line of text.
-pub fn event(record: &EventRecord) -> String {
+pub fn event(record: &EventRecord, names: &Names<'_>) -> String {
+    let place = |packed| names.place(packed);
     let what = match record.event {
         Event::Started => "the first cycle".to_owned(),
         Event::Fault(0) => "the fault was reset".to_owned(),
@@ -129,7 +177,8 @@ pub fn event(record: &EventRecord) -> String {
             let (axis, place) = (number / PARAMETERS.len(), number % PARAMETERS.len());
             let (key, unit) = (PARAMETERS[place].key, PARAMETERS[place].unit());
             let before = f32::from_bits(bits);
-            format!("parameter {key} of axis {axis} (from 0) was {before} {unit}")
+            let axis = names.axis(axis);
+            format!("parameter {key} of {axis} was {before} {unit}")
         }
         Event::ParameterTo(number, bits) => {
             format!("  {} set it to {}", client(number), f32::from_bits(bits))
@@ -153,10 +202,8 @@ pub fn event(record: &EventRecord) -> String {
                 why.to_string()
             });
             let client = client(number);
-            format!(
-                "{client} no longer commands group {} (from 0): {why}",
-                what >> 8
-            )
+            let group = names.group(what as usize >> 8);
+            format!("{client} no longer commands {group}: {why}")
         }
         Event::Other(kind, value) => format!("event {kind} of a newer version, value {value}"),
     };

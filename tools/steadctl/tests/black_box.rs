@@ -138,7 +138,8 @@ fn a_black_box_has_the_changed_parameters_and_the_lost_clients() {
     let board = board(&scratch, &memory, &boxes, &[]);
     let socket = scratch.path("link.sock");
     let mut file = fs::File::options().append(true).open(&board).unwrap();
-    let command = "[command.speed]\nunit = \"rad/s\"\nmin = -5.0\nmax = 5.0\ntimeout_ms = 2000";
+    let command = "force_with_power = [\"output.lamp\"]\n[command.speed]\nunit = \"rad/s\"\nmin = -5.0\nmax = 5.0\ntimeout_ms = 2000\n\
+                   [output.lamp]\nsafe = false\nmax_hold_ms = 20\nshutdown = 2";
     let path = socket.display();
     writeln!(file, "\n[link.local]\npath = \"{path}\"\n{command}").unwrap();
     let mut killed = start(&board, &memory);
@@ -154,6 +155,15 @@ fn a_black_box_has_the_changed_parameters_and_the_lost_clients() {
     while !(end_of(&mut beside(&["get", "command.speed"])).unwrap().out).contains("1.5") {
         assert!(Instant::now() < patience, "it does not command");
     }
+    let forced = end_of(&mut beside(&[
+        "force",
+        "output.lamp",
+        "on",
+        "--for",
+        "50ms",
+    ]))
+    .unwrap();
+    assert_eq!(forced.code, Some(0), "{forced:?}");
     commander.kill().unwrap();
     commander.wait().unwrap();
     // The reporter empties its queue every 20 ms.
@@ -171,10 +181,14 @@ fn a_black_box_has_the_changed_parameters_and_the_lost_clients() {
             rest == Some(after)
         })
     };
-    let was = "parameter gains.kp of axis 0 (from 0) was 40 V/rad";
+    let was = "parameter gains.kp of x was 40 V/rad";
     assert!(shown.out.contains(was), "{shown:?}");
+    assert!(
+        shown.out.contains("output.lamp was forced to 1"),
+        "{shown:?}"
+    );
     assert!(client("client ", " set it to 42.5"), "{shown:?}");
-    let gone = " no longer commands group 0 (from 0): it is gone";
+    let gone = " no longer commands command.speed: it is gone";
     assert!(client("client ", gone), "{shown:?}");
 }
 
