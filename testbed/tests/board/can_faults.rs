@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::can::{BOARD, COMMANDED, LATE_NS, LINK, LOCKED};
 use crate::guest::{
-    HOLD, ONE_CPU, SHOW, SHOWN, board_file, command, healthy, let_go, number, report_of,
-    require_kept, require_number, servo,
+    HOLD, ONE_CPU, SHOW, board_file, command, healthy, let_go, number, report_of, require_kept,
+    require_number, servo,
 };
 use crate::{Context, Failure, Test, require};
 use testbed::emulator::Boot;
