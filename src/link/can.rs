@@ -180,6 +180,15 @@ impl Link for CanLink<'_> {
         }
         // After it: what has come in time is not lost because this thread is late.
         self.next = self.node.poll(now, &mut machine, &mut self.out);
+        // Before the frames are sent: a master may answer to the boot-up message, or use a new COB-ID
+        // as soon as it is confirmed, before this thread runs on.
+        let same = self.node.identifiers().eq(self.wanted.iter().copied());
+        if !same {
+            self.wanted = self.node.identifiers().take(MAX_WANTED).collect();
+            if let Err(errno) = self.can.want(self.wanted.iter().copied()) {
+                report(&mut self.failed, errno);
+            }
+        }
         while let Some(frame) = self.out.front() {
             match self.can.send(frame.id(), frame.data()) {
                 Ok(true) => {}
@@ -192,13 +201,6 @@ impl Link for CanLink<'_> {
             let _ = self.out.pop_front();
             if core::mem::take(&mut self.down) {
                 self.node.bus(BusEvent::Recovered, &mut machine);
-            }
-        }
-        let same = self.node.identifiers().eq(self.wanted.iter().copied());
-        if !same {
-            self.wanted = self.node.identifiers().take(MAX_WANTED).collect();
-            if let Err(errno) = self.can.want(self.wanted.iter().copied()) {
-                report(&mut self.failed, errno);
             }
         }
     }
