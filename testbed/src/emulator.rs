@@ -1,5 +1,6 @@
 //! A boot of a board from a generated image: its content, and the call of the emulator.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -83,6 +84,33 @@ impl<'a> Boot<'a> {
             content: content.to_vec(),
         });
         self
+    }
+
+    /// Adds the files of a folder of this machine, those in its folders as well, below `at`; without
+    /// what Python has compiled for itself.
+    ///
+    /// # Errors
+    /// One of them cannot be read.
+    pub fn folder(mut self, folder: &Path, at: &str) -> Result<Self, Failure> {
+        let fail = |error| Failure::new(format!("{}: {error}", folder.display()));
+        let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+            .map_err(fail)?;
+        // Two boots are identical.
+        entries.sort();
+        for entry in entries {
+            let name = entry.file_name().unwrap_or_default().to_string_lossy();
+            let path = format!("{at}/{name}");
+            // Also without the links to files of other packages.
+            if name == "__pycache__" || !entry.exists() {
+                continue;
+            }
+            self = match entry.is_dir() {
+                true => self.folder(&entry, &path)?,
+                false => self.file(&path, 0o644, &fs::read(&entry).map_err(fail)?),
+            };
+        }
+        Ok(self)
     }
 
     /// Adds a program built for the guest to its root folder.

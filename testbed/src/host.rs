@@ -24,22 +24,25 @@ pub enum Package {
     Kernel(Kernel),
     /// Debian's rt-tests and its libraries.
     Tools,
+    /// Debian's Python and its libraries.
+    Python,
 }
 
 impl Package {
-    const COUNT: usize = 3;
+    const COUNT: usize = 4;
 
     fn place(self) -> usize {
         match self {
             Self::Kernel(Kernel::Realtime) => 0,
             Self::Kernel(Kernel::Plain) => 1,
             Self::Tools => 2,
+            Self::Python => 3,
         }
     }
 
     /// Its name for the script.
     fn name(self) -> &'static str {
-        ["rt", "plain", "tools"][self.place()]
+        ["rt", "plain", "tools", "python"][self.place()]
     }
 
     /// The variable with its folder; if set, the script is not run.
@@ -48,6 +51,7 @@ impl Package {
             "STEADFAST_KERNEL",
             "STEADFAST_PLAIN_KERNEL",
             "STEADFAST_TOOLS",
+            "STEADFAST_PYTHON",
         ];
         variables[self.place()]
     }
@@ -64,8 +68,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// Finds `packages`: in the folders that `STEADFAST_KERNEL`, `STEADFAST_PLAIN_KERNEL`
-    /// and `STEADFAST_TOOLS` name, or that `tests/setup/kernel` prints. The programs for
+    /// Finds `packages`: in the folders that `STEADFAST_KERNEL`, `STEADFAST_PLAIN_KERNEL`,
+    /// `STEADFAST_TOOLS` and `STEADFAST_PYTHON` name, or that `tests/setup/kernel` prints. The programs for
     /// the guest are in `STEADFAST_GUEST`, or where `tests/run` puts them.
     ///
     /// # Errors

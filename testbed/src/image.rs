@@ -1,5 +1,6 @@
 //! The image of a boot: kernel, device tree and root file system.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -71,18 +72,27 @@ fn root(
     script: &str,
 ) -> Result<Vec<u8>, Failure> {
     let mut root = Archive::new();
-    for folder in [
-        "/bin", "/data", "/dev", "/etc", "/modules", "/proc", "/run", "/sbin", "/sys", "/tmp",
+    let folders = [
+        "/bin",
+        "/data",
+        "/dev",
+        "/etc",
+        "/lib",
+        "/modules",
+        "/proc",
+        "/run",
+        "/sbin",
+        "/sys",
+        "/tmp",
         "/usr",
-    ] {
-        root.directory(folder);
-    }
-    root.directory("/usr/bin");
-    root.directory("/usr/sbin");
+        "/usr/bin",
+        "/usr/sbin",
+    ];
+    folders.iter().for_each(|folder| root.directory(folder));
+    let mut folders: BTreeSet<&str> = folders.into();
     // init's own standard streams, before devtmpfs is mounted.
     root.character_device("/dev/console", 5, 1);
     // util-linux's chrt, which busybox lacks, and its C library.
-    root.directory("/lib");
     for library in ["ld-linux-aarch64.so.1", "libc.so.6"] {
         let content = host.read_kernel_file(kernel, &format!("libc/{library}"))?;
         root.file(&format!("/lib/{library}"), 0o755, &content);
@@ -102,6 +112,12 @@ fn root(
         root.file(&format!("/modules/{}.ko", module.name), 0o644, &content);
     }
     for file in files {
+        for (at, _) in file.path.match_indices('/').skip(1) {
+            let folder = &file.path[..at];
+            if folders.insert(folder) {
+                root.directory(folder);
+            }
+        }
         root.file(&file.path, file.permissions, &file.content);
     }
     root.file("/test", 0o755, script.as_bytes());

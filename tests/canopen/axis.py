@@ -2,8 +2,9 @@
 
     axis.py FIRMWARE BUS [TEST...]
 
-FIRMWARE is built with --features canopen, and drives a simulated motor. BUS is bus.c as a shared
-library: the kernel of this machine need not have CAN.
+FIRMWARE is built with --features canopen, and drives a simulated motor on can0. BUS is bus.c as a
+shared library: the kernel of this machine need not have CAN. Or it is the name of another CAN
+interface on the bus of can0, as on the emulated board (testbed/tests/board/python.rs).
 
 With STEADFAST_TRACES=FOLDER the frames of each test are written there, as candump -L does: those
 in tests/canopen/traces are replayed by the tests of the node.
@@ -24,6 +25,7 @@ import warnings
 
 import can
 import canopen
+from can.interfaces.socketcan import SocketcanBus
 from canopen.objectdictionary import ODVariable
 
 import master
@@ -124,6 +126,14 @@ class SocketBus(can.BusABC):
             connection.close()
 
 
+class InterfaceBus(SocketcanBus):
+    """A CAN interface. Periodic messages come from a thread of python-can: the emulated board does
+    not have the module can-bcm."""
+
+    def _send_periodic_internal(self, *arguments, **options):
+        return can.BusABC._send_periodic_internal(self, *arguments, **options)
+
+
 class Trace:
     """A log as that of candump -L, without the uploads of the EDS, which would be most of it."""
 
@@ -154,12 +164,16 @@ class Base(Case):
         self.folder = folder.name
         self.saved = os.path.join(folder.name, "saved.toml")
         self.boards = [self.board(number) for number in self.nodes]
+        if preload:
+            self.listen()
+        self.start()
+
+    def listen(self):
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.addCleanup(self.listener.close)
-        self.listener.bind(os.path.join(folder.name, "bus"))
+        self.listener.bind(os.path.join(self.folder, "bus"))
         self.listener.listen(len(self.nodes))
         self.listener.settimeout(10)
-        self.start()
 
     def board(self, number):
         """The path of the board file of a node."""
@@ -177,22 +191,42 @@ class Base(Case):
     def start(self):
         self.processes = []
         self.addCleanup(self.end_processes)
+        if preload:
+            node_bus = self.preloaded()
+        else:
+            node_bus = InterfaceBus(channel=bus)
+            for board in self.boards:
+                self.start_firmware(board)
+            # What is sent before a node is on the bus is lost.
+            missing = {(0x700 + number, b"\0") for number in self.nodes}
+            while missing:
+                message = node_bus.recv(10)
+                self.assertIsNotNone(message, "no boot-up message")
+                missing.discard((message.arbitration_id, bytes(message.data)))
+        self.network = canopen.Network(node_bus)
+        self.network.connect()
+        self.addCleanup(self.network.disconnect)
+
+    def start_firmware(self, board, **environment):
+        process = subprocess.Popen(
+            [firmware, "run", "--board", board, "--for", "1h", "--quiet"],
+            env=dict(os.environ, **environment),
+        )
+        self.processes.append(process)
+
+    def preloaded(self):
+        """Starts the firmware with bus.c: the other ends."""
         connections = []
         for board in self.boards:
-            process = subprocess.Popen(
-                [firmware, "run", "--board", board, "--for", "1h", "--quiet"],
-                env=dict(os.environ, LD_PRELOAD=bus, STEADFAST_TEST_BUS=self.listener.getsockname()),
-            )
-            self.processes.append(process)
+            address = self.listener.getsockname()
+            self.start_firmware(board, LD_PRELOAD=bus, STEADFAST_TEST_BUS=address)
             connections.append(self.listener.accept()[0])
         socket_bus = SocketBus(connections)
         if "STEADFAST_TRACES" in os.environ:
             name = self.id().rsplit(".", 1)[1].removeprefix("test_")
             path = os.path.join(os.environ["STEADFAST_TRACES"], name + ".log")
             socket_bus.trace = Trace(path)
-        self.network = canopen.Network(socket_bus)
-        self.network.connect()
-        self.addCleanup(self.network.disconnect)
+        return socket_bus
 
     def restarted(self):
         """The node after a restart of the controller."""
@@ -639,7 +673,11 @@ class BusYml(Base):
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
-    firmware, bus = (os.path.abspath(sys.argv.pop(1)) for _ in range(2))
+    firmware, bus = (sys.argv.pop(1) for _ in range(2))
+    firmware = os.path.abspath(firmware)
+    preload = os.path.isfile(bus)
+    if preload:
+        bus = os.path.abspath(bus)
     # The EDS is uploaded as a block.
     master.program = firmware
     # p402 waits for threads that it did not start itself.

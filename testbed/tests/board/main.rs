@@ -14,8 +14,8 @@
 //! A plain `cargo test` leaves it out, because it needs the emulator, the kernel package
 //! and binaries for the guest. Environment:
 //!
-//! - `STEADFAST_KERNEL`, `STEADFAST_PLAIN_KERNEL`, `STEADFAST_TOOLS`: folders that
-//!   `tests/setup/kernel rt plain tools` printed. Without them the script is run.
+//! - `STEADFAST_KERNEL`, `STEADFAST_PLAIN_KERNEL`, `STEADFAST_TOOLS`, `STEADFAST_PYTHON`: folders
+//!   that `tests/setup/kernel rt plain tools python` printed. Without them the script is run.
 //! - `STEADFAST_GUEST`: folder of static aarch64 binaries. Default: the folder of
 //!   `tests/run`.
 
@@ -31,6 +31,7 @@ mod killed;
 mod memory;
 mod moves;
 mod others;
+mod python;
 mod recorded;
 mod refused;
 mod servo;
@@ -89,6 +90,7 @@ fn run() -> Result<bool, Failure> {
         can::TESTS,
         can_faults::TESTS,
         homing::TESTS,
+        python::TESTS,
         soak::TESTS,
     ]
     .into_iter()
