@@ -22,7 +22,7 @@ pub struct WatchdogConfig {
 }
 
 /// Shortest and longest period, microseconds.
-const PERIOD_US: (u64, u64) = (50, 1_000_000);
+const PERIOD_US: (u64, u64) = (20, 1_000_000);
 /// Shortest and longest time for which the clock is watched before a release, microseconds. A
 /// machine whose wakes take longer needs another remedy.
 const SPIN_US: (u64, u64) = (1, 1_000);

@@ -44,7 +44,7 @@ pub enum Lock {
 /// Timing, scheduling and memory of the loop: `[loop]` of a board file.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct LoopConfig {
-    /// Time between releases; from a board file 50 us to 1 s.
+    /// Time between releases; from a board file 20 us to 1 s.
     pub period: Duration,
     /// Time from the release by which the outputs must be written, at most the period.
     pub deadline: Duration,

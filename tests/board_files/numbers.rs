@@ -9,19 +9,19 @@ fn the_period_is_a_whole_number_from_50_to_1000000() {
         LINUX,
         r"
 loop: 1000\nd -> §0\nd
-    `period_us` is 0; a whole number from 50 to 1000000
+    `period_us` is 0; a whole number from 20 to 1000000
 loop: 1000\nd -> §-1000\nd
-    `period_us` is -1000; a whole number from 50 to 1000000
-loop: 1000\nd -> §49\nd
-    `period_us` is 49; a whole number from 50 to 1000000
+    `period_us` is -1000; a whole number from 20 to 1000000
+loop: 1000\nd -> §19\nd
+    `period_us` is 19; a whole number from 20 to 1000000
 loop: 1000\nd -> §1000001\nd
-    `period_us` is 1000001; a whole number from 50 to 1000000
+    `period_us` is 1000001; a whole number from 20 to 1000000
 loop: 1000\nd -> §99999999999999999999999\nd
-    `period_us` is 99999999999999999999999; a whole number from 50 to 1000000
+    `period_us` is 99999999999999999999999; a whole number from 20 to 1000000
 loop: 1000\nd -> §0x0\nd
-    `period_us` is 0x0; a whole number from 50 to 1000000
+    `period_us` is 0x0; a whole number from 20 to 1000000
 loop: 1000\nd -> §nan\nd
-    `period_us` is the number nan; a whole number from 50 to 1000000
+    `period_us` is the number nan; a whole number from 20 to 1000000
 loop: 900 -> §1001
     `deadline_us` is 1001, longer than `period_us` = 1000; at most the period
 loop: 900 -> §0

@@ -69,7 +69,7 @@ fn a_missing_key_is_reported_at_its_table_with_its_expected_value() {
 §board: name = "bench"\n ->
     [board] has no `name`; add `name = ...`, a text
 §loop: period_us = 1000\n ->
-    [loop] has no `period_us`; a whole number from 50 to 1000000
+    [loop] has no `period_us`; a whole number from 20 to 1000000
 gpio.§main: chip = "pinctrl-bcm2711" ->
     [gpio.main] has no `chip`; add `chip = ...`
 axis.x.§gains: kp = 40.0\n ->

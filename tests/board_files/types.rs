@@ -14,7 +14,7 @@ board: "linux" -> §true
 loop: 1000 -> §"1000"
     `period_us` is the text "1000"; a whole number
 loop: 1000 -> §1000.0
-    `period_us` is the number 1000.0; a whole number from 50
+    `period_us` is the number 1000.0; a whole number from 20
 loop: cpu = 3 -> cpu = §3.5
     `cpu` is the number 3.5; a CPU number from 0 to 1023, "isolated" or "any"
 loop: stack_kb = 64 -> stack_kb = §[64]

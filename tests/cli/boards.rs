@@ -196,7 +196,7 @@ fn an_error_in_the_file_is_exit_2_with_its_position_for_every_command() {
         let ended = end_of(command(words).arg(&file)).expect("it starts");
         assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{ended:?}");
         let expected = format!(
-            "{}:10:13: `period_us` is 0; it must be a whole number from 50 to 1000000",
+            "{}:10:13: `period_us` is 0; it must be a whole number from 20 to 1000000",
             file.display()
         );
         assert_eq!(ended.error_line(), expected);

@@ -11,6 +11,7 @@
 //! cargo bench -p testbed --bench board -- --rates         the shortest period without a missed slot
 //! cargo bench -p testbed --bench board -- --rates-registers
 //!                                                         the same with SPI and inputs by registers
+//! cargo bench -p testbed --bench board -- --rates-both    the same, and the clock is watched
 //!     --fast                                              more cycles of the runs that watch the
 //!                                                         clock or go by registers: 10,000 idle and 3,000
 //!                                                         beside the load, in place of 2,000 and 300
@@ -86,6 +87,7 @@ fn arguments() -> Result<Arguments, Failure> {
             "--twice" => found.twice = true,
             "--rates" => found.rates = Some(Access::Kernel),
             "--rates-registers" => found.rates = Some(Access::Registers),
+            "--rates-both" => found.rates = Some(Access::Both),
             "--fast" => found.fast = guest::FAST_LONG,
             "--longest" => found.longest = true,
             "--from" => {

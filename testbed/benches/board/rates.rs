@@ -9,7 +9,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::guest::{Ready, fast_clock};
+use crate::guest::{Ready, SPIN_US, fast_clock};
 use crate::host::Prepared;
 use testbed::boards::{Board, healthy};
 use testbed::context::Context;
@@ -22,13 +22,15 @@ use testbed::fixed_encoder::{self, READY, SHARED, UNBIND, by_registers, write_fr
 pub(crate) enum Access {
     Kernel,
     Registers,
+    /// By registers, and the clock is watched for half of the period, at most [`SPIN_US`].
+    Both,
 }
 
 impl Access {
     const fn axes(self) -> &'static [usize] {
         match self {
             Self::Kernel => &[1, 2, 4, 8],
-            Self::Registers => &[1, 2],
+            Self::Registers | Self::Both => &[1, 2],
         }
     }
 
@@ -36,14 +38,28 @@ impl Access {
     fn apply(self, text: &str) -> String {
         match self {
             Self::Kernel => text.to_owned(),
-            Self::Registers => fast_clock(&by_registers(text, &[(0, 0), (1, 1), (8, 2)])),
+            Self::Registers | Self::Both => {
+                fast_clock(&by_registers(text, &[(0, 0), (1, 1), (8, 2)]))
+            }
         }
     }
 
     const fn prepare(self) -> &'static str {
         match self {
             Self::Kernel => "",
-            Self::Registers => UNBIND,
+            Self::Registers | Self::Both => UNBIND,
+        }
+    }
+
+    /// Shell words of sed that set how the loop waits, at a period of `$2` us. With one CPU the
+    /// watch takes more of it than the contract permits beside others, so the run is one of
+    /// best effort.
+    fn wake(self) -> String {
+        match self {
+            Self::Kernel | Self::Registers => String::new(),
+            Self::Both => format!(
+                r#"-e 's/^realtime = .*/realtime = "best-effort"/' -e "s/^\[loop\]/[loop]\nwake = \"spin\"\nspin_us = $(($2 < 2 * {SPIN_US} ? $2 / 2 : {SPIN_US}))/""#
+            ),
         }
     }
 }
@@ -51,7 +67,7 @@ impl Access {
 /// Cycles of each attempt.
 const CYCLES: u32 = 2_000;
 /// A period below the shortest of a board file, the longest, and the resolution, us.
-const PERIODS_US: [u32; 3] = [40, 1_500, 10];
+const PERIODS_US: [u32; 3] = [15, 1_500, 5];
 /// Wall time for the whole boot.
 const LIMIT: Duration = Duration::from_secs(3_600);
 
@@ -196,6 +212,7 @@ fn script(access: Access) -> String {
     let axes = access.axes().iter().map(usize::to_string);
     let axes = axes.collect::<Vec<_>>().join(" ");
     let prepare = access.prepare();
+    let wake = access.wake();
     let [shortest, longest, step] = PERIODS_US;
     format!(
         r#"set -e
@@ -203,9 +220,10 @@ fn script(access: Access) -> String {
 {prepare}
 # kept AXES PERIOD: whether no slot is missed.
 kept() {{
-    # More axes lock more than the 2,048 kB of the board file.
-    sed "s/^period_us = .*/period_us = $2/; s/^max_locked_kb = .*/max_locked_kb = 4096/" \
-        /axes-$1.toml >/tmp/board.toml
+    # More axes lock more than the 2,048 kB of the board file, and 10 s of short periods are a
+    # larger black box.
+    sed -e "s/^period_us = .*/period_us = $2/; s/^max_locked_kb = .*/max_locked_kb = 4096/; s/^size_limit_kb = .*/size_limit_kb = 65536/" \
+        {wake} /axes-$1.toml >/tmp/board.toml
     /steadfast run --board /tmp/board.toml --cycles {CYCLES} --quiet --json /tmp/report.json >/tmp/output 2>&1 &&
         grep -q '"skipped": 0,' /tmp/report.json && grep -q '"overruns": 0,' /tmp/report.json
 }}
