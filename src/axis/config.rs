@@ -125,6 +125,7 @@ impl AxisConfig {
             }
             None => None,
         };
+        let brake_bit = self.brake_channel.map_or(0, OutputChannel::bit);
         Ok(Axis {
             feedback,
             limits,
@@ -136,8 +137,8 @@ impl AxisConfig {
             command,
             command_channel: self.command_channel,
             command_sign: if self.command_inverted { -1.0 } else { 1.0 },
-            enable_channel: self.enable_channel,
-            brake_channel: self.brake_channel,
+            power_bits: self.enable_channel.bit() | brake_bit,
+            brake_bit,
             start_slots: periods(t.start_timeout, period),
             brake_release_slots: periods(t.brake_release, period),
             brake_engage_slots: periods(t.brake_engage, period),

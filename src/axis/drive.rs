@@ -15,7 +15,7 @@ use super::memory::{AxisState, Power};
 use super::motion::{Program, ProgramState};
 use super::state::{Command, Event, State};
 use crate::control::{Pid, PidState, Sample, Trajectory, TrajectoryState};
-use crate::cycle::image::{DigitalInputs, Inputs, OutputChannel, Outputs};
+use crate::cycle::image::{DigitalInputs, Inputs, Outputs};
 use crate::cycle::ports::Tick;
 
 /// A validated axis. Made by [`AxisConfig::build`](super::AxisConfig::build).
@@ -32,8 +32,10 @@ pub struct Axis {
     pub(super) command: Option<Commands>,
     pub(super) command_channel: u8,
     pub(super) command_sign: f64,
-    pub(super) enable_channel: OutputChannel,
-    pub(super) brake_channel: Option<OutputChannel>,
+    /// The bits of the outputs that are on while the axis has power: enable and brake release.
+    pub(super) power_bits: u32,
+    /// The bit of the brake release; 0 without a brake.
+    pub(super) brake_bit: u32,
     pub(super) start_slots: u32,
     pub(super) brake_release_slots: u32,
     pub(super) brake_engage_slots: u32,
@@ -120,7 +122,7 @@ impl Axis {
         {
             self.trip(state, fault);
         }
-        let digital = inputs.digital.as_ref().ok();
+        let digital = inputs.digital_ok();
         if self.limits.both_switches_hit(&mut state.limits, digital) {
             self.trip(state, Fault::BothLimitSwitches);
         }
@@ -135,12 +137,9 @@ impl Axis {
         if state.power != Power::Off {
             outputs.analogs[usize::from(self.command_channel)] =
                 self.command_sign * state.command_volts;
-            outputs.set(self.enable_channel, true);
-            if let Some(brake) = self.brake_channel {
-                match state.power {
-                    Power::Releasing(_) | Power::On => outputs.set(brake, true),
-                    Power::Off | Power::Engaging(_) => outputs.set(brake, false),
-                }
+            outputs.set_bits(self.power_bits, true);
+            if let Power::Engaging(_) = state.power {
+                outputs.set_bits(self.brake_bit, false);
             }
         }
     }

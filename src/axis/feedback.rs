@@ -76,6 +76,9 @@ pub struct Feedback {
     least_distance: Duration,
     /// Distance from which the low pass advances by more than one period.
     long_distance: Duration,
+    /// Distance below which the smallest change is the plausible one, so that no prediction is
+    /// needed.
+    direct_distance: Duration,
     filter: Biquad,
     tolerated_failures: u16,
     frozen_cycles: u32,
@@ -127,6 +130,11 @@ const PERIODS_PER_TIME_ERROR: f64 = 8.0;
 /// Most periods by which one reading advances the low pass.
 const STEPS_MAX: u64 = 8;
 
+/// Largest plausible change for which the change nearest to the prediction is the smallest one: an
+/// eighth of a turn. The prediction is at most some eighths, so that the two changes differ only if
+/// the smallest one is not plausible, and then the other, of more than half a turn, is not either.
+const DIRECT_UNITS: f64 = 4_294_967_296.0 / 8.0;
+
 /// Most failures in a row that can be tolerated.
 const TOLERATED_MAX: u16 = 100;
 
@@ -171,22 +179,31 @@ impl FeedbackConfig {
             magnitude
         };
         let units_per_s = self.plausible_velocity_rad_s / magnitude;
+        let slack_units = JITTER_UNITS + units_per_s * period_s / PERIODS_PER_TIME_ERROR;
         Ok(Feedback {
             channel: self.encoder_channel,
             scale,
             units_per_rad: 1.0 / scale,
             offset_rad: self.offset_rad,
             units_per_s,
-            slack_units: JITTER_UNITS + units_per_s * period_s / PERIODS_PER_TIME_ERROR,
+            slack_units,
             period,
             least_distance: least_distance(period),
             long_distance: period + least_distance(period),
+            direct_distance: direct_distance(units_per_s, slack_units),
             filter,
             tolerated_failures: self.tolerated_failures,
             frozen_cycles: self.frozen.map_or(u32::MAX, |f| f.frozen_cycles),
             frozen_command_volts: self.frozen.map_or(f64::MAX, |f| f.frozen_command_volts),
         })
     }
+}
+
+/// Distance of two readings below which their largest plausible change is less than
+/// [`DIRECT_UNITS`].
+fn direct_distance(units_per_s: f64, slack_units: f64) -> Duration {
+    // A cast saturates: a negative number gives 0.
+    Duration::from_nanos(((DIRECT_UNITS - slack_units) / units_per_s * 1e9) as u64)
 }
 
 impl Feedback {
@@ -256,10 +273,11 @@ impl Feedback {
         }
         let distance = at.since(state.at);
         let distance_s = distance.as_secs_f64();
-        // The change nearest to the prediction.
-        let lead = (state.velocity_rad_s * self.units_per_rad * distance_s) as i64;
-        let led_to = Angle(state.angle.0.wrapping_add(lead as u32));
-        let delta = lead.wrapping_add(i64::from(angle.wrapping_difference(led_to)));
+        let delta = if distance < self.direct_distance {
+            i64::from(angle.wrapping_difference(state.angle))
+        } else {
+            self.nearest_to_prediction(state, angle, distance_s)
+        };
         let total = state.total.wrapping_add(delta);
         self.place(state, total);
         if distance < self.least_distance {
@@ -280,6 +298,16 @@ impl Feedback {
         state.unchanged = 0;
         state.healthy = true;
         Reading::Fresh
+    }
+
+    /// The change of the angle that is nearest to the one that the velocity predicts.
+    // Cold, so that the usual reading keeps its values in registers.
+    #[cold]
+    #[inline(never)]
+    fn nearest_to_prediction(&self, state: &FeedbackState, angle: Angle, distance_s: f64) -> i64 {
+        let lead = (state.velocity_rad_s * self.units_per_rad * distance_s) as i64;
+        let led_to = Angle(state.angle.0.wrapping_add(lead as u32));
+        lead.wrapping_add(i64::from(angle.wrapping_difference(led_to)))
     }
 
     /// Takes the first reading.

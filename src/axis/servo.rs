@@ -119,9 +119,11 @@ impl From<ParameterError> for ServoError {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Servo<A = heapless::Vec<Axis, MAX_AXES>> {
     axes: A,
-    emergency_stop: Option<InputChannel>,
+    /// The bit of the emergency stop; 0: none.
+    emergency_bit: u32,
     reset: Option<InputChannel>,
-    fault_lamp: Option<OutputChannel>,
+    /// The bit of the fault lamp; 0: none.
+    lamp_bit: u32,
     arm: Arm,
     rearm: Rearm,
     needs_digital: bool,
@@ -239,9 +241,9 @@ impl<C: Deref<Target = [AxisConfig]>> ServoConfig<C> {
         }
         Ok(Servo {
             axes,
-            emergency_stop: self.emergency_stop,
+            emergency_bit: self.emergency_stop.map_or(0, InputChannel::bit),
             reset: self.reset,
-            fault_lamp: self.fault_lamp,
+            lamp_bit: self.fault_lamp.map_or(0, OutputChannel::bit),
             arm: self.arm,
             rearm: self.rearm,
             needs_digital,
@@ -264,9 +266,9 @@ impl<A> Servo<A> {
     pub fn with_axes<B, E>(self, moved: impl FnOnce(A) -> Result<B, E>) -> Result<Servo<B>, E> {
         Ok(Servo {
             axes: moved(self.axes)?,
-            emergency_stop: self.emergency_stop,
+            emergency_bit: self.emergency_bit,
             reset: self.reset,
-            fault_lamp: self.fault_lamp,
+            lamp_bit: self.lamp_bit,
             arm: self.arm,
             rearm: self.rearm,
             needs_digital: self.needs_digital,
@@ -294,15 +296,25 @@ impl<A: Deref<Target = [Axis]>> Servo<A> {
         &self.axes
     }
 
-    /// The fault that removes power from every axis in this cycle.
-    fn emergency(&self, inputs: &Inputs) -> Option<Fault> {
+    /// Whether power is removed from every axis in this cycle.
+    #[inline]
+    fn is_emergency(&self, inputs: &Inputs) -> bool {
         match &inputs.digital {
-            Err(_) => self.needs_digital.then_some(Fault::DigitalInputs),
-            Ok(digital) => self
-                .emergency_stop
-                .is_some_and(|channel| digital.was_active(channel))
-                .then_some(Fault::EmergencyStop),
+            Ok(digital) => digital.were_active(self.emergency_bit),
+            Err(_) => self.needs_digital,
         }
+    }
+
+    /// Disarms the axes for an emergency.
+    #[cold]
+    #[inline(never)]
+    fn begin_emergency<S>(state: &mut ServoState<S>, inputs: &Inputs) -> Request {
+        state.disarm();
+        state.was_emergency = true;
+        Request::Trip(match inputs.digital {
+            Ok(_) => Fault::EmergencyStop,
+            Err(_) => Fault::DigitalInputs,
+        })
     }
 
     /// Arms or disarms the axes for this cycle.
@@ -378,16 +390,16 @@ impl<A: Deref<Target = [Axis]>> Servo<A> {
         tick: &Tick,
         outputs: &mut Outputs,
     ) {
-        let emergency = self.emergency(inputs);
-        match emergency {
-            Some(_) => state.disarm(),
-            None => self.update_arming(state, inputs, tick.directive),
-        }
-        state.was_emergency = emergency.is_some();
-        let request = match emergency {
-            Some(fault) => Request::Trip(fault),
-            None if state.armed => Request::Operate,
-            None => Request::Stop,
+        let request = if self.is_emergency(inputs) {
+            Self::begin_emergency(state, inputs)
+        } else {
+            self.update_arming(state, inputs, tick.directive);
+            state.was_emergency = false;
+            if state.armed {
+                Request::Operate
+            } else {
+                Request::Stop
+            }
         };
         let mut faulted = false;
         let mut error_max_rad = 0.0;
@@ -404,9 +416,8 @@ impl<A: Deref<Target = [Axis]>> Servo<A> {
         }
         state.error_max_rad = error_max_rad;
         state.fault = if faulted { state.first_fault() } else { None };
-        if let Some(lamp) = self.fault_lamp {
-            outputs.set(lamp, state.fault().is_some() || state.stopped.is_some());
-        }
+        let is_lit = faulted || state.stopped.is_some();
+        outputs.set_bits(self.lamp_bit, is_lit);
     }
 }
 

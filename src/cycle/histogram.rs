@@ -81,7 +81,12 @@ impl Histogram {
     /// Adds one sample.
     #[inline]
     pub fn add(&mut self, time: Duration) {
-        let ns = u32::try_from(time.as_nanos()).unwrap_or(u32::MAX);
+        self.add_ns(u32::try_from(time.as_nanos()).unwrap_or(u32::MAX));
+    }
+
+    /// Adds one sample, ns.
+    #[inline]
+    pub fn add_ns(&mut self, ns: u32) {
         self.counts[index(ns)] += 1;
         // Branches instead of `min` and `max`: they are predicted well, and write only what
         // changes.

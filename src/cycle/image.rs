@@ -182,7 +182,13 @@ impl DigitalInputs {
     /// Whether input `channel` is active now or was at any time since the last cycle: a pulse
     /// shorter than a period counts.
     pub const fn was_active(&self, channel: InputChannel) -> bool {
-        (self.levels | self.rose | self.fell) & channel.bit() != 0
+        self.were_active(channel.bit())
+    }
+
+    /// As [`was_active`](Self::was_active), for any input of `bits` ([`InputChannel::bit`]).
+    #[inline]
+    pub const fn were_active(&self, bits: u32) -> bool {
+        (self.levels | self.rose | self.fell) & bits != 0
     }
 
     /// Whether input `channel` became active since the last cycle.
@@ -218,6 +224,19 @@ impl Inputs {
     };
 }
 
+impl Inputs {
+    /// The digital inputs, if they could be read.
+    // Not `as_ref().ok()`, which computes the address of the value or of the error.
+    #[inline]
+    #[must_use]
+    pub const fn digital_ok(&self) -> Option<&DigitalInputs> {
+        match &self.digital {
+            Ok(digital) => Some(digital),
+            Err(_) => None,
+        }
+    }
+}
+
 impl Default for Inputs {
     fn default() -> Self {
         Self::NOT_READ
@@ -242,7 +261,7 @@ pub struct Outputs {
 }
 
 /// Commands that are copied together.
-const PIECE: usize = 8;
+const PIECE: usize = 2;
 const _: () = assert!(MAX_COMMANDS.is_multiple_of(PIECE));
 
 impl Outputs {
@@ -268,8 +287,8 @@ impl Outputs {
     pub fn take(&mut self, other: &Self) {
         self.digital = other.digital;
         self.flags = other.flags;
-        // In pieces, which compile to a few moves of vector registers. The last piece may
-        // include unused values, which no one reads.
+        // In pieces, each of which compiles to two moves of a vector register. The last piece may
+        // include an unused value, which no one reads.
         let (to, _) = self.analogs.as_chunks_mut::<PIECE>();
         let (from, _) = other.analogs.as_chunks::<PIECE>();
         let mut left = other.commands;
@@ -285,11 +304,16 @@ impl Outputs {
 
     /// Sets digital output `channel` to `active`.
     pub const fn set(&mut self, channel: OutputChannel, active: bool) {
-        let bit = channel.bit();
+        self.set_bits(channel.bit(), active);
+    }
+
+    /// Sets the digital outputs of `bits` ([`OutputChannel::bit`]) to `active`.
+    #[inline]
+    pub const fn set_bits(&mut self, bits: u32, active: bool) {
         if active {
-            self.digital |= bit;
+            self.digital |= bits;
         } else {
-            self.digital &= !bit;
+            self.digital &= !bits;
         }
     }
 

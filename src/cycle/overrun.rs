@@ -4,7 +4,7 @@
 //! drains it. A burst of misses escalates at once, and rare misses never add up; a lifetime
 //! total would stop a healthy machine one day. A skipped slot holds the outputs of the last
 //! cycle; the next steps are those of [`Step`]. The ladder keeps the cause of a quick stop and
-//! the misses that led to it. Cost of a cycle in time: one comparison while the bucket is empty.
+//! the misses that led to it. The loop asks it only while it is not empty, or after a miss.
 
 use super::stop::StopCause;
 
@@ -82,10 +82,6 @@ impl Ladder {
     #[inline]
     pub fn cycle(&mut self, missed: bool, skipped: u32) -> Step {
         if !missed && skipped == 0 {
-            // Tests for an empty bucket and `Normal` in one comparison.
-            if self.level | self.step as u32 == 0 {
-                return self.step;
-            }
             self.level = self.level.saturating_sub(self.config.drain);
             if self.level == 0 && self.step == Step::QuickStop {
                 self.step = Step::Normal;
@@ -138,6 +134,12 @@ impl Ladder {
     #[must_use]
     pub const fn quick_stops(&self) -> u64 {
         self.quick_stops
+    }
+
+    /// Whether there is nothing to drain and no step to leave.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.level == 0 && matches!(self.step, Step::Normal)
     }
 
     /// The current step.

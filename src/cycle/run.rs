@@ -6,7 +6,7 @@ use super::overrun::{Ladder, LadderConfig, Step};
 use super::ports::{Act, Clock, Decide, Directive, Record, Sense, Tick};
 use super::record::{CycleRecord, flags};
 use super::schedule::Schedule;
-use super::stages::{Cycle, Drive};
+use super::stages::{Cycle, Done, Drive};
 use super::stop::{QuickStop, QuickStops, StopCause};
 use super::timing::Timing;
 use crate::time::{Duration, Instant};
@@ -147,158 +147,265 @@ where
     R: Record,
     S: Supervise,
 {
-    let mut schedule = Schedule::new(epoch, plan.period);
-    let mut ladder = Ladder::new(plan.ladder);
-    let mut elapsed_slots = 1;
-    let mut failures = 0;
-    let mut ending: Option<Ending> = None;
-    let mut quick_stops = QuickStops::default();
-    let mut last_slot = plan.limit.slot(&schedule);
-    let mut kept = CycleRecord::default();
+    let mut course = Course::new(plan, epoch);
+    let mut tick = Tick {
+        release: epoch,
+        elapsed_slots: 1,
+        ..Tick::default()
+    };
+    let in_time = plan.deadline.min(plan.period);
 
     let end = loop {
-        let now = clock.wait_until(schedule.release());
-        let tick = Tick {
-            slot: schedule.slot(),
-            release: schedule.release(),
-            now,
-            elapsed_slots: match plan.plant {
-                Plant::GoesOn => elapsed_slots,
-                Plant::Waits => 1,
-            },
-            directive: if ending.is_none() && ladder.step() != Step::QuickStop {
-                Directive::Run
-            } else {
-                quick_stop(ending.is_some(), &ladder)
-            },
+        tick.now = clock.wait_until(tick.release);
+        let done = cycle.run(clock, &tick, plan.drive);
+        let demand = supervise.demand(done.end);
+        // The usual cycle, with as few instructions as possible: whatever is unusual about this
+        // cycle or follows from an earlier one is left to the other path.
+        if demand == Demand::Continue
+            && course.is_calm
+            && done.end <= tick.release + in_time
+            && done.acted.is_ok()
+        {
+            supervise.deadline_met(&tick);
+            record.record(&cycle.record_of(&tick, &done));
+            timing.add(done.lateness_ns, done.execution_ns, false);
+            tick.slot += 1;
+            tick.release += plan.period;
+            if tick.slot >= course.last_slot {
+                course.finish(&mut tick);
+            }
+            continue;
+        }
+        let unusual = Unusual {
+            demand,
+            at_rest: D::at_rest(cycle.config, &cycle.state),
+            kept: cycle.record_of(&tick, &done),
+            done,
         };
-        let done = cycle.run_once(clock, &tick, plan.drive, &mut kept);
+        if let Some(end) = course.take(plan, unusual, &mut tick, timing, record, supervise) {
+            break end;
+        }
+    };
+
+    let last = Tick {
+        now: clock.now(),
+        directive: Directive::QuickStop(StopCause::RunEnds),
+        elapsed_slots: course.held.saturating_add(1),
+        ..tick
+    };
+    let safe = cycle.ports.safe(&last);
+    course.summary(end, safe)
+}
+
+/// The course of a run: its schedule, and what is not as usual.
+struct Course {
+    /// As of the last cycle that was not as usual: since then each slot was run.
+    schedule: Schedule,
+    /// Whether the last cycle was as usual and leaves nothing for the next one: no slot was
+    /// skipped, the bucket of the ladder is empty, no output failed, and the run goes on.
+    is_calm: bool,
+    /// The first slot beyond the limit if no more slots are skipped.
+    last_slot: u64,
+    ladder: Ladder,
+    /// Slots skipped directly before the next cycle.
+    held: u32,
+    /// Cycles in a row with failed outputs.
+    failures: u32,
+    ending: Option<Ending>,
+    quick_stops: QuickStops,
+}
+
+/// A cycle that was not as usual.
+struct Unusual {
+    done: Done,
+    demand: Demand,
+    kept: CycleRecord,
+    /// Whether everything is at rest.
+    at_rest: bool,
+}
+
+impl Course {
+    fn new(plan: &Plan, epoch: Instant) -> Self {
+        let schedule = Schedule::new(epoch, plan.period);
+        Self {
+            last_slot: plan.limit.slot(&schedule),
+            schedule,
+            is_calm: true,
+            ladder: Ladder::new(plan.ladder),
+            held: 0,
+            failures: 0,
+            ending: None,
+            quick_stops: QuickStops::default(),
+        }
+    }
+
+    /// The limit was reached: comes to rest from the next cycle on.
+    #[cold]
+    #[inline(never)]
+    fn finish(&mut self, tick: &mut Tick) {
+        self.schedule.go_on(tick.slot, tick.release);
+        self.ending = Some(Ending::begin(End::Finished, &self.schedule));
+        self.is_calm = false;
+        tick.directive = self.directive();
+    }
+
+    /// The request to the control law in the next cycle.
+    fn directive(&self) -> Directive {
+        match (&self.ending, self.ladder.step()) {
+            (Some(_), _) => Directive::QuickStop(StopCause::RunEnds),
+            (None, Step::QuickStop) => Directive::QuickStop(self.ladder.cause()),
+            (None, Step::Normal | Step::Fault) => Directive::Run,
+        }
+    }
+
+    /// Takes a cycle that was not as usual, and moves `tick` to the next one. Gives the end of the
+    /// run, if it ends with this cycle.
+    #[cold]
+    #[inline(never)]
+    fn take<R: Record, S: Supervise>(
+        &mut self,
+        plan: &Plan,
+        unusual: Unusual,
+        tick: &mut Tick,
+        timing: &mut Timing,
+        record: &mut R,
+        supervise: &mut S,
+    ) -> Option<End> {
+        let Unusual {
+            done,
+            demand,
+            mut kept,
+            at_rest,
+        } = unusual;
         let missed = done.end > tick.release + plan.deadline;
-        let skipped = schedule.advance(done.end);
-        let mut step = ladder.cycle(missed, skipped);
+        self.schedule.go_on(tick.slot, tick.release);
+        let skipped = self.schedule.advance(done.end);
+        let mut step = self.ladder.cycle(missed, skipped);
         if skipped > 0 {
-            last_slot = plan.limit.slot(&schedule);
+            self.last_slot = plan.limit.slot(&self.schedule);
             if plan.period * (u64::from(skipped) + 1) > plan.max_hold {
-                ladder.held_too_long();
-                step = ladder.step();
+                self.ladder.held_too_long();
+                step = self.ladder.step();
             }
         }
-        let demand = supervise.demand(done.end);
-
-        if ending.is_none() {
-            timing.add(done.lateness, done.execution, missed);
+        if self.ending.is_none() {
+            timing.add(kept.lateness_ns, kept.execution_ns, missed);
         }
         if !missed {
-            supervise.deadline_met(&tick);
+            supervise.deadline_met(tick);
         }
-        kept.skipped = elapsed_slots - 1;
-        if missed || demand == Demand::Allocated || elapsed_slots > 1 {
-            kept.flags |= unusual(missed, demand, elapsed_slots);
-        }
+        kept.skipped = self.held;
+        kept.flags |= unusual_flags(missed, demand, self.held);
         // A quick stop that comes while the run ends stops nothing.
-        if missed && ladder.quick_stops() > quick_stops.count && ending.is_none() {
+        if missed && self.ladder.quick_stops() > self.quick_stops.count && self.ending.is_none() {
             let stop = QuickStop {
-                cause: ladder.cause(),
+                cause: self.ladder.cause(),
                 slot: tick.slot,
-                missed: ladder.missed(),
+                missed: self.ladder.missed(),
             };
-            quick_stops = QuickStops {
-                count: ladder.quick_stops(),
+            self.quick_stops = QuickStops {
+                count: self.ladder.quick_stops(),
                 last: Some(stop),
             };
             supervise.quick_stop(&stop);
         }
-        elapsed_slots = skipped.saturating_add(1);
+        self.held = skipped;
         record.record(&kept);
+        tick.slot = self.schedule.slot();
+        tick.release = self.schedule.release();
 
-        match (step, done.acted, demand) {
-            (Step::Fault, _, _) => break End::Overrun,
-            (_, Err(OutputError::Lost(lost)), _) if lost.can_stop() => {
+        let end = self.judge(plan, step, &done, demand, at_rest);
+        tick.elapsed_slots = match plan.plant {
+            Plant::GoesOn => skipped.saturating_add(1),
+            Plant::Waits => 1,
+        };
+        tick.directive = self.directive();
+        self.is_calm =
+            self.ending.is_none() && self.ladder.is_empty() && self.failures == 0 && self.held == 0;
+        end
+    }
+
+    /// Ends the run, or begins to end it, if this cycle demands it.
+    fn judge(
+        &mut self,
+        plan: &Plan,
+        step: Step,
+        done: &Done,
+        demand: Demand,
+        at_rest: bool,
+    ) -> Option<End> {
+        match (step, done.acted) {
+            (Step::Fault, _) => return Some(End::Overrun),
+            (_, Err(OutputError::Lost(lost))) if lost.can_stop() => {
                 // All outputs were written, otherwise it would be one of the errors below.
-                failures = 0;
+                self.failures = 0;
                 // Only once: a run that is already ending keeps its first cause.
-                if ending.is_none() {
-                    ending = Some(Ending::begin(End::DeviceLost(lost), &schedule));
+                if self.ending.is_none() {
+                    self.ending = Some(Ending::begin(End::DeviceLost(lost), &self.schedule));
                 }
             }
-            (_, Err(OutputError::Lost(lost)), _) => break End::DeviceLost(lost),
-            (_, Err(error @ OutputError::NotFinite(_)), _) => break End::OutputFailed(error),
-            (_, Err(error), _) => {
-                failures += 1;
-                if failures >= plan.output_failures {
-                    break End::OutputFailed(error);
+            (_, Err(OutputError::Lost(lost))) => return Some(End::DeviceLost(lost)),
+            (_, Err(error @ OutputError::NotFinite(_))) => return Some(End::OutputFailed(error)),
+            (_, Err(error)) => {
+                self.failures += 1;
+                if self.failures >= plan.output_failures {
+                    return Some(End::OutputFailed(error));
                 }
             }
-            (_, Ok(()), _) => failures = 0,
+            (_, Ok(())) => self.failures = 0,
         }
         if demand == Demand::Allocated {
-            break End::Allocated;
+            return Some(End::Allocated);
         }
-        match &ending {
-            None if schedule.slot() >= last_slot => {
-                ending = Some(Ending::begin(End::Finished, &schedule));
+        match &self.ending {
+            None if self.schedule.slot() >= self.last_slot => {
+                self.ending = Some(Ending::begin(End::Finished, &self.schedule));
             }
             None if demand != Demand::Continue => {
                 let end = match demand {
                     Demand::PromiseBroken => End::PromiseBroken,
                     _ => End::Stopped,
                 };
-                ending = Some(Ending::begin(end, &schedule));
+                self.ending = Some(Ending::begin(end, &self.schedule));
             }
             None => {}
-            Some(ending) if D::at_rest(cycle.config, &cycle.state) => break ending.end,
-            Some(ending) if schedule.slot() - ending.slot > plan.rest_slots => {
-                break End::NotAtRest;
+            Some(ending) if at_rest => return Some(ending.end),
+            Some(ending) if self.schedule.slot() - ending.slot > plan.rest_slots => {
+                return Some(End::NotAtRest);
             }
             Some(_) => {}
         }
-    };
+        None
+    }
 
-    let last = Tick {
-        slot: schedule.slot(),
-        release: schedule.release(),
-        now: clock.now(),
-        elapsed_slots,
-        directive: Directive::QuickStop(StopCause::RunEnds),
-    };
-    let safe = cycle.ports.safe(&last);
-    let (run, skipped) = match &ending {
-        Some(ending) => (ending.run, ending.skipped),
-        None => (schedule.run(), schedule.skipped()),
-    };
-    Summary {
-        end,
-        run,
-        skipped,
-        rest_cycles: schedule.run() - run,
-        bucket_fullest: ladder.fullest(),
-        quick_stops,
-        safe,
+    fn summary(&self, end: End, safe: Result<(), OutputError>) -> Summary {
+        let schedule = &self.schedule;
+        let (run, skipped) = match &self.ending {
+            Some(ending) => (ending.run, ending.skipped),
+            None => (schedule.run(), schedule.skipped()),
+        };
+        Summary {
+            end,
+            run,
+            skipped,
+            rest_cycles: schedule.run() - run,
+            bucket_fullest: self.ladder.fullest(),
+            quick_stops: self.quick_stops,
+            safe,
+        }
     }
 }
 
-/// The quick stop that is requested while the run is `ending`, otherwise that of the ladder.
-#[cold]
-#[inline(never)]
-fn quick_stop(ending: bool, ladder: &Ladder) -> Directive {
-    Directive::QuickStop(if ending {
-        StopCause::RunEnds
-    } else {
-        ladder.cause()
-    })
-}
-
-/// Flags of a late cycle. Out of line, because such cycles are rare.
-#[cold]
-fn unusual(missed: bool, demand: Demand, elapsed_slots: u32) -> u16 {
+/// Flags of a cycle that was late, allocated, or came after skipped slots.
+const fn unusual_flags(missed: bool, demand: Demand, held: u32) -> u16 {
     let mut found = 0;
     if missed {
         found |= flags::OVERRUN;
     }
-    if demand == Demand::Allocated {
+    if matches!(demand, Demand::Allocated) {
         found |= flags::ALLOCATED;
     }
-    if elapsed_slots > 1 {
+    if held > 0 {
         found |= flags::HELD;
     }
     found

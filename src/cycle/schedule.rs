@@ -63,6 +63,12 @@ impl Schedule {
         self.release.since(self.epoch)
     }
 
+    /// Goes on with `slot`, which is released at `release`: the slots before it were all run.
+    pub fn go_on(&mut self, slot: u64, release: Instant) {
+        self.slot = slot;
+        self.release = release;
+    }
+
     /// Ends the current slot, whose cycle ended at `now`, and moves to the first slot that is
     /// not released before `now`. Returns the number of slots skipped.
     #[inline]

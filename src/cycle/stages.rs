@@ -43,12 +43,13 @@ pub enum Drive {
 pub struct Done {
     /// The instant at which the outputs had left.
     pub end: Instant,
-    /// From the planned release to the beginning of the cycle.
-    pub lateness: Duration,
-    /// From the beginning of the cycle until the outputs had left.
-    pub execution: Duration,
     /// Whether the outputs were written.
     pub acted: Result<(), OutputError>,
+    /// These four are as in the record.
+    pub(super) lateness_ns: u32,
+    pub(super) execution_ns: u32,
+    fault: u16,
+    flags: u16,
 }
 
 impl<'a, P: Sense + Act, D: Decide> Cycle<'a, P, D> {
@@ -82,6 +83,14 @@ impl<'a, P: Sense + Act, D: Decide> Cycle<'a, P, D> {
         drive: Drive,
         record: &mut CycleRecord,
     ) -> Done {
+        let done = self.run(clock, tick, drive);
+        *record = self.record_of(tick, &done);
+        done
+    }
+
+    /// Runs one cycle, without its record.
+    #[inline]
+    pub(super) fn run<C: Clock>(&mut self, clock: &C, tick: &Tick, drive: Drive) -> Done {
         self.ports.sense(tick, &mut self.inputs);
         let forced = match self.ports.forces() {
             Some(forces) if drive == Drive::Fresh => {
@@ -118,24 +127,18 @@ impl<'a, P: Sense + Act, D: Decide> Cycle<'a, P, D> {
             Drive::Safe => self.ports.safe(tick),
         };
         let end = clock.now();
-        let lateness = tick.now.since(tick.release);
-        let execution = end.since(tick.now);
-        let mut flags = flags::of_law(D::faulted(self.config, &self.state)) | forced;
+        let (lateness_ns, execution_ns) = spans(tick.release, tick.now, end);
+        let fault = D::fault(self.config, &self.state);
+        let mut flags = forced;
         let input_failed = self.inputs.digital.is_err();
         let stopped = D::stopped(self.config, &self.state).is_some();
         let asked = tick.directive != Directive::Run;
         if input_failed || acted.is_err() || asked || stopped || drive == Drive::Safe {
             flags |= unusual(input_failed, acted.is_err(), asked, stopped, drive);
         }
-        *record = CycleRecord {
-            slot: tick.slot,
-            lateness_ns: saturated(lateness),
-            execution_ns: saturated(execution),
-            skipped: 0,
-            fault: D::fault(self.config, &self.state).map_or(0, FaultNumber::get),
-            flags,
-            trace: D::trace(self.config, &self.state),
-        };
+        if fault.is_some() {
+            flags |= flags::of_law(D::faulted(self.config, &self.state));
+        }
         let Self { config, state, .. } = self;
         self.ports
             .publish(tick, &self.inputs, &self.outputs, |values| {
@@ -143,9 +146,25 @@ impl<'a, P: Sense + Act, D: Decide> Cycle<'a, P, D> {
             });
         Done {
             end,
-            lateness,
-            execution,
             acted,
+            lateness_ns,
+            execution_ns,
+            fault: fault.map_or(0, FaultNumber::get),
+            flags,
+        }
+    }
+
+    /// The record of the last cycle, which was that of `tick`.
+    #[inline]
+    pub(super) fn record_of(&self, tick: &Tick, done: &Done) -> CycleRecord {
+        CycleRecord {
+            slot: tick.slot,
+            lateness_ns: done.lateness_ns,
+            execution_ns: done.execution_ns,
+            skipped: 0,
+            fault: done.fault,
+            flags: done.flags,
+            trace: D::trace(self.config, &self.state),
         }
     }
 
@@ -190,8 +209,23 @@ const fn bit(flag: u16, set: bool) -> u16 {
     if set { flag } else { 0 }
 }
 
-fn saturated(time: Duration) -> u32 {
-    u32::try_from(time.as_nanos()).unwrap_or(u32::MAX)
+/// The times between the instants, ns, from 0 to 2^32 - 1.
+#[inline]
+fn spans(release: Instant, now: Instant, end: Instant) -> (u32, u32) {
+    let [release_ns, now_ns, end_ns] = [release, now, end].map(Instant::as_nanos);
+    let lateness = now_ns.wrapping_sub(release_ns);
+    let execution = end_ns.wrapping_sub(now_ns);
+    // One comparison for both in the usual case: a negative span is large as well.
+    if (lateness | execution) > u64::from(u32::MAX) {
+        return (limited(now.since(release)), limited(end.since(now)));
+    }
+    (lateness as u32, execution as u32)
+}
+
+#[cold]
+#[inline(never)]
+fn limited(span: Duration) -> u32 {
+    u32::try_from(span.as_nanos()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -315,6 +349,21 @@ mod tests {
         fn wait_until(&mut self, _: Instant) -> Instant {
             self.now()
         }
+    }
+
+    #[test]
+    fn times_beyond_the_range_of_a_record_are_its_ends() {
+        let at = Instant::from_nanos;
+        let most = u64::from(u32::MAX);
+        assert_eq!(
+            spans(at(7), at(7 + most), at(7 + 2 * most)),
+            (u32::MAX, u32::MAX)
+        );
+        assert_eq!(spans(at(0), at(most + 1), at(most + 3)), (u32::MAX, 2));
+        assert_eq!(spans(at(0), at(5), at(6 + most)), (5, u32::MAX));
+        // A clock that wakes early, or goes back.
+        assert_eq!(spans(at(9), at(8), at(10)), (0, 2));
+        assert_eq!(spans(at(5), at(8), at(7)), (3, 0));
     }
 
     #[test]

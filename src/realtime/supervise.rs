@@ -10,6 +10,7 @@ use crate::cycle::ports::{Record, Tick};
 use crate::cycle::record::CycleRecord;
 use crate::cycle::run::{Demand, Supervise};
 use crate::cycle::stop::QuickStop;
+use crate::sys::attention;
 use crate::sys::cause::Cell;
 use crate::time::Instant;
 
@@ -43,7 +44,7 @@ impl Drop for Watched<'_> {
 }
 
 /// Supervises the loop: checks seal, signals and audit, notes finished cycles for the stall guard,
-/// and feeds the watchdog. Costs a few atomic loads and one store per cycle.
+/// and feeds the watchdog. Costs one atomic load and one store per cycle.
 pub(super) struct Supervisor<'a, F> {
     pub(super) deadline_met: &'a mut F,
     pub(super) cell: &'static Cell,
@@ -53,15 +54,10 @@ impl<F: Feed> Supervise for Supervisor<'_, F> {
     #[inline]
     fn demand(&self, finished: Instant) -> Demand {
         self.cell.cycle_finished(finished.as_nanos());
-        if allocator::realtime_allocations() > 0 {
-            Demand::Allocated
-        } else if signals::stop_requested().is_some() {
-            Demand::Stop
-        } else if audit::promise_broken() {
-            Demand::PromiseBroken
-        } else {
-            Demand::Continue
+        if attention::is_raised() {
+            return demanded();
         }
+        Demand::Continue
     }
 
     #[inline]
@@ -72,6 +68,21 @@ impl<F: Feed> Supervise for Supervisor<'_, F> {
     fn quick_stop(&mut self, stop: &QuickStop) {
         self.cell
             .quick_stop(stop.cause.number(), stop.slot, stop.missed);
+    }
+}
+
+/// The most severe of the requests to the loop.
+#[cold]
+#[inline(never)]
+fn demanded() -> Demand {
+    if allocator::realtime_allocations() > 0 {
+        Demand::Allocated
+    } else if signals::stop_requested().is_some() {
+        Demand::Stop
+    } else if audit::promise_broken() {
+        Demand::PromiseBroken
+    } else {
+        Demand::Continue
     }
 }
 

@@ -78,6 +78,9 @@ fn note_sealed(state: u8, bytes: usize) {
         &SEALED_OTHERS
     };
     counter.fetch_add(1, Ordering::Relaxed);
+    if realtime {
+        super::attention::raise();
+    }
     if state == ABORT {
         // What follows may allocate.
         STATE.store(COUNT, Ordering::Relaxed);
@@ -131,8 +134,8 @@ pub fn counts() -> AllocationCounts {
     }
 }
 
-/// [`AllocationCounts::realtime`] alone: one load, for every cycle.
-#[inline]
+/// [`AllocationCounts::realtime`] alone. The loop looks at it once
+/// [`attention`](super::attention) was raised.
 #[must_use]
 pub fn realtime_allocations() -> u64 {
     SEALED_REALTIME.load(Ordering::Relaxed)

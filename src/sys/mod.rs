@@ -15,6 +15,7 @@
 
 pub mod alloc;
 pub mod arena;
+pub mod attention;
 pub mod can;
 pub mod cause;
 pub mod clock;

@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicI32, Ordering};
 
 use super::cause::{self, Kind};
 use super::memory::Range;
-use super::{Errno, check, disposition, emergency};
+use super::{Errno, attention, check, disposition, emergency};
 
 /// The first signal that requested a stop; negative after the run that it stopped has ended; 0
 /// for none.
@@ -13,7 +13,6 @@ struct Stop(AtomicI32);
 static STOP: Stop = Stop(AtomicI32::new(0));
 
 impl Stop {
-    #[inline]
     fn requested(&self) -> Option<i32> {
         match self.0.load(Ordering::Relaxed) {
             signal @ 1.. => Some(signal),
@@ -26,6 +25,7 @@ impl Stop {
     fn note(&self, signal: i32) -> bool {
         let unanswered = |before| (before <= 0).then_some(signal);
         let noted = self.change(unanswered);
+        attention::raise();
         noted != Ok(0)
     }
 
@@ -43,9 +43,8 @@ impl Stop {
     }
 }
 
-/// The first signal that requested a stop and is not answered, if any. One atomic load, for
-/// every cycle.
-#[inline]
+/// The first signal that requested a stop and is not answered, if any. The loop looks at it once
+/// [`attention`] was raised.
 #[must_use]
 pub fn stop_signal() -> Option<i32> {
     STOP.requested()

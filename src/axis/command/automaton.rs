@@ -8,7 +8,7 @@ use crate::axis::fault::Fault;
 use crate::axis::feedback::Reading;
 use crate::axis::memory::{AxisState, Power};
 use crate::axis::state::{Command, Event, State};
-use crate::axis::words::control::FAULT_RESET;
+use crate::axis::words::control::{ENABLE_OPERATION, FAULT_RESET};
 use crate::cycle::image::{InputError, Inputs};
 
 impl Axis {
@@ -38,10 +38,11 @@ impl Axis {
                 if order.mode != state.command.mode.number() {
                     self.change_mode(commands, state, order.mode);
                 }
-                let command = Command::decode(word);
-                if state.machine == State::OperationEnabled
+                // As `Command::decode`, which the usual cycle does not need.
+                let enables = word & 0xF == ENABLE_OPERATION;
+                if enables
+                    && state.machine == State::OperationEnabled
                     && request == Request::Operate
-                    && command == Command::EnableOperation
                     && !state.command.leaving
                 {
                     self.follow(commands, state, &order, rises, inputs, elapsed);
@@ -50,7 +51,8 @@ impl Axis {
                 if rises & FAULT_RESET != 0 {
                     self.reset_own(state);
                 }
-                self.transit(commands, state, request, Some(command), reading, elapsed);
+                let command = Some(Command::decode(word));
+                self.transit(commands, state, request, command, reading, elapsed);
             }
             Err(error) => self.without(commands, state, request, error, reading, elapsed),
         }

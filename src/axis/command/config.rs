@@ -149,8 +149,8 @@ pub struct Commands {
     /// Change of the velocity in a period by the acceleration of the profile, rad/s.
     pub(in crate::axis) velocity_step_rad_s: f64,
     /// Braking before the end of the range: see [`Commands::may_have`].
-    braking_rad_s: f64,
-    deceleration_rad_s2: f64,
+    twice_braking_rad_s: f64,
+    twice_deceleration_rad_s2: f64,
 }
 
 /// The commands of a cycle, without the targets.
@@ -208,9 +208,9 @@ impl CommandSignals {
             rate_hz: 1.0 / period_s,
             velocity_rad_s: profile.velocity_rad_s,
             velocity_step_rad_s: profile.acceleration_rad_s2 * period_s,
-            braking_rad_s: 0.5 * deceleration * deceleration / profile.stop_jerk_rad_s3
-                + deceleration * period_s,
-            deceleration_rad_s2: deceleration,
+            twice_braking_rad_s: deceleration * deceleration / profile.stop_jerk_rad_s3
+                + 2.0 * deceleration * period_s,
+            twice_deceleration_rad_s2: 2.0 * deceleration,
         })
     }
 }
@@ -225,9 +225,12 @@ impl Commands {
         };
         group.valid?;
         let value = |number: u8| received.values.get(usize::from(number)).copied();
+        let (Some(controlword), Some(mode)) = (value(self.controlword), value(self.mode)) else {
+            return Err(InputError::NotRead);
+        };
         Ok(Order {
-            controlword: value(self.controlword).unwrap_or(0.0) as u16,
-            mode: value(self.mode).unwrap_or(0.0) as i8,
+            controlword: controlword as u16,
+            mode: mode as i8,
         })
     }
 
@@ -265,15 +268,15 @@ impl Commands {
     /// (equal if A is reached), and one period takes v T.
     #[inline]
     pub(in crate::axis) fn may_have(&self, v: f64, left_rad: f64) -> bool {
-        v * (v + 2.0 * self.braking_rad_s) <= 2.0 * self.deceleration_rad_s2 * left_rad
+        v * (v + self.twice_braking_rad_s) <= self.twice_deceleration_rad_s2 * left_rad
     }
 
     /// The highest velocity of [`Commands::may_have`].
     #[cold]
     #[inline(never)]
     pub(in crate::axis) fn highest(&self, left_rad: f64) -> f64 {
-        let b = self.braking_rad_s;
-        let square = b * b + 2.0 * self.deceleration_rad_s2 * left_rad.max(0.0);
+        let b = 0.5 * self.twice_braking_rad_s;
+        let square = b * b + self.twice_deceleration_rad_s2 * left_rad.max(0.0);
         (libm::sqrt(square) - b).max(0.0)
     }
 }

@@ -235,7 +235,12 @@ impl Axis {
         }
         if let Some(asked) = commands.target_position(inputs) {
             let target = commands.within_range(asked);
-            state.command.limited = target != asked;
+            #[expect(
+                clippy::double_comparisons,
+                reason = "unlike `!=` it does not test for NaN; both are finite"
+            )]
+            let limited = target < asked || target > asked;
+            state.command.limited = limited;
             // Not each refresh: a link may refresh the commands more often than the target.
             let resumes = state.command.extrapolated > 0 && !waits;
             if target != state.command.target_rad || resumes {
@@ -296,9 +301,9 @@ impl Axis {
     #[inline]
     fn step_at(&self, commands: &Commands, state: &mut AxisState, velocity: f64, elapsed: u32) {
         let last = state.trajectory.last().position_rad;
-        let mut speed = velocity.abs();
-        if speed > commands.velocity_rad_s {
-            speed = commands.velocity_rad_s;
+        let mut velocity = velocity;
+        if velocity.abs() > commands.velocity_rad_s {
+            velocity = commands.velocity_rad_s.copysign(velocity);
             state.command.limited = true;
         }
         let to_end = if velocity > 0.0 {
@@ -308,11 +313,11 @@ impl Axis {
         };
         let slots = f64::from(elapsed);
         let left = to_end / slots;
-        if !commands.may_have(speed, left) {
-            speed = commands.highest(left).min(speed);
+        if !commands.may_have(velocity.abs(), left) {
+            let speed = commands.highest(left).min(velocity.abs());
+            velocity = speed.copysign(velocity);
             state.command.limited = true;
         }
-        let velocity = speed.copysign(velocity);
         state.trajectory.follow(Sample {
             position_rad: last + velocity * commands.period_s * slots,
             velocity_rad_s: velocity,

@@ -359,3 +359,40 @@ fn the_plausible_velocity_is_at_most_half_an_encoder_turn_per_period() {
     assert!(at(limit * 0.999).build(PERIOD).is_ok());
     assert!(at(limit * 1.001).build(PERIOD).is_err());
 }
+
+#[test]
+fn a_short_step_needs_no_prediction() {
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = move || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    };
+    let mut direct = Shaft::new(&config());
+    assert!(direct.feedback.direct_distance > PERIOD * 2);
+    let mut predicted = Shaft::new(&config());
+    predicted.feedback.direct_distance = Duration::ZERO;
+    let (mut position, mut jumps) = (0.0, 0);
+    for _ in 0..200_000 {
+        let periods = 1 + (next() % 2) as u32;
+        // Up to three halves of what is plausible, and at times any angle.
+        let share = (next() % 3_001) as f64 / 1_000.0 - 1.5;
+        position += share * 200.0 * 1e-3 * f64::from(periods);
+        if next().is_multiple_of(64) {
+            position += (next() % 1_000) as f64 / 1_000.0 * TURN;
+        }
+        let read = [&mut direct, &mut predicted]
+            .map(|shaft| shaft.update(Ok(angle(position)), periods, 0.0));
+        assert_eq!(read[0], read[1]);
+        if read[0] == Reading::Fresh {
+            assert_eq!(direct.state.velocity_rad_s, predicted.state.velocity_rad_s);
+        } else {
+            // Which turn a jump leads to is not known.
+            jumps += 1;
+            predicted.state = direct.state;
+        }
+        assert_eq!(direct.state, predicted.state);
+    }
+    assert!((1_000..100_000).contains(&jumps), "{jumps}");
+}

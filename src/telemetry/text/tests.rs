@@ -20,8 +20,7 @@ fn row(name: &'static str, verdict: Verdict) -> Row {
 fn report() -> Report {
     let mut timing = Timing::new();
     for (lateness, execution) in [(0, 300), (1, 300), (9_000, 40_000)] {
-        let ns = Duration::from_nanos;
-        timing.add(ns(lateness), ns(execution), false);
+        timing.add(lateness, execution, false);
     }
     Report {
         version: "0.1.0",
