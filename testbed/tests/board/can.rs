@@ -32,9 +32,6 @@ pub(crate) const LATE_NS: u64 = 25_000;
 
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// For the firmware with CANopen, which is larger.
-pub(crate) const LOCKED: (&str, &str) = ("max_locked_kb = 2048", "max_locked_kb = 2176");
-
 /// For an axis that is commanded instead of moving through a list.
 pub(crate) const COMMANDED: (&str, &str) = (
     "[axis.x.motion]
@@ -153,7 +150,7 @@ fn pair(context: &Context<'_>) -> Result<(), Failure> {
 
 /// The axis of the firmware keeps its contract meanwhile.
 fn firmware(context: &Context<'_>) -> Result<(), Failure> {
-    let text = board_file(context, &BOARD, &[ONE_CPU, LOCKED, COMMANDED])? + LINK;
+    let text = board_file(context, &BOARD, &[ONE_CPU, COMMANDED])? + LINK;
     let script = servo(&BOARD)
         + "/can_bus up can0 1000000; /can_bus up can1 1000000\n"
         + &command("--for 1h").replace("/steadfast ", "/steadfast-canopen ")

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::can::{BOARD, COMMANDED, LATE_NS, LINK, LOCKED};
+use crate::can::{BOARD, COMMANDED, LATE_NS, LINK};
 use crate::guest::{
     HOLD, ONE_CPU, SHOW, board_file, command, healthy, let_go, number, report_of, require_kept,
     require_number, servo,
@@ -203,7 +203,7 @@ echo '@@over'
 }
 
 fn run(context: &Context<'_>) -> Result<(), Failure> {
-    let text = board_file(context, &BOARD, &[ONE_CPU, ARMED, LOCKED, COMMANDED])? + LINK;
+    let text = board_file(context, &BOARD, &[ONE_CPU, ARMED, COMMANDED])? + LINK;
     let script = servo(&BOARD)
         + &BOARD.pin_script("mark", MARK)
         + "/can_bus up can0 1000000; /can_bus up can1 1000000

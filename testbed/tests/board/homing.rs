@@ -1,6 +1,6 @@
 //! Homing by a home switch: an input line of the emulated GPIO chip, whose level follows the shaft.
 
-use crate::can::{COMMANDED, LOCKED};
+use crate::can::COMMANDED;
 use crate::can_faults::ARMED;
 use crate::guest::{
     LIMIT, SHOW, SHOWN, board_file, command, healthy, ready, report_of, require_kept, servo_with,
@@ -57,7 +57,7 @@ fn run(context: &Context<'_>) -> Result<(), Failure> {
     let Drive::Registers { set, clear } = BOARD.drive else {
         return Err(Failure::new("its inputs have no registers"));
     };
-    let text = board_file(context, BOARD, &[ARMED, LOCKED, COMMANDED])? + HOMING;
+    let text = board_file(context, BOARD, &[ARMED, COMMANDED])? + HOMING;
     let (from, to) = CAM;
     let mut script = servo_with(
         BOARD,
