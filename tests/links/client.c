@@ -26,6 +26,12 @@ int main(int count, char **arguments)
 
 	if (count != 2)
 		return 2;
+	/* The controller begins to listen after its socket has appeared. */
+	for (tries = 0; tries < 1000 && sf_connect(&c, arguments[1]) == -ECONNREFUSED; tries++) {
+		sf_close(&c);
+		nanosleep(&pause, NULL);
+	}
+	sf_close(&c);
 	must(&c, sf_connect(&c, arguments[1]), 0, "connect");
 	must(&other, sf_connect(&other, arguments[1]), 0, "connect again");
 	/* The first frame comes after the connection. */

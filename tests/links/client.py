@@ -50,6 +50,10 @@ with steadfast.connect(sys.argv[1]) as machine, steadfast.connect(sys.argv[1]) a
             end = time.monotonic() + 30
             while int(machine.read("x.statusword")) & 0x6F != 0x27:
                 assert time.monotonic() < end, hex(int(machine.read("x.statusword")))
+        # An axis in operation whose commands end has a fault.
+        axis.write(0, 3, 0.0, 0.0)
+        while int(machine.read("x.statusword")) & 0x4F != 0x40:
+            assert time.monotonic() < end, hex(int(machine.read("x.statusword")))
     kp = machine.parameters()["x.gains.kp"]
     assert (kp.value, kp.start, kp.unit, kp.limits) == (40.0, 40.0, "V/rad", (0.0, 1e9)), kp
     machine.change({"x.gains.kp": 50, "x.gains.ki": 100.0})
