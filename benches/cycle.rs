@@ -33,6 +33,7 @@ use steadfast::realtime::clock::Monotonic;
 use steadfast::telemetry::report::Pace;
 
 use report::{Line, Results};
+use rig::Links;
 use testbed::baseline;
 
 #[global_allocator]
@@ -43,7 +44,7 @@ const CYCLES: u64 = 10_000;
 /// Numbers of axes that are measured.
 const AXES: [usize; 4] = [1, 2, 4, 8];
 /// Modes of one commanded axis that are measured.
-const MODES: [&str; 3] = ["csp", "pp", "pv"];
+const MODES: [&str; 4] = ["csp", "csp, links", "pp", "pv"];
 /// Cycles of the run on the wall clock.
 const FREE_CYCLES: u64 = 3_000_000;
 /// The first argument of a run under Valgrind.
@@ -77,12 +78,14 @@ fn main() -> ExitCode {
 /// axis.
 fn counted(what: &str, cycles: &str) -> Result<(), Box<dyn std::error::Error>> {
     let cycles = cycles.parse()?;
+    let commanded = |mode, links| rig::servo(1, Some(mode), links, cycles, 2 * CYCLES);
     match what {
         "empty" => rig::empty(cycles),
-        "csp" => rig::servo(1, Some(Mode::SyncPosition), cycles, 2 * CYCLES),
-        "pp" => rig::servo(1, Some(Mode::ProfilePosition), cycles, 2 * CYCLES),
-        "pv" => rig::servo(1, Some(Mode::ProfileVelocity), cycles, 2 * CYCLES),
-        axes => rig::servo(axes.parse()?, None, cycles, 2 * CYCLES),
+        "csp" => commanded(Mode::SyncPosition, Links::None),
+        "csp, links" => commanded(Mode::SyncPosition, Links::Active),
+        "pp" => commanded(Mode::ProfilePosition, Links::None),
+        "pv" => commanded(Mode::ProfileVelocity, Links::None),
+        axes => rig::servo(axes.parse()?, None, Links::None, cycles, 2 * CYCLES),
     }
     Ok(())
 }
@@ -205,7 +208,9 @@ fn by_function(
     };
     let once = count(CYCLES)?;
     let counts = count(2 * CYCLES)?.beyond(&once);
-    let functions = profile::by_function(&counts, rig::PORTS)?;
+    let mut functions = profile::by_function(&counts, rig::PORTS)?;
+    // That of the link thread.
+    functions.retain(|(name, _)| name != "link::mailbox::send");
     let each = |(name, count)| (name, count as f64 / CYCLES as f64);
     Ok(functions.into_iter().map(each).collect())
 }

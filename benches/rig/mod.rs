@@ -5,6 +5,8 @@
 //! same, including noise, but no driver, chip or motor runs. The cost of the ports is in
 //! separate functions, which the measurement subtracts.
 
+mod links;
+
 use std::hint::black_box;
 
 use steadfast::axis::Mode;
@@ -24,6 +26,8 @@ use steadfast::stock::SIM_BOARD;
 use steadfast::telemetry::report::Field;
 use steadfast::telemetry::ring::{Discard, Reader, Ring};
 use steadfast::time::{Duration, Instant};
+
+use links::Linked;
 
 /// Name of the functions that replace devices, in the profile.
 pub(crate) const PORTS: &str = "Notes";
@@ -194,13 +198,20 @@ impl Decide for Empty {
     fn decide((): &(), (): &mut (), _: &Inputs, _: &Tick, _: &mut Outputs) {}
 }
 
+/// Whether the loop takes commands from links and shows its cycles to them.
+#[derive(Copy, Clone)]
+pub(crate) enum Links {
+    None,
+    Active,
+}
+
 /// Runs `cycles` cycles of `axes` axes on a clock without cost. `most` is the number of
 /// recorded cycles, the same for all compared runs. With `mode`, the first axis is commanded in
 /// this mode.
 ///
 /// # Panics
 /// The axes did not follow their profile.
-pub(crate) fn servo(axes: usize, mode: Option<Mode>, cycles: u64, most: u64) {
+pub(crate) fn servo(axes: usize, mode: Option<Mode>, links: Links, cycles: u64, most: u64) {
     let config = short(match mode {
         Some(_) => commanded_board(),
         None => board_of(axes),
@@ -214,14 +225,31 @@ pub(crate) fn servo(axes: usize, mode: Option<Mode>, cycles: u64, most: u64) {
         axes,
         reader,
     };
+    match links {
+        Links::None => follow(&config, ports, axes, cycles, &mut writer),
+        Links::Active => {
+            let ports = Linked::new(ports, &config);
+            follow(&config, ports, axes, cycles, &mut writer);
+        }
+    }
+}
+
+/// The measured loop of [`servo`].
+fn follow<P: Sense + Act, R: Record>(
+    config: &Config,
+    ports: P,
+    axes: usize,
+    cycles: u64,
+    record: &mut R,
+) {
     // As in the firmware: one law among those that a board file can name.
-    let laws = board::laws(&config).expect("they fit");
+    let laws = board::laws(config).expect("they fit");
     let mut cycle = Cycle::<_, MachineLaws>::new(ports, &(), laws, config.heartbeat);
     run(
-        &config,
+        config,
         &mut cycle,
         cycles,
-        &mut writer,
+        record,
         &mut { Given::START },
         How::Measured,
     );

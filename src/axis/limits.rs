@@ -100,9 +100,7 @@ impl LimitSwitch {
             digital.was_active(self.channel)
         }
     }
-}
 
-impl LimitSwitch {
     /// Whether it is hit; false without digital inputs.
     #[inline(never)]
     fn ends(self, digital: Option<&DigitalInputs>) -> bool {

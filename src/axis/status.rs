@@ -24,8 +24,8 @@ pub const STATUS: [(&str, &str); 11] = [
 ];
 
 impl Axis {
-    /// The status of this axis with the names and units of [`STATUS`]. Cost: about sixty
-    /// instructions.
+    /// The status of this axis with the names and units of [`STATUS`]. Cost: about a
+    /// hundred instructions.
     pub fn status(&self, state: &AxisState, values: &mut [f64; 11]) {
         let fault = state.fault().map_or(0, super::fault::Fault::code);
         *values = [
@@ -46,7 +46,16 @@ impl Axis {
     /// The digital inputs (60FDh): bit 0 the negative limit switch, bit 1 the positive one, bit 2
     /// the home switch; 1: hit, also for a moment since the last cycle. Not a number if the axis
     /// has a switch and the inputs could not be read.
+    #[inline]
     fn switches(&self, state: &AxisState) -> f64 {
+        if self.command.as_ref().is_some_and(|it| !it.has_switches) {
+            return 0.0;
+        }
+        self.read_switches(state)
+    }
+
+    #[inline(never)]
+    fn read_switches(&self, state: &AxisState) -> f64 {
         let limits = self.limits.config();
         let home = self
             .command

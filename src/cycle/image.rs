@@ -222,9 +222,7 @@ impl Inputs {
         flags: [Sample::NOT_READ; MAX_FLAGS],
         received: Received::NONE,
     };
-}
 
-impl Inputs {
     /// The digital inputs, if they could be read.
     // Not `as_ref().ok()`, which computes the address of the value or of the error.
     #[inline]
