@@ -1,8 +1,8 @@
 //! One flag for all that the loop has to look at: a stop request, an allocation on its thread, a
 //! broken promise. So a cycle in which nothing has happened costs one load.
 //!
-//! Whoever stores such a fact raises the flag afterwards. It is never lowered: once it is raised,
-//! each cycle looks at the facts themselves. Async-signal-safe.
+//! The code that stores one of these facts then sets the flag. The flag stays set: from then on each
+//! cycle reads the facts themselves. Async-signal-safe.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::guest::{
     LIMIT, SHOW, arm_and_move, board_file, command, energising, healthy, number, ready, report_of,
-    require_kept, require_number, servo,
+    require_kept, require_number, require_still_memory, servo,
 };
 use crate::{Context, Failure, Test, require};
 use testbed::boards::IMX8MP_EVK;
@@ -72,13 +72,7 @@ fn contract(context: &Context<'_>) -> Result<(), Failure> {
     let report = report_of(&finished.lines, 0)?;
     require_kept(&report)?;
     require_number(&report, "/cycles/run", CYCLES)?;
-    for path in [
-        "/memory/minor_faults",
-        "/memory/major_faults",
-        "/memory/allocations",
-    ] {
-        require_number(&report, path, 0)?;
-    }
+    require_still_memory(&report)?;
     let (locked, resident) = (
         number(&report, "/memory/vm_lck_kb")?,
         number(&report, "/memory/vm_rss_kb")?,

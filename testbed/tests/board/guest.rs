@@ -203,6 +203,18 @@ pub(crate) fn require_kept(report: &Value) -> Result<(), Failure> {
     )
 }
 
+/// No page fault and no allocation in a cycle.
+pub(crate) fn require_still_memory(report: &Value) -> Result<(), Failure> {
+    for path in [
+        "/memory/minor_faults",
+        "/memory/major_faults",
+        "/memory/allocations",
+    ] {
+        require_number(report, path, 0)?;
+    }
+    Ok(())
+}
+
 /// Presses reset once the loop runs, and waits until the axis is enabled; it must not be
 /// enabled before. Gives the position of that edge.
 pub(crate) fn arm(machine: &mut Machine, board: &Board) -> Result<Mark, Failure> {

@@ -48,7 +48,7 @@ const SOURCES: [&str; 4] = [
 /// `Axis` are all tests that need neither dcfgen nor a second controller.
 const SCRIPT: &str = "/can_bus up can0 1000000; /can_bus up can1 1000000
 export PYTHONPATH=/packages PYTHONUNBUFFERED=1
-python3 /source/tests/canopen/axis.py /steadfast-canopen can1 -v Axis 2>&1
+python3 /source/tests/canopen/axis.py /steadfast can1 -v Axis 2>&1
 echo \"@@python $?\"
 read up rest </proc/uptime; echo \"@@after $up s\"
 ";
@@ -58,7 +58,7 @@ fn run(context: &Context<'_>) -> Result<(), Failure> {
     let python = host.package(Package::Python)?.join("usr");
     let mut boot = Boot::new(context, &BOARD)
         .cpus(1)
-        .program("steadfast-canopen")?
+        .program("steadfast")?
         .program("examples/can_bus")?;
     for path in SOURCES {
         boot = boot.file(&format!("/source/{path}"), 0o644, &host.read_source(path)?);
