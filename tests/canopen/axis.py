@@ -2,7 +2,7 @@
 
     axis.py FIRMWARE BUS [TEST...]
 
-FIRMWARE is built with --features canopen, and drives a simulated motor on can0. BUS is bus.c as a
+FIRMWARE drives a simulated motor on can0. BUS is bus.c as a
 shared library: the kernel of this machine need not have CAN. Or it is the name of another CAN
 interface on the bus of can0, as on the emulated board (testbed/tests/board/python.rs).
 
