@@ -112,7 +112,12 @@ impl Drive for Machine {
         assert!(axis < AXES);
     }
 
-    fn store(&mut self, next: &mut dyn FnMut() -> Option<Saved>) -> Result<(), Refusal> {
+    fn store(
+        &mut self,
+        node_id: u8,
+        next: &mut dyn FnMut() -> Option<Saved>,
+    ) -> Result<(), Refusal> {
+        assert!(matches!(node_id, 1..=127), "node {node_id} stores");
         self.stored = std::iter::from_fn(next).collect();
         assert!(self.stored.len() < 1000, "storing does not end");
         Ok(())
@@ -122,7 +127,15 @@ impl Drive for Machine {
         Err(Refusal::Failed)
     }
 
-    fn saved(&self, number: usize) -> Option<Saved> {
+    fn keep_node_id(&mut self, node_id: u8) -> Result<(), Refusal> {
+        assert!(matches!(node_id, 1..=127 | 255), "node id {node_id}");
+        match self.noise & 0x400 {
+            0 => Ok(()),
+            _ => Err(Refusal::State),
+        }
+    }
+
+    fn saved(&self, _: u8, number: usize) -> Option<Saved> {
         let saved = self.stored.get(number).copied()?;
         // Sometimes damaged.
         let damage = if self.noise & 0x100 != 0 {
@@ -153,8 +166,13 @@ fn count(frames: u64) {
 }
 
 fuzz_target!(|bytes: &[u8]| {
+    // Some begin without a node id, which only LSS gives them.
     let config = Config {
-        node_id: 5,
+        node_id: if bytes.first().is_some_and(|byte| byte & 1 != 0) {
+            255
+        } else {
+            5
+        },
         serial: 1,
         sync_losses: 2,
         sync_hold: 1,
@@ -172,12 +190,14 @@ fuzz_target!(|bytes: &[u8]| {
         };
         let len = usize::from(len % 9);
         // Mostly identifiers of this node.
+        let own = u16::from(node.node_id() & 0x7F);
         let id = match what & 7 {
             0 => 0x000,
             1 => 0x080,
-            2 | 3 => 0x605,
-            4 => 0x205 + (u16::from(*id & 3) << 8),
+            2 | 3 => 0x600 + own,
+            4 => 0x200 + own + (u16::from(*id & 3) << 8),
             5 => 0x700 + u16::from(*id & 0x7F),
+            6 => 0x7E5,
             _ => u16::from(*what) << 3 & 0x700 | u16::from(*id),
         };
         let data = data.get(..len).unwrap_or(data);
@@ -203,7 +223,9 @@ fuzz_target!(|bytes: &[u8]| {
         if what & 0x80 == 0 {
             let next = node.poll(now, &mut machine, &mut out);
             assert!(next >= now && next.since(now) <= Duration::from_secs(1));
-            assert!(node.nmt() != Nmt::Initialising || out.is_full());
+            let boots = node.nmt() == Nmt::Initialising;
+            assert!(!boots || out.is_full() || node.is_unconfigured());
+            assert!(matches!(node.node_id(), 1..=127 | 255));
         }
         if what & 0x40 == 0 {
             while let Some(frame) = out.pop_front() {

@@ -12,7 +12,7 @@ use crate::axis::{Arm, AxisConfig};
 use crate::board::{self, Options, RunError};
 use crate::config::Config;
 use crate::cycle::run::Limit;
-use crate::link::saved::SavedConfig;
+use crate::link::saved::{KeptId, SavedConfig};
 use crate::stock::servo::Axes;
 use crate::sys::Errno;
 use crate::sys::output::Output;
@@ -31,6 +31,16 @@ pub(super) fn with_saved(mut config: Config) -> Result<Config, Failure> {
     if let Some(text) = text {
         let put = config.put_saved(&text);
         put.map_err(|error| Failure::in_file(BAD_INPUT, &error))?;
+    }
+    if let Some(SavedConfig {
+        path,
+        node_id: Some(KeptId { node_id, .. }),
+        ..
+    }) = &config.parameters
+    {
+        say(format_args!(
+            "steadfast: the CAN node has the id {node_id} that a master has stored ({path})"
+        ));
     }
     if let Some(SavedConfig { path, in_force, .. }) = &config.parameters
         && *in_force > 0

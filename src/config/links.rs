@@ -115,6 +115,7 @@ pub(super) fn read_parameters(mut table: Table<'_>) -> Result<SavedConfig> {
         path: path.to_owned(),
         in_force: 0,
         communication: Vec::new(),
+        node_id: None,
     })
 }
 
@@ -131,7 +132,7 @@ fn read_can(mut table: Table<'_>, signals: &Signals, stores: bool) -> Result<Can
         interface: interface.to_owned(),
         bit_rate: table.integer("bit_rate", 10_000..=1_000_000)? as u32,
         node: Config {
-            node_id: table.integer("node_id", 1..=127)? as u8,
+            node_id: read_node_id(&mut table)?,
             serial: table.integer_or("serial", 0..=u64::from(u32::MAX), 0)? as u32,
             sync_losses: table.integer_or("sync_losses", 1..=100, 2)? as u8,
             sync_hold: table.integer_or("sync_hold", 0..=99, 0)? as u8,
@@ -163,6 +164,17 @@ fn read_can(mut table: Table<'_>, signals: &Signals, stores: bool) -> Result<Can
     }
     table.finish()?;
     Ok(config)
+}
+
+/// 1 to 127; 255 for a node that gets its id by LSS.
+fn read_node_id(table: &mut Table<'_>) -> Result<u8> {
+    let node_id = table.integer("node_id", 1..=255)? as u8;
+    if matches!(node_id, 128..=254) {
+        let what = format!("`node_id` is {node_id}, which no CANopen node can have");
+        let fix = "give 1 to 127, or 255 for a node that gets its id from the master (LSS)";
+        return Err(table.error_at("node_id", what, fix));
+    }
+    Ok(node_id)
 }
 
 impl Machine {

@@ -13,7 +13,7 @@ use super::reader::{Result, Table};
 use super::{Config, MAX_FILE, document};
 use crate::link::canopen::Saved;
 use crate::link::parameters::{Parameter, Parameters, Setting};
-use crate::link::saved::{END, MAX_SAVED, SavedConfig};
+use crate::link::saved::{END, KeptId, MAX_SAVED, SavedConfig};
 
 /// The way out of a file that cannot be used.
 const REMOVE: &str = "remove the file to start with the values of the board file";
@@ -111,29 +111,87 @@ impl Config {
                 })?);
             }
         }
+        let node_id = match root.table_if("lss")? {
+            Some(table) => self.kept_id(source, table)?,
+            None => None,
+        };
         let communication = match root.table_if("can")? {
-            Some(table) => self.communication(source, table)?,
+            Some(table) => self.communication(source, table, node_id)?,
             None => Vec::new(),
         };
         root.finish().map_err(not_ours)?;
+        if let (Some(kept), Some(can)) = (node_id, &mut self.links.can) {
+            can.node.node_id = kept.node_id;
+        }
         if let Some((at, law)) = found.zip(in_force) {
             self.machine.laws[at].law = law;
         }
         if let Some(parameters) = &mut self.parameters {
             parameters.in_force = settings.len() as u32;
             parameters.communication = communication;
+            parameters.node_id = node_id;
         }
         Ok(())
     }
 
-    fn communication(&self, source: Source<'_>, mut table: Table<'_>) -> Result<Vec<Saved>> {
-        let saved_id = table.integer("node_id", 1..=127)?;
-        if let Some(can) = &self.links.can
-            && u64::from(can.node.node_id) != saved_id
-        {
+    /// The node id that a master has stored; `None` without a CAN link.
+    fn kept_id(&self, source: Source<'_>, mut table: Table<'_>) -> Result<Option<KeptId>> {
+        let mut kept = None;
+        for (key, value) in table.entries {
+            let ids = match value.get_ref() {
+                DeValue::Array(pair) => pair.iter().map(|item| parsed(item.get_ref())).collect(),
+                _ => Vec::new(),
+            };
+            let is_id = |id: f64| (1..=127).chain([255]).any(|known| f64::from(known) == id);
+            match (key.get_ref().as_ref(), &*ids) {
+                // The casts are exact.
+                ("node_id", &[Some(id), Some(board)]) if is_id(id) && is_id(board) => {
+                    kept = Some(KeptId {
+                        node_id: id as u8,
+                        board: board as u8,
+                    });
+                }
+                (name, _) => {
+                    let what =
+                        format!("`{name}` is not a pair of node ids, stored and in the board file");
+                    return Err(source.error(&key.span(), what, REMOVE_LINE));
+                }
+            }
+        }
+        let Some((kept, can)) = kept.zip(self.links.can.as_ref()) else {
+            return Ok(None);
+        };
+        let has = can.node.node_id;
+        if kept.board != has {
+            let KeptId { node_id, board } = kept;
             let what = format!(
-                "the CAN parameters were saved as node {saved_id}, and the board file has `node_id` {}",
-                can.node.node_id
+                "the node id {node_id} was stored while the board file had `node_id` {board}, and it has {has} now"
+            );
+            let fix = format!(
+                "remove this table to have {has}, or write [{node_id}, {has}] to keep {node_id}"
+            );
+            return Err(table.error_at("node_id", what, fix));
+        }
+        Ok(Some(kept))
+    }
+
+    fn communication(
+        &self,
+        source: Source<'_>,
+        mut table: Table<'_>,
+        kept: Option<KeptId>,
+    ) -> Result<Vec<Saved>> {
+        let saved_id = table.integer("node_id", 1..=127)?;
+        let node_id = self.links.can.as_ref().map(|can| can.node.node_id);
+        if let Some(node_id) = kept.map(|kept| kept.node_id).or(node_id)
+            && u64::from(node_id) != saved_id
+        {
+            let whose = match kept {
+                Some(_) => "the table [lss]",
+                None => "the board file",
+            };
+            let what = format!(
+                "the CAN parameters were saved as node {saved_id}, and {whose} has `node_id` {node_id}"
             );
             let fix = "remove the table [can] here: the COB-IDs in it belong to that node id";
             return Err(table.error_at("node_id", what, fix));

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use super::canopen::{self, Saved};
 use super::frames::Shared;
-use super::parameters::Parameters;
+use super::parameters::{Parameter, Parameters};
 use crate::axis::state::State;
 use crate::axis::words::status;
 use crate::sys::Errno;
@@ -48,6 +48,17 @@ pub struct SavedConfig {
     pub in_force: u32,
     /// The saved communication parameters of the CANopen node.
     pub communication: Vec<Saved>,
+    /// The node id that a master has stored, if it is not that of the board file.
+    pub node_id: Option<KeptId>,
+}
+
+/// A node id that a master has stored by LSS.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct KeptId {
+    /// 1 to 127; 255 for none.
+    pub node_id: u8,
+    /// That of the board file.
+    pub board: u8,
 }
 
 /// What is to be kept for the next start.
@@ -55,10 +66,14 @@ pub struct SavedConfig {
 pub enum Keep<'s> {
     /// The present parameters, and the communication parameters that were saved before.
     Present,
-    /// The present parameters, and these communication parameters.
-    With(&'s [Saved]),
-    /// Nothing: the next start has the values of the board file.
+    /// The present parameters, and these communication parameters of the node with this id.
+    With(u8, &'s [Saved]),
+    /// No parameters: the next start has those of the board file. A node id stays, as it is no
+    /// parameter (CiA 301, 1011h).
     Defaults,
+    /// This node id, and what was saved before, but the communication parameters of another node
+    /// id.
+    NodeId(u8),
 }
 
 /// A name of the board file, or a path in it; neither is longer.
@@ -77,6 +92,8 @@ pub enum Refusal {
     Power(Name),
     /// It is not known whether an axis has power.
     Unknown,
+    /// The next start has another node id.
+    NodeId,
     /// The file could not be written.
     File(Name, FileError),
 }
@@ -94,6 +111,9 @@ impl fmt::Display for Refusal {
             Self::Unknown => {
                 f.write_str("the loop has not shown yet whether an axis has power; repeat it")
             }
+            Self::NodeId => {
+                f.write_str("the next start has another node id; store the present one first (LSS)")
+            }
             Self::File(path, error) => write!(
                 f,
                 "{path}: {error}; make its folder writable for the controller"
@@ -106,7 +126,7 @@ impl From<Refusal> for canopen::Refusal {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::NoFile => Self::NotStored,
-            Refusal::Power(_) | Refusal::Unknown => Self::State,
+            Refusal::Power(_) | Refusal::Unknown | Refusal::NodeId => Self::State,
             Refusal::File(..) => Self::Failed,
         }
     }
@@ -118,8 +138,8 @@ pub struct Store<'m> {
     folder: String,
     temporary: String,
     board: String,
-    /// Of the CANopen node, if there is one.
-    node_id: Option<u8>,
+    /// The node id at the next start, and that of the board file, if there is a CANopen node.
+    node_id: Option<KeptId>,
     shared: &'m Shared,
     /// The axes, and the words of their statuswords in a frame.
     axes: Vec<(String, usize)>,
@@ -128,8 +148,8 @@ pub struct Store<'m> {
 }
 
 impl<'m> Store<'m> {
-    /// The store of `config` for the board with this name, with the CANopen node `node_id`, if it
-    /// has one; `axes` are their names and the words of their statuswords. Allocates.
+    /// The store of `config` for the board with this name. `node_id` is that of its CANopen node at
+    /// this start, if it has one; `axes` are their names and the words of their statuswords. Allocates.
     #[must_use]
     pub fn new(
         config: &SavedConfig,
@@ -145,6 +165,10 @@ impl<'m> Store<'m> {
         if node_id.is_some() {
             communication.reserve_exact(MAX_SAVED - communication.len().min(MAX_SAVED));
         }
+        let node_id = node_id.map(|node_id| {
+            let board = config.node_id.map_or(node_id, |kept| kept.board);
+            KeptId { node_id, board }
+        });
         Self {
             path: config.path.clone(),
             temporary: format!("{folder}/.{name}.new"),
@@ -157,9 +181,10 @@ impl<'m> Store<'m> {
         }
     }
 
-    /// The saved communication parameter `number`, from 0.
-    pub(super) fn communication(&self, number: usize) -> Option<Saved> {
-        self.communication.get(number).copied()
+    /// The saved communication parameter `number` of the node `node_id`, from 0.
+    pub(super) fn communication(&self, node_id: u8, number: usize) -> Option<Saved> {
+        let kept = self.node_id.filter(|kept| kept.node_id == node_id);
+        kept.and_then(|_| self.communication.get(number).copied())
     }
 
     /// Keeps what `client`, its number and its name, asks for, and gives how many parameters of
@@ -174,26 +199,46 @@ impl<'m> Store<'m> {
         if let Some(refusal) = self.power(now) {
             return Err(refusal);
         }
-        let communication = match what {
+        let mut node_id = self.node_id;
+        let communication: &[Saved] = match what {
             Keep::Present => &self.communication,
-            Keep::With(communication) => communication,
+            Keep::With(of, communication) => {
+                if node_id.is_none_or(|kept| kept.node_id != of) {
+                    return Err(Refusal::NodeId);
+                }
+                communication
+            }
             Keep::Defaults => &[],
+            Keep::NodeId(new) => {
+                let before = node_id.map(|kept| kept.node_id);
+                node_id = node_id.map(|kept| KeptId {
+                    node_id: new,
+                    ..kept
+                });
+                match before == Some(new) {
+                    true => &self.communication,
+                    false => &[],
+                }
+            }
         };
-        let is_default = matches!(what, Keep::Defaults);
-        let count = match is_default {
-            true => 0,
-            false => (0..parameters.count())
-                .filter(|number| {
-                    let parameter = parameters.get(*number);
-                    parameter.is_some_and(|parameter| parameter.value != parameter.board)
-                })
-                .count() as u32,
+        let value = |parameter: &Parameter<'_>| match what {
+            Keep::Present | Keep::With(..) => parameter.value,
+            Keep::Defaults => parameter.board,
+            Keep::NodeId(_) => parameter.next,
         };
-        let done = match (count, communication) {
-            (0, []) => remove(&self.folder, &self.path),
+        let count = (0..parameters.count())
+            .filter(|number| {
+                let parameter = parameters.get(*number);
+                parameter.is_some_and(|parameter| value(&parameter) != parameter.board)
+            })
+            .count() as u32;
+        let other_id = node_id.filter(|kept| kept.node_id != kept.board);
+        let done = match (count, communication, other_id) {
+            (0, [], None) => remove(&self.folder, &self.path),
             _ => {
                 let names = [&*self.folder, &self.temporary, &self.path];
-                let write = |out: &mut File| self.write(out, parameters, communication);
+                let write =
+                    |out: &mut File| self.write(out, parameters, value, communication, node_id);
                 write_whole(names, write).map(|_| ())
             }
         };
@@ -204,17 +249,27 @@ impl<'m> Store<'m> {
             ));
             return Err(refusal);
         }
+        let kept_of = communication.len();
         match what {
             Keep::Present => {}
-            Keep::With(communication) => {
+            Keep::With(_, communication) => {
                 let most = self.communication.capacity();
                 self.communication.clear();
                 let kept = communication.iter().take(most);
                 self.communication.extend(kept);
             }
             Keep::Defaults => self.communication.clear(),
+            Keep::NodeId(_) => self.communication.truncate(kept_of),
         }
-        parameters.kept(is_default);
+        self.node_id = node_id;
+        if let Keep::NodeId(node_id) = what {
+            say(format_args!(
+                "steadfast: {name} stored the node id {node_id} for the next start ({})",
+                self.path
+            ));
+            return Ok(count);
+        }
+        parameters.kept(matches!(what, Keep::Defaults));
         let (path, of) = (&self.path, self.communication.len());
         match (count, of) {
             (0, 0) => say(format_args!(
@@ -267,7 +322,9 @@ impl<'m> Store<'m> {
         &self,
         out: &mut File,
         parameters: &mut dyn Parameters,
+        value: impl Fn(&Parameter<'_>) -> f64,
         communication: &[Saved],
+        node_id: Option<KeptId>,
     ) -> io::Result<()> {
         let mut put = |line: fmt::Arguments<'_>| {
             let mut text = heapless::String::<384>::new();
@@ -284,7 +341,7 @@ impl<'m> Store<'m> {
             let Some(parameter) = parameters.get(number) else {
                 continue;
             };
-            let (value, board) = (parameter.value, parameter.board);
+            let (value, board) = (value(&parameter), parameter.board);
             if value != board {
                 // With all digits that tell the value from its neighbours.
                 let (of, key, unit) = (Escaped(parameter.of), parameter.key, parameter.unit);
@@ -293,8 +350,13 @@ impl<'m> Store<'m> {
                 ))?;
             }
         }
-        if let (Some(node_id), false) = (self.node_id, communication.is_empty()) {
-            put(format_args!("\n[can]\nnode_id = {node_id}\n"))?;
+        if let Some(KeptId { node_id, board }) = node_id
+            && node_id != board
+        {
+            put(format_args!("\n[lss]\nnode_id = [{node_id}, {board}]\n"))?;
+        }
+        if let (Some(kept), false) = (node_id, communication.is_empty()) {
+            put(format_args!("\n[can]\nnode_id = {}\n", kept.node_id))?;
             for Saved { index, sub, value } in communication {
                 put(format_args!("{index:04X}-{sub:02X} = 0x{value:X}\n"))?;
             }

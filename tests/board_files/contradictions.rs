@@ -51,6 +51,8 @@ axis.table.limits: max_command_volts = 5.0 -> max_command_volts = §5.1
     `max_command_volts` is 5.1, but the range of [analog_output.table_torque] is -5 to 5 V; it must be at most 5
 link.can: sync_hold = 2 -> sync_hold = §4
     `sync_hold` is not below `sync_losses`; at most 3, or 0 for no hold
+link.can: node_id = 1 -> node_id = §128
+    `node_id` is 128, which no CANopen node can have; give 1 to 127, or 255
 analog_output.torque: min_volts = -10.0 -> min_volts = 0.0
 axis.x.limits: max_command_volts = 10.0 -> max_command_volts = §10.0
     the range of [analog_output.torque] is 0 to 10 V; both signs

@@ -26,6 +26,13 @@ import warnings
 import can
 import canopen
 from can.interfaces.socketcan import SocketcanBus
+from canopen.lss import (
+    CS_INQUIRE_PRODUCT_CODE,
+    CS_INQUIRE_REVISION_NUMBER,
+    CS_INQUIRE_SERIAL_NUMBER,
+    CS_INQUIRE_VENDOR_ID,
+    LssError,
+)
 from canopen.objectdictionary import ODVariable
 
 import master
@@ -45,6 +52,10 @@ VALUE_TOO_LOW = 0x06090032
 INCOMPATIBLE = 0x06040043
 READ_ONLY = 0x06010002
 DEVICE_STATE = 0x08000022
+# A node without an id.
+NO_ID = 255
+# 1018h:1 to 4; the board file gives no serial number.
+IDENTITY = (0, 0x5D, 0x10000, 0)
 # Objects without a value: errors that have not occurred.
 ABSENT = {(0x1003, sub) for sub in range(1, 9)}
 
@@ -198,7 +209,7 @@ class Base(Case):
             for board in self.boards:
                 self.start_firmware(board)
             # What is sent before a node is on the bus is lost.
-            missing = {(0x700 + number, b"\0") for number in self.nodes}
+            missing = {(0x700 + number, b"\0") for number in self.nodes if number != NO_ID}
             while missing:
                 message = node_bus.recv(10)
                 self.assertIsNotNone(message, "no boot-up message")
@@ -228,12 +239,12 @@ class Base(Case):
             socket_bus.trace = Trace(path)
         return socket_bus
 
-    def restarted(self):
+    def restarted(self, number=NODE_ID):
         """The node after a restart of the controller."""
         self.network.disconnect()
         self.end_processes()
         self.start()
-        return self.node()
+        return self.node(number)
 
     def end_processes(self):
         for process in self.processes:
@@ -397,6 +408,65 @@ class Axis(Base):
         node = self.restarted()
         self.assertEqual(node.sdo[0x6081].raw, 20 * RADIAN)
         self.assertEqual(node.sdo[0x1017].raw, 1000)
+
+    def test_lss_finds_the_node_by_its_identity_and_gives_it_another_id(self):
+        node = self.node()
+        lss = self.network.lss
+        self.assertTrue(lss.send_switch_state_selective(*IDENTITY))
+        inquiries = (
+            CS_INQUIRE_VENDOR_ID,
+            CS_INQUIRE_PRODUCT_CODE,
+            CS_INQUIRE_REVISION_NUMBER,
+            CS_INQUIRE_SERIAL_NUMBER,
+        )
+        found = tuple(lss.inquire_lss_address(inquiry) for inquiry in inquiries)
+        self.assertEqual(found, IDENTITY)
+        self.assertEqual(lss.inquire_node_id(), NODE_ID)
+
+        def refused(code, call, *arguments):
+            with self.assertRaises(LssError) as raised:
+                call(*arguments)
+            self.assertEqual(str(raised.exception), f"LSS Error: {code}")
+
+        refused(1, lss.configure_node_id, 0)
+        refused(1, lss.configure_node_id, 128)
+        refused(1, lss.configure_bit_timing, 2)
+        # Parameters that the axis has now are not stored with the node id.
+        node.sdo[0x6081].raw = 2 * RADIAN
+        lss.configure_node_id(5)
+        lss.RESPONSE_TIMEOUT = 10
+        lss.store_configuration()
+        lss.send_switch_state_global(lss.WAITING_STATE)
+        with self.assertRaises(LssError):
+            lss.RESPONSE_TIMEOUT = 0.2
+            lss.inquire_node_id()
+        self.assertEqual(node.sdo[0x6081].raw, 2 * RADIAN, "it has its id until the reset")
+        self.network.nmt.send_command(0x82)
+        node = self.operational(5)
+        node.state = "OPERATION ENABLED"
+        self.assertEqual(node.sdo[0x1014].raw, 0x85)
+        lss.send_switch_state_global(lss.CONFIGURATION_STATE)
+        lss.RESPONSE_TIMEOUT = 10
+        self.assertEqual(lss.inquire_node_id(), 5)
+        # An axis has power.
+        refused(255, lss.store_configuration)
+        self.nodes = (5,)
+        node = self.restarted(5)
+        self.assertEqual(node.sdo[0x6081].raw, 20 * RADIAN)
+        node.sdo[0x1017].raw = 500
+        node.sdo.RESPONSE_TIMEOUT = 10
+        node.sdo.download(0x1010, 1, b"save")
+        node = self.restarted(5)
+        self.assertEqual(node.sdo[0x1017].raw, 500)
+        # Back to that of the board file: nothing is stored any more.
+        lss = self.network.lss
+        lss.RESPONSE_TIMEOUT = 10
+        lss.send_switch_state_global(lss.CONFIGURATION_STATE)
+        lss.configure_node_id(NODE_ID)
+        lss.store_configuration()
+        self.assertFalse(os.path.exists(self.saved))
+        self.nodes = (NODE_ID,)
+        self.assertEqual(self.restarted().sdo[0x1017].raw, 1000)
 
     def test_a_move_has_the_profile_velocity_that_was_written(self):
         node = self.enabled("PROFILED POSITION")
@@ -625,6 +695,25 @@ class Pair(Base):
             f"two controllers: phase {phase_us:.0f} us of {period_us} us; set-points at most "
             f"{worst * RADIAN:.0f} of 10^-6 rad apart at {STEP / 10_000:.1f} rad/s"
         )
+
+
+class NoId(Base):
+    """A controller without a node id."""
+
+    nodes = (NO_ID,)
+
+    def test_lss_finds_a_node_without_an_id_and_the_axis_moves(self):
+        lss = self.network.lss
+        # No answer means that a bit is 1.
+        lss.RESPONSE_TIMEOUT = 0.3
+        self.assertEqual(lss.fast_scan(), (True, list(IDENTITY)))
+        self.assertEqual(lss.inquire_node_id(), NO_ID)
+        self.assertEqual(self.network.scanner.nodes, [])
+        lss.configure_node_id(NODE_ID)
+        lss.send_switch_state_global(lss.WAITING_STATE)
+        node = self.enabled("PROFILED POSITION")
+        self.move_to(node, self.position(node) + RADIAN)
+        self.assertEqual(lss.fast_scan(), (False, None))
 
 
 class BusYml(Base):

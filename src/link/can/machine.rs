@@ -305,9 +305,14 @@ impl Drive for Machine<'_, '_> {
         }
     }
 
-    fn store(&mut self, next: &mut dyn FnMut() -> Option<Saved>) -> Result<(), Refusal> {
+    fn store(
+        &mut self,
+        node_id: u8,
+        next: &mut dyn FnMut() -> Option<Saved>,
+    ) -> Result<(), Refusal> {
         let all: heapless::Vec<Saved, MAX_SAVED> = core::iter::from_fn(next).collect();
-        self.owners.keep(Client::CAN, Keep::With(&all), self.now)?;
+        let keep = Keep::With(node_id, &all);
+        self.owners.keep(Client::CAN, keep, self.now)?;
         Ok(())
     }
 
@@ -316,7 +321,13 @@ impl Drive for Machine<'_, '_> {
         Ok(())
     }
 
-    fn saved(&self, number: usize) -> Option<Saved> {
-        self.owners.store.as_ref()?.communication(number)
+    fn keep_node_id(&mut self, node_id: u8) -> Result<(), Refusal> {
+        let keep = Keep::NodeId(node_id);
+        self.owners.keep(Client::CAN, keep, self.now)?;
+        Ok(())
+    }
+
+    fn saved(&self, node_id: u8, number: usize) -> Option<Saved> {
+        self.owners.store.as_ref()?.communication(node_id, number)
     }
 }

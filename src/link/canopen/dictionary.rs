@@ -20,7 +20,7 @@ const LOAD: u32 = 0x6461_6F6C;
 /// What the board file says of a node.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// 1 to 127.
+    /// 1 to 127; 255 for none: the node waits for a master that gives it one by LSS.
     pub node_id: u8,
     /// 1018h:4; 0 for none.
     pub serial: u32,
@@ -355,7 +355,7 @@ impl Dictionary {
                 let mut at = 0;
                 let this = &*self;
                 let mut next = || this.changed(&mut at);
-                drive.store(&mut next)?;
+                drive.store(this.config.node_id, &mut next)?;
                 self.restored = false;
             }
             Own::Restore => {

@@ -178,12 +178,17 @@ pub trait Drive {
     /// The commands of the bus for `axis` are no longer valid. Called once for each loss.
     fn lost(&mut self, axis: usize, loss: Loss);
 
-    /// Stores the machine's parameters and the communication parameters, which `next` gives one
-    /// after the other.
+    /// Stores the machine's parameters and the communication parameters of the node with this id,
+    /// which `next` gives one after the other.
     ///
     /// # Errors
-    /// Why it was not done; what was stored before is unchanged.
-    fn store(&mut self, next: &mut dyn FnMut() -> Option<Saved>) -> Result<(), Refusal>;
+    /// Why it was not done; what was stored before is unchanged. [`Refusal::State`] also if the next
+    /// start has another node id, since the COB-IDs belong to it.
+    fn store(
+        &mut self,
+        node_id: u8,
+        next: &mut dyn FnMut() -> Option<Saved>,
+    ) -> Result<(), Refusal>;
 
     /// Makes the next start use the defaults.
     ///
@@ -191,6 +196,13 @@ pub trait Drive {
     /// Why it was not done; what was stored before is unchanged.
     fn restore(&mut self) -> Result<(), Refusal>;
 
-    /// The stored communication parameter `number`, counted from 0; `None` after the last.
-    fn saved(&self, number: usize) -> Option<Saved>;
+    /// Makes the next start use this node id.
+    ///
+    /// # Errors
+    /// Why it was not done; what was stored before is unchanged.
+    fn keep_node_id(&mut self, node_id: u8) -> Result<(), Refusal>;
+
+    /// The stored communication parameter `number` of the node with this id, counted from 0; `None`
+    /// after the last.
+    fn saved(&self, node_id: u8, number: usize) -> Option<Saved>;
 }

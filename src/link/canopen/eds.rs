@@ -23,7 +23,7 @@ const HEADS: [&str; 5] = [
      ProductNumber=0x5D\nRevisionNumber=0x10000\nOrderCode=\nBaudRate_10=1\nBaudRate_20=1\n\
      BaudRate_50=1\nBaudRate_125=1\nBaudRate_250=1\nBaudRate_500=1\nBaudRate_800=1\n\
      BaudRate_1000=1\nSimpleBootUpMaster=0\nSimpleBootUpSlave=1\n",
-    "Granularity=8\nDynamicChannelsSupported=0\nGroupMessaging=0\nLSS_Supported=0\n",
+    "Granularity=8\nDynamicChannelsSupported=0\nGroupMessaging=0\nLSS_Supported=1\n",
     "[DummyUsage]\nDummy0001=0\nDummy0002=1\nDummy0003=1\nDummy0004=1\nDummy0005=1\n\
      Dummy0006=1\nDummy0007=1\n\n",
     "[MandatoryObjects]\nSupportedObjects=3\n1=0x1000\n2=0x1001\n3=0x1018\n\n\

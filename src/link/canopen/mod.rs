@@ -12,6 +12,7 @@
 //!     emergency error register, history, messages
 //!     table     the object dictionary
 //!     object    one row of it
+//!   lss         node id by LSS (CiA 305)
 //!   measure     the measurement of SYNC
 //!   drive       what the node needs of the machine
 //!   abort       SDO abort codes
@@ -27,6 +28,7 @@ mod drive;
 mod eds;
 mod emergency;
 mod frame;
+mod lss;
 mod measure;
 mod node;
 mod object;

@@ -4,6 +4,7 @@ use super::dictionary::{Config, Dictionary};
 use super::drive::{Drive, Loss};
 use super::emergency::{COMMUNICATION, OVERRUN, PASSIVE, RECOVERED, SAME_NODE_ID};
 use super::frame::{Frame, MAX_ID, Outbox};
+use super::lss::{self, Lss};
 use super::sdo::Server;
 use crate::time::Instant;
 
@@ -11,7 +12,7 @@ use crate::time::Instant;
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Nmt {
-    /// Before the boot-up message.
+    /// Before the boot-up message; a node without a node id stays here.
     Initialising = 0,
     /// No communication but NMT and heartbeat.
     Stopped = 4,
@@ -48,6 +49,7 @@ pub enum BusEvent {
 pub struct Node {
     pub(super) dictionary: Dictionary,
     pub(super) server: Server,
+    pub(super) lss: Lss,
     pub(super) nmt: Nmt,
     /// Time of the last heartbeat.
     pub(super) beat: Option<Instant>,
@@ -89,6 +91,7 @@ impl Node {
         Self {
             dictionary: Dictionary::new(config, axes),
             server: Server::IDLE,
+            lss: Lss::new(config.node_id),
             nmt: Nmt::Initialising,
             beat: None,
             emcy: None,
@@ -109,10 +112,16 @@ impl Node {
         self.nmt
     }
 
-    /// The node id.
+    /// The node id; 255 for none.
     #[must_use]
     pub const fn node_id(&self) -> u8 {
         self.dictionary.config.node_id
+    }
+
+    /// Whether this node has no node id: it waits for a master that gives it one by LSS.
+    #[must_use]
+    pub const fn is_unconfigured(&self) -> bool {
+        self.node_id() == lss::UNCONFIGURED
     }
 
     /// Whether `id` is the identifier of SYNC.
@@ -124,6 +133,11 @@ impl Node {
     /// The identifiers of the frames that this node needs, as pairs of an identifier and the bits
     /// of it that are compared. They change only while a frame is received.
     pub fn identifiers(&self) -> impl Iterator<Item = (u16, u16)> + '_ {
+        // Without a node id there are no others.
+        let others = match self.is_unconfigured() {
+            true => 0,
+            false => usize::MAX,
+        };
         let id = u16::from(self.node_id());
         let sync = self.dictionary.sync_id as u16;
         let fixed = [(0, MAX_ID), (sync, MAX_ID), (0x600 + id, MAX_ID)];
@@ -133,7 +147,8 @@ impl Node {
         let heartbeats = [(0x700, 0x780), (0x580 + id, MAX_ID), (emcy, MAX_ID)];
         let pdos = self.dictionary.rpdos.iter().filter(|pdo| pdo.is_valid());
         let pdos = pdos.map(|pdo| (pdo.can_id(), MAX_ID));
-        fixed.into_iter().chain(heartbeats).chain(pdos)
+        let others = (fixed.into_iter().chain(heartbeats).chain(pdos)).take(others);
+        core::iter::once((lss::REQUEST, MAX_ID)).chain(others)
     }
 
     /// Processes a received frame. Frames for others, remote frames and frames of a wrong length
@@ -145,7 +160,17 @@ impl Node {
         drive: &mut impl Drive,
         out: &mut Outbox,
     ) {
-        if frame.is_remote() || self.nmt == Nmt::Initialising {
+        if frame.is_remote() {
+            return;
+        }
+        if frame.id() == lss::REQUEST {
+            if self.nmt != Nmt::Initialising || self.is_unconfigured() {
+                let config = &mut self.dictionary.config;
+                self.lss.receive(frame.data(), config, drive, out);
+            }
+            return;
+        }
+        if self.nmt == Nmt::Initialising {
             return;
         }
         let id = u16::from(self.node_id());

@@ -40,6 +40,7 @@ impl Node {
                     ..Default::default()
                 };
                 self.check_communication();
+                self.dictionary.config.node_id = self.lss.pending;
                 self.nmt = Nmt::Initialising;
             }
             _ => {}

@@ -18,7 +18,7 @@ impl Dictionary {
         }
         let mut verify = [0; 2];
         let mut number = 0;
-        while let Some(saved) = drive.saved(number) {
+        while let Some(saved) = drive.saved(self.config.node_id, number) {
             number += 1;
             // A value of another version of the table that no longer fits is left out.
             let Ok(found) = find(saved.index, saved.sub, self.axes) else {

@@ -79,6 +79,15 @@ const fn head(index: u16, part: Part, last: u8, name: &'static str) -> Object {
     )
 }
 
+const VENDOR: u32 = 0;
+const PRODUCT: u32 = 0x5D;
+const REVISION: u32 = 0x0001_0000;
+
+/// 1018h:1 to 4 of the node with this serial number, by which LSS finds it.
+pub(super) const fn identity(serial: u32) -> [u32; 4] {
+    [VENDOR, PRODUCT, REVISION, serial]
+}
+
 /// The rows, by index and sub-index.
 #[rustfmt::skip]
 pub(super) static OBJECTS: [Object; 115] = [
@@ -101,9 +110,9 @@ pub(super) static OBJECTS: [Object; 115] = [
     row(0x1016, 1, CONSUMERS as u8, Member, U32, Rw, No, Value(0), any(), Node(Consumer), "Consumer heartbeat time", "bits 16 to 23 node id, bits 0 to 15 ms; supervised from the first heartbeat on"),
     row(0x1017, 0, 1, Variable, U16, Rw, No, Value(1000), any(), Node(Producer), "Producer heartbeat time", "ms; 0: no heartbeat"),
     head(0x1018, Record, 4, "Identity object"),
-    row(0x1018, 1, 1, Member, U32, Const, No, Value(0), any(), Fixed, "Vendor-ID", "0: none is assigned"),
-    row(0x1018, 2, 1, Member, U32, Const, No, Value(0x5D), any(), Fixed, "Product code", ""),
-    row(0x1018, 3, 1, Member, U32, Const, No, Value(0x0001_0000), any(), Fixed, "Revision number", "of this dictionary"),
+    row(0x1018, 1, 1, Member, U32, Const, No, Value(VENDOR), any(), Fixed, "Vendor-ID", "0: none is assigned"),
+    row(0x1018, 2, 1, Member, U32, Const, No, Value(PRODUCT), any(), Fixed, "Product code", ""),
+    row(0x1018, 3, 1, Member, U32, Const, No, Value(REVISION), any(), Fixed, "Revision number", "of this dictionary"),
     row(0x1018, 4, 1, Member, U32, Ro, No, Live, any(), Node(Serial), "Serial number", "from the board file"),
     row(0x1019, 0, 1, Variable, U8, Rw, No, Value(0), Some((0, 240)), Node(SyncOverflow), "Synchronous counter overflow value", "0, or 2 to 240"),
     head(0x1020, Array, 2, "Verify configuration"),

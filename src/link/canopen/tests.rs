@@ -5,6 +5,7 @@ mod eds;
 mod emergency;
 mod fake;
 mod hostile;
+mod lss;
 mod nmt;
 mod pdo;
 mod replay;

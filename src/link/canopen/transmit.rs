@@ -22,6 +22,9 @@ impl Node {
     /// A change of a status, for which a TPDO is sent, is noticed here only.
     pub fn poll(&mut self, now: Instant, drive: &mut impl Drive, out: &mut Outbox) -> Instant {
         let mut next = now + LONGEST;
+        if self.is_unconfigured() {
+            return next;
+        }
         if self.nmt == Nmt::Initialising {
             let id = 0x700 + u16::from(self.node_id());
             if out.push_back(Frame::clipped(id, &[0])).is_err() {

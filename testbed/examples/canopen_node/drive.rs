@@ -228,7 +228,7 @@ impl Drive for Simulated {
         self.axes[axis].event(Event::Command(Command::QuickStop));
     }
 
-    fn store(&mut self, next: &mut dyn FnMut() -> Option<Saved>) -> Result<(), Refusal> {
+    fn store(&mut self, _: u8, next: &mut dyn FnMut() -> Option<Saved>) -> Result<(), Refusal> {
         let powered = |axis: &Axis| axis.state == State::OperationEnabled;
         if self.axes.iter().any(powered) {
             return Err(Refusal::State);
@@ -242,7 +242,12 @@ impl Drive for Simulated {
         Ok(())
     }
 
-    fn saved(&self, number: usize) -> Option<Saved> {
+    fn keep_node_id(&mut self, _: u8) -> Result<(), Refusal> {
+        self.stored.clear();
+        Ok(())
+    }
+
+    fn saved(&self, _: u8, number: usize) -> Option<Saved> {
         self.stored.get(number).copied()
     }
 }

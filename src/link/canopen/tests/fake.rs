@@ -15,6 +15,10 @@ pub(super) struct Fake {
     pub(super) paces: Vec<(usize, Pace)>,
     pub(super) stored: Vec<Saved>,
     pub(super) powered: bool,
+    /// Refuses to store a node id.
+    pub(super) no_store: Option<Refusal>,
+    /// The stored node id.
+    pub(super) kept_id: Option<u8>,
     /// The machine has not taken the last controlword.
     pub(super) waits: bool,
 }
@@ -31,6 +35,8 @@ impl Fake {
             paces: Vec::new(),
             stored: Vec::new(),
             powered: false,
+            no_store: None,
+            kept_id: None,
             waits: false,
         }
     }
@@ -69,7 +75,7 @@ impl Drive for Fake {
         self.lost.push((axis, loss));
     }
 
-    fn store(&mut self, next: &mut dyn FnMut() -> Option<Saved>) -> Result<(), Refusal> {
+    fn store(&mut self, _: u8, next: &mut dyn FnMut() -> Option<Saved>) -> Result<(), Refusal> {
         if self.powered {
             return Err(Refusal::State);
         }
@@ -82,7 +88,16 @@ impl Drive for Fake {
         Ok(())
     }
 
-    fn saved(&self, number: usize) -> Option<Saved> {
+    fn keep_node_id(&mut self, node_id: u8) -> Result<(), Refusal> {
+        if let Some(refusal) = self.no_store {
+            return Err(refusal);
+        }
+        self.kept_id = Some(node_id);
+        self.stored.clear();
+        Ok(())
+    }
+
+    fn saved(&self, _: u8, number: usize) -> Option<Saved> {
         self.stored.get(number).copied()
     }
 }
@@ -97,20 +112,25 @@ pub(super) struct Bench {
 impl Bench {
     /// A pre-operational node.
     pub(super) fn new(axes: usize) -> Self {
+        let mut bench = Self::switched_on(5, axes);
+        assert_eq!(bench.poll(), [frame(0x705, &[0])]);
+        bench
+    }
+
+    /// A node with this id before its boot-up.
+    pub(super) fn switched_on(node_id: u8, axes: usize) -> Self {
         let config = Config {
-            node_id: 5,
+            node_id,
             serial: 77,
             sync_losses: 2,
             sync_hold: 0,
             stores: true,
         };
-        let mut bench = Self {
+        Self {
             node: Node::new(config, axes),
             drive: Fake::new(axes),
             now: Instant::from_nanos(1_000_000_000),
-        };
-        assert_eq!(bench.poll(), [frame(0x705, &[0])]);
-        bench
+        }
     }
 
     /// The same, started, with its first TPDOs taken away.
@@ -158,15 +178,24 @@ impl Bench {
 
     /// One SDO request and its answer.
     pub(super) fn sdo(&mut self, request: [u8; 8]) -> [u8; 8] {
-        let answers = self.receive(0x605, &request);
+        self.sdo_of(5, request)
+    }
+
+    fn sdo_of(&mut self, node: u16, request: [u8; 8]) -> [u8; 8] {
+        let answers = self.receive(0x600 + node, &request);
         assert_eq!(answers.len(), 1, "{answers:02X?}");
-        assert_eq!(answers[0].id(), 0x585);
+        assert_eq!(answers[0].id(), 0x580 + node);
         answers[0].data().try_into().unwrap()
     }
 
     pub(super) fn read(&mut self, index: u16, sub: u8) -> Result<u32, u32> {
+        self.read_of(5, index, sub)
+    }
+
+    /// An upload from the node with the id `node`.
+    pub(super) fn read_of(&mut self, node: u16, index: u16, sub: u8) -> Result<u32, u32> {
         let [low, high] = index.to_le_bytes();
-        let answer = self.sdo([0x40, low, high, sub, 0, 0, 0, 0]);
+        let answer = self.sdo_of(node, [0x40, low, high, sub, 0, 0, 0, 0]);
         assert_eq!(answer[1..4], [low, high, sub]);
         let value = u32::from_le_bytes(answer[4..].try_into().unwrap());
         if answer[0] == 0x80 {
