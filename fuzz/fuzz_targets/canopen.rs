@@ -100,6 +100,10 @@ impl Drive for Machine {
         self.noise & 0x200 == 0
     }
 
+    fn withdraw(&mut self, axis: usize) {
+        assert!(axis < AXES);
+    }
+
     fn alive(&mut self, axis: usize) {
         assert!(axis < AXES && !self.stopped);
     }

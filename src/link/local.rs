@@ -67,6 +67,7 @@ struct Connected {
 struct Awaited {
     /// The number of the request.
     number: u32,
+    group: u8,
     /// The hand-over that has it.
     hand_over: u64,
     since: Instant,
@@ -298,9 +299,13 @@ impl<'l> Local<'l> {
             return Ok(());
         };
         if let Some(awaited) = connected.awaited {
-            let answer = awaited.answer(connected.client, owners.taken(), now);
+            let taken = owners.taken();
+            let answer = awaited.answer(connected.client, taken, now);
             if let Some(answer) = answer {
                 connected.awaited = None;
+                if awaited.hand_over > taken {
+                    owners.withdraw(connected.client, awaited.group, now);
+                }
                 connected.answer(&answer)?;
             }
             return Ok(());
@@ -413,6 +418,7 @@ fn answer(
             if written.is_ok() && drives.contains(&group) && owners.first(group) != before {
                 connected.awaited = Some(Awaited {
                     number: request.number,
+                    group,
                     hand_over: owners.next_hand_over(),
                     since: now,
                 });
@@ -443,25 +449,4 @@ impl Drop for Local<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::link::protocol::Answered;
-
-    #[test]
-    fn a_controlword_is_confirmed_when_the_loop_has_taken_it_and_refused_when_the_loop_stands() {
-        let at = |ms: u64| Instant::from_nanos(ms * 1_000_000);
-        let awaited = Awaited {
-            number: 7,
-            hand_over: 3,
-            since: at(10),
-        };
-        let due = |taken, now| awaited.answer(Client(2), taken, now);
-        assert_eq!(due(2, at(1_009)), None);
-        let taken = due(3, at(11)).unwrap();
-        let taken = Answered::read(&taken).unwrap();
-        assert!(taken.done && taken.number == 7 && taken.kind == Kind::Write as u32);
-        let stands = due(2, at(1_010)).unwrap();
-        let stands = Answered::read(&stands).unwrap();
-        assert!(!stands.done && stands.text.contains("has not taken"));
-    }
-}
+mod tests;

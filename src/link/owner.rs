@@ -244,6 +244,17 @@ impl<'m> Owners<'m> {
         }
     }
 
+    /// The loop did not take the commands of `client` for `group` in time, which the client was
+    /// told: they are stale, also for a loop that resumes, until the client writes again.
+    pub fn withdraw(&mut self, client: Client, group: u8, now: Instant) {
+        let number = usize::from(group);
+        let (part, commands) = (self.parts.get(number), self.groups.get(number));
+        let is_owned = part.is_some_and(|part| part.owner == Some(client));
+        if is_owned && commands.is_some_and(|commands| commands.valid.is_ok()) {
+            self.set(group, Err(InputError::Stale), now);
+        }
+    }
+
     /// Gives `group` up: its commands have no value any more.
     ///
     /// # Errors

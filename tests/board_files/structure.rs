@@ -1,6 +1,8 @@
 //! Keys and tables.
 
-use super::{LINUX, SIM, edit, edited, error_of, refused};
+use steadfast::firmware::Firmware;
+
+use super::{LINUX, SIM, edit, edited, error_from, error_of, refused};
 
 #[test]
 fn an_unknown_key_is_refused_with_a_suggestion() {
@@ -165,4 +167,21 @@ axis.table: [axis.table] -> [§loop]
     duplicate key `loop`; keep one
 ",
     );
+}
+
+#[test]
+fn a_can_link_on_a_machine_without_a_commanded_axis_is_refused() {
+    let link = "[link.can]\ninterface = §\"can0\"\nnode_id = 1\nbit_rate = 500000\n";
+    let command = "[command.speed]\nmin = -5.0\nmax = 5.0\ntimeout_ms = 100\n";
+    // An axis that takes no commands; a command of a control law; no axis at all.
+    for text in [
+        format!("{SIM}\n{link}"),
+        format!("{SIM}\n{command}{link}"),
+        format!("{}\n{command}{link}", super::stock::BOARD),
+    ] {
+        let read = |text: &str| Firmware::stock().read("b.toml", text);
+        let error = error_from(&text, read);
+        assert_eq!(error.what, "nothing can be commanded over the CAN bus");
+        assert!(error.fix.contains("remove [link.can]"), "{error}");
+    }
 }

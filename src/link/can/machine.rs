@@ -266,6 +266,13 @@ impl Drive for Machine<'_, '_> {
         self.values.awaited.is_none()
     }
 
+    fn withdraw(&mut self, axis: usize) {
+        // What is written next, also with a SYNC, must not bring the controlword back.
+        self.values.commands[axis][0] = 0.0;
+        let group = self.axes[axis].group;
+        self.owners.withdraw(Client::CAN, group, self.now);
+    }
+
     fn alive(&mut self, axis: usize) {
         self.owners
             .refresh_group(Client::CAN, self.axes[axis].group, self.now);

@@ -1,3 +1,5 @@
+mod withdrawn;
+
 use super::machine::{Status, TRIES};
 use super::*;
 use crate::axis::state::State;

@@ -167,6 +167,10 @@ pub trait Drive {
     /// sees only the newest, would miss an edge.
     fn is_taken(&self) -> bool;
 
+    /// The machine has not taken a command for `axis` in time, and the client was told so: it must
+    /// not take it later.
+    fn withdraw(&mut self, axis: usize);
+
     /// The commands of the bus for `axis` are still valid. Called in each poll while the master
     /// is supervised without a loss.
     fn alive(&mut self, axis: usize);

@@ -158,7 +158,7 @@ impl Server {
         &mut self,
         now: Instant,
         dictionary: &Dictionary,
-        drive: &impl Drive,
+        drive: &mut impl Drive,
         out: &mut Outbox,
         next: &mut Instant,
     ) {
@@ -175,6 +175,12 @@ impl Server {
         }
         let due = self.last + TIMEOUT;
         if due <= now {
+            if matches!(self.state, State::Held(_))
+                && let 0x6000.. = self.index
+                && let Ok(found) = find(self.index, self.sub, dictionary.axes)
+            {
+                drive.withdraw(usize::from(found.axis));
+            }
             self.abort(node_id, Abort::TIMEOUT, out);
             return;
         }

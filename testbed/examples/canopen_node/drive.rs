@@ -220,6 +220,8 @@ impl Drive for Simulated {
         true
     }
 
+    fn withdraw(&mut self, _axis: usize) {}
+
     fn alive(&mut self, _axis: usize) {}
 
     fn pace(&mut self, _axis: usize, _pace: Pace) {}

@@ -12,6 +12,7 @@ pub(super) struct Fake {
     pub(super) refused: BTreeMap<u8, Refusal>,
     pub(super) lost: Vec<(usize, Loss)>,
     pub(super) alive: Vec<usize>,
+    pub(super) withdrawn: Vec<usize>,
     pub(super) paces: Vec<(usize, Pace)>,
     pub(super) stored: Vec<Saved>,
     pub(super) powered: bool,
@@ -32,6 +33,7 @@ impl Fake {
             refused: BTreeMap::new(),
             lost: Vec::new(),
             alive: Vec::new(),
+            withdrawn: Vec::new(),
             paces: Vec::new(),
             stored: Vec::new(),
             powered: false,
@@ -61,6 +63,10 @@ impl Drive for Fake {
 
     fn is_taken(&self) -> bool {
         !self.waits
+    }
+
+    fn withdraw(&mut self, axis: usize) {
+        self.withdrawn.push(axis);
     }
 
     fn alive(&mut self, axis: usize) {

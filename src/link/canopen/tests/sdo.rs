@@ -1,7 +1,7 @@
 //! Every form of the SDO protocol, byte by byte (CiA 301, "SDO protocols").
 
 use super::super::{Item, Nmt, Refusal};
-use super::fake::{Bench, frame};
+use super::fake::{Bench, NONE, frame};
 
 const EDS: [u8; 3] = [0x21, 0x10, 0];
 const NAME: [u8; 3] = [0x08, 0x10, 0];
@@ -84,7 +84,13 @@ fn a_controlword_is_confirmed_when_the_machine_has_taken_it() {
     bench.drive.waits = true;
     assert_eq!(bench.receive(0x605, &request), []);
     let timeout = frame(0x585, &[0x80, 0x40, 0x60, 0, 0, 0, 4, 5]);
+    assert_eq!(bench.drive.withdrawn, NONE);
     assert_eq!(bench.wait(1100), [timeout]);
+    assert_eq!(
+        bench.drive.withdrawn,
+        [0],
+        "what was refused is not taken later"
+    );
 }
 
 #[test]
