@@ -106,7 +106,7 @@ pub(super) fn run_with_helpers(
     };
     let (saver, expected) = (Saver::default(), recording.expected);
     let mut store = recording.store.take();
-    let flight = &recording.flight;
+    let (flight, words) = (&recording.flight, &recording.words);
     let Some((writer, reader)) = ring::claim(flight.ring()) else {
         return Err(stand_down(feeder, RunError::Busy));
     };
@@ -145,7 +145,7 @@ pub(super) fn run_with_helpers(
         .map_err(refused)?;
         if let Some(store) = &mut store {
             helper::spawn(scope, "black box", HELPER_STACK, barrier, move || {
-                saver.run(flight, store, expected, done);
+                saver.run((flight, words), store, expected, done);
             })
             .map_err(refused)?;
         }

@@ -55,13 +55,17 @@ pub(super) fn report<D: Decide>(
         recording,
         warnings,
     } = finished;
-    let fault = D::fault(law, &state).map(|code| {
+    let law_fault = D::fault(law, &state);
+    let fault = law_fault.map(|code| {
         description
             .fault
             .unwrap_or_else(|| format!("the control law reports fault {code}"))
     });
     let stopped = D::stopped(law, &state);
-    let exit = exit(&outcome, fault, stopped, stopped_by, config);
+    let run = fault_of_run(&outcome, config);
+    let only = law_fault.filter(|_| run.is_none());
+    let only = only.map(|code| (D::faulted(law, &state), code));
+    let exit = exit(&outcome, (run, fault), stopped, stopped_by, config);
     let cycles = outcome.ran.map_or_else(Cycles::default, |ran| Cycles {
         run: ran.run,
         skipped: ran.skipped,
@@ -91,7 +95,7 @@ pub(super) fn report<D: Decide>(
         laws: description.laws,
         watchdog,
         saved_parameters: config.parameters.as_ref().map(|saved| saved.in_force),
-        black_box: recording.and_then(|recording| recording.end(&exit)),
+        black_box: recording.and_then(|recording| recording.end(&exit, only)),
         warnings,
         exit,
         timing: Box::new(timing.clone()),
@@ -122,9 +126,21 @@ fn memory(usage: &Usage, pace: Pace) -> Memory {
 
 /// Exit code and reason: 0 done, 1 failed, 3 contract refused, 4 fault, 5 stopped and not armed
 /// again.
+/// The fault of the run, without that of a control law.
+fn fault_of_run(outcome: &Outcome, config: &Config) -> Option<String> {
+    let ran = outcome.ran.as_ref()?;
+    fault_of(ran, &outcome.contract, config).or_else(|| {
+        // The end was regular, but the run was not real-time as required.
+        let required = config.requirement == Requirement::Required;
+        let broken = !outcome.contract.broken_while_running().is_empty();
+        (required && broken).then(|| broken_while_running(&outcome.contract))
+    })
+}
+
+/// `run` is the fault of the run, `fault` that of a control law.
 fn exit(
     outcome: &Outcome,
-    fault: Option<String>,
+    (run, fault): (Option<String>, Option<String>),
     stopped: Option<StopCause>,
     stopped_by: Option<signals::StopSignal>,
     config: &Config,
@@ -138,12 +154,6 @@ fn exit(
             ),
         };
     };
-    let run = fault_of(ran, &outcome.contract, config).or_else(|| {
-        // The end was regular, but the run was not real-time as required.
-        let required = config.requirement == Requirement::Required;
-        let broken = !outcome.contract.broken_while_running().is_empty();
-        (required && broken).then(|| broken_while_running(&outcome.contract))
-    });
     let (code, reason) = match (run, fault) {
         (Some(reason), Some(law)) => (4, format!("{reason}; {law}")),
         (Some(reason), None) | (None, Some(reason)) => (4, reason),

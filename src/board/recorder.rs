@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::error::RunError;
 use crate::config::{Config, Position};
+use crate::cycle::ports::FaultNumber;
 use crate::cycle::stop::StopCause;
 use crate::realtime::helper;
 use crate::realtime::text::cut;
@@ -42,6 +43,50 @@ pub(super) struct Recording {
     ended: bool,
     /// A fault or quick stop without a black box so far, as in [`Saver`]; 0: none.
     pending: u32,
+    /// The last one with a black box.
+    last: u32,
+    pub(super) words: Words,
+}
+
+/// What the faults of the control laws mean. Made before the run, because what saves black boxes
+/// allocates nothing.
+pub(super) struct Words(Vec<Vec<String>>);
+
+/// Codes of a law whose words are kept; further ones are told by their number.
+const CODES: u16 = 24;
+
+impl Words {
+    fn of(config: &Config) -> Self {
+        let laws = config.machine.laws.iter().map(|law| {
+            let codes = (1..=CODES).filter_map(FaultNumber::new);
+            codes
+                .map(|code| match &law.name {
+                    None => law.law.explain(code),
+                    Some(name) => format!("law {name}: {}", law.law.explain(code)),
+                })
+                .collect()
+        });
+        Self(laws.collect())
+    }
+
+    fn get(&self, law: u8, code: u16) -> Option<&str> {
+        let of_law = self.0.get(usize::from(law))?;
+        of_law
+            .get(usize::from(code.checked_sub(1)?))
+            .map(String::as_str)
+    }
+
+    /// The text for a value of [`Saver::requested`].
+    fn describe(&self, requested: u32) -> heapless::String<256> {
+        let (law, code) = ((requested >> LAW_SHIFT) as u8, requested as u16);
+        match (StopCause::from_number(requested as u8), self.get(law, code)) {
+            (Some(stop), _) if requested & QUICK_STOP != 0 => {
+                cut(format_args!("quick stop: {stop}"))
+            }
+            (_, Some(words)) => cut(format_args!("{words}")),
+            (_, None) => cut(format_args!("the control law reports fault {code}")),
+        }
+    }
 }
 
 impl Recorder {
@@ -169,6 +214,11 @@ impl Recorder {
             report: config.black_box.as_ref().map(|_| report),
             ended: false,
             pending: 0,
+            last: 0,
+            words: match config.black_box {
+                Some(_) => Words::of(config),
+                None => Words(Vec::new()),
+            },
         })
     }
 }
@@ -233,6 +283,7 @@ impl Recording {
             .done
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
+        self.last = done.last;
         if let Some(report) = &mut self.report {
             let saved = done.saved.iter().map(|path| path.as_str().to_owned());
             report.saved.extend(saved);
@@ -242,11 +293,19 @@ impl Recording {
         }
     }
 
-    /// Saves a black box of a run that ended by a fault. Gives the report.
-    pub(super) fn end(mut self, exit: &Exit) -> Option<BlackBoxReport> {
+    /// Saves a black box of a run that ended by a fault. `fault` is the law and the code of the
+    /// fault if that alone is the reason: it may have its black box already. Gives the report.
+    pub(super) fn end(
+        mut self,
+        exit: &Exit,
+        fault: Option<(u8, FaultNumber)>,
+    ) -> Option<BlackBoxReport> {
         let mut report = self.report.take();
-        let faulted = matches!(exit.code, 1 | 4 | 5);
-        let passed = describe(self.pending);
+        let is_saved = |(law, code): (u8, FaultNumber)| {
+            self.pending == 0 && self.last == requested_by(law, code.get())
+        };
+        let faulted = matches!(exit.code, 1 | 4 | 5) && !fault.is_some_and(is_saved);
+        let passed = self.words.describe(self.pending);
         let cause = match (faulted, self.pending) {
             (true, _) => Some(exit.reason.as_str()),
             (false, 0) => None,
@@ -285,6 +344,8 @@ const MOST: usize = 8;
 const MOST_STOPS: usize = 4;
 /// Flag of a quick stop in [`Saver::requested`]; the code of a fault has 16 bits.
 const QUICK_STOP: u32 = 1 << 16;
+/// The number of the law of a fault is above it.
+const LAW_SHIFT: u32 = 17;
 /// Interval at which the saver polls.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// Intervals between a fault and its black box, so that it has half a second after the fault.
@@ -294,8 +355,8 @@ const AFTERMATH: u32 = 5;
 /// a thread without real-time priority, which may wait for a disk. It does not allocate.
 #[derive(Default)]
 pub(super) struct Saver {
-    /// The reason to save: 0 for none, the code of a fault, or [`QUICK_STOP`] with the number of
-    /// its cause.
+    /// The reason to save: 0 for none, the law and the code of a fault, or [`QUICK_STOP`] with the
+    /// number of its cause.
     requested: AtomicU32,
     done: Mutex<Saves>,
 }
@@ -303,23 +364,25 @@ pub(super) struct Saver {
 #[derive(Default)]
 struct Saves {
     saved: heapless::Vec<Path, MOST>,
+    /// The reason of the last one.
+    last: u32,
     /// The first failure.
     failed: Option<heapless::String<128>>,
 }
 
-/// The text for a value of [`Saver::requested`].
-fn describe(requested: u32) -> heapless::String<96> {
-    match StopCause::from_number(requested as u8) {
-        Some(stop) if requested & QUICK_STOP != 0 => cut(format_args!("quick stop: {stop}")),
-        _ => cut(format_args!("the control law reports fault {requested}")),
-    }
+/// The value of [`Saver::requested`] for a fault.
+const fn requested_by(law: u8, code: u16) -> u32 {
+    (law as u32) << LAW_SHIFT | code as u32
 }
 
 impl Saver {
     /// Requests a black box. A fault replaces a pending quick stop.
     pub(super) fn save_for(&self, incident: Incident) {
         match incident {
-            Incident::Fault(code) => self.requested.store(u32::from(code), Ordering::Release),
+            Incident::Fault { law, code } => {
+                self.requested
+                    .store(requested_by(law, code), Ordering::Release);
+            }
             Incident::QuickStop(cause) => {
                 let requested = QUICK_STOP | u32::from(cause.number());
                 // A pending request stays.
@@ -334,7 +397,13 @@ impl Saver {
     }
 
     /// Saves requested black boxes until `done`.
-    pub(super) fn run(&self, flight: &Flight, store: &mut Store, expected: u64, done: &AtomicBool) {
+    pub(super) fn run(
+        &self,
+        (flight, words): (&Flight, &Words),
+        store: &mut Store,
+        expected: u64,
+        done: &AtomicBool,
+    ) {
         let mut saves = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         while !done.load(Ordering::Acquire) {
             helper::pause(INTERVAL);
@@ -354,7 +423,7 @@ impl Saver {
                 self.requested.store(code, Ordering::Release);
                 return;
             }
-            let cause = describe(code);
+            let cause = words.describe(code);
             let ending = Ending {
                 cause: &cause,
                 exit: None,
@@ -367,6 +436,7 @@ impl Saver {
                     say(format_args!("steadfast: black box {path}: {cause}"));
                     // The number is limited above.
                     let _ = saves.saved.push(path);
+                    saves.last = code;
                 }
                 Err(error) if saves.failed.is_none() => {
                     say(format_args!(

@@ -132,7 +132,7 @@ impl<L: LawKind> AnyLaw for Running<L> {
     }
 
     fn explain(&self, fault: FaultNumber) -> String {
-        self.law().explain(fault)
+        LawKind::explain(self.law(), fault)
     }
 }
 
@@ -157,12 +157,20 @@ pub trait StartLaw: Any + Send + Sync {
         None
     }
 
+    /// What the fault with this code means, for a black box that is saved while the loop runs: as
+    /// [`AnyLaw::explain`], as far as the code alone tells it. Allocates.
+    fn explain(&self, fault: FaultNumber) -> String;
+
     /// Names and units of the values that the law shows to others
     /// ([`RunLaw::status`]).
     fn statuses(&self) -> Vec<(String, &'static str)>;
 }
 
 impl<L: LawKind> StartLaw for L {
+    fn explain(&self, fault: FaultNumber) -> String {
+        LawKind::explain(self, fault)
+    }
+
     fn statuses(&self) -> Vec<(String, &'static str)> {
         let names = L::TRACE.iter().take(TRACE_LEN);
         names.map(|name| ((*name).to_owned(), "")).collect()

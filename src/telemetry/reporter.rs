@@ -87,8 +87,13 @@ impl Progress {
 /// A reason to save a black box while the run goes on.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Incident {
-    /// The control law reports a fault with this code.
-    Fault(u16),
+    /// A control law reports a fault.
+    Fault {
+        /// The number of the law, from 0 in the order of the board file.
+        law: u8,
+        /// The code of its fault.
+        code: u16,
+    },
     /// A quick stop of the loop stopped what the control law drives.
     QuickStop(StopCause),
 }
@@ -139,7 +144,10 @@ pub fn run<F: Fn(Incident)>(
         let last = done.load(Ordering::Acquire);
         while let Some(record) = ring.dequeue() {
             if record.fault != 0 && record.fault != progress.last.fault {
-                (to.incident)(Incident::Fault(record.fault));
+                (to.incident)(Incident::Fault {
+                    law: flags::law(record.flags),
+                    code: record.fault,
+                });
             }
             stopped |= record.flags & !progress.last.flags & flags::STOPPED != 0;
             progress.add(&record);

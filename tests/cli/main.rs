@@ -12,6 +12,7 @@ mod json;
 mod links;
 mod parameters;
 mod quick_stop;
+mod recorded;
 mod signals;
 mod terminal;
 mod text;

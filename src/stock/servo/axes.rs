@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::tuning::{Exchange, Tuning};
-use crate::axis::{Axis, AxisConfig, AxisState, STATUS, Servo, ServoConfig, ServoState};
+use crate::axis::{Axis, AxisConfig, AxisState, Fault, STATUS, Servo, ServoConfig, ServoState};
 use crate::config::{AnyLaw, Config, StartLaw};
 use crate::cycle::law::{Part, RunLaw, Status};
 use crate::cycle::ports::{FaultNumber, Trace};
@@ -98,21 +98,9 @@ impl Names {
             label: "axis",
             entries: axes.collect(),
         }];
-        let fault = state.fault().map(|(number, fault)| {
-            let message = fault.message();
-            let number = usize::from(number);
-            let name = self.axes.get(number).map_or("", String::as_str);
-            let device = match self.encoders.get(number) {
-                Some(encoder) if fault.is_of_encoder() => format!(", {encoder}"),
-                _ => String::new(),
-            };
-            format!(
-                "axis {name}: {} (0x{:04X}){device}; {}",
-                message.name,
-                fault.code(),
-                message.remedy
-            )
-        });
+        let fault = state
+            .fault()
+            .map(|(number, fault)| self.explain(Some(usize::from(number)), fault));
         Description {
             sections,
             laws: Vec::new(),
@@ -121,7 +109,36 @@ impl Names {
     }
 }
 
+impl Names {
+    /// What the fault of axis `number` means and what to do; `None` if it is not known which it is.
+    fn explain(&self, number: Option<usize>, fault: Fault) -> String {
+        let message = fault.message();
+        let device = match number.and_then(|number| self.encoders.get(number)) {
+            Some(encoder) if fault.is_of_encoder() => format!(", {encoder}"),
+            _ => String::new(),
+        };
+        let axis = match number {
+            Some(number) => format!("axis {}", self.axes.get(number).map_or("", String::as_str)),
+            None => "an axis".to_owned(),
+        };
+        format!(
+            "{axis}: {} (0x{:04X}){device}; {}",
+            message.name,
+            fault.code(),
+            message.remedy
+        )
+    }
+}
+
 impl StartLaw for Axes {
+    fn explain(&self, fault: FaultNumber) -> String {
+        let only = (self.names.axes.len() == 1).then_some(0);
+        match Fault::from_number(fault.get()) {
+            Some(fault) => self.names.explain(only, fault),
+            None => format!("an axis reports fault {fault}"),
+        }
+    }
+
     fn parameters(&self) -> Option<Box<dyn Parameters>> {
         Some(Box::new(self.tuning()))
     }

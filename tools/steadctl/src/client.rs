@@ -418,10 +418,18 @@ impl Client {
 
 /// Waits for a packet.
 fn wait_for(connection: &Connection, patience: Duration) -> Result<(), String> {
-    let mut waited = [readable(connection.as_fd())];
-    match wait_any(&mut waited, patience.as_millis() as u16) {
-        Ok(true) => Ok(()),
-        Ok(false) | Err(_) => Err("the controller does not answer; see its log".to_owned()),
+    let end = Instant::now() + patience;
+    loop {
+        let mut waited = [readable(connection.as_fd())];
+        let left = end.saturating_duration_since(Instant::now());
+        match wait_any(&mut waited, left.as_millis() as u16) {
+            Ok(true) => return Ok(()),
+            // A signal interrupts the wait.
+            Ok(false) if !left.is_zero() => {}
+            Ok(false) | Err(_) => {
+                return Err("the controller does not answer; see its log".to_owned());
+            }
+        }
     }
 }
 

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use steadfast::axis::State;
 use steadfast::axis::words::{control, status};
 use steadfast::link::protocol::Kind;
+use steadfast::realtime::signals::{self, StopSignal};
+use steadfast::sys::signal::{Disposition, set_disposition};
 
 use crate::client::{Client, Signal};
 use crate::{BAD_INPUT, Failure, print, units};
@@ -31,11 +33,29 @@ struct Axis {
     status: Signal,
     fault: Signal,
     order: [f64; 4],
+    /// It is being stopped and given up.
+    releases: bool,
+}
+
+/// Makes a request to end this program ([`StopSignal`]) one to stop the axis first. A second
+/// Ctrl-C ends it at once; the loop then stops the axis, as of any client that is gone.
+fn stop_before_the_end() -> Result<(), Failure> {
+    let signals = [
+        StopSignal::Terminate,
+        StopSignal::Interrupt,
+        StopSignal::HangUp,
+    ];
+    for signal in signals.map(StopSignal::number) {
+        set_disposition(signal, Disposition::RequestStop)
+            .map_err(|errno| Failure(1, format!("signal {signal} cannot be handled ({errno})")))?;
+    }
+    Ok(())
 }
 
 impl Axis {
     /// Becomes the owner of the axis `name`.
     fn claim(socket: Option<&Path>, name: &str) -> Result<Self, Failure> {
+        stop_before_the_end()?;
         let mut client = Client::connect(socket)?;
         let (group, timeout) = find(&client, name)?;
         let status = client.signal(&format!("{name}.statusword"))?.clone();
@@ -49,6 +69,7 @@ impl Axis {
             status,
             fault,
             order: [0.0; 4],
+            releases: false,
         })
     }
 
@@ -108,8 +129,15 @@ impl Axis {
         }
     }
 
-    /// Waits for `time`, and refreshes the commands.
+    /// Waits for `time`, and refreshes the commands. An error if this program is to end; the axis is
+    /// then stopped and given up.
     fn keep(&mut self, time: Duration) -> Result<(), Failure> {
+        if let (Some(signal), false) = (signals::stop_requested(), self.releases) {
+            self.stop()?;
+            let name = &self.name;
+            let what = format!("ended by {signal}; axis {name} was stopped and given up");
+            return Err(self.client.failed(what));
+        }
         std::thread::sleep(time.min(self.timeout / 4));
         self.client.send(Kind::Refresh, 0, &[])
     }
@@ -174,12 +202,17 @@ impl Axis {
     }
 
     /// Gives the axis up.
-    fn give_up(mut self) -> Result<u8, Failure> {
+    fn give_up(&mut self) -> Result<u8, Failure> {
         self.client.ask(Kind::Release, self.group, &[]).map(|_| 0)
     }
 
     /// Stops on the ramp of the profile, removes power, and gives the axis up.
     fn release(mut self) -> Result<u8, Failure> {
+        self.stop()
+    }
+
+    fn stop(&mut self) -> Result<u8, Failure> {
+        self.releases = true;
         self.control(control::SHUTDOWN)?;
         self.until(Some(STATE), "stop", |word| {
             matches!(
@@ -269,7 +302,7 @@ pub(crate) fn jog(
     axis.enable(PV)?;
     axis.write(control::ENABLE_OPERATION, PV, 0.0, speed)?;
     let began = Instant::now();
-    while end.is_none_or(|end| began.elapsed() < end) {
+    while end.is_none_or(|end| began.elapsed() < end) && signals::stop_requested().is_none() {
         axis.follows(axis.statusword()?)?;
         axis.keep(Duration::from_millis(20))?;
     }

@@ -216,6 +216,51 @@ fn the_demonstration_is_driven_from_a_second_terminal() {
     }
     assert_eq!(controller.steadctl("stop").code, Some(0));
     assert_eq!(jog.wait().expect("it ends").code(), Some(1));
+    // A program that is ended stops its axis and gives it up: no fault, and nobody's axis.
+    let slow = controller.steadctl("set x.profile.velocity_rad_s 1rad/s");
+    assert_eq!(slow.code, Some(0), "{}", slow.err);
+    for (line, signal, code) in [
+        ("jog x 1rad/s", "INT", 0),
+        ("jog x 1rad/s", "TERM", 0),
+        ("jog x 1rad/s", "HUP", 0),
+        ("move x -3.5rad", "TERM", 1),
+    ] {
+        let mut words = Command::new(STEADCTL);
+        words
+            .args(line.split(' '))
+            .arg("--socket")
+            .arg(&controller.socket);
+        let ended = words.stderr(Stdio::piped()).spawn().expect("it starts");
+        let number = |name: &str| -> f64 {
+            let got = controller.steadctl(&format!("get {name}")).out;
+            let number = got.split_whitespace().next();
+            number.map_or(f64::NAN, |text| text.parse().expect("a number"))
+        };
+        let begun = Instant::now();
+        while number("x.velocity").abs() < 0.7 {
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "{line}: no motion"
+            );
+        }
+        let process = ended.id().to_string();
+        let sent = Command::new("kill")
+            .args([&format!("-{signal}"), &process])
+            .status();
+        assert!(sent.expect("kill").success());
+        let ended = ended.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(code), "{signal}: {said}");
+        assert_eq!(said.contains("ended by SIGTERM"), code == 1, "{said}");
+        assert_eq!(number("x.fault"), 0.0, "{line} {signal}");
+        // One count of the encoder in a period is 0.4 rad/s.
+        assert!(number("x.velocity").abs() < 0.6, "{line} {signal}");
+        let word = number("x.statusword") as u16;
+        assert!(
+            matches!(word & 0x6F, 0x21 | 0x40),
+            "{line} {signal}: {word:04X}"
+        );
+    }
     for (line, what) in [
         ("move y 1", "commanded axes: x"),
         ("move x 1m", "has another unit"),
