@@ -1,14 +1,17 @@
 //! Unix sockets of packets (unix(7), `SOCK_SEQPACKET`), and poll(2) over several descriptors.
 //!
-//! Nothing here allocates or blocks, but [`wait_any`], which waits.
+//! Nothing here allocates or blocks, but [`Listener::bind`], which allocates, and [`wait_any`], which
+//! waits.
 
 use core::ffi::CStr;
+use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::{Errno, check};
 
-/// The longest path of a socket, bytes (unix(7), `sun_path` without its zero).
-pub const MAX_PATH: usize = 107;
+/// The longest path of a socket, bytes: unix(7), `sun_path` without its zero, and without the `~` of
+/// the name that it has first.
+pub const MAX_PATH: usize = 106;
 
 /// A connected socket.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ fn address(path: &CStr) -> Result<(libc::sockaddr_un, libc::socklen_t), Errno> {
     let mut address: libc::sockaddr_un = unsafe { core::mem::zeroed() };
     address.sun_family = libc::AF_UNIX as libc::sa_family_t;
     let bytes = path.to_bytes();
-    if bytes.len() > MAX_PATH {
+    if bytes.len() >= address.sun_path.len() {
         return Err(Errno(libc::ENAMETOOLONG));
     }
     for (to, from) in address.sun_path.iter_mut().zip(bytes) {
@@ -42,6 +45,14 @@ fn address(path: &CStr) -> Result<(libc::sockaddr_un, libc::socklen_t), Errno> {
     }
     let length = size_of::<libc::sa_family_t>() + bytes.len() + 1;
     Ok((address, length as libc::socklen_t))
+}
+
+/// The name of a socket of which no process is told yet.
+fn early(path: &CStr) -> CString {
+    let mut bytes = path.to_bytes().to_vec();
+    bytes.push(b'~');
+    // The path has no zero byte.
+    CString::new(bytes).unwrap_or_default()
 }
 
 fn socket() -> Result<OwnedFd, Errno> {
@@ -55,22 +66,68 @@ fn socket() -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// A socket that is bound to `path`.
+fn bound(path: &CStr) -> Result<OwnedFd, Errno> {
+    let fd = socket()?;
+    let (address, length) = address(path)?;
+    // SAFETY: the address is live, and `length` is within it.
+    check(unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), length) })?;
+    Ok(fd)
+}
+
+fn unlink(path: &CStr) -> Result<(), Errno> {
+    // SAFETY: the path is a live string that ends in a zero.
+    check(unsafe { libc::unlink(path.as_ptr()) })
+}
+
+/// `renameat2(from, to, RENAME_NOREPLACE)`: `EEXIST` when `to` exists.
+fn rename_to_new(from: &CStr, to: &CStr) -> Result<(), Errno> {
+    let (here, flags) = (libc::AT_FDCWD, libc::RENAME_NOREPLACE);
+    let (from, to) = (from.as_ptr(), to.as_ptr());
+    // SAFETY: both paths are live strings that end in a zero. By its number, because not every C
+    // library has it.
+    let done = unsafe { libc::syscall(libc::SYS_renameat2, here, from, here, to, flags) };
+    check(done as libc::c_int)
+}
+
 impl Listener {
-    /// `socket`, `bind` to `path`, `chmod(path, mode)`, `listen(backlog)`. No process can connect
-    /// before the mode is set.
+    /// `socket`, `bind`, `chmod(mode)`, `listen(backlog)`, and `renameat2` to `path` with
+    /// `RENAME_NOREPLACE`. A socket that is bound but does not listen refuses a client, which could not
+    /// tell it from one of a dead process: so it has its name only when it listens, with its mode.
     ///
     /// # Errors
     /// Those of the calls: `EADDRINUSE` when the path exists, `EACCES`, `ENOENT`, `EROFS`;
-    /// `ENAMETOOLONG` above [`MAX_PATH`].
+    /// `ENAMETOOLONG` above [`MAX_PATH`]; `EINVAL` on a file system without `RENAME_NOREPLACE`.
     pub fn bind(path: &CStr, mode: u32, backlog: i32) -> Result<Self, Errno> {
-        let fd = socket()?;
-        let (address, length) = address(path)?;
-        // SAFETY: the address is live, and `length` is within it.
-        check(unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), length) })?;
-        // SAFETY: the path is a live string that ends in a zero.
-        check(unsafe { libc::chmod(path.as_ptr(), mode) })?;
-        // SAFETY: takes no pointer.
-        check(unsafe { libc::listen(fd.as_raw_fd(), backlog) })?;
+        if path.count_bytes() > MAX_PATH {
+            return Err(Errno(libc::ENAMETOOLONG));
+        }
+        let early = early(path);
+        let fd = match bound(&early) {
+            // A process that died before it listened has left it.
+            Err(Errno(libc::EADDRINUSE))
+                if Connection::connect(&early).err() == Some(Errno(libc::ECONNREFUSED)) =>
+            {
+                unlink(&early)?;
+                bound(&early)?
+            }
+            other => other?,
+        };
+        let listens = || {
+            // SAFETY: the path is a live string that ends in a zero.
+            check(unsafe { libc::chmod(early.as_ptr(), mode) })?;
+            // SAFETY: takes no pointer.
+            check(unsafe { libc::listen(fd.as_raw_fd(), backlog) })?;
+            rename_to_new(&early, path)
+        };
+        if let Err(errno) = listens() {
+            // Nothing depends on it: the next call replaces it.
+            let _ = unlink(&early);
+            return Err(match errno {
+                Errno(libc::EEXIST) => Errno(libc::EADDRINUSE),
+                other => other,
+            });
+        }
         Ok(Self(fd))
     }
 
@@ -345,6 +402,44 @@ mod tests {
         drop(client);
         assert_eq!(server.receive(&mut buffer), Ok(Some(0)));
         assert!(server.send(b"x", None).is_err());
+        std::fs::remove_file(path.to_str().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_client_that_finds_the_socket_is_never_refused() {
+        let path = path("early");
+        let file = path.to_str().unwrap();
+        for _ in 0..200 {
+            std::thread::scope(|scope| {
+                let client = scope.spawn(|| {
+                    loop {
+                        match Connection::connect(&path) {
+                            Err(Errno(libc::ENOENT)) => {}
+                            other => break other.map(|_| ()),
+                        }
+                    }
+                });
+                let _listener = Listener::bind(&path, 0o600, 2).unwrap();
+                assert_eq!(client.join().unwrap(), Ok(()));
+                let mode = std::fs::metadata(file).unwrap().permissions();
+                assert_eq!(
+                    std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777,
+                    0o600
+                );
+            });
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_a_process_left_that_died_before_it_listened_is_replaced() {
+        let path = path("left");
+        let early = early(&path);
+        drop(bound(&early).unwrap());
+        let listener = Listener::bind(&path, 0o600, 2).unwrap();
+        Connection::connect(&path).unwrap();
+        drop(listener);
+        assert!(!std::path::Path::new(early.to_str().unwrap()).exists());
         std::fs::remove_file(path.to_str().unwrap()).unwrap();
     }
 
