@@ -14,16 +14,15 @@ use std::process::{Command, Stdio};
 use crate::callgrind::Counts;
 
 /// Instructions by function, in descending order. The substitutes of devices and clock are
-/// left out: functions whose compiled name contains `ports`, with all that is inlined into
-/// them, and everything else in `benches`.
-pub(crate) fn by_function(counts: &Counts, ports: &str) -> io::Result<Vec<(String, u64)>> {
+/// left out: functions whose compiled name contains one of `outside`, with all that is inlined
+/// into them, and everything else in `benches`.
+pub(crate) fn by_function(counts: &Counts, outside: &[&str]) -> io::Result<Vec<(String, u64)>> {
     let program = std::env::current_exe()?;
     let mut own = BTreeMap::new();
     let mut functions = BTreeMap::<String, u64>::new();
-    let counted = counts
-        .places
-        .iter()
-        .filter(|(place, count)| **count > 0 && !place.function.contains(ports));
+    let counted = counts.places.iter().filter(|(place, count)| {
+        **count > 0 && !outside.iter().any(|name| place.function.contains(name))
+    });
     for (place, count) in counted {
         if Path::new(&place.object) == program {
             own.insert(place.address, *count);

@@ -147,10 +147,7 @@ impl Results {
             self.free_cycles_per_second
         )?;
         writeln!(text, "\nwhere the cycle of one axis goes")?;
-        for (name, count) in self.profile.iter().filter(|(_, count)| *count >= 1.0) {
-            writeln!(text, "{count:>10.1}  {name}")?;
-        }
-        Ok(())
+        text.write_str(&functions(&self.profile))
     }
 
     /// The JSON document.
@@ -190,4 +187,12 @@ impl Results {
         });
         format!("{all:#}\n")
     }
+}
+
+/// A line for each function with an instruction or more.
+pub(crate) fn functions(functions: &[(String, f64)]) -> String {
+    let shown = functions.iter().filter(|(_, count)| *count >= 1.0);
+    shown
+        .map(|(name, count)| format!("{count:>10.1}  {name}\n"))
+        .collect()
 }

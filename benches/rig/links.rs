@@ -7,10 +7,13 @@ use steadfast::config::Config;
 use steadfast::cycle::force::Forces;
 use steadfast::cycle::image::{Inputs, OutputError, Outputs};
 use steadfast::cycle::ports::{Act, Sense, Tick};
+use steadfast::cycle::received::Group;
+use steadfast::cycle::word::Word;
 use steadfast::link::force::{Exchange, Taker};
-use steadfast::link::frames::{DescribedGroup, Layout, MAX_STATUSES, Publisher, Shared};
+use steadfast::link::frames::{DescribedGroup, Layout, Publisher, Shared};
 use steadfast::link::mailbox::{Mailbox, Receiver, Sender};
-use steadfast::time::Duration;
+
+use super::TIMEOUT;
 
 static FORCES: Exchange = Exchange::new();
 static MAILBOX: OnceLock<Mailbox> = OnceLock::new();
@@ -23,10 +26,9 @@ const COMMANDS: u8 = 4;
 pub(super) struct Linked<P> {
     ports: P,
     master: NotesMaster,
-    receiver: Receiver<'static>,
+    receiver: Receiver,
     taker: Taker<'static>,
     publisher: Publisher,
-    statuses: [f64; MAX_STATUSES],
 }
 
 /// The link thread's side. Its name leaves it out of the count.
@@ -35,11 +37,13 @@ struct NotesMaster(Sender<'static>);
 impl NotesMaster {
     #[inline(never)]
     fn send(&mut self, inputs: &Inputs) {
-        let received = &inputs.received;
-        self.0.send(
-            &received.values[..usize::from(COMMANDS)],
-            &received.groups[..1],
-        );
+        let orders = [0, 1, 2, 3].map(|number| inputs.received.get(number, 0));
+        let group = Group {
+            at: orders[0].at,
+            valid: orders[0].value.map(|_| ()),
+        };
+        let values = orders.map(|order| order.value.unwrap_or(0.0));
+        self.0.send(&values, &[group]);
     }
 }
 
@@ -62,21 +66,16 @@ impl<P> Linked<P> {
             timeout: TIMEOUT,
         };
         let shared = Shared::new(layout, &[], &[group], config.run.period).expect("a memory file");
-        let (sender, receiver) = MAILBOX
-            .get_or_init(Mailbox::new)
-            .open(usize::from(COMMANDS), [TIMEOUT]);
+        let (sender, receiver) = MAILBOX.get_or_init(Mailbox::new).open([TIMEOUT]);
         Self {
             ports,
             master: NotesMaster(sender),
             receiver,
             taker: Taker::new(&FORCES, Forces::new(0, 0)),
             publisher: shared.publisher(),
-            statuses: [0.0; MAX_STATUSES],
         }
     }
 }
-
-const TIMEOUT: Duration = Duration::from_millis(100);
 
 impl<P: Sense> Sense for Linked<P> {
     fn sense(&mut self, tick: &Tick, inputs: &mut Inputs) {
@@ -111,11 +110,9 @@ impl<P: Act> Act for Linked<P> {
         tick: &Tick,
         inputs: &Inputs,
         outputs: &Outputs,
-        status: impl FnOnce(&mut [f64]),
+        status: impl FnOnce(&[Word]),
     ) {
         self.taker.tell();
-        let statuses = &mut self.statuses[..self.publisher.statuses().min(MAX_STATUSES)];
-        status(statuses);
-        self.publisher.publish(tick, inputs, outputs, statuses);
+        self.publisher.publish(tick, inputs, outputs, status);
     }
 }

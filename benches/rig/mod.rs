@@ -16,7 +16,7 @@ use steadfast::cycle::image::{
     Angle, DigitalInputs, Inputs, MAX_ANALOG_OUTPUTS, MAX_POSITIONS, OutputError, Outputs, Sample,
 };
 use steadfast::cycle::ports::{Act, Clock, Decide, Record, Sense, Tick};
-use steadfast::cycle::received::Group;
+use steadfast::cycle::received::{Group, Handed, Received};
 use steadfast::cycle::run::{Limit, Plant};
 use steadfast::cycle::stages::Cycle;
 use steadfast::cycle::timing::Timing;
@@ -29,8 +29,9 @@ use steadfast::time::{Duration, Instant};
 
 use links::Linked;
 
-/// Name of the functions that replace devices, in the profile.
-pub(crate) const PORTS: &str = "Notes";
+/// Parts of the names of functions that are not the loop's: those that replace devices, and what
+/// the link thread runs.
+pub(crate) const OUTSIDE: [&str; 3] = ["Notes", "received::Handed::write", "mailbox::Sender"];
 /// Name of the measured function in the profile.
 pub(crate) const MEASURED: &str = "measured_loop";
 
@@ -79,17 +80,19 @@ struct Recorder {
     ports: Ports<Simulated>,
     notes: Vec<Sensed>,
     mode: Option<Mode>,
+    handed: &'static Handed,
 }
 
 impl Sense for Recorder {
     fn sense(&mut self, tick: &Tick, inputs: &mut Inputs) {
         self.ports.sense(tick, inputs);
-        order(self.mode, tick, inputs);
+        let (orders, group) = order(self.mode, tick);
+        hand(self.handed, &orders, group, inputs);
         self.notes.push(Sensed {
             digital: inputs.digital.expect("nothing fails on this board"),
             positions: inputs.positions,
-            orders: core::array::from_fn(|number| inputs.received.values[number]),
-            group: inputs.received.groups[0],
+            orders,
+            group,
         });
     }
 }
@@ -115,12 +118,29 @@ struct Notes<'n> {
     next: usize,
     axes: usize,
     reader: Reader<'n>,
+    handed: &'static Handed,
+}
+
+/// After this time without a refresh, commands are stale: more than the recorded run takes.
+const TIMEOUT: Duration = Duration::from_millis(100);
+
+/// The buffer of a link.
+fn buffer() -> &'static Handed {
+    Box::leak(Box::new(Handed::new()))
+}
+
+/// Commands the first axis.
+fn hand(handed: &'static Handed, orders: &[f64; 4], group: Group, inputs: &mut Inputs) {
+    handed.write(orders, &[group], &[TIMEOUT]);
+    inputs.received = Received::of(handed);
 }
 
 /// The commands of a master to the first axis: it is enabled, then follows a sine in mode csp or
 /// pv, or moves to set-points in mode pp.
-fn order(mode: Option<Mode>, tick: &Tick, inputs: &mut Inputs) {
-    let Some(mode) = mode else { return };
+fn order(mode: Option<Mode>, tick: &Tick) -> ([f64; 4], Group) {
+    let Some(mode) = mode else {
+        return ([0.0; 4], Group::NONE);
+    };
     let t = tick.slot as f64 * 1e-3;
     let controlword = match tick.slot {
         0..10 => 0x06,
@@ -134,17 +154,17 @@ fn order(mode: Option<Mode>, tick: &Tick, inputs: &mut Inputs) {
     };
     // A velocity that changes each 100 ms.
     let velocity = [2.0, -2.0, 1.0, 0.0][tick.slot as usize / 100 % 4];
-    let received = &mut inputs.received;
-    received.values[..4].copy_from_slice(&[
+    let orders = [
         f64::from(controlword),
         f64::from(mode.number()),
         target,
         velocity,
-    ]);
-    received.groups[0] = Group {
+    ];
+    let group = Group {
         at: tick.now,
         valid: Ok(()),
     };
+    (orders, group)
 }
 
 impl Sense for Notes<'_> {
@@ -152,8 +172,7 @@ impl Sense for Notes<'_> {
     fn sense(&mut self, _: &Tick, inputs: &mut Inputs) {
         let sensed = &self.notes[self.next];
         self.next += 1;
-        inputs.received.values[..4].copy_from_slice(&sensed.orders);
-        inputs.received.groups[0] = sensed.group;
+        hand(self.handed, &sensed.orders, sensed.group, inputs);
         inputs.digital = Ok(sensed.digital);
         for (position, sample) in inputs
             .positions
@@ -224,6 +243,7 @@ pub(crate) fn servo(axes: usize, mode: Option<Mode>, links: Links, cycles: u64, 
         next: 0,
         axes,
         reader,
+        handed: buffer(),
     };
     match links {
         Links::None => follow(&config, ports, axes, cycles, &mut writer),
@@ -285,6 +305,7 @@ pub(crate) fn empty(cycles: u64) {
         next: 0,
         axes: 0,
         reader,
+        handed: buffer(),
     };
     let mut cycle = Cycle::<_, Empty>::new(ports, &(), (), config.heartbeat);
     run(
@@ -323,6 +344,7 @@ fn write_down(config: &Config, mode: Option<Mode>, cycles: u64) -> Vec<Sensed> {
         ports: Ports::new(devices, &config.io, &map),
         notes: Vec::with_capacity((cycles + MARGIN) as usize),
         mode,
+        handed: buffer(),
     };
     let laws = board::laws(config).expect("they fit");
     let mut cycle = Cycle::<_, MachineLaws>::new(recorder, &(), laws, config.heartbeat);

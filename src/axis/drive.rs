@@ -108,7 +108,7 @@ impl Axis {
         tick: &Tick,
         outputs: &mut Outputs,
     ) {
-        let elapsed = tick.elapsed_slots.max(1);
+        let elapsed = tick.elapsed_slots;
         let sample = &inputs.positions[usize::from(self.feedback.channel())];
         let command_volts = state.command_volts;
         let reading = self

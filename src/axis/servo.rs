@@ -317,22 +317,31 @@ impl<A: Deref<Target = [Axis]>> Servo<A> {
         })
     }
 
-    /// Arms or disarms the axes for this cycle.
+    /// Arms or disarms the axes for this cycle, which is no emergency. Out of line: an armed
+    /// machine without a fault that is not asked to stop stays armed.
+    #[cold]
+    #[inline(never)]
     fn update_arming<S: DerefMut<Target = [AxisState]>>(
         &self,
         state: &mut ServoState<S>,
         inputs: &Inputs,
         directive: Directive,
-    ) {
+    ) -> Request {
         if let Directive::QuickStop(cause) = directive {
             state.stop(cause);
-            return;
+        } else {
+            if state.fault().is_some() {
+                state.disarm();
+            }
+            if !state.armed {
+                self.arm(state, inputs);
+            }
         }
-        if state.fault().is_some() {
-            state.disarm();
-        }
-        if !state.armed {
-            self.arm(state, inputs);
+        // An emergency has disarmed the machine, so its end is seen here.
+        state.was_emergency = false;
+        match state.armed {
+            true => Request::Operate,
+            false => Request::Stop,
         }
     }
 
@@ -392,14 +401,10 @@ impl<A: Deref<Target = [Axis]>> Servo<A> {
     ) {
         let request = if self.is_emergency(inputs) {
             Self::begin_emergency(state, inputs)
+        } else if state.armed && state.fault.is_none() && tick.directive == Directive::Run {
+            Request::Operate
         } else {
-            self.update_arming(state, inputs, tick.directive);
-            state.was_emergency = false;
-            if state.armed {
-                Request::Operate
-            } else {
-                Request::Stop
-            }
+            self.update_arming(state, inputs, tick.directive)
         };
         let mut faulted = false;
         let mut error_max_rad = 0.0;

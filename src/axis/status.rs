@@ -5,6 +5,7 @@ use super::drive::Axis;
 use super::memory::AxisState;
 use super::state::State;
 use super::words::status as word;
+use crate::cycle::word::{Word, put};
 
 /// The status values of an axis and their units, in the order of [`Axis::status`].
 pub const STATUS: [(&str, &str); 11] = [
@@ -24,23 +25,35 @@ pub const STATUS: [(&str, &str); 11] = [
 ];
 
 impl Axis {
-    /// The status of this axis with the names and units of [`STATUS`]. Cost: about a
-    /// hundred instructions.
-    pub fn status(&self, state: &AxisState, values: &mut [f64; 11]) {
+    /// Writes the status of this axis, with the names and units of [`STATUS`], to `words`.
+    #[inline]
+    pub fn status(&self, state: &AxisState, words: &[Word; STATUS.len()]) {
         let fault = state.fault().map_or(0, super::fault::Fault::code);
-        *values = [
-            f64::from(self.statusword(state)),
-            f64::from(state.command.mode().number()),
-            state.position_rad(),
-            state.velocity_rad_s(),
-            state.setpoint_rad(),
-            state.tracking_error_rad(),
-            state.command_volts(),
-            f64::from(fault),
-            state.target_rad(),
-            state.setpoint_velocity_rad_s(),
-            self.switches(state),
-        ];
+        // The pattern has the order of the table.
+        let [
+            statusword,
+            mode,
+            position,
+            velocity,
+            setpoint,
+            following_error,
+            command,
+            fault_code,
+            target,
+            velocity_demand,
+            switches,
+        ] = words;
+        put(statusword, f64::from(self.statusword(state)));
+        put(mode, f64::from(state.command.mode().number()));
+        put(position, state.position_rad());
+        put(velocity, state.velocity_rad_s());
+        put(setpoint, state.setpoint_rad());
+        put(following_error, state.tracking_error_rad());
+        put(command, state.command_volts());
+        put(fault_code, f64::from(fault));
+        put(target, state.target_rad());
+        put(velocity_demand, state.setpoint_velocity_rad_s());
+        put(switches, self.switches(state));
     }
 
     /// The digital inputs (60FDh): bit 0 the negative limit switch, bit 1 the positive one, bit 2

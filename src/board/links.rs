@@ -8,9 +8,10 @@ use crate::config::Config;
 use crate::cycle::force::Forces;
 use crate::cycle::image::{Inputs, Outputs};
 use crate::cycle::ports::Tick;
+use crate::cycle::word::Word;
 use crate::link::can::CanLink;
 use crate::link::force::{Exchange, Forcing, Taker};
-use crate::link::frames::{MAX_STATUSES, Publisher, Shared};
+use crate::link::frames::{Publisher, Shared};
 use crate::link::local::{Local, LocalConfig, Refused};
 use crate::link::mailbox::{Mailbox, Receiver};
 use crate::link::owner::Owners;
@@ -34,10 +35,9 @@ pub(super) struct Links(Box<Server<'static>>);
 
 /// The loop's side.
 pub(super) struct LoopLinks {
-    receiver: Receiver<'static>,
+    receiver: Receiver,
     publisher: Publisher,
     taker: Taker<'static>,
-    statuses: [f64; MAX_STATUSES],
 }
 
 impl Links {
@@ -63,7 +63,7 @@ impl Links {
         let timeouts = groups.groups.iter().map(|group| group.timeout);
         let (sender, receiver) = MAILBOX
             .get_or_init(|| Box::new(Mailbox::new()))
-            .open(groups.ranges.len(), timeouts);
+            .open(timeouts);
         let parts = groups.groups.iter().map(|group| (group.first, group.count));
         let mut owners = Owners::new(sender, parts, groups.ranges.iter().copied());
         if let Some(parameters) = machine.laws.iter().find_map(|law| law.law.parameters()) {
@@ -99,7 +99,6 @@ impl Links {
             receiver,
             publisher,
             taker: Taker::new(&FORCES, Forces::new(guarded.power, guarded.stop)),
-            statuses: [0.0; MAX_STATUSES],
         };
         let in_loop = Placed::of(in_loop).map_err(RunError::Full)?;
         let server = Box::new(Server { local, can, owners });
@@ -161,15 +160,13 @@ impl LoopLinks {
         tick: &Tick,
         inputs: &Inputs,
         outputs: &Outputs,
-        status: impl FnOnce(&mut [f64]),
+        status: impl FnOnce(&[Word]),
     ) {
         self.taker.tell();
         if WATCHED.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let statuses = &mut self.statuses[..self.publisher.statuses().min(MAX_STATUSES)];
-        status(statuses);
-        self.publisher.publish(tick, inputs, outputs, statuses);
+        self.publisher.publish(tick, inputs, outputs, status);
     }
 }
 

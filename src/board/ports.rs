@@ -33,6 +33,7 @@ use crate::cycle::image::{
     Outputs, Sample,
 };
 use crate::cycle::ports::{Act, Sense, Tick};
+use crate::cycle::word::Word;
 use crate::driver::{mcp3208, mcp4922};
 use crate::sys::arena::Placed;
 use crate::time::{Duration, Instant};
@@ -427,7 +428,7 @@ impl<D: Devices> Act for Ports<D> {
         tick: &Tick,
         inputs: &Inputs,
         outputs: &Outputs,
-        status: impl FnOnce(&mut [f64]),
+        status: impl FnOnce(&[Word]),
     ) {
         if let Some(links) = &mut self.links {
             links.publish(tick, inputs, outputs, status);

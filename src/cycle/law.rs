@@ -5,6 +5,8 @@
 //! cycle what an earlier law has set. Together they implement one [`Decide`], so schedule,
 //! overrun ladder, rehearsal, records and report depend on no law. Allocates nothing.
 
+mod part;
+
 use core::marker::PhantomData;
 use core::ops::DerefMut;
 
@@ -12,7 +14,10 @@ use super::image::{Inputs, Outputs};
 use super::ports::{Decide, FaultNumber, Rewind, TRACE_LEN, Tick, Trace};
 use super::signal::Io;
 use super::stop::StopCause;
+use super::word::{Word, put};
 use crate::time::Duration;
+
+pub use part::Part;
 
 /// Most control laws of a machine.
 pub const MAX_LAWS: usize = 16;
@@ -75,43 +80,6 @@ pub struct Status {
     pub stopped: Option<StopCause>,
 }
 
-/// The part of a [`Trace`] that belongs to one law.
-///
-/// Packed into one register: index of the first value, and number of values.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub struct Part(u16);
-
-impl Part {
-    /// The whole trace.
-    const WHOLE: Self = Self(TRACE_LEN as u16);
-
-    /// `length` values from `first` on, limited to the length of a trace.
-    #[must_use]
-    pub fn new(first: usize, length: usize) -> Self {
-        let first = first.min(TRACE_LEN);
-        Self((first << 8 | length.min(TRACE_LEN - first)) as u16)
-    }
-
-    const fn first(self) -> usize {
-        self.0 as usize >> 8
-    }
-
-    /// The index after the last value.
-    const fn end(self) -> usize {
-        self.first() + (self.0 & 0xff) as usize
-    }
-
-    /// The values of this part in `trace`.
-    #[inline]
-    pub fn of(self, trace: &mut Trace) -> &mut [f32] {
-        // The usual case; any other part costs two bounds checks.
-        if self == Self::WHOLE {
-            return trace;
-        }
-        trace.get_mut(self.first()..self.end()).unwrap_or_default()
-    }
-}
-
 /// A law with its state, independent of its type.
 pub trait RunLaw: Send {
     /// Runs one step and writes its trace values into `part` of `trace`.
@@ -119,7 +87,7 @@ pub trait RunLaw: Send {
     /// [`Law::at_rest`].
     fn at_rest(&self) -> bool;
     /// Writes the values for others: see [`Decide::status`].
-    fn status(&self, values: &mut [f64]);
+    fn status(&self, words: &[Word]);
     /// [`Decide::change`].
     fn change(&mut self) {}
     /// Saves the state in the law's own memory: allocates nothing.
@@ -177,12 +145,12 @@ impl<L: Law> RunLaw for Running<L> {
     }
 
     /// The trace values.
-    fn status(&self, values: &mut [f64]) {
+    fn status(&self, words: &[Word]) {
         let mut traced = [0.0; TRACE_LEN];
-        let traced = &mut traced[..values.len().min(TRACE_LEN)];
+        let traced = &mut traced[..words.len().min(TRACE_LEN)];
         self.law.trace(&self.state, traced);
-        for (to, from) in values.iter_mut().zip(traced) {
-            *to = f64::from(*from);
+        for (to, from) in words.iter().zip(traced) {
+            put(to, f64::from(*from));
         }
     }
 
@@ -481,13 +449,13 @@ where
         laws.trace
     }
 
-    fn status((): &(), laws: &LawSet<P>, mut values: &mut [f64]) {
+    fn status((): &(), laws: &LawSet<P>, mut words: &[Word]) {
         for seat in &laws.seats {
-            let Some((own, rest)) = values.split_at_mut_checked(seat.statuses) else {
+            let Some((own, rest)) = words.split_at_checked(seat.statuses) else {
                 return;
             };
             seat.law.status(own);
-            values = rest;
+            words = rest;
         }
     }
 

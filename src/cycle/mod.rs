@@ -24,3 +24,4 @@ pub mod stages;
 pub mod stop;
 pub mod timing;
 pub mod wake;
+pub mod word;

@@ -8,6 +8,7 @@ use super::image::{Inputs, OutputError, Outputs};
 use super::record::CycleRecord;
 pub use super::record::{TRACE_LEN, Trace};
 use super::stop::StopCause;
+use super::word::Word;
 use crate::time::Instant;
 
 /// The loop's request to the control law in this cycle.
@@ -22,7 +23,7 @@ pub enum Directive {
 }
 
 /// The time of a cycle.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Tick {
     /// Number of the slot since the start of the run.
     pub slot: u64,
@@ -30,10 +31,23 @@ pub struct Tick {
     pub release: Instant,
     /// The actual beginning of the cycle.
     pub now: Instant,
-    /// Slots since the previous cycle: 1, or more after skipped slots.
+    /// Slots since the previous cycle: 1, or more after skipped slots; never 0.
     pub elapsed_slots: u32,
     /// The request to the control law.
     pub directive: Directive,
+}
+
+impl Default for Tick {
+    /// The first slot.
+    fn default() -> Self {
+        Self {
+            slot: 0,
+            release: Instant::default(),
+            now: Instant::default(),
+            elapsed_slots: 1,
+            directive: Directive::default(),
+        }
+    }
 }
 
 /// Reads the inputs of the process image.
@@ -82,7 +96,7 @@ pub trait Act {
         tick: &Tick,
         inputs: &Inputs,
         outputs: &Outputs,
-        status: impl FnOnce(&mut [f64]),
+        status: impl FnOnce(&[Word]),
     ) {
         let _ = (tick, inputs, outputs, status);
     }
@@ -147,10 +161,10 @@ pub trait Decide {
         [0.0; TRACE_LEN]
     }
 
-    /// Writes the law's values for others into `values`, whose number and meaning the law has
-    /// declared at the start. Called only while a client reads.
-    fn status(config: &Self::Config, state: &Self::State, values: &mut [f64]) {
-        let _ = (config, state, values);
+    /// Writes the law's values for others ([`word::put`](super::word::put)) into `words`, whose
+    /// number and meaning the law has declared at the start. Called only while a client reads.
+    fn status(config: &Self::Config, state: &Self::State, words: &[Word]) {
+        let _ = (config, state, words);
     }
 
     /// Takes over parameters that were changed from outside, before the law decides. By default

@@ -141,8 +141,8 @@ impl<'a, P: Sense + Act, D: Decide> Cycle<'a, P, D> {
         }
         let Self { config, state, .. } = self;
         self.ports
-            .publish(tick, &self.inputs, &self.outputs, |values| {
-                D::status(config, state, values);
+            .publish(tick, &self.inputs, &self.outputs, |words| {
+                D::status(config, state, words);
             });
         Done {
             end,

@@ -376,17 +376,17 @@ mod tests {
     }
 
     /// Two groups with a timeout of 10 ms: one with two commands, one with one.
-    fn machine(mailbox: &Mailbox) -> (Owners<'_>, Receiver<'_>) {
+    fn machine(mailbox: &'static Mailbox) -> (Owners<'static>, Receiver) {
         let timeouts = [Duration::from_millis(10); 2];
-        let (sender, receiver) = mailbox.open(3, timeouts);
+        let (sender, receiver) = mailbox.open(timeouts);
         let ranges = [(-1.0, 1.0), (0.0, 9.0), (-5.0, 5.0)];
         (Owners::new(sender, [(0, 2), (2, 1)], ranges), receiver)
     }
 
     #[test]
     fn a_group_has_one_owner() {
-        let mailbox = Mailbox::new();
-        let (mut owners, mut receiver) = machine(&mailbox);
+        let mailbox = Mailbox::leaked();
+        let (mut owners, mut receiver) = machine(mailbox);
         let mut received = Received::NONE;
         assert_eq!(
             owners.write(FIRST, 0, &[0.5, 1.0], at(1)),
@@ -415,8 +415,8 @@ mod tests {
 
     #[test]
     fn values_out_of_range_change_nothing() {
-        let mailbox = Mailbox::new();
-        let (mut owners, mut receiver) = machine(&mailbox);
+        let mailbox = Mailbox::leaked();
+        let (mut owners, mut receiver) = machine(mailbox);
         let mut received = Received::NONE;
         owners.claim(FIRST, 0).unwrap();
         owners.write(FIRST, 0, &[0.5, 1.0], at(1)).unwrap();
@@ -433,13 +433,16 @@ mod tests {
         assert_eq!(refused, Err(Refusal::Count { expected: 2 }));
         owners.send();
         receiver.receive(at(2), &mut received);
-        assert_eq!(received.values[..2], [0.5, 1.0]);
+        assert_eq!(
+            [0, 1].map(|at| received.get(at, 0).value),
+            [Ok(0.5), Ok(1.0)]
+        );
     }
 
     #[test]
     fn commands_of_a_lost_client_are_stale_at_once_and_its_groups_are_free() {
-        let mailbox = Mailbox::new();
-        let (mut owners, mut receiver) = machine(&mailbox);
+        let mailbox = Mailbox::leaked();
+        let (mut owners, mut receiver) = machine(mailbox);
         let mut received = Received::NONE;
         owners.claim(FIRST, 0).unwrap();
         owners.claim(FIRST, 1).unwrap();

@@ -3,6 +3,7 @@
 use std::fs;
 
 use steadfast::cycle::image::{Inputs, Outputs};
+use steadfast::cycle::word::put;
 use steadfast::link::canopen::Saved;
 use steadfast::link::frames::{Layout, Shared};
 use steadfast::link::mailbox::Mailbox;
@@ -43,8 +44,8 @@ fn values(known: &mut dyn Parameters, name: &str) -> [f64; 3] {
 
 /// What a link does with the parameters of a controller whose axes have the statuswords `words`.
 fn with_owners<T>(config: &Config, words: &[f64], check: impl FnOnce(&mut Owners<'_>) -> T) -> T {
-    let mailbox = Mailbox::new();
-    let (sender, _receiver) = mailbox.open(0, []);
+    let mailbox: &Mailbox = Box::leak(Box::default());
+    let (sender, _receiver) = mailbox.open([]);
     let layout = Layout {
         statuses: words.len(),
         ..Layout::default()
@@ -56,7 +57,11 @@ fn with_owners<T>(config: &Config, words: &[f64], check: impl FnOnce(&mut Owners
     };
     shared
         .publisher()
-        .publish(&tick, &Inputs::default(), &Outputs::new(0, &[]), words);
+        .publish(&tick, &Inputs::default(), &Outputs::new(0, &[]), |shown| {
+            for (to, value) in shown.iter().zip(words) {
+                put(to, *value);
+            }
+        });
     let axes = (0..words.len()).map(|at| (["x", "y"][at].to_owned(), layout.statuses_at() + at));
     let mut owners = Owners::new(sender, [], []);
     owners.parameters = parameters(config);

@@ -6,9 +6,11 @@ use crate::control::TrajectoryConfig;
 use crate::control::param::{self, ParameterError, ParameterErrorKind};
 use crate::cycle::image::{InputError, Inputs};
 use crate::cycle::signal::Input;
+use crate::cycle::word::{Word, number};
 use crate::time::Duration;
 
-/// The command signals of an axis: [`Input::received`], all four of one group.
+/// The command signals of an axis: [`Input::received`], all four of one group, with consecutive
+/// numbers.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct CommandSignals {
     /// Controlword (6040h), 0 to 65535.
@@ -125,10 +127,8 @@ impl Default for CommandConfig {
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Commands {
     group: u8,
-    controlword: u8,
-    mode: u8,
-    position: u8,
-    velocity: u8,
+    /// The number of the controlword; mode, position and velocity follow it.
+    first: u8,
     pub(in crate::axis) on_loss: OnLoss,
     pub(in crate::axis) quick_stop: QuickStopOption,
     pub(in crate::axis) window_rad: f64,
@@ -153,11 +153,28 @@ pub struct Commands {
     twice_deceleration_rad_s2: f64,
 }
 
-/// The commands of a cycle, without the targets.
-#[derive(Copy, Clone, Debug, PartialEq)]
-pub(in crate::axis) struct Order {
+/// The commands of a cycle.
+#[derive(Copy, Clone, Debug)]
+pub(in crate::axis) struct Order<'i> {
     pub(in crate::axis) controlword: u16,
     pub(in crate::axis) mode: i8,
+    position: &'i Word,
+    velocity: &'i Word,
+}
+
+impl Order<'_> {
+    /// The target position; `None` if it is not finite, which links refuse.
+    #[inline]
+    pub(in crate::axis) fn target_position(&self) -> Option<f64> {
+        Some(number(self.position)).filter(|position| position.is_finite())
+    }
+
+    /// The target velocity; 0 if it is not finite, which links refuse.
+    #[inline]
+    pub(in crate::axis) fn target_velocity(&self) -> f64 {
+        let velocity = number(self.velocity);
+        if velocity.is_finite() { velocity } else { 0.0 }
+    }
 }
 
 impl CommandSignals {
@@ -165,7 +182,7 @@ impl CommandSignals {
     ///
     /// # Errors
     /// Names the first parameter outside of its range, or `command` if the signals are not
-    /// received or not of one group.
+    /// received, not of one group, or not consecutive.
     pub fn build(
         &self,
         config: &CommandConfig,
@@ -178,20 +195,19 @@ impl CommandSignals {
             name: "command",
             kind: ParameterErrorKind::Missing,
         };
-        let (controlword, group) = self.controlword.received_number().ok_or(missing)?;
-        let of_group = |signal: Input<f64>| match signal.received_number() {
-            Some((number, its)) if its == group => Ok(number),
-            _ => Err(missing),
-        };
+        let (first, group) = self.controlword.received_number().ok_or(missing)?;
+        let others = [self.mode, self.target_position, self.target_velocity];
+        for (signal, number) in others.into_iter().zip(first + 1..) {
+            if signal.received_number() != Some((number, group)) {
+                return Err(missing);
+            }
+        }
         param::positive("position_window_rad", config.position_window_rad)?;
         let deceleration = profile.stop_deceleration_rad_s2;
         let range = limits.position;
         Ok(Commands {
             group,
-            controlword,
-            mode: of_group(self.mode)?,
-            position: of_group(self.target_position)?,
-            velocity: of_group(self.target_velocity)?,
+            first,
             on_loss: config.on_loss,
             quick_stop: config.quick_stop,
             window_rad: config.position_window_rad,
@@ -218,32 +234,15 @@ impl CommandSignals {
 impl Commands {
     /// Controlword and mode.
     #[inline]
-    pub(in crate::axis) fn read(&self, inputs: &Inputs) -> Result<Order, InputError> {
-        let received = &inputs.received;
-        let Some(group) = received.groups.get(usize::from(self.group)) else {
-            return Err(InputError::NotRead);
-        };
-        group.valid?;
-        let value = |number: u8| received.values.get(usize::from(number)).copied();
-        let (Some(controlword), Some(mode)) = (value(self.controlword), value(self.mode)) else {
-            return Err(InputError::NotRead);
-        };
+    pub(in crate::axis) fn read<'i>(&self, inputs: &'i Inputs) -> Result<Order<'i>, InputError> {
+        let [controlword, mode, position, velocity] =
+            inputs.received.commands(self.first, self.group)?;
         Ok(Order {
-            controlword: controlword as u16,
-            mode: mode as i8,
+            controlword: number(controlword) as u16,
+            mode: number(mode) as i8,
+            position,
+            velocity,
         })
-    }
-
-    /// The target position; `None` if it is not finite, which links refuse.
-    #[inline]
-    pub(in crate::axis) fn target_position(&self, inputs: &Inputs) -> Option<f64> {
-        finite(inputs.received.values.get(usize::from(self.position)))
-    }
-
-    /// The target velocity; 0 if it is not finite, which links refuse.
-    #[inline]
-    pub(in crate::axis) fn target_velocity(&self, inputs: &Inputs) -> f64 {
-        finite(inputs.received.values.get(usize::from(self.velocity))).unwrap_or(0.0)
     }
 
     /// Limits a position to the range.
@@ -279,9 +278,4 @@ impl Commands {
         let square = b * b + self.twice_deceleration_rad_s2 * left_rad.max(0.0);
         (libm::sqrt(square) - b).max(0.0)
     }
-}
-
-#[inline]
-fn finite(value: Option<&f64>) -> Option<f64> {
-    value.copied().filter(|value| value.is_finite())
 }

@@ -19,7 +19,7 @@ impl Axis {
         &self,
         commands: &Commands,
         state: &mut AxisState,
-        order: &Order,
+        order: &Order<'_>,
         rises: u16,
         inputs: &Inputs,
         elapsed: u32,
@@ -27,30 +27,22 @@ impl Axis {
         let halt = order.controlword & HALT != 0;
         match state.command.mode {
             Mode::SyncPosition => {
-                self.sync_position(commands, state, inputs, elapsed, order.controlword);
+                self.sync_position(commands, state, order, elapsed);
             }
             Mode::SyncVelocity => {
-                let target = if halt {
-                    0.0
-                } else {
-                    commands.target_velocity(inputs)
-                };
+                let target = if halt { 0.0 } else { order.target_velocity() };
                 self.sync_velocity(commands, state, target, elapsed);
             }
             Mode::ProfilePosition => {
                 if rises & NEW_SET_POINT != 0
-                    && let Some(target) = commands.target_position(inputs)
+                    && let Some(target) = order.target_position()
                 {
                     self.take_set_point(commands, state, order.controlword, target);
                 }
                 self.profile_position(commands, state, order.controlword, halt);
             }
             Mode::ProfileVelocity => {
-                let target = if halt {
-                    0.0
-                } else {
-                    commands.target_velocity(inputs)
-                };
+                let target = if halt { 0.0 } else { order.target_velocity() };
                 self.profile_velocity(commands, state, target);
             }
             Mode::Homing => {
@@ -219,10 +211,10 @@ impl Axis {
         &self,
         commands: &Commands,
         state: &mut AxisState,
-        inputs: &Inputs,
+        order: &Order<'_>,
         elapsed: u32,
-        controlword: u16,
     ) {
+        let controlword = order.controlword;
         let halt = controlword & HALT != 0;
         let waits = commands.extrapolation_slots > 0 && state.command.waits_for_sync(controlword);
         if halt || state.command.halted {
@@ -233,7 +225,7 @@ impl Axis {
                 return;
             }
         }
-        if let Some(asked) = commands.target_position(inputs) {
+        if let Some(asked) = order.target_position() {
             let target = commands.within_range(asked);
             #[expect(
                 clippy::double_comparisons,

@@ -8,7 +8,7 @@ use crate::cycle::image::{
     Outputs, RADIANS_PER_UNIT, Sample,
 };
 use crate::cycle::ports::{Decide, Directive, Tick};
-use crate::cycle::received::Received;
+use crate::cycle::received::{Group, Handed, Received};
 use crate::time::{Duration, Instant};
 
 pub(super) const PERIOD: Duration = Duration::from_millis(1);
@@ -137,8 +137,10 @@ pub(super) struct Bench {
     pub(super) digital: Option<InputError>,
     pub(super) directive: Directive,
     pub(super) outputs: Outputs,
-    /// Commands from outside, refreshed in each cycle.
-    pub(super) received: Received,
+    /// Commands from outside to the first axis, refreshed in each cycle.
+    pub(super) orders: [f64; 4],
+    pub(super) ordered: Result<(), InputError>,
+    handed: &'static Handed,
     slot: u64,
     before: u32,
 }
@@ -157,7 +159,9 @@ impl Bench {
             digital: None,
             directive: Directive::Run,
             outputs: SAFE,
-            received: Received::NONE,
+            orders: [0.0; 4],
+            ordered: Err(InputError::NotRead),
+            handed: Box::leak(Box::new(Handed::new())),
             slot: 0,
             before: levels,
         }
@@ -223,10 +227,12 @@ impl Bench {
                 at: Instant::from_nanos(0) + PERIOD * self.slot,
             };
         }
-        for group in &mut self.received.groups {
-            group.at = Instant::from_nanos(0) + PERIOD * self.slot;
-        }
-        inputs.received = self.received;
+        let group = Group {
+            at: Instant::from_nanos(0) + PERIOD * self.slot,
+            valid: self.ordered,
+        };
+        self.handed.write(&self.orders, &[group], &[PERIOD]);
+        inputs.received = Received::of(self.handed);
         let tick = Tick {
             slot: self.slot,
             elapsed_slots: elapsed,

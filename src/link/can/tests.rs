@@ -22,15 +22,15 @@ fn at(ms: u64) -> Instant {
 /// Two axes whose commands have a timeout of 50 ms, at the positions 1 and 2 rad.
 struct Bench<'m> {
     owners: Owners<'m>,
-    receiver: Receiver<'m>,
+    receiver: Receiver,
     axes: [DriveConfig; 2],
     values: Values,
     received: Received,
 }
 
 impl<'m> Bench<'m> {
-    fn new(mailbox: &'m Mailbox) -> Self {
-        let (sender, receiver) = mailbox.open(8, [Duration::from_millis(50); 2]);
+    fn new(mailbox: &'static Mailbox) -> Self {
+        let (sender, receiver) = mailbox.open([Duration::from_millis(50); 2]);
         let ranges = [(0.0, 65535.0), (-128.0, 127.0), (-10.0, 10.0), (-5.0, 5.0)];
         let axis = |name: &str, group| DriveConfig {
             name: name.to_owned(),
@@ -80,8 +80,8 @@ impl<'m> Bench<'m> {
 
 #[test]
 fn the_first_command_claims_the_axis_with_its_position_as_the_target() {
-    let mailbox = Mailbox::new();
-    let mut bench = Bench::new(&mailbox);
+    let mailbox = Mailbox::leaked();
+    let mut bench = Bench::new(mailbox);
     let mut machine = bench.machine(at(1));
     assert_eq!(machine.set(1, Item::Controlword, 6.0), Ok(()));
     assert_eq!(bench.seen(at(2), 4, 1), Ok(6.0));
@@ -93,8 +93,8 @@ fn the_first_command_claims_the_axis_with_its_position_as_the_target() {
 
 #[test]
 fn a_controlword_is_taken_when_the_loop_has_seen_it() {
-    let mailbox = Mailbox::new();
-    let mut bench = Bench::new(&mailbox);
+    let mailbox = Mailbox::leaked();
+    let mut bench = Bench::new(mailbox);
     let mut machine = bench.machine(at(1));
     machine.set(0, Item::TargetPosition, 3.0).unwrap();
     assert!(machine.is_taken(), "a value is not an edge");
@@ -122,8 +122,8 @@ fn a_controlword_is_taken_when_the_loop_has_seen_it() {
 
 #[test]
 fn the_loop_sees_each_sync_and_a_hold_is_halt_in_the_modes_that_follow_it() {
-    let mailbox = Mailbox::new();
-    let mut bench = Bench::new(&mailbox);
+    let mailbox = Mailbox::leaked();
+    let mut bench = Bench::new(mailbox);
     let paced = f64::from(control::PACED);
     let pace = f64::from(control::PACE);
     let halt = f64::from(control::HALT);
@@ -161,8 +161,8 @@ fn the_loop_sees_each_sync_and_a_hold_is_halt_in_the_modes_that_follow_it() {
 
 #[test]
 fn the_commands_of_another_client_are_not_replaced() {
-    let mailbox = Mailbox::new();
-    let mut bench = Bench::new(&mailbox);
+    let mailbox = Mailbox::leaked();
+    let mut bench = Bench::new(mailbox);
     bench.owners.claim(OTHER, 0).unwrap();
     let mut machine = bench.machine(at(1));
     let refused = machine.set(0, Item::Controlword, 6.0);
@@ -174,8 +174,8 @@ fn the_commands_of_another_client_are_not_replaced() {
 
 #[test]
 fn commands_last_while_the_master_is_alive_and_are_stale_when_it_is_lost() {
-    let mailbox = Mailbox::new();
-    let mut bench = Bench::new(&mailbox);
+    let mailbox = Mailbox::leaked();
+    let mut bench = Bench::new(mailbox);
     for axis in 0..2 {
         let mut machine = bench.machine(at(1));
         machine.set(axis, Item::Controlword, 15.0).unwrap();
@@ -198,8 +198,8 @@ fn commands_last_while_the_master_is_alive_and_are_stale_when_it_is_lost() {
 
 #[test]
 fn values_out_of_range_are_refused_and_change_nothing() {
-    let mailbox = Mailbox::new();
-    let mut bench = Bench::new(&mailbox);
+    let mailbox = Mailbox::leaked();
+    let mut bench = Bench::new(mailbox);
     let mut machine = bench.machine(at(1));
     machine.set(0, Item::TargetPosition, 3.0).unwrap();
     let high = machine.set(0, Item::TargetPosition, 10.5);
@@ -213,8 +213,8 @@ fn values_out_of_range_are_refused_and_change_nothing() {
 
 #[test]
 fn the_status_of_an_axis_is_that_of_the_newest_frame() {
-    let mailbox = Mailbox::new();
-    let mut bench = Bench::new(&mailbox);
+    let mailbox = Mailbox::leaked();
+    let mut bench = Bench::new(mailbox);
     let machine = bench.machine(at(1));
     for (item, value) in [
         (Item::Statusword, 0x237 as f64),
@@ -235,8 +235,8 @@ fn the_status_of_an_axis_is_that_of_the_newest_frame() {
 
 #[test]
 fn a_master_that_goes_on_does_not_undo_a_stop() {
-    let mailbox = Mailbox::new();
-    let mut bench = Bench::new(&mailbox);
+    let mailbox = Mailbox::leaked();
+    let mut bench = Bench::new(mailbox);
     bench
         .machine(at(1))
         .set(0, Item::Controlword, 15.0)
@@ -382,7 +382,7 @@ impl parameters::Parameters for Table {
 }
 
 /// A bench whose axes have the parameters of [`Table`].
-fn tunable(mailbox: &Mailbox, busy: usize) -> Bench<'_> {
+fn tunable(mailbox: &'static Mailbox, busy: usize) -> Bench<'static> {
     let mut bench = Bench::new(mailbox);
     bench.owners.parameters = Box::new(Table {
         values: [[2.0, 0.0], [3.0, 0.0]],
@@ -393,8 +393,8 @@ fn tunable(mailbox: &Mailbox, busy: usize) -> Bench<'_> {
 
 #[test]
 fn parameters_are_read_and_changed_in_si_units() {
-    let mailbox = Mailbox::new();
-    let mut bench = tunable(&mailbox, 0);
+    let mailbox = Mailbox::leaked();
+    let mut bench = tunable(mailbox, 0);
     let mut machine = bench.machine(at(1));
     assert_eq!(machine.get(0, Item::ProfileVelocity), Ok(2.0));
     assert_eq!(machine.get(1, Item::ProfileVelocity), Ok(3.0));
@@ -410,8 +410,8 @@ fn parameters_are_read_and_changed_in_si_units() {
 
 #[test]
 fn a_fixed_value_is_read_and_one_that_the_machine_does_not_have_is_no_data() {
-    let mailbox = Mailbox::new();
-    let mut bench = tunable(&mailbox, 0);
+    let mailbox = Mailbox::leaked();
+    let mut bench = tunable(mailbox, 0);
     let mut machine = bench.machine(at(1));
     assert_eq!(machine.get(0, Item::HomingMethod), Ok(37.0));
     let refused = machine.set(0, Item::HomingMethod, 35.0);
@@ -423,8 +423,8 @@ fn a_fixed_value_is_read_and_one_that_the_machine_does_not_have_is_no_data() {
 
 #[test]
 fn a_refused_parameter_has_its_reason_and_changes_nothing() {
-    let mailbox = Mailbox::new();
-    let mut bench = tunable(&mailbox, 0);
+    let mailbox = Mailbox::leaked();
+    let mut bench = tunable(mailbox, 0);
     let mut machine = bench.machine(at(1));
     for (value, refusal) in [
         (41.0, Refusal::TooHigh),
@@ -439,11 +439,11 @@ fn a_refused_parameter_has_its_reason_and_changes_nothing() {
 
 #[test]
 fn a_change_is_repeated_while_the_loop_takes_over_another_one() {
-    let mailbox = Mailbox::new();
-    let mut bench = tunable(&mailbox, usize::from(TRIES));
+    let mailbox = Mailbox::leaked();
+    let mut bench = tunable(mailbox, usize::from(TRIES));
     let mut machine = bench.machine(at(1));
     assert_eq!(machine.set(0, Item::ProfileVelocity, 4.0), Ok(()));
-    let mut bench = tunable(&mailbox, usize::from(TRIES) + 1);
+    let mut bench = tunable(mailbox, usize::from(TRIES) + 1);
     let mut machine = bench.machine(at(1));
     let refused = machine.set(0, Item::ProfileVelocity, 4.0);
     assert_eq!(refused, Err(Refusal::State));
@@ -451,8 +451,8 @@ fn a_change_is_repeated_while_the_loop_takes_over_another_one() {
 
 #[test]
 fn a_parameter_that_a_pdo_repeats_is_not_changed_again() {
-    let mailbox = Mailbox::new();
-    let mut bench = tunable(&mailbox, 0);
+    let mailbox = Mailbox::leaked();
+    let mut bench = tunable(mailbox, 0);
     let mut machine = bench.machine(at(1));
     assert_eq!(machine.set(0, Item::InterpolationPeriod, 0.029), Ok(()));
     // A further change would be refused.
@@ -468,8 +468,8 @@ fn a_parameter_that_a_pdo_repeats_is_not_changed_again() {
 
 #[test]
 fn parameters_of_an_axis_that_another_client_commands_are_refused() {
-    let mailbox = Mailbox::new();
-    let mut bench = tunable(&mailbox, 0);
+    let mailbox = Mailbox::leaked();
+    let mut bench = tunable(mailbox, 0);
     bench.owners.claim(OTHER, 0).unwrap();
     let mut machine = bench.machine(at(1));
     let refused = machine.set(0, Item::ProfileVelocity, 4.0);

@@ -21,7 +21,7 @@ fn at(ms: u64) -> Instant {
 struct Bench {
     local: Local<'static>,
     owners: Owners<'static>,
-    receiver: Receiver<'static>,
+    receiver: Receiver,
     received: Received,
     path: CString,
 }
@@ -42,7 +42,7 @@ impl Bench {
         let shared: &'static Shared = Box::leak(Box::new(shared));
         let exchange: &'static Exchange = Box::leak(Box::default());
         let mailbox: &'static Mailbox = Box::leak(Box::new(Mailbox::new()));
-        let (sender, receiver) = mailbox.open(2, [TIMEOUT]);
+        let (sender, receiver) = mailbox.open([TIMEOUT]);
         let ranges = [(0.0, 65_535.0), (-1.0, 1.0)];
         let forcing = Forcing::new(exchange, Vec::new());
         Self {

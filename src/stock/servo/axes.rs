@@ -9,6 +9,7 @@ use crate::config::{AnyLaw, Config, StartLaw};
 use crate::cycle::law::{Part, RunLaw, Status};
 use crate::cycle::ports::{FaultNumber, Trace};
 use crate::cycle::signal::Io;
+use crate::cycle::word::Word;
 use crate::link::parameters::{Parameters, Setting};
 use crate::sys::arena::{Full, Placed};
 use crate::telemetry::report::{Description, Field, Section, SectionEntry};
@@ -204,11 +205,13 @@ impl RunLaw for Started {
         self.state.is_at_rest()
     }
 
-    fn status(&self, values: &mut [f64]) {
-        let (values, _) = values.as_chunks_mut::<{ STATUS.len() }>();
-        let axes = self.law.axes().iter().zip(self.state.axes());
-        for (values, (axis, state)) in values.iter_mut().zip(axes) {
-            axis.status(state, values);
+    fn status(&self, mut words: &[Word]) {
+        for (axis, state) in self.law.axes().iter().zip(self.state.axes()) {
+            let Some((own, rest)) = words.split_first_chunk() else {
+                return;
+            };
+            axis.status(state, own);
+            words = rest;
         }
     }
 

@@ -370,8 +370,7 @@ fn the_status_has_the_names_and_values_of_the_axis() {
     let mut drive = Drive::enabled(PP, |_| {});
     drive.set_point(2.0, 0);
     drive.run(ENABLE | START, 50);
-    let mut values = [0.0; 11];
-    drive.bench.servo.axes()[0].status(drive.axis(), &mut values);
+    let values = drive.values();
     let axis = drive.axis();
     let expected = [
         f64::from(drive.status()),
@@ -391,7 +390,7 @@ fn the_status_has_the_names_and_values_of_the_axis() {
     assert_eq!(STATUS[0].0, "statusword");
     drive.bench.set(ESTOP, true);
     drive.bench.cycle();
-    drive.bench.servo.axes()[0].status(drive.axis(), &mut values);
+    let values = drive.values();
     assert_eq!(values[7], f64::from(Fault::EmergencyStop.code()));
 }
 
@@ -407,11 +406,7 @@ fn the_status_has_the_switches_of_the_axis_with_and_without_power() {
         c.axes[0].limits.positive_switch = Some(switch(POSITIVE, false));
         c.axes[0].command_config.homing.switch = Some(switch(HOME, false));
     });
-    let seen = |drive: &Drive| {
-        let mut values = [0.0; 11];
-        drive.bench.servo.axes()[0].status(drive.axis(), &mut values);
-        values[10]
-    };
+    let seen = |drive: &Drive| drive.values()[10];
     for (levels, expected) in [
         ([true, false, false], 0.0),
         ([false, false, false], 1.0),

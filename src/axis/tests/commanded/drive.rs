@@ -4,6 +4,7 @@ use crate::axis::tests::plant::*;
 use crate::axis::*;
 use crate::cycle::image::InputError;
 use crate::cycle::signal::Input;
+use crate::cycle::word::{Word, number};
 
 /// Controlwords.
 pub(super) const SHUTDOWN: u16 = 0x06;
@@ -108,24 +109,24 @@ impl Drive {
     }
 
     pub(super) fn write(&mut self, controlword: u16) {
-        self.bench.received.values[0] = f64::from(controlword);
-        self.bench.received.groups[0].valid = Ok(());
+        self.bench.orders[0] = f64::from(controlword);
+        self.bench.ordered = Ok(());
     }
 
     pub(super) fn mode(&mut self, mode: i8) {
-        self.bench.received.values[1] = f64::from(mode);
+        self.bench.orders[1] = f64::from(mode);
     }
 
     pub(super) fn target(&mut self, position_rad: f64) {
-        self.bench.received.values[2] = position_rad;
+        self.bench.orders[2] = position_rad;
     }
 
     pub(super) fn velocity(&mut self, velocity_rad_s: f64) {
-        self.bench.received.values[3] = velocity_rad_s;
+        self.bench.orders[3] = velocity_rad_s;
     }
 
     pub(super) fn fail(&mut self, error: InputError) {
-        self.bench.received.groups[0].valid = Err(error);
+        self.bench.ordered = Err(error);
     }
 
     /// Writes `word` and runs for `cycles`.
@@ -153,6 +154,13 @@ impl Drive {
             "statusword {:#06x}, not {value:#06x} of {mask:#06x}",
             self.status()
         );
+    }
+
+    /// All status values.
+    pub(super) fn values(&self) -> [f64; STATUS.len()] {
+        let words = [const { Word::new(0) }; STATUS.len()];
+        self.bench.servo.axes()[0].status(self.axis(), &words);
+        words.each_ref().map(number)
     }
 
     pub(super) fn status(&self) -> u16 {

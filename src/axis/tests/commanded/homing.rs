@@ -289,6 +289,14 @@ fn methods_that_need_an_index_or_a_missing_switch_are_refused() {
                 ..signals(0)
             });
         }),
+        ("command", |c| {
+            let signals = signals(0);
+            c.command = Some(CommandSignals {
+                target_velocity: signals.target_position,
+                target_position: signals.target_velocity,
+                ..signals
+            });
+        }),
     ] {
         assert_eq!(build(change).unwrap_err(), name);
     }

@@ -4,8 +4,8 @@ use super::*;
 
 #[test]
 fn a_loop_that_resumes_does_not_take_a_controlword_that_was_refused() {
-    let mailbox = Mailbox::new();
-    let mut bench = Bench::new(&mailbox);
+    let mailbox = Mailbox::leaked();
+    let mut bench = Bench::new(mailbox);
     let mut machine = bench.machine(at(1));
     machine.set(0, Item::Mode, 8.0).unwrap();
     machine.set(0, Item::Controlword, 7.0).unwrap();
