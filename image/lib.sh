@@ -95,23 +95,36 @@ modules() {
 }
 
 # unpack_base BASE ROOT: unpacks the archive of image/root without the files of Debian that no robot
-# needs: each megabyte is written, read and hashed in every installation. The kernel makes the
-# device nodes, and /var is volatile (read_only).
+# needs: each megabyte is written, read and hashed in every installation, and each rule of udev is
+# applied to each device at every start. The kernel makes the device nodes, and /var is volatile
+# (read_only).
 unpack_base() {
+    local name
     mkdir "$2"
     tar -xpf "$1/root.tar" --numeric-owner --exclude './dev/*' -C "$2"
-    rm -rf "$2"/usr/lib/aarch64-linux-gnu/{gconv,perl-base} "$2"/usr/{lib,share}/perl* \
+    rm -rf "$2"/usr/lib/aarch64-linux-gnu/{gconv,perl-base,libapt-*,libdb-5*} "$2"/usr/{lib,share}/perl* \
         "$2"/usr/lib/udev/hwdb.{d,bin} "$2"/usr/share/{bash-completion,zsh,doc,man,locale,info} \
+        "$2"/usr/lib/{apt,dpkg} "$2"/usr/bin/{apt*,deb*,dpkg*,localedef,perl*,sqv} \
         "$2"/var/{cache,log}/* "$2"/var/lib/{apt,dpkg}
+    # Discs, screens, sound, radios, sessions of users.
+    for name in 60-{autosuspend,cdrom_id,dmi-id,drm,evdev,fido-id,infiniband,input-id,sensor} \
+        60-persistent-{alsa,input,storage-mtd,storage-tape,v4l} 64-btrfs 75-probe_mtd 78-sound-card 81-net-dhcp \
+        70-{camera,joystick,memory,mouse,power-switch,touchpad,uaccess} 71-seat 73-seat-late 90-iocost 96-e2scrub; do
+        rm -f "$2/usr/lib/udev/rules.d/$name.rules"
+    done
 }
 
 # read_only ROOT: a read-only root with a volatile /var, as in the layer's images, without the
-# services of Debian that a target does not have and that cost time.
+# services of Debian that a target does not have and that cost time at every start. A seed of random
+# numbers would be kept in /var.
 read_only() {
     systemctl --quiet --root="$1" set-default multi-user.target
     systemctl --quiet --root="$1" mask \
-        {apt-daily,apt-daily-upgrade,dpkg-db-backup,e2scrub_all,fstrim}.timer e2scrub_reap.service \
-        ldconfig.service systemd-journal-catalog-update.service systemd-logind.service
+        {apt-daily,apt-daily-upgrade,dpkg-db-backup,e2scrub_all,fstrim,systemd-tmpfiles-clean}.timer e2scrub_reap.service \
+        ldconfig.service systemd-{ask-password-console,ask-password-wall}.path proc-sys-fs-binfmt_misc.automount \
+        systemd-{hibernate-clear,journal-catalog-update,logind,random-seed,update-done,user-sessions}.service \
+        systemd-{creds,hostnamed,initctl,sysext}.socket modprobe@{configfs,drm,efi_pstore}.service \
+        {dev-hugepages,dev-mqueue,sys-kernel-config,sys-kernel-debug,sys-kernel-tracing}.mount
     printf 'tmpfs /var tmpfs mode=0755,size=64M 0 0\n' >"$1/etc/fstab"
     touch "$1/etc/.updated" "$1/var/.updated"
 }
@@ -157,19 +170,30 @@ in_namespace() {
     fi
 }
 
+# run_arm64 PROGRAM [ARGUMENT]...: runs a static program for arm64 on this machine.
+run_arm64() {
+    if [ "$(uname -m)" = aarch64 ]; then
+        "$@"
+    else
+        qemu-aarch64 "$@"
+    fi
+}
+
 # identifier NAME: a fixed UUID for a name.
 identifier() {
     printf '%s' "$1" | sha256sum | sed 's/^\(.\{8\}\)\(.\{4\}\).\(.\{3\}\).\(.\{3\}\)\(.\{12\}\).*/\1-\2-4\3-8\4-\5/'
 }
 
-# ext4 FILE MEGABYTES LABEL [TREE]: the same tree gives the same bytes.
+# ext4 FILE MEGABYTES LABEL [TREE]: the same tree gives the same bytes. With a tree it is read-only,
+# and needs no journal.
 ext4() {
-    local id log
+    local id log features=^metadata_csum_seed
+    [ $# -lt 4 ] || features+=,^has_journal
     id=$(identifier "$3")
     rm -f "$1"
     truncate -s "$2M" "$1"
     E2FSPROGS_FAKE_TIME=$epoch SOURCE_DATE_EPOCH=$epoch mkfs.ext4 -q -F -L "$3" -U "$id" \
-        -O ^metadata_csum_seed -E "root_owner=0:0,hash_seed=$id" ${4:+-d "$4"} "$1"
+        -O $features -m 0 -E "root_owner=0:0,hash_seed=$id" ${4:+-d "$4"} "$1"
     [ $# -eq 4 ] || return 0
     # Before 1.47.1 it copies the times of access and of change, which no program can set on the tree.
     # debugfs reports a command that fails, and ends with 0.

@@ -1,4 +1,4 @@
-# Functions of the scripts that make disks for the tiers deploy and image, after image/lib.sh.
+# Functions of the script that makes the card of the tier deploy, after image/lib.sh.
 # shellcheck shell=bash
 
 # edit FILE OLD NEW: changes the board file; OLD must exist.
@@ -29,13 +29,19 @@ tests_of_target() {
     local root=$1 ours=tests/deploy/target
     install -D -m 0644 board/qemuarm64/board.toml "$root/etc/steadfast/board.toml"
     slow_board "$root/etc/steadfast/board.toml"
-    # Instead of a minute, in guest time.
-    printf 'STEADFAST_HEALTH_SECONDS=5\n' >"$root/etc/steadfast/health"
+    # Instead of a minute, and of two for its begin, in guest time.
+    printf 'STEADFAST_HEALTH_SECONDS=2\nSTEADFAST_HEALTH_PATIENCE=4\n' >"$root/etc/steadfast/health"
     install -D -m 0755 -t "$root/usr/libexec/deploy" $ours/agent $ours/virtual-servo "$2/examples/virtual_servo"
     install -D -m 0644 -t "$root/usr/lib/systemd/system" $ours/*.service
     install -D -m 0644 $ours/virtual-servo.conf "$root/usr/lib/systemd/system/steadfast.service.d/20-virtual-servo.conf"
     install -D -m 0644 $ours/61-virtual-servo.rules "$root/usr/lib/udev/rules.d/61-virtual-servo.rules"
     systemctl --quiet --root="$root" enable agent.service
+    # Each worker of udev is a copy of its memory, which the emulator makes slowly.
+    install -d "$root/etc/udev"
+    printf 'children_max=1\n' >"$root/etc/udev/udev.conf"
+    # The lines of systemd would mix with those of the tests' shell.
+    install -d "$root/etc/systemd/system.conf.d"
+    printf '[Manager]\nShowStatus=no\n' >"$root/etc/systemd/system.conf.d/tests.conf"
 }
 
 # broken_slot IMAGE COPY: a copy of a slot whose controller cannot keep its contract: no process is

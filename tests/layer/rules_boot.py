@@ -71,7 +71,7 @@ def a_second_environment_stops_the_build(tree):
 def both_copies_are_written_before_a_try_is_counted(tree):
     """libubootenv refuses an environment with one copy: no slot could be marked good."""
     found = re.search(
-        r'if test -z "\$\{env_copies\}"; then\n  setenv env_copies 2\n  saveenv\nfi\n(.*)', tree.text(SCRIPT), re.S)
+        r'if test -z "\$\{env_copies\}"; then\n  setenv env_copies 2\n  saveenv\n  saveenv\nfi\n(.*)', tree.text(SCRIPT), re.S)
     if not found or "BOOT_A_LEFT" not in found.group(1) or not re.search(r"^saveenv$", found.group(1), re.M):
         return [f"{SCRIPT}: the first boot saves only one copy of the environment"]
     return []

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::card::Card;
 use crate::service::not_energised;
-use crate::target::{BOARD, Disks, Isolation, LIMIT, Target};
+use crate::target::{BOARD, Cpus, LIMIT, Target};
 use crate::{Boot, Case, Failure, Host, require};
 use testbed::machine::Transcript;
 
@@ -22,17 +23,36 @@ pub(crate) const CASES: &[Case] = &[
 pub(crate) const BOOT: Boot = Boot {
     name: "no-data",
     start,
-    cases: &[&[Case {
-        name: "the_controller_starts_without_a_data_partition",
-        run: gone,
-    }]],
+    cases: &[&[
+        Case {
+            name: "with_both_copies_of_the_environment_damaged_the_system_starts_and_can_set_variables",
+            run: damaged_environment,
+        },
+        Case {
+            name: "the_controller_starts_without_a_data_partition",
+            run: gone,
+        },
+    ]],
 };
 
 fn start(host: &Host, transcript: Arc<Transcript>) -> Result<Target, Failure> {
-    let disks = Disks::fresh(host).without_data();
-    let mut target = Target::power_on(host, transcript, disks, Isolation::OfTheLayer)?;
-    target.boots()?;
-    Ok(target)
+    let card = Card::without_data(host)?;
+    card.damage_environment(0)?;
+    card.damage_environment(1)?;
+    Target::power_on(host, transcript, card, Cpus::All)
+}
+
+fn damaged_environment(target: &mut Target) -> Result<(), Failure> {
+    let line = target.boots()?;
+    require(line == "slot A of A B, left A 2 B 3", || {
+        format!("expected slot A with new tries, got: {line}")
+    })?;
+    target.until("mountpoint -q /mnt/env")?;
+    target.ask("fw_setenv BOOT_B_LEFT 2")?;
+    let left = target.ask("fw_printenv -n BOOT_A_LEFT; fw_printenv -n BOOT_B_LEFT")?;
+    require(left == "2\n2", || {
+        format!("expected two tries left of each slot, got '{left}'")
+    })
 }
 
 /// The same process continues through a fault that is to be recorded, and a restart works.
@@ -62,7 +82,7 @@ fn controls(target: &mut Target) -> Result<(), Failure> {
 }
 
 fn full(target: &mut Target) -> Result<(), Failure> {
-    let (status, _) = target.run("dd if=/dev/zero of=/data/fill bs=1M status=none; dd if=/dev/zero of=/data/rest bs=1k status=none")?;
+    let (status, _) = target.run("fallocate -l $(df --output=avail -B1 /data | tail -n 1) /data/fill; dd if=/dev/zero of=/data/rest bs=1k status=none")?;
     require(status != 0, || {
         "the partition could not be filled".to_owned()
     })?;

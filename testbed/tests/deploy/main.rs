@@ -1,10 +1,9 @@
-//! The deploy tier: a root file system with systemd, RAUC and the units, udev rules and
-//! scripts of the Yocto layer, booted from a disk with two slots on an emulated board with
-//! the PREEMPT_RT kernel.
+//! The deploy tier: the card of `image/build`, booted by its own boot loader on an emulated board:
+//! two slots with the PREEMPT_RT kernel, systemd, RAUC and the units, udev rules and scripts of the
+//! Yocto layer.
 //!
 //! ```text
 //! tests/run deploy                         sets everything up, runs all
-//! tests/run image                          the same with the image of an SD card
 //! cargo test -p testbed --test deploy -- [FILTER]...
 //!                                          runs the boots with a case whose name
 //!                                          contains a FILTER
@@ -15,9 +14,7 @@
 //!
 //! Environment:
 //!
-//! - `STEADFAST_KERNEL`: what `tests/setup/kernel rt` printed.
-//! - `STEADFAST_DISKS`: the folder made by `tests/deploy/image`, or by `tests/image/build`: then
-//!   the boots of the tier `image` are run, with U-Boot.
+//! - `STEADFAST_DISKS`: the folder made by `tests/deploy/image`.
 //!
 //! Boots are slow and cases are fast, so cases share boots; each leaves the target in
 //! order for the next. After a failed case the following ones may fail too.
@@ -26,9 +23,11 @@
 //! disk, and the emulator runs the four CPUs in turns. Therefore states and orders are
 //! judged here, not latencies.
 
+mod card;
 mod crashes;
 mod data;
 mod isolation;
+mod loader;
 mod service;
 mod target;
 mod updates;
@@ -45,15 +44,10 @@ use testbed::arguments::Arguments;
 use testbed::failure::{Failure, require};
 use testbed::machine::Transcript;
 
-/// The boots of the card of `tests/image/build`.
-const IMAGE_BOOTS: &[&Boot] = &[&updates::IMAGE];
-
 /// The resources of the tests on this machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Host {
-    /// The unpacked package of the PREEMPT_RT kernel.
-    pub(crate) kernel: PathBuf,
-    /// The disks to boot from.
+    /// The card, its boot loader and the updates.
     pub(crate) disks: PathBuf,
 }
 
@@ -64,7 +58,6 @@ impl Host {
             folder.ok_or_else(|| Failure::new(format!("{variable} is not set: tests/run deploy")))
         };
         Ok(Self {
-            kernel: folder("STEADFAST_KERNEL")?,
             disks: folder("STEADFAST_DISKS")?,
         })
     }
@@ -85,10 +78,10 @@ pub(crate) struct Boot {
 
 // The longest first.
 const BOOTS: &[&Boot] = &[
-    &updates::INSTALLED,
+    &updates::BOOT,
     &service::BOOT,
-    &updates::NOT_INSTALLED,
     &updates::BOTH_BAD,
+    &loader::BOOT,
     &data::BOOT,
 ];
 
@@ -160,10 +153,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<bool, Failure> {
     let arguments = Arguments::read(|_, _| Ok(false))?;
-    let card = std::env::var_os("STEADFAST_DISKS")
-        .is_some_and(|folder| Path::new(&folder).join("image.img").exists());
-    let boots = if card { IMAGE_BOOTS } else { BOOTS };
-    let chosen: Vec<&Boot> = boots
+    let chosen: Vec<&Boot> = BOOTS
         .iter()
         .copied()
         .filter(|boot| boot.cases().any(|case| arguments.choose(case.name)))

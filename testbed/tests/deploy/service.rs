@@ -2,14 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::target::{BOARD, Disks, Isolation, LIMIT, Target};
-use crate::{Boot, Case, Failure, Host, crashes, data, isolation, require};
+use crate::card::Card;
+use crate::target::{BOARD, Cpus, LIMIT, Target};
+use crate::{Boot, Case, Failure, Host, crashes, data, isolation, loader, require};
 use testbed::machine::Transcript;
 
 pub(crate) const BOOT: Boot = Boot {
     name: "service",
     start,
-    cases: &[CASES, isolation::CASES, data::CASES, crashes::CASES],
+    cases: &[
+        CASES,
+        isolation::CASES,
+        data::CASES,
+        crashes::CASES,
+        loader::CASES,
+    ],
 };
 
 const CASES: &[Case] = &[
@@ -44,7 +51,8 @@ const CASES: &[Case] = &[
 ];
 
 fn start(host: &Host, transcript: Arc<Transcript>) -> Result<Target, Failure> {
-    let mut target = Target::power_on(host, transcript, Disks::fresh(host), Isolation::OfTheLayer)?;
+    let card = Card::copied(host)?.logged()?;
+    let mut target = Target::power_on(host, transcript, card, Cpus::All)?;
     target.boots()?;
     target.is_up()?;
     Ok(target)
@@ -178,10 +186,10 @@ fn ready(target: &mut Target) -> Result<(), Failure> {
 }
 
 /// Changes the unit until [`unchange`].
-pub(crate) fn change(target: &mut Target, section: &str) -> Result<(), Failure> {
+pub(crate) fn change(target: &mut Target, settings: &str) -> Result<(), Failure> {
     let folder = "/run/systemd/system/steadfast.service.d";
     target.ask(&format!(
-        "mkdir -p {folder} && printf '[Service]\\n{section}\\n' >{folder}/90-test.conf && systemctl daemon-reload && systemctl stop steadfast && systemctl reset-failed steadfast"
+        "mkdir -p {folder} && printf '{settings}\\n' >{folder}/90-test.conf && systemctl daemon-reload && systemctl stop steadfast && systemctl reset-failed steadfast"
     )).map(drop)
 }
 
@@ -206,7 +214,10 @@ pub(crate) fn not_energised(target: &mut Target, from: testbed::pins::Mark) -> R
 fn refused(target: &mut Target) -> Result<(), Failure> {
     let from = target.now()?;
     let active = target.unit("ActiveEnterTimestampMonotonic")?;
-    change(target, "LimitRTPRIO=0")?;
+    change(
+        target,
+        "[Unit]\\nStartLimitBurst=2\\n[Service]\\nLimitRTPRIO=0",
+    )?;
     let (status, _) = target.run("systemctl start steadfast")?;
     require(status != 0, || {
         "a start without SCHED_FIFO was reported as successful".to_owned()
@@ -231,7 +242,10 @@ fn refused(target: &mut Target) -> Result<(), Failure> {
 fn at_start(target: &mut Target) -> Result<(), Failure> {
     let from = target.now()?;
     target.ask("sed 's/arm = \"on-reset\"/arm = \"at-start\"/' /etc/steadfast/board.toml >/run/at-start.toml && grep -q at-start /run/at-start.toml")?;
-    change(target, "Environment=STEADFAST_BOARD=/run/at-start.toml")?;
+    change(
+        target,
+        "[Service]\\nEnvironment=STEADFAST_BOARD=/run/at-start.toml",
+    )?;
     let (status, _) = target.run("systemctl start steadfast")?;
     require(status != 0, || "the unit was started".to_owned())?;
     require(target.unit("ActiveState")? == "failed", || {

@@ -1,11 +1,10 @@
-//! A target that boots from a disk: its disks, its power, and commands in it.
+//! A target that boots from its card: the card, the power, and commands in it.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::card::{self, Card};
 use crate::{Failure, Host, require};
 use testbed::boards::{Board, QEMUARM64};
 use testbed::machine::{Machine, Transcript};
@@ -25,138 +24,29 @@ const CPUS: &str = "4";
 const AGENT: &str = "@@agent";
 /// Printed at the end of a command, followed by its exit status.
 const DONE: &str = "@@done ";
-/// Prefix of the lines of the program that replaces the boot loader.
-pub(crate) const LOADER: &str = "@@loader ";
 /// Prefix of the line of the boot script after its choice.
-const SCRIPT: &str = "steadfast: slot ";
-
-/// The disks of a target.
-pub(crate) struct Disks {
-    folder: PathBuf,
-    /// Whether they are one card with a boot loader, as made by `tests/image/build`.
-    card: bool,
-    /// Whether writes persist until the next power-on.
-    kept: bool,
-    data: bool,
-    /// The folder of copies, removed with them.
-    _work: Option<WorkFolder>,
-}
-
-impl Disks {
-    /// The disks as made by `tests/deploy/image`; writes are discarded.
-    pub(crate) fn fresh(host: &Host) -> Self {
-        Self {
-            folder: host.disks.clone(),
-            card: false,
-            kept: false,
-            data: true,
-            _work: None,
-        }
-    }
-
-    /// Copies of the disks, on which writes persist.
-    ///
-    /// # Errors
-    /// The copies cannot be written.
-    pub(crate) fn copied(host: &Host) -> Result<Self, Failure> {
-        Self::copies(
-            host,
-            &[
-                ("slot.ext4", "a.ext4"),
-                ("slot.ext4", "b.ext4"),
-                ("boot.vfat", "boot.vfat"),
-                ("data.ext4", "data.ext4"),
-            ],
-            false,
-        )
-    }
-
-    /// A copy of the card with a boot loader, on which writes persist.
-    ///
-    /// # Errors
-    /// The copy cannot be written.
-    pub(crate) fn card(host: &Host) -> Result<Self, Failure> {
-        Self::copies(host, &[("image.img", "image.img")], true)
-    }
-
-    fn copies(host: &Host, files: &[(&str, &str)], card: bool) -> Result<Self, Failure> {
-        let work = WorkFolder::new()?;
-        for (from, to) in files {
-            let status = Command::new("cp")
-                .arg("--sparse=always")
-                .arg(host.disks.join(from))
-                .arg(work.path.join(to))
-                .status()?;
-            require(status.success(), || format!("{from} could not be copied"))?;
-        }
-        Ok(Self {
-            folder: work.path.clone(),
-            card,
-            kept: true,
-            data: true,
-            _work: Some(work),
-        })
-    }
-
-    /// The same disks without the data partition.
-    pub(crate) fn without_data(self) -> Self {
-        Self {
-            data: false,
-            ..self
-        }
-    }
-
-    fn attach(&self, host: &Host, command: &mut Command) {
-        if self.card {
-            // The first disk of virtio, as the boot script expects.
-            attach(command, "card", &self.folder.join("image.img"), self.kept);
-            attach(command, "bundles", &host.disks.join("bundles.ext4"), false);
-            return;
-        }
-        let slots = if self.kept {
-            ["a.ext4", "b.ext4"]
-        } else {
-            ["slot.ext4", "slot.ext4"]
-        };
-        let [a, b] = slots.map(|name| self.folder.join(name));
-        attach(command, "slot-a", &a, self.kept);
-        attach(command, "slot-b", &b, self.kept);
-        attach(command, "boot", &self.folder.join("boot.vfat"), self.kept);
-        if self.data {
-            attach(command, "data", &self.folder.join("data.ext4"), self.kept);
-        }
-        attach(command, "bundles", &host.disks.join("bundles.ext4"), false);
-    }
-}
-
-fn attach(command: &mut Command, serial: &str, file: &Path, kept: bool) {
-    let snapshot = if kept { "off" } else { "on" };
-    command.arg("-drive").arg(format!(
-        "if=none,id={serial},format=raw,snapshot={snapshot},file={}",
-        file.display()
-    ));
-    command
-        .arg("-device")
-        .arg(format!("virtio-blk-pci,drive={serial},serial={serial}"));
-}
+pub(crate) const SCRIPT: &str = "steadfast: slot ";
 
 /// A target that was powered on.
 pub(crate) struct Target {
-    host: Host,
+    pub(crate) host: Host,
     transcript: Arc<Transcript>,
-    disks: Disks,
+    card: Card,
     /// `None` while the power is off.
     machine: Option<Machine>,
     said: String,
 }
 
-/// The kernel parameters for CPUs.
+/// The CPUs of the machine.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Isolation {
-    /// Those of the layer.
-    OfTheLayer,
-    /// None: no controller can keep its contract.
-    None,
+pub(crate) enum Cpus {
+    /// As many as the layer expects; the kernel isolates one of them.
+    All,
+    /// One, which cannot be isolated: no controller can keep its contract.
+    One,
+    /// One, without the count of instructions as the clock, which makes it several times slower: for
+    /// the boot loader alone.
+    BootLoader,
 }
 
 impl Target {
@@ -167,17 +57,17 @@ impl Target {
     pub(crate) fn power_on(
         host: &Host,
         transcript: Arc<Transcript>,
-        disks: Disks,
-        isolation: Isolation,
+        card: Card,
+        cpus: Cpus,
     ) -> Result<Self, Failure> {
         let mut target = Self {
             host: host.clone(),
             transcript,
-            disks,
+            card,
             machine: None,
             said: String::new(),
         };
-        target.power_cut(isolation)?;
+        target.power_cut(cpus)?;
         Ok(target)
     }
 
@@ -185,25 +75,26 @@ impl Target {
     ///
     /// # Errors
     /// The emulator does not start.
-    pub(crate) fn power_cut(&mut self, isolation: Isolation) -> Result<(), Failure> {
+    pub(crate) fn power_cut(&mut self, cpus: Cpus) -> Result<(), Failure> {
         self.machine = None;
         let mut command = Command::new("qemu-system-aarch64");
+        let number = match cpus {
+            Cpus::All => CPUS,
+            Cpus::One | Cpus::BootLoader => "1",
+        };
+        // With ACPI and a boot loader the machine has no PL061.
         command
             .args(BOARD.machine)
-            .args(["-smp", CPUS, "-icount", "shift=0,sleep=off"])
-            .args(["-rtc", "base=2026-01-01,clock=vm", "-seed", "1"]);
-        if self.disks.card {
-            // Kernel and command line are those of the card. With ACPI and a boot loader the
-            // machine has no PL061. Without a seed in its tree the kernel is at a fixed address;
-            // `nokaslr` below has the reason.
-            command
-                .args(["-machine", "acpi=off,dtb-randomness=off"])
-                .arg("-bios")
-                .arg(self.host.disks.join("u-boot.bin"));
-        } else {
-            self.kernel(&mut command, isolation)?;
+            .args(["-machine", "acpi=off"])
+            .args(["-smp", number])
+            .args(["-rtc", "base=2026-01-01,clock=vm", "-seed", "1"])
+            .arg("-bios")
+            .arg(self.host.disks.join("u-boot.bin"));
+        if cpus != Cpus::BootLoader {
+            command.args(["-icount", "shift=0,sleep=off"]);
         }
-        self.disks.attach(&self.host, &mut command);
+        self.card.attach(&mut command);
+        card::attach(&mut command, "bundles", &card::bundles(&self.host), false);
         let lines = BOARD.lines;
         self.machine = Some(Machine::power_on(
             command,
@@ -215,36 +106,27 @@ impl Target {
         Ok(())
     }
 
-    /// Starts the kernel by the emulator.
-    fn kernel(&self, command: &mut Command, isolation: Isolation) -> Result<(), Failure> {
-        let isolation = match isolation {
-            Isolation::OfTheLayer => fs::read_to_string(self.host.disks.join("cmdline"))?,
-            Isolation::None => String::new(),
-        };
-        // `nokaslr`: a kernel at a random address separates its page tables from user
-        // space (arm64: kpti), and each system call then flushes the emulator's TLB twice,
-        // which takes a third of the wall time of a boot.
-        command
-            .arg("-kernel")
-            .arg(self.host.kernel.join("vmlinuz"))
-            .arg("-initrd")
-            .arg(self.host.disks.join("initramfs.cpio"))
-            .args([
-                "-append",
-                &format!(
-                    "console={} loglevel=1 panic=-1 systemd.show_status=no nokaslr {}",
-                    BOARD.console,
-                    isolation.trim()
-                ),
-            ]);
-        Ok(())
+    /// Cuts the power.
+    pub(crate) fn power_off(&mut self) {
+        self.machine = None;
+    }
+
+    /// The card, to be changed while the power is off.
+    pub(crate) fn card(&mut self) -> &mut Card {
+        &mut self.card
+    }
+
+    /// Cuts the power, and replaces the card.
+    pub(crate) fn insert(&mut self, card: Card) {
+        self.machine = None;
+        self.card = card;
     }
 
     /// The running machine.
     pub(crate) fn machine(&mut self) -> &mut Machine {
         self.machine
             .as_mut()
-            .expect("it is off only within power_cut")
+            .expect("a case that cuts the power restores it before it asks")
     }
 
     /// Waits for the boot loader's choice, which it gives, and for the agent of the slot.
@@ -253,14 +135,12 @@ impl Target {
     /// # Errors
     /// The target does not boot.
     pub(crate) fn boots(&mut self) -> Result<String, Failure> {
-        let loader = if self.disks.card { SCRIPT } else { LOADER };
-        let line = self.machine().wait_for_line(loader, LIMIT)?;
+        let line = self.machine().wait_for_line(SCRIPT, LIMIT)?;
         self.machine().wait_for_line(AGENT, LIMIT)?;
         self.machine()
             .pins
             .drive(BOARD.lines.emergency_stop, true)?;
         self.machine().pins.drive(BOARD.lines.reset, false)?;
-        let line = line.trim_start_matches(LOADER);
         Ok(line.trim_start_matches("steadfast: ").to_owned())
     }
 
@@ -281,6 +161,7 @@ impl Target {
     /// # Errors
     /// The command does not end, or the target ends.
     pub(crate) fn run(&mut self, command: &str) -> Result<(i32, Vec<String>), Failure> {
+        require(self.machine.is_some(), || "the power is off".to_owned())?;
         self.machine().type_line(&command.replace('\n', "; "))?;
         let mut lines = self.machine().collect_until(DONE, LIMIT)?;
         let last = lines.pop().unwrap_or_default();

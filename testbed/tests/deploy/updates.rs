@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
+use crate::card::Card;
 use crate::service::not_energised;
-use crate::target::{Disks, Isolation, LIMIT, Target};
+use crate::target::{Cpus, LIMIT, Target};
 use crate::{Boot, Case, Failure, Host, require};
 use testbed::machine::Transcript;
 
-pub(crate) const NOT_INSTALLED: Boot = Boot {
-    name: "not-installed",
+pub(crate) const BOOT: Boot = Boot {
+    name: "updates",
     start,
     cases: &[&[
         Case {
@@ -28,13 +29,10 @@ pub(crate) const NOT_INSTALLED: Boot = Boot {
             name: "after_a_power_cut_during_an_installation_the_old_slot_boots",
             run: power_cut,
         },
-    ]],
-};
-
-pub(crate) const INSTALLED: Boot = Boot {
-    name: "installed",
-    start,
-    cases: &[&[
+        Case {
+            name: "after_a_power_cut_during_its_first_boot_an_update_boots_again",
+            run: first_boot_cut,
+        },
         Case {
             name: "an_update_that_keeps_its_contract_is_kept",
             run: good,
@@ -50,26 +48,6 @@ pub(crate) const INSTALLED: Boot = Boot {
     ]],
 };
 
-/// The card of `image/build`: U-Boot, the boot script and RAUC's own back end for them.
-pub(crate) const IMAGE: Boot = Boot {
-    name: "image",
-    start: start_card,
-    cases: &[&[
-        Case {
-            name: "image_its_boot_loader_starts_slot_a_which_is_marked_good_and_proven",
-            run: first_slot,
-        },
-        Case {
-            name: "image_an_update_that_keeps_its_contract_is_kept",
-            run: good_after_first,
-        },
-        Case {
-            name: "image_an_update_that_does_not_keep_its_contract_is_rolled_back",
-            run: bad,
-        },
-    ]],
-};
-
 pub(crate) const BOTH_BAD: Boot = Boot {
     name: "both-bad",
     start: start_without_isolation,
@@ -80,20 +58,11 @@ pub(crate) const BOTH_BAD: Boot = Boot {
 };
 
 fn start(host: &Host, transcript: Arc<Transcript>) -> Result<Target, Failure> {
-    Target::power_on(
-        host,
-        transcript,
-        Disks::copied(host)?,
-        Isolation::OfTheLayer,
-    )
-}
-
-fn start_card(host: &Host, transcript: Arc<Transcript>) -> Result<Target, Failure> {
-    Target::power_on(host, transcript, Disks::card(host)?, Isolation::OfTheLayer)
+    Target::power_on(host, transcript, Card::copied(host)?, Cpus::All)
 }
 
 fn start_without_isolation(host: &Host, transcript: Arc<Transcript>) -> Result<Target, Failure> {
-    Target::power_on(host, transcript, Disks::copied(host)?, Isolation::None)
+    Target::power_on(host, transcript, Card::fresh(host), Cpus::One)
 }
 
 /// Waits for a boot, and requires this slot.
@@ -147,9 +116,7 @@ fn first_slot(target: &mut Target) -> Result<(), Failure> {
 
 /// Sectors written to the other slot (Documentation/block/stat.rst).
 fn sectors_written_to_b(target: &mut Target) -> Result<String, Failure> {
-    target.ask(
-        "sync; awk '{ print $7 }' /sys/block/$(basename $(readlink -f /dev/disk/by-id/virtio-slot-b))/stat",
-    )
+    target.ask("sync; awk '{ print $7 }' /sys/class/block/vda3/stat")
 }
 
 fn refused(target: &mut Target) -> Result<(), Failure> {
@@ -190,9 +157,9 @@ fn flipped(target: &mut Target) -> Result<(), Failure> {
 
 fn power_cut(target: &mut Target) -> Result<(), Failure> {
     // The power is cut after a tenth of the image has been written.
-    target.machine().type_line("rauc install /media/good.raucb & disk=$(basename $(readlink -f /dev/disk/by-id/virtio-slot-b)); old=$(awk '{ print $7 }' /sys/block/$disk/stat); until [ $(awk '{ print $7 }' /sys/block/$disk/stat) -gt $((old + 65536)) ]; do sleep 0.1; done; echo; echo @@written")?;
+    target.machine().type_line("rauc install /media/good.raucb & stat=/sys/class/block/vda3/stat; old=$(awk '{ print $7 }' $stat); until [ $(awk '{ print $7 }' $stat) -gt $((old + 65536)) ]; do sleep 0.1; done; echo; echo @@written")?;
     target.machine().wait_for_line("@@written", LIMIT)?;
-    target.power_cut(Isolation::OfTheLayer)?;
+    target.power_cut(Cpus::All)?;
     boots(target, 'A')?;
     is_up(target)?;
     environment(target, &[("BOOT_A_LEFT", "3"), ("BOOT_B_LEFT", "0")])
@@ -204,18 +171,21 @@ fn install(target: &mut Target, bundle: &str) -> Result<(), Failure> {
     target.machine().type_line("systemctl reboot")
 }
 
-fn good(target: &mut Target) -> Result<(), Failure> {
-    boots(target, 'A')?;
-    is_up(target)?;
-    good_after_first(target)
-}
-
-fn good_after_first(target: &mut Target) -> Result<(), Failure> {
+fn first_boot_cut(target: &mut Target) -> Result<(), Failure> {
     install(target, "good")?;
     let line = boots(target, 'B')?;
     require(line.ends_with("B 2"), || {
         format!("expected 2 tries left of slot B, got: {line}")
     })?;
+    // The agent starts before the controller, and long before the slot is marked good.
+    target.power_cut(Cpus::All)?;
+    let line = boots(target, 'B')?;
+    require(line.ends_with("B 1"), || {
+        format!("expected 1 try left of slot B, got: {line}")
+    })
+}
+
+fn good(target: &mut Target) -> Result<(), Failure> {
     is_up(target)?;
     environment(target, &[("BOOT_ORDER", "B A"), ("BOOT_B_LEFT", "3")])?;
     let proven = target.ask("cat /data/steadfast/health/B")?;
@@ -241,8 +211,8 @@ fn stays(target: &mut Target) -> Result<(), Failure> {
 }
 
 fn proven(target: &mut Target) -> Result<(), Failure> {
-    // The same software on a machine that no longer allows the contract.
-    target.power_cut(Isolation::None)?;
+    // The same software on a machine that does not allow the contract.
+    target.power_cut(Cpus::One)?;
     boots(target, 'B')?;
     stays(target)?;
     environment(target, &[("BOOT_A_LEFT", "0"), ("BOOT_B_LEFT", "3")])?;
