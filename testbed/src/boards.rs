@@ -257,9 +257,10 @@ pub const RASPBERRYPI4_64: Board = Board {
     // Devices that the emulator does not have: an access is an external abort, which
     // stops the kernel.
     disabled: &[
-        "/scb",
+        // Their names are others from Linux 7.2 on.
+        "/scb*",
         "/gpu",
-        "/emmc2bus",
+        "/emmc2*",
         "/soc/interrupt-controller@7ef00100",
         "/soc/hdmi@7ef00700",
         "/soc/hdmi@7ef05700",

@@ -15,6 +15,8 @@ pub enum Kernel {
     Realtime,
     /// The same version without PREEMPT_RT.
     Plain,
+    /// The newest one of Debian's backports with PREEMPT_RT.
+    Next,
 }
 
 /// A package that `tests/setup/kernel` fetches and unpacks into its own folder.
@@ -29,7 +31,7 @@ pub enum Package {
 }
 
 impl Package {
-    const COUNT: usize = 4;
+    const COUNT: usize = 5;
 
     fn place(self) -> usize {
         match self {
@@ -37,12 +39,13 @@ impl Package {
             Self::Kernel(Kernel::Plain) => 1,
             Self::Tools => 2,
             Self::Python => 3,
+            Self::Kernel(Kernel::Next) => 4,
         }
     }
 
     /// Its name for the script.
     fn name(self) -> &'static str {
-        ["rt", "plain", "tools", "python"][self.place()]
+        ["rt", "plain", "tools", "python", "next"][self.place()]
     }
 
     /// The variable with its folder; if set, the script is not run.
@@ -52,6 +55,7 @@ impl Package {
             "STEADFAST_PLAIN_KERNEL",
             "STEADFAST_TOOLS",
             "STEADFAST_PYTHON",
+            "STEADFAST_NEXT_KERNEL",
         ];
         variables[self.place()]
     }
@@ -69,7 +73,7 @@ pub struct Host {
 
 impl Host {
     /// Finds `packages`: in the folders that `STEADFAST_KERNEL`, `STEADFAST_PLAIN_KERNEL`,
-    /// `STEADFAST_TOOLS` and `STEADFAST_PYTHON` name, or that `tests/setup/kernel` prints. The programs for
+    /// `STEADFAST_NEXT_KERNEL`, `STEADFAST_TOOLS` and `STEADFAST_PYTHON` name, or that `tests/setup/kernel` prints. The programs for
     /// the guest are in `STEADFAST_GUEST`, or where `tests/run` puts them.
     ///
     /// # Errors

@@ -232,7 +232,8 @@ fn matching_nodes(tree: &Path, pattern: &str) -> Result<Vec<String>, Failure> {
         return Ok(vec![pattern.to_owned()]);
     };
     let (parent, name) = prefix.rsplit_once('/').unwrap_or(("", prefix));
-    let children = tool(Command::new("fdtget").arg("-l").arg(tree).arg(parent))?;
+    let folder = if parent.is_empty() { "/" } else { parent };
+    let children = tool(Command::new("fdtget").arg("-l").arg(tree).arg(folder))?;
     let found: Vec<String> = children
         .lines()
         .filter(|child| child.starts_with(name))

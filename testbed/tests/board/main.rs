@@ -14,8 +14,9 @@
 //! A plain `cargo test` leaves it out, because it needs the emulator, the kernel package
 //! and binaries for the guest. Environment:
 //!
-//! - `STEADFAST_KERNEL`, `STEADFAST_PLAIN_KERNEL`, `STEADFAST_TOOLS`, `STEADFAST_PYTHON`: folders
-//!   that `tests/setup/kernel rt plain tools python` printed. Without them the script is run.
+//! - `STEADFAST_KERNEL`, `STEADFAST_PLAIN_KERNEL`, `STEADFAST_NEXT_KERNEL`, `STEADFAST_TOOLS`,
+//!   `STEADFAST_PYTHON`: folders that `tests/setup/kernel rt plain next tools python` printed. Without them
+//!   the script is run.
 //! - `STEADFAST_GUEST`: folder of static aarch64 binaries. Default: the folder of
 //!   `tests/run`.
 
@@ -30,6 +31,7 @@ mod homing;
 mod killed;
 mod memory;
 mod moves;
+mod next_kernel;
 mod others;
 mod python;
 mod recorded;
@@ -84,6 +86,7 @@ fn run() -> Result<bool, Failure> {
         recorded::TESTS,
         stops::TESTS,
         moves::TESTS,
+        next_kernel::TESTS,
         others::TESTS,
         vanished::TESTS,
         chips::TESTS,
