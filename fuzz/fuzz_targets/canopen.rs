@@ -139,6 +139,14 @@ impl Drive for Machine {
         }
     }
 
+    fn stored(&mut self) -> Option<Result<(), Refusal>> {
+        match self.noise >> 11 & 3 {
+            0 => None,
+            1 => Some(Err(Refusal::Failed)),
+            _ => Some(Ok(())),
+        }
+    }
+
     fn saved(&self, _: u8, number: usize) -> Option<Saved> {
         let saved = self.stored.get(number).copied()?;
         // Sometimes damaged.

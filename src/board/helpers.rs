@@ -1,5 +1,5 @@
-//! Runs the helper threads beside the loop: reporter, saver of black boxes, edge readers, links
-//! and stall guard.
+//! Runs the helper threads beside the loop: reporter, saver of black boxes, edge readers, saver of
+//! parameters, links and stall guard.
 //!
 //! [`run_with_helpers`] is one function for all boards and laws. The loop is compiled for each
 //! board and law, and all of the binary is locked into memory, so generic code is kept small.
@@ -155,6 +155,12 @@ pub(super) fn run_with_helpers(
                 if let Err(errno) = edges.run(|| !done.load(Ordering::Relaxed)) {
                     edges_failed.store(errno.0, Ordering::Relaxed);
                 }
+            })
+            .map_err(refused)?;
+        }
+        if let Some(disk) = helpers.links.as_ref().and_then(|links| links.disk) {
+            helper::spawn(scope, "parameters", HELPER_STACK, barrier, move || {
+                disk.run(done);
             })
             .map_err(refused)?;
         }

@@ -15,7 +15,8 @@ use crate::link::frames::{Publisher, Shared};
 use crate::link::local::{Local, LocalConfig, Refused};
 use crate::link::mailbox::{Mailbox, Receiver};
 use crate::link::owner::Owners;
-use crate::link::saved::Store;
+use crate::link::saved::disk::Disk;
+use crate::link::saved::{MAX_SAVED, Store};
 use crate::link::server::{CHANGED, FORCING, Link, Server};
 use crate::sys::arena::Placed;
 
@@ -31,7 +32,11 @@ static WATCHED: AtomicU32 = AtomicU32::new(0);
 ///
 /// In the heap: a value of this size that is moved through the start would make the stack of the
 /// main thread larger, which is locked, also on a board without links.
-pub(super) struct Links(Box<Server<'static>>);
+pub(super) struct Links {
+    server: Box<Server<'static>>,
+    /// Writes the saved parameters, on a thread of its own.
+    pub(super) disk: Option<&'static Disk>,
+}
 
 /// The loop's side.
 pub(super) struct LoopLinks {
@@ -69,11 +74,17 @@ impl Links {
         if let Some(parameters) = machine.laws.iter().find_map(|law| law.law.parameters()) {
             owners.parameters = parameters;
         }
-        if let Some(parameters) = &config.parameters {
+        let mut disk = None;
+        if let Some(saved) = &config.parameters {
             let node_id = links.can.as_ref().map(|can| can.node.node_id);
+            let objects = node_id.map_or(0, |_| MAX_SAVED);
+            let known = &mut *owners.parameters;
+            let on = Box::new(Disk::new(&saved.path, &config.name, known, objects));
+            let on: &'static Disk = Box::leak(on);
             let axes = machine.statuswords();
-            let store = Store::new(parameters, &config.name, node_id, shared, axes);
+            let store = Store::new(saved, &config.name, node_id, shared, axes, on);
             owners.store = Some(store);
+            disk = Some(on);
         }
         let local = match &links.local {
             Some(local) => {
@@ -102,12 +113,12 @@ impl Links {
         };
         let in_loop = Placed::of(in_loop).map_err(RunError::Full)?;
         let server = Box::new(Server { local, can, owners });
-        Ok(Some((Self(server), in_loop)))
+        Ok(Some((Self { server, disk }, in_loop)))
     }
 
     /// Serves the links until `done` is set.
     pub(super) fn run(mut self, done: &AtomicBool) {
-        self.0.run(done, &WATCHED);
+        self.server.run(done, &WATCHED);
     }
 }
 

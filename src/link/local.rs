@@ -27,7 +27,7 @@ use super::frames::Shared;
 use super::owner::{Client, Owners, Refusal};
 use super::parameters;
 use super::protocol::{self, Answer, Kind, MAX_PACKET, Packet, Request};
-use super::saved::Keep;
+use super::saved::{self, Keep};
 use crate::cycle::received::MAX_GROUPS;
 use crate::sys::local_socket::{Connection, Listener, Waited, readable};
 use crate::sys::{Errno, process};
@@ -60,6 +60,8 @@ struct Connected {
     may_command: bool,
     /// A controlword that the loop may not have taken yet.
     awaited: Option<Awaited>,
+    /// The number of the request whose parameters the disk has not taken yet.
+    keeps: Option<u32>,
 }
 
 /// A write whose answer waits.
@@ -283,6 +285,7 @@ impl<'l> Local<'l> {
                 client: Client(number),
                 may_command,
                 awaited: None,
+                keeps: None,
             });
         }
         true
@@ -298,6 +301,12 @@ impl<'l> Local<'l> {
         let Some(connected) = self.clients.get_mut(number) else {
             return Ok(());
         };
+        if let Some(number) = connected.keeps
+            && let Some(result) = owners.take_kept(connected.client)
+        {
+            connected.keeps = None;
+            connected.answer(&kept(number, result))?;
+        }
         if let Some(awaited) = connected.awaited {
             let taken = owners.taken();
             let answer = awaited.answer(connected.client, taken, now);
@@ -398,16 +407,12 @@ fn answer(
                 1 => Keep::Defaults,
                 _ => Keep::Present,
             };
-            let mut text = heapless::String::<256>::new();
-            let (answer, count) = match owners.keep(client, what, now) {
-                Ok(count) => (Answer::Done, count),
-                Err(refusal) => {
-                    let _ = write!(text, "{refusal}");
-                    (Answer::Refused, 0)
-                }
-            };
-            let (kind, number) = (request.kind as u32, request.number);
-            return Some(protocol::answer(kind, number, answer, count, &text));
+            if let Err(refusal) = owners.keep(client, what, now) {
+                return Some(kept(request.number, Err(refusal)));
+            }
+            // Others of its packets are served meanwhile.
+            connected.keeps = Some(request.number);
+            return None;
         }
         (Kind::Claim, Ok(group)) => owners.claim(client, group),
         (Kind::Revoke, Ok(group)) => owners.revoke(group),
@@ -437,6 +442,19 @@ fn answer(
     };
     let (kind, number) = (request.kind as u32, request.number);
     Some(protocol::answer(kind, number, answer, client.0, &text))
+}
+
+/// The answer to request `number`, which asked to keep parameters.
+fn kept(number: u32, result: Result<u32, saved::Refusal>) -> Packet {
+    let mut text = heapless::String::<256>::new();
+    let (answer, count) = match result {
+        Ok(count) => (Answer::Done, count),
+        Err(refusal) => {
+            let _ = write!(text, "{refusal}");
+            (Answer::Refused, 0)
+        }
+    };
+    protocol::answer(Kind::Save as u32, number, answer, count, &text)
 }
 
 impl Drop for Local<'_> {

@@ -315,8 +315,8 @@ impl<'m> Owners<'m> {
         commanded
     }
 
-    /// Keeps parameters for the next start, as `client` asks for, and gives how many are saved
-    /// now. Waits for the disk.
+    /// Begins to keep parameters for the next start, as `client` asks for; [`Owners::take_kept`]
+    /// tells what became of it.
     ///
     /// # Errors
     /// [`saved::Refusal`]; with one of them, what was saved before is unchanged.
@@ -325,9 +325,31 @@ impl<'m> Owners<'m> {
         client: Client,
         what: Keep<'_>,
         now: Instant,
-    ) -> Result<u32, saved::Refusal> {
+    ) -> Result<(), saved::Refusal> {
         let store = self.store.as_mut().ok_or(saved::Refusal::NoFile)?;
         store.keep(what, &mut *self.parameters, (client.0, &client), now)
+    }
+
+    /// Looks whether the disk has taken what is to be kept. Never waits.
+    pub fn look_kept(&mut self) {
+        if let Some(store) = &mut self.store {
+            store.look(&mut *self.parameters);
+        }
+    }
+
+    /// Whether the disk has not taken it yet.
+    #[must_use]
+    pub fn is_keeping(&self) -> bool {
+        self.store.as_ref().is_some_and(Store::is_pending)
+    }
+
+    /// How many parameters of the machine are saved by the last request of `client`, once, when the
+    /// disk has them.
+    ///
+    /// # Errors
+    /// [`saved::Refusal`], within the result; what was saved before is unchanged.
+    pub fn take_kept(&mut self, client: Client) -> Option<Result<u32, saved::Refusal>> {
+        self.store.as_mut()?.take(client.0)
     }
 
     fn set(&mut self, group: u8, valid: Result<(), InputError>, at: Instant) {

@@ -106,8 +106,12 @@ pub trait Parameters: Send {
     /// Whether the loop has not taken over the last change yet.
     fn is_pending(&self) -> bool;
 
-    /// The next start has the present values, or those of the board file if `defaults` is set.
-    fn kept(&mut self, defaults: bool);
+    /// The present values are about to be kept for the next start, or those of the board file if
+    /// `defaults` is set.
+    fn keeps(&mut self, defaults: bool);
+
+    /// The next start has the values of the last [`Parameters::keeps`].
+    fn kept(&mut self);
 }
 
 /// Parameters of a machine that has none.
@@ -141,7 +145,9 @@ impl Parameters for Fixed {
         false
     }
 
-    fn kept(&mut self, _: bool) {}
+    fn keeps(&mut self, _: bool) {}
+
+    fn kept(&mut self) {}
 }
 
 /// The answer that describes `parameter`, one of `count`: after the head its value, its value at

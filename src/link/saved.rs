@@ -5,23 +5,23 @@
 //! ([`Config::put_saved`](crate::config::Config::put_saved)), where a board file that has changed
 //! since is noticed.
 //!
-//! It is written on the link thread, which waits for the disk and serves no client meanwhile; so
-//! parameters are saved only while no axis has power. The loop has no part in it.
+//! The link thread renders it, and another thread writes it ([`disk`]), so clients and the CAN bus are
+//! served while a slow disk takes it. Parameters are saved only while no axis has power. The loop has
+//! no part in it.
+
+pub mod disk;
 
 use core::fmt::{self, Write as _};
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::path::Path;
 
+use self::disk::{Disk, Text};
 use super::canopen::{self, Saved};
 use super::frames::Shared;
 use super::parameters::{Parameter, Parameters};
 use crate::axis::state::State;
 use crate::axis::words::status;
-use crate::sys::Errno;
 use crate::telemetry::changes::{CHANGES, Noted};
 use crate::telemetry::say;
-use crate::telemetry::whole::{FileError, remove, write_whole};
+use crate::telemetry::whole::FileError;
 use crate::time::{Duration, Instant};
 
 /// Most communication parameters that are saved: more than a node has.
@@ -94,6 +94,8 @@ pub enum Refusal {
     Unknown,
     /// The next start has another node id.
     NodeId,
+    /// The last save is not done yet.
+    Busy,
     /// The file could not be written.
     File(Name, FileError),
 }
@@ -114,6 +116,7 @@ impl fmt::Display for Refusal {
             Self::NodeId => {
                 f.write_str("the next start has another node id; store the present one first (LSS)")
             }
+            Self::Busy => f.write_str("the disk has not taken the last save yet; repeat it"),
             Self::File(path, error) => write!(
                 f,
                 "{path}: {error}; make its folder writable for the controller"
@@ -126,30 +129,53 @@ impl From<Refusal> for canopen::Refusal {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::NoFile => Self::NotStored,
-            Refusal::Power(_) | Refusal::Unknown | Refusal::NodeId => Self::State,
+            Refusal::Power(_) | Refusal::Unknown | Refusal::NodeId | Refusal::Busy => Self::State,
             Refusal::File(..) => Self::Failed,
         }
     }
 }
 
+/// What a save changes when it is done.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Present,
+    With,
+    Defaults,
+    NodeId,
+}
+
+/// A save that the disk has not taken yet.
+struct Pending {
+    kind: Kind,
+    /// Number and name of the client that asked for it.
+    client: u32,
+    name: Name,
+    /// How many parameters of the machine it has, and the node id.
+    count: u32,
+    node_id: Option<KeptId>,
+}
+
 /// The saved parameters of a machine, on the link thread. Allocates nothing.
 pub struct Store<'m> {
-    path: String,
-    folder: String,
-    temporary: String,
+    disk: &'m Disk,
     board: String,
     /// The node id at the next start, and that of the board file, if there is a CANopen node.
     node_id: Option<KeptId>,
     shared: &'m Shared,
     /// The axes, and the words of their statuswords in a frame.
     axes: Vec<(String, usize)>,
-    /// Its capacity is never exceeded.
+    /// Their capacities are never exceeded: those that are saved, and those that the pending save has.
     communication: Vec<Saved>,
+    staged: Vec<Saved>,
+    pending: Option<Pending>,
+    /// The last save, for its client.
+    done: Option<(u32, Result<u32, Refusal>)>,
 }
 
 impl<'m> Store<'m> {
-    /// The store of `config` for the board with this name. `node_id` is that of its CANopen node at
-    /// this start, if it has one; `axes` are their names and the words of their statuswords. Allocates.
+    /// The store of `config` for the board with this name, on `disk`. `node_id` is that of its CANopen
+    /// node at this start, if it has one; `axes` are their names and the words of their statuswords.
+    /// Allocates.
     #[must_use]
     pub fn new(
         config: &SavedConfig,
@@ -157,27 +183,31 @@ impl<'m> Store<'m> {
         node_id: Option<u8>,
         shared: &'m Shared,
         axes: Vec<(String, usize)>,
+        disk: &'m Disk,
     ) -> Self {
-        let path = Path::new(&config.path);
-        let [folder, name] = [path.parent().map(Path::as_os_str), path.file_name()]
-            .map(|part| part.unwrap_or_default().to_string_lossy());
-        let mut communication = config.communication.clone();
-        if node_id.is_some() {
-            communication.reserve_exact(MAX_SAVED - communication.len().min(MAX_SAVED));
-        }
+        let room = match node_id {
+            Some(_) => MAX_SAVED,
+            None => config.communication.len(),
+        };
+        let [communication, staged] = core::array::from_fn(|_| {
+            let mut all = Vec::with_capacity(room);
+            all.extend(config.communication.iter().take(room));
+            all
+        });
         let node_id = node_id.map(|node_id| {
             let board = config.node_id.map_or(node_id, |kept| kept.board);
             KeptId { node_id, board }
         });
         Self {
-            path: config.path.clone(),
-            temporary: format!("{folder}/.{name}.new"),
-            folder: folder.into_owned(),
+            disk,
             board: board.to_owned(),
             node_id,
             shared,
             axes,
             communication,
+            staged,
+            pending: None,
+            done: None,
         }
     }
 
@@ -187,15 +217,18 @@ impl<'m> Store<'m> {
         kept.and_then(|_| self.communication.get(number).copied())
     }
 
-    /// Keeps what `client`, its number and its name, asks for, and gives how many parameters of
-    /// the machine are saved now. Waits for the disk.
+    /// Begins to keep what `client`, its number and its name, asks for. [`Store::look`] tells what
+    /// became of it.
     pub(super) fn keep(
         &mut self,
         what: Keep<'_>,
         parameters: &mut dyn Parameters,
         (client, name): (u32, &dyn fmt::Display),
         now: Instant,
-    ) -> Result<u32, Refusal> {
+    ) -> Result<(), Refusal> {
+        if self.pending.is_some() {
+            return Err(Refusal::Busy);
+        }
         if let Some(refusal) = self.power(now) {
             return Err(refusal);
         }
@@ -221,10 +254,14 @@ impl<'m> Store<'m> {
                 }
             }
         };
-        let value = |parameter: &Parameter<'_>| match what {
-            Keep::Present | Keep::With(..) => parameter.value,
-            Keep::Defaults => parameter.board,
-            Keep::NodeId(_) => parameter.next,
+        let most = self.staged.capacity();
+        self.staged.clear();
+        self.staged.extend(communication.iter().take(most));
+        let (kind, value): (_, fn(&Parameter<'_>) -> f64) = match what {
+            Keep::Present => (Kind::Present, |parameter| parameter.value),
+            Keep::With(..) => (Kind::With, |parameter| parameter.value),
+            Keep::Defaults => (Kind::Defaults, |parameter| parameter.board),
+            Keep::NodeId(_) => (Kind::NodeId, |parameter| parameter.next),
         };
         let count = (0..parameters.count())
             .filter(|number| {
@@ -233,61 +270,102 @@ impl<'m> Store<'m> {
             })
             .count() as u32;
         let other_id = node_id.filter(|kept| kept.node_id != kept.board);
-        let done = match (count, communication, other_id) {
-            (0, [], None) => remove(&self.folder, &self.path),
+        if kind != Kind::NodeId {
+            parameters.keeps(kind == Kind::Defaults);
+        }
+        match (count, &*self.staged, other_id) {
+            (0, [], None) => self.disk.hand_over(None),
             _ => {
-                let names = [&*self.folder, &self.temporary, &self.path];
-                let write =
-                    |out: &mut File| self.write(out, parameters, value, communication, node_id);
-                write_whole(names, write).map(|_| ())
+                let mut render = |text: &mut Text| self.render(text, parameters, value, node_id);
+                self.disk.hand_over(Some(&mut render));
+            }
+        }
+        let mut short_name = Name::new();
+        // It is short.
+        let _ = write!(short_name, "{name}");
+        self.done = None;
+        self.pending = Some(Pending {
+            kind,
+            client,
+            name: short_name,
+            count,
+            node_id,
+        });
+        Ok(())
+    }
+
+    /// Whether a save is not done yet.
+    pub(super) const fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// How many parameters of the machine the last save of `client` has saved, once.
+    pub(super) fn take(&mut self, client: u32) -> Option<Result<u32, Refusal>> {
+        let done = self.done.take_if(|(of, _)| *of == client);
+        done.map(|(_, result)| result)
+    }
+
+    /// Looks what has become of a save, and says it. Never waits.
+    pub(super) fn look(&mut self, parameters: &mut dyn Parameters) {
+        if self.pending.is_none() {
+            return;
+        }
+        let Some(done) = self.disk.done() else {
+            return;
+        };
+        let Some(pending) = self.pending.take() else {
+            return;
+        };
+        let result = match done {
+            Ok(()) => Ok(self.finish(&pending, parameters)),
+            Err(error) => {
+                let refusal = Refusal::File(short(self.disk.path()), error);
+                say(format_args!(
+                    "steadfast: {} could not save parameters: {refusal}",
+                    pending.name
+                ));
+                Err(refusal)
             }
         };
-        if let Err(error) = done {
-            let refusal = Refusal::File(short(&self.path), error);
+        self.done = Some((pending.client, result));
+    }
+
+    fn finish(&mut self, pending: &Pending, parameters: &mut dyn Parameters) -> u32 {
+        let Pending {
+            kind,
+            client,
+            name,
+            count,
+            node_id,
+        } = pending;
+        core::mem::swap(&mut self.communication, &mut self.staged);
+        self.node_id = *node_id;
+        let path = self.disk.path();
+        if let (Kind::NodeId, Some(kept)) = (kind, node_id) {
             say(format_args!(
-                "steadfast: {name} could not save parameters: {refusal}"
+                "steadfast: {name} stored the node id {} for the next start ({path})",
+                kept.node_id
             ));
-            return Err(refusal);
+            return *count;
         }
-        let kept_of = communication.len();
-        match what {
-            Keep::Present => {}
-            Keep::With(_, communication) => {
-                let most = self.communication.capacity();
-                self.communication.clear();
-                let kept = communication.iter().take(most);
-                self.communication.extend(kept);
-            }
-            Keep::Defaults => self.communication.clear(),
-            Keep::NodeId(_) => self.communication.truncate(kept_of),
-        }
-        self.node_id = node_id;
-        if let Keep::NodeId(node_id) = what {
-            say(format_args!(
-                "steadfast: {name} stored the node id {node_id} for the next start ({})",
-                self.path
-            ));
-            return Ok(count);
-        }
-        parameters.kept(matches!(what, Keep::Defaults));
-        let (path, of) = (&self.path, self.communication.len());
-        match (count, of) {
+        parameters.kept();
+        match (count, self.communication.len()) {
             (0, 0) => say(format_args!(
                 "steadfast: {name} removed the saved parameters ({path}); the next start has the board file's"
             )),
             (_, 0) => say(format_args!(
                 "steadfast: {name} saved {count} parameters for the next start ({path})"
             )),
-            _ => say(format_args!(
+            (_, of) => say(format_args!(
                 "steadfast: {name} saved {count} parameters and {of} of CANopen for the next start ({path})"
             )),
         }
         // Without room it is in the log alone.
         let _ = CHANGES.add(Noted::Saved {
-            client: client as u16,
-            count,
+            client: *client as u16,
+            count: *count,
         });
-        Ok(count)
+        *count
     }
 
     /// The refusal of a machine of which an axis may have power.
@@ -318,20 +396,14 @@ impl<'m> Store<'m> {
         })
     }
 
-    fn write(
+    fn render(
         &self,
-        out: &mut File,
+        text: &mut Text,
         parameters: &mut dyn Parameters,
         value: impl Fn(&Parameter<'_>) -> f64,
-        communication: &[Saved],
         node_id: Option<KeptId>,
-    ) -> io::Result<()> {
-        let mut put = |line: fmt::Arguments<'_>| {
-            let mut text = heapless::String::<384>::new();
-            let too_long = |_| io::Error::from(Errno(libc::EMSGSIZE));
-            text.write_fmt(line).map_err(too_long)?;
-            out.write_all(text.as_bytes())
-        };
+    ) -> fmt::Result {
+        let mut put = |line: fmt::Arguments<'_>| text.write_fmt(line);
         put(format_args!("{HEAD}"))?;
         put(format_args!(
             "board = \"{}\"\n\n[saved]\n",
@@ -355,9 +427,9 @@ impl<'m> Store<'m> {
         {
             put(format_args!("\n[lss]\nnode_id = [{node_id}, {board}]\n"))?;
         }
-        if let (Some(kept), false) = (node_id, communication.is_empty()) {
+        if let (Some(kept), false) = (node_id, self.staged.is_empty()) {
             put(format_args!("\n[can]\nnode_id = {}\n", kept.node_id))?;
-            for Saved { index, sub, value } in communication {
+            for Saved { index, sub, value } in &self.staged {
                 put(format_args!("{index:04X}-{sub:02X} = 0x{value:X}\n"))?;
             }
         }

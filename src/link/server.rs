@@ -67,6 +67,9 @@ impl Server<'_> {
                     timeout = TAKEN_MS;
                 }
             }
+            if self.owners.is_keeping() {
+                timeout = STATUS_MS;
+            }
             if let Some(can) = &self.can {
                 // There is room for it.
                 let _ = entries.push(readable(can.as_fd()));
@@ -79,6 +82,7 @@ impl Server<'_> {
                 break;
             }
             let mut readers = 0;
+            self.owners.look_kept();
             if let Some(local) = &mut self.local {
                 let now = Monotonic.now();
                 local.serve(&entries, &mut self.owners, now, |event| log.add(event, now));

@@ -1,6 +1,7 @@
 //! `[parameters]`, and the parameters that are saved to its file while the controller runs.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use steadfast::cycle::image::{Inputs, Outputs};
 use steadfast::cycle::word::put;
@@ -9,7 +10,8 @@ use steadfast::link::frames::{Layout, Shared};
 use steadfast::link::mailbox::Mailbox;
 use steadfast::link::owner::{Client, Owners};
 use steadfast::link::parameters::{Parameter, Parameters, Setting};
-use steadfast::link::saved::{Keep, Store};
+use steadfast::link::saved::disk::Disk;
+use steadfast::link::saved::{Keep, MAX_SAVED, Refusal, Store};
 use steadfast::time::{Duration, Instant};
 use testbed::program::Scratch;
 
@@ -43,7 +45,7 @@ fn values(known: &mut dyn Parameters, name: &str) -> [f64; 3] {
 }
 
 /// What a link does with the parameters of a controller whose axes have the statuswords `words`.
-fn with_owners<T>(config: &Config, words: &[f64], check: impl FnOnce(&mut Owners<'_>) -> T) -> T {
+fn with_owners<T>(config: &Config, words: &[f64], check: impl FnOnce(&mut Bench<'_>) -> T) -> T {
     let mailbox: &Mailbox = Box::leak(Box::default());
     let (sender, _receiver) = mailbox.open([]);
     let layout = Layout {
@@ -62,18 +64,132 @@ fn with_owners<T>(config: &Config, words: &[f64], check: impl FnOnce(&mut Owners
                 put(to, *value);
             }
         });
+    let mut known = parameters(config);
+    let saved = config.parameters.as_ref().unwrap();
+    let node_id = config.links.can.as_ref().map(|can| can.node.node_id);
+    let objects = node_id.map_or(0, |_| MAX_SAVED);
+    let disk = Disk::new(&saved.path, &config.name, &mut *known, objects);
     let axes = (0..words.len()).map(|at| (["x", "y"][at].to_owned(), layout.statuses_at() + at));
     let mut owners = Owners::new(sender, [], []);
-    owners.parameters = parameters(config);
-    let saved = config.parameters.as_ref().unwrap();
+    owners.parameters = known;
     owners.store = Some(Store::new(
         saved,
         &config.name,
-        config.links.can.as_ref().map(|can| can.node.node_id),
+        node_id,
         &shared,
         axes.collect(),
+        &disk,
     ));
-    check(&mut owners)
+    check(&mut Bench {
+        owners,
+        disk: &disk,
+    })
+}
+
+/// Clients, and the disk that they save to.
+struct Bench<'m> {
+    owners: Owners<'m>,
+    disk: &'m Disk,
+}
+
+impl<'m> std::ops::Deref for Bench<'m> {
+    type Target = Owners<'m>;
+
+    fn deref(&self) -> &Owners<'m> {
+        &self.owners
+    }
+}
+
+impl std::ops::DerefMut for Bench<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.owners
+    }
+}
+
+impl Bench<'_> {
+    /// Keeps what is asked for, with a disk that takes it at once.
+    fn keep(&mut self, client: Client, what: Keep<'_>, now: Instant) -> Result<u32, Refusal> {
+        self.owners.keep(client, what, now)?;
+        assert!(self.is_keeping());
+        self.disk.work();
+        self.look_kept();
+        assert!(!self.is_keeping());
+        self.take_kept(client).expect("it is done")
+    }
+}
+
+#[test]
+fn a_slow_disk_keeps_nobody_waiting() {
+    let scratch = Scratch::new("saved-slowly");
+    with_owners(&board(&scratch, SIM), &OFF, |bench| {
+        let other = Client(4);
+        set(&mut *bench.parameters, "x.gains.kp", 50.0);
+        bench.owners.keep(CLIENT, Keep::Present, NOW).unwrap();
+        bench.look_kept();
+        assert!(bench.is_keeping() && bench.take_kept(CLIENT).is_none());
+        // What is changed meanwhile is not saved, and a second save is refused.
+        set(&mut *bench.parameters, "x.gains.kp", 60.0);
+        let busy = bench.owners.keep(other, Keep::Present, NOW).unwrap_err();
+        assert!(
+            busy.to_string().contains("has not taken the last save"),
+            "{busy}"
+        );
+        assert_eq!(values(&mut *bench.parameters, "x.gains.kp")[2], 40.0);
+        bench.disk.work();
+        bench.look_kept();
+        assert!(bench.take_kept(other).is_none());
+        assert_eq!(bench.take_kept(CLIENT).unwrap().unwrap(), 1);
+        assert!(bench.take_kept(CLIENT).is_none(), "told once");
+        assert_eq!(
+            values(&mut *bench.parameters, "x.gains.kp"),
+            [60.0, 40.0, 50.0]
+        );
+    });
+    let text = fs::read_to_string(scratch.path("saved.toml")).unwrap();
+    assert!(text.contains("[50.0, 40.0]"), "{text}");
+}
+
+#[test]
+fn the_thread_of_the_disk_writes_what_was_handed_over_before_the_end() {
+    let scratch = Scratch::new("saved-at-the-end");
+    with_owners(&board(&scratch, SIM), &OFF, |bench| {
+        set(&mut *bench.parameters, "x.gains.kp", 50.0);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| bench.disk.run(&done));
+            bench.owners.keep(CLIENT, Keep::Present, NOW).unwrap();
+            done.store(true, Ordering::Release);
+        });
+        assert!(scratch.path("saved.toml").exists());
+        bench.look_kept();
+        assert_eq!(bench.take_kept(CLIENT).unwrap().unwrap(), 1);
+    });
+}
+
+#[test]
+fn the_largest_file_has_room() {
+    let scratch = Scratch::new("saved-whole");
+    let all: Vec<_> = (0..MAX_SAVED as u16)
+        .map(|at| Saved {
+            index: 0xFFFF - at,
+            sub: 0xFF,
+            value: u32::MAX,
+        })
+        .collect();
+    with_owners(&node(&scratch), &OFF, |bench| {
+        for number in 0..bench.parameters.count() {
+            let Some(parameter) = bench.parameters.get(number) else {
+                continue;
+            };
+            let value = parameter.value * (1.0 + 1e-12);
+            // Some are fixed or at their limit.
+            let _ = bench.parameters.set(false, &[Setting { number, value }]);
+        }
+        let kept = bench.keep(CLIENT, Keep::With(5, &all), NOW).unwrap();
+        assert!(kept > 10, "{kept}");
+    });
+    let text = fs::read_to_string(scratch.path("saved.toml")).unwrap();
+    assert!(text.len() > 15_000 && text.ends_with("[end]\n"));
 }
 
 const NOW: Instant = Instant::from_nanos(10_000_000_000);

@@ -334,6 +334,11 @@ impl Drive for Machine<'_, '_> {
         Ok(())
     }
 
+    fn stored(&mut self) -> Option<Result<(), Refusal>> {
+        let kept = self.owners.take_kept(Client::CAN)?;
+        Some(kept.map(|_| ()).map_err(Refusal::from))
+    }
+
     fn saved(&self, node_id: u8, number: usize) -> Option<Saved> {
         self.owners.store.as_ref()?.communication(node_id, number)
     }

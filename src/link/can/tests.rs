@@ -374,7 +374,8 @@ impl parameters::Parameters for Table {
         self.values[number / 2][number % 2]
     }
 
-    fn kept(&mut self, _: bool) {}
+    fn keeps(&mut self, _: bool) {}
+    fn kept(&mut self) {}
 
     fn is_pending(&self) -> bool {
         false

@@ -4,9 +4,11 @@ use super::abort::Abort;
 use super::drive::{Drive, Item, Refusal};
 use super::emergency::Emergencies;
 use super::frame::MAX_ID;
+use super::keeping::Keeping;
 use super::measure::Measurement;
 use super::object::{Access, Mapping, Own, Preset, Source, Type, Unit};
 use super::pdo::{Direction, INVALID, Pdo, Preset as PdoPreset, is_restricted};
+use super::period::{HALF_NS, parts, period};
 use super::table::{CONSUMERS, Found, HOMING_METHODS, MAP, MAX_AXES, PDOS, SERVO};
 use crate::time::Instant;
 
@@ -113,6 +115,10 @@ pub(super) struct Dictionary {
     own: [OfAxis; MAX_AXES],
     /// The next reset uses the presets.
     pub(super) restored: bool,
+    /// What the disk has not taken yet.
+    pub(super) keeping: Option<Keeping>,
+    /// What it has taken, or not, for the master who asked for it.
+    pub(super) kept: Option<(Keeping, Result<(), Refusal>)>,
 }
 
 impl Dictionary {
@@ -143,6 +149,8 @@ impl Dictionary {
                 period_index: -3,
             }; MAX_AXES],
             restored: false,
+            keeping: None,
+            kept: None,
         };
         for number in 0..axes * PDOS as u8 {
             let at = usize::from(number);
@@ -356,14 +364,14 @@ impl Dictionary {
                 let this = &*self;
                 let mut next = || this.changed(&mut at);
                 drive.store(this.config.node_id, &mut next)?;
-                self.restored = false;
+                self.keeping = Some(Keeping::Store);
             }
             Own::Restore => {
                 if raw != LOAD {
                     return Err(Abort::APPLICATION);
                 }
                 drive.restore()?;
-                self.restored = true;
+                self.keeping = Some(Keeping::Restore);
             }
             Own::EmcyId => {
                 let valid = raw & INVALID == 0;
@@ -470,31 +478,4 @@ impl Dictionary {
         };
         (period(value, index) * 1e9) as u64
     }
-}
-
-/// Periods that differ by less are the same, s.
-const HALF_NS: f64 = 0.5e-9;
-
-/// `value` * 10^`index`, s; `index` from -6 to 0.
-fn period(value: u8, index: i8) -> f64 {
-    f64::from(value) / power(index)
-}
-
-/// 10^-`index`; `index` from -6 to 0.
-fn power(index: i8) -> f64 {
-    const POWERS: [f64; 7] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
-    POWERS[usize::from(index.unsigned_abs()) % POWERS.len()]
-}
-
-/// The value and the index that come next to `s`: with the index `like` if that is exact,
-/// otherwise with the least one that has room for the value.
-fn parts(s: f64, like: i8) -> (u8, i8) {
-    let scaled = s * power(like);
-    let whole = (scaled + 0.5) as u8;
-    if (scaled - f64::from(whole)).abs() < 1e-6 {
-        return (whole, like);
-    }
-    let fits = |index: &i8| s * power(*index) < 255.5;
-    let index = (-6..=0).find(fits).unwrap_or(0);
-    ((s * power(index) + 0.5) as u8, index)
 }

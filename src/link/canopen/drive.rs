@@ -182,7 +182,7 @@ pub trait Drive {
     /// The commands of the bus for `axis` are no longer valid. Called once for each loss.
     fn lost(&mut self, axis: usize, loss: Loss);
 
-    /// Stores the machine's parameters and the communication parameters of the node with this id,
+    /// Begins to store the machine's parameters and the communication parameters of the node with this id,
     /// which `next` gives one after the other.
     ///
     /// # Errors
@@ -194,17 +194,21 @@ pub trait Drive {
         next: &mut dyn FnMut() -> Option<Saved>,
     ) -> Result<(), Refusal>;
 
-    /// Makes the next start use the defaults.
+    /// Begins to make the next start use the defaults.
     ///
     /// # Errors
     /// Why it was not done; what was stored before is unchanged.
     fn restore(&mut self) -> Result<(), Refusal>;
 
-    /// Makes the next start use this node id.
+    /// Begins to make the next start use this node id.
     ///
     /// # Errors
     /// Why it was not done; what was stored before is unchanged.
     fn keep_node_id(&mut self, node_id: u8) -> Result<(), Refusal>;
+
+    /// What has become of the last of [`Drive::store`], [`Drive::restore`] and
+    /// [`Drive::keep_node_id`], once; `None` while the disk has not taken it.
+    fn stored(&mut self) -> Option<Result<(), Refusal>>;
 
     /// The stored communication parameter `number` of the node with this id, counted from 0; `None`
     /// after the last.

@@ -4,9 +4,10 @@
 //! A node id that was configured is in force after the next reset by NMT. The bit rate belongs to
 //! the interface, which the system sets up, so it is not configured here.
 
-use super::dictionary::Config;
+use super::dictionary::{Config, Dictionary};
 use super::drive::{Drive, Refusal};
 use super::frame::{Frame, MAX_ID, Outbox};
+use super::keeping::Keeping;
 use super::table::identity;
 
 /// COB-ID of the master.
@@ -15,6 +16,8 @@ pub(super) const REQUEST: u16 = 0x7E5;
 const ANSWER: u16 = 0x7E4;
 /// The node id of a node that has none: it takes part only in LSS.
 pub(super) const UNCONFIGURED: u8 = 255;
+/// Store configuration.
+const STORE: u8 = 0x17;
 /// Fastscan: all slaves without a node id begin.
 const BEGIN: u8 = 0x80;
 
@@ -60,18 +63,19 @@ impl Lss {
         }
     }
 
-    /// A request of the LSS master to the node of `config`. One of another length than 8 has no
+    /// A request of the LSS master to the node of `dictionary`. One of another length than 8 has no
     /// effect.
     pub(super) fn receive(
         &mut self,
         data: &[u8],
-        config: &mut Config,
+        dictionary: &mut Dictionary,
         drive: &mut impl Drive,
         out: &mut Outbox,
     ) {
         let &[command, a, b, c, d, bit, sub, next] = data else {
             return;
         };
+        let config = &mut dictionary.config;
         let value = u32::from_le_bytes([a, b, c, d]);
         let own = identity(config.serial);
         // Neither now nor after the next reset.
@@ -109,15 +113,14 @@ impl Lss {
             _ if !self.configures => None,
             0x11 => Some(with(command, self.configure(a))),
             0x13 => Some(with(command, (Code::Refused, 0))),
-            0x17 => {
-                let code = match drive.keep_node_id(self.pending) {
-                    Ok(()) => (Code::Done, 0),
-                    Err(Refusal::State) => (Code::Specific, HAS_POWER),
-                    Err(Refusal::NotStored) => (Code::Refused, 0),
-                    Err(_) => (Code::Media, 0),
-                };
-                Some(with(command, code))
-            }
+            STORE => match drive.keep_node_id(self.pending) {
+                Ok(()) => {
+                    dictionary.keeping = Some(Keeping::NodeId);
+                    dictionary.look_kept(drive);
+                    return send_kept(dictionary, out);
+                }
+                Err(refusal) => Some(with(command, stored(Err(refusal)))),
+            },
             0x5A..=0x5D => {
                 let [a, b, c, d] = own[usize::from(command - 0x5A)].to_le_bytes();
                 Some([command, a, b, c, d])
@@ -126,9 +129,8 @@ impl Lss {
             // Also 15h, activate bit timing, which has no answer.
             _ => None,
         };
-        if let Some([command, a, b, c, d]) = answer {
-            // Without room it is lost, and the master repeats its request.
-            let _ = out.push_back(Frame::clipped(ANSWER, &[command, a, b, c, d, 0, 0, 0]));
+        if let Some(answer) = answer {
+            send(answer, out);
         }
     }
 
@@ -181,6 +183,31 @@ fn step(count: &mut u8, at: u8, matches: bool, steps: u8) -> bool {
     let in_row = at == 0 || *count == at;
     *count = if in_row && matches { at + 1 } else { 0 };
     *count == steps
+}
+
+/// Answers "store configuration" when the disk has taken it, or not.
+pub(super) fn send_kept(dictionary: &mut Dictionary, out: &mut Outbox) {
+    let kept = dictionary
+        .kept
+        .take_if(|(what, _)| *what == Keeping::NodeId);
+    if let Some((_, result)) = kept {
+        send(with(STORE, stored(result)), out);
+    }
+}
+
+/// Without room it is lost, and the master repeats its request.
+fn send([command, a, b, c, d]: [u8; 5], out: &mut Outbox) {
+    let _ = out.push_back(Frame::clipped(ANSWER, &[command, a, b, c, d, 0, 0, 0]));
+}
+
+/// The codes of an answer to "store configuration".
+const fn stored(result: Result<(), Refusal>) -> (Code, u8) {
+    match result {
+        Ok(()) => (Code::Done, 0),
+        Err(Refusal::State) => (Code::Specific, HAS_POWER),
+        Err(Refusal::NotStored) => (Code::Refused, 0),
+        Err(_) => (Code::Media, 0),
+    }
 }
 
 const fn with(command: u8, (code, specific): (Code, u8)) -> [u8; 5] {

@@ -8,8 +8,10 @@
 //!     eds       the EDS as text, generated piece by piece
 //!   dictionary  the values of the communication objects, access to all objects
 //!     stored    store and restore
+//!     keeping   what is stored on command
 //!     pdo       communication and mapping parameters
 //!     emergency error register, history, messages
+//!     period    the interpolation period
 //!     table     the object dictionary
 //!     object    one row of it
 //!   lss         node id by LSS (CiA 305)
@@ -28,11 +30,13 @@ mod drive;
 mod eds;
 mod emergency;
 mod frame;
+mod keeping;
 mod lss;
 mod measure;
 mod node;
 mod object;
 mod pdo;
+mod period;
 mod receive;
 mod sdo;
 mod stored;

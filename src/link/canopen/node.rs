@@ -165,8 +165,8 @@ impl Node {
         }
         if frame.id() == lss::REQUEST {
             if self.nmt != Nmt::Initialising || self.is_unconfigured() {
-                let config = &mut self.dictionary.config;
-                self.lss.receive(frame.data(), config, drive, out);
+                let dictionary = &mut self.dictionary;
+                self.lss.receive(frame.data(), dictionary, drive, out);
             }
             return;
         }

@@ -2,6 +2,8 @@
 //!
 //! A block download is refused: no object is longer than four bytes for writing.
 
+mod storing;
+
 use super::abort::Abort;
 use super::dictionary::Dictionary;
 use super::drive::Drive;
@@ -63,6 +65,8 @@ enum State {
     },
     /// Done; the confirmation waits until the machine has taken the controlword.
     Held([u8; 8]),
+    /// The confirmation waits until the disk has taken what is to be stored.
+    Storing([u8; 8]),
     /// Initiated; the client has not started it.
     BlockReady(Block),
     /// Segments are being sent, or the acknowledgement is awaited.
@@ -141,6 +145,11 @@ impl Server {
             }
         };
         match answer {
+            Ok(Some(answer)) if self.has_begun_to_store(request[0] >> 5, dictionary) => {
+                self.state = State::Storing(answer);
+                dictionary.look_kept(drive);
+                self.end_storing(dictionary, out);
+            }
             // After a download.
             Ok(Some(answer)) if matches!(request[0] >> 5, 0 | 1) && !drive.is_taken() => {
                 self.state = State::Held(answer);
@@ -157,13 +166,17 @@ impl Server {
     pub(super) fn poll(
         &mut self,
         now: Instant,
-        dictionary: &Dictionary,
+        dictionary: &mut Dictionary,
         drive: &mut impl Drive,
         out: &mut Outbox,
         next: &mut Instant,
     ) {
         let node_id = dictionary.config.node_id;
+        // Of a client that no longer waits, too.
+        self.end_storing(dictionary, out);
         match self.state {
+            // As long as the disk takes.
+            State::Storing(_) => return,
             State::Idle => return,
             State::Held(answer) if drive.is_taken() => {
                 self.state = State::Idle;

@@ -2,16 +2,31 @@
 
 use super::dictionary::Dictionary;
 use super::drive::{Drive, Saved};
+use super::keeping::Keeping;
 use super::object::{Access, Own, Source};
 use super::pdo::INVALID;
 use super::table::{Found, OBJECTS, find, index_of, instances};
 
 impl Dictionary {
+    /// Looks what has become of what is stored.
+    pub(super) fn look_kept(&mut self, drive: &mut impl Drive) {
+        let Some(keeping) = self.keeping else { return };
+        let Some(result) = drive.stored() else {
+            return;
+        };
+        self.keeping = None;
+        self.kept = Some((keeping, result));
+        if result.is_ok() && keeping != Keeping::NodeId {
+            self.restored = keeping == Keeping::Restore;
+        }
+    }
+
     /// Sets all communication parameters to what is stored, or to the presets. Errors are kept.
     pub(super) fn reset(&mut self, drive: &mut impl Drive) {
         let mut fresh = Self::new(self.config, usize::from(self.axes));
         core::mem::swap(&mut fresh.errors, &mut self.errors);
         fresh.restored = self.restored;
+        fresh.keeping = self.keeping;
         *self = fresh;
         if self.restored {
             return;

@@ -3,6 +3,7 @@
 use super::drive::{Drive, Item, Loss, Pace};
 use super::emergency::{COMMUNICATION, HEARTBEAT, PROFILE, RPDO_TIMEOUT, SYNC_LOST};
 use super::frame::{Frame, Outbox};
+use super::lss;
 use super::node::{Nmt, Node};
 use super::object::Mapping;
 use super::pdo::INVALID;
@@ -22,6 +23,11 @@ impl Node {
     /// A change of a status, for which a TPDO is sent, is noticed here only.
     pub fn poll(&mut self, now: Instant, drive: &mut impl Drive, out: &mut Outbox) -> Instant {
         let mut next = now + LONGEST;
+        self.dictionary.look_kept(drive);
+        lss::send_kept(&mut self.dictionary, out);
+        if self.dictionary.keeping.is_some() {
+            next = now + RETRY;
+        }
         if self.is_unconfigured() {
             return next;
         }
@@ -44,7 +50,7 @@ impl Node {
             self.transmit_events(now, drive, out, &mut next);
         }
         self.server
-            .poll(now, &self.dictionary, drive, out, &mut next);
+            .poll(now, &mut self.dictionary, drive, out, &mut next);
         for axis in 0..usize::from(self.dictionary.axes) {
             if self.is_alive(axis) {
                 drive.alive(axis);

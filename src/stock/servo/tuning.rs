@@ -41,6 +41,8 @@ pub(super) struct Tuning {
     board: Vec<AxisConfig>,
     /// Those of the next start.
     next: Vec<AxisConfig>,
+    /// Those of the next start, when they are kept.
+    keeps: Vec<AxisConfig>,
     pub(super) present: Vec<AxisConfig>,
     /// The next values while a change is checked, otherwise those before the last change.
     other: Vec<AxisConfig>,
@@ -66,7 +68,7 @@ impl Tuning {
         if let Ok(mut axes) = exchange.axes.lock() {
             *axes = in_exchange;
         }
-        let [next, start, present, other] = core::array::from_fn(|_| start.to_vec());
+        let [next, keeps, start, present, other] = core::array::from_fn(|_| start.to_vec());
         Self {
             names,
             period,
@@ -76,6 +78,7 @@ impl Tuning {
             start,
             board: board.to_vec(),
             next,
+            keeps,
             built,
         }
     }
@@ -186,8 +189,12 @@ impl Parameters for Tuning {
         self.exchange.fresh.load(Ordering::Relaxed)
     }
 
-    fn kept(&mut self, defaults: bool) {
+    fn keeps(&mut self, defaults: bool) {
         let from = if defaults { &self.board } else { &self.present };
-        self.next.clone_from_slice(from);
+        self.keeps.clone_from_slice(from);
+    }
+
+    fn kept(&mut self) {
+        self.next.clone_from_slice(&self.keeps);
     }
 }

@@ -249,6 +249,10 @@ impl Drive for Simulated {
         Ok(())
     }
 
+    fn stored(&mut self) -> Option<Result<(), Refusal>> {
+        Some(Ok(()))
+    }
+
     fn saved(&self, _: u8, number: usize) -> Option<Saved> {
         self.stored.get(number).copied()
     }

@@ -18,15 +18,23 @@ pub(crate) const TESTS: &[Test] = &[Test {
 
 const LIMIT: Duration = Duration::from_secs(1500);
 
-/// What the master needs of tests/canopen/requirements.txt. The compiled part of wrapt is for another
-/// machine; it does without.
-const PACKAGES: [&str; 5] = [
+/// What the master, dcfchk and dcfgen need of tests/canopen/requirements.txt. The compiled parts of
+/// wrapt and yaml are for another machine; they do without.
+const PACKAGES: [&str; 10] = [
     "can",
     "canopen",
+    "dcf",
+    "dcfgen",
+    "em.py",
     "packaging",
+    "pkg_resources",
     "typing_extensions.py",
     "wrapt",
+    "yaml",
 ];
+
+/// Programs of dcf-tools, and the modules with their `main`.
+const PROGRAMS: [(&str, &str); 2] = [("dcfchk", "dcf.cli"), ("dcfgen", "dcfgen.cli")];
 
 /// The libraries of Python and of its modules, besides the C library.
 const LIBRARIES: [&str; 5] = [
@@ -38,17 +46,17 @@ const LIBRARIES: [&str; 5] = [
 ];
 
 /// Files of the repository.
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 5] = [
     "board/sim/board.toml",
     "python/steadfast/__init__.py",
     "tests/canopen/axis.py",
+    "tests/canopen/bus.yml",
     "tests/canopen/master.py",
 ];
 
-/// `Axis` are all tests that need neither dcfgen nor a second controller.
 const SCRIPT: &str = "/can_bus up can0 1000000; /can_bus up can1 1000000
 export PYTHONPATH=/packages PYTHONUNBUFFERED=1
-python3 /source/tests/canopen/axis.py /steadfast can1 -v Axis 2>&1
+python3 /source/tests/canopen/axis.py /steadfast can1 -v 2>&1
 echo \"@@python $?\"
 read up rest </proc/uptime; echo \"@@after $up s\"
 ";
@@ -66,6 +74,12 @@ fn run(context: &Context<'_>) -> Result<(), Failure> {
     let packages = packages(&host.source.join("target/canopen-venv/lib"))?;
     for name in PACKAGES {
         boot = add(boot, &packages.join(name), &format!("/packages/{name}"))?;
+    }
+    for (name, module) in PROGRAMS {
+        let text = format!(
+            "#!/usr/bin/python3\nimport sys\nfrom {module} import main\nsys.exit(main())\n"
+        );
+        boot = boot.file(&format!("/usr/bin/{name}"), 0o755, text.as_bytes());
     }
     let (program, modules) = program(&python)?;
     boot = add(boot, &program, "/usr/bin/python3")?;

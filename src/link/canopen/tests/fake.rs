@@ -16,6 +16,8 @@ pub(super) struct Fake {
     pub(super) paces: Vec<(usize, Pace)>,
     pub(super) stored: Vec<Saved>,
     pub(super) powered: bool,
+    /// What has become of what is stored.
+    pub(super) disk: Option<Result<(), Refusal>>,
     /// Refuses to store a node id.
     pub(super) no_store: Option<Refusal>,
     /// The stored node id.
@@ -37,6 +39,7 @@ impl Fake {
             paces: Vec::new(),
             stored: Vec::new(),
             powered: false,
+            disk: Some(Ok(())),
             no_store: None,
             kept_id: None,
             waits: false,
@@ -101,6 +104,10 @@ impl Drive for Fake {
         self.kept_id = Some(node_id);
         self.stored.clear();
         Ok(())
+    }
+
+    fn stored(&mut self) -> Option<Result<(), Refusal>> {
+        self.disk
     }
 
     fn saved(&self, _: u8, number: usize) -> Option<Saved> {

@@ -189,6 +189,18 @@ fn the_node_id_is_stored_on_command_only_and_refusals_have_their_codes() {
     assert_eq!(lss(&mut bench, 0x17, 0), done(0x17));
     assert_eq!(bench.drive.kept_id, Some(9));
     assert_eq!(bench.node.node_id(), 5, "until the reset");
+    // When the disk has taken it; a node without an id, too.
+    for node_id in [5, 255] {
+        let mut bench = Bench::switched_on(node_id, 1);
+        bench.poll();
+        lss(&mut bench, 0x04, 1);
+        bench.drive.disk = None;
+        assert_eq!(lss(&mut bench, 0x17, 0), None);
+        assert!(lss(&mut bench, 0x5E, 0).is_some(), "others go on");
+        assert_eq!(bench.wait(100), []);
+        bench.drive.disk = Some(Err(Refusal::Failed));
+        assert_eq!(bench.poll()[0].data()[..3], [0x17, 2, 0]);
+    }
 }
 
 #[test]

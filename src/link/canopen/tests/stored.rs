@@ -1,6 +1,7 @@
 //! 1010h, 1011h and 1020h.
 
-use super::fake::Bench;
+use super::super::Refusal;
+use super::fake::{Bench, frame};
 
 const SAVE: u32 = 0x6576_6173;
 const LOAD: u32 = 0x6461_6F6C;
@@ -106,4 +107,48 @@ fn stored_values_that_do_not_fit_are_left_out() {
     bench.poll();
     assert_eq!(bench.read(0x1801, 1), Ok(0x4000_0285));
     assert_eq!(bench.read(0x1A01, 0), Ok(2));
+}
+
+#[test]
+fn storing_is_confirmed_when_the_disk_has_taken_it_and_other_frames_go_on() {
+    for (index, signature) in [(0x1010, SAVE), (0x1011, LOAD)] {
+        let mut bench = changed();
+        bench.drive.disk = None;
+        let [low, high] = u16::to_le_bytes(index);
+        let [a, b, c, d] = signature.to_le_bytes();
+        let request = [0x23, low, high, 1, a, b, c, d];
+        assert_eq!(bench.receive(0x605, &request), []);
+        // Longer than the time-out of SDO; the node is alive.
+        bench.receive(0, &[1, 5]);
+        let sent = bench.wait(3000);
+        assert!(sent.iter().any(|frame| frame.id() == 0x185), "TPDO 1");
+        assert!(sent.iter().all(|frame| frame.id() != 0x585), "{sent:02X?}");
+        bench.drive.disk = Some(Ok(()));
+        let answer = frame(0x585, &[0x60, low, high, 1, 0, 0, 0, 0]);
+        assert!(bench.wait(2).contains(&answer));
+        // A disk that does not take it.
+        bench.drive.disk = None;
+        assert_eq!(bench.receive(0x605, &request), []);
+        bench.drive.disk = Some(Err(Refusal::Failed));
+        let abort = frame(0x585, &[0x80, low, high, 1, 0, 0, 6, 6]);
+        assert!(bench.wait(2).contains(&abort));
+        // The client gives up: what comes of it is nobody's answer.
+        bench.drive.disk = None;
+        assert_eq!(bench.receive(0x605, &request), []);
+        bench.receive(0x605, &[0x80, low, high, 1, 0, 0, 4, 5]);
+        assert_eq!(bench.read(0x1017, 0), Ok(250));
+        bench.drive.disk = Some(Ok(()));
+        let sent = bench.wait(5);
+        assert!(sent.iter().all(|frame| frame.id() != 0x585), "{sent:02X?}");
+        assert_eq!(bench.write(index, 1, signature, 4), Ok(()));
+    }
+}
+
+#[test]
+fn presets_are_valid_only_if_the_disk_has_taken_the_restore() {
+    let mut bench = changed();
+    bench.write(0x1010, 1, SAVE, 4).unwrap();
+    bench.drive.disk = Some(Err(Refusal::Failed));
+    assert_eq!(bench.write(0x1011, 1, LOAD, 4), Err(0x0606_0000));
+    assert!(!bench.node.dictionary.restored);
 }
