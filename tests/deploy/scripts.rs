@@ -301,3 +301,111 @@ fn an_orderly_end_marks_no_slot() {
     let board = board("orderly", "monday", "good", "exit 0");
     assert!(calls(&board, "ended", "success").is_empty());
 }
+
+/// A board whose image has this board file; `steadfast check` refuses files with the word `bad`.
+fn card(name: &str, image: &str) -> Folder {
+    let folder = Folder::new(name);
+    folder.put("etc/steadfast/board.toml", image);
+    folder.put(
+        "steadfast",
+        "#!/bin/sh\n! grep -q bad \"$2\" || { echo \"$2:1:1: bad\"; exit 2; }\n",
+    );
+    fs::create_dir_all(folder.0.join("data")).unwrap();
+    folder
+}
+
+const ON_CARD: &str = "mnt/env/steadfast/board.toml";
+const REFUSED: &str = "mnt/env/steadfast/board.toml.refused";
+const IN_USE: &str = "run/steadfast-card/environment";
+
+/// Runs steadfast-card, as at each start, and gives what the console shows.
+fn take_over(folder: &Folder) -> String {
+    let program = folder.0.join("steadfast");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let output = Command::new(format!("{RECIPES}/card/files/steadfast-card"))
+        .env("STEADFAST_ROOT", &folder.0)
+        .env("PATH", format!("{}:{path}", folder.0.display()))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", errors(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn the_board_file_of_the_image_stays_in_use_also_after_an_update() {
+    let folder = card("card-image", "first");
+    folder.put(ON_CARD, "first");
+    assert_eq!(take_over(&folder), "");
+    folder.put("etc/steadfast/board.toml", "second");
+    assert_eq!(take_over(&folder), "");
+    assert!(!folder.0.join(IN_USE).exists());
+}
+
+#[test]
+fn a_board_file_of_the_card_stays_in_use_until_the_image_s_is_put_back() {
+    let folder = card("card-own", "image");
+    folder.put(ON_CARD, "own\r\n");
+    assert!(take_over(&folder).contains("is taken over"));
+    let kept = "STEADFAST_BOARD=/data/steadfast/card/board.toml";
+    assert_eq!(folder.get(IN_USE), kept);
+    assert_eq!(folder.get("data/steadfast/card/board.toml"), "own");
+    // After an update, and with an empty card.
+    folder.put("etc/steadfast/board.toml", "updated");
+    fs::remove_file(folder.0.join(ON_CARD)).unwrap();
+    assert_eq!(take_over(&folder), "");
+    assert_eq!(folder.get(IN_USE), kept);
+    folder.put(ON_CARD, "updated");
+    assert!(take_over(&folder).contains("of the image is in use again"));
+    assert!(!folder.0.join(IN_USE).exists());
+}
+
+#[test]
+fn a_refused_board_file_leaves_the_old_one_in_use_until_it_is_mended() {
+    let folder = card("card-bad", "image");
+    folder.put(ON_CARD, "own");
+    take_over(&folder);
+    folder.put(ON_CARD, "bad");
+    let said = take_over(&folder);
+    assert!(
+        said.contains("refused: board.toml:1:1: bad"),
+        "unexpected: {said}"
+    );
+    assert_eq!(folder.get(REFUSED), "board.toml:1:1: bad");
+    assert_eq!(folder.get("data/steadfast/card/board.toml"), "own");
+    folder.put(ON_CARD, "own");
+    take_over(&folder);
+    assert!(!folder.0.join(REFUSED).exists());
+}
+
+#[test]
+fn without_a_data_partition_the_board_file_of_the_card_is_in_use() {
+    let folder = card("card-no-data", "image");
+    fs::remove_dir(folder.0.join("data")).unwrap();
+    folder.put("data", "");
+    folder.put(ON_CARD, "bad");
+    assert!(take_over(&folder).contains("cannot be written"));
+    assert!(!folder.0.join(IN_USE).exists());
+    folder.put(ON_CARD, "own");
+    take_over(&folder);
+    let kept = "STEADFAST_BOARD=/run/steadfast-card/kept/board.toml";
+    assert_eq!(folder.get(IN_USE), kept);
+}
+
+#[test]
+fn keys_are_refused_without_an_ssh_server_and_removed_by_an_empty_file() {
+    const KEYS: &str = "mnt/env/steadfast/authorized_keys";
+    const LOGIN: &str = "run/steadfast-card/ssh/authorized_keys";
+    let folder = card("card-keys", "image");
+    folder.put(KEYS, "ssh-ed25519 AAAAC3 me\n");
+    assert!(take_over(&folder).contains("no ssh server"));
+    assert!(!folder.0.join(LOGIN).exists());
+    folder.put("usr/sbin/dropbear", "");
+    let server = folder.0.join("usr/sbin/dropbear");
+    fs::set_permissions(server, fs::Permissions::from_mode(0o755)).unwrap();
+    take_over(&folder);
+    assert_eq!(folder.get(LOGIN), "ssh-ed25519 AAAAC3 me");
+    folder.put(KEYS, "");
+    take_over(&folder);
+    assert!(!folder.0.join(LOGIN).exists());
+}

@@ -196,15 +196,11 @@ impl Card {
     /// The boot partition lacks one.
     pub(crate) fn environment(&self) -> Result<[Vec<u8>; 2], Failure> {
         let read = |name| -> Result<Vec<u8>, Failure> {
-            let output = self.mcopy().arg(format!("::{name}")).arg("-").output()?;
-            require(
-                output.status.success() && output.stdout.len() == ENVIRONMENT,
-                || {
-                    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-                    format!("{name}: {} bytes, {words}", output.stdout.len())
-                },
-            )?;
-            Ok(output.stdout)
+            let copy = self.get(name)?;
+            require(copy.len() == ENVIRONMENT, || {
+                format!("{name} has {} bytes", copy.len())
+            })?;
+            Ok(copy)
         };
         Ok([read(COPIES[0])?, read(COPIES[1])?])
     }
@@ -214,18 +210,36 @@ impl Card {
     /// # Errors
     /// The boot partition cannot be written.
     pub(crate) fn damage_environment(&self, copy: usize) -> Result<(), Failure> {
+        self.put(COPIES[copy], &[0xa5; ENVIRONMENT])
+    }
+
+    /// A file of the boot partition.
+    ///
+    /// # Errors
+    /// The boot partition lacks it.
+    pub(crate) fn get(&self, name: &str) -> Result<Vec<u8>, Failure> {
+        let output = self.mcopy().arg(format!("::{name}")).arg("-").output()?;
+        require(output.status.success(), || {
+            format!("{name}: {}", String::from_utf8_lossy(&output.stderr))
+        })?;
+        Ok(output.stdout)
+    }
+
+    /// Writes a file of the boot partition, as a PC does, while the power is off.
+    ///
+    /// # Errors
+    /// The boot partition cannot be written.
+    pub(crate) fn put(&self, name: &str, content: &[u8]) -> Result<(), Failure> {
         let mut mcopy = self.mcopy();
-        mcopy.args(["-D", "o", "-", &format!("::{}", COPIES[copy])]);
+        mcopy.args(["-D", "o", "-", &format!("::{name}")]);
         let mut process = mcopy.stdin(Stdio::piped()).spawn()?;
         let written = match process.stdin.take() {
-            Some(mut input) => input.write_all(&[0xa5; ENVIRONMENT]),
+            Some(mut input) => input.write_all(content),
             None => Err(ErrorKind::BrokenPipe.into()),
         };
         let status = process.wait()?;
         written?;
-        require(status.success(), || {
-            format!("{} cannot be written", COPIES[copy])
-        })
+        require(status.success(), || format!("{name} cannot be written"))
     }
 
     fn mcopy(&self) -> Command {

@@ -26,6 +26,7 @@
 mod card;
 mod crashes;
 mod data;
+mod first_boot;
 mod isolation;
 mod loader;
 mod service;

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use crate::card::Card;
 use crate::target::{BOARD, Cpus, LIMIT, Target};
-use crate::{Boot, Case, Failure, Host, crashes, data, isolation, loader, require};
+use crate::{Boot, Case, Failure, Host, crashes, data, first_boot, isolation, loader, require};
 use testbed::machine::Transcript;
 
 pub(crate) const BOOT: Boot = Boot {
     name: "service",
     start,
     cases: &[
+        first_boot::CASES,
         CASES,
         isolation::CASES,
         data::CASES,
@@ -52,8 +53,10 @@ const CASES: &[Case] = &[
 
 fn start(host: &Host, transcript: Arc<Transcript>) -> Result<Target, Failure> {
     let card = Card::copied(host)?.logged()?;
+    first_boot::edit(&card)?;
     let mut target = Target::power_on(host, transcript, card, Cpus::All)?;
     target.boots()?;
+    first_boot::is_reported(&mut target)?;
     target.is_up()?;
     Ok(target)
 }
@@ -156,7 +159,7 @@ fn sandbox(target: &mut Target) -> Result<(), Failure> {
     let rated = target.ask("systemd-analyze security --threshold=10 --no-pager steadfast | tail -n 1; systemd-analyze security --threshold=10 --no-pager steadfast >/dev/null")?;
     let version = target.ask("systemctl --version | sed -n '1s/systemd \\([0-9]*\\).*/\\1/p'")?;
     target.say(&format!("systemd {version}: {rated}"));
-    let (status, lines) = target.run("cd /usr/lib/systemd/system && systemd-analyze verify --man=no steadfast.service steadfast-health.service steadfast-rt-setup.service data.mount mnt-env.mount 2>&1")?;
+    let (status, lines) = target.run("cd /usr/lib/systemd/system && systemd-analyze verify --man=no steadfast.service steadfast-card.service steadfast-health.service steadfast-rt-setup.service steadfast-ssh.service data.mount mnt-env.mount 2>&1")?;
     require(status == 0 && lines.is_empty(), || {
         format!("systemd-analyze verify: {status}, {lines:?}")
     })?;
@@ -244,7 +247,7 @@ fn at_start(target: &mut Target) -> Result<(), Failure> {
     target.ask("sed 's/arm = \"on-reset\"/arm = \"at-start\"/' /etc/steadfast/board.toml >/run/at-start.toml && grep -q at-start /run/at-start.toml")?;
     change(
         target,
-        "[Service]\\nEnvironment=STEADFAST_BOARD=/run/at-start.toml",
+        "[Service]\\nEnvironmentFile=\\nEnvironment=STEADFAST_BOARD=/run/at-start.toml",
     )?;
     let (status, _) = target.run("systemctl start steadfast")?;
     require(status != 0, || "the unit was started".to_owned())?;
