@@ -379,6 +379,19 @@ fn a_refused_board_file_leaves_the_old_one_in_use_until_it_is_mended() {
 }
 
 #[test]
+fn a_board_file_that_arms_at_start_is_refused() {
+    let folder = card("card-arm", "image");
+    folder.put(ON_CARD, "[safety]\narm = \"at-start\"  # at once\n");
+    let said = take_over(&folder);
+    assert!(said.contains("set arm = \"on-reset\""), "{said}");
+    folder.put(
+        ON_CARD,
+        "[safety]\narm = \"on-reset\"  # not arm = \"at-start\"\n",
+    );
+    assert!(take_over(&folder).contains("is taken over"));
+}
+
+#[test]
 fn without_a_data_partition_the_board_file_of_the_card_is_in_use() {
     let folder = card("card-no-data", "image");
     fs::remove_dir(folder.0.join("data")).unwrap();
