@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use libfuzzer_sys::fuzz_target;
 use steadfast::link::canopen::{
-    BusEvent, Config, Drive, Frame, Item, Loss, Nmt, Node, Outbox, Pace, Refusal, Saved,
+    BusEvent, Config, Drive, Frame, Item, Loss, Nmt, Node, Outbox, Pace, Refusal, Reset, Saved,
 };
 use steadfast::time::{Duration, Instant};
 
@@ -56,6 +56,7 @@ struct Machine {
     noise: u64,
     stopped: bool,
     stored: Vec<Saved>,
+    resets: Option<Reset>,
 }
 
 impl Machine {
@@ -137,6 +138,18 @@ impl Drive for Machine {
             0 => Ok(()),
             _ => Err(Refusal::State),
         }
+    }
+
+    fn reset(&mut self) -> Reset {
+        let reset = match self.noise >> 13 & 3 {
+            0 => Reset::Refused,
+            1 => Reset::Waits,
+            _ => Reset::Done,
+        };
+        // Some time it has an end.
+        self.noise = self.next(13);
+        self.resets = Some(reset);
+        reset
     }
 
     fn stored(&mut self) -> Option<Result<(), Refusal>> {
@@ -236,7 +249,8 @@ fuzz_target!(|bytes: &[u8]| {
             let next = node.poll(now, &mut machine, &mut out);
             assert!(next >= now && next.since(now) <= Duration::from_secs(1));
             let boots = node.nmt() == Nmt::Initialising;
-            assert!(!boots || out.is_full() || node.is_unconfigured());
+            let waits = machine.resets == Some(Reset::Waits);
+            assert!(!boots || out.is_full() || node.is_unconfigured() || waits);
             assert!(matches!(node.node_id(), 1..=127 | 255));
         }
         if what & 0x40 == 0 {

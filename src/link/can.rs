@@ -7,6 +7,7 @@
 
 mod machine;
 mod notices;
+mod reset;
 
 use std::os::fd::{AsFd, BorrowedFd};
 

@@ -365,6 +365,11 @@ impl<'m> Owners<'m> {
         self.sent + self.changed as u64
     }
 
+    /// Hands the state to the loop once more, to see that it runs a cycle.
+    pub fn hand_over_again(&mut self) {
+        self.changed = true;
+    }
+
     /// The number of the newest hand-over that the loop has taken for certain.
     pub fn taken(&mut self) -> u64 {
         if self.sender.is_taken() {

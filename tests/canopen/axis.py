@@ -468,6 +468,21 @@ class Axis(Base):
         self.nodes = (NODE_ID,)
         self.assertEqual(self.restarted().sdo[0x1017].raw, 1000)
 
+    def test_a_reset_of_the_node_takes_changed_parameters_back(self):
+        node = self.enabled("PROFILED POSITION")
+        node.sdo[0x6081].raw = 2 * RADIAN
+        self.network.nmt.send_command(0x82)
+        node = self.node()
+        self.assertEqual(node.sdo[0x6081].raw, 2 * RADIAN, "reset of communication")
+        # The axis has power, and is stopped first.
+        node = self.operational()
+        node.state = "SWITCH ON DISABLED"
+        node.state = "OPERATION ENABLED"
+        self.network.nmt.send_command(0x81)
+        node = self.node()
+        self.assertEqual(node.sdo[0x6081].raw, 20 * RADIAN)
+        self.assertEqual(node.sdo[0x6041].raw & 0x4F, 0x08, "its fault is the loss of the master")
+
     def test_a_move_has_the_profile_velocity_that_was_written(self):
         node = self.enabled("PROFILED POSITION")
         node.sdo[0x6081].raw = 2 * RADIAN

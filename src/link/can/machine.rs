@@ -6,7 +6,7 @@ use crate::axis::state::State;
 use crate::axis::status::STATUS;
 use crate::axis::words::{control, status};
 use crate::control::ParameterErrorKind;
-use crate::link::canopen::{Drive, Item, Loss, MAX_AXES, Pace, Refusal, Saved};
+use crate::link::canopen::{Drive, Item, Loss, MAX_AXES, Pace, Refusal, Reset, Saved};
 use crate::link::owner::{self, Client, Owners};
 use crate::link::parameters::{self, Object, Setting};
 use crate::link::saved::{Keep, MAX_SAVED};
@@ -48,6 +48,19 @@ pub(super) enum Status {
     Switches = 10,
 }
 
+/// How far a reset is. The master has lost its commands, and the states of the axes count that the
+/// loop has shown since.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Idle,
+    /// The loop has to take this hand-over, which has the loss.
+    Lost(u64),
+    /// And this one: then it has shown the cycle in which it took the first.
+    Shown(u64),
+    /// The states are those of the next turn of the link.
+    Read(Instant),
+}
+
 /// The values of the axes.
 #[derive(Clone, Debug)]
 pub(super) struct Values {
@@ -60,6 +73,8 @@ pub(super) struct Values {
     pub(super) notices: Notices,
     /// The hand-over by which the loop gets a controlword that it may not have taken yet.
     pub(super) awaited: Option<u64>,
+    /// A reset of the application.
+    pub(super) reset: Step,
 }
 
 impl Values {
@@ -70,6 +85,7 @@ impl Values {
         marks: [0; MAX_AXES],
         notices: Notices::NONE,
         awaited: None,
+        reset: Step::Idle,
     };
 
     /// Notes whether the loop has taken the controlword.
@@ -332,6 +348,10 @@ impl Drive for Machine<'_, '_> {
         let keep = Keep::NodeId(node_id);
         self.owners.keep(Client::CAN, keep, self.now)?;
         Ok(())
+    }
+
+    fn reset(&mut self) -> Reset {
+        self.reset_step()
     }
 
     fn stored(&mut self) -> Option<Result<(), Refusal>> {

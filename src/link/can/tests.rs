@@ -1,9 +1,10 @@
+mod places;
+mod reset;
 mod withdrawn;
 
 use super::machine::{Status, TRIES};
 use super::*;
 use crate::axis::state::State;
-use crate::axis::status::STATUS;
 use crate::axis::words::{control, status};
 use crate::control::{ParameterError, ParameterErrorKind};
 use crate::cycle::image::InputError;
@@ -261,23 +262,6 @@ fn a_master_that_goes_on_does_not_undo_a_stop() {
     let claimed = bench.machine(at(4)).set(0, Item::Controlword, 6.0);
     assert_eq!(claimed, Ok(()));
     assert_eq!(bench.seen(at(4), 0, 0), Ok(6.0));
-}
-
-#[test]
-fn the_places_of_the_status_are_those_of_the_axis() {
-    for (place, name) in [
-        (Status::Statusword, "statusword"),
-        (Status::ModeDisplay, "mode_display"),
-        (Status::Position, "position"),
-        (Status::Velocity, "velocity"),
-        (Status::Setpoint, "setpoint"),
-        (Status::FollowingError, "following_error"),
-        (Status::Fault, "fault"),
-        (Status::VelocityDemand, "velocity_demand"),
-        (Status::Switches, "switches"),
-    ] {
-        assert_eq!(STATUS[place as usize].0, name);
-    }
 }
 
 /// The parameters of the axes "x" and "y": 6081h from 0 to 40 and 60C2h (in ms), and 6098h fixed

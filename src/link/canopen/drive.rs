@@ -134,6 +134,17 @@ pub enum Pace {
     Hold,
 }
 
+/// What has become of a reset of the application.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reset {
+    /// The parameters have their values at power-on.
+    Done,
+    /// An axis is still being stopped.
+    Waits,
+    /// An axis has power and keeps it: nothing was changed.
+    Refused,
+}
+
 /// A stored communication parameter: index, sub-index, value.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Saved {
@@ -205,6 +216,10 @@ pub trait Drive {
     /// # Errors
     /// Why it was not done; what was stored before is unchanged.
     fn keep_node_id(&mut self, node_id: u8) -> Result<(), Refusal>;
+
+    /// NMT, reset node: the parameters of the axes go back to their values at power-on, when no axis
+    /// has power. Called until it does not wait any more, after [`Drive::lost`] for each axis.
+    fn reset(&mut self) -> Reset;
 
     /// What has become of the last of [`Drive::store`], [`Drive::restore`] and
     /// [`Drive::keep_node_id`], once; `None` while the disk has not taken it.

@@ -28,6 +28,9 @@ pub(super) const REFUSED: u16 = 0xFF01;
 /// Another node has this node id.
 pub(super) const SAME_NODE_ID: u16 = 0xFF02;
 
+/// NMT, reset node: an axis has power, so its parameters were not reset.
+pub(super) const NOT_RESET: u16 = 0xFF03;
+
 /// Bit 0 of the error register: any error.
 pub(super) const GENERIC: u8 = 0x01;
 /// Bit 4: communication.

@@ -45,7 +45,7 @@ mod transmit;
 
 pub use abort::Abort;
 pub use dictionary::Config;
-pub use drive::{Drive, Item, Loss, Pace, Refusal, Saved};
+pub use drive::{Drive, Item, Loss, Pace, Refusal, Reset, Saved};
 pub use frame::{Frame, MAX_ID, OUTBOX_FRAMES, Outbox};
 pub use node::{BusEvent, Nmt, Node};
 pub use table::MAX_AXES;

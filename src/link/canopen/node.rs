@@ -50,6 +50,8 @@ pub struct Node {
     pub(super) dictionary: Dictionary,
     pub(super) server: Server,
     pub(super) lss: Lss,
+    /// The parameters of the axes are to be reset before the boot-up message.
+    pub(super) resets: bool,
     pub(super) nmt: Nmt,
     /// Time of the last heartbeat.
     pub(super) beat: Option<Instant>,
@@ -92,6 +94,7 @@ impl Node {
             dictionary: Dictionary::new(config, axes),
             server: Server::IDLE,
             lss: Lss::new(config.node_id),
+            resets: false,
             nmt: Nmt::Initialising,
             beat: None,
             emcy: None,

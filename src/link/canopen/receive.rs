@@ -24,7 +24,8 @@ impl Node {
             }
             0x80 => self.enter(Nmt::PreOperational, drive),
             // Reset node and reset communication: the next poll loads the stored parameters and
-            // sends the boot-up message. The firmware itself goes on.
+            // sends the boot-up message; that of a reset node waits for the axes. The firmware itself
+            // goes on.
             0x81 | 0x82 => {
                 self.lost_all(Loss::Stopped, drive);
                 self.pace(Pace::Free, drive);
@@ -40,6 +41,7 @@ impl Node {
                     ..Default::default()
                 };
                 self.check_communication();
+                self.resets |= command == 0x81;
                 self.dictionary.config.node_id = self.lss.pending;
                 self.nmt = Nmt::Initialising;
             }

@@ -1,7 +1,7 @@
 //! Heartbeat, supervision, EMCY and TPDO: what time or the drive makes the node send.
 
-use super::drive::{Drive, Item, Loss, Pace};
-use super::emergency::{COMMUNICATION, HEARTBEAT, PROFILE, RPDO_TIMEOUT, SYNC_LOST};
+use super::drive::{Drive, Item, Loss, Pace, Reset};
+use super::emergency::{COMMUNICATION, HEARTBEAT, NOT_RESET, PROFILE, RPDO_TIMEOUT, SYNC_LOST};
 use super::frame::{Frame, Outbox};
 use super::lss;
 use super::node::{Nmt, Node};
@@ -27,6 +27,14 @@ impl Node {
         lss::send_kept(&mut self.dictionary, out);
         if self.dictionary.keeping.is_some() {
             next = now + RETRY;
+        }
+        if self.resets {
+            match drive.reset() {
+                Reset::Waits => return now + RETRY,
+                Reset::Done => {}
+                Reset::Refused => self.dictionary.errors.report(NOT_RESET, 0, [0; 5]),
+            }
+            self.resets = false;
         }
         if self.is_unconfigured() {
             return next;

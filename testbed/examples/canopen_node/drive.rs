@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use steadfast::axis::State;
 use steadfast::axis::state::{Command, Event};
 use steadfast::axis::words::status;
-use steadfast::link::canopen::{Drive, Item, Loss, Pace, Refusal, Saved};
+use steadfast::link::canopen::{Drive, Item, Loss, Pace, Refusal, Reset, Saved};
 use steadfast::time::Instant;
 
 /// Homing takes this long, s.
@@ -247,6 +247,10 @@ impl Drive for Simulated {
     fn keep_node_id(&mut self, _: u8) -> Result<(), Refusal> {
         self.stored.clear();
         Ok(())
+    }
+
+    fn reset(&mut self) -> Reset {
+        Reset::Done
     }
 
     fn stored(&mut self) -> Option<Result<(), Refusal>> {

@@ -1,6 +1,6 @@
 //! A drive that keeps what it is given, and a node with it on a bus.
 
-use super::super::{Config, Drive, Frame, Item, Loss, Node, Outbox, Pace, Refusal, Saved};
+use super::super::{Config, Drive, Frame, Item, Loss, Node, Outbox, Pace, Refusal, Reset, Saved};
 use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
 
@@ -16,6 +16,9 @@ pub(super) struct Fake {
     pub(super) paces: Vec<(usize, Pace)>,
     pub(super) stored: Vec<Saved>,
     pub(super) powered: bool,
+    /// What becomes of a reset, and how often it was asked for.
+    pub(super) reset: Reset,
+    pub(super) resets: u32,
     /// What has become of what is stored.
     pub(super) disk: Option<Result<(), Refusal>>,
     /// Refuses to store a node id.
@@ -39,6 +42,8 @@ impl Fake {
             paces: Vec::new(),
             stored: Vec::new(),
             powered: false,
+            reset: Reset::Done,
+            resets: 0,
             disk: Some(Ok(())),
             no_store: None,
             kept_id: None,
@@ -104,6 +109,11 @@ impl Drive for Fake {
         self.kept_id = Some(node_id);
         self.stored.clear();
         Ok(())
+    }
+
+    fn reset(&mut self) -> Reset {
+        self.resets += 1;
+        self.reset
     }
 
     fn stored(&mut self) -> Option<Result<(), Refusal>> {

@@ -1,6 +1,6 @@
 //! NMT states, boot-up, heartbeat of this node and of others.
 
-use super::super::{BusEvent, Frame, Loss, Nmt, Outbox};
+use super::super::{BusEvent, Frame, Loss, Nmt, Outbox, Reset};
 use super::fake::{Bench, NONE, frame};
 
 #[test]
@@ -168,4 +168,37 @@ fn stopped_by_nmt_the_commands_are_not_valid() {
     bench.drive.alive.clear();
     bench.wait(5);
     assert_eq!(bench.drive.alive, NONE);
+}
+
+#[test]
+fn a_reset_node_waits_for_the_axes_and_resets_their_parameters_before_the_boot_up() {
+    let mut bench = Bench::operational(1);
+    bench.receive(0, &[0x82, 5]);
+    bench.poll();
+    assert_eq!(bench.drive.resets, 0, "reset communication leaves them");
+    bench.drive.reset = Reset::Waits;
+    bench.receive(0, &[0x81, 5]);
+    let before = bench.now;
+    for _ in 0..50 {
+        bench.now += crate::time::Duration::from_millis(1);
+        assert_eq!(bench.poll(), []);
+    }
+    assert_eq!(bench.node.nmt(), Nmt::Initialising);
+    assert!(bench.now > before && bench.drive.resets == 50);
+    bench.drive.reset = Reset::Done;
+    assert_eq!(bench.poll(), [frame(0x705, &[0])]);
+    bench.wait(10);
+    assert_eq!(bench.drive.resets, 51, "once");
+}
+
+#[test]
+fn a_reset_of_parameters_that_is_refused_is_reported_after_the_boot_up() {
+    let mut bench = Bench::operational(1);
+    bench.drive.reset = Reset::Refused;
+    bench.receive(0, &[0x81, 5]);
+    let sent = bench.poll();
+    let emergency = frame(0x85, &[0x03, 0xFF, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(sent, [frame(0x705, &[0]), emergency]);
+    assert_eq!(bench.node.nmt(), Nmt::PreOperational);
+    assert_eq!(bench.drive.resets, 1);
 }
