@@ -45,6 +45,7 @@ const LIMIT: Duration = Duration::from_secs(900);
 pub(crate) struct Ready {
     pub(crate) firmware: Vec<u8>,
     pub(crate) minimal_loop: Vec<u8>,
+    one_call: Vec<u8>,
     pub(crate) cyclictest: Vec<u8>,
     hackbench: Vec<u8>,
     numa: Vec<u8>,
@@ -67,7 +68,8 @@ impl Ready {
         Ok(Self {
             by_registers,
             firmware: host.host.read_guest_program("steadfast")?,
-            minimal_loop: host.compile_minimal_loop()?,
+            minimal_loop: host.compile("minimal_loop")?,
+            one_call: host.compile("one_call")?,
             cyclictest: host.host.read_tool("usr/bin/cyclictest")?,
             hackbench: host.host.read_tool("usr/bin/hackbench")?,
             numa: host
@@ -101,6 +103,7 @@ pub(crate) fn measure(
         .parameters(SHARED)
         .file("/steadfast", 0o755, &ready.firmware)
         .file("/minimal_loop", 0o755, &ready.minimal_loop)
+        .file("/one_call", 0o755, &ready.one_call)
         .file("/cyclictest", 0o755, &ready.cyclictest)
         .file("/board.toml", 0o644, ready.board_file.as_bytes())
         .file("/spin.toml", 0o644, spinning(&ready.board_file).as_bytes())
@@ -230,8 +233,9 @@ part cyclictest locked
 grep VmLck /proc/$other/status
 wait $other
 
-part minimal_loop_cost
+part costs
 minimal_loop cost
+/one_call
 kernel idle {fast_idle}
 load 0.2
 kernel loaded {fast_loaded}

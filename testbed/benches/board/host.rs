@@ -48,16 +48,16 @@ impl Prepared {
         })
     }
 
-    /// Compiles the C loop, statically, and gives the stripped program.
+    /// Compiles `benches/NAME.c`, statically, and gives the stripped program.
     ///
     /// # Errors
     /// The messages of the compiler.
-    pub(crate) fn compile_minimal_loop(&self) -> Result<Vec<u8>, Failure> {
-        let program = self.output.join("minimal_loop");
+    pub(crate) fn compile(&self, name: &str) -> Result<Vec<u8>, Failure> {
+        let program = self.output.join(name);
         let compiled = Command::new("aarch64-linux-gnu-gcc")
             .args(["-O2", "-static", "-s", "-Wall", "-Wextra", "-Werror", "-o"])
             .arg(&program)
-            .arg(self.host.source.join("benches/minimal_loop.c"))
+            .arg(self.host.source.join(format!("benches/{name}.c")))
             .output()?;
         require(compiled.status.success(), || {
             String::from_utf8_lossy(&compiled.stderr).into_owned()
