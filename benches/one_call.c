@@ -11,6 +11,9 @@
 // spidev has no file for a whole controller, so one message cannot have two chips. io_uring can
 // only read and write a spidev node, half duplex: its driver offers neither `uring_cmd` nor
 // operations that do not block (drivers/spi/spidev.c).
+//
+// As minimal_loop.c it is one file, to be compiled and run on a board by itself: the few lines that
+// both need stand in both.
 
 #define _GNU_SOURCE
 #include <fcntl.h>

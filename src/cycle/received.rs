@@ -92,7 +92,7 @@ impl Handed {
         word::store(&self.expires, expires.as_nanos());
     }
 
-    /// When the first valid group becomes stale; [`NEVER`] when there is none.
+    /// When the first valid group becomes stale; [`NEVER`] if no group is valid.
     #[inline]
     #[must_use]
     pub fn expires(&self) -> Instant {

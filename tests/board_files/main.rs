@@ -16,6 +16,7 @@ mod mutations;
 mod numbers;
 mod ranges;
 mod saved;
+mod saved_node;
 mod spi_access;
 mod stock;
 mod stock_laws;

@@ -18,18 +18,18 @@ use testbed::program::Scratch;
 use super::{Config, SIM, edit, edited, error_of};
 
 /// The simulated board with a file for saved parameters in `scratch`.
-fn board(scratch: &Scratch, good: &str) -> Config {
+pub(super) fn board(scratch: &Scratch, good: &str) -> Config {
     let path = scratch.path("saved.toml");
     let text = format!("{good}\n[parameters]\nfile = \"{}\"\n", path.display());
     Config::parse("b.toml", &text).unwrap()
 }
 
-fn parameters(config: &Config) -> Box<dyn Parameters> {
+pub(super) fn parameters(config: &Config) -> Box<dyn Parameters> {
     let mut laws = config.machine.laws.iter();
     laws.find_map(|law| law.law.parameters()).unwrap()
 }
 
-fn number(known: &mut dyn Parameters, name: &str) -> u32 {
+pub(super) fn number(known: &mut dyn Parameters, name: &str) -> u32 {
     let is_named = |parameter: Parameter<'_>| format!("{}.{}", parameter.of, parameter.key) == name;
     let mut numbers = 0..known.count();
     numbers
@@ -38,14 +38,18 @@ fn number(known: &mut dyn Parameters, name: &str) -> u32 {
 }
 
 /// Value, value in the board file and value at the next start of a parameter.
-fn values(known: &mut dyn Parameters, name: &str) -> [f64; 3] {
+pub(super) fn values(known: &mut dyn Parameters, name: &str) -> [f64; 3] {
     let number = number(known, name);
     let parameter = known.get(number).unwrap();
     [parameter.value, parameter.board, parameter.next]
 }
 
 /// What a link does with the parameters of a controller whose axes have the statuswords `words`.
-fn with_owners<T>(config: &Config, words: &[f64], check: impl FnOnce(&mut Bench<'_>) -> T) -> T {
+pub(super) fn with_owners<T>(
+    config: &Config,
+    words: &[f64],
+    check: impl FnOnce(&mut Bench<'_>) -> T,
+) -> T {
     let mailbox: &Mailbox = Box::leak(Box::default());
     let (sender, _receiver) = mailbox.open([]);
     let layout = Layout {
@@ -87,7 +91,7 @@ fn with_owners<T>(config: &Config, words: &[f64], check: impl FnOnce(&mut Bench<
 }
 
 /// Clients, and the disk that they save to.
-struct Bench<'m> {
+pub(super) struct Bench<'m> {
     owners: Owners<'m>,
     disk: &'m Disk,
 }
@@ -108,7 +112,12 @@ impl std::ops::DerefMut for Bench<'_> {
 
 impl Bench<'_> {
     /// Keeps what is asked for, with a disk that takes it at once.
-    fn keep(&mut self, client: Client, what: Keep<'_>, now: Instant) -> Result<u32, Refusal> {
+    pub(super) fn keep(
+        &mut self,
+        client: Client,
+        what: Keep<'_>,
+        now: Instant,
+    ) -> Result<u32, Refusal> {
         self.owners.keep(client, what, now)?;
         assert!(self.is_keeping());
         self.disk.work();
@@ -118,8 +127,19 @@ impl Bench<'_> {
     }
 }
 
+/// The simulated board as the CANopen node 5 with a file for saved parameters in `scratch`.
+pub(super) fn node(scratch: &Scratch) -> Config {
+    board(scratch, NODE)
+}
+
+const NODE: &str = concat!(
+    include_str!("../../board/sim/board.toml"),
+    "[axis.x.command]\ntimeout_ms = 100\n",
+    "[link.can]\ninterface = \"can0\"\nnode_id = 5\nbit_rate = 500000\n"
+);
+
 #[test]
-fn a_slow_disk_keeps_nobody_waiting() {
+fn clients_do_not_wait_for_a_slow_disk() {
     let scratch = Scratch::new("saved-slowly");
     with_owners(&board(&scratch, SIM), &OFF, |bench| {
         let other = Client(4);
@@ -192,19 +212,19 @@ fn the_largest_file_has_room() {
     assert!(text.len() > 15_000 && text.ends_with("[end]\n"));
 }
 
-const NOW: Instant = Instant::from_nanos(10_000_000_000);
-const CLIENT: Client = Client(3);
+pub(super) const NOW: Instant = Instant::from_nanos(10_000_000_000);
+pub(super) const CLIENT: Client = Client(3);
 /// Statuswords: switch on disabled, fault, and three with power.
-const OFF: [f64; 2] = [0x40 as f64, 0x08 as f64];
-const POWERED: [f64; 4] = [0x233 as f64, 0x237 as f64, 0x17 as f64, 0x0F as f64];
+pub(super) const OFF: [f64; 2] = [0x40 as f64, 0x08 as f64];
+pub(super) const POWERED: [f64; 4] = [0x233 as f64, 0x237 as f64, 0x17 as f64, 0x0F as f64];
 
-fn set(known: &mut dyn Parameters, name: &str, value: f64) {
+pub(super) fn set(known: &mut dyn Parameters, name: &str, value: f64) {
     let number = number(known, name);
     known.set(false, &[Setting { number, value }]).unwrap();
 }
 
 /// The file after kp, a time with a fraction and a small value were saved.
-fn saved(scratch: &Scratch) -> String {
+pub(super) fn saved(scratch: &Scratch) -> String {
     let config = board(scratch, SIM);
     with_owners(&config, &OFF, |owners| {
         set(&mut *owners.parameters, "x.gains.kp", 50.0);
@@ -430,143 +450,6 @@ fn saved_parameters_that_do_not_fit_the_board_file_are_refused_as_a_whole() {
         error.contains("x: velocity_rad_s is 41, it must be from 0 to 40"),
         "{error}"
     );
-}
-
-/// The simulated board as the CANopen node 5 with a file for saved parameters in `scratch`.
-fn node(scratch: &Scratch) -> Config {
-    board(scratch, NODE)
-}
-
-const NODE: &str = concat!(
-    include_str!("../../board/sim/board.toml"),
-    "[axis.x.command]\ntimeout_ms = 100\n",
-    "[link.can]\ninterface = \"can0\"\nnode_id = 5\nbit_rate = 500000\n"
-);
-
-/// The node id and the number of CANopen parameters at the next start of `node`.
-fn next_start(scratch: &Scratch) -> (u8, usize) {
-    let mut config = node(scratch);
-    if let Some(text) = config.saved_text().unwrap() {
-        config.put_saved(&text).unwrap();
-    }
-    let can = config.links.can.as_ref().unwrap();
-    let communication = config.parameters.as_ref().unwrap().communication.len();
-    (can.node.node_id, communication)
-}
-
-const OF_CANOPEN: &[Saved] = &[Saved {
-    index: 0x1017,
-    sub: 0,
-    value: 500,
-}];
-
-#[test]
-fn a_stored_node_id_is_in_force_at_the_next_start_and_nothing_else_changes() {
-    let scratch = Scratch::new("saved-node-id");
-    let config = node(&scratch);
-    with_owners(&config, &OFF, |owners| {
-        set(&mut *owners.parameters, "x.gains.kp", 50.0);
-        owners.keep(CLIENT, Keep::Present, NOW).unwrap();
-        owners.keep(CLIENT, Keep::With(5, OF_CANOPEN), NOW).unwrap();
-        set(&mut *owners.parameters, "x.gains.kp", 60.0);
-        // That of another id.
-        let refused = owners.keep(CLIENT, Keep::With(7, OF_CANOPEN), NOW);
-        let refused = refused.unwrap_err().to_string();
-        assert!(refused.contains("another node id"), "{refused}");
-        assert_eq!(next_start(&scratch), (5, 1));
-        // The same id takes nothing away.
-        owners.keep(CLIENT, Keep::NodeId(5), NOW).unwrap();
-        assert_eq!(next_start(&scratch), (5, 1));
-        owners.keep(CLIENT, Keep::NodeId(7), NOW).unwrap();
-        assert_eq!(next_start(&scratch), (7, 0));
-        let refused = owners.keep(CLIENT, Keep::With(5, OF_CANOPEN), NOW);
-        refused.unwrap_err();
-        owners.keep(CLIENT, Keep::With(7, OF_CANOPEN), NOW).unwrap();
-        let kp = values(&mut *owners.parameters, "x.gains.kp");
-        assert_eq!(kp, [60.0, 40.0, 60.0]);
-        owners.keep(CLIENT, Keep::Present, NOW).unwrap();
-        assert_eq!(next_start(&scratch), (7, 1));
-        owners.keep(CLIENT, Keep::Defaults, NOW).unwrap();
-        assert_eq!(next_start(&scratch), (7, 0));
-        owners.keep(CLIENT, Keep::NodeId(255), NOW).unwrap();
-        assert_eq!(next_start(&scratch), (255, 0));
-        owners.keep(CLIENT, Keep::NodeId(5), NOW).unwrap();
-    });
-    assert_eq!(next_start(&scratch), (5, 0));
-    assert_eq!(config.saved_text().unwrap(), None, "as the board file");
-    with_owners(&config, &[OFF[0], POWERED[1]], |owners| {
-        let refused = owners.keep(CLIENT, Keep::NodeId(7), NOW).unwrap_err();
-        assert!(refused.to_string().starts_with("y has power"), "{refused}");
-    });
-    assert_eq!(config.saved_text().unwrap(), None);
-}
-
-#[test]
-fn a_later_start_keeps_what_an_earlier_one_has_stored() {
-    let scratch = Scratch::new("saved-node-id-again");
-    with_owners(&node(&scratch), &OFF, |owners| {
-        owners.keep(CLIENT, Keep::NodeId(7), NOW).unwrap();
-        owners.keep(CLIENT, Keep::With(7, OF_CANOPEN), NOW).unwrap();
-    });
-    let mut again = node(&scratch);
-    let text = again.saved_text().unwrap().unwrap();
-    assert!(text.contains("[lss]\nnode_id = [7, 5]\n"), "{text}");
-    again.put_saved(&text).unwrap();
-    with_owners(&again, &OFF, |owners| {
-        set(&mut *owners.parameters, "x.gains.kp", 50.0);
-        owners.keep(CLIENT, Keep::Present, NOW).unwrap();
-        assert_eq!(next_start(&scratch), (7, 1));
-        owners.keep(CLIENT, Keep::NodeId(5), NOW).unwrap();
-        assert_eq!(next_start(&scratch), (5, 0));
-    });
-    let kept = again.saved_text().unwrap().unwrap();
-    assert!(kept.contains("kp") && !kept.contains("[lss]"), "{kept}");
-}
-
-#[test]
-fn a_stored_node_id_that_does_not_fit_the_board_file_is_refused() {
-    let scratch = Scratch::new("saved-node-id-refused");
-    with_owners(&node(&scratch), &OFF, |owners| {
-        owners.keep(CLIENT, Keep::NodeId(7), NOW).unwrap();
-        owners.keep(CLIENT, Keep::With(7, OF_CANOPEN), NOW).unwrap();
-    });
-    let text = fs::read_to_string(scratch.path("saved.toml")).unwrap();
-    let told = [
-        (
-            "[7, 5]",
-            "[7, 6]",
-            ":9:11: the node id 7 was stored while the board file had `node_id` 6, and it has 5 now; remove this table to have 5, or write [7, 5] to keep 7",
-        ),
-        (
-            "[7, 5]",
-            "[0, 5]",
-            ":9:1: `node_id` is not a pair of node ids",
-        ),
-        ("[7, 5]", "[128, 5]", "`node_id` is not a pair of node ids"),
-        ("[7, 5]", "7", "`node_id` is not a pair of node ids"),
-        ("node_id = [7", "id = [7", "`id` is not a pair of node ids"),
-        (
-            "[7, 5]",
-            "[8, 5]",
-            "the CAN parameters were saved as node 7, and the table [lss] has `node_id` 8",
-        ),
-        (
-            "[lss]\nnode_id = [7, 5]\n",
-            "",
-            "the CAN parameters were saved as node 7, and the board file has `node_id` 5",
-        ),
-    ];
-    for (from, to, what) in told {
-        assert!(text.contains(from), "{from} in {text}");
-        let mut config = node(&scratch);
-        let error = config.put_saved(&text.replacen(from, to, 1));
-        let error = error.expect_err(to).to_string();
-        assert!(error.contains(what), "{to}: {error}");
-        assert_eq!(config.links.can.as_ref().unwrap().node.node_id, 5);
-    }
-    // Without a CAN link it says nothing.
-    let mut config = board(&scratch, SIM);
-    config.put_saved(&text).unwrap();
 }
 
 #[test]

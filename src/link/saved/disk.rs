@@ -39,7 +39,7 @@ struct Job {
 
 /// Where a file is.
 enum Step {
-    /// There is none.
+    /// No file is under way.
     Idle,
     /// The text is to be written.
     Write,

@@ -132,7 +132,7 @@ fn storing_is_confirmed_when_the_disk_has_taken_it_and_other_frames_go_on() {
         bench.drive.disk = Some(Err(Refusal::Failed));
         let abort = frame(0x585, &[0x80, low, high, 1, 0, 0, 6, 6]);
         assert!(bench.wait(2).contains(&abort));
-        // The client gives up: what comes of it is nobody's answer.
+        // The client gives up: the result of the save is sent to no client.
         bench.drive.disk = None;
         assert_eq!(bench.receive(0x605, &request), []);
         bench.receive(0x605, &[0x80, low, high, 1, 0, 0, 4, 5]);
