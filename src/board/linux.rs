@@ -118,19 +118,17 @@ impl Linux {
             own: OwnDevices::none(),
         };
         let mut edge_readers = Vec::new();
+        let machine = Machine::default();
         // Outputs first, so that they are safe even if another device is refused.
         for chip in 0..io.gpio.len() {
-            linux.open_outputs(config, chip)?;
+            linux.open_outputs(config, &machine.chips, chip)?;
         }
         // Two entries of the file may be one device, which no single device can detect.
-        if let Some(error) = probe::doubles(config, &Machine::default())
-            .into_iter()
-            .next()
-        {
+        if let Some(error) = probe::doubles(config, &machine).into_iter().next() {
             return Err(error);
         }
         for chip in 0..io.gpio.len() {
-            edge_readers.extend(linux.open_inputs(config, chip)?);
+            edge_readers.extend(linux.open_inputs(config, &machine.chips, chip)?);
         }
         // SPI devices with a stock chip. The others are opened by the drivers of [device.X].
         let used: Vec<usize> = (0..io.spi.len()).filter(|at| is_used(io, *at)).collect();
@@ -166,7 +164,12 @@ impl Linux {
         })
     }
 
-    fn open_outputs(&mut self, config: &Config, chip: usize) -> Result<(), ConfigError> {
+    fn open_outputs(
+        &mut self,
+        config: &Config,
+        chips: &KernelChips,
+        chip: usize,
+    ) -> Result<(), ConfigError> {
         let mine = config.io.outputs.iter().zip(0_u8..);
         let mine: Vec<_> = mine
             .filter_map(|(output, channel)| Some((output, on(&output.pin, chip)?, channel)))
@@ -174,7 +177,7 @@ impl Linux {
         let Some((_, first, _)) = mine.first() else {
             return Ok(());
         };
-        let opened = Chip::find(config, chip, first)?;
+        let opened = Chip::find(config, chips, chip, first)?;
         let mut lines = Vec::new();
         for (output, pin, channel) in &mine {
             lines.push(OutputLine {
@@ -231,6 +234,7 @@ impl Linux {
     fn open_inputs(
         &mut self,
         config: &Config,
+        chips: &KernelChips,
         chip: usize,
     ) -> Result<Option<EdgeReader<KernelEvents>>, ConfigError> {
         let mine = config.io.inputs.iter().zip(0_u8..);
@@ -240,7 +244,7 @@ impl Linux {
         let Some((_, first, _)) = mine.first() else {
             return Ok(None);
         };
-        let opened = Chip::find(config, chip, first)?;
+        let opened = Chip::find(config, chips, chip, first)?;
         let mut lines = Vec::new();
         for (input, pin, channel) in &mine {
             if let Some(what) = config::bias::ignored(opened.info.label.as_str(), input.bias) {
@@ -323,20 +327,26 @@ fn on(pin: &Option<Pin>, chip: usize) -> Option<&Pin> {
 /// An open GPIO chip, with the context for its errors.
 struct Chip<'c> {
     config: &'c Config,
+    chips: &'c KernelChips,
     index: usize,
     chip: KernelChip,
     info: gpio::ChipInfo,
 }
 
 impl<'c> Chip<'c> {
-    fn find(config: &'c Config, index: usize, first: &Pin) -> Result<Self, ConfigError> {
+    fn find(
+        config: &'c Config,
+        chips: &'c KernelChips,
+        index: usize,
+        first: &Pin,
+    ) -> Result<Self, ConfigError> {
         let entry = &config.io.gpio[index];
-        let chips = KernelChips::default();
-        let (chip, info) = gpio::find_chip(&chips, &entry.chip).map_err(|error| {
-            probe::gpio_error(config, &chips, index, entry.position, first, error)
+        let (chip, info) = gpio::find_chip(chips, &entry.chip).map_err(|error| {
+            probe::gpio_error(config, chips, index, entry.position, first, error)
         })?;
         Ok(Self {
             config,
+            chips,
             index,
             chip,
             info,
@@ -372,8 +382,7 @@ impl<'c> Chip<'c> {
     }
 
     fn error(&self, position: Position, pin: &Pin, error: GpioError) -> ConfigError {
-        let chips = KernelChips::default();
-        probe::gpio_error(self.config, &chips, self.index, position, pin, error)
+        probe::gpio_error(self.config, self.chips, self.index, position, pin, error)
     }
 }
 

@@ -16,17 +16,17 @@ pub enum LineId<'a> {
 /// is listed once.
 #[must_use]
 pub fn present_chips(chips: &impl Chips) -> Vec<ChipInfo> {
-    let (present, _) = each_chip(chips);
+    let (present, _) = each_chip(chips, &chips.names());
     present.into_iter().map(|(_, info)| info).collect()
 }
 
-/// Each chip that can be opened, once, and why another could not be opened, if there was
-/// one.
-fn each_chip<C: Chips>(chips: &C) -> (Vec<(C::Chip, ChipInfo)>, Option<Errno>) {
+/// Each chip of `names` that can be opened, once, and why another could not be opened, if there
+/// was one.
+fn each_chip<C: Chips>(chips: &C, names: &[String]) -> (Vec<(C::Chip, ChipInfo)>, Option<Errno>) {
     let (mut present, mut devices, mut unreadable) = (Vec::new(), Vec::new(), None);
-    for name in chips.names() {
-        let opened = open_with_info(chips, &name)
-            .and_then(|(chip, info)| Ok((chip.device()?, (chip, info))));
+    for name in names {
+        let opened =
+            open_with_info(chips, name).and_then(|(chip, info)| Ok((chip.device()?, (chip, info))));
         match opened {
             Ok((device, _)) if devices.contains(&device) => {}
             Ok((device, chip)) => {
@@ -51,7 +51,7 @@ pub fn find_chip<C: Chips>(chips: &C, requested: &str) -> Result<(C::Chip, ChipI
         let info = chip.info().map_err(GpioError::Open)?;
         return Ok((chip, info));
     }
-    let (chips, unreadable) = each_chip(chips);
+    let (chips, unreadable) = each_chip(chips, &names);
     let present = chips.len() as u32;
     let labelled = |(_, info): &(_, ChipInfo)| info.label.as_str() == requested;
     let mut found: Vec<_> = chips.into_iter().filter(labelled).collect();

@@ -4,6 +4,7 @@ use super::{Chip, ChipInfo, Chips, Events, LineEvent, LineInfo, LineRequest, Lin
 use crate::sys::gpio as calls;
 use crate::sys::sort::sort_by_key;
 use crate::sys::{self, Errno, Ready};
+use std::cell::OnceCell;
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -13,6 +14,9 @@ use std::path::PathBuf;
 #[derive(Clone, Debug)]
 pub struct KernelChips {
     directory: PathBuf,
+    /// Read once: a start looks for several chips, and to read a `/dev` of 200 nodes takes a
+    /// hundred times as long as to open a chip.
+    names: OnceCell<Vec<String>>,
 }
 
 impl Default for KernelChips {
@@ -26,14 +30,11 @@ impl KernelChips {
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
+            names: OnceCell::new(),
         }
     }
-}
 
-impl Chips for KernelChips {
-    type Chip = KernelChip;
-
-    fn names(&self) -> Vec<String> {
+    fn list(&self) -> Vec<String> {
         let mut numbers: Vec<u32> = fs::read_dir(&self.directory)
             .into_iter()
             .flatten()
@@ -45,6 +46,14 @@ impl Chips for KernelChips {
             .collect();
         sort_by_key(&mut numbers, |number| *number);
         numbers.iter().map(|n| format!("gpiochip{n}")).collect()
+    }
+}
+
+impl Chips for KernelChips {
+    type Chip = KernelChip;
+
+    fn names(&self) -> Vec<String> {
+        self.names.get_or_init(|| self.list()).clone()
     }
 
     fn open(&self, name: &str) -> Result<KernelChip, Errno> {
