@@ -164,6 +164,8 @@ fn platform_rows(platform: &Platform, required: &LoopConfig) -> Vec<Row> {
             "run sysctl vm.min_free_kbytes=16384, for the loop's transfers when memory runs out",
         ),
     ];
+    rows.extend(random_row(platform));
+    rows.extend(link_row(platform));
     let loop_priority = loop_priority(required);
     for thread in platform
         .irq_threads
@@ -178,6 +180,33 @@ fn platform_rows(platform: &Platform, required: &LoopConfig) -> Vec<Row> {
         ));
     }
     rows
+}
+
+/// Generators that are read by a call of the secure world: the CPU that makes it does nothing else
+/// until it returns, and the kernel reads one at intervals (docs/timing.md has a measurement).
+const SECURE_WORLD: [&str; 2] = ["optee-rng", "smccc_trng"];
+
+fn random_row(platform: &Platform) -> Option<Row> {
+    let generator = platform.random.as_deref()?;
+    Some(row(
+        "random generator",
+        "none of the secure world",
+        generator.to_owned(),
+        !SECURE_WORLD.contains(&generator),
+        "boot with modprobe.blacklist=optee_rng,arm_smccc_trng, or a kernel without these drivers",
+    ))
+}
+
+/// The link to a GPIO chip behind PCI Express: a read waits until it has left its power-saving state.
+fn link_row(platform: &Platform) -> Option<Row> {
+    let policy = platform.gpio_link.as_deref()?;
+    Some(row(
+        "PCIe link to GPIO",
+        "performance",
+        policy.to_owned(),
+        policy == "performance",
+        "boot with pcie_aspm.policy=performance: the link to the GPIO chip then stays awake",
+    ))
 }
 
 /// The watch of the clock that suits a machine whose longest wake took `longest`, us: twice that,
@@ -297,6 +326,28 @@ fn spi_row(path: &str, asked: Option<u8>, required: &LoopConfig) -> Row {
 mod tests {
     use super::*;
     use crate::cycle::wake::Wake;
+
+    #[test]
+    fn a_generator_of_the_secure_world_and_a_sleeping_link_have_a_fix() {
+        let mut platform = Platform::read(Path::new("/no/such/machine"));
+        assert!(random_row(&platform).is_none() && link_row(&platform).is_none());
+        let verdict = |row: Option<Row>| row.map(|row| (row.verdict, row.fix.as_str().is_empty()));
+        for (generator, expected) in [
+            ("imx-rngc", (Verdict::Kept, true)),
+            ("optee-rng", (Verdict::Broken, false)),
+            ("smccc_trng", (Verdict::Broken, false)),
+        ] {
+            platform.random = Some(generator.to_owned());
+            assert_eq!(verdict(random_row(&platform)), Some(expected));
+        }
+        for (policy, expected) in [
+            ("performance", (Verdict::Kept, true)),
+            ("default", (Verdict::Broken, false)),
+        ] {
+            platform.gpio_link = Some(policy.to_owned());
+            assert_eq!(verdict(link_row(&platform)), Some(expected));
+        }
+    }
 
     #[test]
     fn the_recommended_watch_is_twice_the_longest_wake_in_steps_of_5_us() {

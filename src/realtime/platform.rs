@@ -26,6 +26,12 @@ pub struct Platform {
     /// Memory that ordinary allocations leave free, kB; real-time threads may use half of it:
     /// `/proc/sys/vm/min_free_kbytes`.
     pub reserve_kb: Option<u64>,
+    /// The hardware random number generator that the kernel reads:
+    /// `/sys/class/misc/hw_random/rng_current`.
+    pub random: Option<String>,
+    /// The power management of PCI Express links (`/sys/module/pcie_aspm/parameters/policy`) on a
+    /// machine with a GPIO chip behind one, as the Raspberry Pi 5 has it.
+    pub gpio_link: Option<String>,
 }
 
 /// The properties of the kernel that every start reads, from seven small files. The rest of a
@@ -122,9 +128,31 @@ impl Platform {
             irq_threads: irq_threads(&root.join("proc")),
             reserve_kb: line(&root.join("proc/sys/vm/min_free_kbytes"))
                 .and_then(|text| text.parse().ok()),
+            random: line(&root.join("sys/class/misc/hw_random/rng_current"))
+                .filter(|name| !name.is_empty() && name != "none"),
+            gpio_link: gpio_behind_pcie(root).then(|| link_policy(root)).flatten(),
             kernel,
         }
     }
+}
+
+/// Whether a GPIO chip is behind a PCI bus.
+fn gpio_behind_pcie(root: &Path) -> bool {
+    let chips = fs::read_dir(root.join("sys/bus/gpio/devices"));
+    let mut chips = chips.into_iter().flatten().flatten();
+    chips.any(|chip| {
+        let place = fs::canonicalize(chip.path()).unwrap_or_default();
+        // The host bridge is `pciDOMAIN:BUS`.
+        let mut parts = place.iter().map(|part| part.to_string_lossy());
+        parts.any(|part| part.starts_with("pci") && part.contains(':'))
+    })
+}
+
+/// The policy in brackets.
+fn link_policy(root: &Path) -> Option<String> {
+    let all = line(&root.join("sys/module/pcie_aspm/parameters/policy"))?;
+    let (_, chosen) = all.split_once('[')?;
+    Some(chosen.split_once(']')?.0.to_owned())
 }
 
 impl Kernel {
@@ -305,6 +333,33 @@ mod tests {
                 priority: 50
             }]
         );
+    }
+
+    #[test]
+    fn a_gpio_chip_behind_pci_express_and_the_random_generator_are_found() {
+        let chip = "sys/devices/platform/axi/pcie@120000/pci0002:00/gpiochip0/label";
+        let policy = "sys/module/pcie_aspm/parameters/policy";
+        let generator = "sys/class/misc/hw_random/rng_current";
+        let files = [
+            (chip, "pinctrl-rp1\n"),
+            (policy, "default performance [powersave] powersupersave\n"),
+            (generator, "optee-rng\n"),
+        ];
+        let tree = Tree::new("pcie", &files);
+        assert_eq!(
+            Platform::read(&tree.0).gpio_link,
+            None,
+            "no chip on the bus"
+        );
+        let bus = tree.0.join("sys/bus/gpio/devices");
+        fs::create_dir_all(&bus).unwrap();
+        let place = tree.0.join(chip);
+        std::os::unix::fs::symlink(place.parent().unwrap(), bus.join("gpiochip0")).unwrap();
+        let platform = Platform::read(&tree.0);
+        assert_eq!(platform.gpio_link.as_deref(), Some("powersave"));
+        assert_eq!(platform.random.as_deref(), Some("optee-rng"));
+        let none = Tree::new("norandom", &[(generator, "none\n")]);
+        assert_eq!(Platform::read(&none.0).random, None);
     }
 
     #[test]
