@@ -29,6 +29,7 @@ mod data;
 mod first_boot;
 mod isolation;
 mod loader;
+mod report;
 mod service;
 mod target;
 mod updates;

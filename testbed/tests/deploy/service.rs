@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::card::Card;
 use crate::target::{BOARD, Cpus, LIMIT, Target};
-use crate::{Boot, Case, Failure, Host, crashes, data, first_boot, isolation, loader, require};
+use crate::{
+    Boot, Case, Failure, Host, crashes, data, first_boot, isolation, loader, report, require,
+};
 use testbed::machine::Transcript;
 
 pub(crate) const BOOT: Boot = Boot {
@@ -16,6 +18,7 @@ pub(crate) const BOOT: Boot = Boot {
         isolation::CASES,
         data::CASES,
         crashes::CASES,
+        report::CASES,
         loader::CASES,
     ],
 };

@@ -8,6 +8,7 @@ mod explain;
 mod force;
 mod live;
 mod new;
+mod pack;
 mod parameters;
 mod status;
 mod units;
@@ -67,6 +68,8 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         board: Option<String>,
     },
+    /// Write one archive for a bug report: contract, doctor, black boxes, journal, device tree, versions
+    Doctor(pack::Arguments),
     /// Explain a message in detail: an exit code, a row of the contract, a fault of an axis
     Explain {
         /// Its name or its code ("exit 3", "memory lock", 0x8611); without it, all names
@@ -307,11 +310,9 @@ fn run(command: Command) -> Result<u8, Failure> {
             time,
             socket,
         } => force::force(socket.path.as_deref(), &signal, &value, &time),
-        Command::Unforce {
-            signal,
-            all: _,
-            socket,
-        } => force::unforce(socket.path.as_deref(), signal.as_deref()),
+        Command::Unforce { signal, socket, .. } => {
+            force::unforce(socket.path.as_deref(), signal.as_deref())
+        }
         Command::Forces { socket } => force::forces(socket.path.as_deref()),
         Command::Move {
             axis,
@@ -334,6 +335,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Stop { axis, socket } => drive::stop(socket.path.as_deref(), axis.as_deref()),
         Command::Arm { axis, socket } => drive::arm(socket.path.as_deref(), axis.as_deref()),
         Command::Reset { axis, socket } => drive::reset(socket.path.as_deref(), &axis),
+        Command::Doctor(arguments) => pack::main(&arguments),
         Command::Explain { name } => explain::main(name.as_deref()),
         Command::BlackBox { file, csv, last } => blackbox::main(&file, csv, last),
         Command::Status { file, board } => {

@@ -20,7 +20,7 @@ use crate::cycles::{flag_names, ns, trace_names};
 use crate::{BAD_INPUT, DAMAGED, FAILED, Failure, print, shown_lines};
 
 /// The folder of flight files, unless a board file names another one.
-const FOLDER: &str = "/run/steadfast";
+pub(crate) const FOLDER: &str = "/run/steadfast";
 /// How often a status is read again while the controller writes it.
 const TRIES: u32 = 1_000;
 
@@ -31,6 +31,26 @@ pub(crate) fn flight_of(name: &str) -> PathBuf {
 
 pub(crate) fn main(path: Option<PathBuf>) -> Result<u8, Failure> {
     let path = path.map_or_else(only_flight, Ok)?;
+    let Described { text, whole } = described(&path)?;
+    print(&text)?;
+    if !whole {
+        eprintln!(
+            "steadctl: {}: the last status is incomplete: the controller died while it wrote it",
+            path.display()
+        );
+    }
+    Ok(if whole { 0 } else { DAMAGED })
+}
+
+/// The status in a flight file.
+pub(crate) struct Described {
+    pub(crate) text: String,
+    /// Whether the controller has written it to its end.
+    pub(crate) whole: bool,
+}
+
+/// Reads the status from the flight file `path`.
+pub(crate) fn described(path: &Path) -> Result<Described, Failure> {
     let named = |code, what: String| Failure(code, format!("{}: {what}", path.display()));
     let refused = |error: io::Error| {
         named(
@@ -40,13 +60,13 @@ pub(crate) fn main(path: Option<PathBuf>) -> Result<u8, Failure> {
     };
     let mut bytes = Vec::new();
     // Opening a pipe would block.
-    if !fs::metadata(&path).map_err(refused)?.is_file() {
+    if !fs::metadata(path).map_err(refused)?.is_file() {
         return Err(named(
             BAD_INPUT,
             "is not a file; name a file that ends in .flight".to_owned(),
         ));
     }
-    let file = File::open(&path).map_err(refused)?;
+    let file = File::open(path).map_err(refused)?;
     let mut first = io::Read::take(&file, layout::MAPPED as u64);
     io::Read::read_to_end(&mut first, &mut bytes).map_err(refused)?;
     let snapshot = Snapshot::of(&bytes).map_err(|error| {
@@ -71,14 +91,7 @@ pub(crate) fn main(path: Option<PathBuf>) -> Result<u8, Failure> {
     let status = status.map_or_else(|| snapshot.status(), |words| Status::from_words(&words));
     write(&mut text, &snapshot, &status, alive)
         .map_err(|error| named(FAILED, error.to_string()))?;
-    print(&text)?;
-    if !whole {
-        eprintln!(
-            "steadctl: {}: the last status is incomplete: the controller died while it wrote it",
-            path.display()
-        );
-    }
-    Ok(if whole { 0 } else { DAMAGED })
+    Ok(Described { text, whole })
 }
 
 /// The only flight file in [`FOLDER`].

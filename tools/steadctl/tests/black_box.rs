@@ -1,7 +1,7 @@
 //! The black boxes and flight files of runs, and what `steadctl` shows of them.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -226,7 +226,45 @@ fn the_next_start_saves_the_black_box_of_a_killed_process() {
     assert!(csv.out.lines().count() > 40, "{csv:?}");
     assert!(csv.out.starts_with("slot,lateness_ns,"), "{csv:?}");
 
+    // The archive for a bug report has it.
+    let report = scratch.path("report.tar.gz");
+    let mut command = Command::new(STEADCTL);
+    command.args(["doctor", "--pack"]).arg(&report);
+    command
+        .arg("--board")
+        .arg(&board)
+        .arg("--program")
+        .arg(firmware());
+    let packed = end_of(&mut command).unwrap();
+    assert_eq!(packed.code, Some(0), "{packed:?}");
     let bytes = fs::read(&file).unwrap();
+    let gzip = flate2::read::GzDecoder::new(fs::File::open(&report).unwrap());
+    let mut archive = tar::Archive::new(gzip);
+    let found = archive.entries().unwrap().any(|entry| {
+        let mut entry = entry.unwrap();
+        let mut of_entry = Vec::new();
+        entry.read_to_end(&mut of_entry).unwrap();
+        of_entry == bytes
+            && entry
+                .path()
+                .unwrap()
+                .ends_with("black-box/sim-000001.blackbox")
+    });
+    assert!(found, "{packed:?}");
+    for part in [
+        "board.toml",
+        "check",
+        "doctor",
+        "sim.status",
+        "sim.contract",
+        "sim.flight",
+    ] {
+        assert!(
+            packed.out.contains(&format!("\n  {part} ")),
+            "{part}: {packed:?}"
+        );
+    }
+
     let cut = scratch.path("cut.blackbox");
     fs::write(&cut, &bytes[..bytes.len() - 100]).unwrap();
     let shown = steadctl(&["blackbox"], &cut);
