@@ -12,7 +12,7 @@ use crate::realtime::contract::{Row, Text, Verdict};
 use crate::realtime::platform::{Platform, Throttling};
 use crate::realtime::required::{LoopConfig, Scheduler};
 use crate::realtime::runner;
-use crate::realtime::scheduler::CpuSet;
+use crate::realtime::scheduler::{CpuSet, Partition};
 use crate::telemetry::text;
 use crate::time::Duration;
 
@@ -107,13 +107,7 @@ fn platform_rows(platform: &Platform, required: &LoopConfig) -> Vec<Row> {
             kernel.preempt_rt,
             "boot a PREEMPT_RT kernel (Debian: linux-image-rt-arm64; Yocto: linux-yocto-rt)",
         ),
-        row(
-            "isolated CPUs",
-            "at least one",
-            listed(kernel.isolated.as_ref()),
-            some(&kernel.isolated),
-            "boot with isolcpus=managed_irq,domain,N irqaffinity=OTHERS (N: highest CPU; OTHERS: the rest)",
-        ),
+        isolated_row(platform),
         row(
             "nohz_full",
             "the isolated CPUs",
@@ -207,6 +201,33 @@ fn link_row(platform: &Platform) -> Option<Row> {
         policy == "performance",
         "boot with pcie_aspm.policy=performance: the link to the GPIO chip then stays awake",
     ))
+}
+
+/// The isolated CPUs that the loop can use: those of a partition, or of `isolcpus=`.
+fn isolated_row(platform: &Platform) -> Row {
+    let of_others = &platform.partitioned;
+    let (found, kept) = match (&platform.kernel.partition, &platform.kernel.isolated) {
+        (Partition::Isolated(cpus), _) => (format!("{}, a partition", listed(Some(cpus))), true),
+        (Partition::Invalid(reason), _) => (format!("an invalid partition {reason}"), false),
+        (Partition::None, Some(cpus)) if !cpus.is_empty() => (listed(Some(cpus)), true),
+        (Partition::None, _) if !of_others.is_empty() => {
+            let cpus = listed(Some(of_others));
+            (
+                format!("{cpus}, the partition of another control group"),
+                false,
+            )
+        }
+        (Partition::None, _) => ("none".to_owned(), false),
+    };
+    let fix = if of_others.is_empty() {
+        "boot with isolcpus=managed_irq,domain,N irqaffinity=OTHERS (N: highest CPU; OTHERS: the \
+         rest), or, without a reboot, give steadfast.slice AllowedCPUs=M,N and restart \
+         steadfast-rt-setup (docs/isolation.md)"
+    } else {
+        "start it in that group: Slice=steadfast.slice in the unit, or systemd-run --pty \
+         --slice=steadfast.slice steadfast doctor"
+    };
+    row("isolated CPUs", "at least one", found, kept, fix)
 }
 
 /// The watch of the clock that suits a machine whose longest wake took `longest`, us: twice that,

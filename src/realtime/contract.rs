@@ -40,7 +40,7 @@ pub struct Row {
 }
 
 /// Most rows of a contract.
-pub const MAX_ROWS: usize = 18;
+pub const MAX_ROWS: usize = 19;
 
 /// All promises of one start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl Contract {
             .filter(|row| row.verdict == Verdict::Broken)
     }
 
-    /// Judges `observed` by the requirements of `config`. In place, because a contract has 13 kB.
+    /// Judges `observed` by the requirements of `config`. In place, because a contract has 14 kB.
     pub fn judge(&mut self, config: &LoopConfig, observed: &Observed) {
         self.rows.clear();
         self.breaches.clear();
@@ -116,6 +116,9 @@ impl Contract {
         scheduler(self, config, observed);
         guard(self, config, observed);
         cpu(self, config, observed);
+        if let Some(disturbances) = observed.disturbances {
+            self.judged("own cpu", share::own_cpu(disturbances));
+        }
         if let Some(judged) = share::wake(config, observed) {
             self.judged("wake", judged);
         }
@@ -314,19 +317,26 @@ fn cpu(contract: &mut Contract, config: &LoopConfig, observed: &Observed) {
         Cpu::Any => observed.cpu.is_ok(),
         Cpu::Number(_) | Cpu::Isolated => required.is_some() && observed.cpu == Ok(required),
     };
+    // The other threads of the process are in the partition as well.
+    let crowded = observed.in_partition && observed.isolated.len() == 1;
     contract.row(
         "cpu",
         match (config.cpu, required) {
             (Cpu::Any, _) => Text::of(format_args!("any CPU")),
+            (_, Some(cpu)) if crowded => Text::of(format_args!("CPU {cpu}, another for helpers")),
             (_, Some(cpu)) => Text::of(format_args!("CPU {cpu}")),
             (_, None) => Text::of(format_args!("an isolated CPU")),
         },
         granted,
-        kept,
+        kept && !crowded,
         match &observed.cpu {
             Err(error) => Text::of(format_args!("{error}")),
+            Ok(_) if kept => Text::of(format_args!(
+                "add a CPU to the partition (AllowedCPUs= of its slice): helper threads run in it too"
+            )),
             Ok(_) => Text::of(format_args!(
-                "boot with isolcpus=managed_irq,domain,N, or set [loop] cpu to a number or \"any\""
+                "boot with isolcpus=managed_irq,domain,N, or make the unit's slice an isolated \
+                 partition (docs/isolation.md), or set [loop] cpu to a number or \"any\""
             )),
         },
     );

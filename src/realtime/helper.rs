@@ -10,7 +10,7 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use super::clock::Monotonic;
 use super::memory;
-use super::scheduler::{self, Policy};
+use super::scheduler::{self, CpuSet, Policy};
 use crate::cycle::ports::Clock;
 use crate::sys::signal::{SignalSet, set_mask};
 use crate::time::{Duration, Instant};
@@ -30,6 +30,8 @@ pub struct Barrier {
 #[derive(Debug, Default)]
 struct BarrierState {
     open: bool,
+    /// The CPUs of helpers, if they have to leave that of the loop.
+    cpus: Option<CpuSet>,
     /// Number of helpers that have arrived.
     arrived: usize,
 }
@@ -41,6 +43,7 @@ impl Barrier {
         Self {
             state: Mutex::new(BarrierState {
                 open: false,
+                cpus: None,
                 arrived: 0,
             }),
             changed: Condvar::new(),
@@ -51,6 +54,12 @@ impl Barrier {
     pub fn open(&self) {
         self.lock().open = true;
         self.changed.notify_all();
+    }
+
+    /// As [`Barrier::open`]; with `cpus` the helpers run on these CPUs only.
+    pub fn open_on(&self, cpus: Option<CpuSet>) {
+        self.lock().cpus = cpus;
+        self.open();
     }
 
     fn lock(&self) -> MutexGuard<'_, BarrierState> {
@@ -67,11 +76,13 @@ impl Barrier {
         }
     }
 
-    /// Called by a helper: notes that it has arrived, and waits until the barrier opens.
-    fn pass(&self) {
+    /// Called by a helper: notes that it has arrived, and waits until the barrier opens. Gives
+    /// the CPUs on which it has to run.
+    fn pass(&self) -> Option<CpuSet> {
         self.lock().arrived += 1;
         self.changed.notify_all();
         self.wait_until(|state| state.open);
+        self.lock().cpus
     }
 }
 
@@ -117,7 +128,10 @@ where
                 // A thread may always leave a real-time policy (sched(7)).
                 let _ = scheduler::set_policy(Policy::Other);
             }
-            barrier.pass();
+            if let Some(cpus) = barrier.pass() {
+                // A failure leaves it on the CPUs of the process.
+                let _ = scheduler::run_on(&cpus);
+            }
             // A failure leaves more memory locked, which the contract judges.
             let _ = memory::release_unused_stack();
             job()
@@ -184,6 +198,22 @@ mod tests {
                 assert_eq!(helpers, Ok(Policy::Other));
             }
             None => emulation::not_run("no real-time policy is granted here: nothing to inherit"),
+        }
+    }
+
+    #[test]
+    fn a_helper_runs_on_the_cpus_that_the_barrier_gives_it() {
+        let all = scheduler::affinity().unwrap();
+        let mut one = CpuSet::EMPTY;
+        one.insert(all.iter().next_back().unwrap());
+        for (given, expected) in [(Some(one), one), (None, all)] {
+            let barrier = Barrier::new();
+            barrier.open_on(given);
+            let cpus = scope(|scope| {
+                let helper = spawn(scope, "helper", 0, &barrier, scheduler::affinity);
+                helper.unwrap().join().unwrap()
+            });
+            assert_eq!(cpus, Ok(expected));
         }
     }
 

@@ -12,6 +12,7 @@
 //! - [`guard`]: the second real-time thread, which ends a stalled loop
 //! - [`signals`]: regular and fatal ends by signals
 //! - [`faults`]: counts page faults of the loop from outside
+//! - [`interrupts`]: counts what disturbs the loop on its CPU
 //! - [`audit`]: verifies the contract while the loop runs
 //! - [`suspend`]: detects a suspend of the machine
 //! - [`platform`]: reads the properties of this machine, for `doctor`
@@ -27,6 +28,7 @@ pub mod faults;
 pub mod guard;
 mod handshake;
 pub mod helper;
+pub mod interrupts;
 pub mod memory;
 pub mod observed;
 pub mod platform;

@@ -4,10 +4,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::interrupts::Disturbances;
 use super::memory::{Essential, LockError};
 use super::platform::{Kernel, Throttling};
 use super::required::{Cpu, Lock, LoopConfig, Scheduler};
-use super::scheduler::{self, CpuSet, DmaLatency, Policy, RunawayLimit, ScheduleError};
+use super::scheduler::{self, CpuSet, DmaLatency, Partition, Policy, RunawayLimit, ScheduleError};
 use super::text::Text;
 use crate::sys::memory::Range;
 use crate::sys::{Errno, arena, objects};
@@ -76,10 +77,16 @@ pub struct Observed {
     /// The only CPU of the affinity, read back; `None` if there are several; or why it was
     /// refused.
     pub cpu: Result<Option<usize>, ScheduleError>,
-    /// The isolated CPUs.
+    /// The isolated CPUs: those of the process's isolated partition, else those of `isolcpus=`.
     pub isolated: CpuSet,
     /// The highest of them that is online.
     pub isolated_cpu: Option<usize>,
+    /// Whether they are those of a partition, in which all threads of the process run.
+    pub in_partition: bool,
+    /// Disturbances of the loop's thread on its isolated CPU: at first since the start of the
+    /// machine, then, by [`Observed::count_disturbances`], since [`Observed::take_schedule`].
+    /// `None` on another CPU, or without `/proc/interrupts`.
+    pub disturbances: Option<Disturbances>,
     /// The value of `/dev/cpu_dma_latency`, read back, us.
     pub dma_latency_us: Result<i32, Errno>,
     /// Resolution of CLOCK_MONOTONIC, ns.
@@ -110,7 +117,11 @@ impl Observed {
         runaway: Result<RunawayLimit, Errno>,
     ) -> Self {
         let kernel = Kernel::read(root);
-        let isolated_cpu = match (&kernel.isolated, &kernel.online) {
+        let (isolated, in_partition) = match kernel.partition {
+            Partition::Isolated(cpus) => (Some(cpus), true),
+            Partition::None | Partition::Invalid(_) => (kernel.isolated, false),
+        };
+        let isolated_cpu = match (&isolated, &kernel.online) {
             (Some(isolated), Some(online)) => scheduler::default_cpu(isolated, online),
             _ => None,
         };
@@ -126,8 +137,10 @@ impl Observed {
             unlocked: Ok(None),
             policy: scheduler::policy().map_err(ScheduleError::Other),
             cpu: scheduler::pinned_cpu().map_err(ScheduleError::Other),
-            isolated: kernel.isolated.unwrap_or(CpuSet::EMPTY),
+            isolated: isolated.unwrap_or(CpuSet::EMPTY),
             isolated_cpu,
+            in_partition,
+            disturbances: None,
             dma_latency_us: match latency {
                 Ok(held) => held.read_back().map_err(|error| error.into()),
                 Err(error) => Err(error.into()),
@@ -172,13 +185,35 @@ impl Observed {
         }
     }
 
+    /// The CPU to which `config` pins the loop, if it does and there is one.
+    fn cpu_of_loop(&self, config: &LoopConfig) -> Option<usize> {
+        match config.cpu {
+            Cpu::Number(cpu) => Some(cpu as usize),
+            Cpu::Isolated => self.isolated_cpu,
+            Cpu::Any => None,
+        }
+    }
+
+    /// Takes the CPU of the loop away from the calling thread, an ordinary one, and gives the CPUs
+    /// that are left, for its helpers. Nothing else would: in an isolated partition the kernel does
+    /// not move threads. `None` if they do not use that CPU, or have no other.
+    pub(super) fn leave_cpu(&self, config: &LoopConfig) -> Option<CpuSet> {
+        let cpu = self.cpu_of_loop(config)?;
+        let mut cpus = scheduler::affinity().ok()?;
+        if !cpus.contains(cpu) || cpus.len() == 1 {
+            return None;
+        }
+        cpus.remove(cpu);
+        scheduler::run_on(&cpus).ok().map(|()| cpus)
+    }
+
     /// Sets CPU and policy of the calling thread as required by `config`, and reads both back.
     /// Does not allocate.
     pub fn take_schedule(&mut self, config: &LoopConfig) {
-        let pinned = match (config.cpu, self.isolated_cpu) {
-            (Cpu::Number(cpu), _) => scheduler::pin_to(cpu as usize),
-            (Cpu::Isolated, Some(cpu)) => scheduler::pin_to(cpu),
-            (Cpu::Isolated, None) | (Cpu::Any, _) => Ok(()),
+        self.thread = scheduler::thread_id();
+        let pinned = match self.cpu_of_loop(config) {
+            Some(cpu) => scheduler::pin_to(cpu),
+            None => Ok(()),
         };
         self.cpu = pinned.and_then(|()| scheduler::pinned_cpu().map_err(ScheduleError::Other));
         let policy = match config.scheduler {
@@ -191,5 +226,19 @@ impl Observed {
         };
         self.policy = scheduler::set_policy(policy)
             .and_then(|()| scheduler::policy().map_err(ScheduleError::Other));
+        self.disturbances = self.present_disturbances();
+    }
+
+    /// Counts what disturbed the calling thread since [`Observed::take_schedule`]. Does not
+    /// allocate.
+    pub fn count_disturbances(&mut self) {
+        if let (Some(before), Some(now)) = (self.disturbances, self.present_disturbances()) {
+            self.disturbances = Some(now.since(before));
+        }
+    }
+
+    fn present_disturbances(&self) -> Option<Disturbances> {
+        let cpu = self.cpu.ok()?.filter(|cpu| self.isolated.contains(*cpu))?;
+        Disturbances::on(Path::new("/"), cpu).ok()
     }
 }

@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::scheduler::{CpuSet, parse_cpu_list};
+use super::scheduler::{CpuSet, Partition, parse_cpu_list, partitioned};
 use crate::sys::sort::sort_by_key;
 
 /// The readings of one machine.
@@ -19,6 +19,8 @@ pub struct Platform {
     /// CPUs without a tick while one task runs: `nohz_full` in
     /// `/sys/devices/system/cpu` (kernel parameter of this name).
     pub nohz_full: Option<CpuSet>,
+    /// CPUs of isolated partitions, of this process and of others.
+    pub partitioned: CpuSet,
     /// Frequency governor and idle states of every online CPU.
     pub cpus: Vec<Cpu>,
     /// Interrupt threads and their real-time priorities.
@@ -34,7 +36,8 @@ pub struct Platform {
     pub gpio_link: Option<String>,
 }
 
-/// The properties of the kernel that every start reads, from seven small files. The rest of a
+/// The properties of the kernel that every start reads, from seven small files and, with several
+/// CPUs, those of the control group. The rest of a
 /// [`Platform`] needs a search of all processes, which only `doctor` does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kernel {
@@ -48,6 +51,9 @@ pub struct Kernel {
     pub online: Option<CpuSet>,
     /// Isolated CPUs: `isolated` in that folder (kernel parameter `isolcpus=`).
     pub isolated: Option<CpuSet>,
+    /// The isolated partition of this process; not read with one CPU, which no partition can take
+    /// away.
+    pub partition: Partition,
     /// `/proc/sys/kernel/sched_rt_runtime_us`.
     pub throttling: Option<Throttling>,
     /// Whether kcompactd may move locked pages: `/proc/sys/vm/compact_unevictable_allowed`. A
@@ -122,6 +128,7 @@ impl Platform {
         let cpus = kernel.online.iter().flat_map(CpuSet::iter);
         Self {
             nohz_full: cpu_set(root, "nohz_full"),
+            partitioned: partitioned(root),
             cpus: cpus
                 .map(|number| Cpu::read(&root.join(CPUS), number))
                 .collect(),
@@ -165,14 +172,20 @@ impl Kernel {
         let named = version
             .as_deref()
             .is_some_and(|text| text.split_whitespace().any(|word| word == "PREEMPT_RT"));
+        let online = cpu_set(root, "online");
+        let several = online.as_ref().is_some_and(|online| online.len() > 1);
         Self {
             name: release.map(|release| match &version {
                 Some(version) => format!("{release} {version}"),
                 None => release,
             }),
             preempt_rt: flag.map_or(named, |flag| flag == "1"),
-            online: cpu_set(root, "online"),
+            online,
             isolated: cpu_set(root, "isolated"),
+            partition: match several {
+                true => Partition::read(root),
+                false => Partition::None,
+            },
             throttling: throttling(root),
             moves_locked_pages: line(&root.join("proc/sys/vm/compact_unevictable_allowed"))
                 .map(|allowed| allowed != "0"),

@@ -7,8 +7,9 @@ use crate::time::Duration;
 /// Which CPU the loop runs on.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Cpu {
-    /// The highest online CPU in `/sys/devices/system/cpu/isolated`. Without one the contract is
-    /// broken, and the loop is not pinned.
+    /// The highest online CPU of the process's isolated partition, or, outside of one, in
+    /// `/sys/devices/system/cpu/isolated`. Without one the contract is broken, and the loop is not
+    /// pinned.
     Isolated,
     /// The CPU with this number.
     Number(u32),

@@ -159,7 +159,7 @@ where
     let _ = memory::release_unused_stack();
     let _ = memory::release_unwind_tables();
     let _ = memory::release_unused_buffer();
-    parts.barrier.open();
+    parts.barrier.open_on(observed.leave_cpu(request.config));
     observed.guard = parts.watch.map(Watch::wait_granted);
     observed.placement = Some(parts.placement());
     let essential = observed.lock_essential(request.config.lock, parts.essential());
@@ -386,7 +386,7 @@ where
         observed.rehearsal = Some(rehearsal);
         observed.vm_lck_kb = status.vm_lck_kb;
         observed.vm_rss_kb = status.vm_rss_kb;
-        observed.thread = scheduler::thread_id();
+        observed.count_disturbances();
     }
     let allowed = handshake.ask();
 

@@ -147,7 +147,9 @@ pub fn examine(config: &LoopConfig) -> Result<Examined, StartError> {
     let taken = stack.run(|| {
         observed.guard = config.stall.map(|_| guard::try_policy(config.scheduler));
         observed.take_schedule(config);
-        longest_wake(period, sleeps)
+        let longest = longest_wake(period, sleeps);
+        observed.count_disturbances();
+        longest
     });
     drop(latency);
     let _ = memory::unlock_all();

@@ -87,6 +87,13 @@ impl CpuSet {
         }
     }
 
+    /// Removes `cpu`.
+    pub fn remove(&mut self, cpu: usize) {
+        if let Some(word) = self.0.get_mut(cpu / 64) {
+            *word &= !(1 << (cpu % 64));
+        }
+    }
+
     /// Whether `cpu` is in the set.
     #[must_use]
     pub fn contains(&self, cpu: usize) -> bool {
@@ -170,11 +177,24 @@ pub fn thread_id() -> i32 {
 /// # Errors
 /// Those of getrusage(2); none is expected on Linux.
 pub fn thread_page_faults() -> Result<(u64, u64), Errno> {
+    let usage = thread_usage()?;
+    Ok((usage.ru_minflt as u64, usage.ru_majflt as u64))
+}
+
+/// `getrusage(RUSAGE_THREAD)`: how often the kernel has taken the CPU from the calling thread.
+///
+/// # Errors
+/// Those of getrusage(2); none is expected on Linux.
+pub fn thread_preemptions() -> Result<u64, Errno> {
+    Ok(thread_usage()?.ru_nivcsw as u64)
+}
+
+fn thread_usage() -> Result<libc::rusage, Errno> {
     // SAFETY: rusage consists of numbers, for which all zeros is a valid value.
     let mut usage: libc::rusage = unsafe { core::mem::zeroed() };
     // SAFETY: `usage` is live and writable.
     check(unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) })?;
-    Ok((usage.ru_minflt as u64, usage.ru_majflt as u64))
+    Ok(usage)
 }
 
 /// `prctl(PR_SET_TIMERSLACK)`: how late the calling thread may be woken after its timer, ns.

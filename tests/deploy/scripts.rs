@@ -114,6 +114,48 @@ fn without_an_isolated_cpu_no_setting_changes_and_the_fix_is_printed() {
     assert_eq!(machine.get(IRQ_32), "0-3");
 }
 
+const PARTITION: &str = "sys/fs/cgroup/steadfast.slice/cpuset.cpus.partition";
+const OWN_CPUS: &str = "sys/fs/cgroup/steadfast.slice/cpuset.cpus";
+
+#[test]
+fn the_cpus_of_the_slice_become_an_isolated_partition() {
+    let machine = machine("slice", "");
+    machine.put(OWN_CPUS, "2-3\n");
+    machine.put(PARTITION, "member\n");
+    let output = rt_setup(&machine.0);
+    assert!(output.status.success(), "{}", errors(&output));
+    assert_eq!(machine.get(PARTITION), "isolated");
+    assert_eq!(machine.get(IRQ_32), "0,1");
+    assert_eq!(machine.get(WORK_QUEUES), "3");
+    assert_eq!(machine.get(GOVERNOR_3), "performance");
+}
+
+#[test]
+fn a_slice_without_cpus_of_its_own_becomes_no_partition() {
+    let machine = machine("plain-slice", "3");
+    machine.put(OWN_CPUS, "\n");
+    machine.put(PARTITION, "member\n");
+    let output = rt_setup(&machine.0);
+    assert!(output.status.success(), "{}", errors(&output));
+    assert_eq!(machine.get(PARTITION), "member");
+    assert_eq!(machine.get(IRQ_32), "0,1,2");
+}
+
+#[test]
+fn a_partition_that_the_kernel_does_not_make_is_an_error() {
+    let machine = machine("no-partition", "");
+    machine.put(OWN_CPUS, "2-3\n");
+    // Not even root can write to a folder.
+    fs::create_dir(machine.0.join(PARTITION)).unwrap();
+    let refused = rt_setup(&machine.0);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        errors(&refused).contains("no isolated partition of CPU 2-3"),
+        "{}",
+        errors(&refused)
+    );
+}
+
 #[test]
 fn all_cpus_isolated_is_refused() {
     let machine = machine("all", "0-3");

@@ -12,7 +12,7 @@ RAUC = BSP + "/dynamic-layers/rauc/recipes-core/rauc"
 KERNEL = CORE + "/recipes-kernel/linux"
 
 REQUIRED = {
-    "rt.cfg": "EXPERT=y PREEMPT_RT=y HIGH_RES_TIMERS=y NO_HZ_FULL=y RCU_NOCB_CPU=y RT_GROUP_SCHED=n",
+    "rt.cfg": "EXPERT=y PREEMPT_RT=y HIGH_RES_TIMERS=y NO_HZ_FULL=y RCU_NOCB_CPU=y CPUSETS=y RT_GROUP_SCHED=n",
     "no-debug.cfg": "PROVE_LOCKING=n LOCKDEP=n DEBUG_PREEMPT=n DEBUG_OBJECTS=n SLUB_DEBUG=n",
     "io.cfg": "SPI_SPIDEV=y GPIO_CDEV=y WATCHDOG=y",
     "rauc.cfg": "BLK_DEV_LOOP=y DM_VERITY=y SQUASHFS=y CRYPTO_SHA256=y BLK_DEV_NBD=y",

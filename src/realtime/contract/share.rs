@@ -1,6 +1,7 @@
-//! The rows about the CPU time of the loop: what it takes from others by watching the clock, and
-//! what the kernel's throttling leaves it.
+//! The rows about the CPU time of the loop: what it takes from others by watching the clock, what
+//! the kernel's throttling leaves it, and what others take on a CPU of its own.
 
+use crate::realtime::interrupts::Disturbances;
 use crate::realtime::observed::Observed;
 use crate::realtime::platform::Throttling;
 use crate::realtime::required::LoopConfig;
@@ -13,6 +14,10 @@ const LEAST_SHARE_US: u64 = 950_000;
 /// The longest watch of the clock on a CPU that others use, as a part of the period: they wait
 /// for so long in each period, unless their priority is above that of the loop.
 const SHARED_PART: u64 = 10;
+
+/// Most disturbances of a rehearsal on an isolated CPU: one or two may be the last of a device
+/// whose interrupt was just moved away.
+const FEW: u64 = 2;
 
 /// The judgement of a row.
 pub(super) struct Judged {
@@ -94,4 +99,32 @@ pub(super) fn wake(config: &LoopConfig, observed: &Observed) -> Option<Judged> {
             config.period.as_nanos() / SHARED_PART / 1_000
         )),
     })
+}
+
+/// The row of a loop on an isolated CPU: what really ran there instead of it.
+pub(super) fn own_cpu(seen: Disturbances) -> Judged {
+    let Disturbances {
+        interrupts,
+        preemptions,
+    } = seen;
+    Judged {
+        required: Text::of(format_args!(
+            "no device's interrupts, no other thread first"
+        )),
+        observed: Text::of(format_args!(
+            "{interrupts} interrupts of devices, {preemptions} times another thread"
+        )),
+        kept: interrupts <= FEW && preemptions <= FEW,
+        fix: if interrupts > FEW {
+            Text::of(format_args!(
+                "see the CPU's column of /proc/interrupts; write other CPUs to \
+                 /proc/irq/N/smp_affinity_list (steadfast-rt-setup does), or boot with irqaffinity="
+            ))
+        } else {
+            Text::of(format_args!(
+                "find the thread above [loop] priority on this CPU (ps -eLo psr,rtprio,comm), and \
+                 move it: taskset -p"
+            ))
+        },
+    }
 }

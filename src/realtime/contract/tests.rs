@@ -3,6 +3,7 @@
 use super::super::observed::{Observed, Rehearsal};
 use super::*;
 use crate::cycle::wake::Wake;
+use crate::realtime::interrupts::Disturbances;
 use crate::realtime::memory::LockError;
 use crate::realtime::platform::Throttling;
 use crate::realtime::scheduler::RunawayLimit;
@@ -25,6 +26,8 @@ fn good() -> Observed {
         cpu: Ok(Some(3)),
         isolated: crate::realtime::scheduler::parse_cpu_list("2-3").unwrap(),
         isolated_cpu: Some(3),
+        in_partition: false,
+        disturbances: Some(Disturbances::default()),
         dma_latency_us: Ok(0),
         timer_resolution_ns: Ok(1),
         throttling: Some(Throttling::Off),
@@ -96,6 +99,16 @@ fn each_row_can_break_alone_and_names_its_fix() {
         ("cpu", |f| f.cpu = Ok(None)),
         ("cpu", |f| f.isolated_cpu = None),
         ("cpu", |f| f.cpu = Err(ScheduleError::NoSuchCpu { cpu: 3 })),
+        ("cpu", |f| {
+            f.in_partition = true;
+            f.isolated = crate::realtime::scheduler::parse_cpu_list("3").unwrap();
+        }),
+        ("own cpu", |f| {
+            f.disturbances.as_mut().unwrap().interrupts = 3
+        }),
+        ("own cpu", |f| {
+            f.disturbances.as_mut().unwrap().preemptions = 3
+        }),
         ("cpu latency", |f| {
             f.dma_latency_us = Err(Errno(libc::EACCES))
         }),

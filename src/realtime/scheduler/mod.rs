@@ -9,6 +9,7 @@
 mod cpus;
 mod error;
 mod latency;
+mod partition;
 mod refusal;
 mod runaway;
 
@@ -16,6 +17,7 @@ pub use crate::sys::sched::{CpuSet, MAX_CPUS, current_cpu, thread_id};
 pub use cpus::{BadCpuList, CpuList, default_cpu, parse_cpu_list};
 pub use error::ScheduleError;
 pub use latency::{DEVICE as CPU_DMA_LATENCY, DmaLatency};
+pub use partition::{Partition, partitioned};
 pub use runaway::{RunawayLimit, limit_runaway};
 
 use core::fmt;
@@ -204,6 +206,14 @@ pub fn pin_to(cpu: usize) -> Result<(), ScheduleError> {
         libc::EINVAL => ScheduleError::NoSuchCpu { cpu },
         _ => ScheduleError::Other(errno),
     })
+}
+
+/// Lets the calling thread run on all of `cpus` (sched_setaffinity(2)).
+///
+/// # Errors
+/// `EINVAL`: the process may use none of them.
+pub fn run_on(cpus: &CpuSet) -> Result<(), Errno> {
+    sys::set_affinity(cpus)
 }
 
 /// Reads the CPUs that the calling thread may run on (sched_getaffinity(2)).
