@@ -16,6 +16,9 @@
 //! `--cam SET CLEAR LINE FROM TO`, before the nodes, adds a switch on the first motor's shaft: see
 //! [`Cam::new`]. Reading `/dev/servo-control` gives the position of that shaft, rad.
 //!
+//! `--registers ADDRESS NODE`, after the nodes, makes the memory at this physical address the
+//! registers of an SPI controller, whose frames go to the chip at `NODE` as well: see [`registers`].
+//!
 //! `NODE=duty` serves the attribute `duty_cycle` of a PWM channel as `/dev/NODE`, for a link
 //! in a folder with the other attributes. No emulated board has a PWM controller.
 //!
@@ -30,6 +33,7 @@ mod cam;
 mod chip;
 mod cuse;
 mod lamp;
+mod registers;
 mod rig;
 mod spidev;
 
@@ -41,6 +45,7 @@ use std::{io, thread};
 use cam::Cam;
 use chip::{Model, Plant};
 use lamp::Lamp;
+use registers::Controller;
 use rig::{Asked, ControlNode, DutyNode, Rig};
 use spidev::Spidev;
 
@@ -50,7 +55,7 @@ fn main() -> ExitCode {
     let mut plant = Plant::new();
     let mut chips = Vec::new();
     let mut mark = None;
-    let mut cams = Vec::new();
+    let (mut cams, mut controller) = (Vec::new(), None);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let asked = if argument == "--mark" {
@@ -61,6 +66,9 @@ fn main() -> ExitCode {
             let cam = Cam::new(words.each_ref().map(String::as_str));
             cam.map(|cam| cams.push(cam))
                 .map_err(|error| error.to_string())
+        } else if argument == "--registers" {
+            let [address, node] = std::array::from_fn(|_| arguments.next().unwrap_or_default());
+            by_registers(&address, &node, &chips).map(|made| controller = Some(made))
         } else {
             chip(&argument, &mut plant).map(|chip| chips.push(chip))
         };
@@ -69,7 +77,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     }
-    match serve(plant, chips, mark, cams) {
+    match serve(Rig::new(plant, mark, cams, controller), chips) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("virtual servo: {error}");
@@ -80,6 +88,12 @@ fn main() -> ExitCode {
 
 fn lamp(file: &str) -> Result<Lamp, String> {
     Lamp::open(file.as_ref()).map_err(|error| format!("'{file}': {error}"))
+}
+
+fn by_registers(address: &str, node: &str, chips: &[Asked]) -> Result<Controller, String> {
+    let chip = chips.iter().position(|(name, ..)| name == node);
+    let chip = chip.ok_or_else(|| format!("no chip at '{node}' yet"))?;
+    Controller::new(address, chip).map_err(|error| error.to_string())
 }
 
 /// `NODE=CHIP` or `NODE=CHIP:FILE`.
@@ -97,11 +111,12 @@ fn chip(argument: &str, plant: &mut Plant) -> Result<Asked, String> {
 }
 
 /// Serves every chip, each on its own thread, until the first one ends.
-fn serve(plant: Plant, chips: Vec<Asked>, mark: Option<Lamp>, cams: Vec<Cam>) -> io::Result<()> {
+fn serve(mut rig: Rig, chips: Vec<Asked>) -> io::Result<()> {
     let nodes: Vec<(String, bool)> = (chips.iter())
         .map(|(node, model, _)| (node.clone(), matches!(model, Model::Duty(_))))
         .collect();
-    let rig = Arc::new(Mutex::new(Rig::new(plant, chips, mark, cams)));
+    rig.add(chips);
+    let rig = Arc::new(Mutex::new(rig));
     let (ended, end) = channel::<io::Error>();
     let (ready, is_ready) = channel::<()>();
     let awaited = nodes.len() + 1;

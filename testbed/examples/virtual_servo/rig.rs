@@ -10,6 +10,7 @@ use crate::cam::Cam;
 use crate::chip::{Chip, Model, Plant};
 use crate::cuse::{Answer, Device, Ioctl, errno};
 use crate::lamp::Lamp;
+use crate::registers::Controller;
 
 /// The effect on one message.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub(crate) struct Rig {
     mark: Option<Lamp>,
     /// The switches on the first motor's shaft.
     cams: Vec<Cam>,
+    /// A controller by registers.
+    controller: Option<Controller>,
 }
 
 /// Rest position of the shaft, not the encoder's zero, which the AS5047P driver reads
@@ -57,32 +60,47 @@ pub(crate) struct Rig {
 const REST_RAD: f64 = 1.0;
 
 impl Rig {
-    pub(crate) fn new(plant: Plant, chips: Vec<Asked>, mark: Option<Lamp>, cams: Vec<Cam>) -> Self {
-        let slots = chips
-            .into_iter()
-            .map(|(node, chip, lamp)| Slot {
-                node,
-                chip,
-                lamp,
-                lit: false,
-                action: Action::Pass,
-                left: None,
-            })
-            .collect();
+    /// A rig without chips.
+    pub(crate) fn new(
+        plant: Plant,
+        mark: Option<Lamp>,
+        cams: Vec<Cam>,
+        controller: Option<Controller>,
+    ) -> Self {
         Self {
-            slots,
+            slots: Vec::new(),
             plant,
             start: Instant::now(),
             mark,
             cams,
+            controller,
         }
     }
 
-    /// Advances the plant to now, in guest time: `Instant` is `CLOCK_MONOTONIC`.
+    pub(crate) fn add(&mut self, chips: Vec<Asked>) {
+        let slots = chips.into_iter().map(|(node, chip, lamp)| Slot {
+            node,
+            chip,
+            lamp,
+            lit: false,
+            action: Action::Pass,
+            left: None,
+        });
+        self.slots.extend(slots);
+    }
+
+    /// Advances the plant to now, in guest time: `Instant` is `CLOCK_MONOTONIC`. Then takes what was
+    /// sent by registers since the last call: nothing tells of it at once.
     pub(crate) fn advance(&mut self) {
         self.plant.advance_to(self.start.elapsed());
         let position = self.plant.position();
         self.cams.iter().for_each(|cam| cam.follow(position));
+        if let Some(controller) = &mut self.controller
+            && let Some(frame) = controller.sent()
+        {
+            let chip = controller.chip;
+            self.frame(chip, &frame, &mut [0; 2]);
+        }
     }
 
     /// One frame: everything between two edges of chip select.
@@ -140,7 +158,8 @@ impl Rig {
     /// `mark on|off` switches the mark; `shaft blocked|free` blocks the first motor's shaft
     /// at its position or frees it; `NODE rest [RAD]` brings the first motor to rest, and sends
     /// the chip at `NODE` its safe frame (of a DAC half its range, which is 0 V); `cams broken`
-    /// breaks the wires of the switches.
+    /// breaks the wires of the switches; `registers works|stuck|overrun|gone` is the state of the
+    /// controller by registers.
     ///
     /// # Errors
     /// `None`: unknown node, fault or argument.
@@ -159,6 +178,7 @@ impl Rig {
             ["shaft", "blocked"] => self.plant.block(true),
             ["shaft", "free"] => self.plant.block(false),
             ["cams", "broken"] => self.cams.iter_mut().for_each(Cam::break_wire),
+            ["registers", state] => self.controller.as_mut()?.disturb(state)?,
             [node, "rest"] => self.rest(node, REST_RAD)?,
             [node, "rest", position] => self.rest(node, position.parse().ok()?)?,
             [node, ref fault @ ..] => self.disturb(node, fault, count)?,

@@ -258,7 +258,8 @@ mod tests {
     fn device() -> Spidev {
         let chip = Model::Echo(Echo::default());
         let chips = vec![("spidev0.0".to_owned(), chip, None)];
-        let rig = Rig::new(Plant::new(), chips, None, Vec::new());
+        let mut rig = Rig::new(Plant::new(), None, Vec::new(), None);
+        rig.add(chips);
         Spidev::new(Arc::new(Mutex::new(rig)), 0)
     }
 

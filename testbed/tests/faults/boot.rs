@@ -12,6 +12,7 @@ use crate::{Context, Failure, Host, name, own, power_cut, state, watch};
 use testbed::boards::{Board, IMX8MP_EVK, Module, healthy};
 use testbed::emulator::Boot;
 use testbed::failure::require;
+use testbed::fixed_encoder::SHARED;
 use testbed::image::BOOTED;
 use testbed::load;
 use testbed::machine::{ENDED, Machine};
@@ -102,7 +103,7 @@ pub(crate) const BOARD: Board = Board {
 
 /// Prepares a boot with all programs and board files of the campaign.
 pub(crate) fn equipped<'c>(context: &'c Context<'c>) -> Result<Boot<'c>, Failure> {
-    let mut boot = Boot::new(context, &BOARD).cpus(1);
+    let mut boot = Boot::new(context, &BOARD).cpus(1).parameters(SHARED);
     for program in guest::PROGRAMS {
         boot = boot.program(program)?;
     }

@@ -3,7 +3,7 @@
 use crate::boot::BOARD;
 use crate::catalogue::{Fault, Outcome, Program};
 use crate::own::PWM_CHIP;
-use crate::state::{self, State, UNTIL_MOVING_US};
+use crate::state::{self, CONTROLLER, State, UNTIL_MOVING_US};
 use crate::watch::{TICK_US, line};
 
 /// A fault in a state.
@@ -98,7 +98,8 @@ fn setup() -> String {
     pins.concat()
         + &format!(
             "start_servo --mark /pin-mark {SERVO}:/pin-driven \
-spidev3.2=windings:/pin-torque pwm-duty=duty:/pin-duty
+spidev3.2=windings:/pin-torque pwm-duty=duty:/pin-duty \
+--registers {CONTROLLER:x} spidev3.1
 {PWM_CHIP}chrt -f 99 /metronome /pin-metronome {TICK_US} &
 press() {{ echo; echo \"{PRESS}$1 $2\"; read answer; }}
 "

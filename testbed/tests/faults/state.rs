@@ -208,6 +208,30 @@ max_hold_ms = 20
 shutdown = 2
 ";
 
+/// Physical address of the on-chip memory of the board, which stands in for an SPI controller.
+pub(crate) const CONTROLLER: u64 = 0x0090_0000;
+
+const DAC: &str = "device = \"/dev/spidev3.1\"\nspeed_hz = 1_000_000\n";
+/// A stuck transfer ends after a word and 100 us: 134 us at this clock.
+const DAC_BY_REGISTERS: &str = "device = \"/dev/mem\"
+address = 0x900000
+access = \"registers\"
+controller = \"ecspi\"
+chip_select = 1
+clock_hz = 80_000_000
+speed_hz = 1_000_000
+";
+/// 6.9 ms at this clock, longer than the time of the stall guard.
+const DAC_BY_SLOW_REGISTERS: &str = "device = \"/dev/mem\"
+address = 0x900000
+access = \"registers\"
+controller = \"ecspi\"
+chip_select = 1
+clock_hz = 80_000_000
+speed_hz = 5_000
+";
+const SHORT_STALL: (&str, &str) = ("quick_stop = 50", "quick_stop = 50\nstall_periods = 5");
+
 /// A board file of the campaign, made from the board's own.
 struct File {
     path: &'static str,
@@ -246,6 +270,20 @@ const FILES: &[File] = &[
         ],
     ),
     file("/moving.toml", MOVING),
+    file(
+        "/registers.toml",
+        &[NO_WATCHDOG, ARM, LONG_MOVE, (DAC, DAC_BY_REGISTERS)],
+    ),
+    file(
+        "/slow-registers.toml",
+        &[
+            NO_WATCHDOG,
+            ARM,
+            LONG_MOVE,
+            SHORT_STALL,
+            (DAC, DAC_BY_SLOW_REGISTERS),
+        ],
+    ),
     file("/rearming.toml", &[NO_WATCHDOG, REARM, LONG_MOVE]),
     file(
         "/reporting.toml",

@@ -28,6 +28,11 @@ No emulated board has a PWM controller: a folder with the kernel's attributes re
 channel, and its duty file is served like the SPI devices. The safe duty is 25 %, the
 safe torque 1.5 N·m; while running they are 75 % and 6 N·m.
 
+Under \"Output converter by registers\" the DAC is not behind a device node: its board file has
+`access = \"registers\"`, and the registers of its controller are on-chip memory of the board, from
+which the virtual servo takes the frames. The emulated controllers cannot fail. The status
+register has what a controller would show.
+
 - *noticed*: the fault lamp was lit, measured on its pin. \"before\": already at the
   injection.
 - *safe*: enable and brake release were low for the rest of the run, measured on their

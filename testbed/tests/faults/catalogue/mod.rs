@@ -7,6 +7,7 @@ mod law;
 mod machine;
 mod own;
 mod process;
+mod registers;
 mod sensor;
 
 pub(crate) use machine::SOAK;
@@ -141,6 +142,7 @@ const fn five_slots_missed(state: State) -> Outcome {
 pub(crate) const GROUPS: &[(&str, &[Fault])] = &[
     ("Sensor and its bus", sensor::FAULTS),
     ("Output converter and its bus", bus::FAULTS),
+    ("Output converter by registers", registers::FAULTS),
     ("Digital lines", inputs::FAULTS),
     ("Devices of the own machine", own::FAULTS),
     ("Control law", law::FAULTS),
