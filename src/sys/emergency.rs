@@ -155,24 +155,21 @@ pub fn end_within(microseconds: u32, end: End) -> Result<(), Errno> {
     action.sa_sigaction = on_alarm as extern "C" fn(libc::c_int) as usize;
     // SAFETY: `action` is live; its handler makes async-signal-safe calls only.
     check(unsafe { libc::sigaction(libc::SIGALRM, &raw const action, core::ptr::null_mut()) })?;
-    let once = libc::itimerval {
-        it_interval: libc::timeval {
-            tv_sec: 0,
-            tv_usec: 0,
-        },
-        it_value: libc::timeval {
-            tv_sec: libc::time_t::from(microseconds / 1_000_000),
-            tv_usec: libc::suseconds_t::from(microseconds % 1_000_000),
-        },
-    };
+    // The kernel's own itimerval, of two times with two longs each: interval and value.
+    let once = [
+        0,
+        0,
+        (microseconds / 1_000_000) as libc::c_long,
+        (microseconds % 1_000_000) as libc::c_long,
+    ];
     // SAFETY: `once` is live, and the old value is not requested. A direct call, because not
     // every C library has a function for setitimer(2).
     let answer = unsafe {
         libc::syscall(
             libc::SYS_setitimer,
             libc::ITIMER_REAL,
-            &raw const once,
-            core::ptr::null_mut::<libc::itimerval>(),
+            once.as_ptr(),
+            core::ptr::null_mut::<libc::c_long>(),
         )
     };
     check(answer as libc::c_int)

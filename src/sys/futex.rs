@@ -6,6 +6,14 @@ use super::Errno;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
+/// The system call whose time has 64 bits.
+#[cfg(target_pointer_width = "64")]
+const FUTEX: libc::c_long = libc::SYS_futex;
+/// `SYS_futex_time64` (Linux 5.1), the same on all 32-bit architectures: a kernel without
+/// `CONFIG_COMPAT_32BIT_TIME` does not have the other one. The libc crate does not have it.
+#[cfg(target_pointer_width = "32")]
+const FUTEX: libc::c_long = 422;
+
 /// How a wait ended.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Woken {
@@ -21,15 +29,15 @@ pub enum Woken {
 /// # Errors
 /// futex(2): `ENOSYS` or `EPERM` where a sandbox forbids it.
 pub fn wait_until(word: &AtomicU32, expected: u32, until_ns: u64) -> Result<Woken, Errno> {
-    // `SYS_futex` takes the kernel's own timespec, of two longs.
+    // The kernel's own timespec.
     let until = [
-        (until_ns / NANOS_PER_SECOND) as libc::c_long,
-        (until_ns % NANOS_PER_SECOND) as libc::c_long,
+        (until_ns / NANOS_PER_SECOND) as i64,
+        (until_ns % NANOS_PER_SECOND) as i64,
     ];
     // SAFETY: word and time are live; this operation does not use the second address.
     let answer = unsafe {
         libc::syscall(
-            libc::SYS_futex,
+            FUTEX,
             word.as_ptr(),
             libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG,
             expected,
@@ -54,7 +62,7 @@ pub fn wake(word: &AtomicU32) {
     // SAFETY: the word is live. It is not an error if no thread waits.
     unsafe {
         libc::syscall(
-            libc::SYS_futex,
+            FUTEX,
             word.as_ptr(),
             libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
             i32::MAX,

@@ -38,9 +38,8 @@ pub struct Message<'a> {
     loan: PhantomData<&'a mut [u8]>,
 }
 
-#[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(size_of::<Message<'_>>() == 16);
+    assert!(size_of::<Message<'_>>() == 8 + size_of::<usize>());
     assert!(offset_of!(Message<'_>, len) == 4);
     assert!(offset_of!(Message<'_>, buffer) == 8);
 };

@@ -39,12 +39,12 @@ const fn number(resource: Resource) -> libc::__rlimit_resource_t {
 /// # Errors
 /// Those of getrlimit(2); none is expected on Linux.
 pub fn get(resource: Resource) -> Result<Limit, Errno> {
-    let mut raw = libc::rlimit {
+    let mut raw = libc::rlimit64 {
         rlim_cur: 0,
         rlim_max: 0,
     };
-    // SAFETY: `raw` is a live, writable rlimit.
-    super::check(unsafe { libc::getrlimit(number(resource), &raw mut raw) })?;
+    // SAFETY: `raw` is a live, writable rlimit64.
+    super::check(unsafe { libc::getrlimit64(number(resource), &raw mut raw) })?;
     Ok(Limit {
         soft: decode(raw.rlim_cur),
         hard: decode(raw.rlim_max),
@@ -57,18 +57,21 @@ pub fn get(resource: Resource) -> Result<Limit, Errno> {
 /// `EPERM` when the hard limit would rise without `CAP_SYS_RESOURCE`, `EINVAL` when soft is
 /// above hard.
 pub fn set(resource: Resource, limit: Limit) -> Result<(), Errno> {
-    let raw = libc::rlimit {
+    let raw = libc::rlimit64 {
         rlim_cur: encode(limit.soft),
         rlim_max: encode(limit.hard),
     };
-    // SAFETY: `raw` is a live rlimit.
-    super::check(unsafe { libc::setrlimit(number(resource), &raw const raw) })
+    // SAFETY: `raw` is a live rlimit64.
+    super::check(unsafe { libc::setrlimit64(number(resource), &raw const raw) })
 }
 
-fn decode(raw: libc::rlim_t) -> Option<u64> {
-    (raw != libc::RLIM_INFINITY).then_some(raw)
+/// `RLIM64_INFINITY` (`linux/resource.h`): no limit.
+const INFINITY: u64 = u64::MAX;
+
+fn decode(raw: libc::rlim64_t) -> Option<u64> {
+    (raw != INFINITY).then_some(raw)
 }
 
-fn encode(limit: Option<u64>) -> libc::rlim_t {
-    limit.unwrap_or(libc::RLIM_INFINITY)
+fn encode(limit: Option<u64>) -> libc::rlim64_t {
+    limit.unwrap_or(INFINITY)
 }

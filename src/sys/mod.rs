@@ -43,6 +43,7 @@ pub mod sort;
 pub mod spi;
 pub mod spsc;
 pub mod stack;
+mod stat;
 mod static_binary;
 #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
 mod static_libc;

@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use super::{Errno, Ready, wait_ready};
+use super::{Errno, Ready, stat, wait_ready};
 
 /// Longest wait for standard error before the process ends, ms. A serial line at 115,200 baud
 /// sends 115 bytes in this time.
@@ -62,15 +62,11 @@ impl Output {
     #[must_use]
     pub fn of(fd: BorrowedFd<'_>) -> Self {
         let raw = fd.as_raw_fd();
-        // SAFETY: stat consists of numbers, for which all zeros is a valid value.
-        let mut stat: libc::stat = unsafe { core::mem::zeroed() };
-        // SAFETY: `stat` is live and writable.
-        let answer = unsafe { libc::fstat(raw, &raw mut stat) };
-        let kind = match stat.st_mode & libc::S_IFMT {
-            _ if answer != 0 => Kind::Shared,
-            libc::S_IFSOCK => Kind::Socket,
-            libc::S_IFREG | libc::S_IFBLK => Kind::File,
-            _ => reopen(raw).map_or(Kind::Shared, Kind::Own),
+        let kind = match stat::of(raw).map(|stat| stat.kind) {
+            Err(_) => Kind::Shared,
+            Ok(libc::S_IFSOCK) => Kind::Socket,
+            Ok(libc::S_IFREG | libc::S_IFBLK) => Kind::File,
+            Ok(_) => reopen(raw).map_or(Kind::Shared, Kind::Own),
         };
         Self { fd: raw, kind }
     }

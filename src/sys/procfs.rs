@@ -125,8 +125,8 @@ mod tests {
 
     #[test]
     fn lines_of_proc_maps_are_parsed() {
-        let line = b"7ffc5c4fc000-7ffc5c543000 rw-p 00000000 00:00 0   [stack]";
-        assert_eq!(addresses(line), Some((0x7ffc_5c4f_c000, 0x7ffc_5c54_3000)));
+        let line = b"7e4fc000-7e543000 rw-p 00000000 00:00 0   [stack]";
+        assert_eq!(addresses(line), Some((0x7e4f_c000, 0x7e54_3000)));
         assert_eq!(addresses(b"nonsense"), None);
     }
 }

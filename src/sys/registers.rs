@@ -33,11 +33,12 @@ impl Registers {
             return Err(Errno(libc::EINVAL));
         }
         let start = offset - into_page as u64;
-        let start = libc::off_t::try_from(start).map_err(|_| Errno(libc::EOVERFLOW))?;
+        let start = libc::off64_t::try_from(start).map_err(|_| Errno(libc::EOVERFLOW))?;
         // SAFETY: a new mapping at an address of the kernel's choice overlaps no existing
         // memory.
         let mapped = unsafe {
-            libc::mmap(
+            // Not mmap(2), whose offset has 32 bits on 32-bit ARM: registers may be above 2 GiB.
+            libc::mmap64(
                 core::ptr::null_mut(),
                 into_page + length,
                 libc::PROT_READ | libc::PROT_WRITE,

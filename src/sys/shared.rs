@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU8, AtomicU64};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::memory::Range;
-use super::{Errno, check};
+use super::{Errno, check, stat};
 
 /// Types that may be accessed in memory that other processes write.
 ///
@@ -43,13 +43,7 @@ impl SharedMapping {
     /// `EACCES` for a file that is not open for writing, `ENOMEM`, and `EAGAIN` when
     /// `MCL_FUTURE` is set and the new pages would exceed `RLIMIT_MEMLOCK`.
     pub fn of(file: BorrowedFd<'_>, length: usize) -> Result<Self, Errno> {
-        let long_enough = u64::try_from(length).is_ok_and(|needed| {
-            // SAFETY: stat consists of numbers, for which all zeros is a valid value.
-            let mut stat: libc::stat = unsafe { core::mem::zeroed() };
-            // SAFETY: `stat` is live and writable.
-            let answer = unsafe { libc::fstat(file.as_raw_fd(), &raw mut stat) };
-            answer == 0 && u64::try_from(stat.st_size).is_ok_and(|size| size >= needed)
-        });
+        let long_enough = stat::of(file.as_raw_fd()).is_ok_and(|stat| stat.size >= length as u64);
         if !long_enough || !lives_in_memory(file)? {
             return Err(Errno(libc::EINVAL));
         }
@@ -225,10 +219,17 @@ pub fn allocate(file: BorrowedFd<'_>, length: u64) -> Result<(), Errno> {
     check(unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, length) })
 }
 
-/// A lock on the whole file, as fcntl(2) takes it.
-fn whole(kind: libc::c_int) -> libc::flock {
-    // SAFETY: flock consists of numbers, for which all zeros is a valid value.
-    let mut lock: libc::flock = unsafe { core::mem::zeroed() };
+/// fcntl(2) with offsets of 64 bits, which locks of an open file description always have. A direct
+/// call, because C libraries before 2.28 pass the structure on as it is and later ones convert it.
+#[cfg(target_pointer_width = "64")]
+const FCNTL: libc::c_long = libc::SYS_fcntl;
+#[cfg(target_pointer_width = "32")]
+const FCNTL: libc::c_long = libc::SYS_fcntl64;
+
+/// A lock on the whole file, as [`FCNTL`] takes it.
+fn whole(kind: libc::c_int) -> libc::flock64 {
+    // SAFETY: flock64 consists of numbers, for which all zeros is a valid value.
+    let mut lock: libc::flock64 = unsafe { core::mem::zeroed() };
     lock.l_type = kind as libc::c_short;
     lock.l_whence = libc::SEEK_SET as libc::c_short;
     lock
@@ -242,8 +243,9 @@ fn whole(kind: libc::c_int) -> libc::flock {
 pub fn claim(file: BorrowedFd<'_>) -> Result<bool, Errno> {
     let lock = whole(libc::F_WRLCK);
     // SAFETY: the structure is live.
-    let answer = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
-    match check(answer) {
+    let answer =
+        unsafe { libc::syscall(FCNTL, file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
+    match check(answer as libc::c_int) {
         Ok(()) => Ok(true),
         Err(Errno(libc::EAGAIN | libc::EACCES)) => Ok(false),
         Err(errno) => Err(errno),
@@ -258,7 +260,9 @@ pub fn claim(file: BorrowedFd<'_>) -> Result<bool, Errno> {
 pub fn is_claimed(file: BorrowedFd<'_>) -> Result<bool, Errno> {
     let mut lock = whole(libc::F_RDLCK);
     // SAFETY: the structure is live and writable.
-    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) })?;
+    let answer =
+        unsafe { libc::syscall(FCNTL, file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) };
+    check(answer as libc::c_int)?;
     Ok(i32::from(lock.l_type) != libc::F_UNLCK)
 }
 

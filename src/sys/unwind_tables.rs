@@ -73,9 +73,14 @@ unsafe extern "C" fn first_object(
     1
 }
 
+#[cfg(target_pointer_width = "64")]
+type Header = libc::Elf64_Phdr;
+#[cfg(target_pointer_width = "32")]
+type Header = libc::Elf32_Phdr;
+
 /// The part from `.eh_frame_hdr` to the end of its segment, by the addresses of the file.
 /// `None` if that segment is writable.
-fn tables_in(headers: &[libc::Elf64_Phdr]) -> Option<(usize, usize)> {
+fn tables_in(headers: &[Header]) -> Option<(usize, usize)> {
     let tables = headers
         .iter()
         .find(|header| header.p_type == libc::PT_GNU_EH_FRAME)?
@@ -90,7 +95,8 @@ fn tables_in(headers: &[libc::Elf64_Phdr]) -> Option<(usize, usize)> {
     ))
 }
 
-#[cfg(test)]
+// Programs for 32-bit ARM have no such tables.
+#[cfg(all(test, not(target_arch = "arm")))]
 mod tests {
     use super::*;
 

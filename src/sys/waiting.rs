@@ -1,6 +1,7 @@
 //! Finds the file in which a thread of this process is blocked (proc_pid_syscall(5)). Allocates
 //! nothing.
 
+use super::stat;
 use core::fmt::Write as _;
 use std::os::fd::RawFd;
 
@@ -19,7 +20,7 @@ const CALLS: [libc::c_long; 7] = [
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct BlockedIn {
     fd: RawFd,
-    identity: (libc::dev_t, libc::ino_t),
+    identity: (u32, u32, u64),
 }
 
 impl BlockedIn {
@@ -79,12 +80,8 @@ fn file_of(line: &[u8]) -> Option<RawFd> {
     CALLS.contains(&call).then_some(file)
 }
 
-fn identity(fd: RawFd) -> Option<(libc::dev_t, libc::ino_t)> {
-    // SAFETY: stat consists of numbers, for which all zeros is a valid value.
-    let mut stat: libc::stat = unsafe { core::mem::zeroed() };
-    // SAFETY: `stat` is live and writable.
-    let known = unsafe { libc::fstat(fd, &raw mut stat) } == 0;
-    known.then_some((stat.st_dev, stat.st_ino))
+fn identity(fd: RawFd) -> Option<(u32, u32, u64)> {
+    stat::of(fd).ok().map(|stat| stat.identity)
 }
 
 /// Whether a test can read the system calls of threads: qemu-user shows those of its own

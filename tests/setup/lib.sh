@@ -5,6 +5,8 @@
 # shellcheck shell=bash
 
 guest_target=aarch64-unknown-linux-gnu
+# Of 32-bit boards.
+arm_target=armv7-unknown-linux-gnueabihf
 bare_target=thumbv7em-none-eabihf
 missing=''
 
@@ -119,39 +121,47 @@ new_enough() {
     [ "${version:-0}" -ge 88 ]
 }
 
-# Sets `guest_rustc` to a compiler with the guest's target: the present compiler, if it has the
-# target or rustup can add it, else Debian's `rustc-web`.
+# Sets `guest_rustc` to a compiler with the guest's target.
 guest_rustc=''
 need_guest_compiler() {
-    need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu || return 1
-    need_libc || return 1
-    if has_std rustc "$guest_target"; then
-        guest_rustc=$(command -v rustc)
-    elif has_debian_rust "$guest_target"; then
-        guest_rustc=$debian_rustc
-    elif rustup_add "$guest_target"; then
-        guest_rustc=$(command -v rustc)
-    else
-        if have dpkg && [ "$(id -u)" = 0 ] && [ "$(dpkg --print-architecture)" != arm64 ] \
-            && ! dpkg --print-foreign-architectures | grep -qx arm64; then
-            say "adding the architecture arm64 to dpkg, for $guest_target's standard library"
-            dpkg --add-architecture arm64
-            updated=no
-        fi
-        install rustc-web libstd-rust-web-dev libstd-rust-web-dev:arm64 || return 1
-        if ! has_debian_rust "$guest_target"; then
-            missing="needs a Rust compiler for $guest_target; run rustup target add $guest_target"
-            return 1
-        fi
-        guest_rustc=$debian_rustc
-    fi
+    need_cross_compiler "$guest_target" aarch64-linux-gnu arm64 && guest_rustc=$cross_rustc
 }
 
-# The static C library for linking.
-need_libc() {
-    local archive
-    archive=$(aarch64-linux-gnu-gcc -print-file-name=libc.a)
-    [ -e "$archive" ] || install libc6-dev-arm64-cross
+# The same for 32-bit boards.
+arm_rustc=''
+need_arm_compiler() {
+    need_cross_compiler "$arm_target" arm-linux-gnueabihf armhf && arm_rustc=$cross_rustc
+}
+
+# need_cross_compiler TARGET PREFIX ARCHITECTURE: linker, static C library, and in `cross_rustc` a
+# compiler with the target: the present compiler, if it has the target or rustup can add it, else
+# Debian's `rustc-web`.
+cross_rustc=''
+need_cross_compiler() {
+    local target=$1 prefix=$2 architecture=$3
+    need "$prefix-gcc" "gcc-$prefix" || return 1
+    # Its static C library.
+    [ -e "$("$prefix-gcc" -print-file-name=libc.a)" ] || install "libc6-dev-$architecture-cross" || return 1
+    if has_std rustc "$target"; then
+        cross_rustc=$(command -v rustc)
+    elif has_debian_rust "$target"; then
+        cross_rustc=$debian_rustc
+    elif rustup_add "$target"; then
+        cross_rustc=$(command -v rustc)
+    else
+        if have dpkg && [ "$(id -u)" = 0 ] && [ "$(dpkg --print-architecture)" != "$architecture" ] \
+            && ! dpkg --print-foreign-architectures | grep -qx "$architecture"; then
+            say "adding the architecture $architecture to dpkg, for $target's standard library"
+            dpkg --add-architecture "$architecture"
+            updated=no
+        fi
+        install rustc-web libstd-rust-web-dev "libstd-rust-web-dev:$architecture" || return 1
+        if ! has_debian_rust "$target"; then
+            missing="needs a Rust compiler for $target; run rustup target add $target"
+            return 1
+        fi
+        cross_rustc=$debian_rustc
+    fi
 }
 
 rustup_add() {
@@ -177,18 +187,30 @@ need_bare_compiler() {
     bare_command=(env RUSTC="$debian_rustc" RUSTC_BOOTSTRAP=1 cargo build -Zbuild-std=core)
 }
 
-# guest_cargo ARGUMENT...: cargo for the guest, with qemu-user as the runner. Static linking,
-# because this machine has no dynamic loader for the guest's programs. Tests without debug
-# information, which takes a good part of the time of their build.
+# guest_cargo ARGUMENT...: cargo for the guest.
 guest_cargo() {
-    local prefix=CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU
-    env RUSTC="$guest_rustc" RUSTDOC="${guest_rustc%rustc}rustdoc" \
-        "${prefix}_LINKER=aarch64-linux-gnu-gcc" \
+    cross_cargo "$guest_target" "$guest_rustc" aarch64-linux-gnu-gcc qemu-aarch64 "$@"
+}
+
+# arm_cargo ARGUMENT...: cargo for 32-bit boards.
+arm_cargo() {
+    cross_cargo "$arm_target" "$arm_rustc" arm-linux-gnueabihf-gcc qemu-arm "$@"
+}
+
+# cross_cargo TARGET RUSTC LINKER EMULATOR ARGUMENT...: cargo for a target, with qemu-user as the
+# runner. Static linking, because this machine has no dynamic loader for the target's programs. Tests
+# without debug information, which takes a good part of the time of their build.
+cross_cargo() {
+    local target=$1 rustc=$2 linker=$3 emulator=$4 prefix
+    shift 4
+    prefix=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$target")
+    env RUSTC="$rustc" RUSTDOC="${rustc%rustc}rustdoc" \
+        "${prefix}_LINKER=$linker" \
         "${prefix}_RUSTFLAGS=-C target-feature=+crt-static" \
         "${prefix}_RUSTDOCFLAGS=-C target-feature=+crt-static" \
-        "${prefix}_RUNNER=qemu-aarch64" \
+        "${prefix}_RUNNER=$emulator" \
         CARGO_PROFILE_DEV_DEBUG=false \
-        cargo "$@" --target "$guest_target"
+        cargo "$@" --target "$target"
 }
 
 # Sets `miri` to a nightly toolchain with Miri, which only rustup provides, or to nothing.
