@@ -387,7 +387,7 @@ fn run<P, D, R, C>(
         cycle,
         timing: &mut timing,
         record,
-        buffers: None,
+        mapped: &[],
         deadline_met: &mut |_: &Tick| {},
         barrier: &Barrier::new(),
         watch: None,

@@ -50,7 +50,7 @@ type OpenWatchdog<'o> = &'o (dyn Fn() -> Result<Watchdog, WatchdogError> + Sync)
 /// The parts of the loop ([`Parts`]) that depend on neither board nor law.
 pub(super) struct LoopContext<'b, 'o, 'r> {
     pub(super) record: &'b mut ring::Writer<'r>,
-    pub(super) buffers: Range,
+    pub(super) mapped: &'b [(&'static str, Range)],
     pub(super) fed: Fed<'b, OpenWatchdog<'o>>,
     pub(super) barrier: &'b Barrier,
     pub(super) watch: Option<&'b Watch>,
@@ -123,6 +123,14 @@ pub(super) fn run_with_helpers(
     };
     let judged = Judged::new();
     let refused = |error: std::io::Error| RunError::Helper(Errno::from(error).0);
+    let frames = helpers.links.as_ref().map(|links| links.frames);
+    let mapped: heapless::Vec<_, 2> = [
+        Some(("the flight file", flight.mapped())),
+        frames.map(|frames| ("the frames for clients", frames)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let ran = thread::scope(|scope| {
         // The scope waits for the helpers, so they have to end on every way out of it.
         let _end = EndHelpers(&done, &barrier, &watch);
@@ -188,7 +196,7 @@ pub(super) fn run_with_helpers(
         }
         let (outcome, fault) = ends(LoopContext {
             record: &mut writer,
-            buffers: flight.mapped(),
+            mapped: &mapped,
             fed: Fed(&mut feeder),
             barrier,
             watch: limit.map(|_| watch),

@@ -18,6 +18,7 @@ use crate::link::owner::Owners;
 use crate::link::saved::disk::Disk;
 use crate::link::saved::{MAX_SAVED, Store};
 use crate::link::server::{CHANGED, FORCING, Link, Server};
+use crate::realtime::memory::Range;
 use crate::sys::arena::Placed;
 
 /// Commands for the loop. Made by the first run with links, so that it takes no locked memory
@@ -34,6 +35,8 @@ static WATCHED: AtomicU32 = AtomicU32::new(0);
 /// main thread larger, which is locked, also on a board without links.
 pub(super) struct Links {
     server: Box<Server<'static>>,
+    /// The frames that the loop writes.
+    pub(super) frames: Range,
     /// Writes the saved parameters, on a thread of its own.
     pub(super) disk: Option<&'static Disk>,
 }
@@ -113,7 +116,13 @@ impl Links {
         };
         let in_loop = Placed::of(in_loop).map_err(RunError::Full)?;
         let server = Box::new(Server { local, can, owners });
-        Ok(Some((Self { server, disk }, in_loop)))
+        let frames = shared.range();
+        let links = Self {
+            server,
+            frames,
+            disk,
+        };
+        Ok(Some((links, in_loop)))
     }
 
     /// Serves the links until `done` is set.

@@ -15,6 +15,9 @@ use crate::time::{Duration, Instant};
 /// Most values that a machine can be commanded by from outside: four for each of 32 axes, and 16
 /// of `[command.X]`.
 pub const MAX_RECEIVED: usize = 144;
+/// Commands that are copied together.
+pub const PIECE: usize = 4;
+const _: () = assert!(MAX_RECEIVED.is_multiple_of(PIECE));
 /// Most groups: one for each of 32 axes, and 16 of `[command.X]`.
 pub const MAX_GROUPS: usize = 48;
 
@@ -176,10 +179,10 @@ impl Received {
     /// All values if all of `groups` (a bit for each) are valid.
     #[inline]
     #[must_use]
-    pub fn all(&self, groups: u64) -> Option<&[Word]> {
+    pub fn all(&self, groups: u64) -> Option<&[[Word; PIECE]]> {
         let from = self.from?;
         let missing = groups & !(word::load(&from.valid) & !self.expired);
-        (missing == 0).then_some(&from.values)
+        (missing == 0).then_some(from.values.as_chunks().0)
     }
 
     /// Marks each valid group of `timeouts` as stale that was not refreshed within its timeout

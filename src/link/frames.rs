@@ -13,9 +13,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::cycle::image::{Inputs, Outputs};
 use crate::cycle::ports::Tick;
-use crate::cycle::received::{MAX_GROUPS, Received};
+use crate::cycle::received::{MAX_GROUPS, PIECE, Received};
 use crate::cycle::word::{Word, load, put, store};
 use crate::sys::Errno;
+use crate::sys::memory::Range;
 use crate::sys::shared::{SharedMapping, allocate, seal, sealable_memory_file};
 use crate::telemetry::forced::Name;
 use crate::time::Duration;
@@ -137,7 +138,7 @@ impl Layout {
     /// The word with the first value of a law.
     #[must_use]
     pub const fn statuses_at(&self) -> usize {
-        self.received_at() + self.received
+        self.received_at() + self.received.next_multiple_of(PIECE)
     }
 
     /// Words of a frame.
@@ -161,9 +162,12 @@ impl Layout {
 #[derive(Debug)]
 pub struct Shared {
     file: OwnedFd,
+    range: Range,
     words: &'static [AtomicU64],
     ring: usize,
     layout: Layout,
+    /// Whether devices have flags.
+    has_flags: bool,
     groups_at: usize,
     counts: heapless::Vec<u8, MAX_GROUPS>,
 }
@@ -190,9 +194,14 @@ impl Shared {
         seal(file.as_fd())?;
         let shared = Self {
             file,
+            range: mapping.range(),
             words: mapping.words(words),
             ring,
             layout,
+            has_flags: signals.iter().any(|signal| {
+                let [_, _, sensed, commanded] = Layout::DIGITAL;
+                signal.word == sensed || signal.word == commanded
+            }),
             groups_at,
             counts: groups.iter().map(|group| group.count).collect(),
         };
@@ -263,6 +272,12 @@ impl Shared {
         }
     }
 
+    /// The memory, in this process.
+    #[must_use]
+    pub const fn range(&self) -> Range {
+        self.range
+    }
+
     /// The file to hand to a client.
     #[must_use]
     pub fn file(&self) -> BorrowedFd<'_> {
@@ -304,16 +319,18 @@ impl Shared {
         self.words[at].load(Ordering::Relaxed) == expected
     }
 
-    /// The loop's side.
+    /// The loop's side. Allocates; it lives until the process ends.
     #[must_use]
     pub fn publisher(&self) -> Publisher {
+        let frames = self.words[self.ring..].chunks_exact(self.layout.words());
+        let frames: Vec<_> = (frames.map(|words| Frame::of(words, &self.layout))).collect();
+        let frames: &[Frame] = frames.leak();
         Publisher {
             head: &self.words[AT_HEAD],
-            ring: &self.words[self.ring..],
-            at: 0,
+            frames,
+            frame: &frames[0],
             number: 0,
-            layout: self.layout,
-            frame_words: self.layout.words(),
+            flags: self.has_flags.then_some(self.layout.flags),
             counts: self.counts.clone(),
             groups: u64::MAX >> (64 - self.counts.len()).min(63),
         }
@@ -336,19 +353,48 @@ fn put_text(words: &[AtomicU64], text: &str) {
     }
 }
 
+/// A frame of the ring, divided into its sections. Divided once: to find them by their lengths in
+/// each cycle would take as long as writing them.
+#[derive(Debug)]
+struct Frame {
+    head: &'static [Word; FRAME_HEAD],
+    numbers: &'static [Word],
+    angles: &'static [Word],
+    commands: &'static [Word],
+    received: &'static [[Word; PIECE]],
+    statuses: &'static [Word],
+}
+
+impl Frame {
+    fn of(words: &'static [Word], layout: &Layout) -> Self {
+        let (head, _) = words.as_chunks();
+        let part = |from: usize, count: usize| &words[from..from + count];
+        let (received, _) = words[layout.received_at()..layout.statuses_at()].as_chunks();
+        Self {
+            head: &head[0],
+            // At most as many as an image has.
+            numbers: part(Layout::NUMBERS, layout.numbers),
+            angles: part(layout.angles_at(), layout.angles),
+            commands: part(layout.commands_at(), layout.commands),
+            received,
+            statuses: part(layout.statuses_at(), layout.statuses),
+        }
+    }
+}
+
 /// Writes frames.
 #[derive(Debug)]
 pub struct Publisher {
     /// The word of the header with the number of frames.
     head: &'static AtomicU64,
-    ring: &'static [AtomicU64],
-    /// The word in the ring at which the next frame begins.
-    at: usize,
+    /// A power of two.
+    frames: &'static [Frame],
+    /// That of the next frame.
+    frame: &'static Frame,
     /// The number of the next frame.
     number: u64,
-    layout: Layout,
-    /// [`Layout::words`].
-    frame_words: usize,
+    /// How many flags devices sense; `None` if no device has flags.
+    flags: Option<usize>,
     /// How many commands each group has.
     counts: heapless::Vec<u8, MAX_GROUPS>,
     /// A bit for each group.
@@ -360,10 +406,15 @@ const fn flags(levels: u32, valid: u32) -> u64 {
     levels as u64 | (valid as u64) << 32
 }
 
+/// The word of inputs that could not be read. Out of line, so that it costs nothing otherwise.
+#[cold]
+#[inline(never)]
+const fn unread() -> u64 {
+    flags(0, 0)
+}
+
 impl Publisher {
     /// Writes the frame of a cycle; `status` writes the values of laws. Wait-free.
-    ///
-    /// Cost without `status`: 170 instructions for the six values of a machine with one commanded axis.
     #[inline]
     pub fn publish(
         &mut self,
@@ -372,81 +423,67 @@ impl Publisher {
         outputs: &Outputs,
         status: impl FnOnce(&[Word]),
     ) {
-        let layout = &self.layout;
-        let frame = self.ring.get(self.at..);
-        let Some((head, rest)) = frame.and_then(|frame| frame.split_first_chunk()) else {
-            return;
-        };
+        let frame = self.frame;
         // The pattern has the words of FRAME_HEAD.
-        let [sequence, slot, now, lines_in, lines_out, sensed, commanded]: &[AtomicU64;
-             FRAME_HEAD] = head;
-        let mut rest = Rest(rest);
+        let [sequence, slot, now, lines_in, lines_out, sensed, commanded] = frame.head;
         store(sequence, 2 * self.number + 1);
         // A reader that sees a new word also sees the odd sequence.
         fence(Ordering::Release);
         store(slot, tick.slot);
         store(now, tick.now.as_nanos());
-        let digital = inputs.digital_ok();
         store(
             lines_in,
-            digital.map_or(0, |digital| flags(digital.levels, u32::MAX)),
+            match inputs.digital_ok() {
+                Some(digital) => flags(digital.levels, u32::MAX),
+                None => unread(),
+            },
         );
         store(lines_out, flags(outputs.digital, u32::MAX));
-        store(sensed, sensed_flags(inputs, layout.flags));
-        store(commanded, flags(outputs.flags, u32::MAX));
-        for (word, sample) in rest.next(layout.numbers).iter().zip(&inputs.analogs) {
-            put(word, sample.value.unwrap_or(f64::NAN));
+        if let Some(count) = self.flags {
+            store(sensed, sensed_flags(inputs, count));
+            store(commanded, flags(outputs.flags, u32::MAX));
         }
-        for (word, sample) in rest.next(layout.angles).iter().zip(&inputs.positions) {
+        if !frame.numbers.is_empty() {
+            for (word, sample) in frame.numbers.iter().zip(&inputs.analogs) {
+                put(word, sample.value.unwrap_or(f64::NAN));
+            }
+        }
+        for (word, sample) in frame.angles.iter().zip(&inputs.positions) {
             put(
                 word,
                 sample.value.map_or(f64::NAN, |angle| angle.as_radians()),
             );
         }
-        for (word, value) in rest.next(layout.commands).iter().zip(&outputs.analogs) {
+        for (word, value) in frame.commands.iter().zip(&outputs.analogs) {
             put(word, *value);
         }
-        let received = rest.next(layout.received);
         match inputs.received.all(self.groups) {
-            Some(values) => {
-                for (word, value) in received.iter().zip(values) {
-                    store(word, load(value));
+            Some(pieces) => {
+                for ([a, b, c, d], [e, f, g, h]) in frame.received.iter().zip(pieces) {
+                    store(a, load(e));
+                    store(b, load(f));
+                    store(c, load(g));
+                    store(d, load(h));
                 }
             }
-            None => self.publish_valid(received, &inputs.received),
+            None => self.write_valid(frame.received.as_flattened(), &inputs.received),
         }
-        status(rest.next(layout.statuses));
+        status(frame.statuses);
         sequence.store(2 * self.number + 2, Ordering::Release);
         self.number += 1;
-        self.at += self.frame_words;
-        if self.at == self.ring.len() {
-            self.at = 0;
-        }
+        self.frame = &self.frames[self.number as usize & (self.frames.len() - 1)];
         self.head.store(self.number, Ordering::Release);
     }
 
     /// Writes the commands of valid groups.
     #[cold]
     #[inline(never)]
-    fn publish_valid(&self, words: &[Word], received: &Received) {
+    fn write_valid(&self, words: &[Word], received: &Received) {
         let groups = (self.counts.iter().zip(0..))
             .flat_map(|(count, group)| core::iter::repeat_n(group, usize::from(*count)));
         for ((word, group), index) in words.iter().zip(groups).zip(0..) {
             put(word, received.get(index, group).value.unwrap_or(f64::NAN));
         }
-    }
-}
-
-/// The words of a frame that were not written yet.
-struct Rest<'w>(&'w [Word]);
-
-impl<'w> Rest<'w> {
-    /// The next `count` words, or those that are left.
-    #[inline]
-    fn next(&mut self, count: usize) -> &'w [Word] {
-        let (next, rest) = self.0.split_at(count.min(self.0.len()));
-        self.0 = rest;
-        next
     }
 }
 

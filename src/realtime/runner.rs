@@ -108,8 +108,9 @@ pub struct Parts<'p, 'l, P, D: Decide, R, F> {
     pub timing: &'p mut Timing,
     /// Receives the record of each cycle.
     pub record: &'p mut R,
-    /// The memory that `record` points to, for `lock = "selective"`.
-    pub buffers: Option<Range>,
+    /// What the loop writes in mappings of their own, each with its name for messages, for
+    /// `lock = "selective"`.
+    pub mapped: &'p [(&'static str, Range)],
     /// Called for every cycle that met its deadline, and to arm a watchdog.
     pub deadline_met: &'p mut F,
     /// The barrier at which helper threads wait until memory is locked.
@@ -271,7 +272,7 @@ impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
             cycle: &mut *self.cycle,
             timing: &mut *self.timing,
             record: &mut *self.record,
-            buffers: self.buffers,
+            mapped: self.mapped,
             deadline_met: &mut *self.deadline_met,
             barrier: self.barrier,
             judged: self.judged,
@@ -298,7 +299,7 @@ impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
             ("the histograms", Range::of(&*self.timing)),
             ("the ring's writer", Range::of(&*self.record)),
         ];
-        essential(&own, self.buffers, self.watch)
+        essential(&own, self.mapped, self.watch)
     }
 }
 
@@ -306,15 +307,12 @@ impl<'l, P, D: Decide, R, F> Parts<'_, 'l, P, D, R, F> {
 #[inline(never)]
 fn essential(
     own: &[(&'static str, Range)],
-    buffers: Option<Range>,
+    mapped: &[(&'static str, Range)],
     watch: Option<&Watch>,
 ) -> Result<Essential, Errno> {
     let mut essential = Essential::of_process()?;
-    for (what, range) in own {
+    for (what, range) in own.iter().chain(mapped) {
         essential.add(what, *range)?;
-    }
-    if let Some(buffers) = buffers {
-        essential.add("the flight file", buffers)?;
     }
     if let Some(watch) = watch {
         let (stack, signals) = watch.stacks()?;
