@@ -86,6 +86,22 @@ offset_rad = {HOME}
 """
 
 
+# Most memory that one controller with a CAN link, a local link and saved parameters may lock, kB.
+MOST_LOCKED_KB = 2048
+
+
+def vm_lck_kb(pid):
+    """The locked memory of a process, kB (proc_pid_status(5))."""
+    with open(f"/proc/{pid}/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmLck:"))
+
+
+def is_static(program):
+    """Whether a program needs no dynamic linker. A shared C library is locked as well."""
+    with open(program, "rb") as file:
+        return b"/ld-linux" not in file.read(4096)
+
+
 class SocketBus(can.BusABC):
     """The other ends of bus.c in several nodes: each packet is a struct can_frame, which all
     others get."""
@@ -679,6 +695,10 @@ class Pair(Base):
             actual = node.tpdo[2]["Position actual value"]
             self.wait("the last set-point", lambda: abs(actual.raw - start - end) < NEAR)
             self.assertEqual(node.emcy.log, [])
+        locked = max(vm_lck_kb(process.pid) for process in self.processes)
+        print(f"two controllers: {locked} kB are locked in each at most")
+        if is_static(firmware):
+            self.assertLessEqual(locked, MOST_LOCKED_KB)
         for node in nodes:
             node.state = "SWITCHED ON"
         self.network.sync.stop()
