@@ -10,6 +10,7 @@ With STEADFAST_TRACES=FOLDER the frames of each test are written there, as candu
 in tests/canopen/traces are replayed by the tests of the node.
 """
 
+import json
 import os
 import select
 import signal
@@ -86,14 +87,8 @@ offset_rad = {HOME}
 """
 
 
-# Most memory that one controller with a CAN link, a local link and saved parameters may lock, kB.
+# Most memory that a controller with one axis may lock, with all links, kB.
 MOST_LOCKED_KB = 2048
-
-
-def vm_lck_kb(pid):
-    """The locked memory of a process, kB (proc_pid_status(5))."""
-    with open(f"/proc/{pid}/status") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("VmLck:"))
 
 
 def is_static(program):
@@ -695,10 +690,6 @@ class Pair(Base):
             actual = node.tpdo[2]["Position actual value"]
             self.wait("the last set-point", lambda: abs(actual.raw - start - end) < NEAR)
             self.assertEqual(node.emcy.log, [])
-        locked = max(vm_lck_kb(process.pid) for process in self.processes)
-        print(f"two controllers: {locked} kB are locked in each at most")
-        if is_static(firmware):
-            self.assertLessEqual(locked, MOST_LOCKED_KB)
         for node in nodes:
             node.state = "SWITCHED ON"
         self.network.sync.stop()
@@ -730,6 +721,43 @@ class Pair(Base):
             f"two controllers: phase {phase_us:.0f} us of {period_us} us; set-points at most "
             f"{worst * RADIAN:.0f} of 10^-6 rad apart at {STEP / 10_000:.1f} rad/s"
         )
+
+
+class Locked(unittest.TestCase):
+    """What each link locks, of the static firmware."""
+
+    def test_no_combination_of_links_locks_more_than_the_limit(self):
+        if not is_static(firmware):
+            self.skipTest("the firmware is dynamically linked")
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        board, report = (os.path.join(folder.name, name) for name in ("board.toml", "report.json"))
+        local = f'[link.local]\npath = "{folder.name}/link"\n'
+        saved = f'[parameters]\nfile = "{folder.name}/saved.toml"\n'
+        with open(os.path.join(HERE, "../../board/sim/board.toml")) as file:
+            alone = file.read()
+        commanded = alone.replace(CHANGES[-1][0], "")
+        command, can = LINK.split("[link.can]")
+        can = "[link.can]" + can
+        found = []
+        for name, text in (
+            ("none", alone),
+            ("local", commanded + command + local),
+            ("CAN", commanded + command + can),
+            ("both", commanded + command + local + can),
+            ("both and [parameters]", commanded + command + local + can + saved),
+        ):
+            with open(board, "w") as file:
+                file.write(text)
+            subprocess.run(
+                [firmware, "run", "--board", board, "--cycles", "100", "--quiet", "--json", report],
+                check=True,
+            )
+            with open(report) as file:
+                locked = json.load(file)["memory"]["vm_lck_kb"]
+            self.assertLessEqual(locked, MOST_LOCKED_KB, name)
+            found.append(f"{name} {locked}")
+        print("locked with links, kB: " + ", ".join(found))
 
 
 class NoId(Base):
