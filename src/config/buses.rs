@@ -11,7 +11,9 @@ use crate::device::pwm::Polarity;
 pub(super) enum Thing {
     GpioChip(String),
     /// A device node; of a controller that is driven by registers, address and chip select.
-    SpiPath(String, Option<(Option<u64>, u8)>),
+    SpiPath(String),
+    /// A chip select of the controller whose registers are at this address.
+    SpiSelect(u64, u8),
     I2cPath(String),
     /// A channel of the PWM chip of this name.
     PwmOf(String, u32),

@@ -16,7 +16,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Result<Option<InputRegisters>> {
     let banks = [Bank::Mxc, Bank::Bcm2835].map(|bank| (bank.name(), bank));
     let bank = table.choice("controller", &banks)?;
     let path = table.text("device")?.value.to_owned();
-    let address = spi_access::address(table, &path)?;
+    let address = spi_access::address(table)?;
     Ok(Some(InputRegisters {
         bank,
         path,

@@ -33,10 +33,10 @@ pub struct GpioChip {
 pub struct InputRegisters {
     /// The kind of chip.
     pub bank: Bank,
-    /// `/dev/uioN` or `/dev/mem`.
+    /// `/dev/mem`, `/dev/uioN`, or `uio`: the UIO device of the address.
     pub path: String,
-    /// Physical address in `/dev/mem`; `None` for a UIO device.
-    pub address: Option<u64>,
+    /// Their physical address.
+    pub address: u64,
 }
 
 impl InputRegisters {
@@ -129,8 +129,8 @@ pub struct SpiDevice {
 pub struct SpiRegisters {
     /// The kind of controller.
     pub kind: Kind,
-    /// Physical address of its registers in `/dev/mem`; `None` for a UIO device.
-    pub address: Option<u64>,
+    /// Physical address of its registers.
+    pub address: u64,
     /// Chip select of the controller, 0 to [`Kind::last_select`].
     pub chip_select: u8,
     /// The clock.

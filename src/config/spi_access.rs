@@ -5,9 +5,6 @@ use super::io::SpiRegisters;
 use super::reader::{Result, Table};
 use crate::device::spi::registers::Kind;
 
-/// The file that maps all of the physical address space.
-const MEMORY: &str = "/dev/mem";
-
 /// Reads the keys of `table`, whose `device` is `path`, and records who uses the chip. `None`:
 /// through spidev. Not part of [`wiring`](super::wiring): that file is long enough.
 pub(super) fn read(
@@ -26,7 +23,7 @@ pub(super) fn read(
         ] {
             table.without(key, "it needs access = \"registers\"")?;
         }
-        uses.take(Thing::SpiPath(path.to_owned(), None), table, "device", path)?;
+        uses.take(Thing::SpiPath(path.to_owned()), table, "device", path)?;
         return Ok(None);
     }
     table.without(
@@ -35,7 +32,7 @@ pub(super) fn read(
     )?;
     let kinds = [Kind::Ecspi, Kind::Bcm2835].map(|kind| (kind.name(), kind));
     let kind = table.choice("controller", &kinds)?;
-    let address = address(table, path)?;
+    let address = address(table)?;
     let chip_select = table.integer("chip_select", 0..=kind.last_select().into())? as u8;
     let clock_hz = table.integer("clock_hz", 1_000_000..=1_000_000_000)? as u32;
     let setup_ns = table.integer_or("cs_setup_ns", 0..=100_000, 0)? as u32;
@@ -52,10 +49,9 @@ pub(super) fn read(
         let fix = "lower it, or lower `speed_hz`";
         return Err(table.error_at("cs_setup_ns", what, fix));
     }
-    let shown = format!("{path}, chip select {chip_select}");
-    let chip = Some((address, chip_select));
+    let shown = format!("{path} at {address:#x}, chip select {chip_select}");
     uses.take(
-        Thing::SpiPath(path.to_owned(), chip),
+        Thing::SpiSelect(address, chip_select),
         table,
         "device",
         &shown,
@@ -69,16 +65,13 @@ pub(super) fn read(
     }))
 }
 
-/// Reads the physical address of the registers, which only [`MEMORY`] needs.
-pub(super) fn address(table: &mut Table<'_>, path: &str) -> Result<Option<u64>> {
-    if path != MEMORY {
-        table.without("address", "only device = \"/dev/mem\" needs it")?;
-        return Ok(None);
-    }
+/// Reads the physical address of the registers. A UIO device has it as well, because its number
+/// depends on the order of probing.
+pub(super) fn address(table: &mut Table<'_>) -> Result<u64> {
     let address = table.integer("address", 4_096..=1 << 40)?;
     if !address.is_multiple_of(4) {
         let fix = "set it to the start of the controller's `reg` in the device tree";
         return Err(table.error_at("address", "`address` is not a multiple of 4", fix));
     }
-    Ok(Some(address))
+    Ok(address)
 }

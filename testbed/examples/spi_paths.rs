@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! spi_paths /dev/spidev3.0              through the kernel
-//! spi_paths ecspi 30840000 80000000     by registers at this address in /dev/mem, with this
-//!                                       clock of the controller, Hz
+//! spi_paths ecspi 30840000 80000000 /dev/mem
+//!                                       by registers at this address, with this clock of the
+//!                                       controller, Hz; `uio` in place of /dev/mem: by UIO
 //! ```
 //!
 //! It runs the same transactions by both, and prints the bytes of each, or its error:
@@ -27,8 +28,10 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let opened = match arguments[..] {
         [node] => through_kernel(node),
-        [controller, address, clock_hz] => by_registers(controller, address, clock_hz),
-        _ => Err("NODE, or CONTROLLER ADDRESS CLOCK".to_owned()),
+        [controller, address, clock_hz, device] => {
+            by_registers(controller, address, clock_hz, device)
+        }
+        _ => Err("NODE, or CONTROLLER ADDRESS CLOCK DEVICE".to_owned()),
     };
     match opened {
         Ok(mut chip) => {
@@ -51,15 +54,20 @@ fn through_kernel(node: &str) -> Result<Spidev, String> {
     Spidev::open(path, &config).map_err(|error| error.explain(path).to_string())
 }
 
-fn by_registers(controller: &str, address: &str, clock_hz: &str) -> Result<Spidev, String> {
+fn by_registers(
+    controller: &str,
+    address: &str,
+    clock_hz: &str,
+    device: &str,
+) -> Result<Spidev, String> {
     let kind = [Kind::Ecspi, Kind::Bcm2835].into_iter();
     let kind = kind
         .clone()
         .find(|kind| kind.name() == controller)
         .ok_or("unknown controller")?;
     let place = Place {
-        path: Path::new("/dev/mem"),
-        address: Some(u64::from_str_radix(address, 16).map_err(|_| "no address")?),
+        path: Path::new(device),
+        address: u64::from_str_radix(address, 16).map_err(|_| "no address")?,
     };
     let clock_hz = clock_hz.parse().map_err(|_| "no clock")?;
     let wire = Wire {

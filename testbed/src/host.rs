@@ -28,10 +28,12 @@ pub enum Package {
     Tools,
     /// Debian's Python and its libraries.
     Python,
+    /// The modules for UIO devices of the PREEMPT_RT kernel.
+    Uio,
 }
 
 impl Package {
-    const COUNT: usize = 5;
+    const COUNT: usize = 6;
 
     fn place(self) -> usize {
         match self {
@@ -40,12 +42,13 @@ impl Package {
             Self::Tools => 2,
             Self::Python => 3,
             Self::Kernel(Kernel::Next) => 4,
+            Self::Uio => 5,
         }
     }
 
     /// Its name for the script.
     fn name(self) -> &'static str {
-        ["rt", "plain", "tools", "python", "next"][self.place()]
+        ["rt", "plain", "tools", "python", "next", "uio"][self.place()]
     }
 
     /// The variable with its folder; if set, the script is not run.
@@ -56,6 +59,7 @@ impl Package {
             "STEADFAST_TOOLS",
             "STEADFAST_PYTHON",
             "STEADFAST_NEXT_KERNEL",
+            "STEADFAST_UIO",
         ];
         variables[self.place()]
     }
@@ -73,7 +77,7 @@ pub struct Host {
 
 impl Host {
     /// Finds `packages`: in the folders that `STEADFAST_KERNEL`, `STEADFAST_PLAIN_KERNEL`,
-    /// `STEADFAST_NEXT_KERNEL`, `STEADFAST_TOOLS` and `STEADFAST_PYTHON` name, or that `tests/setup/kernel` prints. The programs for
+    /// `STEADFAST_NEXT_KERNEL`, `STEADFAST_UIO`, `STEADFAST_TOOLS` and `STEADFAST_PYTHON` name, or that `tests/setup/kernel` prints. The programs for
     /// the guest are in `STEADFAST_GUEST`, or where `tests/run` puts them.
     ///
     /// # Errors

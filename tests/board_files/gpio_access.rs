@@ -12,7 +12,8 @@ fn with(keys: &str) -> String {
 
 const UIO: &str = "inputs = \"registers\"
 controller = \"imx-gpio\"
-device = \"/dev/uio0\"";
+device = \"uio\"
+address = 0x30200000";
 
 const MEMORY: &str = "inputs = \"registers\"
 controller = \"bcm2835-gpio\"
@@ -31,13 +32,10 @@ fn inputs_are_read_by_registers_only_if_the_file_says_so() {
     assert_eq!(registers(LINUX), None);
     assert_eq!(registers(&with("inputs = \"kernel\"")), None);
     let uio = registers(&with(UIO)).expect("by registers");
-    assert_eq!((uio.bank, uio.address), (Bank::Mxc, None));
-    assert_eq!(uio.path, "/dev/uio0");
+    assert_eq!((uio.bank, uio.address), (Bank::Mxc, 0x3020_0000));
+    assert_eq!(uio.path, "uio");
     let memory = registers(&with(MEMORY)).expect("by registers");
-    assert_eq!(
-        (memory.bank, memory.address),
-        (Bank::Bcm2835, Some(0xfe20_0000))
-    );
+    assert_eq!((memory.bank, memory.address), (Bank::Bcm2835, 0xfe20_0000));
 }
 
 #[test]
@@ -51,10 +49,10 @@ gpio.main: "imx-gpio" -> §"ecspi"
     `controller` is "ecspi"; "imx-gpio" or "bcm2835-gpio"
 gpio.§main: controller = "imx-gpio"\n ->
     [gpio.main] has no `controller`;
-gpio.§main: device = "/dev/uio0"\n ->
+gpio.§main: device = "uio"\n ->
     [gpio.main] has no `device`;
-gpio.main: "/dev/uio0" -> "/dev/uio0"\n§address = 4096
-    `address` of [gpio.main] has no effect: only device = "/dev/mem" needs it; remove it
+gpio.§main: address = 0x30200000\n ->
+    [gpio.main] has no `address`;
 "#,
     );
     refused(

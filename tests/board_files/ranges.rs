@@ -24,7 +24,7 @@ const MORE: &[(&str, &str, &str)] = &[
     (
         "spi.dac",
         "device = \"/dev/spidev0.1\"",
-        "device = \"/dev/uio0\"\naccess = \"registers\"\ncontroller = \"ecspi\"\n\
+        "device = \"/dev/uio0\"\naddress = 0x30830000\naccess = \"registers\"\ncontroller = \"ecspi\"\n\
          chip_select = 1\nclock_hz = 80_000_000\ncs_setup_ns = 350",
     ),
 ];

@@ -14,6 +14,7 @@ fn with(keys: &str) -> String {
 
 const UIO: &str = "device = \"/dev/uio0\"
 access = \"registers\"
+address = 0x30830000
 controller = \"ecspi\"
 chip_select = 1
 clock_hz = 80_000_000
@@ -39,12 +40,12 @@ fn a_chip_is_driven_by_registers_only_if_the_file_says_so() {
     let chosen = with("device = \"/dev/spidev0.1\"\naccess = \"kernel\"");
     assert_eq!(dac(&chosen).registers, None);
     let uio = dac(&with(UIO)).registers.expect("by registers");
-    assert_eq!((uio.kind, uio.address), (Kind::Ecspi, None));
+    assert_eq!((uio.kind, uio.address), (Kind::Ecspi, 0x3083_0000));
     assert_eq!((uio.chip_select, uio.setup_ns), (1, 350));
     assert_eq!(uio.divider.hz, 2_857_142);
     let memory = dac(&with(MEMORY)).registers.expect("by registers");
     assert_eq!(memory.kind, Kind::Bcm2835);
-    assert_eq!((memory.address, memory.setup_ns), (Some(0xfe20_4000), 0));
+    assert_eq!((memory.address, memory.setup_ns), (0xfe20_4000, 0));
     assert_eq!(memory.divider.hz, 1_000_000);
 }
 
@@ -59,7 +60,7 @@ fn two_chips_of_one_controller_differ_by_their_chip_select() {
     assert!(
         error
             .what
-            .contains("/dev/uio0, chip select 1 is already used by [spi.dac]"),
+            .contains("/dev/uio0 at 0x30830000, chip select 1 is already used by [spi.dac]"),
         "{error}"
     );
 }
@@ -79,8 +80,8 @@ spi.dac: chip_select = 1 -> chip_select = §4
     `chip_select` is 4; 0 to 3
 spi.§dac: clock_hz = 80_000_000\n ->
     [spi.dac] has no `clock_hz`;
-spi.dac: chip_select = 1 -> chip_select = 1\n§address = 4096
-    `address` of [spi.dac] has no effect: only device = "/dev/mem" needs it; remove it
+spi.§dac: address = 0x30830000\n ->
+    [spi.dac] has no `address`;
 spi.dac: chip_select = 1 -> chip_select = 1\n§irq_priority = 85
     `irq_priority` of [spi.dac] has no effect: access = "registers" waits for no interrupt; remove it
 spi.dac: = 350 -> = §22_051

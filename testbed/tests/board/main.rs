@@ -14,8 +14,9 @@
 //! A plain `cargo test` leaves it out, because it needs the emulator, the kernel package
 //! and binaries for the guest. Environment:
 //!
-//! - `STEADFAST_KERNEL`, `STEADFAST_PLAIN_KERNEL`, `STEADFAST_NEXT_KERNEL`, `STEADFAST_TOOLS`,
-//!   `STEADFAST_PYTHON`: folders that `tests/setup/kernel rt plain next tools python` printed. Without them
+//! - `STEADFAST_KERNEL`, `STEADFAST_PLAIN_KERNEL`, `STEADFAST_NEXT_KERNEL`, `STEADFAST_UIO`,
+//!   `STEADFAST_TOOLS`, `STEADFAST_PYTHON`: folders that `tests/setup/kernel rt plain next uio tools
+//!   python` printed. Without them
 //!   the script is run.
 //! - `STEADFAST_GUEST`: folder of static aarch64 binaries. Default: the folder of
 //!   `tests/run`.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::{Context, Failure, Test, require};
 use testbed::boards::{Board, Controller, IMX8MP_EVK, QEMUARM64, RASPBERRYPI4_64};
 use testbed::emulator::Boot;
+use testbed::host::Package;
 use testbed::machine::Finished;
 use testbed::pins::Edge;
 
@@ -88,12 +89,26 @@ fn both_paths(board: &Board) -> String {
     } = controller;
     format!(
         "echo @@kernel; /spi_paths {node}
-echo @@claimed; /spi_paths {kind} {address} {clock_hz} 2>&1
+echo @@claimed; /spi_paths {kind} {address} {clock_hz} /dev/mem 2>&1
 echo {address}.spi >/sys/bus/platform/drivers/{driver}/unbind
-echo @@registers; /spi_paths {kind} {address} {clock_hz}; echo @@paths
+echo @@registers; /spi_paths {kind} {address} {clock_hz} /dev/mem
 "
     )
 }
+
+/// The same by UIO: the device is found by its address, and by its number it is accepted only if
+/// that has the address.
+const BY_UIO: &str = "insmod /uio.ko
+insmod /uio_pdrv_genirq.ko of_id=generic-uio
+echo @@uio; /spi_paths ecspi 30840000 80000000 uio
+echo @@other; /spi_paths ecspi 30830000 80000000 /dev/uio0 2>&1
+";
+
+/// The emulated i.MX 8M Plus EVK with the registers of ECSPI3 as a UIO device.
+const WITH_UIO: Board = Board {
+    further_overlay: Some("testbed/trees/uio.dtso"),
+    ..IMX8MP_EVK
+};
 
 /// Both paths give the same bytes, and the claimed region was refused.
 fn paths(finished: &Finished, board: &Board) -> Result<(), Failure> {
@@ -119,7 +134,22 @@ fn paths(finished: &Finished, board: &Board) -> Result<(), Failure> {
     )?;
     require(kernel == registers, || {
         format!("through the kernel: {kernel:?}, by registers: {registers:?}")
+    })?;
+    if !has_uio(board) {
+        return Ok(());
+    }
+    let (uio, other) = (from("@@uio"), from("@@other"));
+    require(kernel == uio, || {
+        format!("through the kernel: {kernel:?}, by UIO: {uio:?}")
+    })?;
+    let refused = "/dev/uio0: its registers are at 0x30840000";
+    require(other.iter().any(|line| line.contains(refused)), || {
+        format!("another device's address was not refused: {other:?}")
     })
+}
+
+fn has_uio(board: &Board) -> bool {
+    board.further_overlay == WITH_UIO.further_overlay
 }
 
 /// The first line of a path's output.
@@ -146,7 +176,7 @@ fn imx8mp(context: &Context<'_>) -> Result<(), Failure> {
         "/dev/spidev3.0",
         "/dev/spidev3.1",
     ];
-    works(context, &IMX8MP_EVK, &nodes)
+    works(context, &WITH_UIO, &nodes)
 }
 
 fn raspberrypi4(context: &Context<'_>) -> Result<(), Failure> {
@@ -165,6 +195,8 @@ fn works(context: &Context<'_>, board: &'static Board, nodes: &[&str]) -> Result
     let script = INVENTORY.to_owned()
         + &read_flash(board)
         + &both_paths(board)
+        + if has_uio(board) { BY_UIO } else { "" }
+        + "echo @@paths\n"
         + &format!(
             "cd /sys/class/gpio
 base=$(grep -l {label} gpiochip*/label | head -n1 | sed 's/gpiochip//; s,/.*,,')
@@ -185,10 +217,16 @@ done
             enable = lines.enable,
             heartbeat = lines.heartbeat,
         );
-    let mut machine = Boot::new(context, board)
+    let mut boot = Boot::new(context, board)
         .program("examples/spi_client")?
-        .program("examples/spi_paths")?
-        .start(&[(lines.emergency_stop, true)], &script)?;
+        .program("examples/spi_paths")?;
+    if has_uio(board) {
+        for module in ["uio.ko", "uio_pdrv_genirq.ko"] {
+            let file = context.host.package(Package::Uio)?.join(module);
+            boot = boot.file(&format!("/{module}"), 0o644, &std::fs::read(file)?);
+        }
+    }
+    let mut machine = boot.start(&[(lines.emergency_stop, true)], &script)?;
     let start = machine.pins.mark();
     let enabled = machine.pins.wait_for(start, lines.enable, true, LIMIT)?;
     let flowing = machine

@@ -5,12 +5,11 @@ use std::sync::{Mutex, PoisonError};
 
 use super::owner::{Chip, Controller};
 use super::{Block, Kind, Wire};
-use crate::device::node;
 use crate::device::registers::{Place, RegistersError};
 use crate::sys::registers::Registers;
 
-/// What identifies a mapped controller: its kind, the device number and the address.
-type Identity = (Kind, u64, Option<u64>);
+/// What identifies a mapped controller: its kind and its physical address.
+type Identity = (Kind, u64);
 
 /// The controllers that are mapped.
 static OPEN: Mutex<Vec<(Identity, &'static Controller<Registers>)>> = Mutex::new(Vec::new());
@@ -22,15 +21,13 @@ impl Chip {
     /// # Errors
     /// [`RegistersError`].
     pub fn open(kind: Kind, place: Place<'_>, wire: Wire) -> Result<&'static Self, RegistersError> {
-        let root = Path::new("/");
-        let number = node::number(root, place.path).ok().flatten().unwrap_or(0);
-        let identity = (kind, number, place.address);
+        let identity = (kind, place.address);
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         let known = open.iter().find(|(known, _)| *known == identity);
         let controller = match known {
             Some((_, controller)) => *controller,
             None => {
-                let block = place.map(root, kind.block_bytes())?;
+                let block = place.map(Path::new("/"), kind.block_bytes())?;
                 kind.reset(&block);
                 let controller: &'static _ = Box::leak(Box::new(Controller::new(kind, block)));
                 open.push((identity, controller));

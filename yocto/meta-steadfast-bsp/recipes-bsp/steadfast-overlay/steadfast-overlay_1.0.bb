@@ -1,5 +1,5 @@
 SUMMARY = "The board's device tree overlay"
-DESCRIPTION = "Compiles board/NAME/overlay.dtso of the checkout that contains this layer."
+DESCRIPTION = "Compiles board/NAME/overlay.dtso of the checkout that contains this layer, with registers.dtsi if asked for."
 HOMEPAGE = "https://steadfast.example/"
 SECTION = "bsp"
 LICENSE = "MIT | Apache-2.0"
@@ -8,7 +8,10 @@ DEPENDS = "dtc-native"
 
 # nooelint: oelint.vars.fileextrapaths,oelint.vars.outofcontext - the checkout is used where it lies
 FILESEXTRAPATHS:prepend := "${STEADFAST_CHECKOUT}/board/${STEADFAST_BOARD}:"
-SRC_URI = "file://overlay.dtso"
+SRC_URI = "file://overlay.dtso file://registers.dtsi"
+
+# "1": the firmware drives the SPI controller by its registers, and the kernel's driver is off.
+STEADFAST_REGISTERS ?= "0"
 
 S = "${UNPACKDIR}"
 
@@ -17,7 +20,11 @@ COMPATIBLE_MACHINE = "^(steadfast-raspberrypi4-64|steadfast-imx8mp)$"
 INHIBIT_DEFAULT_DEPS = "1"
 
 do_compile() {
-    dtc -@ -I dts -O dtb -o ${B}/steadfast.dtbo ${S}/overlay.dtso
+    cp ${S}/overlay.dtso ${B}/board.dtso
+    if [ "${STEADFAST_REGISTERS}" = 1 ]; then
+        cat ${S}/registers.dtsi >>${B}/board.dtso
+    fi
+    dtc -@ -I dts -O dtb -o ${B}/steadfast.dtbo ${B}/board.dtso
 }
 
 do_install() {
