@@ -64,6 +64,9 @@ pub struct Message {
 }
 
 impl Fault {
+    /// Numbers of faults that each axis has, of which the highest are not used.
+    pub const PER_AXIS: u16 = 32;
+
     /// Every fault, in the order of [`Fault::number`].
     pub const ALL: [Self; 20] = [
         Self::EmergencyStop,
@@ -88,17 +91,19 @@ impl Fault {
         Self::CommandLost,
     ];
 
-    /// The number of the fault in records, from 1.
-    pub const fn number(self) -> FaultNumber {
-        FaultNumber::MIN.saturating_add(self as u16 - 1)
+    /// The number of this fault of the axis `axis` in records, from 1: that of the fault, and
+    /// [`Fault::PER_AXIS`] for each axis before.
+    pub const fn number(self, axis: u8) -> FaultNumber {
+        FaultNumber::MIN.saturating_add(self as u16 - 1 + Self::PER_AXIS * axis as u16)
     }
 
-    /// The fault with this number; `None` for 0 and unknown numbers.
-    pub const fn from_number(number: u16) -> Option<Self> {
-        if number == 0 || number as usize > Self::ALL.len() {
+    /// The axis and the fault with this number; `None` for 0 and unknown numbers.
+    pub const fn from_number(number: u16) -> Option<(u8, Self)> {
+        let (axis, number) = (number / Self::PER_AXIS, number % Self::PER_AXIS);
+        if axis > u8::MAX as u16 || number == 0 || number as usize > Self::ALL.len() {
             None
         } else {
-            Some(Self::ALL[number as usize - 1])
+            Some((axis as u8, Self::ALL[number as usize - 1]))
         }
     }
 
@@ -286,8 +291,11 @@ mod tests {
     fn fault_numbers_start_at_one_and_decode_to_their_fault() {
         assert_eq!(Fault::from_number(0), None);
         for (at, fault) in Fault::ALL.into_iter().enumerate() {
-            assert_eq!(usize::from(fault.number().get()), at + 1);
-            assert_eq!(Fault::from_number(fault.number().get()), Some(fault));
+            assert_eq!(usize::from(fault.number(0).get()), at + 1);
+            for axis in [0, 1, 7, u8::MAX] {
+                let number = fault.number(axis).get();
+                assert_eq!(Fault::from_number(number), Some((axis, fault)));
+            }
         }
         assert_eq!(Fault::from_number(Fault::ALL.len() as u16 + 1), None);
     }
@@ -311,9 +319,9 @@ mod tests {
 
     #[test]
     fn feedback_faults_do_not_stop_on_a_ramp() {
-        let feedback = Fault::FeedbackBus.number()..=Fault::FeedbackFrozen.number();
+        let feedback = Fault::FeedbackBus.number(0)..=Fault::FeedbackFrozen.number(0);
         for fault in Fault::ALL {
-            if feedback.contains(&fault.number()) {
+            if feedback.contains(&fault.number(0)) {
                 assert!(!fault.stops_on_ramp(), "{fault:?}");
             }
         }

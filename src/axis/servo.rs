@@ -330,7 +330,7 @@ impl<A: Deref<Target = [Axis]>> Servo<A> {
         if let Directive::QuickStop(cause) = directive {
             state.stop(cause);
         } else {
-            if state.fault().is_some() {
+            if state.fault.is_some() {
                 state.disarm();
             }
             if !state.armed {
@@ -367,7 +367,7 @@ impl<A: Deref<Target = [Axis]>> Servo<A> {
         };
         let by_itself = self.rearm == Rearm::WhenInTime
             && state.stopped.is_some()
-            && state.fault().is_none()
+            && state.fault.is_none()
             && state.axes.iter().all(disabled);
         if (pressed || by_itself || by_command) && !state.was_emergency {
             let mut pairs = self.axes.iter().zip(state.axes.iter());
@@ -472,7 +472,7 @@ impl Decide for Servo {
     }
 
     fn fault(_: &Self, state: &ServoState) -> Option<FaultNumber> {
-        state.fault().map(|(_, fault)| fault.number())
+        state.fault_number()
     }
 
     fn stopped(_: &Self, state: &ServoState) -> Option<StopCause> {

@@ -5,7 +5,7 @@ use core::ops::{Deref, DerefMut};
 use super::config::MAX_AXES;
 use super::fault::Fault;
 use super::memory::AxisState;
-use crate::cycle::ports::{TRACE_LEN, Trace};
+use crate::cycle::ports::{FaultNumber, TRACE_LEN, Trace};
 use crate::cycle::stop::StopCause;
 
 /// The state of a [`Servo`](super::servo::Servo); `S` stores the states of its axes.
@@ -22,7 +22,7 @@ pub struct ServoState<S = heapless::Vec<AxisState, MAX_AXES>> {
     pub(super) was_emergency: bool,
     /// The first axis with a fault after the last cycle. Cached, because it is read three times
     /// in a cycle.
-    pub(super) fault: Option<(u8, Fault)>,
+    pub(super) fault: Option<FaultNumber>,
     /// The largest tracking error of any axis, as of the last cycle.
     pub(super) error_max_rad: f64,
     /// Why the loop stopped the axes while they were armed, until they are armed again.
@@ -63,6 +63,14 @@ impl<S> ServoState<S> {
 
     /// The first axis with a fault, from 0, and the fault.
     pub const fn fault(&self) -> Option<(u8, Fault)> {
+        match self.fault {
+            None => None,
+            Some(number) => Fault::from_number(number.get()),
+        }
+    }
+
+    /// The number of this fault in records ([`Fault::number`]).
+    pub const fn fault_number(&self) -> Option<FaultNumber> {
         self.fault
     }
 
@@ -75,9 +83,9 @@ impl<S> ServoState<S> {
 impl<S: Deref<Target = [AxisState]>> ServoState<S> {
     #[cold]
     #[inline(never)]
-    pub(super) fn first_fault(&self) -> Option<(u8, Fault)> {
+    pub(super) fn first_fault(&self) -> Option<FaultNumber> {
         let mut numbered = (0_u8..).zip(self.axes.iter());
-        numbered.find_map(|(number, axis)| axis.fault().map(|fault| (number, fault)))
+        numbered.find_map(|(number, axis)| axis.fault().map(|fault| fault.number(number)))
     }
 
     /// The axes, in the order of the configuration.

@@ -50,30 +50,33 @@ pub(super) struct Recording {
 
 /// What the faults of the control laws mean. Made before the run, because what saves black boxes
 /// allocates nothing.
-pub(super) struct Words(Vec<Vec<String>>);
-
-/// Codes of a law whose words are kept; further ones are told by their number.
-const CODES: u16 = 24;
+///
+/// By the numbers of law and fault.
+pub(super) struct Words(Vec<(u8, FaultNumber, String)>);
 
 impl Words {
     fn of(config: &Config) -> Self {
-        let laws = config.machine.laws.iter().map(|law| {
-            let codes = (1..=CODES).filter_map(FaultNumber::new);
-            codes
-                .map(|code| match &law.name {
-                    None => law.law.explain(code),
-                    Some(name) => format!("law {name}: {}", law.law.explain(code)),
-                })
-                .collect()
+        let laws = config.machine.laws.iter().zip(0..);
+        let words = laws.flat_map(|(law, number)| {
+            let faults = law.law.faults().into_iter();
+            faults.map(move |code| {
+                let words = law.law.explain(code);
+                let words = match &law.name {
+                    None => words,
+                    Some(name) => format!("law {name}: {words}"),
+                };
+                (number, code, words)
+            })
         });
-        Self(laws.collect())
+        Self(words.collect())
     }
 
     fn get(&self, law: u8, code: u16) -> Option<&str> {
-        let of_law = self.0.get(usize::from(law))?;
-        of_law
-            .get(usize::from(code.checked_sub(1)?))
-            .map(String::as_str)
+        let is_it = |known: &&(u8, FaultNumber, String)| (known.0, known.1.get()) == (law, code);
+        self.0
+            .iter()
+            .find(is_it)
+            .map(|(_, _, words)| words.as_str())
     }
 
     /// The text for a value of [`Saver::requested`].
@@ -447,5 +450,26 @@ impl Saver {
                 Err(_) => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::axis::Fault;
+
+    #[test]
+    fn the_cause_of_a_black_box_names_the_axis() {
+        let text = include_str!("../../tests/board_files/linux.toml");
+        let words = Words::of(&Config::parse("linux.toml", text).unwrap());
+        for (axis, name) in [(0, "axis x: "), (1, "axis table: ")] {
+            for fault in Fault::ALL {
+                let cause = words.describe(requested_by(0, fault.number(axis).get()));
+                let expected = format!("{name}{} (0x", fault.message().name);
+                assert!(cause.starts_with(&expected), "{cause}");
+            }
+        }
+        let unknown = words.describe(requested_by(0, Fault::PER_AXIS - 1));
+        assert_eq!(unknown, "the control law reports fault 31");
     }
 }

@@ -161,6 +161,12 @@ pub trait StartLaw: Any + Send + Sync {
     /// [`AnyLaw::explain`], as far as the code alone tells it. Allocates.
     fn explain(&self, fault: FaultNumber) -> String;
 
+    /// The faults whose words a black box of this law needs. The default has the numbers from 1 to
+    /// 24; further ones are told by their number.
+    fn faults(&self) -> Vec<FaultNumber> {
+        (1..=24).filter_map(FaultNumber::new).collect()
+    }
+
     /// Names and units of the values that the law shows to others
     /// ([`RunLaw::status`]).
     fn statuses(&self) -> Vec<(String, &'static str)>;

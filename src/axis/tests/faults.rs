@@ -11,7 +11,7 @@ fn expect_fault(bench: &mut Bench, fault: Fault, bound: u32) {
     assert_eq!(bench.axis().fault(), Some(fault));
     assert_eq!(
         Servo::fault(&bench.servo, &bench.state),
-        Some(fault.number())
+        Some(fault.number(0))
     );
     assert!(bench.is_safe());
     assert!(bench.outputs.is_active(output(LAMP)));

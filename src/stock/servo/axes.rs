@@ -101,7 +101,7 @@ impl Names {
         }];
         let fault = state
             .fault()
-            .map(|(number, fault)| self.explain(Some(usize::from(number)), fault));
+            .map(|(number, fault)| self.explain(number, fault));
         Description {
             sections,
             laws: Vec::new(),
@@ -111,19 +111,17 @@ impl Names {
 }
 
 impl Names {
-    /// What the fault of axis `number` means and what to do; `None` if it is not known which it is.
-    fn explain(&self, number: Option<usize>, fault: Fault) -> String {
+    /// What the fault of axis `number` means and what to do.
+    fn explain(&self, number: u8, fault: Fault) -> String {
         let message = fault.message();
-        let device = match number.and_then(|number| self.encoders.get(number)) {
+        let number = usize::from(number);
+        let device = match self.encoders.get(number) {
             Some(encoder) if fault.is_of_encoder() => format!(", {encoder}"),
             _ => String::new(),
         };
-        let axis = match number {
-            Some(number) => format!("axis {}", self.axes.get(number).map_or("", String::as_str)),
-            None => "an axis".to_owned(),
-        };
+        let axis = self.axes.get(number).map_or("", String::as_str);
         format!(
-            "{axis}: {} (0x{:04X}){device}; {}",
+            "axis {axis}: {} (0x{:04X}){device}; {}",
             message.name,
             fault.code(),
             message.remedy
@@ -133,11 +131,16 @@ impl Names {
 
 impl StartLaw for Axes {
     fn explain(&self, fault: FaultNumber) -> String {
-        let only = (self.names.axes.len() == 1).then_some(0);
         match Fault::from_number(fault.get()) {
-            Some(fault) => self.names.explain(only, fault),
-            None => format!("an axis reports fault {fault}"),
+            Some((axis, fault)) => self.names.explain(axis, fault),
+            None => format!("the axes report fault {fault}"),
         }
+    }
+
+    fn faults(&self) -> Vec<FaultNumber> {
+        let axes = (0..).zip(&self.names.axes);
+        axes.flat_map(|(axis, _)| Fault::ALL.map(|fault| fault.number(axis)))
+            .collect()
     }
 
     fn parameters(&self) -> Option<Box<dyn Parameters>> {
@@ -196,7 +199,7 @@ impl RunLaw for Started {
             Err(_) => trace_some(&self.state, values),
         }
         Status {
-            fault: self.state.fault().map(|(_, fault)| fault.number()),
+            fault: self.state.fault_number(),
             stopped: self.state.stopped(),
         }
     }
