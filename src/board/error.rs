@@ -81,7 +81,7 @@ impl fmt::Display for RunError {
             ),
             Self::Link(path, Refused::Errno(errno)) => write!(
                 f,
-                "{}: the socket could not be opened ({errno}); set `path` in [link.local] to a place that this user can write",
+                "{}: the socket could not be opened ({errno}); set `path` in [link.local] to a folder below /run that this user can write",
                 path.display()
             ),
             Self::WithoutCanopen => f.write_str(

@@ -97,7 +97,7 @@ impl Listener {
     ///
     /// # Errors
     /// Those of the calls: `EADDRINUSE` when the path exists, `EACCES`, `ENOENT`, `EROFS`;
-    /// `ENAMETOOLONG` above [`MAX_PATH`]; `EINVAL` on a file system without `RENAME_NOREPLACE`.
+    /// `ENAMETOOLONG` above [`MAX_PATH`]; `EINVAL` on a file system without `RENAME_NOREPLACE`, which tmpfs has.
     pub fn bind(path: &CStr, mode: u32, backlog: i32) -> Result<Self, Errno> {
         if path.count_bytes() > MAX_PATH {
             return Err(Errno(libc::ENAMETOOLONG));
