@@ -29,9 +29,11 @@ usage:
                               refuse a real board that arms without a reset
   steadfast check FILE        check a board file, and that this machine has its
                               devices
-  steadfast doctor [--board FILE]
+  steadfast doctor [--board FILE] [--memory]
                               show what this machine grants for real time and
                               how to get the rest; changes nothing
+      --memory                measure as well how much other CPUs slow down the
+                              memory: all of them copy for half a second
   steadfast setup --board FILE
                               as root, before a run without privileges: set the
                               priorities of interrupt threads ([spi.X] irq_priority)
@@ -51,8 +53,13 @@ pub enum Command {
     Run(RunArgs),
     /// `check FILE`.
     Check(PathBuf),
-    /// `doctor`, with a board file if given.
-    Doctor(Option<PathBuf>),
+    /// `doctor`.
+    Doctor {
+        /// The board file, if given.
+        board: Option<PathBuf>,
+        /// Measure the contention for memory.
+        memory: bool,
+    },
     /// `setup` with a board file.
     Setup(PathBuf),
     /// `--version`.
@@ -171,7 +178,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
             "quiet",
             "supervised",
         ],
-        Some("doctor" | "setup") => &["board"],
+        Some("doctor") => &["board", "memory"],
+        Some("setup") => &["board"],
         Some(_) => &[],
     };
     if let Some(name) = given.iter().find(|name| !allowed.contains(&name.as_str())) {
@@ -190,7 +198,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         (None | Some("run"), None) => Ok(Command::Run(run)),
         (Some("check"), Some(file)) => Ok(Command::Check(file)),
         (Some("check"), None) => Err(UsageError("check needs a FILE".to_owned())),
-        (Some("doctor"), None) => Ok(Command::Doctor(run.board)),
+        (Some("doctor"), None) => Ok(Command::Doctor {
+            board: run.board,
+            memory: given.iter().any(|name| name == "memory"),
+        }),
         (Some("setup"), None) => run
             .board
             .map(Command::Setup)
@@ -211,6 +222,7 @@ fn option(name: &str, run: &mut RunArgs, parser: &mut Parser) -> Result<(), Usag
         "board" => run.board = Some(PathBuf::from(parser.value()?)),
         "json" => run.json = Some(PathBuf::from(parser.value()?)),
         "quiet" => run.quiet = true,
+        "memory" => {}
         "supervised" => run.supervised = true,
         "for" => limit(run, RunLimit::For(time(&parser.value()?.string()?)?))?,
         "cycles" => {
@@ -314,10 +326,11 @@ mod tests {
     #[test]
     fn the_other_commands_are_parsed() {
         assert_eq!(parsed("check x.toml"), Ok(Command::Check("x.toml".into())));
-        assert_eq!(parsed("doctor"), Ok(Command::Doctor(None)));
+        let doctor = |board, memory| Ok(Command::Doctor { board, memory });
+        assert_eq!(parsed("doctor"), doctor(None, false));
         assert_eq!(
-            parsed("doctor --board x"),
-            Ok(Command::Doctor(Some("x".into())))
+            parsed("doctor --board x --memory"),
+            doctor(Some("x".into()), true)
         );
         assert_eq!(parsed("--version"), Ok(Command::Version));
         assert_eq!(parsed("run --help"), Ok(Command::Help));

@@ -8,11 +8,12 @@ use crate::board::{self, Machine};
 use crate::config::{Config, WatchdogConfig};
 use crate::device::spi::irq;
 use crate::device::watchdog;
+use crate::realtime::contention::{self, Contention, PROBED};
 use crate::realtime::contract::{Row, Text, Verdict};
 use crate::realtime::platform::{Platform, Throttling};
-use crate::realtime::required::{LoopConfig, Scheduler};
+use crate::realtime::required::{Cpu, LoopConfig, Scheduler};
 use crate::realtime::runner;
-use crate::realtime::scheduler::{CpuSet, Partition};
+use crate::realtime::scheduler::{self, CpuSet, Partition};
 use crate::telemetry::text;
 use crate::time::Duration;
 
@@ -24,13 +25,14 @@ const RESERVE_KB: u64 = 16_384;
 
 // Not inlined, so that `run`, whose stack is locked, has a small stack frame.
 #[inline(never)]
-pub(super) fn main(known: &Known, board: Option<&Path>) -> Result<u8, Failure> {
+pub(super) fn main(known: &Known, board: Option<&Path>, memory: bool) -> Result<u8, Failure> {
     let config = board.map(|board| known.load(board)).transpose()?;
     let required = config
         .as_ref()
         .map_or_else(LoopConfig::default, |config| config.run);
     // Before memory is locked, because reading the machine allocates.
-    let mut rows = platform_rows(&Platform::read(Path::new("/")), &required);
+    let platform = Platform::read(Path::new("/"));
+    let mut rows = platform_rows(&platform, &required);
     if let Some(config) = &config {
         rows.extend(
             config
@@ -45,6 +47,10 @@ pub(super) fn main(known: &Known, board: Option<&Path>) -> Result<u8, Failure> {
     }
     let found = runner::examine(&required).map_err(|error| Failure::new(FAILED, &error))?;
     rows.push(wake_row(&required, found.longest_wake, found.sleeps));
+    // Last, because its threads and their heaps would be locked.
+    if memory {
+        rows.extend(memory_row(&platform, &required));
+    }
     let mut shown = String::new();
     text::write_contract(&mut shown, &found.contract)
         .and_then(|()| {
@@ -230,6 +236,42 @@ fn isolated_row(platform: &Platform) -> Row {
     row("isolated CPUs", "at least one", found, kept, fix)
 }
 
+/// What other CPUs take from a cycle in the memory; `None` if that could not be measured.
+fn memory_row(platform: &Platform, required: &LoopConfig) -> Option<Row> {
+    let online = platform.kernel.online?;
+    let isolated = match &platform.kernel.partition {
+        Partition::Isolated(cpus) => Some(*cpus),
+        Partition::None | Partition::Invalid(_) => platform.kernel.isolated,
+    };
+    let cpu = match required.cpu {
+        Cpu::Number(cpu) => Some(cpu as usize),
+        Cpu::Isolated => isolated.and_then(|cpus| scheduler::default_cpu(&cpus, &online)),
+        Cpu::Any => None,
+    };
+    let found = contention::measure(cpu, &online)?;
+    Some(contention_row(found, required.period))
+}
+
+fn contention_row(found: Contention, period: Duration) -> Row {
+    let Contention {
+        alone,
+        beside,
+        streams,
+    } = found;
+    let most = Duration::from_nanos(period.as_nanos() / 10);
+    row(
+        "memory contention",
+        &format!("{} kB from memory within {most}", PROBED * 64 / 1024),
+        match streams {
+            0 => format!("{alone} alone; no other CPU may be used"),
+            streams => format!("{alone} alone, {beside} while {streams} CPUs copy memory"),
+        },
+        beside <= most,
+        "let fewer threads copy much memory beside the loop (CPUQuota=, AllowedCPUs= of their units), \
+         divide cache and bandwidth (resctrl, MPAM) where the chip can, or lengthen [loop] period_us",
+    )
+}
+
 /// The watch of the clock that suits a machine whose longest wake took `longest`, us: twice that,
 /// rounded up to 5 us. A measurement sees neither each load nor each interrupt.
 fn recommended_us(longest: Duration) -> u64 {
@@ -374,6 +416,21 @@ mod tests {
     fn the_recommended_watch_is_twice_the_longest_wake_in_steps_of_5_us() {
         let us = |ns| recommended_us(Duration::from_nanos(ns));
         assert_eq!([0, 1, 2_500, 2_501, 8_500].map(us), [5, 5, 5, 10, 20]);
+    }
+
+    #[test]
+    fn contention_is_judged_by_the_period() {
+        let us = Duration::from_micros;
+        let found = Contention {
+            alone: us(40),
+            beside: us(100),
+            streams: 3,
+        };
+        assert_eq!(contention_row(found, us(1_000)).verdict, Verdict::Kept);
+        let broken = contention_row(found, us(999));
+        assert_eq!(broken.verdict, Verdict::Broken);
+        let observed = broken.observed.as_str();
+        assert!(observed.contains("while 3 CPUs copy memory"), "{observed}");
     }
 
     #[test]

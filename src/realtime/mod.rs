@@ -13,6 +13,7 @@
 //! - [`signals`]: regular and fatal ends by signals
 //! - [`faults`]: counts page faults of the loop from outside
 //! - [`interrupts`]: counts what disturbs the loop on its CPU
+//! - [`contention`]: measures what other CPUs take from it in the memory, for `doctor`
 //! - [`audit`]: verifies the contract while the loop runs
 //! - [`suspend`]: detects a suspend of the machine
 //! - [`platform`]: reads the properties of this machine, for `doctor`
@@ -23,6 +24,7 @@
 pub mod allocator;
 pub mod audit;
 pub mod clock;
+pub mod contention;
 pub mod contract;
 pub mod faults;
 pub mod guard;

@@ -305,6 +305,15 @@ fn doctor_shows_the_machine_and_changes_nothing() {
     assert_eq!(settings(), before);
 }
 
+#[test]
+fn doctor_measures_the_contention_for_memory_only_if_it_is_asked() {
+    let measured = steadfast("doctor --memory");
+    assert_eq!(measured.code, Some(0), "{measured:?}");
+    assert!(measured.out.contains("memory contention"), "{measured:?}");
+    let unasked = steadfast("doctor");
+    assert!(!unasked.out.contains("memory contention"), "{unasked:?}");
+}
+
 /// Otherwise a supervisor would energise the outputs after each crash.
 #[test]
 fn under_a_supervisor_only_a_simulated_board_may_arm_at_start() {
