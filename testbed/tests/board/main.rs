@@ -37,6 +37,7 @@ mod others;
 mod python;
 mod recorded;
 mod refused;
+mod registers;
 mod servo;
 mod smoke;
 mod soak;
@@ -89,6 +90,7 @@ fn run() -> Result<bool, Failure> {
         moves::TESTS,
         next_kernel::TESTS,
         others::TESTS,
+        registers::TESTS,
         vanished::TESTS,
         chips::TESTS,
         can::TESTS,
