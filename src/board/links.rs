@@ -15,8 +15,8 @@ use crate::link::frames::{Publisher, Shared};
 use crate::link::local::{Local, LocalConfig, Refused};
 use crate::link::mailbox::{Mailbox, Receiver};
 use crate::link::owner::Owners;
+use crate::link::saved::Store;
 use crate::link::saved::disk::Disk;
-use crate::link::saved::{MAX_SAVED, Store};
 use crate::link::server::{CHANGED, FORCING, Link, Server};
 use crate::realtime::memory::Range;
 use crate::sys::arena::Placed;
@@ -80,11 +80,11 @@ impl Links {
         let mut disk = None;
         if let Some(saved) = &config.parameters {
             let node_id = links.can.as_ref().map(|can| can.node.node_id);
-            let objects = node_id.map_or(0, |_| MAX_SAVED);
             let known = &mut *owners.parameters;
+            let axes = machine.statuswords();
+            let objects = saved.room(node_id.map(|_| axes.len()));
             let on = Box::new(Disk::new(&saved.path, &config.name, known, objects));
             let on: &'static Disk = Box::leak(on);
-            let axes = machine.statuswords();
             let store = Store::new(saved, &config.name, node_id, shared, axes, on);
             owners.store = Some(store);
             disk = Some(on);

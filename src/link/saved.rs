@@ -24,7 +24,7 @@ use crate::telemetry::say;
 use crate::telemetry::whole::FileError;
 use crate::time::{Duration, Instant};
 
-/// Most communication parameters that are saved: more than a node has.
+/// Most communication parameters that are saved: more than a node has with any number of axes.
 pub const MAX_SAVED: usize = 896;
 /// The last line of the file. A file without it was cut off.
 pub const END: &str = "[end]";
@@ -50,6 +50,18 @@ pub struct SavedConfig {
     pub communication: Vec<Saved>,
     /// The node id that a master has stored, if it is not that of the board file.
     pub node_id: Option<KeptId>,
+}
+
+impl SavedConfig {
+    /// Communication parameters for which there must be room: those of a CANopen node with `axes`
+    /// axes, `None` for no node, and those that the file has.
+    #[must_use]
+    pub fn room(&self, axes: Option<usize>) -> usize {
+        let of_node = axes.map_or(0, |axes| {
+            canopen::most_stored(axes.min(canopen::MAX_AXES) as u8)
+        });
+        of_node.max(self.communication.len())
+    }
 }
 
 /// A node id that a master has stored by LSS.
@@ -185,10 +197,7 @@ impl<'m> Store<'m> {
         axes: Vec<(String, usize)>,
         disk: &'m Disk,
     ) -> Self {
-        let room = match node_id {
-            Some(_) => MAX_SAVED,
-            None => config.communication.len(),
-        };
+        let room = config.room(node_id.map(|_| axes.len()));
         let [communication, staged] = core::array::from_fn(|_| {
             let mut all = Vec::with_capacity(room);
             all.extend(config.communication.iter().take(room));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use steadfast::cycle::image::{Inputs, Outputs};
 use steadfast::cycle::word::put;
-use steadfast::link::canopen::Saved;
+use steadfast::link::canopen::{MAX_AXES, Saved, most_stored};
 use steadfast::link::frames::{Layout, Shared};
 use steadfast::link::mailbox::Mailbox;
 use steadfast::link::owner::{Client, Owners};
@@ -71,7 +71,7 @@ pub(super) fn with_owners<T>(
     let mut known = parameters(config);
     let saved = config.parameters.as_ref().unwrap();
     let node_id = config.links.can.as_ref().map(|can| can.node.node_id);
-    let objects = node_id.map_or(0, |_| MAX_SAVED);
+    let objects = saved.room(node_id.map(|_| words.len()));
     let disk = Disk::new(&saved.path, &config.name, &mut *known, objects);
     let axes = (0..words.len()).map(|at| (["x", "y"][at].to_owned(), layout.statuses_at() + at));
     let mut owners = Owners::new(sender, [], []);
@@ -189,7 +189,8 @@ fn the_thread_of_the_disk_writes_what_was_handed_over_before_the_end() {
 #[test]
 fn the_largest_file_has_room() {
     let scratch = Scratch::new("saved-whole");
-    let all: Vec<_> = (0..MAX_SAVED as u16)
+    assert!(most_stored(MAX_AXES as u8) <= MAX_SAVED);
+    let all: Vec<_> = (0..most_stored(OFF.len() as u8) as u16)
         .map(|at| Saved {
             index: 0xFFFF - at,
             sub: 0xFF,
@@ -209,7 +210,9 @@ fn the_largest_file_has_room() {
         assert!(kept > 10, "{kept}");
     });
     let text = fs::read_to_string(scratch.path("saved.toml")).unwrap();
-    assert!(text.len() > 15_000 && text.ends_with("[end]\n"));
+    assert!(text.ends_with("[end]\n"));
+    let objects = text.lines().filter(|line| line.ends_with("= 0xFFFFFFFF"));
+    assert_eq!(objects.count(), all.len());
 }
 
 pub(super) const NOW: Instant = Instant::from_nanos(10_000_000_000);

@@ -48,6 +48,7 @@ pub use dictionary::Config;
 pub use drive::{Drive, Item, Loss, Pace, Refusal, Reset, Saved};
 pub use frame::{Frame, MAX_ID, OUTBOX_FRAMES, Outbox};
 pub use node::{BusEvent, Nmt, Node};
+pub use stored::most_stored;
 pub use table::MAX_AXES;
 
 #[cfg(test)]

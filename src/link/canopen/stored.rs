@@ -3,9 +3,38 @@
 use super::dictionary::Dictionary;
 use super::drive::{Drive, Saved};
 use super::keeping::Keeping;
-use super::object::{Access, Own, Source};
+use super::object::{Access, Object, Own, Source};
 use super::pdo::INVALID;
 use super::table::{Found, OBJECTS, find, index_of, instances};
+
+/// Passes over the table: entries of mappings, numbers of entries, the rest.
+const PASSES: usize = 3;
+
+/// The pass in which a communication parameter is stored; `None` for an object that is not stored.
+fn pass_of(object: &Object) -> Option<usize> {
+    let Source::Node(own) = object.source else {
+        return None;
+    };
+    // Objects of an axis are commands, or parameters that the drive stores itself.
+    if object.access != Access::Rw || object.index >= 0x6000 {
+        return None;
+    }
+    match own {
+        Own::HistoryCount | Own::SyncMeasured => None,
+        Own::MapEntry => Some(0),
+        Own::MapCount => Some(1),
+        _ => Some(2),
+    }
+}
+
+/// How many communication parameters a node with this number of axes stores at most.
+#[must_use]
+pub fn most_stored(axes: u8) -> usize {
+    let stored = OBJECTS.iter().filter(|object| pass_of(object).is_some());
+    stored
+        .map(|object| usize::from(object.subs) * usize::from(instances(object.index, axes)))
+        .sum()
+}
 
 impl Dictionary {
     /// Looks what has become of what is stored.
@@ -73,22 +102,10 @@ impl Dictionary {
     /// The next communication parameter that differs from its preset. A mapping comes before its
     /// number of entries, and both before the COB-ID, so that they can be written in this order.
     pub(super) fn changed(&self, at: &mut usize) -> Option<Saved> {
-        // Three passes: entries of mappings, numbers of entries, the rest.
-        const PASSES: usize = 3;
         let mut number = 0;
         for pass in 0..PASSES {
             for object in &OBJECTS {
-                let Source::Node(own) = object.source else {
-                    continue;
-                };
-                let in_pass = match own {
-                    Own::HistoryCount | Own::SyncMeasured => continue,
-                    Own::MapEntry => 0,
-                    Own::MapCount => 1,
-                    _ => 2,
-                };
-                // Objects of an axis are commands, or parameters that the drive stores itself.
-                if object.access != Access::Rw || in_pass != pass || object.index >= 0x6000 {
+                if pass_of(object) != Some(pass) {
                     continue;
                 }
                 for instance in 0..instances(object.index, self.axes) {
