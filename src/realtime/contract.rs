@@ -347,10 +347,11 @@ fn machine(contract: &mut Contract, observed: &Observed) {
         "cpu latency",
         Text::of(format_args!("{CPU_DMA_LATENCY} held at 0 us")),
         match observed.dma_latency_us {
-            Ok(us) => Text::of(format_args!("held at {us} us")),
+            Ok(Some(us)) => Text::of(format_args!("held at {us} us")),
+            Ok(None) => Text::of(format_args!("the kernel has no idle states")),
             Err(errno) => Text::of(format_args!("refused: {errno}")),
         },
-        observed.dma_latency_us == Ok(0),
+        matches!(observed.dma_latency_us, Ok(None | Some(0))),
         match observed.dma_latency_us {
             Err(Errno(libc::ENOENT)) => Text::of(format_args!(
                 "create the device node (devtmpfs, udev), or use a kernel with CONFIG_CPU_IDLE"

@@ -1,6 +1,7 @@
 //! [`Observed`]: the values that the contract judges, read back from the kernel, and how they
 //! are obtained.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -87,8 +88,9 @@ pub struct Observed {
     /// machine, then, by [`Observed::count_disturbances`], since [`Observed::take_schedule`].
     /// `None` on another CPU, or without `/proc/interrupts`.
     pub disturbances: Option<Disturbances>,
-    /// The value of `/dev/cpu_dma_latency`, read back, us.
-    pub dma_latency_us: Result<i32, Errno>,
+    /// The value of `/dev/cpu_dma_latency`, read back, us; `None` where the CPUs have no idle states
+    /// whose exit takes time.
+    pub dma_latency_us: Result<Option<i32>, Errno>,
     /// Resolution of CLOCK_MONOTONIC, ns.
     pub timer_resolution_ns: Result<u64, Errno>,
     /// Real-time throttling; `None` if the kernel does not show it.
@@ -105,6 +107,13 @@ pub struct Observed {
     pub placement: Option<Placement>,
     /// Measurements of the rehearsal; `None` without one (`doctor`).
     pub rehearsal: Option<Rehearsal>,
+}
+
+/// Whether the kernel has no idle states (`CONFIG_CPU_IDLE`, as Debian's for 32-bit ARM): it then shows
+/// no folder for them, and has no device to limit their latency.
+fn has_no_idle_states(root: &Path) -> bool {
+    let cpus = root.join("sys/devices/system/cpu");
+    cpus.is_dir() && !cpus.join("cpuidle").exists()
 }
 
 impl Observed {
@@ -142,7 +151,10 @@ impl Observed {
             in_partition,
             disturbances: None,
             dma_latency_us: match latency {
-                Ok(held) => held.read_back().map_err(|error| error.into()),
+                Ok(held) => held.read_back().map(Some).map_err(|error| error.into()),
+                Err(error) if error.kind() == ErrorKind::NotFound && has_no_idle_states(root) => {
+                    Ok(None)
+                }
                 Err(error) => Err(error.into()),
             },
             timer_resolution_ns: crate::sys::clock::monotonic_resolution_ns(),
@@ -240,5 +252,29 @@ impl Observed {
     fn present_disturbances(&self) -> Option<Disturbances> {
         let cpu = self.cpu.ok()?.filter(|cpu| self.isolated.contains(*cpu))?;
         Disturbances::on(Path::new("/"), cpu).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_without_idle_states_needs_no_latency_device() {
+        let root = std::env::temp_dir().join(format!("steadfast-idle-{}", std::process::id()));
+        let cpus = root.join("sys/devices/system/cpu");
+        let latency = || {
+            let missing = std::io::Error::from(ErrorKind::NotFound);
+            Observed::of_process(&root, &Err(missing), Err(Errno(libc::ENOENT))).dma_latency_us
+        };
+        // Not known without sysfs.
+        let unknown = latency();
+        std::fs::create_dir_all(cpus.join("cpuidle")).unwrap();
+        let has = latency();
+        std::fs::remove_dir(cpus.join("cpuidle")).unwrap();
+        let has_not = latency();
+        std::fs::remove_dir_all(&root).unwrap();
+        assert!(unknown.is_err() && has.is_err(), "{unknown:?} {has:?}");
+        assert_eq!(has_not, Ok(None));
     }
 }

@@ -45,7 +45,7 @@ macro_rules! static_binary {
         #[cfg(all(
             target_feature = "crt-static",
             target_env = "gnu",
-            any(target_arch = "aarch64", target_arch = "x86_64"),
+            any(target_arch = "aarch64", target_arch = "arm", target_arch = "x86_64"),
             panic = "abort",
             not(debug_assertions)
         ))]
@@ -71,15 +71,24 @@ macro_rules! static_binary {
             ///
             /// # Safety
             /// No requirement: it accesses nothing.
-            // SAFETY: as above; the result is an error (`_URC_FATAL_PHASE2_ERROR`).
+            // SAFETY: as above; the result is an error (`_URC_FATAL_PHASE2_ERROR`, which 32-bit ARM does
+            // not have: there `_URC_FAILURE`).
             #[unsafe(no_mangle)]
             extern "C" fn _Unwind_ForcedUnwind(
                 _: *mut c_void,
                 _: *const c_void,
                 _: *mut c_void,
             ) -> c_int {
-                2
+                if cfg!(target_arch = "arm") { 9 } else { 2 }
             }
+
+            // Of 32-bit ARM (Exception Handling ABI for the Arm Architecture, sections 8 and 9).
+            #[cfg(target_arch = "arm")]
+            $crate::static_binary!(
+                @never __aeabi_unwind_cpp_pr0 __aeabi_unwind_cpp_pr1 __aeabi_unwind_cpp_pr2
+                __gnu_unwind_frame _Unwind_VRS_Get _Unwind_VRS_Set _Unwind_RaiseException
+                _Unwind_DeleteException _Unwind_Complete
+            );
 
             $crate::static_binary!(
                 @never _Unwind_Resume _Unwind_GetCFA _Unwind_GetIP _Unwind_GetIPInfo

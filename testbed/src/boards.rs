@@ -86,11 +86,22 @@ pub struct Controller {
     pub clock_hz: u32,
 }
 
+/// The processor's instructions.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Bits {
+    /// arm64.
+    B64,
+    /// armhf.
+    B32,
+}
+
 /// An emulated board.
 #[derive(Copy, Clone, Debug)]
 pub struct Board {
     /// Folder name under `board/`.
     pub name: &'static str,
+    /// Of its processor.
+    pub bits: Bits,
     /// Emulator arguments of the board.
     pub machine: &'static [&'static str],
     /// Number of CPUs, as on hardware; the highest is isolated.
@@ -103,6 +114,8 @@ pub struct Board {
     pub emulator_overlay: Option<&'static str>,
     /// A third overlay, for devices that the board does not have.
     pub further_overlay: Option<&'static str>,
+    /// Labels that the stock tree lacks and an overlay needs: name and path.
+    pub symbols: &'static [(&'static str, &'static str)],
     /// Nodes of devices that the emulator lacks, to be disabled. A trailing `*` matches any
     /// unit address.
     pub disabled: &'static [&'static str],
@@ -193,12 +206,14 @@ const ECSPI3: &str = "/soc@0/bus@30800000/spba-bus@30800000/spi@30840000";
 /// NXP i.MX 8M Plus EVK.
 pub const IMX8MP_EVK: Board = Board {
     name: "imx8mp-evk",
+    bits: Bits::B64,
     // The emulator puts a w25q80 without an address on ECSPI3.
     machine: &["-M", "imx8mp-evk", "-m", "1G", "-device", "w25q80"],
     cpus: 4,
     device_tree: Some("freescale/imx8mp-evk.dtb"),
     emulator_overlay: Some("testbed/trees/ecspi3.dtso"),
     further_overlay: None,
+    symbols: &[],
     disabled: &[],
     removed: &[],
     // The emulator has no SDMA: the SPI driver would wait for its channels forever.
@@ -249,11 +264,13 @@ pub const IMX8MP_EVK: Board = Board {
 /// Raspberry Pi 4 Model B.
 pub const RASPBERRYPI4_64: Board = Board {
     name: "raspberrypi4-64",
+    bits: Bits::B64,
     machine: &["-M", "raspi4b", "-m", "2G", "-device", "w25q80"],
     cpus: 4,
     device_tree: Some("broadcom/bcm2711-rpi-4-b.dtb"),
     emulator_overlay: None,
     further_overlay: None,
+    symbols: &[],
     // Devices that the emulator does not have: an access is an external abort, which
     // stops the kernel.
     disabled: &[
@@ -333,6 +350,7 @@ timeout_s = 2
 /// The emulator's generic machine (OpenEmbedded's `qemuarm64`).
 pub const QEMUARM64: Board = Board {
     name: "qemuarm64",
+    bits: Bits::B64,
     machine: &[
         "-M",
         "virt",
@@ -347,6 +365,7 @@ pub const QEMUARM64: Board = Board {
     device_tree: None,
     emulator_overlay: None,
     further_overlay: None,
+    symbols: &[],
     disabled: &[],
     removed: &[],
     removed_properties: &[],
@@ -372,4 +391,55 @@ pub const QEMUARM64: Board = Board {
     flash: None,
     controller: None,
     has_watchdog: false,
+};
+
+const ECSPI3_OF_I_MX_6: &str = "/soc/bus@2000000/spba-bus@2000000/spi@2010000";
+
+/// SABRE Lite with an i.MX 6Quad, of 32 bits.
+pub const SABRELITE: Board = Board {
+    name: "sabrelite",
+    bits: Bits::B32,
+    machine: &["-M", "sabrelite", "-m", "1G"],
+    cpus: 4,
+    device_tree: Some("imx6q-sabrelite.dtb"),
+    emulator_overlay: Some("testbed/trees/sabrelite.dtso"),
+    further_overlay: None,
+    symbols: &[("gpio4", "/soc/bus@2000000/gpio@20a8000")],
+    disabled: &[],
+    removed: &[],
+    // The emulator has no SDMA.
+    removed_properties: &[(ECSPI3_OF_I_MX_6, "dmas"), (ECSPI3_OF_I_MX_6, "dma-names")],
+    console: "ttymxc1,115200",
+    unused_serial_ports: 1,
+    modules: &[
+        Module::plain("gpio-mxc"),
+        Module::plain("spi-imx"),
+        // QEMU's watchdog forgets that it is enabled when its control register is written again, as for
+        // another timeout than this one.
+        Module {
+            name: "imx2_wdt",
+            parameters: "timeout=2",
+        },
+        Module::plain("cuse"),
+    ],
+    gpio: "/machine/soc/gpio4",
+    drive: Drive::Lines,
+    gpio_label: "20a8000.gpio",
+    lines: Lines {
+        emergency_stop: 26,
+        reset: 27,
+        limits: Some(Limits {
+            positive: 28,
+            negative: 29,
+        }),
+        enable: 30,
+        brake_release: 31,
+        heartbeat: 16,
+        fault_lamp: 17,
+    },
+    board_file_changes: &[],
+    servo: ["spidev2.0", "spidev2.1"],
+    flash: None,
+    controller: None,
+    has_watchdog: true,
 };

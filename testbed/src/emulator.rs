@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::boards::Board;
+use crate::boards::{Bits, Board};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::host::Kernel;
@@ -35,7 +35,10 @@ impl<'a> Boot<'a> {
         Self {
             context,
             board,
-            kernel: Kernel::Realtime,
+            kernel: match board.bits {
+                Bits::B64 => Kernel::Realtime,
+                Bits::B32 => Kernel::Arm,
+            },
             cpus: board.cpus,
             files: Vec::new(),
             disk: None,
@@ -119,7 +122,7 @@ impl<'a> Boot<'a> {
     /// The program has not been built.
     pub fn program(self, name: &str) -> Result<Self, Failure> {
         let file = name.rsplit('/').next().unwrap_or(name);
-        let content = self.context.host.read_guest_program(name)?;
+        let content = self.context.host.read_program(self.board.bits, name)?;
         Ok(self.file(&format!("/{file}"), 0o755, &content))
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use crate::boards::Board;
+use crate::boards::{Bits, Board};
 use crate::failure::{Failure, require};
 
 /// The kernel of a boot.
@@ -17,6 +17,8 @@ pub enum Kernel {
     Plain,
     /// The newest one of Debian's backports with PREEMPT_RT.
     Next,
+    /// PREEMPT_RT for 32-bit ARM.
+    Arm,
 }
 
 /// A package that `tests/setup/kernel` fetches and unpacks into its own folder.
@@ -33,7 +35,7 @@ pub enum Package {
 }
 
 impl Package {
-    const COUNT: usize = 6;
+    const COUNT: usize = 7;
 
     fn place(self) -> usize {
         match self {
@@ -43,12 +45,13 @@ impl Package {
             Self::Python => 3,
             Self::Kernel(Kernel::Next) => 4,
             Self::Uio => 5,
+            Self::Kernel(Kernel::Arm) => 6,
         }
     }
 
     /// Its name for the script.
     fn name(self) -> &'static str {
-        ["rt", "plain", "tools", "python", "next", "uio"][self.place()]
+        ["rt", "plain", "tools", "python", "next", "uio", "arm"][self.place()]
     }
 
     /// The variable with its folder; if set, the script is not run.
@@ -60,6 +63,7 @@ impl Package {
             "STEADFAST_PYTHON",
             "STEADFAST_NEXT_KERNEL",
             "STEADFAST_UIO",
+            "STEADFAST_ARM_KERNEL",
         ];
         variables[self.place()]
     }
@@ -73,12 +77,15 @@ pub struct Host {
     packages: [OnceLock<PathBuf>; Package::COUNT],
     /// Static aarch64 binaries.
     guest: PathBuf,
+    /// Static binaries for 32-bit ARM.
+    arm_guest: PathBuf,
 }
 
 impl Host {
     /// Finds `packages`: in the folders that `STEADFAST_KERNEL`, `STEADFAST_PLAIN_KERNEL`,
-    /// `STEADFAST_NEXT_KERNEL`, `STEADFAST_UIO`, `STEADFAST_TOOLS` and `STEADFAST_PYTHON` name, or that `tests/setup/kernel` prints. The programs for
-    /// the guest are in `STEADFAST_GUEST`, or where `tests/run` puts them.
+    /// `STEADFAST_NEXT_KERNEL`, `STEADFAST_ARM_KERNEL`, `STEADFAST_UIO`, `STEADFAST_TOOLS` and
+    /// `STEADFAST_PYTHON` name, or that `tests/setup/kernel` prints. The programs for the guest are in
+    /// `STEADFAST_GUEST`, those for 32-bit boards in `STEADFAST_ARM_GUEST`, or where `tests/run` puts them.
     ///
     /// # Errors
     /// A package cannot be fetched; the script has printed the reason.
@@ -105,6 +112,10 @@ impl Host {
                 folder(place).map_or_else(OnceLock::new, OnceLock::from)
             }),
             guest,
+            arm_guest: std::env::var_os("STEADFAST_ARM_GUEST").map_or_else(
+                || source().join("target/armv7-unknown-linux-gnueabihf/release"),
+                PathBuf::from,
+            ),
         }
     }
 
@@ -156,8 +167,20 @@ impl Host {
     /// # Errors
     /// It has not been built.
     pub fn read_guest_program(&self, name: &str) -> Result<Vec<u8>, Failure> {
+        self.read_program(Bits::B64, name)
+    }
+
+    /// A program built for boards of these bits.
+    ///
+    /// # Errors
+    /// It has not been built.
+    pub fn read_program(&self, bits: Bits, name: &str) -> Result<Vec<u8>, Failure> {
+        let folder = match bits {
+            Bits::B64 => &self.guest,
+            Bits::B32 => &self.arm_guest,
+        };
         let fix = "tests/run builds it, before a tier that boots boards";
-        read(&self.guest.join(name), fix)
+        read(&folder.join(name), fix)
     }
 
     /// A file of the repository.

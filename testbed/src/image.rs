@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::boards::Board;
+use crate::boards::{Bits, Board};
 use crate::cpio::Archive;
 use crate::failure::Failure;
 use crate::host::{Host, Kernel};
@@ -93,7 +93,11 @@ fn root(
     // init's own standard streams, before devtmpfs is mounted.
     root.character_device("/dev/console", 5, 1);
     // util-linux's chrt, which busybox lacks, and its C library.
-    for library in ["ld-linux-aarch64.so.1", "libc.so.6"] {
+    let loader = match board.bits {
+        Bits::B64 => "ld-linux-aarch64.so.1",
+        Bits::B32 => "ld-linux-armhf.so.3",
+    };
+    for library in [loader, "libc.so.6"] {
         let content = host.read_kernel_file(kernel, &format!("libc/{library}"))?;
         root.file(&format!("/lib/{library}"), 0o755, &content);
     }
@@ -165,9 +169,18 @@ fn device_tree(
     folder: &Path,
 ) -> Result<PathBuf, Failure> {
     let merged = folder.join("board.dtb");
-    let stock = host.kernel(kernel)?.join("dtb").join(stock);
+    let base = folder.join("stock.dtb");
+    fs::copy(host.kernel(kernel)?.join("dtb").join(stock), &base)?;
+    for (label, path) in board.symbols {
+        tool(
+            Command::new("fdtput")
+                .args(["-p", "-t", "s"])
+                .arg(&base)
+                .args(["/__symbols__", label, path]),
+        )?;
+    }
     let mut merge = Command::new("fdtoverlay");
-    merge.arg("-i").arg(&stock).arg("-o").arg(&merged);
+    merge.arg("-i").arg(&base).arg("-o").arg(&merged);
     let own = format!("board/{}/overlay.dtso", board.name);
     let sources = [
         Some(own.as_str()),

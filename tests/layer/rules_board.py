@@ -183,7 +183,7 @@ def overlays_use_a_compatible_that_spidev_accepts(tree):
 
 def a_board_for_hardware_has_a_watchdog(tree):
     """Only the watchdog switches off what a killed controller leaves energised."""
-    limits = {"raspberrypi4-64": 15, "imx8mp-evk": 128}
+    limits = {"raspberrypi4-64": 15, "imx8mp-evk": 128, "sabrelite": 128}
     bad = []
     for path in tree.files("overlay.dtso", under="board"):
         board = path.parent.name

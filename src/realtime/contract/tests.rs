@@ -28,7 +28,7 @@ fn good() -> Observed {
         isolated_cpu: Some(3),
         in_partition: false,
         disturbances: Some(Disturbances::default()),
-        dma_latency_us: Ok(0),
+        dma_latency_us: Ok(Some(0)),
         timer_resolution_ns: Ok(1),
         throttling: Some(Throttling::Off),
         moves_locked_pages: Some(false),
@@ -112,7 +112,7 @@ fn each_row_can_break_alone_and_names_its_fix() {
         ("cpu latency", |f| {
             f.dma_latency_us = Err(Errno(libc::EACCES))
         }),
-        ("cpu latency", |f| f.dma_latency_us = Ok(100)),
+        ("cpu latency", |f| f.dma_latency_us = Ok(Some(100))),
         ("timer", |f| f.timer_resolution_ns = Ok(4_000_000)),
         ("throttling", |f| {
             f.throttling = Some(Throttling::MicrosPerPeriod(500_000))

@@ -14,12 +14,11 @@
 //! A plain `cargo test` leaves it out, because it needs the emulator, the kernel package
 //! and binaries for the guest. Environment:
 //!
-//! - `STEADFAST_KERNEL`, `STEADFAST_PLAIN_KERNEL`, `STEADFAST_NEXT_KERNEL`, `STEADFAST_UIO`,
-//!   `STEADFAST_TOOLS`, `STEADFAST_PYTHON`: folders that `tests/setup/kernel rt plain next uio tools
-//!   python` printed. Without them
-//!   the script is run.
-//! - `STEADFAST_GUEST`: folder of static aarch64 binaries. Default: the folder of
-//!   `tests/run`.
+//! - `STEADFAST_KERNEL`, `STEADFAST_PLAIN_KERNEL`, `STEADFAST_NEXT_KERNEL`, `STEADFAST_ARM_KERNEL`,
+//!   `STEADFAST_UIO`, `STEADFAST_TOOLS`, `STEADFAST_PYTHON`: folders that `tests/setup/kernel rt plain next
+//!   arm uio tools python` printed. Without them the script is run.
+//! - `STEADFAST_GUEST`, `STEADFAST_ARM_GUEST`: folders of static binaries for arm64 and 32-bit ARM. Default:
+//!   the folders of `tests/run`.
 
 mod audited;
 mod can;
@@ -38,6 +37,7 @@ mod python;
 mod recorded;
 mod refused;
 mod registers;
+mod sabrelite;
 mod servo;
 mod smoke;
 mod soak;
@@ -89,6 +89,7 @@ fn run() -> Result<bool, Failure> {
         stops::TESTS,
         moves::TESTS,
         next_kernel::TESTS,
+        sabrelite::TESTS,
         others::TESTS,
         registers::TESTS,
         vanished::TESTS,

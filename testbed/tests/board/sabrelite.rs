@@ -1,0 +1,77 @@
+//! A board of 32 bits: one boot of the SABRE Lite with Debian's PREEMPT_RT kernel for armhf. What does not
+//! depend on the size of a word is tested on the boards of 64 bits.
+
+use crate::guest::{
+    LIMIT, ONE_CPU, SHOW, SHOWN, arm_and_move, board_file, command, healthy, number, ready,
+    report_of, require_kept, require_still_memory, servo,
+};
+use crate::{Context, Failure, Test, require};
+use testbed::boards::SABRELITE;
+
+pub(crate) const TESTS: &[Test] = &[Test {
+    name: "a_32_bit_board_keeps_its_contract_drops_enable_on_an_emergency_stop_and_is_reset_by_its_watchdog",
+    run: one_boot,
+}];
+
+/// Maximum of locked memory, kB, as on the boards of 64 bits.
+const LOCKED_KB: u64 = 2_048;
+
+fn one_boot(context: &Context<'_>) -> Result<(), Failure> {
+    const CYCLES: u64 = 2_000;
+    let lines = SABRELITE.lines;
+    // The second run is killed.
+    let script = "echo \"@@machine $(uname -m)\"\n".to_owned()
+        + &servo(&SABRELITE)
+        + &command(&format!("--cycles {CYCLES}"))
+        + SHOW
+        + &command("--cycles 1000000")
+        + " &
+firmware=$!
+read order
+kill -KILL $firmware
+second=0
+while [ $second -lt 30 ]; do echo \"@@second $second\"; sleep 1; second=$((second + 1)); done
+";
+    let text = board_file(context, &SABRELITE, &[ONE_CPU])?;
+    let mut machine = ready(context, &SABRELITE, &text)?
+        .cpus(1)
+        .start(&healthy(&SABRELITE), &script)?;
+    arm_and_move(&mut machine, &SABRELITE)?;
+    let pressed = machine.pins.drive(lines.emergency_stop, false)?;
+    let dropped = machine.pins.wait_for(pressed, lines.enable, false, LIMIT)?;
+    let periods = machine.pins.count(lines.heartbeat, pressed, dropped);
+    require(periods <= 2, || {
+        format!("enable fell {periods} periods after the press")
+    })?;
+    let shown = machine.collect_until(SHOWN, LIMIT)?;
+    require(shown.iter().any(|line| line == "@@machine armv7l"), || {
+        "not a machine of 32 bits".to_owned()
+    })?;
+    let report = report_of(&shown, 4)?;
+    let reason = report["exit"]["reason"].as_str().unwrap_or_default();
+    require(reason.contains("emergency stop"), || {
+        format!("the report does not name the emergency stop: {reason}")
+    })?;
+    require_kept(&report)?;
+    require_still_memory(&report)?;
+    require(number(&report, "/cycles/run")? == CYCLES, || {
+        format!("{} cycles", report["cycles"])
+    })?;
+    let locked = number(&report, "/memory/vm_lck_kb")?;
+    require(0 < locked && locked <= LOCKED_KB, || {
+        format!("{locked} kB are locked, expected at most {LOCKED_KB}")
+    })?;
+    // After all edges of the first run.
+    let again = machine.pins.drive(lines.reset, false)?;
+    machine
+        .pins
+        .wait_for_edges(again, lines.heartbeat, 50, LIMIT)?;
+    machine.type_line("kill")?;
+    machine.wait_for_line("@@second 1", LIMIT)?;
+    match machine.wait_for_line("@@second 4", LIMIT) {
+        Ok(_) => Err(Failure::new(
+            "the board was not reset within 4 s by a watchdog of 2 s",
+        )),
+        Err(_) => machine.wait_for_end(LIMIT),
+    }
+}
