@@ -31,7 +31,10 @@ def every_file_in_src_uri_exists(tree):
         for name in re.findall(r"file://([^\s;\"'$]+)", re.sub(r"LIC_FILES_CHKSUM.*", "", text)):
             if name in removed:
                 continue
-            boards = sorted((tree.root / "board").glob("*/overlay.dtso"))
+            # Of the machines; other boards have no image.
+            machines = [m.read_text() for m in tree.files("*.conf", under=BSP + "/conf/machine")]
+            overlays = sorted((tree.root / "board").glob("*/overlay.dtso"))
+            boards = [b for b in overlays if any(f'STEADFAST_BOARD = "{b.parent.name}"' in m for m in machines)]
             for board in machine_folders(tree, folders, name, boards):
                 if not any((f / name).exists() for f in board):
                     bad.append(f"{tree.name(path)}: file://{name} is in none of its folders")
