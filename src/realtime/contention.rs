@@ -77,7 +77,8 @@ pub fn measure(cpu: Option<usize>, online: &CpuSet) -> Option<Contention> {
 fn chain() -> Vec<u32> {
     let mut chain = vec![0; LINES * WORDS];
     for line in 0..LINES {
-        let next = (line * 1_664_525 + 1_013_904_223) % LINES;
+        // Wraps at a multiple of LINES, also with words of 32 bits.
+        let next = line.wrapping_mul(1_664_525).wrapping_add(1_013_904_223) % LINES;
         chain[line * WORDS] = next as u32;
     }
     chain
