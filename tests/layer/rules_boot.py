@@ -143,6 +143,22 @@ def recipes_require_the_features_of_the_distribution(tree):
     ]
 
 
+def what_depends_on_a_recipe_of_a_machine_is_of_the_machine(tree):
+    """Otherwise two machines of one tune have different signatures of the same package."""
+    def is_of_machine(path):
+        return re.search(r'^PACKAGE_ARCH = "\$\{MACHINE_ARCH\}"', path.read_text(), re.M)
+
+    recipes = [p for p in tree.files("*.bb", under=CORE) if "/images/" not in tree.name(p)]
+    machine = {p.name.split("_")[0] for p in recipes if is_of_machine(p)}
+    bad = []
+    for path in recipes:
+        needed = " ".join(re.findall(r'^RDEPENDS\S* \+= "([^"]*)"', path.read_text(), re.M)).split()
+        for name in sorted(machine.intersection(needed)):
+            if not is_of_machine(path):
+                bad.append(f"{tree.name(path)}: depends on {name}, which is of the machine; set PACKAGE_ARCH")
+    return bad
+
+
 def no_machine_enables_graphics(tree):
     """The distribution disables graphics; a machine must not enable them."""
     bad = []
@@ -163,5 +179,6 @@ RULES = [
     a_disk_on_pci_has_its_environment_loaded_again,
     the_emulated_machine_keeps_its_gpio_chip,
     recipes_require_the_features_of_the_distribution,
+    what_depends_on_a_recipe_of_a_machine_is_of_the_machine,
     no_machine_enables_graphics,
 ]

@@ -79,6 +79,7 @@ BREAKS = [
     ("a_disk_on_pci_has_its_environment_loaded_again", BSP + "/recipes-bsp/u-boot/files/steadfast-qemuarm64/steadfast-env.cfg", 'CONFIG_PREBOOT="env load"\n', ""),
     ("the_emulated_machine_keeps_its_gpio_chip", BSP + "/conf/machine/steadfast-qemuarm64.conf", "virt,acpi=off", "virt"),
     ("recipes_require_the_features_of_the_distribution", BUNDLE, "features_check ", ""),
+    ("what_depends_on_a_recipe_of_a_machine_is_of_the_machine", CORE + "/recipes-steadfast/health/steadfast-health_1.0.bb", 'PACKAGE_ARCH = "', '#PACKAGE_ARCH = "'),
     ("no_machine_enables_graphics", BSP + "/conf/machine/steadfast-raspberrypi4-64.conf", "DISABLE_VC4GRAPHICS", "#"),
     ("a_board_for_hardware_has_a_watchdog", "board/raspberrypi4-64/board.toml", "timeout_s = 2 ", "timeout_s = 16"),
     ("a_board_for_hardware_has_a_watchdog", "board/imx8mp-evk/board.toml", "[watchdog]", "[watchdogs]"),

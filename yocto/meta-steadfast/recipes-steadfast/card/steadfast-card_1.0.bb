@@ -18,6 +18,8 @@ S = "${UNPACKDIR}"
 inherit features_check systemd
 
 REQUIRED_DISTRO_FEATURES = "systemd steadfast-rt"
+# As the recipe that it depends on.
+PACKAGE_ARCH = "${MACHINE_ARCH}"
 
 # Nobody can log in to the image for the field: without dropbear, steadfast-card refuses keys. Install
 # steadfast-card-ssh to permit it.

@@ -16,6 +16,8 @@ S = "${UNPACKDIR}"
 inherit features_check systemd
 
 REQUIRED_DISTRO_FEATURES = "systemd steadfast-rt"
+# As the recipe that it depends on: else two machines of one tune have different signatures of it.
+PACKAGE_ARCH = "${MACHINE_ARCH}"
 
 SYSTEMD_SERVICE:${PN} = "steadfast-health.service"
 
