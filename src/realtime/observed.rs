@@ -86,8 +86,8 @@ pub struct Observed {
     pub in_partition: bool,
     /// Disturbances of the loop's thread on its isolated CPU: at first since the start of the
     /// machine, then, by [`Observed::count_disturbances`], since [`Observed::take_schedule`].
-    /// `None` on another CPU, or without `/proc/interrupts`.
-    pub disturbances: Option<Disturbances>,
+    /// `None` on another CPU; an error if `/proc/interrupts` cannot be read.
+    pub disturbances: Option<Result<Disturbances, Errno>>,
     /// The value of `/dev/cpu_dma_latency`, read back, us; `None` where the CPUs have no idle states
     /// whose exit takes time.
     pub dma_latency_us: Result<Option<i32>, Errno>,
@@ -244,14 +244,14 @@ impl Observed {
     /// Counts what disturbed the calling thread since [`Observed::take_schedule`]. Does not
     /// allocate.
     pub fn count_disturbances(&mut self) {
-        if let (Some(before), Some(now)) = (self.disturbances, self.present_disturbances()) {
-            self.disturbances = Some(now.since(before));
+        if let (Some(Ok(before)), Some(now)) = (self.disturbances, self.present_disturbances()) {
+            self.disturbances = Some(now.map(|now| now.since(before)));
         }
     }
 
-    fn present_disturbances(&self) -> Option<Disturbances> {
+    fn present_disturbances(&self) -> Option<Result<Disturbances, Errno>> {
         let cpu = self.cpu.ok()?.filter(|cpu| self.isolated.contains(*cpu))?;
-        Disturbances::on(Path::new("/"), cpu).ok()
+        Some(Disturbances::on(Path::new("/"), cpu))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::realtime::observed::Observed;
 use crate::realtime::platform::Throttling;
 use crate::realtime::required::LoopConfig;
 use crate::realtime::text::Text;
+use crate::sys::Errno;
 use crate::time::Duration;
 
 /// Least time for real-time threads per second, us: the kernel's default (sched(7)).
@@ -102,15 +103,28 @@ pub(super) fn wake(config: &LoopConfig, observed: &Observed) -> Option<Judged> {
 }
 
 /// The row of a loop on an isolated CPU: what really ran there instead of it.
-pub(super) fn own_cpu(seen: Disturbances) -> Judged {
+pub(super) fn own_cpu(seen: Result<Disturbances, Errno>) -> Judged {
+    let required = Text::of(format_args!(
+        "no device's interrupts, no other thread first"
+    ));
     let Disturbances {
         interrupts,
         preemptions,
-    } = seen;
+    } = match seen {
+        Ok(seen) => seen,
+        Err(errno) => {
+            return Judged {
+                required,
+                observed: Text::of(format_args!("/proc/interrupts cannot be read ({errno})")),
+                kept: false,
+                fix: Text::of(format_args!(
+                    "mount /proc whole (ProcSubset=all in the unit)"
+                )),
+            };
+        }
+    };
     Judged {
-        required: Text::of(format_args!(
-            "no device's interrupts, no other thread first"
-        )),
+        required,
         observed: Text::of(format_args!(
             "{interrupts} interrupts of devices, {preemptions} times another thread"
         )),

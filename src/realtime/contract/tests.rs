@@ -27,7 +27,7 @@ fn good() -> Observed {
         isolated: crate::realtime::scheduler::parse_cpu_list("2-3").unwrap(),
         isolated_cpu: Some(3),
         in_partition: false,
-        disturbances: Some(Disturbances::default()),
+        disturbances: Some(Ok(Disturbances::default())),
         dma_latency_us: Ok(Some(0)),
         timer_resolution_ns: Ok(1),
         throttling: Some(Throttling::Off),
@@ -104,10 +104,19 @@ fn each_row_can_break_alone_and_names_its_fix() {
             f.isolated = crate::realtime::scheduler::parse_cpu_list("3").unwrap();
         }),
         ("own cpu", |f| {
-            f.disturbances.as_mut().unwrap().interrupts = 3
+            f.disturbances = Some(Ok(Disturbances {
+                interrupts: 3,
+                preemptions: 0,
+            }))
         }),
         ("own cpu", |f| {
-            f.disturbances.as_mut().unwrap().preemptions = 3
+            f.disturbances = Some(Ok(Disturbances {
+                interrupts: 0,
+                preemptions: 3,
+            }))
+        }),
+        ("own cpu", |f| {
+            f.disturbances = Some(Err(Errno(libc::ENOENT)))
         }),
         ("cpu latency", |f| {
             f.dma_latency_us = Err(Errno(libc::EACCES))
