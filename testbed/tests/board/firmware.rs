@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use crate::guest::{
-    LIMIT, SHOW, arm_and_move, board_file, command, energising, healthy, number, ready, report_of,
-    require_kept, require_number, require_still_memory, servo,
+    LIMIT, SHOW, arm_and_move, board_file, command, energising, healthy, number,
+    press_emergency_stop, ready, report_of, require_kept, require_number, require_still_memory,
+    servo,
 };
 use crate::{Context, Failure, Test, require};
 use testbed::boards::IMX8MP_EVK;
@@ -100,12 +101,7 @@ fn emergency_stop(context: &Context<'_>) -> Result<(), Failure> {
     )?;
     arm_and_move(&mut machine, &IMX8MP_EVK)?;
 
-    let pressed = machine.pins.drive(lines.emergency_stop, false)?;
-    let dropped = machine.pins.wait_for(pressed, lines.enable, false, LIMIT)?;
-    let periods = machine.pins.count(lines.heartbeat, pressed, dropped);
-    require(periods <= 2, || {
-        format!("enable fell {periods} periods after the press")
-    })?;
+    let dropped = press_emergency_stop(&mut machine, &IMX8MP_EVK)?;
 
     let settled = machine
         .pins

@@ -238,3 +238,16 @@ pub(crate) fn arm_and_move(machine: &mut Machine, board: &Board) -> Result<Mark,
         .pins
         .wait_for_edges(enabled, board.lines.heartbeat, 100, LIMIT)
 }
+
+/// Presses the emergency stop, and requires that enable falls within two periods. Gives when it
+/// fell.
+pub(crate) fn press_emergency_stop(machine: &mut Machine, board: &Board) -> Result<Mark, Failure> {
+    let lines = board.lines;
+    let pressed = machine.pins.drive(lines.emergency_stop, false)?;
+    let dropped = machine.pins.wait_for(pressed, lines.enable, false, LIMIT)?;
+    let periods = machine.pins.count(lines.heartbeat, pressed, dropped);
+    require(periods <= 2, || {
+        format!("enable fell {periods} periods after the press")
+    })?;
+    Ok(dropped)
+}

@@ -3,7 +3,8 @@
 
 use crate::guest::{
     HOLD, LIMIT, ONE_CPU, SHOW, SHOWN, arm_and_move, board_file, broken_rows, command, energising,
-    healthy, let_go, ready, report_of, require_kept, require_still_memory, servo,
+    healthy, let_go, press_emergency_stop, ready, report_of, require_kept, require_still_memory,
+    servo,
 };
 use crate::{Context, Failure, Test, require};
 use testbed::boards::{Board, QEMUARM64, RASPBERRYPI4_64};
@@ -25,12 +26,7 @@ pub(crate) const TESTS: &[Test] = &[
 fn drive(machine: &mut Machine, board: &Board) -> Result<(), Failure> {
     let lines = board.lines;
     arm_and_move(machine, board)?;
-    let pressed = machine.pins.drive(lines.emergency_stop, false)?;
-    let dropped = machine.pins.wait_for(pressed, lines.enable, false, LIMIT)?;
-    let periods = machine.pins.count(lines.heartbeat, pressed, dropped);
-    require(periods <= 2, || {
-        format!("enable fell {periods} periods after the press")
-    })?;
+    let dropped = press_emergency_stop(machine, board)?;
     machine.pins.drive(lines.emergency_stop, true)?;
     let report = report_of(&machine.collect_until(SHOWN, LIMIT)?, 4)?;
     require_kept(&report)?;

@@ -2,8 +2,8 @@
 //! depend on the size of a word is tested on the boards of 64 bits.
 
 use crate::guest::{
-    LIMIT, ONE_CPU, SHOW, SHOWN, arm_and_move, board_file, command, healthy, number, ready,
-    report_of, require_kept, require_still_memory, servo,
+    LIMIT, ONE_CPU, SHOW, SHOWN, arm_and_move, board_file, command, healthy, number,
+    press_emergency_stop, ready, report_of, require_kept, require_still_memory, servo,
 };
 use crate::{Context, Failure, Test, require};
 use testbed::boards::SABRELITE;
@@ -37,12 +37,7 @@ while [ $second -lt 30 ]; do echo \"@@second $second\"; sleep 1; second=$((secon
         .cpus(1)
         .start(&healthy(&SABRELITE), &script)?;
     arm_and_move(&mut machine, &SABRELITE)?;
-    let pressed = machine.pins.drive(lines.emergency_stop, false)?;
-    let dropped = machine.pins.wait_for(pressed, lines.enable, false, LIMIT)?;
-    let periods = machine.pins.count(lines.heartbeat, pressed, dropped);
-    require(periods <= 2, || {
-        format!("enable fell {periods} periods after the press")
-    })?;
+    press_emergency_stop(&mut machine, &SABRELITE)?;
     let shown = machine.collect_until(SHOWN, LIMIT)?;
     require(shown.iter().any(|line| line == "@@machine armv7l"), || {
         "not a machine of 32 bits".to_owned()

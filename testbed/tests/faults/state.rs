@@ -212,24 +212,21 @@ shutdown = 2
 pub(crate) const CONTROLLER: u64 = 0x0090_0000;
 
 const DAC: &str = "device = \"/dev/spidev3.1\"\nspeed_hz = 1_000_000\n";
+/// Its registers in place of spidev, at `speed_hz`.
+macro_rules! by_registers {
+    ($speed_hz:literal) => {
+        concat!(
+            "device = \"/dev/mem\"\naddress = 0x900000\naccess = \"registers\"\n",
+            "controller = \"ecspi\"\nchip_select = 1\nclock_hz = 80_000_000\nspeed_hz = ",
+            $speed_hz,
+            "\n"
+        )
+    };
+}
 /// A stuck transfer ends after a word and 100 us: 134 us at this clock.
-const DAC_BY_REGISTERS: &str = "device = \"/dev/mem\"
-address = 0x900000
-access = \"registers\"
-controller = \"ecspi\"
-chip_select = 1
-clock_hz = 80_000_000
-speed_hz = 1_000_000
-";
+const DAC_BY_REGISTERS: &str = by_registers!("1_000_000");
 /// 6.9 ms at this clock, longer than the time of the stall guard.
-const DAC_BY_SLOW_REGISTERS: &str = "device = \"/dev/mem\"
-address = 0x900000
-access = \"registers\"
-controller = \"ecspi\"
-chip_select = 1
-clock_hz = 80_000_000
-speed_hz = 5_000
-";
+const DAC_BY_SLOW_REGISTERS: &str = by_registers!("5_000");
 const SHORT_STALL: (&str, &str) = ("quick_stop = 50", "quick_stop = 50\nstall_periods = 5");
 
 /// A board file of the campaign, made from the board's own.
