@@ -9,11 +9,11 @@ use std::os::fd::AsFd;
 use steadfast::cycle::image::DigitalInputs;
 use steadfast::device::gpio::{
     Bank, Bias, Chips, GpioError, InputLine, InputLines, KernelChips, Levels, LineId, LineValues,
-    Name, OutputLine, OutputLines, Requested, find_chip, find_line, flag, present_chips,
+    Name, OutputLine, OutputLines, Requested, SetClear, find_chip, find_line, flag, present_chips,
 };
-use steadfast::sys::Errno;
 use steadfast::sys::gpio::{LineAttribute, LineConfigAttribute};
 use steadfast::sys::registers::Registers;
+use steadfast::sys::{Errno, emergency};
 use testbed::emulation;
 
 struct StubChips(Vec<Result<StubChip, Errno>>);
@@ -213,7 +213,7 @@ fn registers(test: &str, levels: u32) -> Registers {
     let path = std::env::temp_dir().join(name);
     std::fs::write(&path, [0; 4_096]).unwrap();
     let file = std::fs::File::options().read(true).write(true).open(&path);
-    let registers = Registers::map(file.unwrap().as_fd(), 0, Bank::Mxc.block_bytes()).unwrap();
+    let registers = Registers::map(file.unwrap().as_fd(), 0, Bank::Bcm2835.block_bytes()).unwrap();
     std::fs::remove_file(path).unwrap();
     registers.write(0x08, levels);
     registers
@@ -244,6 +244,44 @@ fn inputs_by_registers_need_no_call_and_must_agree_with_the_kernel_at_first() {
         (1 << 8, 1 << 8, 2 << 8)
     );
     assert_eq!(chip.wires.gets.get(), calls);
+}
+
+/// The only test here that depends on the safe-state latch.
+#[test]
+fn outputs_by_registers_need_no_call_and_only_the_kernel_sets_them_after_the_safe_plan() {
+    let [functions, set, clear, levels] = [0x00, 0x1c, 0x28, 0x34];
+    let chip = chip("gpiochip0", "", &[]);
+    let lines = [output(4, 5, false), output(5, 6, true)];
+    let mut outputs = OutputLines::request(&chip, &lines).unwrap();
+    let block = registers("outputs", 0);
+    let by_registers = || SetClear::new(Bank::Bcm2835, block, &lines).unwrap();
+    chip.wires.levels.set(0b10);
+
+    // Functions of lines 5 and 6: input and output, then both output.
+    block.write(functions, 0b001 << 18);
+    let refused = outputs.by_registers(by_registers());
+    assert_eq!(refused, Err(GpioError::NotAnOutput { offset: 5 }));
+    block.write(functions, 0b001_001 << 15);
+    let refused = outputs.by_registers(by_registers());
+    assert_eq!(refused, Err(GpioError::OtherLevels));
+    outputs.write(0b01 << 4).unwrap();
+    let by_kernel = |bits| LineValues { bits, mask: 0b11 };
+    assert_eq!(*chip.wires.sets.borrow(), [by_kernel(0b01)]);
+
+    block.write(levels, 1 << 6);
+    outputs.by_registers(by_registers()).unwrap();
+    outputs.write(0b01 << 4).unwrap();
+    assert_eq!((block.read(set), block.read(clear)), (1 << 5, 1 << 6));
+    assert_eq!(chip.wires.sets.borrow().len(), 1, "no call");
+
+    emergency::lines();
+    let refused = outputs.write(0b11 << 4);
+    let safe = outputs.write_by_kernel(0b10 << 4);
+    emergency::release_latch();
+    assert_eq!(refused, Err(GpioError::Set(Errno(libc::ECANCELED))));
+    assert_eq!((block.read(set), block.read(clear)), (1 << 5, 1 << 6));
+    assert_eq!(safe, Ok(()));
+    assert_eq!(chip.wires.sets.borrow()[1..], [by_kernel(0b10)]);
 }
 
 #[test]

@@ -7,17 +7,16 @@
 
 use std::path::Path;
 
+use super::gpio_chip::Chip;
 use super::own::OwnDevices;
 use super::ports::{Devices, SpiMap, channel_of};
 use super::probe::{self, Machine};
-use crate::config::{
-    self, AnalogOutput, Config, ConfigError, Details, Io, Line, Pin, Position, WatchdogConfig,
-};
+use crate::config::{self, AnalogOutput, Config, ConfigError, Details, Io, Pin, WatchdogConfig};
 use crate::cycle::image::{DigitalInputs, InputError, Inputs, Lost, OutputError, Outputs};
 use crate::cycle::ports::{Clock, Tick};
 use crate::device::gpio::{
-    self, EdgeReader, GpioError, InputLines, KernelChip, KernelChips, KernelEvents, KernelLines,
-    Levels, LineId, OutputLine, OutputLines,
+    EdgeReader, GpioError, InputLines, KernelChips, KernelEvents, KernelLines, Levels, OutputLine,
+    OutputLines, SetClear,
 };
 use crate::device::spi::Spidev;
 use crate::device::watchdog::{self, Standing, Watchdog, WatchdogError};
@@ -187,12 +186,16 @@ impl Linux {
                 safe: output.safe,
             });
         }
-        let requested = OutputLines::request(&opened.chip, &lines).map_err(|error| {
-            opened.refused(
-                error,
-                lines.iter().map(|l| l.offset).zip(mine.iter().map(|m| m.1)),
-            )
-        })?;
+        let refused = |error| {
+            let offsets = lines.iter().map(|line| line.offset);
+            opened.refused(error, offsets.zip(mine.iter().map(|m| m.1)))
+        };
+        let mut requested = OutputLines::request(&opened.chip, &lines).map_err(&refused)?;
+        if let Some((bank, registers)) = opened.registers(|by| by.outputs)? {
+            SetClear::new(bank, registers, &lines)
+                .and_then(|registers| requested.by_registers(registers))
+                .map_err(&refused)?;
+        }
         let _ = self.outputs.push(requested);
         Ok(())
     }
@@ -231,6 +234,21 @@ impl Linux {
         Ok(())
     }
 
+    /// Writes the outputs of all chips, even after one has failed.
+    #[inline]
+    fn each_output(
+        &mut self,
+        mut write: impl FnMut(&mut OutputLines<KernelLines>) -> Result<(), GpioError>,
+    ) -> Result<(), OutputError> {
+        let mut result = Ok(());
+        for lines in &mut self.outputs {
+            if write(lines).is_err() {
+                result = Err(OutputError::Digital);
+            }
+        }
+        result
+    }
+
     fn open_inputs(
         &mut self,
         config: &Config,
@@ -258,14 +276,8 @@ impl Linux {
         };
         let (mut requested, reader) =
             InputLines::request(&opened.chip, &lines).map_err(&refused)?;
-        let entry = &config.io.gpio[chip];
-        if let Some(by) = &entry.registers {
-            let place = by.place();
-            let mapped = place.map(Path::new("/"), by.bank.block_bytes());
-            let mapped = mapped.map_err(|error| {
-                config.device_error(entry.position, &error.explain(place.path).to_string())
-            })?;
-            Levels::new(by.bank, mapped, &lines)
+        if let Some((bank, registers)) = opened.registers(|by| by.inputs)? {
+            Levels::new(bank, registers, &lines)
                 .and_then(|levels| requested.by_registers(levels))
                 .map_err(&refused)?;
         }
@@ -322,68 +334,6 @@ fn safe_frame(output: &AnalogOutput) -> [u8; 2] {
 /// `pin` if it is on the GPIO chip with this index.
 fn on(pin: &Option<Pin>, chip: usize) -> Option<&Pin> {
     pin.as_ref().filter(|pin| pin.gpio == chip)
-}
-
-/// An open GPIO chip, with the context for its errors.
-struct Chip<'c> {
-    config: &'c Config,
-    chips: &'c KernelChips,
-    index: usize,
-    chip: KernelChip,
-    info: gpio::ChipInfo,
-}
-
-impl<'c> Chip<'c> {
-    fn find(
-        config: &'c Config,
-        chips: &'c KernelChips,
-        index: usize,
-        first: &Pin,
-    ) -> Result<Self, ConfigError> {
-        let entry = &config.io.gpio[index];
-        let (chip, info) = gpio::find_chip(chips, &entry.chip).map_err(|error| {
-            probe::gpio_error(config, chips, index, entry.position, first, error)
-        })?;
-        Ok(Self {
-            config,
-            chips,
-            index,
-            chip,
-            info,
-        })
-    }
-
-    fn offset(&self, pin: &Pin) -> Result<u32, ConfigError> {
-        let line = match &pin.line {
-            Line::Offset(offset) => LineId::Offset(*offset),
-            Line::Name(name) => LineId::Name(name),
-        };
-        gpio::find_line(&self.chip, &self.info, line)
-            .map_err(|error| self.error(pin.position, pin, error))
-    }
-
-    /// The kernel's refusal of a request, as an error at the line that caused it.
-    fn refused<'p>(
-        &self,
-        error: GpioError,
-        lines: impl Iterator<Item = (u32, &'p Pin)>,
-    ) -> ConfigError {
-        let mut lines = lines.collect::<Vec<_>>().into_iter();
-        let all = lines.as_slice().first().map(|(_, pin)| *pin);
-        let one = match error {
-            GpioError::Busy { offset, .. } | GpioError::DuplicateLine { offset } => {
-                lines.find(|(line, _)| *line == offset).map(|(_, pin)| pin)
-            }
-            _ => None,
-        };
-        let position = one.map_or(self.config.io.gpio[self.index].position, |pin| pin.position);
-        let pin = one.or(all).expect("a request has at least one line");
-        self.error(position, pin, error)
-    }
-
-    fn error(&self, position: Position, pin: &Pin, error: GpioError) -> ConfigError {
-        probe::gpio_error(self.config, self.chips, self.index, position, pin, error)
-    }
 }
 
 /// Whether a stock chip is on this SPI device.
@@ -455,13 +405,11 @@ impl Devices for Linux {
 
     #[inline]
     fn digital_outputs(&mut self, levels: u32) -> Result<(), OutputError> {
-        let mut result = Ok(());
-        for lines in &mut self.outputs {
-            if lines.write(levels).is_err() {
-                result = Err(OutputError::Digital);
-            }
-        }
-        result
+        self.each_output(|lines| lines.write(levels))
+    }
+
+    fn safe_digital_outputs(&mut self, levels: u32) -> Result<(), OutputError> {
+        self.each_output(|lines| lines.write_by_kernel(levels))
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod error;
 mod feeder;
+mod gpio_chip;
 mod helpers;
 mod links;
 mod linux;

@@ -447,7 +447,7 @@ impl<D: Devices> Act for Ports<D> {
                 self.levels = self.safe_levels;
             }
             self.levels = self.levels & !mask | self.safe_levels & mask;
-            result = result.and(self.devices.digital_outputs(self.levels));
+            result = result.and(self.devices.safe_digital_outputs(self.levels));
         }
         for at in 0..self.analog_shutdown.len() {
             let channel = self.analog_shutdown[at];

@@ -198,8 +198,11 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
             self.lines(depth, index, (&chip, &info), &wired);
             // Mapping accesses no register.
             if depth == Depth::Everything
-                && wired.iter().any(|wired| wired.input.is_some())
                 && let Some(by) = &entry.registers
+                && (wired.iter()).any(|wired| match wired.input {
+                    Some(_) => by.inputs,
+                    None => by.outputs,
+                })
                 && let Err(error) = by.place().map(self.machine.root, by.bank.block_bytes())
             {
                 self.say(entry.position, &error.explain(by.place().path).to_string());

@@ -74,7 +74,12 @@ fn summary(config: &Config) -> String {
     for entry in &io.gpio {
         if let Some(registers) = &entry.registers {
             let (name, bank) = (&entry.name, registers.bank.name());
-            let _ = writeln!(shown, "  [gpio.{name}] inputs by registers of {bank}");
+            let what = match (registers.inputs, registers.outputs) {
+                (true, true) => "inputs and outputs",
+                (true, false) => "inputs",
+                (false, _) => "outputs",
+            };
+            let _ = writeln!(shown, "  [gpio.{name}] {what} by registers of {bank}");
         }
     }
     for entry in &io.spi {

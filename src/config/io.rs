@@ -22,24 +22,28 @@ pub struct GpioChip {
     pub name: String,
     /// Its label, kernel name (`gpiochip0`) or path.
     pub chip: String,
-    /// How its inputs are read by registers; `None`: through the kernel.
-    pub registers: Option<InputRegisters>,
+    /// How its lines are reached by registers; `None`: through the kernel.
+    pub registers: Option<GpioRegisters>,
     /// Its position in the file.
     pub position: Position,
 }
 
-/// The registers of a GPIO chip, by which its inputs are read.
+/// The registers of a GPIO chip.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InputRegisters {
+pub struct GpioRegisters {
     /// The kind of chip.
     pub bank: Bank,
+    /// Whether its inputs are read by them.
+    pub inputs: bool,
+    /// Whether its outputs are set by them.
+    pub outputs: bool,
     /// `/dev/mem`, `/dev/uioN`, or `uio`: the UIO device of the address.
     pub path: String,
     /// Their physical address.
     pub address: u64,
 }
 
-impl InputRegisters {
+impl GpioRegisters {
     /// Where they are.
     #[must_use]
     pub fn place(&self) -> Place<'_> {

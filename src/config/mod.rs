@@ -51,8 +51,8 @@ pub use commands::GroupNumber;
 pub use error::{ConfigError, Details, Position};
 pub use groups::{CommandGroup, Groups};
 pub use io::{
-    AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, I2cAdapter,
-    InputRegisters, Io, Line, MAX_DEVICES, MAX_SHUTDOWN, Monitor, Pin, PwmChannel, SpiDevice,
+    AnalogInput, AnalogOutput, Bias, DigitalInput, DigitalOutput, Encoder, GpioChip, GpioRegisters,
+    I2cAdapter, Io, Line, MAX_DEVICES, MAX_SHUTDOWN, Monitor, Pin, PwmChannel, SpiDevice,
     SpiRegisters,
 };
 pub use links::LinksConfig;

@@ -18,7 +18,7 @@ const MORE: &[(&str, &str, &str)] = &[
     (
         "gpio.main",
         "chip = \"pinctrl-bcm2711\"",
-        "chip = \"pinctrl-bcm2711\"\ninputs = \"registers\"\ncontroller = \"bcm2835-gpio\"\n\
+        "chip = \"pinctrl-bcm2711\"\ninputs = \"registers\"\noutputs = \"registers\"\ncontroller = \"bcm2835-gpio\"\n\
          device = \"/dev/mem\"\naddress = 0xfe200000",
     ),
     (

@@ -47,6 +47,15 @@ pub trait Devices {
     /// One of them could not be written; the others were.
     fn digital_outputs(&mut self, levels: u32) -> Result<(), OutputError>;
 
+    /// The same by the path of the safe plan, if it is another one: for safe values, also after the
+    /// safe-state latch was set.
+    ///
+    /// # Errors
+    /// As for [`Devices::digital_outputs`].
+    fn safe_digital_outputs(&mut self, levels: u32) -> Result<(), OutputError> {
+        self.digital_outputs(levels)
+    }
+
     /// Lets the devices of `[device.X]` whose turn it is read their signals. `began` is the
     /// result of [`Devices::advance`]. Gives a device that exceeds its tolerated failures.
     fn sense_own(&mut self, tick: &Tick, inputs: &mut Inputs, began: Instant) -> Option<Lost> {

@@ -76,6 +76,13 @@ pub enum GpioError {
     Set(Errno),
     /// The registers do not show the levels that the kernel reads.
     OtherLevels,
+    /// The registers do not show a requested output as one.
+    NotAnOutput {
+        /// The line.
+        offset: u32,
+    },
+    /// The chip has no registers that set and clear single lines.
+    NoSetClear,
 }
 
 /// The requested chip and line, for a message.
@@ -223,6 +230,16 @@ impl fmt::Display for Explained<'_> {
                 f,
                 "GPIO chip \"{chip}\": the registers show other levels than the kernel; name the \
                  registers of this chip"
+            ),
+            GpioError::NotAnOutput { offset } => write!(
+                f,
+                "GPIO chip \"{chip}\": the registers do not show line {offset} as an output, which it \
+                 is; name the registers of this chip"
+            ),
+            GpioError::NoSetClear => write!(
+                f,
+                "GPIO chip \"{chip}\" has no registers that set and clear single lines; remove \
+                 outputs = \"registers\""
             ),
         }
     }

@@ -9,6 +9,7 @@
 //! PSR; BCM2711 ARM Peripherals, chapter 5, "GPIO", GPLEV0 and GPLEV1.
 
 use super::request::{self, Line};
+use super::set_clear::SetClearOffsets;
 use super::{GpioError, InputLine};
 use crate::cycle::image::MAX_DIGITAL;
 use crate::sys::registers::Registers;
@@ -49,6 +50,25 @@ impl Bank {
         }
     }
 
+    /// Offsets of its registers that set and clear single lines, bytes. `None`: it has none, so
+    /// that an output by register would be a read-modify-write, which races with the kernel's driver.
+    pub(super) const fn set_clear(self) -> Option<SetClearOffsets> {
+        match self {
+            Self::Mxc => None,
+            Self::Bcm2835 => Some(SetClearOffsets {
+                function: 0x00,
+                set: 0x1c,
+                clear: 0x28,
+            }),
+        }
+    }
+
+    /// Whether single lines can be set and cleared by a register.
+    #[must_use]
+    pub const fn sets_single_lines(self) -> bool {
+        self.set_clear().is_some()
+    }
+
     /// Least size of its register block, bytes.
     #[must_use]
     pub const fn block_bytes(self) -> usize {
@@ -74,7 +94,15 @@ impl Levels {
     /// # Errors
     /// [`GpioError::OffsetOutOfRange`], and those of a request for the same lines.
     pub fn new(bank: Bank, registers: Registers, inputs: &[InputLine]) -> Result<Self, GpioError> {
-        let lines = request::in_channel_order(inputs.iter().map(Line::from).collect())?;
+        Self::of(bank, registers, inputs.iter().map(Line::from).collect())
+    }
+
+    pub(super) fn of(
+        bank: Bank,
+        registers: Registers,
+        lines: Vec<Line>,
+    ) -> Result<Self, GpioError> {
+        let lines = request::in_channel_order(lines)?;
         let mut offsets = heapless::Vec::new();
         for Line { offset, .. } in &lines {
             let (offset, lines) = (*offset, bank.lines());
@@ -92,6 +120,16 @@ impl Levels {
         })
     }
 
+    /// The number of each line on the chip, in the order of the request.
+    pub(super) fn offsets(&self) -> &[u8] {
+        &self.offsets
+    }
+
+    /// Logical values as levels, and levels as logical values.
+    pub(super) const fn inverted(&self, bits: u64) -> u64 {
+        bits ^ self.inverted
+    }
+
     /// The logical values, one bit for each line of the request, as
     /// [`Lines::get`](super::Lines::get) gives them. One read for each 32 lines of the chip.
     #[inline]
@@ -107,18 +145,18 @@ impl Levels {
             }
             bits |= u64::from(levels >> (offset % 32) & 1) << bit;
         }
-        bits ^ self.inverted
+        self.inverted(bits)
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::fs::File;
     use std::os::fd::AsFd;
 
-    /// Registers with these bytes at these offsets.
-    fn chip(bank: Bank, test: &str, words: &[(usize, u32)]) -> Registers {
+    /// Registers with these words at these offsets.
+    pub(in super::super) fn chip(bank: Bank, test: &str, words: &[(usize, u32)]) -> Registers {
         let name = format!("steadfast-{}-levels-{test}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let mut options = File::options();

@@ -3,7 +3,8 @@
 use super::map::ChannelMap;
 use super::request::{self, Line};
 use super::{
-    Chip, EdgeLatch, EdgeReader, GpioError, InputLine, Levels, LineValues, Lines, OutputLine, flag,
+    Chip, EdgeLatch, EdgeReader, GpioError, InputLine, Levels, LineValues, Lines, OutputLine,
+    SetClear, flag,
 };
 use crate::cycle::image::DigitalInputs;
 use crate::sys::{Errno, emergency};
@@ -79,14 +80,7 @@ impl<L: Lines> InputLines<L> {
     /// # Errors
     /// [`GpioError::OtherLevels`], [`GpioError::Get`].
     pub fn by_registers(&mut self, levels: Levels) -> Result<(), GpioError> {
-        let kernel = || self.lines.get(self.line_mask).map_err(GpioError::Get);
-        let before = kernel()?;
-        let found = levels.read();
-        // A line that changed meanwhile tells nothing.
-        let steady = !(before ^ kernel()?);
-        if (found ^ before) & steady & self.line_mask != 0 {
-            return Err(GpioError::OtherLevels);
-        }
+        same_levels(&self.lines, self.line_mask, &levels)?;
         self.levels = Some(levels);
         Ok(())
     }
@@ -140,10 +134,25 @@ impl<L: Lines> InputLines<L> {
     }
 }
 
-/// All outputs of one chip: one request, set by one ioctl.
+/// Compares the levels of the lines in `mask` by the registers with those of the kernel.
+fn same_levels<L: Lines>(lines: &L, mask: u64, levels: &Levels) -> Result<(), GpioError> {
+    let kernel = || lines.get(mask).map_err(GpioError::Get);
+    let before = kernel()?;
+    let found = levels.read();
+    // A line that changed meanwhile tells nothing.
+    let steady = !(before ^ kernel()?);
+    if (found ^ before) & steady & mask != 0 {
+        return Err(GpioError::OtherLevels);
+    }
+    Ok(())
+}
+
+/// All outputs of one chip: one request, set by one ioctl or by registers.
 #[derive(Debug)]
 pub struct OutputLines<L> {
     lines: L,
+    /// `None`: set through the kernel.
+    registers: Option<SetClear>,
     map: ChannelMap,
     safe: LineValues,
 }
@@ -166,16 +175,49 @@ impl<L: Lines> OutputLines<L> {
             bits: map.lines_of(safe_channels),
             mask: map.line_mask(),
         };
-        Ok(Self { lines, map, safe })
+        Ok(Self {
+            lines,
+            registers: None,
+            map,
+            safe,
+        })
     }
 
-    /// Sets all outputs to their channels in `image`: one ioctl, no
+    /// Drives the outputs by registers from now on. The registers must show the lines as outputs, at
+    /// the levels that the kernel reads.
+    ///
+    /// # Errors
+    /// [`GpioError::NotAnOutput`], [`GpioError::OtherLevels`], [`GpioError::Get`].
+    pub fn by_registers(&mut self, registers: SetClear) -> Result<(), GpioError> {
+        if let Some(offset) = registers.not_an_output() {
+            return Err(GpioError::NotAnOutput { offset });
+        }
+        same_levels(&self.lines, self.safe.mask, registers.levels())?;
+        registers.touch();
+        self.registers = Some(registers);
+        Ok(())
+    }
+
+    /// Sets all outputs to their channels in `image`: one ioctl or a few register accesses, no
     /// allocation. Other channels are ignored.
+    ///
+    /// # Errors
+    /// [`GpioError::Set`]; by registers with `ECANCELED` when the safe plan has been taken.
+    #[inline]
+    pub fn write(&mut self, image: u32) -> Result<(), GpioError> {
+        match &mut self.registers {
+            Some(registers) => registers.write(self.map.lines_of(image)),
+            None => self.write_by_kernel(image),
+        }
+    }
+
+    /// As [`OutputLines::write`], always by the kernel, which reports a failure. It is the path of
+    /// safe values, also after the safe plan has been taken.
     ///
     /// # Errors
     /// [`GpioError::Set`].
     #[inline]
-    pub fn write(&mut self, image: u32) -> Result<(), GpioError> {
+    pub fn write_by_kernel(&mut self, image: u32) -> Result<(), GpioError> {
         let values = LineValues {
             bits: self.map.lines_of(image),
             mask: self.safe.mask,

@@ -7,8 +7,9 @@
 //! levels are logical (the kernel inverts active-low lines); a latched input reports every
 //! pulse for which the hardware raises an interrupt ([`EdgeReader`]); errors name chip, line
 //! and consumer. Costs: one system call per chip and direction in each cycle; a shift and a
-//! mask if the channels of the chip are consecutive, else a loop over its lines. Inputs can be read by
-//! registers in place of the system call ([`Levels`]).
+//! mask if the channels of the chip are consecutive, else a loop over its lines. Registers can take the
+//! place of the system calls: for inputs ([`Levels`]), and for outputs of a chip that sets and clears single
+//! lines ([`SetClear`]).
 
 mod error;
 mod find;
@@ -18,6 +19,7 @@ mod levels;
 mod lines;
 mod map;
 mod request;
+mod set_clear;
 
 pub use crate::sys::gpio::{ChipInfo, LineEvent, LineInfo, LineRequest, LineValues, Name, flag};
 pub use error::{Explained, GpioError, Requested};
@@ -27,6 +29,7 @@ pub use latch::{EdgeLatch, EdgeReader, Edges};
 pub use levels::{Bank, Levels};
 pub use lines::{InputLines, OutputLines, RequestedInputs};
 pub use request::{Bias, CONSUMER, InputLine, OutputLine, check_inputs};
+pub use set_clear::SetClear;
 
 use crate::sys::Errno;
 

@@ -1,20 +1,23 @@
-//! The firmware on the emulated Raspberry Pi 4 by the kernel's drivers, by registers, and by registers
-//! with a watch of the clock: it keeps its contract, and each step takes time away.
+//! The firmware on the emulated Raspberry Pi 4 by the kernel's drivers, by registers (SPI, inputs and
+//! outputs), and by registers with a watch of the clock: it keeps its contract, and each step takes time
+//! away. By registers the emergency stop and a crash make the lines safe.
 //!
 //! The encoder is the flash chip of `testbed::fixed_encoder`. The figures are in `benches/BOARD.md`.
 
 use serde_json::Value;
 
 use crate::guest::{
-    LIMIT, SHOW, board_file, healthy, number, ready, report_of, require_kept, require_still_memory,
+    HOLD, LIMIT, SHOW, SHOWN, board_file, energising, healthy, let_go, number,
+    press_emergency_stop, ready, report_of, require_kept, require_still_memory,
 };
 use crate::{Context, Failure, Test, require};
 use testbed::boards::{Board, Controller, RASPBERRYPI4_64};
 use testbed::fixed_encoder::{SHARED, write_frames};
+use testbed::machine::Machine;
 use testbed::work::WorkFolder;
 
 pub(crate) const TESTS: &[Test] = &[Test {
-    name: "raspberrypi4_by_registers_keeps_its_contract_and_takes_less_time",
+    name: "raspberrypi4_by_registers_keeps_its_contract_takes_less_time_and_ends_safe",
     run: by_registers,
 }];
 
@@ -35,8 +38,8 @@ fn registers_file(text: &str, controller: Controller) -> String {
     } = controller;
     let mut text = text.replace(
         "chip = \"pinctrl-bcm2711\"\n",
-        "chip = \"pinctrl-bcm2711\"\ninputs = \"registers\"\ncontroller = \"bcm2835-gpio\"\n\
-         device = \"/dev/mem\"\naddress = 0xfe200000\n",
+        "chip = \"pinctrl-bcm2711\"\ninputs = \"registers\"\noutputs = \"registers\"\n\
+         controller = \"bcm2835-gpio\"\ndevice = \"/dev/mem\"\naddress = 0xfe200000\n",
     );
     for select in 0..2 {
         text = text.replace(
@@ -49,6 +52,64 @@ fn registers_file(text: &str, controller: Controller) -> String {
         );
     }
     text
+}
+
+/// Shell lines: a run by registers that shows its report, and one that is killed by SIGSEGV.
+fn safe_ends() -> String {
+    let run = "/steadfast run --board /registers.toml --quiet";
+    format!(
+        "{HOLD}{run} --cycles 1000 --json /tmp/report.json{SHOW}
+{HOLD}{run} & firmware=$!
+{HOLD}kill -SEGV $firmware
+wait $firmware
+echo \"@@crashed $?\"
+{HOLD}"
+    )
+}
+
+/// The runs of [`safe_ends`].
+fn ends_safe(machine: &mut Machine, board: &Board) -> Result<(), Failure> {
+    let lines = board.lines;
+    let begin = |machine: &mut Machine| {
+        // Beyond all edges of the runs before.
+        let start = machine.pins.all()?;
+        machine.type_line("go on")?;
+        for line in energising(board) {
+            machine.pins.wait_for(start, line, true, LIMIT)?;
+        }
+        // The law drives the lines, and the heartbeat has an edge in each cycle.
+        let pins = &mut machine.pins;
+        pins.wait_for_edges(start, lines.heartbeat, 100, LIMIT)
+    };
+    begin(machine)?;
+    press_emergency_stop(machine, board)?;
+    machine.pins.drive(lines.emergency_stop, true)?;
+    let report = report_of(&machine.collect_until(SHOWN, LIMIT)?, 4)?;
+    require_kept(&report)?;
+    let reason = report["exit"]["reason"].as_str().unwrap_or_default();
+    require(reason.contains("emergency stop"), || {
+        format!("the report does not name the emergency stop: {reason}")
+    })?;
+
+    let armed = begin(machine)?;
+    machine.type_line("crash")?;
+    let printed = machine.collect_until("@@crashed", LIMIT)?;
+    require(printed.iter().any(|line| line == "@@crashed 139"), || {
+        format!("expected an end by SIGSEGV: {printed:?}")
+    })?;
+    let all = machine.pins.all()?;
+    for line in energising(board) {
+        let edges = machine.pins.between(armed, all).iter();
+        let edges: Vec<_> = edges.filter(|edge| edge.line == line).collect();
+        require(edges.len() == 1 && !edges[0].level, || {
+            format!("line {line} after the crash: {edges:?}, expected to fall once")
+        })?;
+    }
+    // Lit at first, then off while the axis is in operation.
+    machine
+        .pins
+        .wait_for(armed, lines.fault_lamp, true, LIMIT)
+        .map(drop)
 }
 
 fn by_registers(context: &Context<'_>) -> Result<(), Failure> {
@@ -96,22 +157,18 @@ fn by_registers(context: &Context<'_>) -> Result<(), Failure> {
             controller.address, controller.driver
         )
         + &run(FILES[1])
-        + &run(FILES[2]);
-    let finished = ready(context, board, &text)?
+        + &run(FILES[2])
+        + &safe_ends();
+    let mut machine = ready(context, board, &text)?
         .parameters(SHARED)
         .file("/registers.toml", 0o644, registers.as_bytes())
         .file("/spin.toml", 0o644, spin.as_bytes())
-        .start(&healthy(board), &script)?
-        .finish(LIMIT)?;
-    // Each part begins with the exit status of a run.
-    let starts = finished.lines.iter().enumerate();
-    let starts = starts.filter(|(_, line)| line.starts_with("@@exit "));
-    let reports: Vec<Value> = starts
-        .map(|(start, _)| report_of(&finished.lines[start..], 0))
+        .start(&healthy(board), &script)?;
+    let reports: Vec<Value> = (FILES.iter())
+        .map(|_| report_of(&machine.collect_until(SHOWN, LIMIT)?, 0))
         .collect::<Result<_, _>>()?;
-    require(reports.len() == FILES.len(), || {
-        format!("{} runs have a report", reports.len())
-    })?;
+    ends_safe(&mut machine, board)?;
+    let_go(machine)?;
     let mut shown = String::new();
     for (file, report) in FILES.iter().zip(&reports) {
         require_kept(report)?;
