@@ -2,14 +2,20 @@
 //! the kernel runs in its place. Masks and parameters show what was asked for, these counts what
 //! happens.
 //!
+//! The contract judges the counts of the rehearsal, the audit those of each second after it.
+//!
 //! Interrupts between CPUs and those of the CPU itself (its timer, its performance counters)
 //! are not counted: no setting moves them.
 
 use core::fmt::Write as _;
 use std::path::Path;
 
-use crate::sys::procfs::{for_each_line, word};
+use crate::sys::procfs::{field, for_each_line, word};
 use crate::sys::{self, Errno};
+
+/// Most of each kind that are few, in a rehearsal or in a second: one or two may be the last of a
+/// device whose interrupt was just moved away.
+pub const FEW: u64 = 2;
 
 /// Counts since the start of the machine and of the calling thread.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +39,19 @@ impl Disturbances {
         })
     }
 
+    /// The present counts for the thread `thread` of this process on `cpu`. `root` is the folder of
+    /// `proc`. Does not allocate.
+    ///
+    /// # Errors
+    /// `ENODATA`: `/proc/interrupts` has no such CPU, or the status of the thread no such count;
+    /// `ENOENT`: there is no such thread; errors of opening and reading both files.
+    pub fn of(root: &Path, cpu: usize, thread: i32) -> Result<Self, Errno> {
+        Ok(Self {
+            interrupts: of_devices(root, cpu)?,
+            preemptions: preemptions_of(root, thread)?,
+        })
+    }
+
     /// The disturbances since `earlier`.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Self {
@@ -43,11 +62,27 @@ impl Disturbances {
     }
 }
 
+/// The path of `file` in `proc` below `root`.
+fn in_proc(root: &Path, file: core::fmt::Arguments<'_>) -> Result<heapless::String<192>, Errno> {
+    let mut path = heapless::String::new();
+    let root = root.to_str().unwrap_or("/");
+    write!(path, "{root}/proc/{file}").map_err(|_| Errno(libc::ENAMETOOLONG))?;
+    Ok(path)
+}
+
+/// How often the kernel has taken the CPU from `thread` (proc_pid_status(5)).
+fn preemptions_of(root: &Path, thread: i32) -> Result<u64, Errno> {
+    let path = in_proc(root, format_args!("self/task/{thread}/status"))?;
+    let mut count = None;
+    for_each_line(Path::new(path.as_str()), &mut |line| {
+        count = count.or_else(|| field(line, "nonvoluntary_ctxt_switches"));
+    })?;
+    count.ok_or(Errno(libc::ENODATA))
+}
+
 /// The interrupts of devices that `cpu` has handled.
 fn of_devices(root: &Path, cpu: usize) -> Result<u64, Errno> {
-    let mut path = heapless::String::<192>::new();
-    let root = root.to_str().unwrap_or("/");
-    write!(path, "{root}/proc/interrupts").map_err(|_| Errno(libc::ENAMETOOLONG))?;
+    let path = in_proc(root, format_args!("interrupts"))?;
     let (mut column, mut first, mut sum) = (None, true, 0);
     for_each_line(Path::new(path.as_str()), &mut |line| {
         if core::mem::take(&mut first) {
@@ -115,6 +150,18 @@ Err:          0
         assert_eq!(of_devices(&root, 1), Ok(0));
         assert_eq!(of_devices(&root, 2), Err(Errno(libc::ENODATA)), "offline");
         fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn a_thread_of_this_process_is_counted_as_by_itself() {
+        let thread = crate::realtime::scheduler::thread_id();
+        let before = sys::sched::thread_preemptions().unwrap();
+        let counted = preemptions_of(Path::new("/"), thread).unwrap();
+        let after = sys::sched::thread_preemptions().unwrap();
+        assert!(
+            (before..=after).contains(&counted),
+            "{before} {counted} {after}"
+        );
     }
 
     #[test]

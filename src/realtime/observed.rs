@@ -249,8 +249,14 @@ impl Observed {
         }
     }
 
+    /// The CPU of the loop, if it is isolated for it.
+    #[must_use]
+    pub fn own_cpu(&self) -> Option<usize> {
+        self.cpu.ok()?.filter(|cpu| self.isolated.contains(*cpu))
+    }
+
     fn present_disturbances(&self) -> Option<Result<Disturbances, Errno>> {
-        let cpu = self.cpu.ok()?.filter(|cpu| self.isolated.contains(*cpu))?;
+        let cpu = self.own_cpu()?;
         Some(Disturbances::on(Path::new("/"), cpu))
     }
 }

@@ -11,6 +11,7 @@ use crate::realtime::clock::Monotonic;
 use crate::realtime::contract::Contract;
 use crate::realtime::contract::leaves_enough;
 use crate::realtime::faults::{FaultReader, Faults};
+use crate::realtime::interrupts::{Disturbances, FEW};
 use crate::realtime::memory::{Essential, StatusReader};
 use crate::realtime::observed::Observed;
 use crate::realtime::platform::Throttling;
@@ -18,6 +19,7 @@ use crate::realtime::scheduler::{self, CpuList, CpuSet, Policy};
 use crate::realtime::text::cut;
 use crate::sys::procfs::{ProcFile, word};
 use crate::sys::{Errno, emergency, output};
+use crate::time::Instant;
 
 /// The values that were granted when the contract was judged.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub struct Baseline {
     pub realtime: Granted,
     /// Values of the stall guard's thread; `None` without a guard.
     pub guard: Option<Granted>,
+    /// The loop's CPU, if it is isolated for it.
+    pub own_cpu: Option<usize>,
     /// VmLck, kB.
     pub vm_lck_kb: u64,
     /// The memory that has to be locked.
@@ -89,6 +93,7 @@ impl Baseline {
             reaction,
             realtime: Granted::now(observed.thread)?,
             guard: guard.map(Granted::now).transpose()?,
+            own_cpu: observed.own_cpu(),
             vm_lck_kb: observed.vm_lck_kb,
             essential,
         })
@@ -110,6 +115,8 @@ pub(super) struct Auditor<'a> {
     runtime: Option<ProcFile<32>>,
     period: Option<ProcFile<32>>,
     compaction: Option<ProcFile<32>>,
+    /// What has disturbed the loop on its own CPU, and when it was read.
+    disturbed: Option<(Disturbances, Instant)>,
     /// Failures in a row, for each promise.
     failures: [u8; Promise::ALL.len()],
     /// Whether the safe-state latch is set.
@@ -128,6 +135,7 @@ impl<'a> Auditor<'a> {
             runtime: None,
             period: None,
             compaction: None,
+            disturbed: None,
             failures: [0; Promise::ALL.len()],
         }
     }
@@ -146,6 +154,8 @@ impl<'a> Auditor<'a> {
         for promise in self.baseline.promises.iter() {
             let found = match promise {
                 Promise::PageFaults => Ok(faulted(during)),
+                // What happened since the last reading of the other thread is not known here.
+                Promise::OwnCpu => continue,
                 other => self.examine(other),
             };
             self.conclude(promise, found);
@@ -168,6 +178,8 @@ impl<'a> Auditor<'a> {
             {
                 Reaction::Report
             }
+            // A loop that is too late for it is stopped by the overrun ladder.
+            Promise::OwnCpu => Reaction::Report,
             _ => self.baseline.reaction,
         };
         let note = |promise, found: &str| self.audit.note(promise, from, found, reaction);
@@ -244,6 +256,7 @@ impl<'a> Auditor<'a> {
                 Ok((allowed != 0)
                     .then(|| cut(format_args!("vm.compact_unevictable_allowed is {allowed}"))))
             }
+            Promise::OwnCpu => self.own_cpu(),
             // Noted by `conclude` and by `Audit::suspended`.
             Promise::Audit | Promise::Awake => Ok(None),
         }
@@ -271,6 +284,32 @@ impl<'a> Auditor<'a> {
             cut(format_args!(
                 "{what} not locked any more, VmLck {} kB of {vm_lck_kb} kB",
                 status.vm_lck_kb
+            ))
+        }))
+    }
+
+    /// From one reading to the next, about a second.
+    fn own_cpu(&mut self) -> Result<Option<Found>, Unread> {
+        let Some(cpu) = self.baseline.own_cpu else {
+            return Ok(None);
+        };
+        let thread = self.baseline.realtime.thread;
+        let seen = Disturbances::of(Path::new(self.baseline.root), cpu, thread);
+        let seen = seen.map_err(|errno| ("the interrupts of the loop's CPU", errno))?;
+        let now = Monotonic.now();
+        let Some((earlier, at)) = self.disturbed.replace((seen, now)) else {
+            return Ok(None);
+        };
+        let Disturbances {
+            interrupts,
+            preemptions,
+        } = seen.since(earlier);
+        let passed = now.since(at);
+        let few = FEW * passed.as_nanos().div_ceil(INTERVAL.as_nanos()).max(1);
+        Ok((interrupts > few || preemptions > few).then(|| {
+            cut(format_args!(
+                "{interrupts} interrupts of devices, {preemptions} times another thread in {} ms",
+                passed.as_nanos() / 1_000_000
             ))
         }))
     }

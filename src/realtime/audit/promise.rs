@@ -40,11 +40,13 @@ pub enum Promise {
     Audit = 9,
     /// The machine is not suspended while the loop runs.
     Awake = 10,
+    /// No device interrupts the loop's isolated CPU, and no other thread runs there instead of it.
+    OwnCpu = 11,
 }
 
 impl Promise {
     /// Every promise, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Scheduler,
         Self::Cpu,
         Self::Guard,
@@ -56,6 +58,7 @@ impl Promise {
         Self::Compaction,
         Self::Audit,
         Self::Awake,
+        Self::OwnCpu,
     ];
 
     /// The promise with this number.
@@ -79,6 +82,7 @@ impl Promise {
             Self::Compaction => "compaction",
             Self::Audit => "audit",
             Self::Awake => "awake",
+            Self::OwnCpu => "own cpu",
         }
     }
 }

@@ -29,7 +29,16 @@ impl Root {
         root.write("sys/kernel/sched_rt_period_us", "1000000\n");
         root.write("sys/vm/compact_unevictable_allowed", "0\n");
         root.smaps(true);
+        root.own_cpu(40, 0);
         root
+    }
+
+    /// `interrupts` of a device on CPU 1, and `preemptions` of the loop's thread.
+    fn own_cpu(&self, interrupts: u32, preemptions: u32) {
+        let text = format!("  CPU0 CPU1\n 32: 900 {interrupts} GICv3 58 Level serial\n");
+        self.write("interrupts", &text);
+        let text = format!("Name:\tloop\nnonvoluntary_ctxt_switches:\t{preemptions}\n");
+        self.write(&format!("self/task/{THREAD}/status"), &text);
     }
 
     fn write(&self, file: &str, text: &str) {
@@ -82,6 +91,7 @@ fn baseline(root: &Root, promises: &[Promise], realtime: Granted) -> Baseline {
         reaction: Reaction::Report,
         realtime,
         guard: None,
+        own_cpu: Some(1),
         vm_lck_kb: 7,
         essential: essential(),
     }
@@ -110,11 +120,12 @@ fn auditor(audit: &Audit) -> Auditor<'_> {
     Auditor::new(audit, audit.baseline.get().unwrap(), || false)
 }
 
-const OF_FILES: [Promise; 4] = [
+const OF_FILES: [Promise; 5] = [
     Promise::LockedMemory,
     Promise::PageFaults,
     Promise::Throttling,
     Promise::Compaction,
+    Promise::OwnCpu,
 ];
 
 #[test]
@@ -144,7 +155,7 @@ fn findings_after_the_outputs_are_latched_safe_break_no_promise() {
 #[test]
 fn each_changed_file_breaks_its_promise_with_the_value_found() {
     type Change = fn(&Root);
-    let cases: [(&str, Promise, Change, &str); 5] = [
+    let cases: [(&str, Promise, Change, &str); 7] = [
         (
             "unlocked",
             Promise::LockedMemory,
@@ -178,6 +189,18 @@ fn each_changed_file_breaks_its_promise_with_the_value_found() {
             |root| root.write("sys/vm/compact_unevictable_allowed", "1\n"),
             "vm.compact_unevictable_allowed is 1",
         ),
+        (
+            "interrupted",
+            Promise::OwnCpu,
+            |root| root.own_cpu(43, 0),
+            "3 interrupts of devices, 0 times another thread in 0 ms",
+        ),
+        (
+            "preempted",
+            Promise::OwnCpu,
+            |root| root.own_cpu(41, 5),
+            "1 interrupts of devices, 5 times another thread in 0 ms",
+        ),
     ];
     for (name, promise, change, found) in cases {
         let root = Root::new(name);
@@ -203,6 +226,38 @@ fn a_helper_that_ends_and_frees_its_locked_stack_breaks_no_promise() {
     root.write("self/status", "VmSize: 9 kB\nVmRSS: 8 kB\nVmLck: 3 kB\n");
     auditor(&audit).poll();
     assert!(audit.broken().is_empty(), "{:?}", audit.breaches());
+}
+
+#[test]
+fn few_disturbances_of_the_own_cpu_in_each_second_break_no_promise() {
+    let root = Root::new("few");
+    let audit = audit(&root, &[Promise::OwnCpu]);
+    let mut auditor = auditor(&audit);
+    for count in 0..9 {
+        root.own_cpu(40 + 2 * count, 2 * count);
+        auditor.poll();
+    }
+    assert!(audit.broken().is_empty(), "{:?}", audit.breaches());
+}
+
+#[test]
+fn a_disturbed_own_cpu_is_only_reported() {
+    let root = Root::new("reported");
+    let realtime = Granted {
+        thread: THREAD,
+        policy: Policy::Fifo { priority: 80 },
+        cpus: CpuSet::EMPTY,
+    };
+    let audit = begun(Baseline {
+        reaction: Reaction::QuickStop,
+        ..baseline(&root, &[Promise::OwnCpu], realtime)
+    });
+    let mut auditor = auditor(&audit);
+    auditor.poll();
+    root.own_cpu(90, 9);
+    auditor.poll();
+    assert_eq!(audit.breaches()[0].promise, Promise::OwnCpu);
+    assert!(!promise_broken());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The rows about the CPU time of the loop: what it takes from others by watching the clock, what
 //! the kernel's throttling leaves it, and what others take on a CPU of its own.
 
-use crate::realtime::interrupts::Disturbances;
+use crate::realtime::interrupts::{Disturbances, FEW};
 use crate::realtime::observed::Observed;
 use crate::realtime::platform::Throttling;
 use crate::realtime::required::LoopConfig;
@@ -15,10 +15,6 @@ const LEAST_SHARE_US: u64 = 950_000;
 /// The longest watch of the clock on a CPU that others use, as a part of the period: they wait
 /// for so long in each period, unless their priority is above that of the loop.
 const SHARED_PART: u64 = 10;
-
-/// Most disturbances of a rehearsal on an isolated CPU: one or two may be the last of a device
-/// whose interrupt was just moved away.
-const FEW: u64 = 2;
 
 /// The judgement of a row.
 pub(super) struct Judged {

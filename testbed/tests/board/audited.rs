@@ -1,5 +1,6 @@
 //! The loop in an isolated partition, which a service manager can make without a reboot, and a
-//! promise that breaks while it runs: another cpuset excludes the loop's CPU, and the axis stops.
+//! promises that break while it runs: an interrupt that is moved to the loop's CPU is reported;
+//! another cpuset excludes that CPU, and the axis stops.
 //! Other promises are tested in the fault campaign, whose board has one CPU.
 
 use serde_json::Value;
@@ -32,6 +33,14 @@ mkdir $groups/steadfast.slice/steadfast.service
 /// A shell line: the CPUs of each thread of the firmware.
 const THREADS: &str = "grep Cpus_allowed_list: /proc/$firmware/task/*/status\n";
 
+/// Shell lines: an interrupt of a device, that of the console, which they keep busy, goes to the loop's
+/// CPU for some seconds.
+const DISTURB: &str = "irq=$(grep 30890000.serial /proc/interrupts | cut -d: -f1)
+echo 2 >/proc/irq/$((irq))/smp_affinity_list || exit 1
+for line in $(seq 40); do echo \"the console is busy: $line\"; sleep 0.1; done
+echo 0 >/proc/irq/$((irq))/smp_affinity_list
+";
+
 /// The emulator runs its CPUs in turns: that line delays some cycles.
 const LENIENT: [(&str, &str); 2] = [
     ("quick_stop = 50", "quick_stop = 100000"),
@@ -49,6 +58,7 @@ fn partition(context: &Context<'_>) -> Result<(), Failure> {
         + "' & firmware=$!
 read order
 " + THREADS
+        + DISTURB
         + "echo $firmware >$groups/other/cgroup.procs
 wait $firmware"
         + SHOW
@@ -82,6 +92,11 @@ wait $firmware"
     let cpu = found("cpu");
     require(cpu == Some(Value::from("CPU 0 instead of CPU 2")), || {
         format!("the report has the CPU {cpu:?} instead of 0 for 2")
+    })?;
+    let own = found("own cpu");
+    let own = own.as_ref().and_then(Value::as_str).unwrap_or_default();
+    require(own.contains(" interrupts of devices, "), || {
+        format!("the interrupts of the console on the loop's CPU were not reported: {own:?}")
     })?;
     require(report["contract"]["kept"] == false, || {
         "the report shows a kept contract, expected a broken one".to_owned()
