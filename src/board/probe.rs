@@ -303,8 +303,9 @@ impl<'l, 'm, C: Chips> Probe<'l, 'm, C> {
         if depth == Depth::Everything {
             for entry in &config.io.spi {
                 // Mapping accesses no register.
-                if let Some((registers, place)) = entry.place()
-                    && let Err(error) = place.map(self.machine.root, registers.kind.block_bytes())
+                if let Some((_, place)) = entry.place()
+                    && let Err(error) =
+                        place.map(self.machine.root, spi::registers::Kind::BLOCK_BYTES)
                 {
                     self.say(entry.position, &error.explain(place.path).to_string());
                 }

@@ -59,10 +59,15 @@ impl Registers {
         })
     }
 
-    /// The register at `offset`, `None` outside of the block.
-    fn at(self, offset: usize) -> Option<*mut u32> {
-        let inside = offset.is_multiple_of(4) && offset < self.length;
-        inside.then(|| with_exposed_provenance_mut(self.address + offset))
+    /// Its first `BYTES` bytes; `None` if the block is smaller. What is outside of it is known when
+    /// an access with a constant offset is compiled.
+    #[must_use]
+    pub const fn window<const BYTES: usize>(self) -> Option<Window<BYTES>> {
+        if BYTES > self.length {
+            return None;
+        }
+        let address = self.address;
+        Some(Window { address })
     }
 
     /// Reads the register at `offset`, bytes. Outside of the block all bits are set, as on a
@@ -70,27 +75,76 @@ impl Registers {
     #[inline]
     #[must_use]
     pub fn read(self, offset: usize) -> u32 {
-        let Some(register) = self.at(offset) else {
-            return u32::MAX;
-        };
-        // SAFETY: a multiple of 4 below the length of the mapping, which is never unmapped; no
-        // reference to its bytes is ever made.
-        let value = unsafe { register.read_volatile() };
-        // Memory accesses after it must not be done before it.
-        fence(Ordering::Acquire);
-        value
+        match self.has(offset) {
+            true => read(self.address + offset),
+            false => u32::MAX,
+        }
     }
 
     /// Writes the register at `offset`, bytes; no effect outside of the block. Writes arrive at
     /// the device in their order.
     #[inline]
     pub fn write(self, offset: usize, value: u32) {
-        if let Some(register) = self.at(offset) {
-            fence(Ordering::Release);
-            // SAFETY: as in `read`; the pages are writable.
-            unsafe { register.write_volatile(value) };
+        if self.has(offset) {
+            write(self.address + offset, value);
         }
     }
+
+    #[inline]
+    const fn has(self, offset: usize) -> bool {
+        offset.is_multiple_of(4) && offset < self.length
+    }
+}
+
+/// The first `BYTES` bytes of [`Registers`].
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Window<const BYTES: usize> {
+    address: usize,
+}
+
+impl<const BYTES: usize> Window<BYTES> {
+    /// As [`Registers::read`].
+    #[inline]
+    #[must_use]
+    pub fn read(self, offset: usize) -> u32 {
+        match Self::has(offset) {
+            true => read(self.address + offset),
+            false => u32::MAX,
+        }
+    }
+
+    /// As [`Registers::write`].
+    #[inline]
+    pub fn write(self, offset: usize, value: u32) {
+        if Self::has(offset) {
+            write(self.address + offset, value);
+        }
+    }
+
+    #[inline]
+    const fn has(offset: usize) -> bool {
+        offset.is_multiple_of(4) && offset < BYTES
+    }
+}
+
+/// Reads the register at `address`, which is in a block.
+#[inline]
+fn read(address: usize) -> u32 {
+    let register = with_exposed_provenance_mut::<u32>(address);
+    // SAFETY: `has` was true: a multiple of 4 from the start of a mapping and below its length. It is
+    // never unmapped; no reference to its bytes is ever made.
+    let value = unsafe { register.read_volatile() };
+    // Memory accesses after it must not be done before it.
+    fence(Ordering::Acquire);
+    value
+}
+
+/// Writes the register at `address`, which is in a block.
+#[inline]
+fn write(address: usize, value: u32) {
+    fence(Ordering::Release);
+    // SAFETY: as in `read`; the pages are writable.
+    unsafe { with_exposed_provenance_mut::<u32>(address).write_volatile(value) };
 }
 
 #[cfg(test)]
@@ -131,6 +185,17 @@ mod tests {
             assert_eq!(registers.read(outside), u32::MAX);
         }
         assert_eq!((registers.read(0), registers.read(4)), (0, 0));
+        assert_eq!(registers.window::<12>(), None);
+        let window = registers.window::<4>().unwrap();
+        for outside in [4, 2] {
+            window.write(outside, 5);
+            assert_eq!(window.read(outside), u32::MAX);
+        }
+        window.write(0, 7);
+        assert_eq!(
+            (registers.read(0), registers.read(4), window.read(0)),
+            (7, 0, 7)
+        );
     }
 
     #[test]

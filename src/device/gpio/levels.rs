@@ -4,77 +4,12 @@
 //! their bias and reports their edges. Only the reading of their levels in the loop is replaced, by one
 //! read of a register for each 32 lines. The register of the levels has no side effect, so the kernel's
 //! driver goes on with the same chip.
-//!
-//! Sources: i.MX 8M Plus Applications Processor Reference Manual, "General Purpose Input/Output",
-//! PSR; BCM2711 ARM Peripherals, chapter 5, "GPIO", GPLEV0 and GPLEV1.
 
+use super::bank::Bank;
 use super::request::{self, Line};
-use super::set_clear::SetClearOffsets;
 use super::{GpioError, InputLine};
 use crate::cycle::image::MAX_DIGITAL;
 use crate::sys::registers::Registers;
-
-/// A kind of GPIO chip with readable levels.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Bank {
-    /// GPIO of i.MX: 32 lines in one register.
-    Mxc,
-    /// GPIO of BCM2835 to BCM2711: 58 lines in two registers.
-    Bcm2835,
-}
-
-impl Bank {
-    /// The name in a board file.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Mxc => "imx-gpio",
-            Self::Bcm2835 => "bcm2835-gpio",
-        }
-    }
-
-    /// Offset of the register with the levels of lines 0 to 31, bytes; the next ones follow.
-    const fn levels(self) -> usize {
-        match self {
-            Self::Mxc => 0x08,
-            Self::Bcm2835 => 0x34,
-        }
-    }
-
-    /// Number of lines.
-    #[must_use]
-    pub const fn lines(self) -> u32 {
-        match self {
-            Self::Mxc => 32,
-            Self::Bcm2835 => 58,
-        }
-    }
-
-    /// Offsets of its registers that set and clear single lines, bytes. `None`: it has none, so
-    /// that an output by register would be a read-modify-write, which races with the kernel's driver.
-    pub(super) const fn set_clear(self) -> Option<SetClearOffsets> {
-        match self {
-            Self::Mxc => None,
-            Self::Bcm2835 => Some(SetClearOffsets {
-                function: 0x00,
-                set: 0x1c,
-                clear: 0x28,
-            }),
-        }
-    }
-
-    /// Whether single lines can be set and cleared by a register.
-    #[must_use]
-    pub const fn sets_single_lines(self) -> bool {
-        self.set_clear().is_some()
-    }
-
-    /// Least size of its register block, bytes.
-    #[must_use]
-    pub const fn block_bytes(self) -> usize {
-        self.levels() + 4 * self.lines().div_ceil(32) as usize
-    }
-}
 
 /// The levels of the input lines of one chip.
 #[derive(Clone, Debug)]
@@ -84,6 +19,8 @@ pub struct Levels {
     first: usize,
     /// The number of each line on the chip, in the order of the request.
     offsets: heapless::Vec<u8, MAX_DIGITAL>,
+    /// Whether some of them are below 32, and above.
+    banks: [bool; 2],
     /// Bits of the lines that are active low.
     inverted: u64,
 }
@@ -115,6 +52,7 @@ impl Levels {
         Ok(Self {
             registers,
             first: bank.levels(),
+            banks: [0, 1].map(|bank| offsets.iter().any(|line| line / 32 == bank)),
             offsets,
             inverted: request::mask_of(&lines, Line::is_active_low),
         })
@@ -135,16 +73,15 @@ impl Levels {
     #[inline]
     #[must_use]
     pub fn read(&self) -> u64 {
-        let (mut bank, mut levels) = (usize::MAX, 0);
-        let mut bits = 0;
-        for (bit, offset) in self.offsets.iter().enumerate() {
-            let offset = usize::from(*offset);
-            if offset / 32 != bank {
-                bank = offset / 32;
-                levels = self.registers.read(self.first + 4 * bank);
+        let mut levels = 0;
+        for bank in [0, 1] {
+            if self.banks[bank] {
+                let word = self.registers.read(self.first + 4 * bank);
+                levels |= u64::from(word) << (32 * bank);
             }
-            bits |= u64::from(levels >> (offset % 32) & 1) << bit;
         }
+        let lines = self.offsets.iter().rev();
+        let bits = lines.fold(0, |bits, line| bits << 1 | levels >> line & 1);
         self.inverted(bits)
     }
 }

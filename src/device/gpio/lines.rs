@@ -205,7 +205,7 @@ impl<L: Lines> OutputLines<L> {
     /// [`GpioError::Set`]; by registers with `ECANCELED` when the safe plan has been taken.
     #[inline]
     pub fn write(&mut self, image: u32) -> Result<(), GpioError> {
-        match &mut self.registers {
+        match &self.registers {
             Some(registers) => registers.write(self.map.lines_of(image)),
             None => self.write_by_kernel(image),
         }

@@ -11,6 +11,7 @@
 //! place of the system calls: for inputs ([`Levels`]), and for outputs of a chip that sets and clears single
 //! lines ([`SetClear`]).
 
+mod bank;
 mod error;
 mod find;
 mod kernel;
@@ -22,11 +23,12 @@ mod request;
 mod set_clear;
 
 pub use crate::sys::gpio::{ChipInfo, LineEvent, LineInfo, LineRequest, LineValues, Name, flag};
+pub use bank::Bank;
 pub use error::{Explained, GpioError, Requested};
 pub use find::{LineId, find_chip, find_line, present_chips};
 pub use kernel::{KernelChip, KernelChips, KernelEvents, KernelLines};
 pub use latch::{EdgeLatch, EdgeReader, Edges};
-pub use levels::{Bank, Levels};
+pub use levels::Levels;
 pub use lines::{InputLines, OutputLines, RequestedInputs};
 pub use request::{Bias, CONSUMER, InputLine, OutputLine, check_inputs};
 pub use set_clear::SetClear;

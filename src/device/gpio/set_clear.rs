@@ -5,31 +5,17 @@
 //! line and no other, so the kernel's driver, which uses the same registers, goes on beside.
 //! Nothing is written once the safe-state latch is set: the latch is read before each register access, and
 //! who drives the lines reads it once more after the last one.
-//!
-//! Source: BCM2711 ARM Peripherals, chapter 5, "GPIO": GPFSEL0 to GPFSEL5, GPSET0, GPSET1, GPCLR0, GPCLR1.
 
-use super::levels::{Bank, Levels};
+use super::bank::{Bank, SetClearOffsets};
+use super::levels::Levels;
 use super::request::Line;
 use super::{GpioError, OutputLine};
+use crate::cycle::image::MAX_DIGITAL;
 use crate::sys::registers::Registers;
 use crate::sys::{Errno, emergency};
 
-/// Offsets of the registers of a chip, bytes; in each group the next ones follow.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) struct SetClearOffsets {
-    /// Functions of lines 0 to 9, three bits each.
-    pub(super) function: usize,
-    /// Sets lines 0 to 31.
-    pub(super) set: usize,
-    /// Clears lines 0 to 31.
-    pub(super) clear: usize,
-}
-
 /// The function of an output.
 const OUTPUT: u32 = 0b001;
-
-/// Registers of each kind: one for each 32 lines.
-const BANKS: usize = 2;
 
 /// The output lines of one chip, by its set and clear registers.
 #[derive(Clone, Debug)]
@@ -37,10 +23,9 @@ pub struct SetClear {
     registers: Registers,
     at: SetClearOffsets,
     levels: Levels,
-    /// The values of `writes`.
-    values: Option<u64>,
-    /// Register and word of each access that drives `values`.
-    writes: heapless::Vec<(usize, u32), { 2 * BANKS }>,
+    /// The bit of each line among the lines of the chip, in the order of the request.
+    lines: heapless::Vec<u64, MAX_DIGITAL>,
+    all: u64,
 }
 
 impl SetClear {
@@ -53,12 +38,15 @@ impl SetClear {
         registers: Registers,
         outputs: &[OutputLine],
     ) -> Result<Self, GpioError> {
+        let at = bank.set_clear().ok_or(GpioError::NoSetClear)?;
+        let levels = Levels::of(bank, registers, outputs.iter().map(Line::from).collect())?;
+        let lines: heapless::Vec<_, _> = (levels.offsets().iter()).map(|line| 1 << line).collect();
         Ok(Self {
             registers,
-            at: bank.set_clear().ok_or(GpioError::NoSetClear)?,
-            levels: Levels::of(bank, registers, outputs.iter().map(Line::from).collect())?,
-            values: None,
-            writes: heapless::Vec::new(),
+            at,
+            levels,
+            all: lines.iter().fold(0, |all, line| all | line),
+            lines,
         })
     }
 
@@ -94,34 +82,30 @@ impl SetClear {
     /// # Errors
     /// [`GpioError::Set`] with `ECANCELED` when the safe plan has been taken.
     #[inline]
-    pub fn write(&mut self, bits: u64) -> Result<(), GpioError> {
-        if self.values != Some(bits) {
-            self.prepare(bits);
+    pub fn write(&self, bits: u64) -> Result<(), GpioError> {
+        let mut values = self.levels.inverted(bits);
+        let mut high = 0;
+        for line in &self.lines {
+            high |= line * (values & 1);
+            values >>= 1;
         }
-        for (register, word) in &self.writes {
+        self.put(self.at.clear, self.all & !high)?;
+        self.put(self.at.set, high)
+    }
+
+    /// Writes the words of `lines` to the registers from `first` on, unless they have no bit.
+    #[inline]
+    fn put(&self, first: usize, lines: u64) -> Result<(), GpioError> {
+        for (register, word) in [(first, lines as u32), (first + 4, (lines >> 32) as u32)] {
+            if word == 0 {
+                continue;
+            }
             if emergency::latched() {
                 return Err(GpioError::Set(Errno(libc::ECANCELED)));
             }
-            self.registers.write(*register, *word);
+            self.registers.write(register, word);
         }
         Ok(())
-    }
-
-    /// Sets [`SetClear::writes`] for `bits`.
-    fn prepare(&mut self, bits: u64) {
-        let mut words = [[0_u32; BANKS]; 2];
-        let high = self.levels.inverted(bits);
-        for (bit, line) in self.levels.offsets().iter().enumerate() {
-            let level = (high >> bit & 1) as usize;
-            words[level][usize::from(line / 32)] |= 1 << (line % 32);
-        }
-        self.values = Some(bits);
-        self.writes.clear();
-        for (first, words) in [self.at.clear, self.at.set].into_iter().zip(words) {
-            let registers = (0..BANKS).map(|bank| first + 4 * bank).zip(words);
-            // At most one word for each register.
-            self.writes.extend(registers.filter(|(_, word)| *word != 0));
-        }
     }
 }
 
@@ -142,7 +126,7 @@ mod tests {
     /// GPSET0, GPSET1, GPCLR0, GPCLR1 of memory after a write of `bits`.
     fn written(test: &str, lines: &[OutputLine], bits: u64) -> [u32; 4] {
         let registers = chip(Bank::Bcm2835, test, &[]);
-        let mut lines = SetClear::new(Bank::Bcm2835, registers, lines).unwrap();
+        let lines = SetClear::new(Bank::Bcm2835, registers, lines).unwrap();
         lines.write(bits).unwrap();
         [0x1c, 0x20, 0x28, 0x2c].map(|offset| registers.read(offset))
     }
@@ -178,7 +162,7 @@ mod tests {
     fn every_value_is_driven_whatever_was_driven_before() {
         let registers = chip(Bank::Bcm2835, "sequence", &[]);
         let outputs = [line(0, 4, false), line(1, 40, false)];
-        let mut lines = SetClear::new(Bank::Bcm2835, registers, &outputs).unwrap();
+        let lines = SetClear::new(Bank::Bcm2835, registers, &outputs).unwrap();
         // What a chip would make of the accesses.
         let mut levels = 0_u64;
         for bits in [0b00, 0b01, 0b01, 0b10, 0b11, 0b00, 0b10] {

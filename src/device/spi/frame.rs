@@ -10,8 +10,8 @@ const MAX_PAUSE_US: u32 = u16::MAX as u32;
 
 /// The transfers of one message.
 pub(super) struct Frame<'a> {
-    transfers: [Transfer<'a>; MAX_TRANSFERS],
-    used: usize,
+    /// Not an array: 1 kB would be cleared for each message.
+    transfers: heapless::Vec<Transfer<'a>, MAX_TRANSFERS>,
     bytes: usize,
 }
 
@@ -19,8 +19,7 @@ impl<'a> Frame<'a> {
     #[inline]
     pub(super) const fn new() -> Self {
         Self {
-            transfers: [const { Transfer::EMPTY }; MAX_TRANSFERS],
-            used: 0,
+            transfers: heapless::Vec::new(),
             bytes: 0,
         }
     }
@@ -32,7 +31,7 @@ impl<'a> Frame<'a> {
 
     /// The transfers so far.
     pub(super) fn transfers(&mut self) -> &mut [Transfer<'a>] {
-        &mut self.transfers[..self.used]
+        &mut self.transfers
     }
 
     /// Adds all `operations` in their order.
@@ -104,12 +103,7 @@ impl<'a> Frame<'a> {
 
     #[inline]
     fn push(&mut self, transfer: Transfer<'a>) -> Result<(), SpiError> {
-        let place = self
-            .transfers
-            .get_mut(self.used)
-            .ok_or(SpiError::TooManyTransfers)?;
-        *place = transfer;
-        self.used += 1;
-        Ok(())
+        let pushed = self.transfers.push(transfer);
+        pushed.map_err(|_| SpiError::TooManyTransfers)
     }
 }

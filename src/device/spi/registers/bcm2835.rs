@@ -9,7 +9,6 @@ use embedded_hal::spi::{Phase, Polarity};
 pub(super) const CS: usize = 0x00;
 pub(super) const FIFO: usize = 0x04;
 const CLK: usize = 0x08;
-pub(super) const BLOCK_BYTES: usize = 0x18;
 
 const PHASE: u32 = 1 << 2;
 const POLARITY: u32 = 1 << 3;
@@ -67,9 +66,11 @@ pub(super) fn begin<B: Block>(block: &B, wire: &Wire, burst: &Burst) -> Result<u
     }
     // The clock has its idle level before the chip is selected: `end` has set it.
     block.write(CS, control(wire) | TA);
-    let until = block.now_ns() + burst.lead_ns;
-    while block.now_ns() < until {
-        core::hint::spin_loop();
+    if burst.lead_ns > 0 {
+        let until = block.now_ns() + burst.lead_ns;
+        while block.now_ns() < until {
+            core::hint::spin_loop();
+        }
     }
     Ok(0)
 }

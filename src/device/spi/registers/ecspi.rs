@@ -20,7 +20,6 @@ pub(super) const STATREG: usize = 0x18;
 const INTREG: usize = 0x10;
 const DMAREG: usize = 0x14;
 const PERIODREG: usize = 0x1c;
-pub(super) const BLOCK_BYTES: usize = 0x20;
 
 /// CONREG: block enable.
 pub(super) const EN: u32 = 1;

@@ -11,17 +11,6 @@ use crate::sys::spi::Transfer;
 /// What the controller may be late by before a transfer counts as stuck, ns.
 pub const MARGIN_NS: u64 = 100_000;
 
-/// Whether the transaction still has the controller.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Grip {
-    /// It goes on.
-    Held,
-    /// The safe plan waits for the controller: disable the block and leave.
-    Wanted,
-    /// The safe plan has taken the controller: leave, and touch no register.
-    Lost,
-}
-
 /// How a thread has the controller for one transaction.
 pub(super) struct Hold<'a> {
     pub(super) owner: &'a AtomicUsize,
@@ -32,22 +21,17 @@ pub(super) struct Hold<'a> {
 }
 
 impl Hold<'_> {
-    /// Before each register access: a load and a comparison.
+    /// Whether the safe plan has taken the controller: leave, and touch no register. Before each
+    /// register access: a load and a comparison.
     #[inline]
     fn is_lost(&self) -> bool {
         self.owner.load(Ordering::Relaxed) != self.me
     }
 
+    /// Whether the safe plan waits for the controller: disable the block and leave.
     #[inline]
-    fn grip(&self) -> Grip {
-        let is_wanted = |wanted: &AtomicU32| wanted.load(Ordering::Relaxed) > 0;
-        if self.is_lost() {
-            Grip::Lost
-        } else if self.wanted.is_some_and(is_wanted) {
-            Grip::Wanted
-        } else {
-            Grip::Held
-        }
+    fn is_wanted(&self) -> bool {
+        (self.wanted).is_some_and(|wanted| wanted.load(Ordering::Relaxed) > 0)
     }
 }
 
@@ -79,45 +63,66 @@ impl<B: Block> Block for Guarded<'_, B> {
 }
 
 /// A place in the bytes of all transfers.
-#[derive(Default)]
 struct Cursor {
     transfer: usize,
     byte: usize,
+    /// Bytes left in the transfer; 0 at the end of all.
+    left: usize,
     /// Bytes before it, in all transfers.
     total: usize,
 }
 
 impl Cursor {
-    /// Steps over transfers that have no byte left.
-    fn settle(&mut self, transfers: &[Transfer<'_>]) {
-        while (transfers.get(self.transfer)).is_some_and(|it| self.byte == it.bytes()) {
+    /// The first byte of `transfers`.
+    fn first(transfers: &[Transfer<'_>]) -> Self {
+        let mut first = Self {
+            transfer: 0,
+            byte: 0,
+            left: transfers.first().map_or(0, Transfer::bytes),
+            total: 0,
+        };
+        if first.left == 0 {
+            first.next_transfer(transfers);
+        }
+        first
+    }
+
+    /// Goes on with the next transfer that has bytes.
+    fn next_transfer(&mut self, transfers: &[Transfer<'_>]) {
+        self.byte = 0;
+        while self.left == 0 && self.transfer < transfers.len() {
             self.transfer += 1;
-            self.byte = 0;
+            self.left = transfers.get(self.transfer).map_or(0, Transfer::bytes);
         }
     }
 
-    fn advance(&mut self) {
+    #[inline]
+    fn advance(&mut self, transfers: &[Transfer<'_>]) {
         self.byte += 1;
         self.total += 1;
+        self.left -= 1;
+        if self.left == 0 {
+            self.next_transfer(transfers);
+        }
     }
 
     /// The next byte to send: 0 in a transfer that only receives.
+    #[inline]
     fn take(&mut self, transfers: &[Transfer<'_>]) -> u8 {
-        self.settle(transfers);
         let sent = transfers.get(self.transfer).and_then(Transfer::tx);
         let byte = sent.map_or(0, |bytes| bytes[self.byte]);
-        self.advance();
+        self.advance(transfers);
         byte
     }
 
     /// Stores the next received byte, unless its transfer only sends.
+    #[inline]
     fn store(&mut self, transfers: &mut [Transfer<'_>], byte: u8) {
-        self.settle(transfers);
         let received = (transfers.get_mut(self.transfer)).and_then(Transfer::rx_mut);
         if let Some(bytes) = received {
             bytes[self.byte] = byte;
         }
-        self.advance();
+        self.advance(transfers);
     }
 }
 
@@ -137,6 +142,25 @@ fn next_pause(transfers: &[Transfer<'_>], from: usize) -> (usize, u64) {
     (at, ns)
 }
 
+/// Completes `burst` by the pauses before the first byte and after the last one.
+///
+/// # Errors
+/// `ENOTSUP` for a pause that is not where a word ends. Nothing has been sent.
+fn plan_pauses(kind: Kind, transfers: &[Transfer<'_>], burst: &mut Burst) -> Result<(), Errno> {
+    if let (0, ns) = next_pause(transfers, 0) {
+        burst.lead_ns = burst.lead_ns.max(ns);
+    }
+    let (mut at, mut hold_ns) = (0, 0);
+    while at < burst.bytes {
+        (at, hold_ns) = next_pause(transfers, at + 1);
+        if at < burst.bytes && kind.word_bytes(burst.bytes - at) != kind.word_bytes(0) {
+            return Err(Errno(libc::ENOTSUP));
+        }
+    }
+    burst.hold = hold_ns > 0;
+    Ok(())
+}
+
 /// Runs `transfers` as one transaction on a block that this thread owns, and leaves it disabled
 /// unless the grip was lost. Gives the number of bytes.
 ///
@@ -151,7 +175,26 @@ pub(super) fn run<B: Block>(
     transfers: &mut [Transfer<'_>],
     hold: &Hold<'_>,
 ) -> Result<usize, Errno> {
-    let bytes = transfers.iter().map(Transfer::bytes).sum();
+    // Compiled once for each kind: it does not look at the kind again for each word.
+    match kind {
+        Kind::Ecspi => run_as(Kind::Ecspi, block, wire, transfers, hold),
+        Kind::Bcm2835 => run_as(Kind::Bcm2835, block, wire, transfers, hold),
+    }
+}
+
+#[inline(always)]
+fn run_as<B: Block>(
+    kind: Kind,
+    block: &B,
+    wire: &Wire,
+    transfers: &mut [Transfer<'_>],
+    hold: &Hold<'_>,
+) -> Result<usize, Errno> {
+    let (mut bytes, mut pauses_us) = (0, 0);
+    for transfer in transfers.iter() {
+        bytes += transfer.bytes();
+        pauses_us |= transfer.delay_us();
+    }
     if bytes > kind.most_bytes() {
         return Err(Errno(libc::EMSGSIZE));
     }
@@ -159,28 +202,23 @@ pub(super) fn run<B: Block>(
     if bytes == 0 {
         return Err(Errno(libc::ENOTSUP));
     }
-    let lead_ns = match next_pause(transfers, 0) {
-        (0, ns) => ns,
-        _ => 0,
-    };
-    // Before anything is sent: each pause is where a word ends.
-    let (mut at, mut hold_ns) = (0, 0);
-    while at < bytes {
-        (at, hold_ns) = next_pause(transfers, at + 1);
-        if at < bytes && kind.word_bytes(bytes - at) != kind.word_bytes(0) {
-            return Err(Errno(libc::ENOTSUP));
-        }
-    }
-    let burst = Burst {
+    let mut burst = Burst {
         bytes,
-        lead_ns: lead_ns.max(u64::from(wire.setup_ns)),
-        hold: hold_ns > 0,
+        lead_ns: wire.setup_ns.into(),
+        hold: false,
     };
+    // The end of all bytes, without a pause.
+    let mut first = (bytes, 0);
+    if pauses_us > 0 {
+        plan_pauses(kind, transfers, &mut burst)?;
+        first = next_pause(transfers, 1);
+    }
     let block = &Guarded { block, hold };
     kind.end(block, wire);
-    let sent = kind
-        .begin(block, wire, &burst)
-        .and_then(|start| send(kind, block, wire, transfers, (&burst, start)));
+    let sent = match kind.begin(block, wire, &burst) {
+        Ok(start) => send(kind, block, wire, transfers, (&burst, start, first)),
+        Err(errno) => Err(errno),
+    };
     kind.end(block, wire);
     if hold.is_lost() {
         // Whatever was read since then was the plan's.
@@ -191,7 +229,9 @@ pub(super) fn run<B: Block>(
 
 /// How long nothing may come, and since when nothing has come.
 struct Patience {
-    limit_ns: u64,
+    /// The clock on the wire.
+    hz: u32,
+    lead_ns: u64,
     deadline: Option<u64>,
     overdue: bool,
 }
@@ -202,7 +242,11 @@ impl Patience {
     fn is_over<B: Block>(&mut self, block: &B) -> bool {
         let over = self.overdue;
         let now = block.now_ns();
-        self.overdue = now >= *self.deadline.get_or_insert(now + self.limit_ns);
+        let deadline = *(self.deadline).get_or_insert_with(|| {
+            let word_ns = 34 * 1_000_000_000 / u64::from(self.hz);
+            now + word_ns + self.lead_ns + MARGIN_NS
+        });
+        self.overdue = now >= deadline;
         over
     }
 
@@ -212,28 +256,31 @@ impl Patience {
     }
 }
 
+#[inline(always)]
 fn send<B: Block>(
     kind: Kind,
     block: &Guarded<'_, B>,
     wire: &Wire,
     transfers: &mut [Transfer<'_>],
-    (burst, start): (&Burst, u32),
+    (burst, start, (mut stop, mut pause_ns)): (&Burst, u32, (usize, u64)),
 ) -> Result<(), Errno> {
-    let (mut fed, mut got) = (Cursor::default(), Cursor::default());
+    let (mut fed, mut got) = (Cursor::first(transfers), Cursor::first(transfers));
     let mut in_flight = 0;
-    let (mut stop, mut pause_ns) = next_pause(transfers, 1);
-    let word_ns = 34 * 1_000_000_000 / u64::from(wire.divider.hz);
     let mut patience = Patience {
-        limit_ns: word_ns + burst.lead_ns + MARGIN_NS,
+        hz: wire.divider.hz,
+        lead_ns: burst.lead_ns,
         deadline: None,
         overdue: false,
     };
-    let check = || match block.hold.grip() {
-        Grip::Held => Ok(()),
-        Grip::Wanted | Grip::Lost => Err(Errno(libc::ECANCELED)),
+    let check = || match block.hold.is_wanted() || block.hold.is_lost() {
+        false => Ok(()),
+        true => Err(Errno(libc::ECANCELED)),
     };
     loop {
-        check()?;
+        // A lost block reads as one that is gone.
+        if block.hold.is_wanted() {
+            return Err(Errno(libc::ECANCELED));
+        }
         if in_flight <= Kind::FIFO_WORDS / 2 && fed.total < stop {
             while in_flight < Kind::FIFO_WORDS && fed.total < stop {
                 let mut word = 0;

@@ -25,14 +25,8 @@ impl Kind {
         }
     }
 
-    /// Least size of its register block, bytes.
-    #[must_use]
-    pub const fn block_bytes(self) -> usize {
-        match self {
-            Self::Ecspi => ecspi::BLOCK_BYTES,
-            Self::Bcm2835 => bcm2835::BLOCK_BYTES,
-        }
-    }
+    /// Least size of a register block, bytes: that of the largest.
+    pub const BLOCK_BYTES: usize = 0x20;
 
     /// The highest chip select.
     #[must_use]

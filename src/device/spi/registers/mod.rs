@@ -38,7 +38,7 @@ pub use owner::{Chip, LEAVE_NS};
 pub use parts::Divider;
 
 use crate::sys::clock;
-use crate::sys::registers::Registers;
+use crate::sys::registers::Window;
 use embedded_hal::spi::Mode;
 
 /// The registers of one device, by their offset in bytes.
@@ -53,15 +53,18 @@ pub trait Block {
     }
 }
 
-impl Block for Registers {
+/// The registers of any of these controllers.
+pub type Mapped = Window<{ Kind::BLOCK_BYTES }>;
+
+impl Block for Mapped {
     #[inline]
     fn read(&self, offset: usize) -> u32 {
-        Registers::read(*self, offset)
+        Window::read(*self, offset)
     }
 
     #[inline]
     fn write(&self, offset: usize, value: u32) {
-        Registers::write(*self, offset, value);
+        Window::write(*self, offset, value);
     }
 }
 

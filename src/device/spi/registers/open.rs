@@ -4,15 +4,14 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::owner::{Chip, Controller};
-use super::{Block, Kind, Wire};
+use super::{Block, Kind, Mapped, Wire};
 use crate::device::registers::{Place, RegistersError};
-use crate::sys::registers::Registers;
 
 /// What identifies a mapped controller: its kind and its physical address.
 type Identity = (Kind, u64);
 
 /// The controllers that are mapped.
-static OPEN: Mutex<Vec<(Identity, &'static Controller<Registers>)>> = Mutex::new(Vec::new());
+static OPEN: Mutex<Vec<(Identity, &'static Controller<Mapped>)>> = Mutex::new(Vec::new());
 
 impl Chip {
     /// Maps the controller at `place`, unless another chip has done so, disables it, and gives
@@ -27,7 +26,9 @@ impl Chip {
         let controller = match known {
             Some((_, controller)) => *controller,
             None => {
-                let block = place.map(Path::new("/"), kind.block_bytes())?;
+                let least = Kind::BLOCK_BYTES;
+                let block = place.map(Path::new("/"), least)?.window();
+                let block = block.ok_or(RegistersError::TooSmall { bytes: 0, least })?;
                 kind.reset(&block);
                 let controller: &'static _ = Box::leak(Box::new(Controller::new(kind, block)));
                 open.push((identity, controller));

@@ -16,10 +16,9 @@
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::exchange::{Hold, run};
-use super::{Block, Kind, Wire};
+use super::{Block, Kind, Mapped, Wire};
 use crate::sys::Errno;
 use crate::sys::emergency::DirectBus;
-use crate::sys::registers::Registers;
 use crate::sys::spi::Transfer;
 
 /// How long the safe plan waits for a transaction of another thread to leave, ns. The loop looks
@@ -95,7 +94,7 @@ impl<B: Block> Controller<B> {
 
 /// One chip of a controller.
 #[derive(Debug)]
-pub struct Chip<B: 'static = Registers> {
+pub struct Chip<B: 'static = Mapped> {
     pub(super) controller: &'static Controller<B>,
     pub(super) wire: Wire,
 }
