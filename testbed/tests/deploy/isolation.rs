@@ -15,7 +15,25 @@ pub(crate) const CASES: &[Case] = &[
         name: "no_other_process_runs_on_the_isolated_cpu",
         run: processes,
     },
+    Case {
+        name: "a_slice_with_allowed_cpus_becomes_a_partition_without_a_reboot",
+        run: partition,
+    },
 ];
+
+/// The commands of docs/isolation.md.
+fn make_a_partition(cpus: &str) -> String {
+    format!(
+        "mkdir -p /run/systemd/system/steadfast.slice.d && \
+         printf '[Slice]\\nAllowedCPUs={cpus}\\n' >/run/systemd/system/steadfast.slice.d/cpus.conf && \
+         systemctl daemon-reload && \
+         systemctl restart steadfast.slice steadfast-rt-setup steadfast"
+    )
+}
+
+const REMOVE_IT: &str = "rm -r /run/systemd/system/steadfast.slice.d && \
+    systemctl daemon-reload && \
+    systemctl restart steadfast.slice steadfast-rt-setup steadfast";
 
 /// Number of interrupts on CPU 3, by their line in /proc/interrupts.
 fn counts(lines: &[String]) -> BTreeMap<String, u64> {
@@ -93,4 +111,45 @@ fn line_of(target: &mut Target, pid: &str, head: &str) -> Result<bool, Failure> 
     let thread = head.split_whitespace().next().unwrap_or_default();
     let (status, _) = target.run(&format!("[ -e /proc/{pid}/task/{thread} ]"))?;
     Ok(status == 0)
+}
+
+/// The loop is on CPU 2, all other threads of the firmware on CPU 1, under a kept contract.
+/// Afterwards it is on CPU 3 again, which the kernel's command line isolates.
+fn partition(target: &mut Target) -> Result<(), Failure> {
+    // `isolcpus=` has CPU 3.
+    let (status, _) = target.run(&make_a_partition("2-3"))?;
+    let said = target.ask("journalctl --no-pager -o cat -u steadfast-rt-setup -n 8")?;
+    require(
+        status != 0 && said.contains("take them out of isolcpus="),
+        || format!("a CPU of isolcpus= in the slice ends with {status}: {said}"),
+    )?;
+    target.ask(&make_a_partition("1-2"))?;
+    target.until_active()?;
+    let state = target.ask("cat /sys/fs/cgroup/steadfast.slice/cpuset.cpus.partition")?;
+    require(state == "isolated", || {
+        format!("the slice is no isolated partition: '{state}'")
+    })?;
+    let text = target.unit("StatusText")?;
+    require(text.starts_with("real-time: contract kept"), || {
+        format!("the contract is not kept in the partition: '{text}'")
+    })?;
+    let pid = target.unit("MainPID")?;
+    let cpus = target.ask(&format!(
+        "grep -h Cpus_allowed_list: /proc/{pid}/task/*/status"
+    ))?;
+    let on = |cpu: &str| cpus.lines().filter(|line| line.ends_with(cpu)).count();
+    require(
+        on("\t2") == 1 && on("\t1") > 3 && on("\t2") + on("\t1") == cpus.lines().count(),
+        || format!("expected the loop alone on CPU 2 and the other threads on CPU 1: {cpus}"),
+    )?;
+    target.ask(REMOVE_IT)?;
+    target.until_active()?;
+    let pid = target.unit("MainPID")?;
+    let cpus = target.ask(&format!(
+        "grep -h Cpus_allowed_list: /proc/{pid}/task/*/status"
+    ))?;
+    let alone = cpus.lines().filter(|line| line.ends_with("\t3")).count();
+    require(alone == 1, || {
+        format!("expected the loop alone on CPU 3 again: {cpus}")
+    })
 }
