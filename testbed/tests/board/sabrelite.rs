@@ -13,6 +13,9 @@ pub(crate) const TESTS: &[Test] = &[Test {
     run: one_boot,
 }];
 
+/// A time in 2040, s since 1970, beyond a signed count of 32 bits, which ends in 2038.
+const BEYOND_2038: u64 = 2_220_000_000;
+
 /// Maximum of locked memory, kB, as on the boards of 64 bits.
 const LOCKED_KB: u64 = 2_048;
 
@@ -21,6 +24,7 @@ fn one_boot(context: &Context<'_>) -> Result<(), Failure> {
     let lines = SABRELITE.lines;
     // The second run is killed.
     let script = "echo \"@@machine $(uname -m)\"\n".to_owned()
+        + &format!("date -s @{BEYOND_2038} >/dev/null\n")
         + &servo(&SABRELITE)
         + &command(&format!("--cycles {CYCLES}"))
         + SHOW
@@ -28,6 +32,8 @@ fn one_boot(context: &Context<'_>) -> Result<(), Failure> {
         + " &
 firmware=$!
 read order
+# The two halves of word 5 of the flight file (docs/blackbox-format.md).
+echo \"@@start $(hexdump -s 40 -n 8 -e '2/4 \"%u \"' /run/steadfast/*.flight)\"
 kill -KILL $firmware
 second=0
 while [ $second -lt 30 ]; do echo \"@@second $second\"; sleep 1; second=$((second + 1)); done
@@ -62,6 +68,14 @@ while [ $second -lt 30 ]; do echo \"@@second $second\"; sleep 1; second=$((secon
         .pins
         .wait_for_edges(again, lines.heartbeat, 50, LIMIT)?;
     machine.type_line("kill")?;
+    let start = machine.wait_for_line("@@start ", LIMIT)?;
+    let halves = start.trim_start_matches("@@start ").split_whitespace();
+    let halves: Vec<u64> = halves.filter_map(|half| half.parse().ok()).collect();
+    // An hour is more than the board runs.
+    require(
+        matches!(halves[..], [low, 0] if (BEYOND_2038..BEYOND_2038 + 3_600).contains(&low)),
+        || format!("expected a start soon after {BEYOND_2038}, got '{start}'"),
+    )?;
     machine.wait_for_line("@@second 1", LIMIT)?;
     match machine.wait_for_line("@@second 4", LIMIT) {
         Ok(_) => Err(Failure::new(
