@@ -347,6 +347,25 @@ timeout_s = 2
     has_watchdog: false,
 };
 
+/// The same board, booted from its card by its boot loader. The console is the mini UART on the
+/// header, as on hardware.
+pub const RASPBERRYPI4_64_CARD: Board = Board {
+    machine: &["-M", "raspi4b", "-m", "2G"],
+    emulator_overlay: Some("testbed/trees/raspi4b-card.dtso"),
+    removed: &["/soc/serial@7e201000/bluetooth", "/soc/mmc@7e300000/wifi@1"],
+    removed_properties: &[
+        ("/soc/mmc@7e300000", "non-removable"),
+        ("/soc/mmc@7e300000", "mmc-pwrseq"),
+        ("/soc/serial@7e215040", "clocks"),
+    ],
+    console: "ttyS1,115200",
+    unused_serial_ports: 1,
+    servo: ["spidev9.0", "spidev9.1"],
+    flash: None,
+    controller: None,
+    ..RASPBERRYPI4_64
+};
+
 /// The emulator's generic machine (OpenEmbedded's `qemuarm64`).
 pub const QEMUARM64: Board = Board {
     name: "qemuarm64",

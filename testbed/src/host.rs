@@ -202,7 +202,7 @@ impl Host {
 }
 
 /// The repository's root folder.
-fn source() -> PathBuf {
+pub(crate) fn source() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.parent().unwrap_or(own).to_owned()
 }

@@ -7,6 +7,7 @@
 //!  arguments       the command line of a tier
 //!  host, context   kernels, tools and programs of this machine; state of a boot
 //!  boards          the emulated boards, and their differences from the hardware
+//!  tree            the device tree of a board, changed for the emulator
 //!  image, cpio     kernel, device tree and root file system of a boot
 //!  emulator        a boot: its content, and the call of the emulator
 //!  machine         the running emulator: process, console, pins
@@ -38,4 +39,5 @@ pub mod machine;
 pub mod own;
 pub mod pins;
 pub mod program;
+pub mod tree;
 pub mod work;

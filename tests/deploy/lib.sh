@@ -23,18 +23,26 @@ slow_board() {
     grep -q '^\[black_box\]' "$1" || printf '\n[black_box]\ndirectory = "/data/steadfast/black-box"\nsize_limit_kb = 4096\n' >>"$1"
 }
 
-# tests_of_target ROOT GUEST: the files of the tests in a root file system, with a board file that
-# suits the emulator. GUEST/examples/virtual_servo replaces the hardware.
+# tests_of_target ROOT GUEST BOARD CONSOLE: the files of the tests in a root file system, with a board
+# file that suits the emulator. GUEST/examples/virtual_servo replaces the hardware.
 tests_of_target() {
     local root=$1 ours=tests/deploy/target
-    install -D -m 0644 board/qemuarm64/board.toml "$root/etc/steadfast/board.toml"
-    slow_board "$root/etc/steadfast/board.toml"
+    local file=$root/etc/steadfast/board.toml
+    install -D -m 0644 "board/$3/board.toml" "$file"
+    slow_board "$file"
+    if [ "$3" = raspberrypi4-64 ]; then
+        # The servo has other nodes than the kernel's.
+        edit "$file" /dev/spidev0 /dev/spidev9
+        # The emulator resets as soon as the watchdog is started.
+        sed -i '/^\[watchdog\]$/,/^$/d' "$file"
+    fi
     # Instead of a minute, and of two for its begin, in guest time.
     printf 'STEADFAST_HEALTH_SECONDS=2\nSTEADFAST_HEALTH_PATIENCE=4\n' >"$root/etc/steadfast/health"
     install -D -m 0755 -t "$root/usr/libexec/deploy" $ours/agent $ours/virtual-servo "$2/examples/virtual_servo"
     install -D -m 0644 -t "$root/usr/lib/systemd/system" $ours/*.service
     install -D -m 0644 $ours/virtual-servo.conf "$root/usr/lib/systemd/system/steadfast.service.d/20-virtual-servo.conf"
     install -D -m 0644 $ours/61-virtual-servo.rules "$root/usr/lib/udev/rules.d/61-virtual-servo.rules"
+    edit "$root/usr/lib/systemd/system/agent.service" /dev/ttyAMA0 "/dev/$4"
     systemctl --quiet --root="$root" enable agent.service
     # Each worker of udev is a copy of its memory, which the emulator makes slowly.
     install -d "$root/etc/udev"

@@ -249,6 +249,35 @@ impl Card {
         command
     }
 
+    /// The file of the boot partition that the Raspberry Pi's firmware loads for an entry of
+    /// `config.txt`.
+    ///
+    /// # Errors
+    /// The boot partition lacks it, or `config.txt` has no such entry.
+    pub(crate) fn firmware_file(&self, entry: &str) -> Result<Vec<u8>, Failure> {
+        let config = String::from_utf8_lossy(&self.get("config.txt")?).into_owned();
+        let name = config.lines().find_map(|line| {
+            let (key, value) = line.split_once('=')?;
+            (key == entry).then_some(value)
+        });
+        let name = name.ok_or_else(|| Failure::new(format!("config.txt has no {entry}=")))?;
+        self.get(name)
+    }
+
+    /// Adds the card to the command of the emulator, as an SD card, whose size must be a power of two.
+    ///
+    /// # Errors
+    /// The card is not a copy, or the file cannot be enlarged.
+    pub(crate) fn insert(&self, command: &mut Command) -> Result<(), Failure> {
+        require(self.kept, || "a shared card is not enlarged".to_owned())?;
+        let file = File::options().write(true).open(&self.image)?;
+        file.set_len(file.metadata()?.len().next_power_of_two())?;
+        let image = self.image.display();
+        let drive = format!("if=sd,format=raw,cache=unsafe,file={image}");
+        command.args(["-drive", &drive]);
+        Ok(())
+    }
+
     /// Adds the card to the command of the emulator, as the first disk of virtio, which the boot
     /// script expects.
     pub(crate) fn attach(&self, command: &mut Command) {

@@ -2,7 +2,7 @@
 //! before reset is pressed.
 
 use crate::service::not_energised;
-use crate::target::{BOARD, LIMIT, Target};
+use crate::target::{LIMIT, Target};
 use crate::{Case, Failure, require};
 use testbed::pins::Mark;
 
@@ -23,7 +23,7 @@ pub(crate) const CASES: &[Case] = &[
 
 /// Presses reset, and waits for the axis to be enabled.
 fn arm(target: &mut Target) -> Result<Mark, Failure> {
-    let lines = BOARD.lines;
+    let lines = target.lines();
     let start = target.now()?;
     let pins = &mut target.machine().pins;
     pins.wait_for_edges(start, lines.heartbeat, 20, LIMIT)?;
@@ -49,7 +49,7 @@ fn another(target: &mut Target, pid: &str) -> Result<(), Failure> {
 
 /// The enable line falls and stays down while the new process runs 50 periods.
 fn waits_for_reset(target: &mut Target, from: Mark) -> Result<(), Failure> {
-    let lines = BOARD.lines;
+    let lines = target.lines();
     let fallen = target
         .machine()
         .pins
@@ -96,10 +96,8 @@ fn crash_loop(target: &mut Target) -> Result<(), Failure> {
     require((1..=STARTS).contains(&restarts), || {
         format!("expected 1 to {STARTS} restarts, got {restarts}")
     })?;
-    let fallen = target
-        .machine()
-        .pins
-        .wait_for(from, BOARD.lines.enable, false, LIMIT)?;
+    let enable = target.lines().enable;
+    let fallen = target.machine().pins.wait_for(from, enable, false, LIMIT)?;
     // Longer than any delay between two starts.
     target.ask("sleep 30")?;
     require(target.unit("ActiveState")? == "failed", || {

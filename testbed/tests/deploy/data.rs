@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::card::Card;
 use crate::service::not_energised;
-use crate::target::{BOARD, Cpus, LIMIT, Target};
-use crate::{Boot, Case, Failure, Host, require};
+use crate::target::{Cpus, LIMIT, Target};
+use crate::{Boot, Case, Failure, GENERIC, Host, require};
 use testbed::machine::Transcript;
 
 /// Cases in the boot of the service.
@@ -22,6 +22,7 @@ pub(crate) const CASES: &[Case] = &[
 
 pub(crate) const BOOT: Boot = Boot {
     name: "no-data",
+    host: GENERIC,
     start,
     cases: &[&[
         Case {
@@ -57,7 +58,7 @@ fn damaged_environment(target: &mut Target) -> Result<(), Failure> {
 
 /// The same process continues through a fault that is to be recorded, and a restart works.
 fn controls(target: &mut Target) -> Result<(), Failure> {
-    let lines = BOARD.lines;
+    let lines = target.lines();
     let pid = target.unit("MainPID")?;
     let pressed = target.machine().pins.drive(lines.emergency_stop, false)?;
     target

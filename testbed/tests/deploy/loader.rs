@@ -9,11 +9,12 @@ use std::sync::Arc;
 use crate::card::{Card, Write, is_valid};
 use crate::service::not_energised;
 use crate::target::{Cpus, LIMIT, SCRIPT, Target};
-use crate::{Boot, Case, Failure, Host, require};
+use crate::{Boot, Case, Failure, GENERIC, Host, require};
 use testbed::machine::Transcript;
 
 pub(crate) const BOOT: Boot = Boot {
     name: "loader",
+    host: GENERIC,
     start,
     cases: &[&[
         Case {

@@ -14,7 +14,8 @@
 //!
 //! Environment:
 //!
-//! - `STEADFAST_DISKS`: the folder made by `tests/deploy/image`.
+//! - `STEADFAST_DISKS`: the folder made by `tests/deploy/image` for `qemuarm64`;
+//! - `STEADFAST_PI_DISKS`: for `raspberrypi4-64`, which one boot needs.
 //!
 //! Boots are slow and cases are fast, so cases share boots; each leaves the target in
 //! order for the next. After a failed case the following ones may fail too.
@@ -29,6 +30,7 @@ mod data;
 mod first_boot;
 mod isolation;
 mod loader;
+mod raspberry;
 mod report;
 mod service;
 mod target;
@@ -43,6 +45,7 @@ use std::time::Instant;
 
 use target::Target;
 use testbed::arguments::Arguments;
+use testbed::boards::{Board, QEMUARM64};
 use testbed::failure::{Failure, require};
 use testbed::machine::Transcript;
 
@@ -51,17 +54,16 @@ use testbed::machine::Transcript;
 pub(crate) struct Host {
     /// The card, its boot loader and the updates.
     pub(crate) disks: PathBuf,
+    /// The board that they are for.
+    pub(crate) board: &'static Board,
 }
 
 impl Host {
-    fn find() -> Result<Self, Failure> {
-        let folder = |variable| {
-            let folder = std::env::var_os(variable).map(PathBuf::from);
-            folder.ok_or_else(|| Failure::new(format!("{variable} is not set: tests/run deploy")))
-        };
-        Ok(Self {
-            disks: folder("STEADFAST_DISKS")?,
-        })
+    fn find(board: &'static Board, variable: &str) -> Result<Self, Failure> {
+        let folder = std::env::var_os(variable).map(PathBuf::from);
+        let disks = folder
+            .ok_or_else(|| Failure::new(format!("{variable} is not set: tests/run deploy")))?;
+        Ok(Self { disks, board })
     }
 }
 
@@ -74,12 +76,18 @@ pub(crate) struct Case {
 /// A boot, and the cases that share it.
 pub(crate) struct Boot {
     pub(crate) name: &'static str,
+    /// The board, and the variable with the folder of its card.
+    pub(crate) host: (&'static Board, &'static str),
     pub(crate) start: fn(&Host, Arc<Transcript>) -> Result<Target, Failure>,
     pub(crate) cases: &'static [&'static [Case]],
 }
 
+/// The host of the cases that boot the generic machine.
+pub(crate) const GENERIC: (&Board, &str) = (&QEMUARM64, "STEADFAST_DISKS");
+
 // The longest first.
 const BOOTS: &[&Boot] = &[
+    &raspberry::BOOT,
     &updates::BOOT,
     &service::BOOT,
     &updates::BOTH_BAD,
@@ -93,11 +101,13 @@ impl Boot {
     }
 
     /// Runs the cases; returns how many passed.
-    fn run(&self, host: &Host, show: bool) -> usize {
+    fn run(&self, show: bool) -> usize {
         let transcript = Arc::<Transcript>::default();
         let mut passed = 0;
         let start = Instant::now();
-        let mut booted = (self.start)(host, Arc::clone(&transcript));
+        let (board, variable) = self.host;
+        let mut booted = Host::find(board, variable)
+            .and_then(|host| (self.start)(&host, Arc::clone(&transcript)));
         for case in self.cases() {
             let mut said = String::new();
             let outcome = match &mut booted {
@@ -168,13 +178,12 @@ fn run() -> Result<bool, Failure> {
         cases.iter().for_each(|case| println!("{}", case.name));
         return Ok(true);
     }
-    let host = Host::find()?;
     let (next, passed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
         for _ in 0..arguments.jobs.min(chosen.len()) {
             scope.spawn(|| {
                 while let Some(boot) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    passed.fetch_add(boot.run(&host, arguments.show), Ordering::Relaxed);
+                    passed.fetch_add(boot.run(arguments.show), Ordering::Relaxed);
                 }
             });
         }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use crate::card::Card;
-use crate::target::{BOARD, Cpus, LIMIT, Target};
+use crate::target::{Cpus, LIMIT, Target};
 use crate::{
-    Boot, Case, Failure, Host, crashes, data, first_boot, isolation, loader, report, require,
+    Boot, Case, Failure, GENERIC, Host, crashes, data, first_boot, isolation, loader, report,
+    require,
 };
 use testbed::machine::Transcript;
 
 pub(crate) const BOOT: Boot = Boot {
     name: "service",
+    host: GENERIC,
     start,
     cases: &[
         first_boot::CASES,
@@ -175,7 +177,7 @@ fn sandbox(target: &mut Target) -> Result<(), Failure> {
 }
 
 fn ready(target: &mut Target) -> Result<(), Failure> {
-    let heartbeat = BOARD.lines.heartbeat;
+    let heartbeat = target.lines().heartbeat;
     target.ask("systemctl stop steadfast")?;
     let before = target.now()?;
     target.ask("systemctl start steadfast")?;
@@ -207,7 +209,7 @@ pub(crate) fn unchange(target: &mut Target) -> Result<(), Failure> {
 /// Fails if enable or brake release rose since `from`.
 pub(crate) fn not_energised(target: &mut Target, from: testbed::pins::Mark) -> Result<(), Failure> {
     let now = target.now()?;
-    for line in [BOARD.lines.enable, BOARD.lines.brake_release] {
+    for line in [target.lines().enable, target.lines().brake_release] {
         let edges = target.machine().pins.between(from, now);
         require(
             !edges.iter().any(|edge| edge.line == line && edge.level),

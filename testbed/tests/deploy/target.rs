@@ -1,22 +1,22 @@
 //! A target that boots from its card: the card, the power, and commands in it.
 
+use std::fs;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::card::{self, Card};
 use crate::{Failure, Host, require};
-use testbed::boards::{Board, QEMUARM64};
+use testbed::boards::{Lines, healthy};
 use testbed::machine::{Machine, Transcript};
 use testbed::pins::Mark;
+use testbed::tree;
 use testbed::work::WorkFolder;
 
 /// Wall time for any wait, many times the duration of a boot or an installation on two
 /// cores.
 pub(crate) const LIMIT: Duration = Duration::from_secs(600);
 
-/// The board; its pins are those of the board tier.
-pub(crate) const BOARD: &Board = &QEMUARM64;
 /// CPUs of the machine: `STEADFAST_CPUS` of the layer.
 const CPUS: &str = "4";
 
@@ -77,31 +77,47 @@ impl Target {
     /// The emulator does not start.
     pub(crate) fn power_cut(&mut self, cpus: Cpus) -> Result<(), Failure> {
         self.machine = None;
+        let board = self.host.board;
+        let work = WorkFolder::new()?;
         let mut command = Command::new("qemu-system-aarch64");
         let number = match cpus {
             Cpus::All => CPUS,
             Cpus::One | Cpus::BootLoader => "1",
         };
-        // With ACPI and a boot loader the machine has no PL061.
-        command
-            .args(BOARD.machine)
-            .args(["-machine", "acpi=off"])
-            .args(["-smp", number])
-            .args(["-rtc", "base=2026-01-01,clock=vm", "-seed", "1"])
-            .arg("-bios")
-            .arg(self.host.disks.join("u-boot.bin"));
+        command.args(board.machine).args(["-smp", number]).args([
+            "-rtc",
+            "base=2026-01-01,clock=vm",
+            "-seed",
+            "1",
+        ]);
         if cpus != Cpus::BootLoader {
             command.args(["-icount", "shift=0,sleep=off"]);
         }
-        self.card.attach(&mut command);
-        card::attach(&mut command, "bundles", &card::bundles(&self.host), false);
-        let lines = BOARD.lines;
+        if board.device_tree.is_some() {
+            // The part of the Raspberry Pi's firmware: loads the boot loader and the base tree from
+            // the card.
+            let (loader, tree) = (work.path.join("loader"), work.path.join("board.dtb"));
+            fs::write(&loader, self.card.firmware_file("kernel")?)?;
+            fs::write(&tree, self.card.firmware_file("device_tree")?)?;
+            tree::for_emulator(board, &tree)?;
+            command.arg("-kernel").arg(loader).arg("-dtb").arg(tree);
+            self.card.insert(&mut command)?;
+        } else {
+            let loader = self.host.disks.join("u-boot.bin");
+            // With ACPI and a boot loader the machine has no PL061.
+            command.args(["-machine", "acpi=off", "-bios"]).arg(loader);
+            self.card.attach(&mut command);
+            card::attach(&mut command, "bundles", &card::bundles(&self.host), false);
+        }
+        for _ in 0..board.unused_serial_ports {
+            command.args(["-serial", "null"]);
+        }
         self.machine = Some(Machine::power_on(
             command,
-            WorkFolder::new()?,
+            work,
             Arc::clone(&self.transcript),
-            (BOARD.gpio, BOARD.drive),
-            &[(lines.emergency_stop, true), (lines.reset, false)],
+            (board.gpio, board.drive),
+            &healthy(board),
         )?);
         Ok(())
     }
@@ -129,6 +145,11 @@ impl Target {
             .expect("a case that cuts the power restores it before it asks")
     }
 
+    /// The lines that are wired to the board.
+    pub(crate) fn lines(&self) -> Lines {
+        self.host.board.lines
+    }
+
     /// Waits for the boot loader's choice, which it gives, and for the agent of the slot.
     /// Then sets the inputs of a healthy machine, also after a restart.
     ///
@@ -137,10 +158,9 @@ impl Target {
     pub(crate) fn boots(&mut self) -> Result<String, Failure> {
         let line = self.machine().wait_for_line(SCRIPT, LIMIT)?;
         self.machine().wait_for_line(AGENT, LIMIT)?;
-        self.machine()
-            .pins
-            .drive(BOARD.lines.emergency_stop, true)?;
-        self.machine().pins.drive(BOARD.lines.reset, false)?;
+        for (line, level) in healthy(self.host.board) {
+            self.machine().pins.drive(line, level)?;
+        }
         Ok(line.trim_start_matches("steadfast: ").to_owned())
     }
 
@@ -226,7 +246,8 @@ impl Target {
     /// # Errors
     /// The emulator does not answer.
     pub(crate) fn now(&mut self) -> Result<Mark, Failure> {
-        self.machine().pins.drive(BOARD.lines.reset, false)
+        let reset = self.lines().reset;
+        self.machine().pins.drive(reset, false)
     }
 
     /// Adds a figure to the report.

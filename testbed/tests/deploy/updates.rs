@@ -6,11 +6,12 @@ use std::sync::Arc;
 use crate::card::Card;
 use crate::service::not_energised;
 use crate::target::{Cpus, LIMIT, Target};
-use crate::{Boot, Case, Failure, Host, require};
+use crate::{Boot, Case, Failure, GENERIC, Host, require};
 use testbed::machine::Transcript;
 
 pub(crate) const BOOT: Boot = Boot {
     name: "updates",
+    host: GENERIC,
     start,
     cases: &[&[
         Case {
@@ -50,6 +51,7 @@ pub(crate) const BOOT: Boot = Boot {
 
 pub(crate) const BOTH_BAD: Boot = Boot {
     name: "both-bad",
+    host: GENERIC,
     start: start_without_isolation,
     cases: &[&[Case {
         name: "a_board_whose_contract_fails_in_both_slots_restarts_once_and_stays_up_safe",
@@ -66,7 +68,7 @@ fn start_without_isolation(host: &Host, transcript: Arc<Transcript>) -> Result<T
 }
 
 /// Waits for a boot, and requires this slot.
-fn boots(target: &mut Target, slot: char) -> Result<String, Failure> {
+pub(crate) fn boots(target: &mut Target, slot: char) -> Result<String, Failure> {
     let line = target.boots()?;
     require(line.starts_with(&format!("slot {slot} ")), || {
         format!("expected a boot of slot {slot}, got: {line}")
@@ -83,7 +85,7 @@ fn is_up(target: &mut Target) -> Result<(), Failure> {
 }
 
 /// Requires these variables of the boot loader.
-fn environment(target: &mut Target, expected: &[(&str, &str)]) -> Result<(), Failure> {
+pub(crate) fn environment(target: &mut Target, expected: &[(&str, &str)]) -> Result<(), Failure> {
     for (name, value) in expected {
         let found = target.ask(&format!("fw_printenv -n {name}"))?;
         require(found == *value, || {
