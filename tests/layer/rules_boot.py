@@ -2,7 +2,11 @@
 """The boot loader: its environment, its script, and its start on the emulated machine.
 Finds, without a build, errors that occurred with other layers and with U-Boot."""
 
+import pathlib
 import re
+import tempfile
+import textwrap
+import types
 
 from tree import BSP, CORE
 
@@ -44,7 +48,40 @@ def the_boot_loader_configuration_is_checked_by_the_build(tree):
         bad.append(f"{INC}: the check is not a task of the build")
     if "steadfast.kconfig.broken_u_boot(" not in text:
         bad.append(f"{INC}: the configuration is not checked")
+    bad += refuses_another_fw_env_config(tree)
     return bad
+
+
+def refuses_another_fw_env_config(tree):
+    """Runs the check of the build with our fw_env.config and with that of another layer."""
+    body = re.search(r"^python do_steadfast_u_boot_assert \(\) \{\n(.*?)^\}", tree.text(INC), re.S | re.M).group(1)
+
+    class Refused(Exception):
+        pass
+
+    def fatal(text):
+        raise Refused(text)
+
+    def run(fw_env):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            (root / "fw_env.config").write_text(fw_env)
+            (root / "steadfast-env.cfg").write_text("")
+            (root / ".config").write_text("")
+            values = {"UNPACKDIR": folder, "B": folder, "STEADFAST_BSP_LAYERDIR": str(tree.root / BSP)}
+            steadfast = types.SimpleNamespace(kconfig=types.SimpleNamespace(broken_u_boot=lambda config, fragment: []))
+            data = types.SimpleNamespace(getVar=values.get)
+            exec(textwrap.dedent(body), {"d": data, "bb": types.SimpleNamespace(fatal=fatal), "steadfast": steadfast})
+
+    try:
+        run(tree.text(FRAGMENTS + "/fw_env.config"))
+    except Refused as refusal:
+        return [f"{INC}: refuses our fw_env.config: {refusal}"]
+    try:
+        run("/dev/mmcblk0 0x400000 0x4000\n")
+    except Refused as refusal:
+        return [] if "fw_env.config" in str(refusal) else [f"{INC}: the refusal does not name fw_env.config: {refusal}"]
+    return [f"{INC}: accepts the fw_env.config of another layer"]
 
 
 def a_second_environment_stops_the_build(tree):
@@ -159,6 +196,18 @@ def what_depends_on_a_recipe_of_a_machine_is_of_the_machine(tree):
     return bad
 
 
+def a_slot_on_trial_asks_no_server_for_an_update(tree):
+    """An update would replace the other slot, to which it rolls back."""
+    path = CORE + "/recipes-steadfast/fleet/files/10-steadfast.conf"
+    unit = tree.text(path)
+    bad = []
+    if not re.search(r"^After=.*\bboot-complete\.target\b", unit, re.M):
+        bad.append(f"{path}: the updater does not wait for the health check")
+    if re.search(r"^(Requires|BindsTo|Requisite)=.*\bboot-complete\.target\b", unit, re.M):
+        bad.append(f"{path}: a board that stays up without its contract gets no update")
+    return bad
+
+
 def no_machine_enables_graphics(tree):
     """The distribution disables graphics; a machine must not enable them."""
     bad = []
@@ -180,5 +229,6 @@ RULES = [
     the_emulated_machine_keeps_its_gpio_chip,
     recipes_require_the_features_of_the_distribution,
     what_depends_on_a_recipe_of_a_machine_is_of_the_machine,
+    a_slot_on_trial_asks_no_server_for_an_update,
     no_machine_enables_graphics,
 ]

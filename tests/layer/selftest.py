@@ -13,6 +13,7 @@ BUNDLE = CORE + "/recipes-core/bundles/steadfast-bundle.bb"
 RECIPE = CORE + "/recipes-steadfast/steadfast/steadfast_%s.bb"
 KERNEL = CORE + "/recipes-kernel/linux"
 UBOOT = BSP + "/recipes-bsp/u-boot"
+FLEET = CORE + "/recipes-steadfast/fleet/files/10-steadfast.conf"
 BOOT = BSP + "/recipes-bsp/steadfast-boot/files/boot.cmd.in"
 
 # Rule, file, old text, new text. None: append.
@@ -79,6 +80,9 @@ BREAKS = [
     ("a_disk_on_pci_has_its_environment_loaded_again", BSP + "/recipes-bsp/u-boot/files/steadfast-qemuarm64/steadfast-env.cfg", 'CONFIG_PREBOOT="env load"\n', ""),
     ("the_emulated_machine_keeps_its_gpio_chip", BSP + "/conf/machine/steadfast-qemuarm64.conf", "virt,acpi=off", "virt"),
     ("recipes_require_the_features_of_the_distribution", BUNDLE, "features_check ", ""),
+    ("the_boot_loader_configuration_is_checked_by_the_build", UBOOT + "/steadfast-u-boot.inc", "if found.read() != own.read()", "if False"),
+    ("a_slot_on_trial_asks_no_server_for_an_update", FLEET, "After=boot-complete.target\n", ""),
+    ("a_slot_on_trial_asks_no_server_for_an_update", FLEET, None, "[Unit]\nRequires=boot-complete.target\n"),
     ("what_depends_on_a_recipe_of_a_machine_is_of_the_machine", CORE + "/recipes-steadfast/health/steadfast-health_1.0.bb", 'PACKAGE_ARCH = "', '#PACKAGE_ARCH = "'),
     ("no_machine_enables_graphics", BSP + "/conf/machine/steadfast-raspberrypi4-64.conf", "DISABLE_VC4GRAPHICS", "#"),
     ("a_board_for_hardware_has_a_watchdog", "board/raspberrypi4-64/board.toml", "timeout_s = 2 ", "timeout_s = 16"),
