@@ -40,6 +40,15 @@
 #include <unistd.h>
 
 #define PERIOD_NS 1000000u
+
+/* Those of the i.MX 8M Plus EVK, unless the compiler is told others. */
+#ifndef INPUTS
+#define INPUTS 5, 7, 13, 15
+#define OUTPUTS 6, 8, 9, 10
+#define ENCODER "/dev/spidev3.0"
+#define DAC "/dev/spidev3.1"
+#endif
+
 #define MOST_CYCLES 20000
 
 static uint32_t lateness[MOST_CYCLES], execution[MOST_CYCLES], response[MOST_CYCLES];
@@ -123,7 +132,7 @@ static void cost(const char *name, int device, unsigned long request, void *argu
 
 int main(int count, char **words)
 {
-	static const uint32_t in[] = { 5, 7, 13, 15 }, out[] = { 6, 8, 9, 10 };
+	static const uint32_t in[] = { INPUTS }, out[] = { OUTPUTS };
 	unsigned cycles = count > 1 ? strtoul(words[1], NULL, 10) : 0;
 	uint64_t spin = count > 2 ? strtoul(words[2], NULL, 10) * UINT64_C(1000) : 0;
 	struct sched_param priority = { .sched_priority = 80 };
@@ -139,8 +148,8 @@ int main(int count, char **words)
 	check(chip, "/dev/gpiochip0");
 	int inputs = request(chip, GPIO_V2_LINE_FLAG_INPUT, in, 4);
 	int outputs = request(chip, GPIO_V2_LINE_FLAG_OUTPUT, out, 4);
-	int encoder = spi("/dev/spidev3.0", SPI_MODE_1);
-	int dac = spi("/dev/spidev3.1", SPI_MODE_0);
+	int encoder = spi(ENCODER, SPI_MODE_1);
+	int dac = spi(DAC, SPI_MODE_0);
 	check(mlockall(MCL_CURRENT | MCL_FUTURE), "mlockall");
 	check(sched_setscheduler(0, SCHED_FIFO, &priority), "sched_setscheduler");
 

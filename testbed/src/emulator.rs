@@ -26,6 +26,7 @@ pub struct Boot<'a> {
     files: Vec<GuestFile>,
     disk: Option<PathBuf>,
     resets: bool,
+    isolated: bool,
     parameters: &'static str,
 }
 
@@ -43,6 +44,7 @@ impl<'a> Boot<'a> {
             files: Vec::new(),
             disk: None,
             resets: false,
+            isolated: true,
             parameters: "",
         }
     }
@@ -70,6 +72,13 @@ impl<'a> Boot<'a> {
     /// appear as latency; with one CPU there is no such latency.
     pub fn cpus(mut self, cpus: u32) -> Self {
         self.cpus = cpus;
+        self
+    }
+
+    /// Isolates no CPU. The kernel then does the work of the loop's CPU there, where it would otherwise
+    /// hand it to the other ones, whose time slices delay the loop.
+    pub fn without_isolation(mut self) -> Self {
+        self.isolated = false;
         self
     }
 
@@ -161,7 +170,7 @@ impl<'a> Boot<'a> {
                 &format!(
                     "console={} loglevel=3 panic=-1 nokaslr {} {}",
                     self.board.console,
-                    isolation(self.cpus),
+                    isolation(if self.isolated { self.cpus } else { 1 }),
                     self.parameters
                 ),
             ]);

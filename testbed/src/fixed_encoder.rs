@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::boards::{Board, IMX8MP_EVK};
+use crate::boards::{Board, Controller, IMX8MP_EVK, RASPBERRYPI4_64};
 use crate::failure::{Failure, require};
 
 /// Shell lines that make the flash chip an encoder and wait for two late actions of the
@@ -105,6 +105,80 @@ pub fn board(flash: &Path) -> &'static Board {
         machine: Box::leak(machine.into_boxed_slice()),
         ..IMX8MP_EVK
     }))
+}
+
+/// The Raspberry Pi 4 with `flash` as the content of its chip.
+pub fn raspberrypi4(flash: &Path) -> &'static Board {
+    let drive = format!(
+        "if=none,id=encoder,format=raw,read-only=on,file={}",
+        flash.display()
+    );
+    let machine = ["-M", "raspi4b", "-m", "2G", "-drive", drive.leak()];
+    let machine: Vec<&'static str> = machine
+        .into_iter()
+        .chain(["-device", "w25q80,drive=encoder"])
+        .collect();
+    Box::leak(Box::new(Board {
+        machine: machine.leak(),
+        ..RASPBERRYPI4_64
+    }))
+}
+
+/// Changes of the Raspberry Pi's board file, (old, new): armed at the start, and moving around the
+/// position of the encoder.
+pub const RASPBERRYPI4_CHANGES: [(&str, &str); 2] = [
+    ("arm = \"on-reset\"", "arm = \"at-start\""),
+    (
+        "positions_rad = [6.283185, -6.283185]",
+        "positions_rad = [0.25, 0.05]",
+    ),
+];
+
+/// Its board file with both chips, inputs and outputs by registers. The clock of the chips is the fastest
+/// of both: the emulator has no wire.
+///
+/// # Errors
+/// The board has no controller.
+pub fn raspberrypi4_by_registers(text: &str) -> Result<String, Failure> {
+    let Controller {
+        kind,
+        address,
+        clock_hz,
+        ..
+    } = raspberrypi4_controller()?;
+    let mut text = text.replace(
+        "chip = \"pinctrl-bcm2711\"\n",
+        "chip = \"pinctrl-bcm2711\"\ninputs = \"registers\"\noutputs = \"registers\"\n\
+         controller = \"bcm2835-gpio\"\ndevice = \"/dev/mem\"\naddress = 0xfe200000\n",
+    );
+    for select in 0..2 {
+        text = text.replace(
+            &format!("device = \"/dev/spidev0.{select}\"\nspeed_hz = 1_000_000\n"),
+            &format!(
+                "device = \"/dev/mem\"\naddress = 0x{address}\naccess = \"registers\"\n\
+                 controller = \"{kind}\"\nchip_select = {select}\nclock_hz = {clock_hz}\n\
+                 speed_hz = 10_000_000\n"
+            ),
+        );
+    }
+    Ok(text)
+}
+
+/// Shell lines that unbind the kernel's driver from its controller.
+///
+/// # Errors
+/// The board has no controller.
+pub fn raspberrypi4_unbind() -> Result<String, Failure> {
+    let Controller {
+        address, driver, ..
+    } = raspberrypi4_controller()?;
+    let unbind = format!("/sys/bus/platform/drivers/{driver}/unbind");
+    Ok(format!("echo {address}.spi >{unbind}\n"))
+}
+
+fn raspberrypi4_controller() -> Result<Controller, Failure> {
+    let none = || Failure::new("the Raspberry Pi has no controller");
+    RASPBERRYPI4_64.controller.ok_or_else(none)
 }
 
 /// The shipped board file for the emulator, with one CPU, armed at the start, and moving

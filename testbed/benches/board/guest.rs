@@ -19,7 +19,7 @@ pub(crate) struct Cycles {
     pub(crate) loaded: u32,
 }
 
-/// Cycles of the two runs whose difference gives the system calls of a cycle.
+/// Cycles of the two runs of [`COUNT`], whose difference gives the system calls of a cycle.
 pub(crate) const COUNTED: [u32; 2] = [200, 400];
 /// Cycles of the run that is timed from exec to its first cycle.
 pub(crate) const STARTED: u32 = 20;
@@ -39,7 +39,7 @@ pub(crate) const FAST_LONG: Cycles = Cycles {
 pub(crate) const SPIN_US: u32 = 60;
 
 /// Wall time for the whole boot.
-const LIMIT: Duration = Duration::from_secs(900);
+pub(crate) const LIMIT: Duration = Duration::from_secs(900);
 
 /// The content of the guest, made once for all boots.
 pub(crate) struct Ready {
@@ -68,8 +68,8 @@ impl Ready {
         Ok(Self {
             by_registers,
             firmware: host.host.read_guest_program("steadfast")?,
-            minimal_loop: host.compile("minimal_loop")?,
-            one_call: host.compile("one_call")?,
+            minimal_loop: host.compile("minimal_loop", &[])?,
+            one_call: host.compile("one_call", &[])?,
             cyclictest: host.host.read_tool("usr/bin/cyclictest")?,
             hackbench: host.host.read_tool("usr/bin/hackbench")?,
             numa: host
@@ -127,24 +127,55 @@ pub(crate) fn fast_clock(text: &str) -> String {
 }
 
 /// The board file with a watch of the clock.
-fn spinning(text: &str) -> String {
+pub(crate) fn spinning(text: &str) -> String {
     let spin = format!("[loop]\nwake = \"spin\"\nspin_us = {SPIN_US}\n");
     text.replacen("[loop]\n", &spin, 1)
 }
 
+/// Shell lines that define a part of the output, and a run of the firmware.
+pub(crate) const FIRMWARE: &str = r#"set -e
+part() { echo; echo "@@part $*"; }
+# firmware CYCLES FILE
+firmware() {
+    rm -f /tmp/report.json
+    /steadfast run --board /${2:-board}.toml --cycles $1 --quiet --json /tmp/report.json
+    cat /tmp/report.json
+}"#;
+
+/// Shell lines that define the count of system calls in runs of [`COUNTED`] cycles.
+pub(crate) const COUNT: &str = r#"
+mount -t tracefs tracefs /sys/kernel/tracing
+cd /sys/kernel/tracing
+calls=events/raw_syscalls/sys_enter/trigger
+requests=events/syscalls/sys_enter_ioctl/trigger
+by_call='hist:keys=common_pid.execname,id:size=4096'
+by_request='hist:keys=common_pid.execname,cmd.hex:size=4096'
+# count NAME PROGRAM ARGUMENT...
+count() {
+    name=$1
+    program=$2
+    shift 2
+    for cycles in 200 400; do
+        echo "$by_call" >$calls
+        echo "$by_request" >$requests
+        $program $cycles $* >/tmp/output
+        cat events/raw_syscalls/sys_enter/hist >/tmp/calls
+        cat events/syscalls/sys_enter_ioctl/hist >/tmp/requests
+        echo "!$by_call" >$calls
+        echo "!$by_request" >$requests
+        part $name calls $cycles
+        grep hitcount: /tmp/calls
+        part $name requests $cycles
+        grep hitcount: /tmp/requests || :
+    done
+}"#;
+
 /// Shell lines for the guest. Every part begins with a line `@@part NAME`.
 fn script(cycles: Cycles, fast: Cycles) -> String {
     let Cycles { idle, loaded } = cycles;
-    let [counted, counted_twice] = COUNTED;
     let (fast_idle, fast_loaded) = (fast.idle, fast.loaded);
     format!(
-        r#"set -e
-part() {{ echo; echo "@@part $*"; }}
-firmware() {{
-    rm -f /tmp/report.json
-    /steadfast run --board /${{2:-board}}.toml --cycles $1 --quiet --json /tmp/report.json
-    cat /tmp/report.json
-}}
+        r#"{FIRMWARE}
 minimal_loop() {{ /minimal_loop $*; }}
 cyclictest() {{ /cyclictest -m -p80 -i1000 -a0 -l$1 -q -N; }}
 # The histogram is in nanoseconds; lines with a count of 0 are left out.
@@ -185,32 +216,8 @@ load 1
 measure loaded {loaded}
 unload
 
-mount -t tracefs tracefs /sys/kernel/tracing
-cd /sys/kernel/tracing
+{COUNT}
 echo mono >trace_clock
-calls=events/raw_syscalls/sys_enter/trigger
-requests=events/syscalls/sys_enter_ioctl/trigger
-by_call='hist:keys=common_pid.execname,id:size=4096'
-by_request='hist:keys=common_pid.execname,cmd.hex:size=4096'
-# count NAME PROGRAM ARGUMENT...
-count() {{
-    name=$1
-    program=$2
-    shift 2
-    for cycles in {counted} {counted_twice}; do
-        echo "$by_call" >$calls
-        echo "$by_request" >$requests
-        $program $cycles $* >/tmp/output
-        cat events/raw_syscalls/sys_enter/hist >/tmp/calls
-        cat events/syscalls/sys_enter_ioctl/hist >/tmp/requests
-        echo "!$by_call" >$calls
-        echo "!$by_request" >$requests
-        part $name calls $cycles
-        grep hitcount: /tmp/calls
-        part $name requests $cycles
-        grep hitcount: /tmp/requests || :
-    done
-}}
 for program in firmware minimal_loop cyclictest; do
     count $program $program
 done

@@ -48,13 +48,17 @@ impl Prepared {
         })
     }
 
-    /// Compiles `benches/NAME.c`, statically, and gives the stripped program.
+    /// Compiles `benches/NAME.c` with these macros, statically, and gives the stripped program.
     ///
     /// # Errors
     /// The messages of the compiler.
-    pub(crate) fn compile(&self, name: &str) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn compile(&self, name: &str, macros: &[(&str, &str)]) -> Result<Vec<u8>, Failure> {
         let program = self.output.join(name);
+        let macros = macros
+            .iter()
+            .map(|(name, value)| format!("-D{name}={value}"));
         let compiled = Command::new("aarch64-linux-gnu-gcc")
+            .args(macros)
             .args(["-O2", "-static", "-s", "-Wall", "-Wextra", "-Werror", "-o"])
             .arg(&program)
             .arg(self.host.source.join(format!("benches/{name}.c")))

@@ -29,6 +29,7 @@ mod guest;
 mod host;
 mod longest;
 mod measure;
+mod pi;
 mod rates;
 mod trace;
 mod verdict;
@@ -141,6 +142,10 @@ fn run() -> Result<bool, Failure> {
     let (fast_goals, fast_ratios) = fast::judge(&fast, &all)?;
     goals.extend(fast_goals);
     ratios.extend(fast_ratios);
+    let pi = pi::figures(&lines)?;
+    let (pi_goals, pi_ratios) = pi::judge(&pi)?;
+    goals.extend(pi_goals);
+    ratios.extend(pi_ratios);
 
     let programs: serde_json::Map<String, serde_json::Value> = all
         .iter()
@@ -150,6 +155,7 @@ fn run() -> Result<bool, Failure> {
         "cycles": { "idle": arguments.cycles.idle, "loaded": arguments.cycles.loaded },
         "programs": programs,
         "fast": fast::json(&fast),
+        "raspberrypi4": pi::json(&pi),
         "ratios": ratios,
         "goals": goals,
     });
@@ -162,6 +168,7 @@ fn run() -> Result<bool, Failure> {
     );
     println!("{}", verdict::table(&all));
     println!("{}", fast::table(&fast, arguments.fast));
+    println!("{}", pi::table(&pi));
     println!("{}", verdict::goals_text(&goals));
     let accepted = host.host.source.join("testbed/benches/board/baseline.json");
     if arguments.accept {
@@ -242,7 +249,9 @@ fn boot(host: &Prepared, ready: &Ready, arguments: &Arguments) -> Result<Vec<Str
         // parallel, which can change its count of instructions.
         scheduler::pin_to(cpu).map_err(|error| Failure::new(error.to_string()))?;
         with_console(host, name, |context| {
-            guest::measure(context, ready, (arguments.cycles, arguments.fast))
+            let mut lines = guest::measure(context, ready, (arguments.cycles, arguments.fast))?;
+            lines.extend(pi::measure(host, context, ready, arguments.fast)?);
+            Ok(lines)
         })
     };
     let allowed = scheduler::affinity()

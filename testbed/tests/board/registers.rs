@@ -11,8 +11,11 @@ use crate::guest::{
     press_emergency_stop, ready, report_of, require_kept, require_still_memory,
 };
 use crate::{Context, Failure, Test, require};
-use testbed::boards::{Board, Controller, RASPBERRYPI4_64};
-use testbed::fixed_encoder::{SHARED, write_frames};
+use testbed::boards::Board;
+use testbed::fixed_encoder::{
+    RASPBERRYPI4_CHANGES, SHARED, raspberrypi4, raspberrypi4_by_registers, raspberrypi4_unbind,
+    write_frames,
+};
 use testbed::machine::Machine;
 use testbed::work::WorkFolder;
 
@@ -27,32 +30,6 @@ const FILES: [&str; 3] = ["board", "registers", "spin"];
 /// Lateness p99.9 of a loop that watches the clock, ns: the goal of the benchmark for the maximum.
 /// The emulator runs the four CPUs in turns, which shows in the maximum.
 const LATEST_NS: u64 = 250;
-
-/// The board file by registers. The clock of the chips is the benchmark's: the emulator has no wire.
-fn registers_file(text: &str, controller: Controller) -> String {
-    let Controller {
-        kind,
-        address,
-        clock_hz,
-        ..
-    } = controller;
-    let mut text = text.replace(
-        "chip = \"pinctrl-bcm2711\"\n",
-        "chip = \"pinctrl-bcm2711\"\ninputs = \"registers\"\noutputs = \"registers\"\n\
-         controller = \"bcm2835-gpio\"\ndevice = \"/dev/mem\"\naddress = 0xfe200000\n",
-    );
-    for select in 0..2 {
-        text = text.replace(
-            &format!("device = \"/dev/spidev0.{select}\"\nspeed_hz = 1_000_000\n"),
-            &format!(
-                "device = \"/dev/mem\"\naddress = 0x{address}\naccess = \"registers\"\n\
-                 controller = \"{kind}\"\nchip_select = {select}\nclock_hz = {clock_hz}\n\
-                 speed_hz = 10_000_000\n"
-            ),
-        );
-    }
-    text
-}
 
 /// Shell lines: a run by registers that shows its report, and one that is killed by SIGSEGV.
 fn safe_ends() -> String {
@@ -113,36 +90,10 @@ fn ends_safe(machine: &mut Machine, board: &Board) -> Result<(), Failure> {
 }
 
 fn by_registers(context: &Context<'_>) -> Result<(), Failure> {
-    let controller = RASPBERRYPI4_64.controller;
-    let controller = controller.ok_or_else(|| Failure::new("it has no controller"))?;
     let work = WorkFolder::new()?;
-    let flash = write_frames(&work.path)?;
-    let drive = format!(
-        "if=none,id=encoder,format=raw,read-only=on,file={}",
-        flash.display()
-    );
-    // `Board` has static references; these live as long as the program.
-    let machine = ["-M", "raspi4b", "-m", "2G", "-drive", drive.leak()];
-    let machine: Vec<&str> = machine
-        .into_iter()
-        .chain(["-device", "w25q80,drive=encoder"])
-        .collect();
-    let board: &Board = Box::leak(Box::new(Board {
-        machine: machine.leak(),
-        ..RASPBERRYPI4_64
-    }));
-    let text = board_file(
-        context,
-        board,
-        &[
-            ("arm = \"on-reset\"", "arm = \"at-start\""),
-            (
-                "positions_rad = [6.283185, -6.283185]",
-                "positions_rad = [0.25, 0.05]",
-            ),
-        ],
-    )?;
-    let registers = registers_file(&text, controller);
+    let board = raspberrypi4(&write_frames(&work.path)?);
+    let text = board_file(context, board, &RASPBERRYPI4_CHANGES)?;
+    let registers = raspberrypi4_by_registers(&text)?;
     let spin = registers.replace("[loop]\n", "[loop]\nwake = \"spin\"\nspin_us = 60\n");
     let run = |file: &str| {
         format!(
@@ -152,10 +103,7 @@ fn by_registers(context: &Context<'_>) -> Result<(), Failure> {
     // READ DATA from address 0 on. At 10 s the kernel gives up on deferred drivers.
     let script = "printf '\\003\\000\\000\\000' >/dev/spidev0.0\nsleep 13\n".to_owned()
         + &run(FILES[0])
-        + &format!(
-            "echo {}.spi >/sys/bus/platform/drivers/{}/unbind\n",
-            controller.address, controller.driver
-        )
+        + &raspberrypi4_unbind()?
         + &run(FILES[1])
         + &run(FILES[2])
         + &safe_ends();
