@@ -193,6 +193,10 @@ def what_depends_on_a_recipe_of_a_machine_is_of_the_machine(tree):
         for name in sorted(machine.intersection(needed)):
             if not is_of_machine(path):
                 bad.append(f"{tree.name(path)}: depends on {name}, which is of the machine; set PACKAGE_ARCH")
+    # meta-rauc's rauc recommends rauc-conf, which has the disk of the machine.
+    distro = CORE + "/conf/distro/steadfast.conf"
+    if not re.search(r'^SIGGEN_EXCLUDE_SAFE_RECIPE_DEPS \+= "rauc->rauc-conf"$', tree.text(distro), re.M):
+        bad.append(f"{distro}: the signatures of rauc depend on the machine")
     return bad
 
 

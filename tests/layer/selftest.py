@@ -83,6 +83,7 @@ BREAKS = [
     ("the_boot_loader_configuration_is_checked_by_the_build", UBOOT + "/steadfast-u-boot.inc", "if found.read() != own.read()", "if False"),
     ("a_slot_on_trial_asks_no_server_for_an_update", FLEET, "After=boot-complete.target\n", ""),
     ("a_slot_on_trial_asks_no_server_for_an_update", FLEET, None, "[Unit]\nRequires=boot-complete.target\n"),
+    ("what_depends_on_a_recipe_of_a_machine_is_of_the_machine", CORE + "/conf/distro/steadfast.conf", "rauc->rauc-conf", "rauc->rauc"),
     ("what_depends_on_a_recipe_of_a_machine_is_of_the_machine", CORE + "/recipes-steadfast/health/steadfast-health_1.0.bb", 'PACKAGE_ARCH = "', '#PACKAGE_ARCH = "'),
     ("no_machine_enables_graphics", BSP + "/conf/machine/steadfast-raspberrypi4-64.conf", "DISABLE_VC4GRAPHICS", "#"),
     ("a_board_for_hardware_has_a_watchdog", "board/raspberrypi4-64/board.toml", "timeout_s = 2 ", "timeout_s = 16"),
