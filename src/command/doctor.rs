@@ -87,7 +87,6 @@ fn listed(set: Option<&CpuSet>) -> String {
 /// The settings of the machine, each with its fix.
 fn platform_rows(platform: &Platform, required: &LoopConfig) -> Vec<Row> {
     let kernel = &platform.kernel;
-    let some = |set: &Option<CpuSet>| set.as_ref().is_some_and(|set| !set.is_empty());
     let governors: Vec<_> = platform
         .cpus
         .iter()
@@ -114,13 +113,7 @@ fn platform_rows(platform: &Platform, required: &LoopConfig) -> Vec<Row> {
             "boot a PREEMPT_RT kernel (Debian: linux-image-rt-arm64; Yocto: linux-yocto-rt)",
         ),
         isolated_row(platform),
-        row(
-            "nohz_full",
-            "the isolated CPUs",
-            listed(platform.nohz_full.as_ref()),
-            some(&platform.nohz_full),
-            "boot with nohz_full=N rcu_nocbs=N (needs CONFIG_NO_HZ_FULL)",
-        ),
+        tick_row(platform, required),
         row(
             "rt throttling",
             "off",
@@ -236,19 +229,42 @@ fn isolated_row(platform: &Platform) -> Row {
     row("isolated CPUs", "at least one", found, kept, fix)
 }
 
-/// What other CPUs take from a cycle in the memory; `None` if that could not be measured.
-fn memory_row(platform: &Platform, required: &LoopConfig) -> Option<Row> {
-    let online = platform.kernel.online?;
+/// The CPU that the loop would take; `None` if it would take any, or if no CPU is isolated.
+fn cpu_of_loop(platform: &Platform, required: &LoopConfig) -> Option<usize> {
     let isolated = match &platform.kernel.partition {
         Partition::Isolated(cpus) => Some(*cpus),
         Partition::None | Partition::Invalid(_) => platform.kernel.isolated,
     };
-    let cpu = match required.cpu {
+    match required.cpu {
         Cpu::Number(cpu) => Some(cpu as usize),
-        Cpu::Isolated => isolated.and_then(|cpus| scheduler::default_cpu(&cpus, &online)),
+        Cpu::Isolated => {
+            isolated.and_then(|cpus| scheduler::default_cpu(&cpus, &platform.kernel.online?))
+        }
         Cpu::Any => None,
+    }
+}
+
+/// Whether the tick is off on the CPU that the loop would take.
+fn tick_row(platform: &Platform, required: &LoopConfig) -> Row {
+    let without = platform.nohz_full.unwrap_or(CpuSet::EMPTY);
+    let (wanted, kept) = match cpu_of_loop(platform, required) {
+        Some(cpu) => (format!("CPU {cpu}"), without.contains(cpu)),
+        None => ("the loop's CPU".to_owned(), !without.is_empty()),
     };
-    let found = contention::measure(cpu, &online)?;
+    row(
+        "nohz_full",
+        &wanted,
+        listed(Some(&without)),
+        kept,
+        "boot with nohz_full=N rcu_nocbs=N for the loop's CPU (needs CONFIG_NO_HZ_FULL), or accept \
+         the tick's microseconds",
+    )
+}
+
+/// What other CPUs take from a cycle in the memory; `None` if that could not be measured.
+fn memory_row(platform: &Platform, required: &LoopConfig) -> Option<Row> {
+    let online = platform.kernel.online?;
+    let found = contention::measure(cpu_of_loop(platform, required), &online)?;
     Some(contention_row(found, required.period))
 }
 
@@ -410,6 +426,32 @@ mod tests {
             platform.gpio_link = Some(policy.to_owned());
             assert_eq!(verdict(link_row(&platform)), Some(expected));
         }
+    }
+
+    #[test]
+    fn the_tick_is_judged_on_the_cpu_that_the_loop_would_take() {
+        let list = |text| scheduler::parse_cpu_list(text).unwrap();
+        let mut platform = Platform::read(Path::new("/no/such/machine"));
+        platform.kernel.online = Some(list("0-3"));
+        platform.kernel.isolated = Some(list("3"));
+        platform.nohz_full = Some(list("3"));
+        let required = LoopConfig {
+            cpu: Cpu::Isolated,
+            ..LoopConfig::default()
+        };
+        assert_eq!(tick_row(&platform, &required).verdict, Verdict::Kept);
+        // The partition's CPU has a tick, although another CPU has none.
+        platform.kernel.partition = Partition::Isolated(list("1-2"));
+        let broken = tick_row(&platform, &required);
+        assert_eq!(broken.verdict, Verdict::Broken);
+        assert_eq!(broken.required.as_str(), "CPU 2");
+        let any = LoopConfig {
+            cpu: Cpu::Any,
+            ..required
+        };
+        assert_eq!(tick_row(&platform, &any).verdict, Verdict::Kept);
+        platform.nohz_full = None;
+        assert_eq!(tick_row(&platform, &any).verdict, Verdict::Broken);
     }
 
     #[test]

@@ -142,6 +142,13 @@ fn partition(target: &mut Target) -> Result<(), Failure> {
         on("\t2") == 1 && on("\t1") > 3 && on("\t2") + on("\t1") == cpus.lines().count(),
         || format!("expected the loop alone on CPU 2 and the other threads on CPU 1: {cpus}"),
     )?;
+    // The command of docs/isolation.md, without a terminal.
+    let doctor = target.ask(
+        "systemd-run --quiet --pipe --wait --slice=steadfast.slice steadfast doctor | grep isolated",
+    )?;
+    require(doctor.contains("CPU 1, 2, a partition"), || {
+        format!("doctor in the slice does not see the partition: {doctor}")
+    })?;
     target.ask(REMOVE_IT)?;
     target.until_active()?;
     let pid = target.unit("MainPID")?;
