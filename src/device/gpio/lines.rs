@@ -151,8 +151,9 @@ fn same_levels<L: Lines>(lines: &L, mask: u64, levels: &Levels) -> Result<(), Gp
 #[derive(Debug)]
 pub struct OutputLines<L> {
     lines: L,
-    /// `None`: set through the kernel.
-    registers: Option<SetClear>,
+    /// `None`: set through the kernel. In the heap: few chips have them, and the start moves this
+    /// value, for as many chips as there can be, through the stack, which is locked.
+    registers: Option<Box<SetClear>>,
     map: ChannelMap,
     safe: LineValues,
 }
@@ -183,7 +184,7 @@ impl<L: Lines> OutputLines<L> {
         })
     }
 
-    /// Drives the outputs by registers from now on. The registers must show the lines as outputs, at
+    /// Drives the outputs by registers from now on. Allocates. The registers must show the lines as outputs, at
     /// the levels that the kernel reads.
     ///
     /// # Errors
@@ -194,7 +195,7 @@ impl<L: Lines> OutputLines<L> {
         }
         same_levels(&self.lines, self.safe.mask, registers.levels())?;
         registers.touch();
-        self.registers = Some(registers);
+        self.registers = Some(Box::new(registers));
         Ok(())
     }
 
