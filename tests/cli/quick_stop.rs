@@ -24,15 +24,10 @@ const GOES_ON: (&str, &str) = ("waits = true", "waits = false");
 
 fn board(scratch: &Scratch, safety: &str) -> std::path::PathBuf {
     let arm = format!("arm = \"at-start\"\n{safety}");
-    let path = scratch.board(
+    scratch.patient_board(
         super::SIM_BOARD,
         &[LADDER, HOLDS, GOES_ON, ("arm = \"at-start\"", &arm)],
-    );
-    // The stall guard and the longest hold must not act here.
-    let text = std::fs::read_to_string(&path).expect("a board file");
-    let text = text.replace("max_hold_ms = 20", "max_hold_ms = 10000");
-    std::fs::write(&path, text).expect("a board file");
-    path
+    )
 }
 
 /// Runs `board` for `time`, and pauses the process in the middle of it.

@@ -90,12 +90,14 @@ fn a_terminal_under_flow_control_does_not_block_the_firmware() {
     }
     let scratch = Scratch::new("flow-control");
     let (report, pid) = (scratch.path("report.json"), scratch.path("pid"));
+    let board = scratch.patient_board(super::SIM_BOARD, &[]);
     let manager = UnixDatagram::bind(scratch.path("notify")).expect("a socket");
     manager.set_read_timeout(Some(NEVER)).expect("it can wait");
     // The process ID is written before the shell becomes the firmware.
     let line = format!(
-        "echo $$ >{pid}.new; mv {pid}.new {pid}; exec {STEADFAST} run --for 10m --json {report} >/dev/null",
+        "echo $$ >{pid}.new; mv {pid}.new {pid}; exec {STEADFAST} run --board {board} --for 10m --json {report} >/dev/null",
         pid = pid.display(),
+        board = board.display(),
         report = report.display()
     );
     let mut command = Command::new("script");

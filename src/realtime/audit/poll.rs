@@ -305,11 +305,11 @@ impl<'a> Auditor<'a> {
             preemptions,
         } = seen.since(earlier);
         let passed = now.since(at);
-        let few = FEW * passed.as_nanos().div_ceil(INTERVAL.as_nanos()).max(1);
+        let seconds = passed.as_nanos().div_ceil(1_000_000_000).max(1);
+        let few = FEW * seconds;
         Ok((interrupts > few || preemptions > few).then(|| {
             cut(format_args!(
-                "{interrupts} interrupts of devices, {preemptions} times another thread in {} ms",
-                passed.as_nanos() / 1_000_000
+                "{interrupts} interrupts of devices, {preemptions} times another thread in {seconds} s"
             ))
         }))
     }

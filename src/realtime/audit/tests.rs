@@ -193,13 +193,13 @@ fn each_changed_file_breaks_its_promise_with_the_value_found() {
             "interrupted",
             Promise::OwnCpu,
             |root| root.own_cpu(43, 0),
-            "3 interrupts of devices, 0 times another thread in 0 ms",
+            "3 interrupts of devices, 0 times another thread in 1 s",
         ),
         (
             "preempted",
             Promise::OwnCpu,
             |root| root.own_cpu(41, 5),
-            "1 interrupts of devices, 5 times another thread in 0 ms",
+            "1 interrupts of devices, 5 times another thread in 1 s",
         ),
     ];
     for (name, promise, change, found) in cases {

@@ -80,7 +80,7 @@ impl Drop for Memory {
 
 /// The simulated board with a black box in `scratch`.
 fn board(scratch: &Scratch, memory: &Memory, boxes: &Path, changes: &[(&str, &str)]) -> PathBuf {
-    let path = scratch.board(SIM_BOARD, changes);
+    let path = scratch.patient_board(SIM_BOARD, changes);
     let mut file = fs::File::options().append(true).open(&path).unwrap();
     writeln!(
         file,
