@@ -2,7 +2,7 @@
 //! (Documentation/driver-api/uio-howto) or of `/dev/mem` (mem(4)).
 //!
 //! The kernel maps such pages as `VM_IO | VM_PFNMAP`: present from the call on; not locked by
-//! mlockall(2), and not counted in `VmLck`. No access takes a page fault but the first write to a page, on
+//! mlockall(2), and not counted in `VmLck`. Only the first write to a page takes a page fault, on
 //! processors that do not mark a page as written by themselves (Arm before Armv8.1): write once at the start.
 
 use core::ptr::with_exposed_provenance_mut;

@@ -4,7 +4,7 @@
 //! away, and the safe plan sets them through it. A bit of 1 in a set or a clear register changes its
 //! line and no other, so the kernel's driver, which uses the same registers, goes on beside.
 //! Nothing is written once the safe-state latch is set: the latch is read before each register access, and
-//! who drives the lines reads it once more after the last one.
+//! the caller reads it once more after the last one.
 
 use super::bank::{Bank, SetClearOffsets};
 use super::levels::Levels;

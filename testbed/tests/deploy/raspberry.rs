@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::card::Card;
 use crate::target::{Cpus, Target};
-use crate::updates::{boots, environment};
+use crate::updates::{boots, environment, is_proven};
 use crate::{Boot, Case, Failure, Host, require};
 use testbed::boards::RASPBERRYPI4_64_CARD;
 use testbed::machine::Transcript;
@@ -66,11 +66,7 @@ fn update(target: &mut Target) -> Result<(), Failure> {
         format!("expected 2 tries left of slot B, got: {line}")
     })?;
     kept(target)?;
-    environment(target, &[("BOOT_ORDER", "B A"), ("BOOT_B_LEFT", "3")])?;
-    let proven = target.ask("cat /data/steadfast/health/B")?;
-    require(proven != "flashed", || {
-        "slot B is proven with 'flashed', expected the update".to_owned()
-    })
+    is_proven(target)
 }
 
 fn boot_partition(target: &mut Target) -> Result<(), Failure> {

@@ -189,6 +189,11 @@ fn first_boot_cut(target: &mut Target) -> Result<(), Failure> {
 
 fn good(target: &mut Target) -> Result<(), Failure> {
     is_up(target)?;
+    is_proven(target)
+}
+
+/// Requires that slot B, which has the update, was marked good after its health check.
+pub(crate) fn is_proven(target: &mut Target) -> Result<(), Failure> {
     environment(target, &[("BOOT_ORDER", "B A"), ("BOOT_B_LEFT", "3")])?;
     let proven = target.ask("cat /data/steadfast/health/B")?;
     require(proven != "flashed", || {
